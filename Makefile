@@ -1,0 +1,46 @@
+# The same few commands for people and for CI. Each sets up .venv first if it is missing or out of date:
+# from the lock files, with uv when it is on PATH, else with venv and pip (scripts/setup.sh). Set-up talks on
+# stderr and leaves standard input alone, so that `printf 'hi\n' | make chat` prints the reply and nothing else.
+
+ARGS ?=
+SETUP := scripts/setup.sh
+
+.PHONY: help chat test lint bench nightly mutants lock clean
+
+help: ## list the targets
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+chat: .venv/.core ## talk with an agent; ARGS="--window 4096" passes options
+	@.venv/bin/pagefault chat $(ARGS)
+
+test: .venv/.dev ## run the tests; ARGS="-k queue" passes options
+	.venv/bin/python -m pytest -n auto $(ARGS)
+
+lint: .venv/.dev ## ruff and pyright
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/pyright
+
+bench: .venv/.core ## run the benchmarks
+	@.venv/bin/python benchmarks/run_all.py $(ARGS)
+
+nightly: .venv/.dev ## the state machine of the agent, 10,000 steps on each store
+	PAGEFAULT_NIGHTLY=1 .venv/bin/python -m pytest -n 2 --durations=2 tests/test_machine.py $(ARGS)
+
+mutants: .venv/.dev ## faults put in on purpose, each of which must turn a test red
+	@.venv/bin/python scripts/mutants.py
+
+lock: ## renew the lock files (needs uv); ARGS="--upgrade" moves every pin
+	@scripts/lock.sh $(ARGS)
+
+clean: ## remove what these targets made, .venv included
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps live inside .venv: removing it removes them. Two, because the tools for development (pyright
+# brings node) are three times the size of what the chat needs.
+.venv/.core: requirements.lock pyproject.toml $(SETUP)
+	@$(SETUP) core >&2 </dev/null
+
+.venv/.dev: requirements-dev.lock .venv/.core
+	@$(SETUP) dev >&2 </dev/null
