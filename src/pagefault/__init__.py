@@ -1,0 +1,46 @@
+"""pagefault: virtual memory for LLM agents.
+
+The public names, and nothing that runs: each is loaded when it is first used, so that importing pagefault
+is quick and has no side effects. Protocols and values for extensions are public in their own modules:
+``pagefault.models``, ``.embedders``, ``.storage``, ``.types``, ``.errors``, ``.testing``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pagefault.errors import PagefaultError
+    from pagefault.facade import Agent, Reply
+    from pagefault.functions import tool
+    from pagefault.kernel import Kernel
+    from pagefault.types import Event, Output
+
+__all__ = ["Agent", "Event", "Kernel", "Output", "PagefaultError", "Reply", "__version__", "tool"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "facade",
+    "Event": "types",
+    "Kernel": "kernel",
+    "Output": "types",
+    "PagefaultError": "errors",
+    "Reply": "facade",
+    "tool": "functions",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take it that every name exists
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'pagefault' has no attribute {name!r}")
+        value = getattr(import_module(f"pagefault.{_HOMES[name]}"), name)
+        globals()[name] = value  # found directly from now on
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,50 @@
+"""The error tree, split by who must act.
+
+    PagefaultError
+    ├── FunctionError            the model must act: the text goes back to it as a result
+    ├── UsageError               the developer or the person at the terminal must act
+    │   └── NotFoundError        a name or an id that is not there
+    └── OperatorError            whoever runs the installation must act
+        ├── StorageError         the database cannot be opened, read or written
+        └── ModelError           the provider failed
+            ├── ContextLengthExceeded
+            └── ModelSetupError  a wrong name, a missing or an invalid key: retrying will not help
+
+Each message is one sentence: what is wrong, and the mend. Nothing here imports anything of ours.
+"""
+
+
+class PagefaultError(Exception):
+    """The base of every error that pagefault raises on purpose."""
+
+
+class FunctionError(PagefaultError):
+    """A function call that cannot be done as asked; the message tells the model what to do instead."""
+
+
+class UsageError(PagefaultError):
+    """A wrong argument, setting or state; the message says the mend."""
+
+
+class NotFoundError(UsageError):
+    """No agent, row, passage or schedule of that name or id."""
+
+
+class OperatorError(PagefaultError):
+    """Something outside the program is not as it must be."""
+
+
+class StorageError(OperatorError):
+    """The database cannot be opened, is newer than this code, or refused a write."""
+
+
+class ModelError(OperatorError):
+    """The model's provider failed; the turn ends with an alert and nothing is lost."""
+
+
+class ContextLengthExceeded(ModelError):
+    """The provider says that the prompt is larger than its window, although we counted less."""
+
+
+class ModelSetupError(ModelError):
+    """The model cannot work as configured (name, key, address); retrying will not help."""

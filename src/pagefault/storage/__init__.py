@@ -1,0 +1,225 @@
+"""The store protocol: recall storage, archival storage, working context, inbox, schedules, vectors.
+
+Work on a store is a plain function of a ``Transaction``, run whole or not at all: one hop to the
+store's thread, one commit. That is how a memory function's effect and its result message commit
+together. Ranking is not here: a store filters, matches and scores; ``pagefault.retrieval`` ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pagefault.types import (
+    SEARCHED_BY_DEFAULT,
+    AgentId,
+    AgentRecord,
+    Event,
+    EventState,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Schedule,
+    Section,
+    Tier,
+)
+
+if TYPE_CHECKING:  # numpy takes longer to import than all of this package
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Candidate", "Filter", "Match", "PendingVector", "Store", "Transaction"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What to look for. An empty match finds every row that passes the filter (browsing by time).
+
+    ``terms``: lexical units as ``storage.terms.terms`` makes them; a row matches if it has any of them.
+    ``exact``: sequences of such units (quoted text, codes, numbers); a row must contain each, in order
+    and adjacent. ``vector``: unit vector, shape (dimensions,); a row matches if its cosine is at least
+    ``floor``. A row is found if it has every ``exact`` and (there are only ``exact``, or it matches by
+    terms or by vector).
+    """
+
+    terms: tuple[str, ...] = ()
+    exact: tuple[tuple[str, ...], ...] = ()
+    vector: NDArray[np.float32] | None = None
+    floor: float = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows may be found; applied before any limit. ``since`` is inclusive, ``until`` exclusive.
+
+    ``roles`` applies to recall, ``tags`` (all must be present) to archival. ``before`` keeps rows whose
+    number is smaller.
+    """
+
+    roles: tuple[Role, ...] = SEARCHED_BY_DEFAULT
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A found row with its score parts. ``number`` is the row's seq or the passage's number.
+
+    ``lexical`` is BM25 (higher is better, 0.0 if it matched by vector only); ``cosine`` is None while
+    the row has no vector or the match had none.
+    """
+
+    number: int
+    at: datetime
+    lexical: float = 0.0
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingVector:
+    """A row or passage that has no vector of this fingerprint yet."""
+
+    agent: AgentId
+    tier: Tier
+    number: int
+    text: str
+
+
+class Transaction(Protocol):
+    """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        """Store a new agent and return it with its id; ``UsageError`` if the name is taken."""
+        ...
+
+    def agent(self, name: str) -> AgentRecord | None: ...
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
+    def agents(self) -> list[AgentRecord]:
+        """All agents by name."""
+        ...
+
+    def delete_agent(self, agent: AgentId) -> None:
+        """Delete the agent and all it owns."""
+        ...
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
+
+    # recall storage
+    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+        """Append rows to the log and to its lexical index; returns them with ``seq`` set, consecutive
+        per agent from 1. ``completion=0`` stands for the seq of the first row of this batch."""
+        ...
+
+    def message(self, agent: AgentId, seq: int) -> Message | None: ...
+    def messages(
+        self,
+        agent: AgentId,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        roles: Sequence[Role] | None = None,
+        event: int | None = None,
+        newest: int | None = None,
+    ) -> list[Message]:
+        """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest."""
+        ...
+
+    # working context
+    def sections(self, agent: AgentId) -> list[Section]:
+        """The live sections in order of creation."""
+        ...
+
+    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
+        """Create or replace a section by name; the old text stays in its history. Returns it with its
+        new version, from 1."""
+        ...
+
+    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
+        """All versions of one section, oldest first."""
+        ...
+
+    # archival storage
+    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage: ...
+    def passage(self, agent: AgentId, number: int) -> Passage | None: ...
+    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
+        """The passages of these numbers that exist, in the order asked."""
+        ...
+
+    def delete_passage(self, agent: AgentId, number: int) -> bool: ...
+
+    # inbox
+    def post(self, agent: AgentId, event: Event) -> Event:
+        """Store an event as pending and return it with its id; if one with its key is already there,
+        return that one and store nothing."""
+        ...
+
+    def event(self, agent: AgentId, event: int) -> Event | None: ...
+    def next_event(self, agent: AgentId) -> Event | None:
+        """The active event if there is one, else the oldest pending of kind ``memory_pressure``, else
+        the oldest pending."""
+        ...
+
+    def set_event(
+        self, agent: AgentId, event: int, state: EventState, started: int | None = None
+    ) -> None: ...
+    def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...
+    def waiting(self) -> list[AgentRecord]:
+        """Agents with a pending or active event."""
+        ...
+
+    # schedules
+    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule: ...
+    def schedules(self, agent: AgentId) -> list[Schedule]: ...
+    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
+    def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
+    def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
+        """All agents' schedules with due <= now, oldest first."""
+        ...
+
+    def next_due(self) -> datetime | None: ...
+
+    # search
+    def search(
+        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
+    ) -> list[Candidate]:
+        """Every row that passes the filter and matches, newest first; vectors of ``fingerprint`` only."""
+        ...
+
+    # vectors
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        """Searchable rows (roles ``SEARCHED_BY_DEFAULT``, not blank) and passages without a vector."""
+        ...
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+    ) -> None:
+        """Store vectors, shape (len(items), dimensions); idempotent; items that are gone are skipped."""
+        ...
+
+
+class Store(Protocol):
+    """A database. ``write`` is atomic and durable when it returns; ``read`` sees one snapshot.
+
+    A ``work`` function must be quick, must not block on anything else, and may be called from the
+    store's own thread. What it raises is raised to the caller, and its writes are undone.
+    """
+
+    async def write(self, work: Callable[[Transaction], T]) -> T: ...
+    async def read(self, work: Callable[[Transaction], T]) -> T: ...
+
+    def turn_lock(self, agent: AgentId) -> AbstractContextManager[bool]:
+        """Try, without waiting, to become the one process that runs this agent's turns; the context
+        value says whether it worked. Freed when the process dies."""
+        ...
+
+    async def close(self) -> None: ...

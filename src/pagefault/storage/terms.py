@@ -1,0 +1,50 @@
+"""Text to lexical units, the same for every store and for queries.
+
+Made in Python so that SQLite, PostgreSQL and the in-memory twin match alike: lower case, no diacritics,
+English words stemmed; Chinese, Japanese and Korean runs as characters and pairs of characters, in order
+(``你好吗`` is ``你 你好 好 好吗 吗``), because they have no spaces to cut at; an emoji is a unit. Stop
+words stay: what a query leaves out is the ranker's business.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import cast
+
+import Stemmer  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = ["terms"]
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_UNITS = re.compile(
+    rf"(?P<cjk>[{_CJK}]+)|(?P<word>[^\W_{_CJK}]+)|(?P<sign>[\u2600-\u27bf\U0001f000-\U0001faff])"
+)
+_english = cast(
+    Callable[[str], str],
+    Stemmer.Stemmer("english", 0).stemWord,  # pyright: ignore[reportUnknownMemberType]
+)
+_stem = lru_cache(maxsize=50_000)(_english)
+
+
+def terms(text: str) -> list[str]:
+    """The units of ``text`` in order. Adjacent units stand for adjacent text."""
+    folded = text.lower()
+    if not folded.isascii():
+        marks = unicodedata.normalize("NFKD", folded)
+        folded = unicodedata.normalize("NFC", "".join(c for c in marks if unicodedata.category(c) != "Mn"))
+    units: list[str] = []
+    for found in _UNITS.finditer(folded):
+        unit = found.group()
+        if found.lastgroup == "cjk":
+            for index, character in enumerate(unit):
+                units.append(character)
+                if index + 1 < len(unit):
+                    units.append(unit[index : index + 2])
+        elif found.lastgroup == "word" and unit.isalpha():
+            units.append(_stem(unit))
+        else:
+            units.append(unit)
+    return units

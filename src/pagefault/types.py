@@ -1,0 +1,197 @@
+"""The values that cross boundaries: rows of the log, events, outputs, sections, passages, schedules.
+
+Frozen, slotted dataclasses with no behaviour beyond naming themselves. What a module keeps to itself
+(the main context, a queue policy, a search candidate) is defined there, not here. Times are aware UTC
+datetimes; sizes are tokens unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, NewType
+
+AgentId = NewType("AgentId", int)
+
+Style = Literal["memgpt", "native"]
+"""Protocol of speech: only ``send_message`` speaks (the paper's) or plain assistant text speaks."""
+
+Tier = Literal["recall", "archival"]
+"""The two parts of external memory: the message log, and documents and facts."""
+
+
+class Role(StrEnum):
+    """What a row of the log is. One row has one role."""
+
+    USER = "user"  # a user message
+    EVENT = "event"  # a user interaction, a timer, another agent's message
+    ALERT = "alert"  # the system speaking: memory pressure, a step limit, a failed model
+    SUMMARY = "summary"  # a recursive summary; the newest one heads the queue
+    THOUGHT = "thought"  # the model's plain text where it does not speak
+    CALL = "call"  # a function call; ``text`` is its arguments (JSON), ``name`` the function
+    RESULT = "result"  # what a call returned
+    ASSISTANT = "assistant"  # the agent's speech
+
+
+SEARCHED_BY_DEFAULT = (Role.USER, Role.ASSISTANT, Role.EVENT)
+"""The log does not feed on itself: other roles are searched only when asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One row of recall storage, append-only.
+
+    ``text`` is verbatim. ``shown`` is the form the prompt shows, fixed at admission (``""``: the row is
+    not in the prompt); ``tokens`` counts that form, uncalibrated. ``event`` is the inbox id of the event
+    in whose turn the row was written. ``completion`` is shared by the thought, speech, calls and results
+    of one model completion. ``seq`` is 0 until the row is stored.
+    """
+
+    role: Role
+    text: str
+    at: datetime
+    shown: str = ""
+    tokens: int = 0
+    event: int | None = None
+    completion: int | None = None
+    call_id: str | None = None
+    name: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seq: int = 0
+
+    @property
+    def id(self) -> str:
+        """The handle that ``recall_read`` and ``page_in`` accept: ``m`` and the row's number."""
+        return f"m{self.seq}"
+
+
+class EventKind(StrEnum):
+    """Kinds of event that pagefault itself knows. Any other word is a custom user interaction."""
+
+    MESSAGE = "message"
+    ALERT = "alert"
+    LOGIN = "login"
+    UPLOAD_FINISHED = "upload_finished"
+    TIMER = "timer"
+    AGENT = "agent"  # a message from another agent
+    EDITED = "edited"  # the working context was edited from outside
+    PRESSURE = "memory_pressure"  # raised by the queue manager; served before the rest of the inbox
+
+
+EventState = Literal["pending", "active", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One input of an agent. Stored in its inbox before it is acknowledged.
+
+    ``key`` makes posting idempotent: a second event with the same key is not stored. ``started`` is the
+    log number of the outside call that was begun and has no result yet.
+    """
+
+    kind: str
+    text: str = ""
+    key: str | None = None
+    sender: str | None = None
+    at: datetime | None = None
+    id: int = 0
+    state: EventState = "pending"
+    started: int | None = None
+
+
+OutputType = Literal[
+    "delta", "retracted", "said", "thought", "called", "returned", "warned", "flushed", "alerted", "done"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One item of the output buffer, which is a view of the log.
+
+    ``position`` is the log number of the row it shows; a consumer that went away asks again from there.
+    ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
+    position before them. ``done`` closes an event's turn.
+    """
+
+    type: OutputType
+    text: str
+    event: int | None
+    position: int
+    name: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named part of the working context. ``limit`` is in tokens."""
+
+    name: str
+    description: str
+    limit: int
+    text: str = ""
+    read_only: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One text object of archival storage. ``source`` says where it came from (empty: the agent)."""
+
+    text: str
+    at: datetime
+    tags: tuple[str, ...] = ()
+    source: str = ""
+    number: int = 0
+
+    @property
+    def id(self) -> str:
+        """The handle that ``archival_read`` and ``page_in`` accept: ``p`` and the passage's number."""
+        return f"p{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in."""
+
+    note: str
+    due: datetime
+    zone: str
+    cron: str | None = None
+    catch_up: Literal["once", "skip"] = "once"
+    number: int = 0
+
+    @property
+    def id(self) -> str:
+        """The handle that ``unschedule`` accepts: ``t`` and the schedule's number."""
+        return f"t{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Where the FIFO queue stands in the log: the queue is a view, so this is all there is to it.
+
+    ``start`` is the first log number still in the queue; ``summary`` the row at index 0; ``pinned`` an
+    open event that was evicted but stays in view; ``head`` the working context as rendered at the last
+    flush; ``warned`` whether this filling has had its warning; ``ratio`` reported tokens per counted one.
+    """
+
+    start: int = 1
+    summary: int | None = None
+    pinned: int | None = None
+    head: str = ""
+    warned: bool = False
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """An agent as stored: its name, its settings (JSON values, see ``config.AgentSettings``), its queue."""
+
+    name: str
+    settings: Mapping[str, Any]
+    created: datetime
+    queue: QueueState = field(default_factory=QueueState)
+    id: AgentId = field(default=AgentId(0))
+    last_seq: int = 0
