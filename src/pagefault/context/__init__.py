@@ -1,0 +1,164 @@
+"""The main context: what it is made of, how large it is, and the prompt it compiles to.
+
+Three parts in the paper's order: system instructions, working context, FIFO queue. Everything here is
+pure: state in, prompt out. How the queue changes is the queue manager's business; when, the agent's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+
+from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
+from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
+from pagefault.types import Message, QueueState, Role, Section
+
+SCHEMA_OVERHEAD = 4
+"""Tokens a provider adds around each function schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The FIFO queue: a view of the log. Index 0 is the summary, then the pinned open event."""
+
+    state: QueueState = field(default_factory=QueueState)
+    summary: Message | None = None
+    pinned: Message | None = None
+    rows: tuple[Message, ...] = ()
+
+    @property
+    def in_order(self) -> tuple[Message, ...]:
+        """What the prompt shows, first to last."""
+        front = tuple(row for row in (self.summary, self.pinned) if row is not None)
+        return front + self.rows
+
+    @property
+    def tokens(self) -> int:
+        """Uncalibrated size of all that is shown."""
+        return sum(row.tokens for row in self.in_order)
+
+    def admit(self, rows: Iterable[Message]) -> Queue:
+        """The queue with rows at its end."""
+        return replace(self, rows=(*self.rows, *rows))
+
+
+@dataclass(frozen=True, slots=True)
+class MainContext:
+    """All that the model will see."""
+
+    instructions: str
+    functions: tuple[FunctionSchema, ...]
+    queue: Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The main context measured against the window, in calibrated tokens (DESIGN: pressure).
+
+    usable = window - reserve - margin; room = usable - head: what the queue may fill.
+    """
+
+    window: int
+    reserve: int
+    margin: int
+    instructions: int
+    working_context: int
+    queue: int
+
+    @property
+    def head(self) -> int:
+        return self.instructions + self.working_context
+
+    @property
+    def prompt(self) -> int:
+        return self.head + self.queue
+
+    @property
+    def usable(self) -> int:
+        return self.window - self.reserve - self.margin
+
+    @property
+    def room(self) -> int:
+        return self.usable - self.head
+
+    @property
+    def free(self) -> int:
+        return self.room - self.queue
+
+    @property
+    def fits(self) -> bool:
+        """Whether the prompt leaves at least half of the reply's reserve."""
+        return self.prompt <= self.window - self.margin - self.reserve // 2
+
+
+def render_sections(sections: Sequence[Section]) -> str:
+    """The working context as the prompt shows it."""
+    parts = ["<working_context>"]
+    for section in sections:
+        lock = ' read_only="true"' if section.read_only else ""
+        about = f' about="{section.description}"' if section.description else ""
+        parts.append(f"<{section.name}{about}{lock}>\n{section.text}\n</{section.name}>")
+    return "\n".join([*parts, "</working_context>"])
+
+
+def stamp(at: datetime, zone: tzinfo) -> str:
+    """Local time as the model reads it: its only clock."""
+    return at.astimezone(zone).strftime("%Y-%m-%d %a %H:%M")
+
+
+def label(kind: str, at: datetime, zone: tzinfo, text: str) -> str:
+    """An event's message as the prompt shows it."""
+    return f"[{kind} {stamp(at, zone)}] {text}"
+
+
+def row_tokens(row: Message, count: Counter) -> int:
+    """Uncalibrated size of a row as shown; 0 if it is not shown."""
+    if row.role is Role.CALL:
+        return count.count(row.shown) + count.count(row.name or "") + CALL_OVERHEAD
+    return count.count(row.shown) + MESSAGE_OVERHEAD if row.shown else 0
+
+
+def fixed_tokens(instructions: str, functions: Sequence[FunctionSchema], count: Counter) -> int:
+    """Uncalibrated size of what never changes: system instructions and function schemas."""
+    schemas = (
+        count.count(f.name)
+        + count.count(f.description)
+        + count.count(json.dumps(f.parameters, separators=(",", ":"), ensure_ascii=False))
+        + SCHEMA_OVERHEAD
+        for f in functions
+    )
+    return PROMPT_OVERHEAD + MESSAGE_OVERHEAD + count.count(instructions) + sum(schemas)
+
+
+def compile(context: MainContext, max_tokens: int) -> Prompt:
+    """The prompt of one request. The same rows always give the same bytes, so that appending to the
+    queue only ever appends to the prompt."""
+    messages = [PromptMessage("system", f"{context.instructions}\n\n{context.queue.state.head}")]
+    open_completion: int | None = None
+    for row in context.queue.in_order:
+        if not row.shown and row.role is not Role.CALL:
+            continue
+        if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
+            joins = row.completion is not None and row.completion == open_completion
+            messages.append(_joined(messages.pop() if joins else _NOTHING_YET, row))
+            open_completion = row.completion
+            continue
+        open_completion = None
+        if row.role is Role.RESULT:
+            messages.append(PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name))
+        else:
+            messages.append(PromptMessage("user", row.shown))
+    return Prompt(tuple(messages), context.functions, max_tokens)
+
+
+_NOTHING_YET = PromptMessage("assistant", "")
+
+
+def _joined(message: PromptMessage, row: Message) -> PromptMessage:
+    if row.role is not Role.CALL:
+        text = f"{message.text}\n{row.shown}" if message.text else row.shown
+        return PromptMessage("assistant", text, message.calls)
+    call = Call(row.call_id or row.id, row.name or "", row.shown)
+    return PromptMessage("assistant", message.text, (*message.calls, call))

@@ -1,0 +1,67 @@
+"""Admission: how a row is shown in the prompt, fixed once, when it enters the log.
+
+A row larger than its share of the window shows its head, its size and a handle to read on; the log keeps
+it whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from pagefault.context import paging, row_tokens
+from pagefault.models.tokens import Counter
+from pagefault.types import Message, Role
+
+_SLACK = 96  # tokens that a result of reading external memory, paged already, may take beyond its share
+
+
+def admit(
+    drafts: Sequence[Message], *, last_seq: int, event: int | None, size: int, counter: Counter
+) -> list[Message]:
+    """Fix how rows are shown and number them: what is larger than ``size`` tokens shows its head, its
+    size and a handle.
+
+    A draft's ``shown`` holds its label with ``{}`` for the text, or is empty for a row not shown;
+    ``completion=0`` stands for the first row's number.
+    """
+    rows: list[Message] = []
+    for seq, draft in enumerate(drafts, last_seq + 1):
+        limit = size + _SLACK if draft.meta.get("sources") else paging.text_size(size)
+        if draft.role is Role.CALL:
+            shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
+        elif draft.shown:
+            body = paging.head(draft.text, limit, counter, f'recall_read("m{seq}", page=2)')
+            shown = draft.shown.replace("{}", body, 1)
+        else:
+            shown = ""
+        completion = last_seq + 1 if draft.completion == 0 else draft.completion
+        row = replace(draft, seq=seq, shown=shown, event=event, completion=completion)
+        if row.role is Role.CALL:
+            row = replace(row, call_id=f"c{seq}")
+        rows.append(replace(row, tokens=row_tokens(row, counter)))
+    return rows
+
+
+def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> str:
+    """A call's arguments as the prompt shows them: always a JSON object, long strings cut to their head."""
+    try:
+        value: object = json.loads(raw or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        value = {"unreadable_arguments": raw}
+    elif counter.count(raw) <= size:
+        return raw or "{}"
+    items = cast(dict[str, Any], value).items()
+    share = max(8, size // (2 * max(1, len(items))))
+    clipped = {key: _clipped(item, share, handle, counter) for key, item in items}
+    return json.dumps(clipped, ensure_ascii=False)
+
+
+def _clipped(item: object, size: int, handle: str, counter: Counter) -> object:
+    text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+    pieces = paging.split(text, size, counter)
+    return item if len(pieces) == 1 else f"{pieces[0]}… [cut; the whole is {handle}]"

@@ -1,0 +1,248 @@
+"""The queue manager: the queue as it stands, its warning and its flush.
+
+A flush moves the queue's start and replaces the summary in one transaction; it copies and deletes nothing
+(DESIGN, invariants 1 and 3). When and how much is decided in ``policy``, how the summary is written in
+``summary``, how a row is shown in ``admission``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+
+from pagefault.clock import Clock
+from pagefault.context import Queue, Sizes, admission, render_sections
+from pagefault.context.policy import Eviction, Policy, evict
+from pagefault.context.summary import summarise
+from pagefault.models import Model
+from pagefault.models.tokens import Counter
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
+
+_LARGEST_RATIO = 3.0  # reported tokens per counted one that we still believe
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How the window is divided, in tokens. ``fixed`` (instructions and schemas) and ``page`` (what one
+    message or page may take) are uncalibrated."""
+
+    window: int
+    reserve: int
+    margin: int
+    fixed: int
+    page: int
+
+
+@dataclass(slots=True)
+class QueueManager:
+    """The queue of one agent, loaded. Only the holder of the agent's turn lock may use it."""
+
+    agent: AgentId
+    store: Store
+    model: Model
+    policy: Policy
+    counter: Counter
+    clock: Clock
+    budget: Budget
+    queue: Queue = field(default_factory=Queue)
+    last_seq: int = -1
+    warning_waits: bool = False
+    _head: tuple[str, int] = ("", 0)
+
+    async def load(self, record: AgentRecord) -> None:
+        """Read the queue as it stands in the log."""
+        state = record.queue
+
+        def read(tx: Transaction) -> tuple[Queue, bool]:
+            rows = tx.messages(self.agent, first=state.start)
+            queue = Queue(
+                state,
+                tx.message(self.agent, state.summary) if state.summary else None,
+                tx.message(self.agent, state.pinned) if state.pinned else None,
+                tuple(row for row in rows if row.role is not Role.SUMMARY),
+            )
+            return queue, any(_is_warning(e) for e in tx.events(self.agent, state="pending"))
+
+        self.queue, self.warning_waits = await self.store.read(read)
+        self.last_seq = record.last_seq
+
+    # measuring
+
+    def sizes(self, queue: Queue | None = None) -> Sizes:
+        """The main context with this queue (by default the live one), in calibrated tokens."""
+        queue, b = queue or self.queue, self.budget
+        if self._head[0] != queue.state.head:
+            self._head = (queue.state.head, self.counter.count(queue.state.head))
+        fixed, head, rows = (round(n * queue.state.ratio) for n in (b.fixed, self._head[1], queue.tokens))
+        return Sizes(b.window, b.reserve, b.margin, fixed, head, rows)
+
+    def view(self) -> dict[str, object]:
+        """What the model sees now, for the log: sizes in calibrated tokens, rows by number."""
+        sizes, queue = self.sizes(), self.queue
+        return {
+            "window": sizes.window,
+            "instructions": sizes.instructions,
+            "working_context": sizes.working_context,
+            "queue": sizes.queue,
+            "from": queue.rows[0].seq if queue.rows else self.last_seq,
+            "to": self.last_seq,
+            "summary": queue.state.summary,
+            "pinned": queue.state.pinned,
+        }
+
+    def calibrated(self, reported: int) -> float:
+        """The ratio of reported to counted tokens after a request of which ``reported`` is known: up at
+        once, down slowly, because too small a prompt is harmless and too large a one is not."""
+        old, counted = self.queue.state.ratio, self.sizes().prompt
+        if not reported or not counted:
+            return old
+        seen = old * reported / counted
+        moved = seen if seen > old else 0.8 * old + 0.2 * seen
+        ratio = round(min(_LARGEST_RATIO, max(0.5, moved)), 3)
+        return ratio if abs(ratio - old) > 0.02 * old else old
+
+    # admission
+
+    def number(self, drafts: Sequence[Message], event: int | None, after: int = 0) -> list[Message]:
+        """Rows ready for the log, behind the last one and ``after`` more."""
+        return admission.admit(
+            drafts, last_seq=self.last_seq + after, event=event, size=self.budget.page, counter=self.counter
+        )
+
+    def append(self, tx: Transaction, rows: Sequence[Message], *, ratio: float, quiet: bool) -> Queue:
+        """Within a transaction: append rows, and warn if they bring the queue across the line (not when
+        ``quiet``: a warning's own turn). Returns the queue that holds once this is committed."""
+        tx.append(self.agent, rows)
+        queue = self.queue.admit(rows)
+        queue = replace(queue, state=replace(queue.state, ratio=ratio))
+        if not quiet and not queue.state.warned and self.policy.warns(self.sizes(queue)):
+            queue = replace(queue, state=replace(queue.state, warned=True))
+            self._post_warning(tx)
+        if queue.state != self.queue.state:
+            tx.save_queue(self.agent, queue.state)
+        return queue
+
+    def committed(self, queue: Queue, rows: Sequence[Message]) -> None:
+        """The transaction of ``append`` is committed."""
+        self.warning_waits |= queue.state.warned and not self.queue.state.warned
+        self.queue = queue
+        self.last_seq = rows[-1].seq if rows else self.last_seq
+
+    def crosses_both(self, row: Message) -> bool:
+        """Whether admitting this one row would cross the warning and the flush line at once."""
+        if self.queue.state.warned or not self.queue.rows:
+            return False
+        after = self.sizes(self.queue.admit(self.number([row], None)))
+        return self.policy.warns(after) and self.policy.flushes(after)
+
+    async def warn(self) -> None:
+        """Post the warning before anything else is admitted."""
+        await self._set_state(replace(self.queue.state, warned=True), self._post_warning)
+        self.warning_waits = True
+
+    def _post_warning(self, tx: Transaction) -> None:
+        tx.post(self.agent, Event(EventKind.PRESSURE, at=self.clock.now()))
+
+    # flushing
+
+    async def make_room(self, opened: int | None, *, warning: bool, fold: bool) -> Message | None:
+        """Before each request: fold edits if they fold at once, flush if the policy says so.
+
+        While a warning waits or is being served (``warning``), a flush waits as long as the prompt still
+        fits with half of the reply's reserve, so that the model is heard before it loses the messages.
+        Returns the summary row if there was a flush. ``opened`` is the log number of the open event.
+        """
+        if fold:
+            await self.fold()
+        row: Message | None = None
+        for keep in (None, 0):
+            sizes = self.sizes()
+            if not self.policy.flushes(sizes) or ((self.warning_waits or warning) and sizes.fits):
+                break
+            row = await self.flush(opened, keep) or row
+        return row
+
+    async def flush(self, opened: int | None, keep: int | None = None) -> Message | None:
+        """Evict the oldest rows under a new summary and fold the working context into the head.
+
+        ``keep``: calibrated tokens of rows to keep, None: as the policy says. Returns the summary row,
+        None if there was nothing to evict.
+        """
+        state = self.queue.state
+        head = await self.store.read(lambda tx: render_sections(tx.sections(self.agent)))
+        room = max(0, self.sizes(replace(self.queue, state=replace(state, head=head))).room)
+        limit = max(48, int(self.policy.summary_limit(room) / state.ratio))
+        if keep is None:
+            keep = max(0, min(self.policy.keeps(room), self.sizes().queue // 2) - int(limit * state.ratio))
+        eviction = evict(self.queue, int(keep / state.ratio), opened)
+        if eviction and eviction.pinned:  # it stays in view besides the rows that are kept
+            eviction = evict(self.queue, int(keep / state.ratio) - eviction.pinned.tokens, opened)
+        if eviction is None:
+            return None
+        old = self.queue.summary
+        text = await summarise(
+            self.model, old.text if old else "", eviction.evicted,
+            window=int(self.budget.window / state.ratio), limit=limit, counter=self.counter,
+        )  # fmt: skip
+        return await self._commit_flush(eviction, text, head)
+
+    async def _commit_flush(self, eviction: Eviction, text: str, head: str) -> Message:
+        old, pinned = self.queue, eviction.pinned
+        before = old.summary.meta["messages"] if old.summary else 0
+        meta: dict[str, Any] = {
+            "messages": before + len(eviction.evicted),
+            "through": eviction.start - 1,
+            "warned": old.state.warned and not self.warning_waits,
+        }
+        shown = (
+            f"[summary of earlier messages]\n{{}}\n({meta['messages']} earlier rows are in recall storage.)"
+        )
+        draft = Message(Role.SUMMARY, text, self.clock.now(), shown, meta=meta)
+        (row,) = self.number([draft], None)
+        state = QueueState(
+            eviction.start, row.seq, pinned.seq if pinned else None, head, False, old.state.ratio
+        )
+
+        def work(tx: Transaction) -> None:
+            tx.append(self.agent, [row])
+            tx.save_queue(self.agent, state)
+            for event in tx.events(self.agent, state="pending"):
+                if _is_warning(event):  # what it would warn of has happened
+                    tx.set_event(self.agent, event.id, "done")
+
+        with anyio.CancelScope(shield=True):
+            await self.store.write(work)
+        self.queue = Queue(state, row, pinned, old.rows[len(eviction.evicted) :])
+        self.last_seq, self.warning_waits = row.seq, False
+        return row
+
+    async def fold(self) -> None:
+        """Fold the working context's edits into the head, without a flush."""
+        head = await self.store.read(lambda tx: render_sections(tx.sections(self.agent)))
+        if head != self.queue.state.head:
+            await self._set_state(replace(self.queue.state, head=head))
+
+    async def distrust(self, opened: int | None) -> Message | None:
+        """The provider counts more than we do: believe it, and flush to what then fits."""
+        sizes = self.sizes()
+        ratio = self.queue.state.ratio * max(1.1, sizes.window / max(1, sizes.prompt))
+        await self._set_state(replace(self.queue.state, ratio=min(_LARGEST_RATIO, round(ratio, 3))))
+        return await self.flush(opened)
+
+    async def _set_state(self, state: QueueState, extra: Callable[[Transaction], None] | None = None) -> None:
+        def work(tx: Transaction) -> None:
+            tx.save_queue(self.agent, state)
+            if extra:
+                extra(tx)
+
+        with anyio.CancelScope(shield=True):
+            await self.store.write(work)
+        self.queue = replace(self.queue, state=state)
+
+
+def _is_warning(event: Event) -> bool:
+    return event.kind == EventKind.PRESSURE

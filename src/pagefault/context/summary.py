@@ -1,0 +1,92 @@
+"""The recursive summary: f(old summary, evicted messages), bounded in size.
+
+The model writes it, in chunks that fit its window; where the model fails, it is made by extraction, so
+that a flush never depends on the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from pagefault import prompts
+from pagefault.context import paging
+from pagefault.errors import ModelError
+from pagefault.models import Completion, Model, Prompt, PromptMessage
+from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
+from pagefault.types import Message, Role
+
+_EXCERPT = 160  # characters of a call, a result or an extracted line
+
+
+async def summarise(
+    model: Model, summary: str, evicted: Sequence[Message], *, window: int, limit: int, counter: Counter
+) -> str:
+    """The new summary of at most ``limit`` tokens, from the old one and the evicted rows.
+
+    ``window``: uncalibrated tokens that a request to the model may take, reply included.
+    """
+    lines = [line for row in evicted if (line := transcript_line(row))]
+    fixed = counter.count(prompts.text("summarize")) + 2 * limit + 16 * MESSAGE_OVERHEAD
+    chunk_size = max(256, int((window - fixed) * 0.8))
+    for chunk in _chunks(lines, chunk_size, counter):
+        made = await _ask(model, summary, chunk, limit)
+        bounded = paging.split(made or extract(summary, chunk, limit, counter), limit, counter)
+        summary = bounded[0].strip()
+    return summary
+
+
+async def _ask(model: Model, summary: str, chunk: Sequence[str], limit: int) -> str:
+    request = (
+        f"Previous summary:\n{summary or '(none)'}\n\nMessages:\n"
+        + "\n".join(chunk)
+        + f"\n\nWrite the new summary in at most {limit} tokens."
+    )
+    messages = (PromptMessage("system", prompts.text("summarize")), PromptMessage("user", request))
+    try:
+        async with aclosing(model.stream(Prompt(messages, (), limit))) as items:
+            async for item in items:
+                if isinstance(item, Completion):
+                    return item.text.strip()
+    except ModelError:
+        pass  # the fallback is a summary too; the flush must not depend on the provider
+    return ""
+
+
+def _chunks(lines: Sequence[str], size: int, counter: Counter) -> list[list[str]]:
+    chunks: list[list[str]] = [[]]
+    filled = 0
+    for line in (piece for whole in lines for piece in paging.split(whole, size, counter)):
+        tokens = counter.count(line) + 1
+        if chunks[-1] and filled + tokens > size:
+            chunks.append([])
+            filled = 0
+        chunks[-1].append(line)
+        filled += tokens
+    return [chunk for chunk in chunks if chunk]
+
+
+def extract(summary: str, lines: Sequence[str], limit: int, counter: Counter) -> str:
+    """The deterministic fallback: the newest lines, shortened, under what fits of the old summary."""
+    kept: list[str] = []
+    left = limit
+    for line in reversed(lines):
+        short = line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+        tokens = counter.count(short) + 1
+        if tokens > left - limit // 3:
+            break
+        kept.insert(0, short)
+        left -= tokens
+    old = paging.split(summary, max(1, left), counter)[0].strip() if summary else ""
+    return "\n".join([old, *kept] if old else kept)
+
+
+def transcript_line(row: Message) -> str:
+    """A row as the summariser reads it; empty for what says nothing."""
+    if row.role is Role.CALL:
+        return "" if row.name == "send_message" else f"[called {row.name}] {row.text[:_EXCERPT]}"
+    if row.role is Role.RESULT:
+        return "" if row.name == "send_message" else f"[returned] {row.text[:_EXCERPT]}"
+    if row.role in (Role.ASSISTANT, Role.THOUGHT):
+        return f"[{row.role}] {row.text}" if row.text else ""
+    return row.shown
