@@ -1,0 +1,104 @@
+"""How what was found in external memory is shown: as data, with its id, its date and where it is from.
+
+One page of results, one page of a text, or a message with its neighbours; each within its token share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from pagefault.context import paging, stamp
+from pagefault.errors import FunctionError
+from pagefault.functions import Outcome
+from pagefault.models.tokens import Counter
+from pagefault.retrieval import Hit, excerpt
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Message, Passage
+
+PAGE = 5  # results on one page
+_LARGEST_PAGE = 1200  # tokens: more than this is not read, whatever the window
+_LABEL = 24  # tokens that an id, a date and a source take
+_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)"}
+
+
+def number(id: str, letter: str) -> int:
+    """The number in an id of that kind; ``FunctionError`` if it is none."""
+    if re.fullmatch(rf"{letter}\d{{1,15}}", id):
+        return int(id[1:])
+    raise FunctionError(f"{id!r} is not the id of {_ID[letter]}.")
+
+
+def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
+    """The row of this id; ``FunctionError`` if there is none."""
+    if row := tx.message(agent, number(id, "m")):
+        return row
+    raise FunctionError(f"There is no message {id}; ids stand in search results.")
+
+
+def find_passage(tx: Transaction, agent: AgentId, id: str) -> Passage:
+    """The passage of this id; ``FunctionError`` if there is none."""
+    if passage := tx.passage(agent, number(id, "p")):
+        return passage
+    raise FunctionError(f"There is no passage {id}; ids stand in search results.")
+
+
+def label_of(item: Message | Passage, zone: tzinfo) -> str:
+    """Date and origin: ``2026-11-20 Fri 18:54 user``."""
+    where = str(item.role) if isinstance(item, Message) else " ".join([item.source, *_tags(item)])
+    return f"{stamp(item.at, zone)} {where.strip()}".rstrip()
+
+
+def _tags(passage: Passage) -> list[str]:
+    return [f"#{tag}" for tag in passage.tags]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """``page``: gives the tokens that one page may take."""
+
+    agent: AgentId
+    zone: tzinfo
+    counter: Counter
+    page: Callable[[], int]
+
+    def fetch(self, tx: Transaction, hits: Sequence[Hit], query: str, page: int) -> Outcome:
+        """One page of hits, each on a line."""
+        shown, pages = paging.page_of(hits, page, PAGE)
+        room = max(12, min(self.page(), _LARGEST_PAGE) // PAGE - _LABEL)
+        lines = [paging.showing(len(shown), len(hits), page, pages)]
+        sources: list[str] = []
+        for hit in shown:
+            recall = hit.tier == "recall"
+            item = tx.message(self.agent, hit.number) if recall else tx.passage(self.agent, hit.number)
+            if item is not None:
+                lines.append(self.line(item, excerpt(item.text, query, room, self.counter)))
+                sources.append(item.id)
+        return Outcome("\n".join(lines), sources=tuple(sources))
+
+    def line(self, item: Message | Passage, text: str) -> str:
+        """``[recall m12 2026-11-20 Fri 18:54 user] text``"""
+        tier = "recall" if isinstance(item, Message) else "archival"
+        return f"[{tier} {item.id} {label_of(item, self.zone)}] {text}"
+
+    def is_long(self, text: str) -> bool:
+        """Whether a text takes more than one page."""
+        return self.counter.count(text) > paging.text_size(self.page())
+
+    def text_page(self, item: Message | Passage, page: int) -> Outcome:
+        """One page of a text, counted as admission counts: page 1 is the head that the queue showed."""
+        pieces = paging.split(item.text, paging.text_size(self.page()), self.counter)
+        (piece,), pages = paging.page_of(pieces, page, 1)
+        return Outcome(self.line(item, f"page {page}/{pages}\n{piece}"), sources=(item.id,))
+
+    def around(self, row: Message, near: Sequence[Message]) -> Outcome:
+        """A short message whole, its neighbours as excerpts."""
+        left = self.page() - self.counter.count(row.text)
+        room = max(12, left // max(1, len(near)) - _LABEL)
+        lines = [
+            self.line(r, r.text if r.seq == row.seq else excerpt(r.text, "", room, self.counter))
+            for r in near
+        ]
+        return Outcome("\n".join(lines), sources=tuple(r.id for r in near))

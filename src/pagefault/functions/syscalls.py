@@ -1,0 +1,254 @@
+"""The memory functions: how the model edits its working context and reads and writes external memory.
+
+Their docstrings are what the model reads, so they are short. Effects go through the transaction in which
+the call's result commits. What they find is shown as data, with its id, its date and where it is from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+
+from pagefault.clock import Clock, moment, next_due
+from pagefault.context import stamp
+from pagefault.errors import FunctionError
+from pagefault.functions import Function, Outcome, describe
+from pagefault.functions.results import Results, find_passage, find_row, label_of, number
+from pagefault.models.tokens import Counter
+from pagefault.retrieval import Hit, Retriever, excerpt
+from pagefault.storage import Filter, Store, Transaction
+from pagefault.types import (
+    SEARCHED_BY_DEFAULT,
+    AgentId,
+    Event,
+    EventKind,
+    Message,
+    Passage,
+    Role,
+    Schedule,
+    Section,
+)
+
+PAGED_IN = "paged_in"
+_LABEL = 24  # tokens that a paged-in line's id, date and source take
+_NEIGHBOURS = 3  # rows shown on either side of a short message
+_PAGED = re.compile(r"\[[mp]\d+ ")
+
+
+@dataclass(frozen=True, slots=True)
+class Syscalls:
+    """The memory functions of one agent.
+
+    ``opened`` gives the open event's log number (search does not find the question itself),
+    ``paged_in_limit`` is the size in tokens of the section that ``page_in`` fills.
+    """
+
+    agent: AgentId
+    name: str
+    store: Store
+    retriever: Retriever
+    clock: Clock
+    zone: tzinfo
+    zone_name: str
+    counter: Counter
+    results: Results
+    paged_in_limit: int
+    opened: Callable[[], int | None]
+
+    def functions(self, *, speech: bool, timers: bool, agents: bool) -> list[Function]:
+        """All functions offered to this agent, in the order of the prompt. ``speech``: send_message."""
+        memory: list[Callable[..., str | Outcome]] = [
+            self.working_context_append, self.working_context_replace,
+            self.archival_insert, self.archival_delete, self.page_in, self.page_out,
+        ]  # fmt: skip
+        if speech:
+            memory.insert(0, self.send_message)
+        if timers:
+            memory += [self.schedule, self.unschedule]
+        if agents:
+            memory.append(self.send_to_agent)
+        queries = [
+            self.memory_search, self.recall_search, self.recall_search_by_date, self.recall_read,
+            self.archival_search, self.archival_read,
+        ]  # fmt: skip
+        offered = [describe(f, "memory") for f in memory] + [describe(f, "query") for f in queries]
+        return offered + ([describe(self.list_schedules, "query")] if timers else [])
+
+    # speech
+
+    def send_message(self, tx: Transaction, message: str) -> Outcome:  # noqa: ARG002
+        """Say something to the user."""
+        if not message.strip():
+            raise FunctionError("message is empty; call send_message with what you want to say.")
+        return Outcome("Sent.", rows=(Message(Role.ASSISTANT, message, self.clock.now()),))
+
+    # working context
+
+    def working_context_append(self, tx: Transaction, section: str, text: str) -> str:
+        """Add a line to a section of the working context."""
+        old = self._section(tx, section)
+        return self._edit(tx, old, f"{old.text}\n{text.strip()}" if old.text else text.strip())
+
+    def working_context_replace(self, tx: Transaction, section: str, old: str, new: str) -> str:
+        """Replace text in a section; empty new deletes it. old must occur exactly once."""
+        was = self._section(tx, section)
+        found = was.text.count(old) if old else 0
+        if found != 1:
+            raise FunctionError(
+                f"old occurs {found} times in {section}; give the exact text of one place. "
+                f"The section reads: {was.text or '(empty)'}"
+            )
+        edited = was.text.replace(old, new.strip())
+        return self._edit(tx, was, "\n".join(line for line in edited.split("\n") if line.strip()))
+
+    def _section(self, tx: Transaction, name: str) -> Section:
+        sections = {section.name: section for section in tx.sections(self.agent)}
+        if name not in sections:
+            raise FunctionError(f"There is no section {name}; sections: {', '.join(sections)}.")
+        if sections[name].read_only:
+            raise FunctionError(f"Section {name} is read-only; use another one.")
+        return sections[name]
+
+    def _edit(self, tx: Transaction, section: Section, text: str) -> str:
+        size = self.counter.count(text)
+        if size > section.limit:
+            raise FunctionError(
+                f"{section.name} would take {size} of {section.limit} tokens; shorten it with "
+                "working_context_replace or save to archival_insert instead."
+            )
+        tx.put_section(self.agent, replace(section, text=text), self.clock.now())
+        return f"{section.name} now takes {size} of {section.limit} tokens."
+
+    def page_in(self, tx: Transaction, id: str, section: str = PAGED_IN) -> str:
+        """Keep an excerpt of a found item (m12, p7) in the working context."""
+        passage = id.startswith("p")
+        item = find_passage(tx, self.agent, id) if passage else find_row(tx, self.agent, id)
+        if section == PAGED_IN and all(s.name != PAGED_IN for s in tx.sections(self.agent)):
+            fresh = Section(PAGED_IN, "excerpts you paged in", self.paged_in_limit)
+            tx.put_section(self.agent, fresh, self.clock.now())
+        target = self._section(tx, section)
+        room = max(16, target.limit // 2 - _LABEL)
+        line = f"[{id} {label_of(item, self.zone)}] {excerpt(item.text, '', room, self.counter)}"
+        lines = [old for old in target.text.split("\n") if old and not old.startswith(f"[{id} ")]
+        while lines and self.counter.count("\n".join([*lines, line])) > target.limit:
+            oldest = next((old for old in lines if _PAGED.match(old)), None)
+            if oldest is None:
+                break
+            lines.remove(oldest)
+        return self._edit(tx, target, "\n".join([*lines, line]))
+
+    def page_out(self, tx: Transaction, id: str) -> str:
+        """Drop a paged-in excerpt from the working context."""
+        for section in tx.sections(self.agent):
+            kept = [line for line in section.text.split("\n") if not line.startswith(f"[{id} ")]
+            if not section.read_only and len(kept) < len(section.text.split("\n")):
+                return self._edit(tx, section, "\n".join(kept))
+        raise FunctionError(f"{id} is not paged in.")
+
+    # recall storage
+
+    async def memory_search(self, query: str, page: int = 1) -> Outcome:
+        """Search all memory: recall first, archival too if recall has no strong match."""
+        recall = await self.retriever.search(self.agent, "recall", query, Filter(before=self.opened()))
+        if recall:
+            best = await self.store.read(lambda tx: tx.message(self.agent, recall[0].number))
+            if best is not None and self.retriever.is_strong(query, recall[0], best.text):
+                return await self._shown(recall, query, page)
+        archival = await self.retriever.search(self.agent, "archival", query, Filter())
+        return await self._shown(sorted([*recall, *archival], key=lambda hit: -hit.score), query, page)
+
+    async def recall_search(self, query: str, page: int = 1) -> Outcome:
+        """Search the message log."""
+        hits = await self.retriever.search(self.agent, "recall", query, Filter(before=self.opened()))
+        return await self._shown(hits, query, page)
+
+    async def recall_search_by_date(self, start: str, end: str, page: int = 1) -> Outcome:
+        """Messages from start to end (YYYY-MM-DD or ISO time), oldest first."""
+        span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.opened())
+        hits = await self.retriever.search(self.agent, "recall", "", span)
+        return await self._shown(hits[::-1], "", page)
+
+    async def _shown(self, hits: Sequence[Hit], query: str, page: int) -> Outcome:
+        return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
+
+    async def recall_read(self, id: str, page: int = 1) -> Outcome:
+        """Read a message (m12) in full, page by page; a short one with its neighbours."""
+
+        def read(tx: Transaction) -> Outcome:
+            row = find_row(tx, self.agent, id)
+            if page > 1 or self.results.is_long(row.text):
+                return self.results.text_page(row, page)
+            far = 4 * _NEIGHBOURS
+            span = tx.messages(self.agent, first=row.seq - far, last=row.seq + far, roles=SEARCHED_BY_DEFAULT)
+            near = [*[r for r in span if r.seq < row.seq][-_NEIGHBOURS:], row]
+            return self.results.around(row, near + [r for r in span if r.seq > row.seq][:_NEIGHBOURS])
+
+        return await self.store.read(read)
+
+    # archival storage
+
+    def archival_insert(self, tx: Transaction, text: str, tags: list[str] = []) -> str:  # noqa: B006
+        """Save a fact or document to archival storage."""
+        if not text.strip():
+            raise FunctionError("text is empty; give the text to save.")
+        passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
+        return f"Saved as {tx.insert_passage(self.agent, passage).id}."
+
+    async def archival_search(self, query: str, tags: list[str] = [], page: int = 1) -> Outcome:  # noqa: B006
+        """Search archival storage; tags must all be present."""
+        only = Filter(tags=tuple(t.strip("# ") for t in tags))
+        return await self._shown(
+            await self.retriever.search(self.agent, "archival", query, only), query, page
+        )
+
+    async def archival_read(self, id: str, page: int = 1) -> Outcome:
+        """Read a passage (p7) in full, page by page."""
+        return await self.store.read(
+            lambda tx: self.results.text_page(find_passage(tx, self.agent, id), page)
+        )
+
+    def archival_delete(self, tx: Transaction, id: str) -> str:
+        """Delete a passage."""
+        tx.delete_passage(self.agent, find_passage(tx, self.agent, id).number)
+        return f"{id} is deleted."
+
+    # events to come
+
+    def schedule(self, tx: Transaction, note: str, when: str = "", cron: str = "") -> str:
+        """Set a timer: when (ISO time, or +2h, +30m, +1d) or a cron line; note is what it will say."""
+        if bool(when) == bool(cron):
+            raise FunctionError("Give either when or cron.")
+        now = self.clock.now()
+        due = next_due(cron, now, self.zone) if cron else self._moment(when)
+        if due <= now:
+            raise FunctionError(f"{when} is in the past; it is {stamp(now, self.zone)}.")
+        made = tx.add_schedule(self.agent, Schedule(note, due, self.zone_name, cron or None))
+        return f"Scheduled as {made.id}; due {stamp(due, self.zone)}."
+
+    def unschedule(self, tx: Transaction, id: str) -> str:
+        """Remove a timer."""
+        if not tx.remove_schedule(self.agent, number(id, "t")):
+            raise FunctionError(f"There is no schedule {id}; see list_schedules.")
+        return f"{id} is removed."
+
+    async def list_schedules(self) -> str:
+        """The timers that are set."""
+        found = await self.store.read(lambda tx: tx.schedules(self.agent))
+        lines = [
+            f"{s.id} {stamp(s.due, self.zone)}{f' ({s.cron})' if s.cron else ''} {s.note}" for s in found
+        ]
+        return "\n".join(lines) or "No timers are set."
+
+    def send_to_agent(self, tx: Transaction, name: str, text: str) -> str:
+        """Send a message to another agent's inbox."""
+        other = tx.agent(name)
+        if other is None or other.id == self.agent:
+            names = [a.name for a in tx.agents() if a.id != self.agent]
+            raise FunctionError(f"There is no other agent {name}; agents: {', '.join(names) or '(none)'}.")
+        tx.post(other.id, Event(EventKind.AGENT, text, sender=self.name, at=self.clock.now()))
+        return f"Sent to {name}."
+
+    def _moment(self, text: str, *, end: bool = False) -> datetime:
+        return moment(text, self.clock.now(), self.zone, end=end)
