@@ -1,0 +1,252 @@
+"""One process of the operating system: an agent that turns an event into steps until it yields.
+
+It does what ``turn.next_action`` says comes next and commits it; each commit appends rows to the log and
+moves queue and inbox with them. Who may run a turn, and when, is the kernel's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import anyio
+
+from pagefault.agent.output import Speech, output_of
+from pagefault.agent.rows import Rows
+from pagefault.agent.turn import Action, Run, Stop, next_action
+from pagefault.context import MainContext, Queue, compile
+from pagefault.context.queue_manager import QueueManager
+from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
+from pagefault.functions import FunctionExecutor, Outcome, Prepared
+from pagefault.models import Completion, Model, Prompt
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
+
+_TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What an agent runs on and with, put together by ``pagefault.build``."""
+
+    store: Store
+    model: Model
+    executor: FunctionExecutor
+    instructions: str
+    style: Style = "memgpt"
+    max_steps: int = 12
+    warning_steps: int = 3
+    fold_at_once: bool = False
+
+
+@dataclass(slots=True)
+class Process:
+    """A loaded agent. Only the holder of its turn lock may use it. ``emit`` is given each output."""
+
+    record: AgentRecord
+    program: Program
+    memory: QueueManager
+    rows: Rows
+    emit: Callable[[Output], None]
+    event: Event | None = None
+    turn: list[Message] = field(default_factory=list[Message])
+    put_off: int | None = None  # the event that has let a warning go first, as each may once
+
+    async def load(self, record: AgentRecord | None = None) -> None:
+        """Read the agent as it stands in the store, if another process has moved it since; ``record``
+        if that was just read."""
+        record = record or await self.program.store.read(lambda tx: tx.agent_by_id(self.record.id))
+        if record and (record.last_seq != self.memory.last_seq or record.queue != self.memory.queue.state):
+            self.record = record
+            await self.memory.load(record)
+
+    async def handle(self, event: Event) -> None:
+        """Run an event's turn to its end, from wherever the log says it stands.
+
+        An event that would cross the warning and the flush line at once is left pending: the warning,
+        posted here, has its turn first. Once only: where the room is small, the row may cross both again.
+        """
+        if event.state == "pending":
+            row = self.rows.opening(event, self.memory.sizes())
+            may_wait = event.kind != EventKind.PRESSURE and event.id != self.put_off
+            if may_wait and self.memory.crosses_both(row):
+                self.put_off = event.id
+                return await self.memory.warn()
+            self.event, self.turn = event, []
+            await self._commit(lambda tx: self._open(tx, event, row))
+        else:
+            rows = await self.program.store.read(lambda tx: tx.messages(self.record.id, event=event.id))
+            self.event, self.turn = event, rows
+        while not isinstance(action := self._next(self.turn), Stop):
+            await (self._run(action.call) if isinstance(action, Run) else self._ask())
+        return self._finish()
+
+    async def stop(self, why: str) -> None:
+        """End the open turn here: calls without a result get one, the log says why, the event is done."""
+        if self.event is None:
+            return
+        while isinstance(action := self._next(self.turn), Run):
+            await self._return(action.call, Outcome(f"Not run to its end: {why}", failed=True))
+        if not isinstance(self._next(self.turn), Stop):
+            await self._commit(lambda _: [self.rows.alert("stopped", why)])
+        self._finish()
+
+    async def flush(self, keep: int | None = None) -> bool:
+        """Flush now, between turns; ``keep``: calibrated tokens to keep. False: nothing to evict."""
+        return self._flushed(await self.memory.flush(None, keep))
+
+    def prompt(self) -> Prompt:
+        """The prompt as it would be sent now."""
+        p, sizes = self.program, self.memory.sizes()
+        room = max(sizes.reserve // 2, sizes.window - sizes.margin - sizes.prompt)
+        context = MainContext(p.instructions, p.executor.schemas, self.memory.queue)
+        return compile(context, min(sizes.reserve, room))
+
+    @property
+    def _warning(self) -> bool:
+        return self.event is not None and self.event.kind == EventKind.PRESSURE
+
+    @property
+    def opened(self) -> int | None:
+        """The log number of the open event, None between turns."""
+        return self.turn[0].seq if self.turn else None
+
+    def _next(self, rows: Sequence[Message]) -> Action:
+        limit = self.program.warning_steps if self._warning else self.program.max_steps
+        return next_action(rows, self.program.style, limit)
+
+    def _finish(self) -> None:
+        event, self.event, self.turn = self.event, None, []
+        self.emit(Output("done", "", event.id if event else None, self.memory.last_seq))
+
+    def _flushed(self, row: Message | None) -> bool:
+        if row and (output := output_of(row)):
+            self.emit(output)
+        return row is not None
+
+    # admission and commit
+
+    def _open(self, tx: Transaction, event: Event, row: Message) -> list[Message]:
+        tx.set_event(self.record.id, event.id, "active")
+        return [row]
+
+    async def _commit(
+        self, build: Callable[[Transaction], Sequence[Message]], ratio: float | None = None
+    ) -> None:
+        """Append what ``build`` makes, with all that follows from it, in one transaction: the step-limit
+        alert, the memory-pressure warning, the end of the turn."""
+        event, memory = self.event, self.memory
+
+        def work(tx: Transaction) -> tuple[list[Message], Queue]:
+            rows = memory.number(build(tx), event.id if event else None)
+            action = self._next([*self.turn, *rows])
+            if isinstance(action, Stop) and action.alert:
+                alert = self.rows.alert("stopped", action.alert)
+                rows += memory.number([alert], event.id if event else None, len(rows))
+            queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
+            if event is not None and isinstance(action, Stop):
+                tx.set_event(self.record.id, event.id, "done")
+            return rows, queue
+
+        with anyio.CancelScope(shield=True):
+            rows, queue = await self.program.store.write(work)
+            memory.committed(queue, rows)
+            memory.warning_waits &= not self._warning
+            self.turn += rows
+            for output in map(output_of, rows):
+                if output:
+                    self.emit(output)
+
+    # a step: ask the model
+
+    async def _ask(self) -> None:
+        """Get one completion and commit it. A provider that says "too long" is believed and asked again
+        after a flush; a completion that is empty where an answer is owed is asked for once more."""
+        memory, empty = self.memory, 0
+        for attempt in range(_TRIES):
+            fold = self.program.fold_at_once
+            self._flushed(await memory.make_room(self.opened, warning=self._warning, fold=fold))
+            try:
+                completion = await self._stream(self.prompt(), attempt)
+            except ContextLengthExceeded as error:
+                if attempt == _TRIES - 1:
+                    return await self._give_up(str(error))
+                self._flushed(await memory.distrust(self.opened))
+            except ModelError as error:
+                return await self._give_up(str(error))
+            else:
+                if completion.text.strip() or completion.calls or not self._owes_answer():
+                    ratio = memory.calibrated(completion.usage.input if completion.usage else 0)
+                    step = self._step(completion)
+                    return await self._commit(lambda _, step=step: step, ratio)
+                empty += 1
+                if empty == 2:
+                    return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
+        return None
+
+    async def _give_up(self, why: str) -> None:
+        await self._commit(lambda _: [self.rows.alert("model_failed", why)])
+
+    def _owes_answer(self) -> bool:
+        said = any(row.role is Role.ASSISTANT for row in self.turn)
+        return self.event is not None and self.event.kind == EventKind.MESSAGE and not said
+
+    async def _stream(self, prompt: Prompt, attempt: int) -> Completion:
+        event, position = self.event.id if self.event else None, self.memory.last_seq
+        steps = len({row.completion for row in self.turn if row.completion is not None})
+        speech = Speech(self.program.style, f"{event}.{steps + 1}.{attempt + 1}")
+        completion: Completion | None = None
+        try:
+            async with aclosing(self.program.model.stream(prompt)) as items:
+                async for item in items:
+                    if isinstance(item, Completion):
+                        completion = item
+                    elif output := speech.feed(item, event, position):
+                        self.emit(output)
+        finally:
+            if completion is None and speech.shown:
+                self.emit(Output("retracted", "", event, position, data={"attempt": speech.attempt}))
+        if completion is None:
+            raise ModelError(f"{self.program.model.name} ended its stream without a completion; try again.")
+        return completion
+
+    def _step(self, completion: Completion) -> list[Message]:
+        native = self.program.style == "native"
+        speaks = not self._warning and (native or (not completion.calls and self._owes_answer()))
+        return self.rows.step(completion, speaks=speaks, saw=self.memory.view())
+
+    # a step: run a call
+
+    async def _run(self, call: Message) -> None:
+        try:
+            prepared = self.program.executor.prepare(call.name or "", call.text)
+            if prepared.function.kind == "memory":
+                return await self._commit(partial(self._effect, call, prepared))
+        except FunctionError as error:
+            return await self._return(call, Outcome(str(error), failed=True))
+        if prepared.function.kind == "tool" and not await self._start(call, prepared):
+            gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
+            return await self._return(call, Outcome(gone, failed=True))
+        return await self._return(call, await self.program.executor.run(prepared))
+
+    def _effect(self, call: Message, prepared: Prepared, tx: Transaction) -> list[Message]:
+        """A memory function's effect and its result: one transaction."""
+        value = prepared.function.call(tx=tx, **prepared.arguments)
+        outcome = value if isinstance(value, Outcome) else Outcome(str(value))
+        return self.rows.result(call, outcome)
+
+    async def _start(self, call: Message, prepared: Prepared) -> bool:
+        """Mark an outside call as started; False if it already was and must not be run twice."""
+        event = self.event
+        if event is None or prepared.function.idempotent:
+            return True
+        if event.started == call.seq:
+            return False
+        await self.program.store.write(lambda tx: tx.set_event(self.record.id, event.id, "active", call.seq))
+        self.event = replace(event, started=call.seq)
+        return True
+
+    async def _return(self, call: Message, outcome: Outcome) -> None:
+        await self._commit(lambda _: self.rows.result(call, outcome))

@@ -1,0 +1,71 @@
+"""The output buffer: what the agent said and did, as a view of the log, and speech while it streams.
+
+An output is made from a committed row, so it can be asked for again from any position. Deltas come
+earlier, are marked as such, and are taken back by ``retracted`` if their attempt fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic_core import from_json
+
+from pagefault.models import Delta
+from pagefault.types import EventKind, Message, Output, OutputType, Role, Style
+
+_TYPES: dict[Role, OutputType] = {
+    Role.ASSISTANT: "said",
+    Role.THOUGHT: "thought",
+    Role.CALL: "called",
+    Role.RESULT: "returned",
+    Role.SUMMARY: "flushed",
+    Role.ALERT: "alerted",
+}
+
+
+def output_of(row: Message) -> Output | None:
+    """The output a row shows; None for inputs and for a completion that said nothing."""
+    kind = _TYPES.get(row.role)
+    if row.role is Role.ALERT and row.name in tuple(EventKind):
+        kind = "warned" if row.name == EventKind.PRESSURE else None
+    if kind is None or (kind == "thought" and not row.text):
+        return None
+    return Output(kind, row.text, row.event, row.seq, row.name, row.meta)
+
+
+@dataclass(slots=True)
+class Speech:
+    """What of a streaming completion can already be shown: plain text, and the ``message`` argument of
+    ``send_message`` calls as far as it has come."""
+
+    style: Style
+    attempt: str
+    shown: bool = False
+    _arguments: dict[int, str] = field(default_factory=dict[int, str])
+    _said: dict[int, int] = field(default_factory=dict[int, int])
+
+    def feed(self, delta: Delta, event: int | None, position: int) -> Output | None:
+        """The delta to show for a piece of the completion, if it shows anything."""
+        of = "said" if self.style == "native" else "thought"
+        text = delta.text
+        if delta.call is not None:
+            if delta.name != "send_message":
+                return None
+            of, text = "said", self._message(delta.call, delta.text)
+        if not text:
+            return None
+        self.shown = True
+        return Output("delta", text, event, position, data={"attempt": self.attempt, "of": of})
+
+    def _message(self, call: int, piece: str) -> str:
+        self._arguments[call] = self._arguments.get(call, "") + piece
+        try:
+            value = from_json(self._arguments[call], allow_partial="trailing-strings")
+        except ValueError:
+            return ""
+        message = value.get("message") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if not isinstance(message, str):
+            return ""
+        fresh = message[self._said.get(call, 0) :]
+        self._said[call] = len(message)
+        return fresh

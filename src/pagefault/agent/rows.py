@@ -1,0 +1,82 @@
+"""The rows of a turn as drafts: the event that opens it, completions, results, alerts.
+
+Pure but for the clock. Numbers, sizes and the form shown are given at admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+
+from pagefault import prompts
+from pagefault.clock import Clock
+from pagefault.context import Sizes, label
+from pagefault.functions import Outcome, wants_heartbeat
+from pagefault.models import Completion
+from pagefault.types import Event, EventKind, Message, Role
+
+EventParser = Callable[[Event], str]
+"""Turns an event into the plain text that the model reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Makes the rows of one agent. ``parsers`` are by kind of event and go before its plain text."""
+
+    clock: Clock
+    zone: tzinfo
+    parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
+
+    def opening(self, event: Event, sizes: Sizes) -> Message:
+        """The row by which an event enters the log; its label carries the local time."""
+        role, text = Role.EVENT, event.text
+        if event.kind == EventKind.MESSAGE:
+            role = Role.USER
+        elif event.kind == EventKind.ALERT:
+            role = Role.ALERT
+        elif event.kind == EventKind.PRESSURE:
+            role = Role.ALERT
+            text = prompts.text("pressure").format(percent=round(100 * sizes.queue / max(1, sizes.room)))
+        if parser := self.parsers.get(event.kind):
+            text = parser(event)
+        kind = "user" if role is Role.USER else event.kind
+        return self._labelled(role, f"{kind} {event.sender}" if event.sender else kind, text, event.kind)
+
+    def alert(self, name: str, text: str) -> Message:
+        """An alert that ends the turn."""
+        return replace(self._labelled(Role.ALERT, "alert", text, name), meta={"stop": True})
+
+    def _labelled(self, role: Role, kind: str, text: str, name: str) -> Message:
+        at = self.clock.now()
+        return Message(role, text, at, label(kind, at, self.zone, "{}"), name=name)
+
+    def step(self, completion: Completion, *, speaks: bool, saw: Mapping[str, object]) -> list[Message]:
+        """One completion: its text (speech if it ``speaks``, else thought), then its calls. The first
+        row's ``meta`` says what the model saw and what the provider reported."""
+        now, text, usage = self.clock.now(), completion.text.strip(), completion.usage
+        rows = [
+            Message(Role.CALL, call.arguments, now, completion=0, name=call.name) for call in completion.calls
+        ]
+        if text or not rows:
+            role = Role.ASSISTANT if text and speaks else Role.THOUGHT
+            rows.insert(0, Message(role, text, now, "{}" if text else "", completion=0))
+        reported = {"input": usage.input, "output": usage.output, "cached": usage.cached} if usage else {}
+        rows[0] = replace(rows[0], meta={"saw": {**saw, **reported}})
+        return rows
+
+    def result(self, call: Message, outcome: Outcome) -> list[Message]:
+        """A call's result, after the rows its function made."""
+        meta: dict[str, object] = {}
+        if outcome.failed:
+            meta["failed"] = True
+        if wants_heartbeat(call.text):
+            meta["heartbeat"] = True
+        if outcome.sources:
+            meta["sources"] = list(outcome.sources)
+        text = f"Error: {outcome.text}" if outcome.failed else outcome.text
+        result = Message(
+            Role.RESULT, text, self.clock.now(), "{}", completion=call.completion, call_id=call.call_id,
+            name=call.name, meta=meta,
+        )  # fmt: skip
+        return [*(replace(row, completion=call.completion) for row in outcome.rows), result]

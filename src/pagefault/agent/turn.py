@@ -1,0 +1,63 @@
+"""What comes next in a turn: a pure function of the turn's rows in the log.
+
+Running and recovering are the same: a process that was killed is followed by one that reads the rows and
+goes on. Doing what is said here is the agent's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pagefault.types import Message, Role, Style
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the model for a completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a call that has no result yet."""
+
+    call: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The turn is over; ``alert`` says why if it was cut short."""
+
+    alert: str = ""
+
+
+Action = Ask | Run | Stop
+
+
+def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action:
+    """The next action of a turn whose rows (the admitted event first) are given.
+
+    ``memgpt``: control comes back after a call that asked for a heartbeat and after any failure.
+    ``native``: after any call. At most ``max_steps`` completions per event.
+    """
+    if rows and rows[-1].meta.get("stop"):
+        return Stop()
+    steps = list(dict.fromkeys(row.completion for row in rows if row.completion is not None))
+    if not steps:
+        return Ask()
+    step = [row for row in rows if row.completion == steps[-1]]
+    results = [row for row in step if row.role is Role.RESULT]
+    answered = {row.call_id for row in results}
+    waiting = next((row for row in step if row.role is Role.CALL and row.call_id not in answered), None)
+    if waiting is not None:
+        return Run(waiting)
+    go_on = bool(results) if style == "native" else any(_asks_back(row) for row in results)
+    if not go_on:
+        return Stop()
+    if len(steps) >= max_steps:
+        return Stop(f"The limit of {max_steps} steps for one event is reached; the turn ends here.")
+    return Ask()
+
+
+def _asks_back(result: Message) -> bool:
+    return bool(result.meta.get("heartbeat") or result.meta.get("failed"))
