@@ -1,0 +1,195 @@
+"""The kernel: many agents, their inboxes, output buffers, timers and recovery.
+
+It is what a program holds: it stores events, hands them to the scheduler, and lets consumers listen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from pagefault.agent import Process
+from pagefault.agent.output import output_of
+from pagefault.clock import Clock
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import timers
+from pagefault.kernel.indexer import Indexer
+from pagefault.kernel.scheduler import Scheduler
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentRecord, Event, EventKind, Output
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SENDER = re.compile(r"[^\[\]{}\n]{1,64}")
+_SERVE_EVERY = 0.5  # seconds between looks for events and timers that other processes left
+
+
+@dataclass(slots=True)
+class Kernel:
+    """Serves agents while it is entered (``async with kernel``). Not entered, it can be looked at and
+    events can be posted, which then wait in the inbox."""
+
+    store: Store
+    indexer: Indexer
+    clock: Clock
+    scheduler: Scheduler
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Kernel:
+        self.scheduler.tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self.scheduler.tasks.start_soon(self.indexer.run)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Turns that are open stay open in the log; the next start carries them on."""
+        if self.scheduler.tasks is not None:
+            self.scheduler.tasks.cancel_scope.cancel()
+        await self._stack.aclose()
+        self.scheduler.tasks = None
+        with anyio.CancelScope(shield=True):
+            await self.store.close()
+
+    # agents
+
+    async def agents(self) -> list[AgentRecord]:
+        return await self.store.read(lambda tx: tx.agents())
+
+    async def record(self, name: str) -> AgentRecord:
+        """The agent of this name; ``NotFoundError`` if there is none."""
+        return (await self.scheduler.find(name)).record
+
+    async def delete(self, name: str) -> None:
+        """Delete an agent with all its memory; refused while it is in a turn."""
+        agent = await self.scheduler.find(name)
+        with self.store.turn_lock(agent.record.id) as held:
+            if not held:
+                raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
+            await self.store.write(lambda tx: tx.delete_agent(agent.record.id))
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Drop what is held of an agent, so that changed settings take effect at its next event."""
+        self.scheduler.forget(name)
+
+    # events and outputs
+
+    async def post(self, name: str, event: Event) -> Event:
+        """Store an event in an agent's inbox, then wake the agent. When this returns, it is safe.
+
+        ``UsageError`` for a kind that is not a word like ``door_opened``, and for ``memory_pressure``.
+        """
+        if not _KIND.fullmatch(event.kind) or event.kind == EventKind.PRESSURE:
+            raise UsageError(f"{event.kind!r} is not a kind of event to post; use a word like door_opened.")
+        if event.sender is not None and not _SENDER.fullmatch(event.sender):
+            raise UsageError(f"{event.sender!r} cannot be a sender; leave out brackets, braces and lines.")
+        agent = await self.scheduler.find(name)
+        stamped = replace(event, at=event.at or self.clock.now())
+        posted = await self.store.write(lambda tx: tx.post(agent.record.id, stamped))
+        self.scheduler.wake(agent)
+        return posted
+
+    async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
+        """Post an event (a string is a user message) and yield outputs until its turn is done."""
+        async with self.listen(name) as outputs:
+            posted = await self.post(
+                name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
+            )
+            if posted.state == "done":
+                return
+            async for output in outputs:
+                yield output
+                if output.type == "done" and output.event == posted.id:
+                    return
+
+    @asynccontextmanager
+    async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
+        """Outputs of an agent from now on, deltas included."""
+        agent = await self.scheduler.find(name)
+        send, receive = anyio.create_memory_object_stream[Output](float("inf"))
+        agent.listeners.add(send)
+        try:
+            with send, receive:
+                yield receive
+        finally:
+            agent.listeners.discard(send)
+
+    async def outputs(self, name: str, after: int = 0) -> list[Output]:
+        """Committed outputs behind a position: for a consumer that went away and came back."""
+        agent = await self.scheduler.find(name)
+        rows = await self.store.read(lambda tx: tx.messages(agent.record.id, first=after + 1))
+        return [output for row in rows if (output := output_of(row))]
+
+    async def cancel(self, name: str) -> bool:
+        """End the agent's open turn in this process, with a consistent log; False if there is none."""
+        agent = await self.scheduler.find(name)
+        if agent.cancel is None:
+            return False
+        agent.cancel.cancel()
+        return True
+
+    async def edit_section(self, name: str, section: str, text: str) -> None:
+        """Edit an agent's working context from outside. The agent learns of it by an event; the head of
+        its prompt changes at the next flush."""
+        agent = await self.scheduler.find(name)
+        counter = (await self.scheduler.loaded(agent)).memory.counter
+        now = self.clock.now()
+
+        def edit(tx: Transaction) -> None:
+            found = next((s for s in tx.sections(agent.record.id) if s.name == section), None)
+            if found is None:
+                raise NotFoundError(f"Agent {name} has no section {section}.")
+            if (size := counter.count(text)) > found.limit:
+                raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
+            tx.put_section(agent.record.id, replace(found, text=text), now)
+            told = f"Section {section} of your working context was edited; it now reads: {text}"
+            tx.post(agent.record.id, Event(EventKind.EDITED, told, at=now))
+
+        await self.store.write(edit)
+        self.scheduler.wake(agent)
+
+    async def process(self, name: str) -> Process:
+        """The agent, loaded as it now stands; to look at, between turns."""
+        return await self.scheduler.loaded(await self.scheduler.find(name))
+
+    async def flush(self, name: str) -> bool:
+        """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
+        agent = await self.scheduler.find(name)
+        with self.store.turn_lock(agent.record.id) as held:
+            return held and await (await self.scheduler.loaded(agent)).flush()
+
+    # timers, other processes, vectors
+
+    async def serve(self) -> None:
+        """Serve inboxes and timers, those that other processes leave included, until cancelled."""
+        while True:
+            await self.fire_timers()
+            await self.scheduler.wake_waiting()
+            await anyio.sleep(_SERVE_EVERY)
+
+    async def recover(self) -> None:
+        """Carry on unfinished turns and serve what waits, of all agents, then return."""
+        await self.scheduler.wake_waiting()
+        await self.scheduler.idle()
+
+    async def fire_timers(self) -> None:
+        """Post an event for each timer that is due, and wake whose it is."""
+        now = self.clock.now()
+        due = await self.store.read(lambda tx: tx.next_due())
+        if due is not None and due <= now and await self.store.write(lambda tx: timers.fire(tx, now)):
+            await self.scheduler.wake_waiting()
+
+    async def wake_waiting(self) -> None:
+        """Wake every agent with an event that is pending or whose turn is unfinished."""
+        await self.scheduler.wake_waiting()
+
+    async def idle(self) -> None:
+        """Return when no agent is in a turn in this process."""
+        await self.scheduler.idle()
+
+    async def settled(self) -> None:
+        """Return when every searchable row has its vector (tests and benchmarks call it)."""
+        await self.indexer.settled()

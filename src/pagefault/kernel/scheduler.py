@@ -1,0 +1,214 @@
+"""The scheduler: which agent runs a turn, and when.
+
+One turn of an agent at a time over all processes (the store's turn lock), many agents at once. A second
+process that posts an event leaves it in the inbox and follows the log until the first has answered. What
+happens in a turn is ``agent``'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+
+from pagefault.agent import Process
+from pagefault.agent.output import output_of
+from pagefault.errors import NotFoundError, PagefaultError
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentId, AgentRecord, Event, Message, Output
+
+logger = logging.getLogger(__name__)
+
+Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
+"""Makes a loaded process of a stored agent; ``build`` supplies it."""
+
+_POLL = 0.05  # seconds between looks at another process's turn
+_LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
+
+
+@dataclass(slots=True)
+class Served:
+    """What is held of one agent: its process once booted, and who listens."""
+
+    record: AgentRecord
+    process: Process | None = None
+    serving: bool = False
+    asked: bool = False  # an event came while it was being served
+    cancel: anyio.CancelScope | None = None
+    failures: int = 0  # turns in a row that could not be begun
+    rest_until: float = 0.0  # the event loop's time before which such a turn is not tried again unasked
+    followed: int = 0  # up to where another process's log was shown
+    listeners: set[MemoryObjectSendStream[Output]] = field(
+        default_factory=set[MemoryObjectSendStream[Output]]
+    )
+
+    def emit(self, output: Output) -> None:
+        self.followed = max(self.followed, output.position)
+        for listener in list(self.listeners):
+            try:
+                listener.send_nowait(output)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                self.listeners.discard(listener)
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Runs turns in ``tasks`` while there is such a task group; without one, events wait in the inbox.
+    ``turn_ended`` is called after each turn, ``concurrency`` bounds the agents in a turn at once."""
+
+    store: Store
+    boot: Boot
+    turn_ended: Callable[[], None]
+    concurrency: int
+    tasks: TaskGroup | None = None
+    _agents: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])
+    _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
+    _limit: anyio.Semaphore = field(init=False)
+    _serving: int = 0
+    _quiet: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self._limit = anyio.Semaphore(self.concurrency)
+
+    async def find(self, name: str) -> Served:
+        """The agent of this name; ``NotFoundError`` if there is none."""
+        id = self._ids.get(name)
+        if id is None or id not in self._agents:
+            record = await self.store.read(lambda tx: tx.agent(name))
+            if record is None:
+                raise NotFoundError(
+                    f"There is no agent {name}; `pagefault agent list` shows those there are."
+                )
+            id = self._ids[name] = record.id
+            self._agents.setdefault(id, Served(record, followed=record.last_seq))
+        return self._agents[id]
+
+    def forget(self, name: str) -> None:
+        """Drop what is held of an agent, so that changed settings take effect at its next event."""
+        if (id := self._ids.pop(name, None)) is not None:
+            self._agents.pop(id, None)
+
+    def wake(self, agent: Served) -> None:
+        """There may be an event for the agent."""
+        agent.asked = True
+        if self.tasks is not None and not agent.serving:
+            agent.serving = True
+            if not self._serving:
+                self._quiet = anyio.Event()
+            self._serving += 1
+            self.tasks.start_soon(self._serve_agent, agent)
+
+    async def wake_waiting(self) -> None:
+        """Wake every agent with an event that is pending or whose turn is unfinished."""
+        for record in await self.store.read(lambda tx: tx.waiting()):
+            agent = await self.find(record.name)
+            if anyio.current_time() >= agent.rest_until:
+                self.wake(agent)
+
+    async def idle(self) -> None:
+        """Return when no agent is being served in this process."""
+        while self._serving:
+            await self._quiet.wait()
+
+    async def _serve_agent(self, agent: Served) -> None:
+        """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
+        try:
+            while agent.asked:
+                agent.asked = False
+                async with self._limit:
+                    with self.store.turn_lock(agent.record.id) as held:
+                        if held:
+                            await self._drain(agent)
+                if not held:
+                    await self._follow(agent)
+        finally:
+            agent.serving = False
+            self._serving -= 1
+            if not self._serving:
+                self._quiet.set()
+
+    async def _drain(self, agent: Served) -> None:
+        while event := await self._next(agent):
+            try:
+                process = await self.loaded(agent, agent.record)
+                await self._turn(agent, process, event)
+            except PagefaultError as error:  # the event stays in the inbox; who waits for it is told
+                logger.warning("agent %s: %s", agent.record.name, error)
+                agent.emit(Output("alerted", str(error), event.id, agent.followed))
+                agent.emit(Output("done", "", event.id, agent.followed))
+                agent.process = None
+                agent.failures += 1
+                agent.rest_until = anyio.current_time() + min(_LONGEST_REST, 2.0**agent.failures)
+                return
+            agent.failures = 0
+            self.turn_ended()
+            await self._wake_others(agent)
+
+    async def _turn(self, agent: Served, process: Process, event: Event) -> None:
+        agent.cancel = scope = anyio.CancelScope()
+        try:
+            with scope:
+                await process.handle(event)
+        except PagefaultError:
+            raise
+        except Exception as error:  # the worker: one agent's fault must not end the others
+            logger.exception("agent %s: the turn failed", agent.record.name)
+            await process.stop(f"An internal error ended this turn: {type(error).__name__}: {error}")
+        finally:
+            agent.cancel = None
+        if scope.cancelled_caught:
+            await process.stop("The turn was cancelled.")
+
+    async def _wake_others(self, agent: Served) -> None:
+        """Agents to whom this one may have written."""
+        if agent.record.settings.get("agents"):
+            await self.wake_waiting()
+
+    async def loaded(self, agent: Served, record: AgentRecord | None = None) -> Process:
+        """The agent's process as the store has it now; ``record`` if that was just read."""
+        stale = agent.process and agent.process.record.settings != agent.record.settings
+        if agent.process is None or stale:  # settings may have been changed by another process
+            agent.process = await self.boot(agent.record, agent.emit)
+        elif agent.process.event is None:
+            await agent.process.load(record)
+        return agent.process
+
+    async def _follow(self, agent: Served) -> None:
+        """Another process runs the agent's turns: show what it commits until the inbox is served."""
+        if await self._next(agent):
+            agent.asked = True
+            await anyio.sleep(_POLL)
+
+    async def _next(self, agent: Served) -> Event | None:
+        """The agent's next event; what another process did in the meantime is shown first."""
+        id = agent.record.id
+
+        def look(tx: Transaction) -> tuple[AgentRecord | None, Event | None]:
+            return tx.agent_by_id(id), tx.next_event(id)
+
+        record, event = await self.store.read(look)
+        if record is None:
+            return None
+        agent.record = record
+        if record.last_seq > agent.followed:
+            await self._show_missed(agent)
+        return event
+
+    async def _show_missed(self, agent: Served) -> None:
+        id = agent.record.id
+
+        def look(tx: Transaction) -> tuple[list[Message], list[int]]:
+            rows = tx.messages(id, first=agent.followed + 1)
+            events = sorted({row.event for row in rows if row.event is not None})
+            return rows, [e for e in events if (found := tx.event(id, e)) and found.state == "done"]
+
+        rows, done = await self.store.read(look)
+        for output in map(output_of, rows):
+            if output:
+                agent.emit(output)
+        for event in done:
+            agent.emit(Output("done", "", event, rows[-1].seq))
