@@ -1,0 +1,20 @@
+"""SQLite: the default store. One file, one writer thread, one commit for all that waits.
+
+    store.py        SQLiteStore: opening, turn locks, closing
+    worker.py       a thread that runs queued work in transactions, many to a commit
+    connection.py   one connection: statements in, rows out, errors as sentences
+    transaction.py  what can be done inside a transaction; queues.py the part on events and schedules
+    rows.py         rows to values and back
+    search.py       the lexical index, matching and scoring; vectors.py the vectors beside the rows
+
+The statements are plain SQL on ``sqlite3``: through SQLAlchemy a transaction takes twice the CPU
+(``benchmarks/sqlite_commit.py``), and importing it half a CPU second of every process, 20 times what is left
+to do for a file that is up to date. The tables are ``storage.schema``, in SQLAlchemy; it and the migrations
+are loaded when a file must be made or changed.
+"""
+
+from __future__ import annotations
+
+from pagefault.storage.sqlite.store import SQLiteStore
+
+__all__ = ["SQLiteStore"]

@@ -1,0 +1,115 @@
+"""One connection to a SQLite file: statements in, rows out, every failure a ``StorageError`` sentence.
+
+Leaves out what a statement means (``transaction``) and when to commit (``worker``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pagefault.errors import StorageError
+
+__all__ = ["Connection", "Synchronous", "storable"]
+
+Synchronous = Literal["NORMAL", "FULL"]
+
+_MENDS = {
+    "SQLITE_BUSY": "is locked by another process; close what holds it, or try again",
+    "SQLITE_FULL": "cannot grow because the disk is full; free some space",
+    "SQLITE_NOTADB": "is not a pagefault database; move the file away or choose another place",
+    "SQLITE_CORRUPT": "is damaged; restore it from a backup",
+    "SQLITE_READONLY": "cannot be written; make the file and its folder writable",
+    "SQLITE_CANTOPEN": "cannot be opened; make its folder exist and be writable",
+    "SQLITE_PERM": "cannot be opened; make the file and its folder readable and writable",
+    "SQLITE_IOERR": "cannot be read or written (input/output error); check the disk",
+}
+
+
+def storable(text: str) -> str:
+    """``text`` with what UTF-8 cannot hold (lone surrogates) replaced; almost always ``text`` itself."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class Connection:
+    """A connection in autocommit mode (transactions are begun by hand), used by one thread at a time.
+
+    ``busy_timeout`` is in seconds: how long to wait for another process's transaction.
+    """
+
+    def __init__(
+        self, path: Path, *, synchronous: Synchronous, busy_timeout: float, read_only: bool = False
+    ) -> None:
+        self.path = path
+        try:
+            self.driver = sqlite3.connect(
+                path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+        try:
+            self.run("PRAGMA foreign_keys = ON")
+            self.run("PRAGMA temp_store = MEMORY")
+            self.run(f"PRAGMA synchronous = {synchronous}")
+            if read_only:
+                self.run("PRAGMA query_only = ON")
+        except StorageError:
+            self.close()
+            raise
+
+    def one(self, sql: str, **values: Any) -> Any:
+        """The first row as a tuple, or None."""
+        try:
+            return self._execute(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+
+    def rows(self, sql: str, **values: Any) -> list[Any]:
+        """All rows as tuples."""
+        try:
+            return self._execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+
+    def run(self, sql: str, **values: Any) -> int:
+        """Execute for its effect; the number of rows changed."""
+        try:
+            return self._execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+
+    def many(self, sql: str, batch: Sequence[Mapping[str, Any]]) -> None:
+        """Execute once for each of ``batch``, whose texts are storable already."""
+        try:
+            self.driver.executemany(sql, batch)
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+
+    def rollback(self) -> None:
+        """Undo the open transaction, if SQLite has not already done so by itself."""
+        if self.driver.in_transaction:
+            self.run("ROLLBACK")
+
+    def close(self) -> None:
+        self.driver.close()
+
+    def failure(self, error: sqlite3.Error) -> StorageError:
+        """The error as a sentence with the mend."""
+        name: str = getattr(error, "sqlite_errorname", "")
+        for code, mend in _MENDS.items():
+            if name.startswith(code):
+                return StorageError(f"The database {self.path} {mend}.")
+        return StorageError(f"The database {self.path} refused a statement: {error}.")
+
+    def _execute(self, sql: str, values: dict[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self.driver.execute(sql, values)
+        except UnicodeEncodeError:
+            clean = {name: storable(v) if isinstance(v, str) else v for name, v in values.items()}
+            return self.driver.execute(sql, clean)

@@ -1,0 +1,108 @@
+"""Rows to values and back: how the tables hold what ``pagefault.types`` says. No SQL."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pagefault.types import (
+    SEARCHED_BY_DEFAULT,
+    AgentId,
+    AgentRecord,
+    Event,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Schedule,
+    Section,
+)
+
+__all__ = [
+    "message_values",
+    "micros",
+    "moment",
+    "queue_values",
+    "to_agent",
+    "to_event",
+    "to_message",
+    "to_passage",
+    "to_schedule",
+    "to_section",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(at: datetime) -> int:
+    """An aware time as the tables hold it: microseconds since 1970, UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(stored: int) -> datetime:
+    """The aware UTC time that ``micros`` stored."""
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def to_agent(row: Any) -> AgentRecord:
+    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio = row
+    queue = QueueState(start, summary, pinned, head, bool(warned), ratio)
+    return AgentRecord(name, json.loads(settings), moment(created), queue, AgentId(number), last_seq)
+
+
+def to_event(row: Any) -> Event:
+    kind, text, key, sender, at, number, state, started = row
+    return Event(kind, text, key, sender, None if at is None else moment(at), number, state, started)
+
+
+def to_schedule(row: Any) -> Schedule:
+    note, due, zone, cron, catch_up, number, _ = row
+    return Schedule(note, moment(due), zone, cron, catch_up, number)
+
+
+def queue_values(queue: QueueState) -> dict[str, Any]:
+    return {
+        "start": queue.start,
+        "summary": queue.summary,
+        "pinned": queue.pinned,
+        "head": queue.head,
+        "warned": queue.warned,
+        "ratio": queue.ratio,
+    }
+
+
+def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
+    return {
+        "agent": agent,
+        "seq": row.seq,
+        "role": row.role,
+        "at": micros(row.at),
+        "event": row.event,
+        "completion": row.completion,
+        "tokens": row.tokens,
+        "units": units,
+        "embed": row.role in SEARCHED_BY_DEFAULT and bool(row.text.strip()),
+        "call_id": row.call_id,
+        "name": row.name,
+        "meta": json.dumps(row.meta) if row.meta else "{}",
+        "text": row.text,
+        "shown": row.shown,
+    }
+
+
+def to_message(row: Any) -> Message:
+    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq = row
+    known: dict[str, Any] = {} if meta == "{}" else json.loads(meta)
+    return Message(Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, known, seq)
+
+
+def to_section(row: Any) -> Section:
+    name, description, limit, text, read_only, version, _ = row
+    return Section(name, description, limit, text, bool(read_only), version)
+
+
+def to_passage(row: Any) -> Passage:
+    text, at, tags, source, number = row
+    return Passage(text, moment(at), tuple(json.loads(tags)), source, number)

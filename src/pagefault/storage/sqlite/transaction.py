@@ -1,0 +1,265 @@
+"""What can be done inside a transaction: ``pagefault.storage.Transaction`` in SQL.
+
+Here: agents, the log, sections, passages. The inbox and the schedules are in ``queues``, search in
+``search``, vectors in ``vectors``. Leaves out beginning and committing (``worker``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.errors import UsageError
+from pagefault.storage import Candidate, Filter, Match, PendingVector
+from pagefault.storage.sqlite import search
+from pagefault.storage.sqlite.connection import storable
+from pagefault.storage.sqlite.queues import AGENT, QueueRows
+from pagefault.storage.sqlite.rows import (
+    message_values,
+    micros,
+    moment,
+    queue_values,
+    to_agent,
+    to_message,
+    to_passage,
+    to_section,
+)
+from pagefault.storage.sqlite.vectors import delete_vectors, pending_vectors, put_vectors
+from pagefault.storage.terms import terms
+from pagefault.types import (
+    AgentId,
+    AgentRecord,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Section,
+    Tier,
+)
+
+__all__ = ["SQLiteTransaction"]
+
+_CREATE_AGENT = """
+    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings)
+    VALUES (:name, :created, :start, :summary, :pinned, :head, :warned, :ratio, :settings) RETURNING id"""
+_SAVE_QUEUE = """
+    UPDATE agents SET start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned,
+    ratio = :ratio WHERE id = :agent"""
+_TAKE_SEQS = """
+    UPDATE agents SET last_seq = last_seq + :count, recall_rows = recall_rows + :rows,
+    recall_units = recall_units + :units WHERE id = :agent RETURNING last_seq"""
+_APPEND = """
+    INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
+    text, shown) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units, :embed, :call_id,
+    :name, :meta, :text, :shown)"""
+_MESSAGE = """
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq FROM messages
+    WHERE agent = :agent"""
+_MESSAGES = (
+    _MESSAGE
+    + """ AND seq BETWEEN :first AND :last
+    AND (:roles IS NULL OR role IN (SELECT value FROM json_each(:roles)))"""
+)
+_NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
+_SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
+_SECTIONS = (
+    _SECTION
+    + """ JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
+    WHERE s.agent = :agent ORDER BY s.id"""
+)
+_PUT_SECTION = """
+    INSERT INTO sections (agent, name, version) VALUES (:agent, :name, 1)
+    ON CONFLICT (agent, name) DO UPDATE SET version = version + 1 RETURNING version"""
+_PUT_SECTION_VERSION = """
+    INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
+    VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
+_TAKE_PASSAGE = """
+    UPDATE agents SET last_passage = last_passage + 1, archival_rows = archival_rows + (:units > 0),
+    archival_units = archival_units + :units WHERE id = :agent RETURNING last_passage"""
+_INSERT_PASSAGE = """
+    INSERT INTO passages (agent, number, at, units, embed, tags, source, text)
+    VALUES (:agent, :number, :at, :units, :embed, :tags, :source, :text)"""
+_TAG = "INSERT OR IGNORE INTO passage_tags (agent, number, tag) VALUES (:agent, :number, :tag)"
+_UNTAG = "DELETE FROM passage_tags WHERE agent = :agent AND number = :number"
+_PASSAGES = """
+    SELECT text, at, tags, source, number FROM passages
+    WHERE agent = :agent AND number IN (SELECT value FROM json_each(:numbers))"""
+_DELETE_PASSAGE = "DELETE FROM passages WHERE agent = :agent AND number = :number RETURNING units"
+_LEAVE_ARCHIVE = """
+    UPDATE agents SET archival_rows = archival_rows - (:units > 0), archival_units = archival_units - :units
+    WHERE id = :agent"""
+
+
+class SQLiteTransaction(QueueRows):
+    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened."""
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        if self.agent(record.name):
+            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+        values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
+        (number,) = self._db.one(_CREATE_AGENT, name=record.name, **values, **queue_values(record.queue))
+        return replace(record, id=AgentId(number))
+
+    def agent(self, name: str) -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE name = :name", name=name)
+        return to_agent(row) if row else None
+
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE id = :agent", agent=agent)
+        return to_agent(row) if row else None
+
+    def agents(self) -> list[AgentRecord]:
+        return [to_agent(row) for row in self._db.rows(f"{AGENT} ORDER BY name")]
+
+    def delete_agent(self, agent: AgentId) -> None:
+        search.unindex_agent(self._db, agent)
+        self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        save = "UPDATE agents SET settings = :settings WHERE id = :agent"
+        self._change(save, f"agent {agent}", agent=agent, settings=json.dumps(settings))
+
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
+        self._change(_SAVE_QUEUE, f"agent {agent}", agent=agent, **queue_values(queue))
+
+    # recall storage
+    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+        units = [terms(row.text) if _is_indexed(row) else [] for row in rows]
+        last = self._take(
+            _TAKE_SEQS,
+            agent,
+            count=len(rows),
+            rows=sum(map(bool, units)),
+            units=sum(map(len, units)),
+        )
+        first = last - len(rows) + 1
+        stored = [
+            replace(
+                row,
+                seq=seq,
+                completion=first if row.completion == 0 else row.completion,
+                text=storable(row.text),
+                shown=storable(row.shown),
+                name=row.name and storable(row.name),
+                call_id=row.call_id and storable(row.call_id),
+            )
+            for seq, row in enumerate(rows, first)
+        ]
+        lengths = map(len, units)
+        self._db.many(
+            _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
+        )
+        search.index(self._db, agent, "recall", list(enumerate(units, first)))
+        return stored
+
+    def message(self, agent: AgentId, seq: int) -> Message | None:
+        row = self._db.one(f"{_MESSAGE} AND seq = :seq", agent=agent, seq=seq)
+        return to_message(row) if row else None
+
+    def messages(
+        self,
+        agent: AgentId,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        roles: Sequence[Role] | None = None,
+        event: int | None = None,
+        newest: int | None = None,
+    ) -> list[Message]:
+        found = self._db.rows(
+            _MESSAGES + (" AND event = :event" if event is not None else "") + _NEWEST_FIRST,
+            agent=agent,
+            first=first,
+            last=2**62 if last is None else last,
+            roles=None if roles is None else json.dumps(roles),
+            event=event,
+            newest=-1 if newest is None else newest,
+        )
+        return [to_message(row) for row in reversed(found)]
+
+    # working context
+    def sections(self, agent: AgentId) -> list[Section]:
+        return [to_section(row) for row in self._db.rows(_SECTIONS, agent=agent)]
+
+    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
+        (version,) = self._db.one(_PUT_SECTION, agent=agent, name=section.name)
+        self._db.run(
+            _PUT_SECTION_VERSION,
+            agent=agent,
+            name=section.name,
+            version=version,
+            at=micros(at),
+            description=section.description,
+            limit=section.limit,
+            text=section.text,
+            read_only=section.read_only,
+        )
+        return replace(section, version=version)
+
+    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
+        history = f"{_SECTION} WHERE agent = :agent AND name = :name ORDER BY version"
+        return [(moment(row[-1]), to_section(row)) for row in self._db.rows(history, agent=agent, name=name)]
+
+    # archival storage
+    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
+        units = terms(passage.text)
+        number = self._take(_TAKE_PASSAGE, agent, units=len(units))
+        self._db.run(
+            _INSERT_PASSAGE,
+            agent=agent,
+            number=number,
+            at=micros(passage.at),
+            units=len(units),
+            embed=bool(passage.text.strip()),
+            tags=json.dumps(passage.tags),
+            source=passage.source,
+            text=passage.text,
+        )
+        for tag in passage.tags:
+            self._db.run(_TAG, agent=agent, number=number, tag=tag)
+        search.index(self._db, agent, "archival", [(number, units)])
+        return replace(passage, number=number)
+
+    def passage(self, agent: AgentId, number: int) -> Passage | None:
+        found = self.passages(agent, [number])
+        return found[0] if found else None
+
+    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
+        rows = self._db.rows(_PASSAGES, agent=agent, numbers=json.dumps(list(numbers)))
+        found = {row[-1]: to_passage(row) for row in rows}
+        return [found[number] for number in numbers if number in found]
+
+    def delete_passage(self, agent: AgentId, number: int) -> bool:
+        gone = self._db.rows(_DELETE_PASSAGE, agent=agent, number=number)
+        for (units,) in gone:
+            self._db.run(_LEAVE_ARCHIVE, agent=agent, units=units)
+            self._db.run(_UNTAG, agent=agent, number=number)
+            delete_vectors(self._db, agent, number)
+            search.unindex(self._db, agent, "archival", number)
+        return bool(gone)
+
+    # search
+    def search(
+        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
+    ) -> list[Candidate]:
+        return search.search(self._db, agent, tier, match, filter, fingerprint)
+
+    # vectors
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        return pending_vectors(self._db, fingerprint, limit)
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+    ) -> None:
+        put_vectors(self._db, fingerprint, items, vectors)
+
+
+def _is_indexed(row: Message) -> bool:
+    """Recalled text read again is a result with source ids: indexed, the log would feed on itself."""
+    return not (row.role == Role.RESULT and "sources" in row.meta)
