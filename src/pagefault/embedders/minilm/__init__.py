@@ -1,0 +1,93 @@
+"""The default embedder: all-MiniLM-L6-v2 as int8 ONNX, shipped beside this file, run by onnxruntime.
+
+Offline and without a key; ``scripts/build_minilm.py`` makes the files, docs/embedder.md says why these. The
+graph pools and normalises. Texts run one by one: its activations are quantised with one scale a call, so a
+vector would otherwise depend on what it is batched with, and on a CPU batches save next to nothing. Left
+out: languages other than English, which the model knows hardly (lexical search carries those).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio.to_thread
+import numpy as np
+
+from pagefault.embedders import Vectors
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+__all__ = ["MiniLM"]
+
+_FILES = Path(__file__).parent
+_HOP = 16  # texts per hop to a thread: what a cancelled task still waits for, 0.3 s at most
+_CHARACTERS = 10_000  # 256 tokens end long before; spares the tokenizer a book
+
+
+class _Session(Protocol):
+    """The one method we use of ``onnxruntime.InferenceSession``, which has no types."""
+
+    def run(self, names: None, inputs: Mapping[str, Any]) -> list[Vectors]: ...
+
+
+class MiniLM:
+    """384 dimensions, mean pooling, unit length; a text counts up to its 256th token.
+
+    Nothing is loaded before the first ``embed``, which then takes about 0.2 s longer. ``threads`` are
+    onnxruntime's, per text. Safe to share between threads and event loops.
+    """
+
+    dimensions = 384
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+        self._lock = Lock()
+        self._loaded: tuple[Tokenizer, _Session] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """``minilm-l6-v2-int8/`` and the first 12 digits of the model file's sha256."""
+        return f"minilm-l6-v2-int8/{(_FILES / 'SHA256SUMS').read_text()[:12]}"
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, shape (len(texts), 384). Any text is allowed, the empty one too."""
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        for start in range(0, len(texts), _HOP):
+            few = texts[start : start + _HOP]
+            vectors[start : start + _HOP] = await anyio.to_thread.run_sync(self._embed, few)
+        return vectors
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        tokenizer, session = self._load()
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        for row, text in enumerate(texts):
+            # The tokenizer takes no half of a surrogate pair, which text from a terminal may hold.
+            clean = text[:_CHARACTERS].encode(errors="replace").decode()
+            ids = np.array([tokenizer.encode(clean).ids], np.int64)
+            vectors[row] = session.run(None, {"ids": ids})[0][0]
+        return vectors
+
+    def _load(self) -> tuple[Tokenizer, _Session]:
+        with self._lock:
+            if self._loaded is None:
+                from tokenizers import Tokenizer
+
+                tokenizer = Tokenizer.from_file(str(_FILES / "tokenizer.json"))
+                self._loaded = tokenizer, _session(_FILES / "model.onnx", self._threads)
+            return self._loaded
+
+
+def _session(path: Path, threads: int) -> _Session:
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
+
+    library = cast(Any, onnxruntime)
+    library.disable_telemetry_events()  # sent on Windows only, but nothing is to leave the machine
+    options = library.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return cast(_Session, library.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
