@@ -1,0 +1,204 @@
+"""What to do next: from a view of the prompt to function calls and speech.
+
+Stateless: what has been tried for the open event is read off its calls and results, so that no call is
+made twice and each failure leads to another way. At most five completions an event. It leaves out what a
+text means (``facts``, ``questions``) and which evidence is best (``answers``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pagefault.models.offline.answers import Answer, aliases, best
+from pagefault.models.offline.evidence import dated_lines, from_results, in_view
+from pagefault.models.offline.facts import is_question, is_rhetorical, read
+from pagefault.models.offline.language import fold, is_chinese, sentences
+from pagefault.models.offline.noting import (
+    NOTES,
+    Act,
+    Intent,
+    at_pressure,
+    human_section,
+    notes,
+    saved_elsewhere,
+)
+from pagefault.models.offline.queries import first_query, named_query, second_query
+from pagefault.models.offline.questions import Question, parse
+from pagefault.models.offline.quoting import quote
+from pagefault.models.offline.reading import View, found_in
+from pagefault.models.offline.replies import is_small_talk, pick
+
+__all__ = ["decide"]
+
+_SEARCHES = ("memory_search", "recall_search", "archival_search")
+_MOST_SEARCHES = 3
+_IDENTITY = re.compile(
+    r"\b(?:who|what) are you\b|\bwhat can you\b|\bwhat's your\b|你是谁|你是什么|你叫什么|你能做什么"
+)
+_SURE = 0.9  # of what was asked is in the answer: no second search
+
+
+def decide(view: View) -> Act:
+    """The next completion for the open event."""
+    return _EVENTS.get(view.event.kind, _other)(view)
+
+
+def _user(view: View) -> Act:
+    asked = _asked(view)
+    noted = any(step.name in NOTES for step in view.steps)
+    calls = tuple(saved_elsewhere(view) if noted else notes(view))
+    if view.spoken:
+        return Act(calls)
+    if asked is None:
+        text = view.event.text
+        return Act(calls, pick("noted" if calls or view.steps else "chat", text, is_chinese(text)))
+    act = _by_day(view, asked) if asked.day else _answer(view, asked)
+    return Act((*calls, *act.calls), act.say)
+
+
+def _asked(view: View) -> Question | None:
+    """The question in the open event, if memory is to answer it."""
+    text = view.event.text
+    pieces = sentences(text)
+    asking = [
+        piece
+        for number, piece in enumerate(pieces, 1)
+        if is_question(piece) and (number == len(pieces) or not is_rhetorical(piece))
+    ]
+    if not asking or all(is_small_talk(sentence) for sentence in asking):
+        return None
+    return parse(text, view.event.at[:10])
+
+
+# -- questions -----------------------------------------------------------------------------------------
+
+
+def _answer(view: View, asked: Question) -> Act:
+    evidence = in_view(view)
+    searches = [step for step in view.steps if step.name in _SEARCHES]
+    further = False
+    for step in searches:
+        lines, more = found_in(step.result or "")
+        further = further or (more and step is searches[0])
+        evidence += from_results(lines)
+    answers = best(asked, evidence)
+    if answers and _is_strong(asked, answers[0], len(searches)):
+        return Act(say=quote(asked, answers))
+    query = _next_search(view, asked, aliases(asked, evidence), further and (not answers or bool(asked.tags)))
+    if query:
+        return Act((query,))
+    if answers:
+        return Act(say=quote(asked, answers))
+    return Act(
+        say=pick("mine" if _IDENTITY.search(fold(asked.text)) else "unknown", asked.text, asked.chinese)
+    )
+
+
+def _is_strong(asked: Question, answer: Answer, searched: int) -> bool:
+    """Nothing newer than the queue can be elsewhere; of what else is found, a correction may be, which
+    one search for the same words brings up too."""
+    if asked.many or asked.presumed:
+        return False
+    return answer.evidence.near or (searched > 0 and answer.score >= _SURE)
+
+
+def _search(view: View) -> str:
+    return next((name for name in _SEARCHES if name in view.functions), "")
+
+
+def _next_search(view: View, asked: Question, names: list[str], further: bool) -> Intent | None:
+    """First the question's own words, then other words, by name, in the other language, on a second page."""
+    name = _search(view)
+    tried = [
+        (step.text("query"), int(step.text("page") or 1)) for step in view.steps if step.name in _SEARCHES
+    ]
+    if not name or len(tried) >= _MOST_SEARCHES:
+        return None
+    first = first_query(asked)
+    plan = [(first, 1), (second_query(asked, asked.chinese), 1)]
+    plan += [(named_query(asked, name), 1) for name in names]
+    plan += [(second_query(asked, not asked.chinese), 1)]
+    plan += [(first, 2)] if further else []
+    query, page = next((item for item in plan if item not in tried), ("", 0))
+    if not query:
+        return None
+    arguments: dict[str, object] = {"query": query} if page == 1 else {"query": query, "page": page}
+    return Intent(name, arguments, more=True)
+
+
+def _by_day(view: View, asked: Question) -> Act:
+    """ "What did we talk about yesterday?": the first of the user's sentences of that day."""
+    day = str(asked.day)
+    name = "recall_search_by_date"
+    found = [step for step in view.steps if step.name == name]
+    if not found and name in view.functions:
+        return Act((Intent(name, {"start": day, "end": day}, more=True),))
+    lines, _ = found_in(found[0].result or "") if found else ((), False)
+    told = [line.text for line in lines if line.speaker == "user" and not is_question(line.text)]
+    told += [
+        row.text
+        for row in view.rows
+        if row.kind == "user" and row.at[:10] == day and not is_question(row.text)
+    ]
+    if not told:
+        return Act(say=pick("unknown", asked.text, asked.chinese))
+    quoted = "; ".join(f'"{sentences(text)[0]}"' for text in dict.fromkeys(told[:3]))
+    return Act(say=pick("day", asked.text, asked.chinese, day, quoted))
+
+
+# -- other events --------------------------------------------------------------------------------------
+
+
+def _speaking(kind: str, *fields: str) -> Callable[[View], Act]:
+    """An event that is answered by one phrase and nothing else."""
+
+    def act(view: View) -> Act:
+        if view.spoken:
+            return Act()
+        event = view.event
+        parts = [event.sender or "another agent" if name == "sender" else event.text for name in fields]
+        return Act(say=pick(kind, event.text, is_chinese(event.text), *parts))
+
+    return act
+
+
+def _login(view: View) -> Act:
+    if view.spoken:
+        return Act()
+    name = _user_name(view)
+    last = next((row.text for row in reversed(view.rows[:-1]) if row.kind == "user"), name)
+    chinese = is_chinese(last)
+    return Act(say=pick("welcome", last, chinese, f"{'，' if chinese else ', '}{name}" if name else ""))
+
+
+_GIVEN_NAME = re.compile(
+    r"(?:[Nn]ame(?:'s| is|:)|\bI'm|\bI am|[Cc]all me|called|[Tt]his is) ([A-Z][\w'-]+)|(?:叫"
+    r"|名字是)([\u4e00-\u9fff]{1,4})"
+)
+
+
+def _user_name(view: View) -> str:
+    for line in reversed(view.sections.get(human_section(view), "").splitlines()):
+        for _, text in dated_lines(line):
+            given = _GIVEN_NAME.search(text)
+            if given and "name:self" in read(text).tags:
+                return given[1] or given[2]
+    return ""
+
+
+def _silent(view: View) -> Act:  # noqa: ARG001 - one signature for all events
+    return Act()
+
+
+_other = _speaking("event", "text")
+_EVENTS: dict[str, Callable[[View], Act]] = {
+    "user": _user,
+    "memory_pressure": at_pressure,
+    "login": _login,
+    "timer": _speaking("reminder", "text"),
+    "agent": _speaking("agent", "sender"),
+    "upload_finished": _speaking("upload", "text"),
+    "alert": _silent,
+    "edited": _silent,
+}
