@@ -1,0 +1,251 @@
+"""The composition root: the one place that names concrete adapters and puts an agent together.
+
+From settings to a kernel over a store, and from a stored agent to a loaded process. Heavy libraries are
+imported where a choice needs them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tzlocal import get_localzone_name
+
+from pagefault import prompts
+from pagefault.agent import Process, Program
+from pagefault.agent.rows import EventParser, Rows
+from pagefault.clock import Clock, SystemClock
+from pagefault.config import (
+    SMALLEST_WINDOW,
+    AgentSettings,
+    Installation,
+    load_installation,
+    parse_settings,
+)
+from pagefault.context import fixed_tokens, render_sections
+from pagefault.context.policy import Policy
+from pagefault.context.queue_manager import Budget, QueueManager
+from pagefault.embedders import Embedder
+from pagefault.errors import UsageError
+from pagefault.functions import Function, FunctionExecutor, describe
+from pagefault.functions.results import Results
+from pagefault.functions.syscalls import PAGED_IN, Syscalls
+from pagefault.kernel import Kernel
+from pagefault.kernel.indexer import Indexer
+from pagefault.kernel.scheduler import Scheduler
+from pagefault.models import Model
+from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.retrieval import Retriever
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentRecord, Output, QueueState, Section
+
+_NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
+_TAGS = 24  # tokens around a section in the prompt
+_LEAST_ROOM = 0.20  # share of the window that must be left for the queue when the head is full
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What may be given instead of chosen by settings: tests and embedding programs use these."""
+
+    model: Model | None = None
+    embedder: Embedder | None = None
+    store: Store | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    counter: Counter | None = None
+    policy: Policy | None = None
+    tools: tuple[Callable[..., Any], ...] = ()
+    parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
+
+
+def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
+    """A kernel over ``home/pagefault.db`` (made if it is not there); enter it with ``async with``."""
+    parts = parts or Parts()
+    installation = installation or load_installation(home)
+    store = parts.store or open_store(home, installation)
+    embedder = parts.embedder or make_embedder(installation.embedder)
+
+    async def boot(record: AgentRecord, emit: Callable[[Output], None]) -> Process:
+        sections = await store.read(lambda tx: tx.sections(record.id))
+        process = assemble(record, sections, emit, store, embedder, parts)
+        await process.load()
+        return process
+
+    indexer = Indexer(store, embedder)
+    scheduler = Scheduler(store, boot, indexer.wake, installation.concurrency)
+    return Kernel(store, indexer, parts.clock, scheduler)
+
+
+def open_store(home: Path, installation: Installation) -> Store:
+    """The database of an installation."""
+    from pagefault.storage.sqlite import SQLiteStore
+
+    return SQLiteStore.open(home / "pagefault.db", synchronous=installation.synchronous)
+
+
+def make_embedder(name: str) -> Embedder:
+    """``minilm`` (the shipped default) or ``null`` (no vectors: search is lexical)."""
+    if name == "minilm":
+        from pagefault.embedders.minilm import MiniLM
+
+        return MiniLM()
+    if name == "null":
+        from pagefault.embedders.null import NullEmbedder
+
+        return NullEmbedder()
+    raise UsageError(f"There is no embedder {name!r}; choose minilm or null.")
+
+
+def make_model(name: str, window: int | None) -> Model:
+    """``offline`` or ``openai:NAME``; ``window`` in tokens, None: as known for the model, else a safe one."""
+    from pagefault.models import windows
+
+    provider, _, model = name.partition(":")
+    if provider == "offline":
+        from pagefault.models.offline import OfflineModel
+
+        return OfflineModel(window or windows.SAFE_WINDOW)
+    if provider == "openai" and model:
+        from pagefault.models.openai import OpenAIModel
+
+        return OpenAIModel(model, window or windows.window_of(model) or windows.SAFE_WINDOW)
+    raise UsageError(f"There is no model {name!r}; write offline or openai:NAME, e.g. openai:gpt-4o-mini.")
+
+
+def window_notice(settings: AgentSettings) -> str | None:
+    """What to tell the person if the model's window had to be guessed."""
+    from pagefault.models import windows
+
+    provider, _, model = settings.model.partition(":")
+    if provider == "offline" or settings.window or windows.window_of(model):
+        return None
+    return (
+        f"The window of {model} is not known: {windows.SAFE_WINDOW:,} tokens are assumed; --window N sets it."
+    )
+
+
+def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
+    """The agent's time zone and its IANA name; the machine's if none is set."""
+    name = settings.zone or get_localzone_name() or "UTC"
+    try:
+        return ZoneInfo(name), name
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UsageError(f"{name!r} is not a time zone; write one like Europe/Lisbon.") from None
+
+
+async def create_agent(
+    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
+) -> AgentRecord:
+    """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be an agent's name; use up to 64 letters, digits, dots and dashes."
+        )
+    parts = parts or Parts()
+    now = parts.clock.now()
+    record = AgentRecord(name, settings.model_dump(mode="json"), now)
+    declared = [s.section() for s in settings.declared_sections(window_of(settings, parts))]
+    made = assemble(record, declared, lambda _: None, kernel.store, kernel.indexer.embedder, parts)
+    for section in declared:
+        if made.memory.counter.count(section.text) > section.limit:
+            raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
+
+    def work(tx: Transaction) -> AgentRecord:
+        stored = tx.create_agent(replace(record, queue=QueueState(head=render_sections(declared))))
+        for section in declared:
+            tx.put_section(stored.id, section, now)
+        return stored
+
+    return await kernel.store.write(work)
+
+
+async def change_settings(
+    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
+) -> None:
+    """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
+    record = replace(await kernel.record(name), settings=settings.model_dump(mode="json"))
+    sections = await kernel.store.read(lambda tx: tx.sections(record.id))
+    assemble(record, sections, lambda _: None, kernel.store, kernel.indexer.embedder, parts or Parts())
+    await kernel.store.write(lambda tx: tx.save_settings(record.id, dict(record.settings)))
+    kernel.forget(name)
+
+
+def window_of(settings: AgentSettings, parts: Parts) -> int:
+    """The window in tokens: as set, else the model's own."""
+    return settings.window or (parts.model or make_model(settings.model, None)).window
+
+
+def plan(
+    settings: AgentSettings, full: int, parts: Parts, counter: Counter, functions: Iterable[Function]
+) -> tuple[str, FunctionExecutor, Budget]:
+    """Divide the window: instructions, executor, budget. User tools are listed by name where their
+    schemas would take too much; a head that leaves no room for the queue when the working context is
+    full (``full`` tokens) is refused."""
+    window = window_of(settings, parts)
+    instructions = settings.instructions or prompts.text(f"system_{settings.style}")
+    tools = [describe(t) for t in parts.tools]
+    executor = FunctionExecutor.of([*functions, *tools], settings.style, settings.tool_timeout)
+    reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
+
+    def fixed() -> int:
+        return fixed_tokens(instructions, executor.schemas, counter)
+
+    def room() -> int:
+        return max(0, window - reserve - margin - fixed() - full)
+
+    if tools and room() < 2 * _LEAST_ROOM * window:
+        executor = executor.with_listed(frozenset(t.name for t in tools))
+    if room() < _LEAST_ROOM * window:
+        raise UsageError(
+            f"Instructions, functions and working context leave {room():,} of the {window:,} tokens of the "
+            "window for messages; shorten the instructions or sections, or use a larger window."
+        )
+    page = (parts.policy or settings.policy).page_limit(room())
+    return instructions, executor, Budget(window, reserve, margin, fixed(), page)
+
+
+def assemble(
+    record: AgentRecord,
+    sections: Sequence[Section],
+    emit: Callable[[Output], None],
+    store: Store,
+    embedder: Embedder,
+    parts: Parts,
+) -> Process:
+    """Put an agent together from its record; ``UsageError`` if it could not work as set."""
+    settings = parse_settings(dict(record.settings))
+    model = parts.model or make_model(settings.model, settings.window)
+    window = window_of(settings, parts)
+    if window < SMALLEST_WINDOW:
+        raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
+    zone, zone_name = zone_of(settings)
+    counter = parts.counter or HeuristicCounter(family_of(settings.model.partition(":")[2]))
+    made: list[Process] = []  # what the functions ask of the process they belong to
+
+    def opened() -> int | None:
+        return made[0].opened
+
+    def page() -> int:
+        return made[0].memory.budget.page
+
+    syscalls = Syscalls(
+        record.id, record.name, store, Retriever(store, embedder), parts.clock, zone, zone_name, counter,
+        Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
+    )  # fmt: skip
+    speech = settings.style == "memgpt"
+    functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)
+    paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
+    full = sum(s.limit + _TAGS for s in sections) + paged_in
+    instructions, executor, budget = plan(settings, full, parts, counter, functions)
+    program = Program(
+        store, model, executor, instructions, settings.style,
+        settings.max_steps, settings.warning_steps, settings.fold_at_once,
+    )  # fmt: skip
+    policy = parts.policy or settings.policy
+    memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget)
+    made.append(Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit))
+    return made[0]

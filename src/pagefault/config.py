@@ -1,0 +1,136 @@
+"""Settings: of an agent (stored with it, as JSON) and of an installation (TOML and environment).
+
+An agent's settings are validated wherever they come from. Secrets are not settings: keys are read from
+the environment by the adapter that needs them and are stored nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pagefault.context.policy import QueuePolicy
+from pagefault.errors import UsageError
+from pagefault.types import Section, Style
+
+SMALLEST_WINDOW = 4096
+DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say so when I do not know."
+
+
+class SectionSettings(BaseModel):
+    """A section of the working context as declared. ``limit`` is in tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    description: str = ""
+    limit: int = Field(default=200, ge=16)
+    text: str = ""
+    read_only: bool = False
+
+    def section(self) -> Section:
+        return Section(self.name, self.description, self.limit, self.text, self.read_only)
+
+
+class AgentSettings(BaseModel):
+    """What an agent is made with. Sizes in tokens, times in seconds, thresholds as shares of the room."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "offline"
+    window: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="None: the model's own")
+    style: Style = "memgpt"
+    zone: str = Field(default="", description="IANA time zone; empty: the machine's")
+    instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
+    sections: tuple[SectionSettings, ...] | None = Field(default=None, description="None: persona, human")
+    reserve: int | None = Field(default=None, ge=64, description="the reply's share of the window")
+    margin: float = Field(default=0.05, ge=0.0, le=0.3)
+    warn: float = Field(default=0.70, gt=0.0, le=1.0)
+    flush: float = Field(default=1.00, gt=0.0, le=1.0)
+    evict: float = Field(default=0.50, gt=0.0, le=1.0)
+    summary: float = Field(default=0.15, gt=0.0, le=0.4)
+    page: float = Field(default=0.25, gt=0.0, le=0.5)
+    max_steps: int = Field(default=12, ge=1, description="completions per event")
+    warning_steps: int = Field(default=3, ge=1, description="completions per memory-pressure warning")
+    tool_timeout: float = Field(default=60.0, gt=0.0)
+    fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
+    timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
+    agents: bool = Field(default=False, description="offer send_to_agent")
+
+    @property
+    def policy(self) -> QueuePolicy:
+        return QueuePolicy(self.warn, self.flush, self.evict, self.summary, self.page)
+
+    def reply_reserve(self, window: int) -> int:
+        """Tokens kept free for the reply: an eighth of the window, at most 4,096, unless set."""
+        return self.reserve if self.reserve is not None else min(4096, window // 8)
+
+    def declared_sections(self, window: int) -> tuple[SectionSettings, ...]:
+        """The sections a new agent starts with; default limits grow with the window."""
+        if self.sections is not None:
+            return self.sections
+        unit = min(window, 32_768) // 100
+        return (
+            SectionSettings(name="persona", description="who you are", limit=4 * unit, text=DEFAULT_PERSONA),
+            SectionSettings(name="human", description="facts about the user", limit=9 * unit),
+        )
+
+    def paged_in_limit(self, window: int) -> int:
+        """Tokens of the section that ``page_in`` fills."""
+        return 5 * min(window, 32_768) // 100
+
+
+class Installation(BaseModel):
+    """``HOME/config.toml``, overridden by ``PAGEFAULT_*``. ``agent`` holds defaults for new agents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+    embedder: str = "minilm"
+    concurrency: int = Field(default=32, ge=1)
+    agent: AgentSettings = AgentSettings()
+
+
+def parse_settings(values: dict[str, Any]) -> AgentSettings:
+    """Agent settings from JSON-like values; ``UsageError`` says which one is wrong and why."""
+    try:
+        return AgentSettings.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_sentence("setting", error)) from None
+
+
+def home_folder(given: Path | None) -> Path:
+    """Where this installation keeps its data: ``--home``, else ``PAGEFAULT_HOME``, else ``~/.pagefault``."""
+    return (given or Path(os.environ.get("PAGEFAULT_HOME", "") or Path.home() / ".pagefault")).expanduser()
+
+
+def load_installation(home: Path) -> Installation:
+    """Read ``HOME/config.toml`` if it is there, then the environment (``PAGEFAULT_MODEL`` and so on for
+    an agent's defaults, ``PAGEFAULT_SYNCHRONOUS`` ... for the installation's own)."""
+    path = home / "config.toml"
+    values: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not valid TOML ({error}); mend that line.") from None
+    for field in Installation.model_fields:
+        if field != "agent" and (value := os.environ.get(f"PAGEFAULT_{field.upper()}")):
+            values[field] = value
+    for field in AgentSettings.model_fields:
+        if value := os.environ.get(f"PAGEFAULT_{field.upper()}"):
+            values.setdefault("agent", {})[field] = value
+    try:
+        return Installation.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{_sentence('setting', error)} (from {path} or PAGEFAULT_*)") from None
+
+
+def _sentence(what: str, error: ValidationError) -> str:
+    fault = error.errors()[0]
+    name = ".".join(str(part) for part in fault["loc"])
+    return f"The {what} {name} is wrong: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
