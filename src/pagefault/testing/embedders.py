@@ -1,0 +1,98 @@
+"""For embedders: a fake that needs no model, and the conformance suite that any embedder must pass.
+
+The suite is pytest classes in shape but imports no pytest. It asserts what the rest of pagefault relies
+on, and leaves out how well vectors tell meanings apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from pagefault.embedders import Embedder, Vectors
+from pagefault.storage.terms import terms
+
+__all__ = ["TEXTS", "EmbedderConformance", "HashEmbedder"]
+
+TEXTS = (
+    "",
+    " \n\t",
+    "My sister Clara is allergic to peanuts.",
+    "我住在上海，在一家银行工作。",
+    "👩‍👩‍👧 und Ærøskøbing",
+    "null \x00, half a pair \ud83d",
+    "ok",
+    "one word after another " * 2_000,
+    "unbroken" * 5_000,
+)
+"""Texts that any embedder must take: blank, long, of several scripts, odd."""
+
+
+class HashEmbedder:
+    """A bag of words: each lexical unit counts in the dimension that its hash names.
+
+    Texts that share words are near, others nearly at right angles; the same in every process.
+    """
+
+    def __init__(self, dimensions: int = 256) -> None:
+        self.dimensions = dimensions
+        self.fingerprint = f"hash/{dimensions}"
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+        for row, text in enumerate(texts):
+            for unit in terms(text) or [""]:
+                digest = hashlib.blake2b(unit.encode(errors="replace"), digest_size=8).digest()
+                vectors[row, int.from_bytes(digest) % self.dimensions] += 1
+            vectors[row] /= np.linalg.norm(vectors[row])
+        return vectors
+
+
+class EmbedderConformance:
+    """Subclass it as ``class TestMine(EmbedderConformance)`` and override ``embedder``; pytest does the rest.
+
+    An embedder that loads slowly is best made once and returned each time.
+    """
+
+    def embedder(self) -> Embedder:
+        """The embedder under test."""
+        raise NotImplementedError("return your embedder from embedder()")
+
+    def embed(self, *texts: str) -> Vectors:
+        """One call of ``embed`` in an event loop of its own."""
+        return asyncio.run(self.embedder().embed(texts))
+
+    def test_it_says_what_it_is_and_says_the_same_twice(self) -> None:
+        one, two = self.embedder(), self.embedder()
+        assert one.fingerprint
+        assert (one.fingerprint, one.dimensions) == (two.fingerprint, two.dimensions)
+
+    def test_there_is_one_float32_row_a_text(self) -> None:
+        vectors = self.embed(*TEXTS)
+        assert vectors.shape == (len(TEXTS), self.embedder().dimensions)
+        assert vectors.dtype == np.float32
+
+    def test_no_texts_make_no_rows(self) -> None:
+        assert self.embed().shape == (0, self.embedder().dimensions)
+
+    def test_rows_have_unit_length(self) -> None:
+        if self.embedder().dimensions:
+            lengths = np.linalg.norm(self.embed(*TEXTS), axis=1)
+            np.testing.assert_allclose(lengths, 1.0, atol=1e-5)
+
+    def test_a_vector_does_not_depend_on_its_company_or_place(self) -> None:
+        together, backwards = self.embed(*TEXTS), self.embed(*reversed(TEXTS))
+        alone = np.concatenate([self.embed(text) for text in TEXTS])
+        np.testing.assert_allclose(together, alone, atol=1e-6)
+        np.testing.assert_allclose(backwards[::-1], alone, atol=1e-6)
+
+    def test_calls_at_the_same_time_do_not_disturb_each_other(self) -> None:
+        embedder = self.embedder()
+
+        async def at_once() -> list[Vectors]:
+            return await asyncio.gather(*(embedder.embed([text]) for text in TEXTS))
+
+        np.testing.assert_allclose(np.concatenate(asyncio.run(at_once())), self.embed(*TEXTS), atol=1e-6)

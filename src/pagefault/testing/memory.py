@@ -1,0 +1,68 @@
+"""The in-memory store: the protocol in dictionaries, for tests and as a second opinion on the SQL ones.
+
+Simple on purpose: search reads every row. What a caller hands in is kept as a database would keep it (JSON
+turned over once), so that a test which passes here does not fail on a file. Leaves out durability: the data
+is as long-lived as its ``MemoryDatabase``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+from pagefault.errors import StorageError
+from pagefault.testing.memory_tables import Changes, MemoryDatabase
+from pagefault.testing.memory_transaction import MemoryTransaction
+from pagefault.types import AgentId
+
+__all__ = ["MemoryDatabase", "MemoryStore"]
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """``pagefault.storage.Store`` in memory. Several stores on one database stand for several processes."""
+
+    def __init__(self, database: MemoryDatabase | None = None) -> None:
+        self.database = database or MemoryDatabase()
+        self._open = True
+
+    async def write(self, work: Callable[[MemoryTransaction], T]) -> T:
+        changes = Changes()
+        with ExitStack() as undoing:
+            undoing.callback(changes.undo)
+            result = work(self._begin(changes))
+            undoing.pop_all()
+        return result
+
+    async def read(self, work: Callable[[MemoryTransaction], T]) -> T:
+        return work(self._begin(Changes()))
+
+    @contextmanager
+    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+        turns = self.database.turns
+        if agent in turns:
+            yield False
+            return
+        turns[agent] = self
+        try:
+            yield True
+        finally:
+            if turns.get(agent) is self:  # not after a crash, when it may be another's
+                del turns[agent]
+
+    async def close(self) -> None:
+        self._open = False
+
+    def crash(self) -> None:
+        """As if the process had died: its turn locks are free, and it does nothing more."""
+        self._open = False
+        turns = self.database.turns
+        for agent in [agent for agent, owner in turns.items() if owner is self]:
+            del turns[agent]
+
+    def _begin(self, changes: Changes) -> MemoryTransaction:
+        if not self._open:
+            raise StorageError("The store is closed; open it again.")
+        return MemoryTransaction(self.database, changes)

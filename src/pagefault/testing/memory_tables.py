@@ -1,0 +1,80 @@
+"""The in-memory store's data, and changing it so that it can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Schedule, Section, Tier
+
+__all__ = ["AgentTables", "Changes", "MemoryDatabase"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class AgentTables:
+    """What one agent owns. Changed only through ``Changes``."""
+
+    record: AgentRecord
+    last: dict[str, int] = field(default_factory=dict[str, int])  # the last number given out, by kind
+    messages: dict[int, Message] = field(default_factory=dict[int, Message])
+    passages: dict[int, Passage] = field(default_factory=dict[int, Passage])
+    sections: dict[str, list[tuple[datetime, Section]]] = field(
+        default_factory=dict[str, "list[tuple[datetime, Section]]"]
+    )
+    events: dict[int, Event] = field(default_factory=dict[int, Event])
+    schedules: dict[int, Schedule] = field(default_factory=dict[int, Schedule])
+    units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
+    vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(
+        default_factory=dict[tuple[str, Tier, int], "NDArray[np.float32]"]
+    )
+
+
+@dataclass(slots=True)
+class MemoryDatabase:
+    """The data, apart from the store that has it open: open it again after a crash."""
+
+    agents: dict[AgentId, AgentTables] = field(default_factory=dict[AgentId, AgentTables])
+    last_agent: dict[str, int] = field(default_factory=dict[str, int])
+    turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
+
+
+class Changes:
+    """Changes to tables, and the log of how to undo them."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], object]] = []
+
+    def undo(self) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+    def set_record(self, owner: AgentTables, record: AgentRecord) -> None:
+        before = owner.record
+        self._undo.append(lambda: setattr(owner, "record", before))
+        owner.record = record
+
+    def next(self, last: dict[str, int], kind: str) -> int:
+        """Take the next number of a kind."""
+        number = last.get(kind, 0) + 1
+        self.put(last, kind, number)
+        return number
+
+    def put(self, table: dict[K, V], key: K, value: V) -> None:
+        if key in table:
+            before = table[key]
+            self._undo.append(lambda: table.__setitem__(key, before))
+        else:
+            self._undo.append(lambda: table.__delitem__(key))
+        table[key] = value
+
+    def drop(self, table: dict[K, V], key: K) -> None:
+        before = table.pop(key)
+        self._undo.append(lambda: table.__setitem__(key, before))

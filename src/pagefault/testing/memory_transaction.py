@@ -1,0 +1,292 @@
+"""What can be done inside a transaction of the in-memory store; every change is logged to be undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.storage import Candidate, Filter, Match, PendingVector
+from pagefault.storage.terms import terms
+from pagefault.testing.memory_search import Row, match_rows
+from pagefault.testing.memory_tables import AgentTables, Changes, MemoryDatabase
+from pagefault.types import (
+    SEARCHED_BY_DEFAULT,
+    AgentId,
+    AgentRecord,
+    Event,
+    EventKind,
+    EventState,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Schedule,
+    Section,
+    Tier,
+)
+
+__all__ = ["MemoryTransaction"]
+
+
+class MemoryTransaction:
+    """``pagefault.storage.Transaction`` on dictionaries."""
+
+    def __init__(self, database: MemoryDatabase, changes: Changes) -> None:
+        self._database = database
+        self._changes = changes
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        if self.agent(record.name):
+            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+        number = AgentId(self._changes.next(self._database.last_agent, "agent"))
+        stored = replace(record, id=number, settings=_turned_over(record.settings), last_seq=0)
+        self._changes.put(self._database.agents, number, AgentTables(stored))
+        return replace(record, id=number)
+
+    def agent(self, name: str) -> AgentRecord | None:
+        return next((a.record for a in self._database.agents.values() if a.record.name == name), None)
+
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
+        owner = self._database.agents.get(agent)
+        return owner.record if owner else None
+
+    def agents(self) -> list[AgentRecord]:
+        return sorted((a.record for a in self._database.agents.values()), key=lambda record: record.name)
+
+    def delete_agent(self, agent: AgentId) -> None:
+        self._agent(agent)
+        self._changes.drop(self._database.agents, agent)
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        self._set_record(agent, settings=_turned_over(settings))
+
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
+        self._set_record(agent, queue=queue)
+
+    # recall storage
+    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+        owner = self._agent(agent)
+        first = owner.record.last_seq + 1
+        stored: list[Message] = []
+        for seq, row in enumerate(rows, first):
+            completion = first if row.completion == 0 else row.completion
+            message = replace(row, seq=seq, completion=completion, meta=_turned_over(row.meta))
+            self._changes.put(owner.messages, seq, message)
+            if not (row.role == Role.RESULT and "sources" in row.meta):
+                self._index(owner, "recall", seq, row.text)
+            stored.append(message)
+        self._set_record(agent, last_seq=first + len(rows) - 1)
+        return stored
+
+    def message(self, agent: AgentId, seq: int) -> Message | None:
+        owner = self._database.agents.get(agent)
+        return owner.messages.get(seq) if owner else None
+
+    def messages(
+        self,
+        agent: AgentId,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        roles: Sequence[Role] | None = None,
+        event: int | None = None,
+        newest: int | None = None,
+    ) -> list[Message]:
+        owner = self._database.agents.get(agent)
+        if owner is None:
+            return []
+        end = owner.record.last_seq if last is None else min(last, owner.record.last_seq)
+        found = [
+            message
+            for message in map(owner.messages.__getitem__, range(max(first, 1), end + 1))
+            if (roles is None or message.role in roles) and (event is None or message.event == event)
+        ]
+        return found if newest is None else found[max(len(found) - newest, 0) :]
+
+    # working context
+    def sections(self, agent: AgentId) -> list[Section]:
+        owner = self._database.agents.get(agent)
+        return [versions[-1][1] for versions in owner.sections.values()] if owner else []
+
+    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
+        owner = self._agent(agent)
+        versions = owner.sections.get(section.name, [])
+        stored = replace(section, version=len(versions) + 1)
+        self._changes.put(owner.sections, section.name, [*versions, (at, stored)])
+        return stored
+
+    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
+        owner = self._database.agents.get(agent)
+        return list(owner.sections.get(name, ())) if owner else []
+
+    # archival storage
+    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
+        owner = self._agent(agent)
+        stored = replace(passage, number=self._changes.next(owner.last, "passage"))
+        self._changes.put(owner.passages, stored.number, stored)
+        self._index(owner, "archival", stored.number, stored.text)
+        return stored
+
+    def passage(self, agent: AgentId, number: int) -> Passage | None:
+        owner = self._database.agents.get(agent)
+        return owner.passages.get(number) if owner else None
+
+    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
+        return [found for number in numbers if (found := self.passage(agent, number))]
+
+    def delete_passage(self, agent: AgentId, number: int) -> bool:
+        if self.passage(agent, number) is None:
+            return False
+        owner = self._agent(agent)
+        self._changes.drop(owner.passages, number)
+        self._changes.drop(owner.units, ("archival", number))
+        for key in [key for key in owner.vectors if key[1:] == ("archival", number)]:
+            self._changes.drop(owner.vectors, key)
+        return True
+
+    # inbox
+    def post(self, agent: AgentId, event: Event) -> Event:
+        owner = self._agent(agent)
+        if event.key is not None:
+            for known in owner.events.values():
+                if known.key == event.key:
+                    return known
+        stored = replace(event, id=self._changes.next(owner.last, "event"), state="pending", started=None)
+        self._changes.put(owner.events, stored.id, stored)
+        return stored
+
+    def event(self, agent: AgentId, event: int) -> Event | None:
+        owner = self._database.agents.get(agent)
+        return owner.events.get(event) if owner else None
+
+    def next_event(self, agent: AgentId) -> Event | None:
+        waiting = [event for event in self.events(agent) if event.state != "done"]
+        order = {event.id: (event.state != "active", event.kind != EventKind.PRESSURE) for event in waiting}
+        return min(waiting, key=lambda event: (order[event.id], event.id), default=None)
+
+    def set_event(self, agent: AgentId, event: int, state: EventState, started: int | None = None) -> None:
+        owner = self._agent(agent)
+        if event not in owner.events:
+            raise NotFoundError(f"There is no event {event}; it may have been deleted.")
+        self._changes.put(owner.events, event, replace(owner.events[event], state=state, started=started))
+
+    def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
+        owner = self._database.agents.get(agent)
+        events = owner.events.values() if owner else ()
+        return [event for event in events if state is None or event.state == state]
+
+    def waiting(self) -> list[AgentRecord]:
+        return [record for record in self.agents() if self.next_event(record.id)]
+
+    # schedules
+    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule:
+        owner = self._agent(agent)
+        stored = replace(schedule, number=self._changes.next(owner.last, "schedule"))
+        self._changes.put(owner.schedules, stored.number, stored)
+        return stored
+
+    def schedules(self, agent: AgentId) -> list[Schedule]:
+        owner = self._database.agents.get(agent)
+        return [owner.schedules[number] for number in sorted(owner.schedules)] if owner else []
+
+    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
+        owner = self._agent(agent)
+        if number not in owner.schedules:
+            raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
+        self._changes.put(owner.schedules, number, replace(owner.schedules[number], due=due))
+
+    def remove_schedule(self, agent: AgentId, number: int) -> bool:
+        owner = self._database.agents.get(agent)
+        if owner is None or number not in owner.schedules:
+            return False
+        self._changes.drop(owner.schedules, number)
+        return True
+
+    def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
+        every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
+        due = [(agent, schedule) for agent, schedule in every if schedule.due <= now]
+        return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))
+
+    def next_due(self) -> datetime | None:
+        every = (s.due for owner in self._database.agents.values() for s in owner.schedules.values())
+        return min(every, default=None)
+
+    # search
+    def search(
+        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
+    ) -> list[Candidate]:
+        owner = self._database.agents.get(agent)
+        if owner is None:
+            return []
+        rows = [
+            Row(
+                number,
+                item.at,
+                owner.units.get((tier, number), []),
+                owner.vectors.get((fingerprint, tier, number)),
+            )
+            for number, item in (owner.messages if tier == "recall" else owner.passages).items()
+            if _passes(item, number, filter)
+        ]
+        indexed = [units for (of, _), units in owner.units.items() if of == tier]
+        return match_rows(rows, indexed, match)
+
+    # vectors
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        tiers: tuple[Tier, ...] = ("recall", "archival")
+        found = [
+            (item.at, PendingVector(agent, tier, number, item.text))
+            for agent, owner in self._database.agents.items()
+            for tier in tiers
+            for number, item in (owner.messages if tier == "recall" else owner.passages).items()
+            if item.text.strip() and (fingerprint, tier, number) not in owner.vectors
+            if isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT
+        ]
+        return [pending for _, pending in sorted(found, key=lambda one: one[0])[:limit]]
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+    ) -> None:
+        for item, vector in zip(items, vectors, strict=True):
+            owner = self._database.agents.get(item.agent)
+            if owner is None:
+                continue
+            row = (owner.messages if item.tier == "recall" else owner.passages).get(item.number)
+            if row is not None and row.text == item.text:
+                kept = vector.astype(np.float16).astype(np.float32)
+                self._changes.put(owner.vectors, (fingerprint, item.tier, item.number), kept)
+
+    def _agent(self, agent: AgentId) -> AgentTables:
+        if agent not in self._database.agents:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        return self._database.agents[agent]
+
+    def _set_record(self, agent: AgentId, **changes: Any) -> None:
+        owner = self._agent(agent)
+        self._changes.set_record(owner, replace(owner.record, **changes))
+
+    def _index(self, owner: AgentTables, tier: Tier, number: int, text: str) -> None:
+        if units := terms(text):
+            self._changes.put(owner.units, (tier, number), units)
+
+
+def _turned_over(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return json.loads(json.dumps(dict(value)))
+
+
+def _passes(item: Message | Passage, number: int, filter: Filter) -> bool:
+    kind = item.role in filter.roles if isinstance(item, Message) else set(filter.tags) <= set(item.tags)
+    return (
+        kind
+        and (filter.since is None or item.at >= filter.since)
+        and (filter.until is None or item.at < filter.until)
+        and (filter.before is None or number < filter.before)
+    )

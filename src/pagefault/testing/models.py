@@ -1,0 +1,221 @@
+"""For models: a scripted one for tests, and the conformance suite that any model adapter must pass.
+
+``ScriptedModel`` streams what a list or a function tells it and keeps the prompts it saw. The suite is
+pytest classes in shape but imports no pytest. It asserts what the agent relies on and leaves out whether
+what a model says makes sense.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
+from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, Usage
+
+__all__ = ["Fault", "Item", "ModelConformance", "ScriptedModel", "call", "say"]
+
+Item = Completion | str | Sequence[Call | tuple[str, dict[str, Any]]] | Exception
+"""One completion of a script: whole, plain text, calls (also as name and arguments), or an error to raise."""
+
+
+def call(name: str, /, *, heartbeat: bool = False, **args: Any) -> Call:
+    """A call in ``memgpt`` style; its id is given when it is streamed."""
+    if heartbeat:
+        args["request_heartbeat"] = True
+    return Call("", name, json.dumps(args, ensure_ascii=False))
+
+
+def say(text: str, heartbeat: bool = False) -> Call:
+    """A call of ``send_message``."""
+    return call("send_message", heartbeat=heartbeat, message=text)
+
+
+class ScriptedModel:
+    """Says what its script says, deterministically; ``prompts`` holds every prompt it was given.
+
+    ``script`` is a list, used up item by item, or a function of the prompt; set it again to go on. After
+    the end of a list it says "ok": through ``send_message`` where that is offered, else as plain text.
+    Calls without an id get ``call_1``, ``call_2``, ... over the model's life. ``usage`` makes the report of
+    a completion that has none. Deltas are ``piece`` characters long.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Item] | Callable[[Prompt], Item],
+        window: int = 8192,
+        name: str = "scripted",
+        *,
+        piece: int = 8,
+        usage: Callable[[Prompt, Completion], Usage | None] | None = None,
+    ) -> None:
+        self.window = window
+        self.name = name
+        self.prompts: list[Prompt] = []
+        self.script: list[Item] | Callable[[Prompt], Item] = script if callable(script) else list(script)
+        self._piece = piece
+        self._usage = usage
+        self._calls = 0
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+        """Stream the next item of the script; an exception in it is raised."""
+        self.prompts.append(prompt)
+        item = self._next(prompt)
+        if isinstance(item, Exception):
+            raise item
+        completion = self._complete(prompt, item)
+        for piece in self._pieces(completion.text):
+            yield Delta(piece)
+        for index, made in enumerate(completion.calls):
+            for piece in self._pieces(made.arguments):
+                yield Delta(piece, index, made.name)
+        yield completion
+
+    def _next(self, prompt: Prompt) -> Item:
+        if callable(self.script):
+            return self.script(prompt)
+        if self.script:
+            return self.script.pop(0)
+        return [say("ok")] if any(f.name == "send_message" for f in prompt.functions) else "ok"
+
+    def _complete(self, prompt: Prompt, item: Completion | str | Sequence[Any]) -> Completion:
+        if isinstance(item, str):
+            item = Completion(item)
+        elif not isinstance(item, Completion):
+            item = Completion(calls=tuple(c if isinstance(c, Call) else call(c[0], **c[1]) for c in item))
+        done = replace(item, calls=tuple(self._numbered(made) for made in item.calls))
+        return replace(done, usage=self._usage(prompt, done)) if self._usage and not done.usage else done
+
+    def _numbered(self, made: Call) -> Call:
+        if made.id:
+            return made
+        self._calls += 1
+        return replace(made, id=f"call_{self._calls}")
+
+    def _pieces(self, text: str) -> list[str]:
+        return [text[start : start + self._piece] for start in range(0, len(text), self._piece)]
+
+
+Fault = Literal["too_long", "refused", "overloaded", "cut"]
+"""What a provider may do wrong: the prompt is larger than its window; the key is not accepted; it cannot
+serve now, also after retries; the stream breaks off in the middle."""
+
+_SCHEMA = FunctionSchema(
+    "note", "Keep a note.", {"type": "object", "properties": {"text": {"type": "string"}}}
+)
+_PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "Hello")), (_SCHEMA,), 100)
+_ARGUMENTS = ('{"text": "a \\"quoted\\" note, 字 and 😀"}', "{}", '{"text": ["not a text", {"deep": 1}]}')
+
+
+class ModelConformance:
+    """Subclass it as ``class TestMine(ModelConformance)`` and override ``serving``; pytest does the rest.
+
+    The provider behind the model must be one that can be told what to answer: a server on loopback.
+    """
+
+    def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
+        """The model under test while its provider answers with ``turns``, one to a request."""
+        raise NotImplementedError("return a context manager of your model from serving()")
+
+    def ask(self, prompt: Prompt, *turns: Completion | Fault) -> list[list[Delta | Completion]]:
+        """What the model streams for each of the turns, all asked with the same prompt."""
+
+        async def run() -> list[list[Delta | Completion]]:
+            async with self.serving(*turns) as model:
+                return [[item async for item in model.stream(prompt)] for _ in turns]
+
+        return asyncio.run(run())
+
+    def check(self, prompt: Prompt, turn: Completion) -> Completion:
+        """The completion streamed for ``turn``: once and last, and the deltas add up to it."""
+        (items,) = self.ask(prompt, turn)
+        assert isinstance(items[-1], Completion)
+        deltas = [cast("Delta", item) for item in items[:-1]]
+        assert all(isinstance(item, Delta) for item in deltas)
+        assert "".join(d.text for d in deltas if d.call is None) == items[-1].text
+        for index, made in enumerate(items[-1].calls):
+            pieces = [d for d in deltas if d.call == index]
+            assert "".join(d.text for d in pieces) == made.arguments
+            assert {d.name for d in pieces} <= {made.name}
+        assert all(d.call is None or d.call < len(items[-1].calls) for d in deltas)
+        return items[-1]
+
+    def error_of(self, fault: Fault) -> Exception:
+        """What the model raises for a fault of its provider."""
+        try:
+            self.ask(_PROMPT, fault)
+        except ModelError as error:
+            return error
+        raise AssertionError(f"the provider's fault {fault!r} did not raise ModelError")
+
+    def test_it_has_a_name_and_a_window(self) -> None:
+        async def run() -> None:
+            async with self.serving() as model:
+                assert model.name
+                assert model.window > 0
+
+        asyncio.run(run())
+
+    def test_text_arrives_whole(self) -> None:
+        text = "One line,\nanother; 你好, 😀 and \u2028 between.\n" * 20
+        assert self.check(_PROMPT, Completion(text)).text == text
+
+    def test_calls_arrive_whole_and_in_order_with_ids_of_their_own(self) -> None:
+        calls = tuple(Call(f"id_{n}", "note", arguments) for n, arguments in enumerate(_ARGUMENTS))
+        got = self.check(_PROMPT, Completion("I keep three.", calls))
+        assert got.text == "I keep three."
+        assert [c.name for c in got.calls] == ["note"] * 3
+        assert [json.loads(c.arguments) for c in got.calls] == [json.loads(text) for text in _ARGUMENTS]
+        assert len({c.id for c in got.calls}) == 3
+
+    def test_broken_arguments_are_handed_on(self) -> None:
+        broken = '{"text": "no end'
+        assert (
+            self.check(_PROMPT, Completion(calls=(Call("id", "note", broken),))).calls[0].arguments == broken
+        )
+
+    def test_reported_usage_arrives(self) -> None:
+        usage = Usage(input=1200, output=30, cached=1024)
+        assert self.check(_PROMPT, Completion("ok", usage=usage)).usage == usage
+
+    def test_a_history_with_calls_and_results_is_accepted(self) -> None:
+        history = (
+            *_PROMPT.messages,
+            PromptMessage("assistant", "", (Call("a", "note", "{}"), Call("b", "note", '{"text": "cut'))),
+            PromptMessage("tool", "Kept.", call_id="a", name="note"),
+            PromptMessage("tool", "Error: that is no JSON.", call_id="b", name="note"),
+            PromptMessage("assistant", "Done."),
+            PromptMessage("user", "Thanks"),
+        )
+        assert self.check(replace(_PROMPT, messages=history), Completion("Welcome.")).text == "Welcome."
+        assert self.check(replace(_PROMPT, functions=()), Completion("No functions.")).text == "No functions."
+
+    def test_a_model_keeps_nothing_from_one_prompt_to_the_next(self) -> None:
+        first, second = self.ask(_PROMPT, Completion("one"), Completion("two"))
+        assert (first[-1], second[-1]) == (Completion("one"), Completion("two"))
+
+    def test_faults_are_errors_of_ours_in_one_sentence(self) -> None:
+        kinds: dict[Fault, type[ModelError]] = {
+            "too_long": ContextLengthExceeded,
+            "refused": ModelSetupError,
+            "overloaded": ModelError,
+            "cut": ModelError,
+        }
+        for fault, kind in kinds.items():
+            error = self.error_of(fault)
+            assert type(error) is kind, fault
+            assert str(error)
+            assert "\n" not in str(error)
+
+    def test_a_stream_may_be_left_and_the_model_asked_again(self) -> None:
+        async def run() -> None:
+            async with self.serving(Completion("never mind " * 200), Completion("again")) as model:
+                async with aclosing(cast("Any", model.stream(_PROMPT))) as stream:
+                    assert isinstance(await anext(stream), Delta)
+                assert [item async for item in model.stream(_PROMPT)][-1] == Completion("again")
+
+        asyncio.run(run())

@@ -1,0 +1,94 @@
+"""The store suite's part on the inbox and the schedules: what waits, and in what order it is served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from pagefault.errors import NotFoundError
+from pagefault.testing.store_opening import NOW, StoreOpening, refused
+from pagefault.types import Event, EventKind, Schedule
+
+__all__ = ["QueueConformance"]
+
+
+class QueueConformance(StoreOpening):
+    """Inbox and schedules."""
+
+    def test_a_key_is_stored_once_per_agent(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            first = db.write(lambda tx: tx.post(ana, Event("message", "one", "k")))
+            db.write(lambda tx: tx.set_event(ana, first.id, "done"))
+            again = db.write(lambda tx: tx.post(ana, Event("message", "two", "k")))
+            assert again == replace(first, state="done")
+            assert db.write(lambda tx: tx.post(bob, Event("message", "two", "k"))).text == "two"
+            keyless = [db.write(lambda tx: tx.post(ana, Event("message", "same"))).id for _ in range(2)]
+            assert keyless == [2, 3]
+
+    def test_events_are_served_active_first_then_memory_pressure_then_oldest(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            for kind in ("message", "login", EventKind.PRESSURE, "message", EventKind.PRESSURE):
+                db.write(lambda tx, k=kind: tx.post(ana, Event(k)))
+            db.write(lambda tx: tx.set_event(ana, 2, "active", 77))
+            served: list[tuple[int, int | None]] = []
+            while event := db.read(lambda tx: tx.next_event(ana)):
+                served.append((event.id, event.started))
+                db.write(lambda tx, e=event: tx.set_event(ana, e.id, "done"))
+            assert served == [(2, 77), (3, None), (5, None), (1, None), (4, None)]
+
+    def test_an_event_can_go_back_to_pending(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            for kind in ("message", EventKind.PRESSURE):
+                db.write(lambda tx, k=kind: tx.post(ana, Event(k)))
+            for number in (2, 1):
+                db.write(lambda tx, n=number: tx.set_event(ana, n, "active", 5))
+                db.write(lambda tx, n=number: tx.set_event(ana, n, "pending"))
+            event = db.read(lambda tx: tx.next_event(ana))
+            assert event is not None
+            assert (event.id, event.state, event.started) == (2, "pending", None)
+
+    def test_events_are_listed_by_state_and_waiting_agents_by_name(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            carl, bob, ana = db.agent("carl"), db.agent("bob"), db.agent("ana")
+            for agent in (carl, carl, carl, bob, ana):
+                db.write(lambda tx, a=agent: tx.post(a, Event("message")))
+            db.write(lambda tx: (tx.set_event(carl, 1, "done"), tx.set_event(carl, 2, "active")))
+            db.write(lambda tx: tx.set_event(bob, 1, "done"))
+
+            def ids(state: str | None) -> list[int]:
+                return [event.id for event in db.read(lambda tx: tx.events(carl, state=state))]  # type: ignore[arg-type]
+
+            assert [ids(state) for state in ("done", "active", "pending", None)] == [[1], [2], [3], [1, 2, 3]]
+            assert [a.name for a in db.read(lambda tx: tx.waiting())] == ["ana", "carl"]
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.set_event(carl, 99, "done")))
+
+    def test_schedules_come_due_oldest_first_over_all_agents(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            hours = [NOW + timedelta(hours=n) for n in range(5)]
+            assert db.read(lambda tx: tx.next_due()) is None
+            db.write(lambda tx: tx.add_schedule(ana, Schedule("late", hours[3], "UTC")))
+            db.write(lambda tx: tx.add_schedule(bob, Schedule("soon", hours[1], "UTC", "0 * * * *")))
+            db.write(lambda tx: tx.add_schedule(ana, Schedule("sooner", hours[0], "UTC")))
+            due = db.read(lambda tx: tx.due_schedules(hours[1]))
+            assert [(agent, schedule.note) for agent, schedule in due] == [(ana, "sooner"), (bob, "soon")]
+            assert db.read(lambda tx: tx.next_due()) == hours[0]
+            db.write(lambda tx: (tx.remove_schedule(ana, 2), tx.move_schedule(bob, 1, hours[4])))
+            assert db.read(lambda tx: tx.next_due()) == hours[3]
+            assert [s.due for s in db.read(lambda tx: tx.schedules(bob))] == [hours[4]]
+
+    def test_a_schedule_number_is_not_used_again(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            numbers: list[int] = []
+            for _ in range(2):
+                made = db.write(lambda tx: tx.add_schedule(ana, Schedule("x", NOW, "UTC")))
+                numbers.append(made.number)
+                assert db.write(lambda tx, n=made.number: tx.remove_schedule(ana, n))
+                assert not db.write(lambda tx, n=made.number: tx.remove_schedule(ana, n))
+            assert numbers == [1, 2]
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.move_schedule(ana, 1, NOW)))

@@ -1,0 +1,244 @@
+"""The store suite's part on search and vectors: what is found, what it scores, what waits for a vector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from pagefault.storage import Candidate, Filter, Match, PendingVector
+from pagefault.testing.store_opening import NOW, WILD, StoreOpening, said, unit
+from pagefault.types import Passage, Role
+
+__all__ = ["SearchConformance", "VectorConformance"]
+
+
+class SearchConformance(StoreOpening):
+    def test_a_row_with_any_of_the_terms_is_found_newest_first(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            texts = ["I live in Paris", "the weather", "Paris and London", "my house in London"]
+            db.write(lambda tx: tx.append(ana, [said(text) for text in texts]))
+            assert db.found(ana, "recall", "paris london") == [4, 3, 1]
+            assert db.found(ana, "recall", "lives") == [1]
+            assert db.found(ana, "recall", "berlin") == []
+
+    def test_without_anything_to_match_all_that_passes_is_found(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said("a"), said("b", Role.CALL), said(" "), said("d")]))
+            assert db.found(ana, "recall") == [4, 3, 1]
+            found = db.read(lambda tx: tx.search(ana, "recall", Match(exact=((),)), Filter(before=2), "f"))
+            assert found == [Candidate(1, NOW)]
+
+    def test_more_of_the_terms_and_rarer_ones_score_higher(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            texts = ["red", "red", "red blue", "blue green", "green green green", "other words here"]
+            db.write(lambda tx: tx.append(ana, [said(text) for text in texts]))
+            match = Match(("red", "blue", "green"))
+            found = db.read(lambda tx: tx.search(ana, "recall", match, Filter(), "f"))
+            score = {hit.number: hit.lexical for hit in found}
+            assert sorted(score) == [1, 2, 3, 4, 5]
+            assert score[4] > score[3] > score[1] == score[2] > 0
+            assert score[5] > score[1]
+            assert {hit.cosine for hit in found} == {None}
+
+    def test_bm25_is_the_published_formula_over_this_agents_rows(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            db.write(lambda tx: tx.append(bob, [said("red red red") for _ in range(20)]))
+            db.write(lambda tx: tx.append(ana, [said("red blue"), said("green blue one two")]))
+            found = db.read(lambda tx: tx.search(ana, "recall", Match(("red",)), Filter(), "f"))
+            # N = 2, n = 1, tf = 1, length 2, mean length 3, k1 = 1.2, b = 0.75
+            assert np.isclose(found[0].lexical, np.log(2) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 2 / 3)))
+
+    def test_exact_text_must_be_there_in_order_and_adjacent(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            code = "7f3a9b12-55aa-4c1e-9d2e-0123456789ab"
+            texts = [f"the key is {code}.", f"the key is {code[:-1]}c", "key the is", "9d2e 4c1e", "the key"]
+            db.write(lambda tx: tx.append(ana, [said(text) for text in texts]))
+            assert db.found(ana, "recall", "", code) == [1]
+            assert db.found(ana, "recall", "", "9d2e") == [4, 2, 1]
+            assert db.found(ana, "recall", "", "the key is") == [2, 1]
+            assert db.found(ana, "recall", "", "key is", code) == [1]
+            assert db.found(ana, "recall", "weather key", "the key is") == [2, 1]
+            assert db.found(ana, "recall", "weather", "the key is") == []
+            assert db.found(ana, "recall", "the key is", "no such") == []
+
+    def test_scripts_without_spaces_are_searched(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            texts = ["我住在上海，在银行工作", "海上有船", "나는 서울에 산다", "東京に住んでいます"]
+            db.write(lambda tx: tx.append(ana, [said(text) for text in texts]))
+            assert db.found(ana, "recall", "上海") == [2, 1]  # 海上 has both characters
+            assert db.found(ana, "recall", "", "上海") == [1]
+            assert db.found(ana, "recall", "", "서울") == [3]
+            assert db.found(ana, "recall", "", "東京") == [4]
+
+    def test_signs_numbers_and_accents_are_searched(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            texts = [
+                "I love 🍕",
+                "🫠 melting 👍🏽",
+                "room 42b, 1999",
+                "Café Ærø",
+                "İstanbul",
+                "½ cup",
+                "क्षि",
+                "☎ 5",
+            ]
+            db.write(lambda tx: tx.append(ana, [said(text) for text in texts]))
+            for query, number in (
+                ("🍕", 1),
+                ("🫠", 2),
+                ("👍🏽", 2),
+                ("42b", 3),
+                ("1999", 3),
+                ("cafe ærø", 4),
+            ):
+                assert db.found(ana, "recall", "", query) == [number], query
+            for query, number in (("İSTANBUL", 5), ("½", 6), ("क्षि", 7), ("☎", 8)):
+                assert db.found(ana, "recall", "", query) == [number], query
+
+    def test_no_text_is_taken_for_query_syntax(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said(text) for text in WILD]))
+            for query in WILD:
+                if query.strip():
+                    assert db.found(ana, "recall", query)
+            raw = ['"', "AND", "x*", "a OR b", "NEAR(", "col:", "^", "'", "-", ")", "\x00", "a·b", "r1·word"]
+            match = Match(tuple(raw), ((raw[0], raw[3]),))
+            assert db.read(lambda tx: tx.search(ana, "recall", match, Filter(), "f")) == []
+            db.read(lambda tx: tx.search(ana, "recall", Match(tuple(raw)), Filter(), "f"))
+
+    def test_the_filter_comes_before_everything(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            roles = [Role.USER, Role.ASSISTANT, Role.EVENT, Role.CALL, Role.ALERT, Role.USER]
+            rows = [said("same words", role, hours=hour) for hour, role in enumerate(roles)]
+            db.write(lambda tx: tx.append(ana, rows))
+            hour = [NOW + timedelta(hours=n) for n in range(6)]
+            for query in ("words", ""):
+                chosen = [
+                    Filter(),
+                    Filter(roles=(Role.CALL, Role.ALERT)),
+                    Filter(since=hour[1]),
+                    Filter(until=hour[2]),
+                    Filter(since=hour[1], until=hour[2]),
+                    Filter(before=3),
+                    Filter(roles=()),
+                ]
+                found = [db.found(ana, "recall", query, filter=filter) for filter in chosen]
+                assert found == [[6, 3, 2, 1], [5, 4], [6, 3, 2], [2, 1], [2], [2, 1], []]
+
+    def test_all_tags_must_be_there(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            for tags in (("a",), ("a", "b"), (), ("b", "a", "c")):
+                db.write(lambda tx, t=tags: tx.insert_passage(ana, Passage("words", NOW, t)))
+            for tags, numbers in (
+                (("a", "b"), [4, 2]),
+                (("a",), [4, 2, 1]),
+                (("a", "a"), [4, 2, 1]),
+                (("x",), []),
+            ):
+                assert db.found(ana, "archival", "words", filter=Filter(tags=tags)) == numbers
+            assert db.found(ana, "archival", filter=Filter(tags=("c",), roles=())) == [4]
+
+    def test_what_was_recalled_and_read_again_is_not_indexed(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            rows = [
+                said("the secret", Role.RESULT),
+                said("the secret", Role.RESULT, meta={"sources": ["m1"]}),
+            ]
+            db.write(lambda tx: tx.append(ana, rows))
+            results = Filter(roles=(Role.RESULT,))
+            assert db.found(ana, "recall", "secret", filter=results) == [1]
+            assert db.found(ana, "recall", "", "the secret", filter=results) == [1]
+
+
+class VectorConformance(StoreOpening):
+    def test_rows_wait_for_a_vector_oldest_first_until_they_have_one(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            kinds = [Role.USER, Role.CALL, Role.ASSISTANT, Role.EVENT, Role.RESULT, Role.SUMMARY, Role.ALERT]
+            db.write(lambda tx: tx.append(ana, [said(f"row {role}", role) for role in kinds]))
+            db.write(lambda tx: tx.append(ana, [said(" \n")]))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("a fact", NOW + timedelta(days=1))))
+            waiting = db.read(lambda tx: tx.pending_vectors("f", 10))
+            assert [(item.tier, item.number) for item in waiting] == [
+                ("recall", 1),
+                ("recall", 3),
+                ("recall", 4),
+                ("archival", 1),
+            ]
+            assert waiting[3] == PendingVector(ana, "archival", 1, "a fact")
+            assert db.read(lambda tx: tx.pending_vectors("f", 2)) == waiting[:2]
+            db.embed(waiting[1:3], unit(1, 0), unit(0, 1))
+            assert db.read(lambda tx: tx.pending_vectors("f", 10)) == [waiting[0], waiting[3]]
+            db.embed([waiting[3], waiting[0]], unit(1, 0), unit(1, 0))
+            assert db.read(lambda tx: tx.pending_vectors("f", 10)) == []
+            assert len(db.read(lambda tx: tx.pending_vectors("another", 10))) == 4
+            db.write(lambda tx: tx.append(ana, [said("more")]))
+            assert [item.number for item in db.read(lambda tx: tx.pending_vectors("f", 10))] == [8 + 1]
+
+    def test_storing_vectors_again_or_for_what_is_gone_does_nothing(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said("red")]))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("blue", NOW)))
+            row, passage = db.read(lambda tx: tx.pending_vectors("f", 10))
+            db.write(lambda tx: tx.delete_passage(ana, passage.number))
+            changed = replace(row, text="another text")
+            for _ in range(2):
+                db.embed([row, passage, changed], unit(1, 0), unit(1, 0), unit(0, 1))
+            found = db.read(lambda tx: tx.search(ana, "recall", Match(vector=unit(1, 0)), Filter(), "f"))
+            assert [(hit.number, hit.cosine) for hit in found] == [(1, 1.0)]
+            assert not db.read(lambda tx: tx.search(ana, "archival", Match(vector=unit(1, 0)), Filter(), "f"))
+            db.write(lambda tx: tx.delete_agent(ana))
+            db.embed([row], unit(1, 0))
+
+    def test_a_row_is_found_by_terms_or_by_cosine_and_reports_both(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(
+                lambda tx: tx.append(ana, [said(t) for t in ("cat", "feline", "car", "cat door", "late cat")])
+            )
+            waiting = db.read(lambda tx: tx.pending_vectors("f", 4))
+            db.embed(waiting, unit(1, 0), unit(4, 3), unit(0, 1), unit(3, 4))
+            match = Match(("cat",), vector=unit(1, 0), floor=0.7)
+            found = db.read(lambda tx: tx.search(ana, "recall", match, Filter(), "f"))
+            assert [hit.number for hit in found] == [5, 4, 2, 1]
+            assert found[0].cosine is None
+            assert found[0].lexical > 0
+            assert np.allclose([hit.cosine or 0 for hit in found[1:]], [0.6, 0.8, 1.0], atol=2e-3)
+            assert found[2].lexical == 0.0
+            lexical = [hit.number for hit in found if hit.lexical > 0]
+            assert lexical == [5, 4, 1]
+
+    def test_exact_text_and_the_filter_bind_vectors_too(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            rows = [said("code 42", hours=1), said("code 43", hours=2), said("far 42", hours=3)]
+            db.write(lambda tx: tx.append(ana, rows))
+            db.embed(db.read(lambda tx: tx.pending_vectors("f", 9)), unit(1, 0), unit(1, 0), unit(0, 1))
+            near = Match(vector=unit(1, 0), floor=0.5)
+            exact = replace(near, exact=(("42",),))
+
+            def found(match: Match, filter: Filter, fingerprint: str = "f") -> list[int]:
+                hits = db.read(lambda tx: tx.search(ana, "recall", match, filter, fingerprint))
+                return [hit.number for hit in hits]
+
+            assert found(near, Filter()) == [2, 1]
+            assert found(exact, Filter()) == [1]
+            assert found(replace(exact, terms=("far",)), Filter()) == [3, 1]
+            assert found(near, Filter(before=2)) == [1]
+            assert found(near, Filter(roles=(Role.CALL,))) == []
+            assert found(near, Filter(), "another") == []

@@ -1,0 +1,319 @@
+"""The conformance suite for stores: what the rest of pagefault relies on, as tests any back end can run.
+
+    class TestMine(StoreConformance):
+        def open(self, place: Path) -> Store:
+            return MyStore(place)
+
+The suite is pytest classes in shape (``tmp_path`` is pytest's) but imports no pytest. Here: transactions,
+agents, the log, sections, passages, turn locks; inbox and schedules are in ``store_queues``, search and
+vectors in ``store_search``. Leaves out durability, which each back end proves in its own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.storage import Transaction
+from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
+from pagefault.testing.store_queues import QueueConformance
+from pagefault.testing.store_search import SearchConformance, VectorConformance
+from pagefault.types import (
+    AgentId,
+    AgentRecord,
+    Event,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Schedule,
+    Section,
+)
+
+__all__ = ["StoreConformance"]
+
+
+class _Undone(Exception):
+    """What the tests raise inside a transaction."""
+
+
+class _TransactionConformance(StoreOpening):
+    def test_work_that_raises_is_undone_whole_and_its_error_is_the_callers(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            passage = db.write(lambda tx: tx.insert_passage(ana, Passage("kept", NOW)))
+            event = db.write(lambda tx: tx.post(ana, Event("message", key="kept")))
+            timer = db.write(lambda tx: tx.add_schedule(ana, Schedule("kept", NOW, "UTC")))
+            db.write(lambda tx: tx.put_section(ana, Section("human", "", 10, "kept"), NOW))
+
+            def work(tx: Transaction) -> None:
+                tx.append(ana, [said("lost words")])
+                tx.delete_passage(ana, passage.number)
+                tx.insert_passage(ana, Passage("lost", NOW, ("lost",)))
+                tx.set_event(ana, event.id, "done")
+                tx.post(ana, Event("message", key="lost"))
+                tx.move_schedule(ana, timer.number, NOW + timedelta(days=1))
+                tx.remove_schedule(ana, timer.number)
+                tx.add_schedule(ana, Schedule("lost", NOW, "UTC"))
+                tx.put_section(ana, Section("human", "", 10, "lost"), NOW)
+                tx.save_queue(ana, QueueState(start=7))
+                tx.save_settings(ana, {"lost": True})
+                tx.create_agent(AgentRecord("lost", {}, NOW))
+                raise _Undone
+
+            refused(_Undone, lambda: db.write(work))
+            assert db.read(lambda tx: tx.messages(ana)) == []
+            assert db.found(ana, "recall", "lost") == db.found(ana, "archival", "lost") == []
+            assert db.read(lambda tx: tx.passages(ana, [1, 2])) == [passage]
+            assert db.found(ana, "archival", "kept") == [1]
+            assert db.read(lambda tx: tx.events(ana)) == [event]
+            assert db.read(lambda tx: tx.schedules(ana)) == [timer]
+            assert [s.text for s in db.read(lambda tx: tx.sections(ana))] == ["kept"]
+            assert [a.name for a in db.read(lambda tx: tx.agents())] == ["ana"]
+            record = db.read(lambda tx: tx.agent("ana"))
+            assert record is not None
+            assert (record.queue, record.settings, record.last_seq) == (QueueState(), {}, 0)
+
+    def test_of_many_at_once_only_the_one_that_raises_is_undone(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+
+            def work(number: int, tx: Transaction) -> int:
+                row = tx.append(ana, [said(f"row {number}")])[0]
+                if number % 3 == 0:
+                    raise _Undone
+                return row.seq
+
+            async def all_at_once() -> list[int | BaseException]:
+                jobs = [db.store.write(lambda tx, n=n: work(n, tx)) for n in range(30)]
+                return await asyncio.gather(*jobs, return_exceptions=True)
+
+            seqs = db.run(all_at_once())
+            assert [isinstance(seq, _Undone) for seq in seqs] == [n % 3 == 0 for n in range(30)]
+            assert [seq for seq in seqs if isinstance(seq, int)] == list(range(1, 21))
+            assert len(db.read(lambda tx: tx.messages(ana))) == 20
+
+    def test_what_was_written_is_there_when_the_store_is_opened_again(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            stored = db.write(lambda tx: tx.append(ana, [said("hello", meta={"a": [1, None]})]))
+            passage = db.write(lambda tx: tx.insert_passage(ana, Passage("a fact", NOW, ("b", "a"), "me")))
+            event = db.write(lambda tx: tx.post(ana, Event("message", "hi", "k", "bob", NOW)))
+            timer = db.write(
+                lambda tx: tx.add_schedule(ana, Schedule("n", NOW, "Asia/Tokyo", "* * * * *", "skip"))
+            )
+            section = db.write(lambda tx: tx.put_section(ana, Section("human", "d", 9, "t", True), NOW))
+        with self.opened(tmp_path) as db:
+            assert db.read(lambda tx: tx.messages(ana)) == stored
+            assert db.read(lambda tx: tx.passage(ana, 1)) == passage
+            assert db.read(lambda tx: tx.event(ana, 1)) == event
+            assert db.read(lambda tx: tx.schedules(ana)) == [timer]
+            assert db.read(lambda tx: tx.sections(ana)) == [section]
+            assert db.found(ana, "recall", "hello") == db.found(ana, "archival", "fact") == [1]
+            assert db.write(lambda tx: tx.append(ana, [said("next")]))[0].seq == 2
+
+    def test_an_agent_runs_one_turn_at_a_time(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            with db.store.turn_lock(ana) as mine:
+                with db.store.turn_lock(ana) as again, other.store.turn_lock(ana) as theirs:
+                    assert (mine, again, theirs) == (True, False, False)
+                with other.store.turn_lock(bob) as another:
+                    assert another
+                with other.store.turn_lock(ana) as still_theirs:
+                    assert not still_theirs
+            with other.store.turn_lock(ana) as freed:
+                assert freed
+
+
+class _AgentConformance(StoreOpening):
+    def test_an_agent_is_found_by_name_and_by_id(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            queue = QueueState(3, 2, 1, "head", True, 1.25)
+            record = AgentRecord("ana", {"model": "x", "deep": {"list": [1.5, None]}}, NOW, queue)
+            stored = db.write(lambda tx: tx.create_agent(record))
+            assert stored == replace(record, id=stored.id)
+            assert stored.id > 0
+            assert db.read(lambda tx: tx.agent("ana")) == stored
+            assert db.read(lambda tx: tx.agent_by_id(stored.id)) == stored
+            assert db.read(lambda tx: tx.agent("bob")) is None
+            assert db.read(lambda tx: tx.agent_by_id(AgentId(999))) is None
+
+    def test_a_name_is_given_once(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            db.agent("ana")
+            refused(UsageError, lambda: db.agent("ana"))
+
+    def test_agents_are_listed_by_name(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            for name in ("carl", "ana", "bob", "小明"):
+                db.agent(name)
+            assert [a.name for a in db.read(lambda tx: tx.agents())] == ["ana", "bob", "carl", "小明"]
+
+    def test_settings_and_queue_are_replaced(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, queue = db.agent("ana"), QueueState(5, 4, None, "the head\n", True, 0.9)
+            db.write(lambda tx: tx.save_settings(ana, {"window": 4096}))
+            db.write(lambda tx: tx.save_queue(ana, queue))
+            record = db.read(lambda tx: tx.agent("ana"))
+            assert record is not None
+            assert (record.settings, record.queue) == ({"window": 4096}, queue)
+
+    def test_a_deleted_agent_leaves_nothing_and_its_id_is_not_used_again(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            for agent in (ana, bob):
+                db.fill(agent)
+            db.write(lambda tx: tx.delete_agent(bob))
+            again = db.agent("bob")
+            assert again not in (ana, bob)
+            for gone in (bob, again):
+                assert db.read(lambda tx, a=gone: (tx.messages(a), tx.sections(a), tx.events(a))) == ([],) * 3
+                assert db.read(lambda tx, a=gone: (tx.schedules(a), tx.passage(a, 1))) == ([], None)
+                assert db.found(gone, "recall", "words") == db.found(gone, "archival", "words") == []
+            assert [item.agent for item in db.read(lambda tx: tx.pending_vectors("f", 9))] == [ana, ana]
+            assert db.found(ana, "recall", "words") == db.found(ana, "archival", "words") == [1]
+            assert [a for a, _ in db.read(lambda tx: tx.due_schedules(NOW))] == [ana]
+
+    def test_writing_for_an_agent_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            nobody = AgentId(999)
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.append(nobody, [said("x")])))
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.post(nobody, Event("message"))))
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.insert_passage(nobody, Passage("x", NOW))))
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.save_queue(nobody, QueueState())))
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.delete_agent(nobody)))
+
+    def test_agents_do_not_see_each_other(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            for agent in (ana, bob):
+                db.fill(agent)
+            db.write(lambda tx: tx.append(ana, [said("only ana knows words")]))
+            assert (db.found(ana, "recall", "words"), db.found(bob, "recall", "words")) == ([2, 1], [1])
+            assert db.found(bob, "recall", "ana") == []
+            assert db.write(lambda tx: tx.append(bob, [said("next")]))[0].seq == 2
+
+
+class _RecallConformance(StoreOpening):
+    def test_rows_are_numbered_in_order_without_gaps(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said("one"), said("two")]))
+            db.write(lambda tx: tx.append(ana, []))
+            stored = db.write(lambda tx: tx.append(ana, [said("three"), said("four")]))
+            assert [(row.seq, row.text) for row in stored] == [(3, "three"), (4, "four")]
+            assert [row.seq for row in db.read(lambda tx: tx.messages(ana))] == [1, 2, 3, 4]
+            record = db.read(lambda tx: tx.agent("ana"))
+            assert record is not None
+            assert record.last_seq == 4
+
+    def test_a_row_comes_back_as_it_was_stored(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            at = NOW.replace(microsecond=123457)
+            row = Message(Role.CALL, "{}", at, "shown", 7, 3, 2, "call-1", "send_message", {"k": "v"})
+            (stored,) = db.write(lambda tx: tx.append(ana, [row]))
+            assert stored == replace(row, seq=1)
+            assert db.read(lambda tx: tx.message(ana, 1)) == stored
+            assert db.read(lambda tx: tx.message(ana, 2)) is None
+
+    def test_completion_zero_stands_for_the_first_row_of_the_batch(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said("before")]))
+            rows = [replace(said("x"), completion=number) for number in (0, 0, 1, None)]
+            stored = db.write(lambda tx: tx.append(ana, rows))
+            assert [row.completion for row in stored] == [2, 2, 1, None]
+            assert db.read(lambda tx: tx.messages(ana, first=2)) == stored
+
+    def test_any_text_is_kept(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            for text in WILD:
+                (row,) = db.write(lambda tx, t=text: tx.append(ana, [said(t, meta={"t": t})]))
+                assert (row.text, row.meta["t"]) == (text, text)
+                assert db.read(lambda tx, seq=row.seq: tx.message(ana, seq)) == row
+
+    def test_half_a_surrogate_pair_does_no_harm(self, tmp_path: Path) -> None:
+        half = "before \ud83d after"
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            (row,) = db.write(lambda tx: tx.append(ana, [said(half, meta={"t": half})]))
+            db.write(lambda tx: tx.insert_passage(ana, Passage(half, NOW, (half,), half)))
+            db.write(lambda tx: tx.post(ana, Event(half, half, half, half)))
+            db.write(lambda tx: tx.put_section(ana, Section("human", half, 9, half), NOW))
+            db.write(lambda tx: tx.add_schedule(ana, Schedule(half, NOW, "UTC")))
+            db.write(lambda tx: tx.save_queue(ana, QueueState(head=half)))
+            assert db.read(lambda tx: tx.message(ana, 1)) == row
+            assert db.found(ana, "recall", "after") == db.found(ana, "archival", "before") == [1]
+
+    def test_rows_are_read_by_range_role_and_event(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            roles = [Role.USER, Role.CALL, Role.RESULT, Role.ASSISTANT, Role.USER, Role.ASSISTANT]
+            rows = [replace(said("x"), role=role, event=1 + seq // 4) for seq, role in enumerate(roles)]
+            db.write(lambda tx: tx.append(ana, rows))
+
+            def seqs(**chosen: object) -> list[int]:
+                return [row.seq for row in db.read(lambda tx: tx.messages(ana, **chosen))]  # type: ignore[arg-type]
+
+            assert seqs() == [1, 2, 3, 4, 5, 6]
+            assert seqs(first=2, last=4) == [2, 3, 4]
+            assert seqs(first=5, last=99) == [5, 6]
+            assert seqs(first=4, last=3) == []
+            assert seqs(roles=[Role.USER, Role.ASSISTANT]) == [1, 4, 5, 6]
+            assert seqs(roles=[]) == []
+            assert seqs(event=2) == [5, 6]
+            assert seqs(newest=2) == [5, 6]
+            assert seqs(newest=0) == []
+            assert seqs(last=5, roles=[Role.USER, Role.ASSISTANT], newest=2) == [4, 5]
+            assert seqs(event=1, roles=[Role.USER], newest=1) == [1]
+
+
+class _MemoryConformance(StoreOpening):
+    """Working context and archival storage."""
+
+    def test_a_section_keeps_its_history_and_its_place(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, later = db.agent("ana"), NOW + timedelta(hours=1)
+            first = db.write(lambda tx: tx.put_section(ana, Section("persona", "who", 50, "old"), NOW))
+            human = db.write(lambda tx: tx.put_section(ana, Section("human", "you", 50), NOW))
+            second = db.write(
+                lambda tx: tx.put_section(ana, Section("persona", "who", 60, "new", True), later)
+            )
+            assert (first.version, human.version, second.version) == (1, 1, 2)
+            assert db.read(lambda tx: tx.sections(ana)) == [second, human]
+            assert db.read(lambda tx: tx.section_history(ana, "persona")) == [(NOW, first), (later, second)]
+            assert db.read(lambda tx: tx.section_history(ana, "nothing")) == []
+
+    def test_passages_are_numbered_and_a_number_is_not_used_again(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            one, two = (
+                db.write(lambda tx, t=t: tx.insert_passage(ana, Passage(t, NOW, ("b", "a", "b"), "file")))
+                for t in ("one", "two")
+            )
+            assert (one.number, two.number, two.tags) == (1, 2, ("b", "a", "b"))
+            assert db.write(lambda tx: tx.delete_passage(ana, 2))
+            assert not db.write(lambda tx: tx.delete_passage(ana, 2))
+            three = db.write(lambda tx: tx.insert_passage(ana, Passage("three", NOW)))
+            assert three.number == 3
+            assert db.read(lambda tx: tx.passages(ana, [3, 2, 1, 3])) == [three, one, three]
+            assert db.read(lambda tx: tx.passage(ana, 2)) is None
+            assert db.found(ana, "archival", "two") == []
+
+
+class StoreConformance(
+    _TransactionConformance,
+    _AgentConformance,
+    _RecallConformance,
+    _MemoryConformance,
+    QueueConformance,
+    SearchConformance,
+    VectorConformance,
+):
+    """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""
