@@ -1,0 +1,327 @@
+"""The grammar of the command line: every command with its arguments and options.
+
+Only Typer is imported here, so that ``--help`` is quick; a command imports the room that does its work.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pagefault.errors import UsageError
+
+if TYPE_CHECKING:
+    from pagefault.cli.session import Session
+
+
+def _grown() -> typer.Typer:
+    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+    )
+
+
+app, agent, recall, archival, event, schedule = (_grown() for _ in range(6))
+app.add_typer(agent, name="agent", help="The agents of this home.")
+app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
+app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
+app.add_typer(event, name="event", help="Events in an agent's inbox.")
+app.add_typer(schedule, name="schedule", help="Timers.")
+
+
+def _home(context: typer.Context, value: Path | None) -> Path | None:
+    return value or context.find_root().params.get("home")
+
+
+def _json(context: typer.Context, value: bool) -> bool:
+    return value or bool(context.find_root().params.get("json"))
+
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
+Name = Annotated[str, typer.Argument(help="The agent's name.")]
+Agent = Annotated[str, typer.Option(help="The agent's name.")]
+Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
+Model = Annotated[str | None, typer.Option(help="offline, or openai:NAME.")]
+Window = Annotated[int | None, typer.Option(help="The context window in tokens, at least 4096.")]
+Style = Annotated[str | None, typer.Option(help="memgpt: only send_message speaks. native: plain text does.")]
+Zone = Annotated[str | None, typer.Option(help="Time zone, e.g. Europe/Lisbon.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; give it once for each.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from pagefault import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    home: Home = None,
+    json: Json = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Virtual memory for LLM agents: talk with one, and see what it remembers."""
+
+
+@app.command()
+def chat(
+    agent: Agent = "default",
+    model: Model = None,
+    window: Window = None,
+    style: Style = None,
+    zone: Zone = None,
+    embedder: Annotated[str | None, typer.Option(help="minilm or null (no vectors).")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Hide thoughts and function calls.")] = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Talk with an agent; it is made if there is none of that name. Options given are remembered.
+
+    With piped input each non-empty line is a message and its reply is one line on stdout (empty if
+    nothing was said); all else goes to stderr. With --json each output is a line of JSON on stdout.
+    """
+    from pagefault.cli.chat import chat as talk
+
+    wanted = _given(model=model, window=window, style=style, zone=zone)
+    talk(_session(home, json), agent, wanted, embedder, quiet)
+
+
+@app.command()
+def run(
+    agent: Annotated[list[str] | None, typer.Option(help="Show only this agent; may be given again.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Serve inboxes and timers of all agents until interrupted."""
+    from pagefault.cli.events import serve
+
+    serve(_session(home, json), agent or [])
+
+
+@app.command()
+def trace(
+    name: Name,
+    event: Annotated[
+        str | None, typer.Argument(help="Number of an event, or id of a message (m12); else the last.")
+    ] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Why did it say that: each step of an event's turn, from the log alone."""
+    from pagefault.cli.trace import trace as explain
+
+    explain(_session(home, json), name, event)
+
+
+@agent.command("list")
+def agent_list(home: Home = None, json: Json = False) -> None:
+    """List the agents."""
+    from pagefault.cli import agents
+
+    agents.list_all(_session(home, json))
+
+
+@agent.command("show")
+def agent_show(name: Name, home: Home = None, json: Json = False) -> None:
+    """Show an agent's settings and working context."""
+    from pagefault.cli import agents
+
+    agents.show(_session(home, json), name)
+
+
+@agent.command("create")
+def agent_create(
+    name: Name,
+    model: Model = None,
+    window: Window = None,
+    style: Style = None,
+    zone: Zone = None,
+    persona: Annotated[str | None, typer.Option(help="Text of the section persona.")] = None,
+    section: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:TOKENS[:DESCRIPTION], a section to add or to resize; may be given again."),
+    ] = None,
+    timers: Annotated[bool | None, typer.Option("--timers/--no-timers", help="Offer timers to it.")] = None,
+    agents: Annotated[bool | None, typer.Option("--agents/--no-agents", help="Offer send_to_agent.")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, any other setting.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Create an agent."""
+    from pagefault.cli.agents import create
+
+    wanted = _given(model=model, window=window, style=style, zone=zone, timers=timers, agents=agents)
+    create(_session(home, json), name, wanted, persona, section or [], setting or [])
+
+
+@agent.command("delete")
+def agent_delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Delete an agent and all that it remembers."""
+    from pagefault.cli import agents
+
+    question = f"Delete agent {name} and all that it remembers?"
+    if not yes and not (_is_terminal() and typer.confirm(question, err=True)):
+        raise UsageError(f"Agent {name} is not deleted; say --yes if you mean it.")
+    agents.delete(_session(home, json), name)
+
+
+@agent.command("context")
+def agent_context(name: Name, home: Home = None, json: Json = False) -> None:
+    """Show the prompt as it would be sent now, and its sizes."""
+    from pagefault.cli import agents
+
+    agents.context(_session(home, json), name)
+
+
+@recall.command("search")
+def recall_search(
+    query: Annotated[str, typer.Argument(help="What to look for; nothing: browse, newest first.")] = "",
+    agent: Agent = "default",
+    page: Page = 1,
+    role: Annotated[
+        list[str] | None, typer.Option(help="user,assistant,event,alert,summary,thought,call,result.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Search the message log."""
+    from pagefault.cli import memory
+
+    memory.search_recall(_session(home, json), agent, query, page, role or [], since, until)
+
+
+@archival.command("search")
+def archival_search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    agent: Agent = "default",
+    page: Page = 1,
+    tag: Tags = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Search documents and facts; all tags given must be present."""
+    from pagefault.cli import memory
+
+    memory.search_archival(_session(home, json), agent, query, page, tag or [])
+
+
+@archival.command("list")
+def archival_list(
+    agent: Agent = "default", page: Page = 1, tag: Tags = None, home: Home = None, json: Json = False
+) -> None:
+    """List documents and facts, newest first."""
+    from pagefault.cli import memory
+
+    memory.search_archival(_session(home, json), agent, "", page, tag or [])
+
+
+@archival.command("insert")
+def archival_insert(
+    text: Annotated[str, typer.Argument(help="The text to keep.")],
+    agent: Agent = "default",
+    tag: Tags = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Put a text into archival storage."""
+    from pagefault.cli import memory
+
+    memory.insert(_session(home, json), agent, text, tag or [])
+
+
+@archival.command("delete")
+def archival_delete(
+    id: Annotated[str, typer.Argument(help="The passage's id, e.g. p7.")],
+    agent: Agent = "default",
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Delete a passage."""
+    from pagefault.cli import memory
+
+    memory.delete(_session(home, json), agent, id)
+
+
+@event.command("post")
+def event_post(
+    name: Name,
+    kind: Annotated[
+        str, typer.Argument(help="message, alert, login, upload_finished, or a word of your own.")
+    ],
+    text: Annotated[str, typer.Argument(help="What it says.")] = "",
+    key: Annotated[str | None, typer.Option(help="Posting twice with one key stores one event.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
+    from pagefault.cli import events
+
+    events.post(_session(home, json), name, kind, text, key)
+
+
+@schedule.command("list")
+def schedule_list(name: Name, home: Home = None, json: Json = False) -> None:
+    """List an agent's timers."""
+    from pagefault.cli import events
+
+    events.list_schedules(_session(home, json), name)
+
+
+@schedule.command("add")
+def schedule_add(
+    name: Name,
+    note: Annotated[str, typer.Argument(help="What the timer will say.")],
+    when: Annotated[str | None, typer.Option(help="ISO 8601, or +2h.")] = None,
+    cron: Annotated[str | None, typer.Option(help="A cron line, e.g. '0 9 * * 1'.")] = None,
+    catch_up: Annotated[str, typer.Option(help="What a missed time does: once or skip.")] = "once",
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Set a timer."""
+    from pagefault.cli import events
+
+    events.add_schedule(_session(home, json), name, note, when, cron, catch_up)
+
+
+@schedule.command("remove")
+def schedule_remove(
+    name: Name,
+    id: Annotated[str, typer.Argument(help="The timer's id, e.g. t3.")],
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Remove a timer."""
+    from pagefault.cli import events
+
+    events.remove_schedule(_session(home, json), name, id)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given: settings by name."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _session(home: Path | None, json: bool) -> Session:
+    from pagefault.cli.session import Session
+
+    return Session(home, json)

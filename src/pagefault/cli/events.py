@@ -1,0 +1,164 @@
+"""What comes to agents: `event post`, `schedule list|add|remove`, and `run`, which serves it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio
+from anyio.abc import TaskGroup
+from rich.text import Text
+
+from pagefault.build import open_kernel, zone_of
+from pagefault.cli.render import clip, fold, local, output_data, output_line, table
+from pagefault.cli.screens import console
+from pagefault.cli.session import Session, settings_of
+from pagefault.clock import moment, next_due
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.types import Event, EventKind, Output, Schedule
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_INTERNAL = (EventKind.PRESSURE, EventKind.AGENT, EventKind.EDITED)
+_LOOK_EVERY = 0.5  # seconds between looks for what other processes left
+
+
+def post(session: Session, name: str, kind: str, text: str, key: str | None) -> None:
+    if not _KIND.fullmatch(kind) or kind in _INTERNAL:
+        raise UsageError(
+            f"{kind!r} cannot be an event's kind; write message, alert, login, upload_finished, timer or a "
+            "word of your own in lower case."
+        )
+
+    async def work(kernel: Kernel) -> None:
+        event = await kernel.post(name, Event(kind, text, key))
+        data = {
+            "id": event.id,
+            "kind": event.kind,
+            "text": event.text,
+            "key": event.key,
+            "state": event.state,
+        }
+        said = "is in the inbox; `pagefault run` or the next chat serves it"
+        session.show(data, f"Event {event.id} {said if event.state == 'pending' else 'is ' + event.state}.")
+
+    session.run(work)
+
+
+def _schedule_data(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "id": schedule.id,
+        "due": local(schedule.due, ZoneInfo(schedule.zone)),
+        "cron": schedule.cron,
+        "zone": schedule.zone,
+        "catch_up": schedule.catch_up,
+        "note": schedule.note,
+    }
+
+
+def list_schedules(session: Session, name: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+        timers = await kernel.store.read(lambda tx: tx.schedules(record.id))
+        found = [_schedule_data(timer) for timer in sorted(timers, key=lambda timer: timer.due)]
+        rows = [[s["id"], s["due"], s["cron"] or "once", clip(s["note"])] for s in found]
+        session.show(found, table([["id", "due", "cron", "note"], *rows]) if rows else "No timers are set.")
+
+    session.run(work)
+
+
+def add_schedule(
+    session: Session, name: str, note: str, when: str | None, cron: str | None, catch_up: str
+) -> None:
+    if (when is None) == (cron is None):
+        raise UsageError("Give either --when or --cron.")
+    if catch_up not in ("once", "skip"):
+        raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
+
+    async def work(kernel: Kernel) -> None:
+        record, now = await kernel.record(name), kernel.clock.now()
+        zone, zone_name = zone_of(settings_of(record))
+        due = next_due(cron, now, zone) if cron else moment(when or "", now, zone)
+        if due <= now:
+            raise UsageError(f"{when} is in the past; it is {local(now, zone)}.")
+        fresh = Schedule(note, due, zone_name, cron, catch_up)
+        made = await kernel.store.write(lambda tx: tx.add_schedule(record.id, fresh))
+        session.show(_schedule_data(made), f"Scheduled as {made.id}; due {local(due, zone)}.")
+
+    session.run(work)
+
+
+def remove_schedule(session: Session, name: str, id: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+        number = int(id[1:]) if re.fullmatch(r"t\d{1,15}", id) else 0
+        if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
+            raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
+        session.show({"removed": id}, f"{id} is removed.")
+
+    session.run(work)
+
+
+def serve(session: Session, only: Sequence[str]) -> None:
+    """Serve all agents until SIGINT or SIGTERM; show what those named (or all) do."""
+    anyio.run(_serve, session, frozenset(only))
+
+
+async def _serve(session: Session, only: frozenset[str]) -> None:
+    async with open_kernel(session.folder) as kernel, anyio.create_task_group() as tasks:
+        for name in only:
+            await kernel.record(name)  # a name that is not there is said at once
+        tasks.start_soon(_until_told, tasks)
+        watch = _Watch(kernel, tasks, only, session.json)
+        while True:
+            await watch.new_agents()
+            await kernel.fire_timers()
+            await kernel.wake_waiting()
+            await anyio.sleep(_LOOK_EVERY)
+
+
+async def _until_told(tasks: TaskGroup) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            tasks.cancel_scope.cancel()
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Shows the outputs of agents, those that are made later included: an agent is listened to before
+    it is served."""
+
+    kernel: Kernel
+    tasks: TaskGroup
+    only: frozenset[str]
+    json: bool
+    _known: set[str] = field(default_factory=set[str])
+
+    async def new_agents(self) -> None:
+        for record in await self.kernel.agents():
+            if record.name not in self._known and (not self.only or record.name in self.only):
+                self._known.add(record.name)
+                await self.tasks.start(self._listen, record.name)
+
+    async def _listen(self, name: str, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        out, last = console(), ""
+        async with self.kernel.listen(name) as outputs:
+            task_status.started()
+            async for output in outputs:
+                if output.type == "alerted" and output.text == last:
+                    continue  # what cannot be served is tried again and again
+                last = output.text if output.type == "alerted" else last
+                self._show(name, output, out)
+
+    def _show(self, name: str, output: Output, out: Any) -> None:
+        if self.json:
+            print(json.dumps({"agent": name, **output_data(output)}, ensure_ascii=False), flush=True)
+        elif output.type == "said":
+            out.print(Text(f"{name}: {fold(output.text)}"))
+        elif output.type not in ("delta", "retracted", "done"):
+            out.print(Text(f"{name} {output_line(output)}", "dim"))
