@@ -1,0 +1,97 @@
+"""What the tests share: an agent on the in-memory store, run by a scripted model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pagefault.agent import Process
+from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.config import Installation, parse_settings
+from pagefault.embedders.null import NullEmbedder
+from pagefault.kernel import Kernel
+from pagefault.models import Model
+from pagefault.storage import Store
+from pagefault.testing.clock import FixedClock
+from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.types import Event, Message, Output
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Rig:
+    """One agent named ``ana`` on a kernel that is entered; reopen with the same database to go on."""
+
+    kernel: Kernel
+    clock: FixedClock
+    parts: Parts
+
+    async def send(self, event: str | Event) -> list[Output]:
+        """The committed outputs of an event's turn and of the warning's turn that may follow."""
+        async with self.kernel.listen("ana") as heard:
+            posted = [output async for output in self.kernel.send("ana", event)]
+            await self.kernel.idle()
+            rest: list[Output] = []
+            while heard.statistics().current_buffer_used:
+                rest.append(heard.receive_nowait())
+        assert [o for o in rest if o.type == "done"] or posted
+        return [o for o in rest if o.type not in ("delta", "retracted")]
+
+    async def said(self, event: str | Event) -> str:
+        return " ".join(o.text for o in await self.send(event) if o.type == "said")
+
+    async def log(self) -> list[Message]:
+        record = await self.kernel.record("ana")
+        return await self.kernel.store.read(lambda tx: tx.messages(record.id))
+
+    async def process(self) -> Process:
+        return await self.kernel.process("ana")
+
+
+@dataclass
+class Machine:
+    """Where rigs are opened: a database that outlives them, a clock, a home folder."""
+
+    home: Path
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    clock: FixedClock = field(default_factory=FixedClock)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        model: Model,
+        *,
+        store: Store | None = None,
+        tools: tuple[Callable[..., Any], ...] = (),
+        policy: Any = None,
+        parsers: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> AsyncGenerator[Rig]:
+        parts = Parts(
+            model=model,
+            embedder=NullEmbedder(),
+            store=store or MemoryStore(self.database),
+            clock=self.clock,
+            policy=policy,
+            tools=tools,
+            parsers=parsers or {},
+        )
+        kernel = open_kernel(self.home, parts, Installation())
+        async with kernel:
+            if not [a for a in await kernel.agents() if a.name == "ana"]:
+                await create_agent(kernel, "ana", parse_settings({"zone": "UTC", **settings}), parts)
+            yield Rig(kernel, self.clock, parts)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)

@@ -1,0 +1,204 @@
+"""The world around one agent for the state machine in ``test_machine``: processes that die, a model that
+misbehaves as it is told. What must hold is in ``machine_witness`` and ``machine_log``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from machine_witness import Witness, prompt_tokens, view
+from pagefault.build import Parts, open_kernel
+from pagefault.config import Installation
+from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import ContextLengthExceeded
+from pagefault.functions import tool
+from pagefault.kernel import Kernel
+from pagefault.models import Completion, Delta, Prompt, Usage
+from pagefault.storage import Store, Transaction
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.clock import FixedClock
+from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.types import AgentId, Style
+
+T = TypeVar("T")
+
+PATIENCE = 60.0  # seconds of real time after which a turn counts as stuck
+
+
+class Killed(BaseException):
+    """The process is dead: nothing of it runs any more."""
+
+
+@dataclass
+class FragileStore:
+    """A store whose process dies ``before`` or after its write number ``dies_at`` (None: it lives)."""
+
+    inner: MemoryStore | SQLiteStore
+    dies_at: int | None = None
+    before: bool = True
+    dead: bool = False
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        self._alive()
+        if self.dies_at is None:
+            return await self.inner.write(work)
+        self.dies_at -= 1
+        self.dead = self.dies_at <= 0
+        if self.dead and self.before:
+            raise Killed
+        result = await self.inner.write(work)
+        self._alive()
+        return result
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        self._alive()
+        return await self.inner.read(work)
+
+    @contextmanager
+    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+        self._alive()
+        with self.inner.turn_lock(agent) as held:
+            yield held
+
+    async def close(self) -> None:
+        if self.dead and isinstance(self.inner, MemoryStore):
+            self.inner.crash()
+        await self.inner.close()
+
+    def _alive(self) -> None:
+        if self.dead:
+            raise Killed
+
+
+@dataclass
+class Behaviour:
+    """How the model will behave: completions in order, then "ok"; ``summary`` for each summary. ``answer``
+    goes by the prompt instead."""
+
+    script: list[Completion | Exception] = field(default_factory=list[Completion | Exception])
+    summary: Completion | Exception = field(default_factory=lambda: Completion("They talked."))
+    cancel_at: int | None = None  # at which request the turn is cancelled
+    answer: Callable[[Prompt], Completion] | None = None
+
+
+@dataclass
+class Brain:
+    """A model that behaves as told. It looks at the store at each request, for the witness."""
+
+    store: Store
+    style: Style
+    behaviour: Behaviour
+    witness: Witness
+    window: int
+    reports: bool
+    cancel: Callable[[], object] = lambda: None
+    name: str = "brain"
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion, None]:
+        with self.witness.request(prompt, await self.store.read(view)):
+            size = round(prompt_tokens(prompt) * self.witness.real)
+            if size + prompt.max_tokens > self.window:
+                raise ContextLengthExceeded("The prompt is too long.")
+            item = self._next(prompt)
+            await self._pause()
+            if isinstance(item, Exception):
+                raise item
+            usage = Usage(size, 1) if self.reports else None
+            yield Completion(item.text, item.calls, usage)
+
+    def _next(self, prompt: Prompt) -> Completion | Exception:
+        if not prompt.functions:
+            return self.behaviour.summary
+        if self.behaviour.answer:
+            return self.behaviour.answer(prompt)
+        return self.behaviour.script.pop(0) if self.behaviour.script else Completion("ok")
+
+    async def _pause(self) -> None:
+        """Let others run; this is where a cancelled turn ends."""
+        if self.behaviour.cancel_at is not None:
+            self.behaviour.cancel_at -= 1
+            if self.behaviour.cancel_at == 0:
+                self.cancel()
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Host:
+    """One process of the operating system with a kernel in it, entered until it is stopped or dies."""
+
+    kernel: Kernel
+    store: FragileStore
+    parts: Parts
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _living: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        started = asyncio.Event()
+
+        async def live() -> None:
+            async with self.kernel:
+                started.set()
+                await self._stopping.wait()
+
+        self._living = asyncio.create_task(live())
+        await started.wait()
+
+    async def served(self) -> None:
+        """Until no event waits or the process is dead."""
+        async with asyncio.timeout(PATIENCE):
+            await self.kernel.idle()
+
+    async def stop(self) -> None:
+        assert self._living is not None
+        self._stopping.set()
+        try:
+            await self._living
+        except* Killed:
+            assert self.store.dead
+
+
+@dataclass
+class World:
+    """What outlives processes: the data, the clock, the world outside."""
+
+    folder: Path
+    on_disk: bool
+    style: Style
+    witness: Witness
+    reports: bool
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(step=1.0))
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+
+    async def boot(self, dies_at: int | None = None, *, before: bool = True) -> Host:
+        inner = SQLiteStore.open(self.folder / "db") if self.on_disk else MemoryStore(self.database)
+        store = FragileStore(inner, dies_at, before)
+        brain = Brain(inner, self.style, self.behaviour, self.witness, self.witness.window, self.reports)
+        parts = self._parts(brain, store)
+        kernel = open_kernel(self.folder, parts, Installation())
+        brain.cancel = lambda: asyncio.ensure_future(kernel.cancel("ana"))
+        host = Host(kernel, store, parts)
+        await host.start()
+        return host
+
+    def _parts(self, brain: Brain, store: FragileStore) -> Parts:
+        @tool
+        async def poke(number: int) -> str:
+            """Act on the world outside."""
+            self.witness.poked[number] += 1
+            await asyncio.sleep(0)
+            return f"poked {number}"
+
+        @tool(idempotent=True)
+        async def peek(number: int) -> str:
+            """Look at the world outside."""
+            if number % 5 == 0:
+                raise RuntimeError("fog")
+            return f"saw {number} " + "and more " * number * 20
+
+        return Parts(model=brain, embedder=NullEmbedder(), store=store, clock=self.clock, tools=(poke, peek))

@@ -1,0 +1,133 @@
+"""What must be true of an agent's log and its stores after every step of the state machine.
+
+Pure functions of a dump of the database and of what was done to it from outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from machine_witness import ANA
+from pagefault.functions import parse_arguments
+from pagefault.storage import Filter, Match, Transaction
+from pagefault.storage.terms import terms
+from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role
+
+_SIZE = re.compile(r"(\w+) now takes \d+ of \d+ tokens\.")
+_ROLES = {EventKind.MESSAGE: Role.USER, EventKind.ALERT: Role.ALERT, EventKind.PRESSURE: Role.ALERT}
+
+
+@dataclass(frozen=True)
+class Dump:
+    """All that the store holds of the agent."""
+
+    record: AgentRecord
+    log: list[Message]
+    events: list[Event]
+    versions: dict[str, int]  # of each section
+    passages: list[Passage]
+    unfound: list[int]  # user rows newly evicted that a search for their own words does not bring
+
+
+def dump(tx: Transaction, searched: int = 0) -> Dump:
+    """Read all; of the rows behind ``searched`` that are evicted the newest are searched for."""
+    record = tx.agent_by_id(ANA)
+    assert record is not None
+    log = tx.messages(ANA)
+    saved = sum(row.role is Role.RESULT and row.text.startswith("Saved as") for row in log)
+    evicted = [row for row in log[searched : record.queue.start - 1] if row.role is Role.USER]
+    return Dump(
+        record,
+        log,
+        tx.events(ANA),
+        {s.name: len(tx.section_history(ANA, s.name)) for s in tx.sections(ANA)},
+        tx.passages(ANA, range(1, saved + 3)),
+        [row.seq for row in evicted[-2:] if not _found(tx, row)],
+    )
+
+
+def _found(tx: Transaction, row: Message) -> bool:
+    words = tuple(terms(row.text)[:2])
+    found = tx.search(ANA, "recall", Match(exact=(words,)), Filter(), "")
+    return row.seq in [candidate.number for candidate in found]
+
+
+def check_append_only(before: Sequence[Message], now: Dump) -> None:
+    assert now.log[: len(before)] == before, "a row of the log changed"
+    assert [row.seq for row in now.log] == list(range(1, len(now.log) + 1))
+    assert now.record.last_seq == len(now.log)
+
+
+def check_queue(now: Dump) -> None:
+    """The queue is a view: its summary is the newest one and covers all that lies before its start."""
+    state = now.record.queue
+    summaries = [row for row in now.log if row.role is Role.SUMMARY]
+    assert state.summary == (summaries[-1].seq if summaries else None)
+    below = [row for row in now.log if row.seq < state.start and row.role is not Role.SUMMARY]
+    if summaries:
+        assert summaries[-1].meta["messages"] == len(below)
+        assert summaries[-1].meta["through"] == state.start - 1
+        assert summaries[-1].shown
+    else:
+        assert not below
+    if state.pinned is not None:
+        assert state.pinned in [row.seq for row in below if row.event is not None]
+    assert now.unfound == [], "evicted and not to be found"
+
+
+def check_turns(now: Dump, *, all_done: bool) -> None:
+    """Turns do not overlap; each event was handled once, in order; a warning at most once."""
+    turns = [(id, list(rows)) for id, rows in groupby((r for r in now.log if r.event), lambda r: r.event)]
+    handled = [id for id, _ in turns]
+    assert len(handled) == len(set(handled)), "two turns overlap, or one was run twice"
+    events = {event.id: event for event in now.events}
+    for id, (opening, *_) in turns:
+        event = events[id or 0]
+        assert event.state != "pending"
+        assert opening.role is _ROLES.get(EventKind(event.kind), Role.EVENT)
+        assert opening.text == event.text or event.kind == EventKind.PRESSURE
+    inbox = [e for e in now.events if e.kind != EventKind.PRESSURE]
+    assert [id for id in handled if id in {e.id for e in inbox}] == [
+        e.id for e in inbox if e.state != "pending"
+    ]
+    assert not all_done or {e.state for e in now.events} <= {"done"}, "an agent is stuck"
+    assert not [r.text for r in now.log if r.role is Role.ALERT and "internal error" in r.text]
+
+
+def check_calls(now: Dump) -> None:
+    """Results follow their calls in order, one to each; in a turn that is done none is missing."""
+    open_turns = {event.id for event in now.events if event.state == "active"}
+    steps = [row for row in now.log if row.completion is not None]
+    for completion, group in groupby(steps, lambda row: row.completion):
+        rows = list(group)
+        calls = [row.call_id for row in rows if row.role is Role.CALL]
+        results = [row.call_id for row in rows if row.role is Role.RESULT]
+        assert results == calls[: len(results)], completion
+        assert len(results) == len(calls) or rows[0].event in open_turns
+    asked = [row.completion for row in steps if "saw" in row.meta]
+    assert len(asked) == len(set(asked)) == len({row.completion for row in steps})
+
+
+def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
+    """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
+    calls = {row.call_id: row for row in now.log if row.role is Role.CALL}
+    results = [(calls[r.call_id], r) for r in now.log if r.role is Role.RESULT and not r.meta.get("failed")]
+    saved = [
+        (r.text, parse_arguments("", c.text).get("text")) for c, r in results if c.name == "archival_insert"
+    ]
+    deleted = {r.text.split()[0] for c, r in results if c.name == "archival_delete"}
+    assert [text for text, _ in saved] == [f"Saved as p{n}." for n in range(1, len(saved) + 1)]
+    kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted]
+    assert [(p.number, p.text) for p in now.passages] == kept
+    sizes = [found.group(1) for _, row in results if (found := _SIZE.fullmatch(row.text))]
+    assert Counter(now.versions) == Counter(now.versions.keys()) + Counter(sizes) + edits
+    said = [parse_arguments("", c.text).get("message") for c, _ in results if c.name == "send_message"]
+    spoken = [row.text for row in now.log if row.role is Role.ASSISTANT and not row.shown]
+    assert spoken == said
+    assert max(poked.values(), default=0) <= 1, "an outside tool ran twice"
+    done = [r.text for c, r in results if c.name == "poke"]
+    assert set(done) <= {f"poked {number}" for number in poked}

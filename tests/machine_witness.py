@@ -1,0 +1,130 @@
+"""A witness of the agent's requests for the state machine in ``test_machine``: each is held against the log.
+
+Nothing here trusts the queue manager: what a prompt must show is worked out from the rows in the store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pagefault.models import Prompt
+from pagefault.models.tokens import HeuristicCounter
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Role
+
+ANA = AgentId(1)
+count = lru_cache(maxsize=4096)(HeuristicCounter().count)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the store says at the moment of a request."""
+
+    record: AgentRecord
+    shown: list[str]  # summary, pinned event, rows from the start, as the prompt must show them
+    active: list[Event]
+    pressed: set[int]  # warnings that wait
+    opening: str  # how the open event's row is shown
+
+
+def view(tx: Transaction) -> View:
+    record = tx.agent_by_id(ANA)
+    assert record is not None
+    state = record.queue
+    front = [tx.message(ANA, seq) for seq in (state.summary, state.pinned) if seq is not None]
+    rows = [row for row in tx.messages(ANA, first=state.start) if row.role is not Role.SUMMARY]
+    active = tx.events(ANA, state="active")
+    opened = tx.messages(ANA, event=active[0].id) if active else []
+    return View(
+        record,
+        [row.shown for row in (*front, *rows) if row is not None and row.shown],
+        active,
+        {e.id for e in tx.events(ANA, state="pending") if e.kind == EventKind.PRESSURE},
+        opened[0].shown if opened else "",
+    )
+
+
+def prompt_tokens(prompt: Prompt) -> int:
+    """What a request takes by an independent count, the reply not included."""
+    schemas = (
+        count(f.name) + count(f.description) + count(json.dumps(f.parameters, separators=(",", ":"))) + 4
+        for f in prompt.functions
+    )
+    calls = (count(c.name) + count(c.arguments) + 8 for m in prompt.messages for c in m.calls)
+    return sum(count(m.text) + 4 for m in prompt.messages) + sum(calls) + sum(schemas)
+
+
+@dataclass
+class Witness:
+    """Sees every request of every process of the agent, and what its tools did outside."""
+
+    window: int
+    real: float = 1.0  # tokens the provider sees per token counted
+    requests: int = 0
+    faults: list[AssertionError] = field(default_factory=list[AssertionError])
+    poked: Counter[int] = field(default_factory=Counter[int])
+    _inside: int = 0
+    _before: tuple[int | None, bytes] = (None, b"")
+    _event: int = 0
+    _pressed: set[int] = field(default_factory=set[int])
+
+    @contextmanager
+    def request(self, prompt: Prompt, now: View) -> Generator[None]:
+        """For as long as the model works on a request. Faults are kept: the kernel would catch them."""
+        self._inside += 1
+        self.requests += 1
+        try:
+            assert self._inside == 1, "two turns of one agent at once"
+            self._fits(prompt)
+            if prompt.functions:
+                self._shows_the_log(prompt, now)
+                self._pairs_calls_and_results(prompt)
+                self._goes_on_from_the_last(prompt, now)
+                self._serves_warnings_first(now)
+        except AssertionError as fault:
+            self.faults.append(fault)
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def _fits(self, prompt: Prompt) -> None:
+        total = prompt_tokens(prompt) + prompt.max_tokens
+        assert prompt.max_tokens > 0
+        assert self.real > 1 or total <= self.window, f"{total} of {self.window} tokens"
+
+    def _shows_the_log(self, prompt: Prompt, now: View) -> None:
+        head, *rest = prompt.messages
+        assert head.text.endswith(now.record.queue.head)
+        shown = [text for m in rest for text in (m.text, *(c.arguments for c in m.calls)) if text]
+        assert shown == now.shown, "the prompt is not the view of the log"
+        assert len(now.active) == 1
+        assert now.opening in [m.text for m in rest], "the open event is out of view"
+
+    def _pairs_calls_and_results(self, prompt: Prompt) -> None:
+        waiting: list[str] = []
+        for message in prompt.messages:
+            if message.role == "tool":
+                assert message.call_id == waiting.pop(0), "a result without its call, or out of order"
+            else:
+                assert not waiting, "a call without its result"
+                waiting = [call.id for call in message.calls]
+        assert not waiting, "a call without its result"
+
+    def _goes_on_from_the_last(self, prompt: Prompt, now: View) -> None:
+        sent = "\n".join([repr(prompt.functions), *(repr(m) for m in prompt.messages)]).encode()
+        flush, before = self._before
+        if flush == now.record.queue.summary:
+            assert sent.startswith(before), "the prefix moved without a flush"
+        self._before = (now.record.queue.summary, sent)
+
+    def _serves_warnings_first(self, now: View) -> None:
+        (event,) = now.active
+        if event.id != self._event and event.kind != EventKind.PRESSURE:
+            assert not self._pressed & now.pressed, "an event went before a warning"
+        self._event, self._pressed = event.id, now.pressed

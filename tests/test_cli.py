@@ -1,0 +1,382 @@
+"""The command line except for `chat` (see test_chat): what each command prints, stores and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.cli import main
+from pagefault.config import parse_settings
+from pagefault.errors import NotFoundError
+from pagefault.testing.models import Item, ScriptedModel, call, say
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `pagefault` in this process, on an empty home, with search by words alone."""
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
+    monkeypatch.setenv("PAGEFAULT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PAGEFAULT_ZONE", "Asia/Shanghai")
+
+    def command(*arguments: str) -> Ran:
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        captured = capfd.readouterr()
+        code = exit.value.code
+        if isinstance(code, str):  # the interpreter prints it and exits with 1
+            return Ran(1, captured.out, f"{captured.err}{code}\n")
+        return Ran(int(code or 0), captured.out, captured.err)
+
+    return command
+
+
+def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:
+    """Let an agent, made if need be, answer texts as the script says."""
+
+    async def work() -> None:
+        async with open_kernel(home, Parts(model=ScriptedModel(script))) as kernel:
+            try:
+                await kernel.record(name)
+            except NotFoundError:
+                await create_agent(kernel, name, parse_settings({"zone": "Asia/Shanghai"}))
+            for text in texts:
+                _ = [output async for output in kernel.send(name, text)]
+
+    anyio.run(work)
+
+
+# the frame
+
+
+def test_help_names_every_command(run: Run) -> None:
+    ran = run("--help")
+    assert ran.code == 0
+    for command in ("chat", "run", "trace", "agent", "recall", "archival", "event", "schedule"):
+        assert f"\n  {command} " in ran.out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from pagefault.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'anyio', 'pydantic', 'rich', 'numpy', 'sqlalchemy', 'prompt_toolkit', 'openai'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("agent", "show"), ("chat", "--window", "many")])
+def test_a_wrong_command_line_is_exit_code_2(run: Run, arguments: tuple[str, ...]) -> None:
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Usage: pagefault" in ran.err
+
+
+def test_an_error_is_one_sentence_on_stderr(run: Run) -> None:
+    ran = run("agent", "show", "nobody", "--json")
+    expected = "pagefault: There is no agent nobody; `pagefault agent list` shows those there are.\n"
+    assert ran == Ran(1, "", expected)
+
+
+def test_home_and_json_may_stand_before_the_command(run: Run, tmp_path: Path) -> None:
+    run("agent", "create", "ana", "--home", str(tmp_path / "other"))
+    assert [a["name"] for a in run("--home", str(tmp_path / "other"), "--json", "agent", "list").json] == [
+        "ana"
+    ]
+    assert run("agent", "list", "--json").json == []
+
+
+def test_a_home_that_cannot_be_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = run("agent", "list", "--home", str(tmp_path / "file" / "home"))
+    assert ran.code == 1
+    assert ran.err.startswith("pagefault: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_configuration_that_is_wrong_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text("embedder = ", encoding="utf-8")
+    ran = run("agent", "list")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "config.toml is not valid TOML" in ran.err
+
+
+# agent
+
+
+def test_agents_are_created_listed_and_deleted(run: Run) -> None:
+    assert run("agent", "list").out == "There are no agents yet.\n"
+    made = run("agent", "create", "ana", "--window", "4096", "--style", "native", "--json").json
+    created = made.pop("created")
+    assert created.endswith("+08:00")
+    expected = {"name": "ana", "model": "offline", "window": 4096, "style": "native", "messages": 0}
+    assert made == expected
+    assert run("agent", "list", "--json").json == [expected | {"created": created}]
+    assert run("agent", "list").out.splitlines()[1].split()[:5] == ["ana", "offline", "4096", "native", "0"]
+    assert run("agent", "delete", "ana", "--yes").out == "Agent ana is deleted.\n"
+    assert run("agent", "list", "--json").json == []
+
+
+def test_an_agent_is_not_deleted_unasked(run: Run) -> None:
+    run("agent", "create", "ana")
+    ran = run("agent", "delete", "ana")
+    assert (ran.code, ran.err) == (1, "pagefault: Agent ana is not deleted; say --yes if you mean it.\n")
+    assert len(run("agent", "list", "--json").json) == 1
+
+
+def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
+    run(
+        "agent", "create", "ana", "--persona", "I am Ana.", "--section", "tasks:120:what is to be done",
+        "--section", "human:300", "--timers", "--setting", "warn=0.6", "--setting", "instructions=Be kind.",
+    )  # fmt: skip
+    shown = run("agent", "show", "ana", "--json").json
+    sections = {s["name"]: (s["limit"], s["description"], s["text"]) for s in shown["sections"]}
+    assert list(sections) == ["persona", "human", "tasks"]
+    assert sections["persona"][2] == "I am Ana."
+    assert sections["human"] == (300, "facts about the user", "")
+    assert sections["tasks"] == (120, "what is to be done", "")
+    settings = shown["settings"]
+    assert (settings["timers"], settings["warn"], settings["instructions"]) == (True, 0.6, "Be kind.")
+    assert "tasks (0 of 120 tokens)\n(empty)" in run("agent", "show", "ana").out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--setting", "colour=red", "The setting colour is wrong: extra inputs are not permitted."),
+        ("--setting", "colour", "'colour' is not a setting; write KEY=VALUE."),
+        ("--section", "tasks", "'tasks' is not a section; write NAME:TOKENS or NAME:TOKENS:DESCRIPTION."),
+        ("--model", "oracle", "There is no model 'oracle'; write offline or openai:NAME"),
+        ("--zone", "Mars/Base", "'Mars/Base' is not a time zone"),
+        ("--style", "loud", "The setting style is wrong"),
+        ("--window", "100", "The setting window is wrong"),
+    ],
+)
+def test_what_could_not_work_is_not_created(run: Run, option: str, value: str, sentence: str) -> None:
+    ran = run("agent", "create", "ana", option, value)
+    assert ran.code == 1
+    assert ran.err.startswith(f"pagefault: {sentence}")
+    assert run("agent", "list", "--json").json == []
+
+
+def test_the_context_is_the_prompt_as_it_would_be_sent(run: Run, tmp_path: Path) -> None:
+    talk(tmp_path / "home", "ana", [[say("Hello!")]], "Good morning")
+    data = run("agent", "context", "ana", "--json").json
+    system, user, assistant, result = data["messages"]
+    assert "<working_context>" in system["text"]
+    assert user["text"].endswith("Good morning")
+    assert json.loads(assistant["calls"][0]["arguments"]) == {"message": "Hello!"}
+    assert (result["role"], result["text"]) == ("tool", "Sent.")
+    sizes = data["sizes"]
+    parts = ("instructions", "working_context", "queue", "free", "reserve", "margin")
+    assert sum(sizes[part] for part in parts) == sizes["window"]
+    assert "Good morning" in run("agent", "context", "ana").out
+
+
+# recall and archival
+
+
+def test_recall_is_searched_page_by_page(run: Run, tmp_path: Path) -> None:
+    talk(tmp_path / "home", "ana", [], *(f"A fact about rivers, number {i}" for i in range(12)))
+    found = run("recall", "search", "rivers", "--agent", "ana", "--page", "2", "--json").json
+    assert (found["total"], found["page"], found["pages"], len(found["results"])) == (12, 2, 2, 2)
+    first = found["results"][0]
+    assert set(first) == {"id", "role", "at", "text", "score"}
+    assert (first["role"], first["at"][-6:]) == ("user", "+08:00")
+    assert run("recall", "search", "rivers", "--agent", "ana").out.startswith(
+        "Showing 10 of 12 results (page 1/2)\n"
+    )
+    ran = run("recall", "search", "rivers", "--agent", "ana", "--page", "3")
+    assert (ran.code, ran.err) == (1, "pagefault: There is no page 3; pages go from 1 to 2.\n")
+
+
+def test_recall_is_filtered_by_role_and_time(run: Run, tmp_path: Path) -> None:
+    talk(
+        tmp_path / "home", "ana", [[call("archival_insert", text="A river"), say("Noted")]], "The river Tejo"
+    )
+
+    def roles(*options: str) -> list[str]:
+        found = run("recall", "search", "--agent", "ana", "--json", *options).json
+        return [result["role"] for result in found["results"]]
+
+    assert roles() == ["assistant", "user"]
+    assert roles("--role", "user") == ["user"]
+    assert roles("--role", "user,call", "--role", "assistant") == ["assistant", "call", "call", "user"]
+    assert roles("--until", "2020-01-01") == []
+    assert roles("--since", "2020-01-01T00:00", "--until", "+1d") == ["assistant", "user"]
+    assert run("recall", "search", "--agent", "ana", "--role", "boss").err == (
+        "pagefault: 'boss' is not a role; roles are "
+        "user, event, alert, summary, thought, call, result, assistant.\n"
+    )
+    assert "'soon' is not a time" in run("recall", "search", "--agent", "ana", "--since", "soon").err
+
+
+def test_archival_storage_is_tended(run: Run) -> None:
+    run("agent", "create", "ana")
+    saved = run(
+        "archival", "insert", "The Tejo flows to Lisbon", "--agent", "ana", "--tag", "#river", "--json"
+    )
+    assert saved.json == {"id": "p1", "tags": ["river"]}
+    run("archival", "insert", "黄河流入渤海", "--agent", "ana")
+    found = run("archival", "search", "Lisbon", "--agent", "ana", "--tag", "river", "--json").json["results"]
+    assert [(f["id"], f["tags"], f["text"]) for f in found] == [("p1", ["river"], "The Tejo flows to Lisbon")]
+    assert run("archival", "search", "Lisbon", "--agent", "ana", "--tag", "sea", "--json").json["total"] == 0
+    assert [f["id"] for f in run("archival", "list", "--agent", "ana", "--json").json["results"]] == [
+        "p2",
+        "p1",
+    ]
+    assert "[p2 " in run("archival", "list", "--agent", "ana").out
+    assert run("archival", "delete", "p1", "--agent", "ana").out == "p1 is deleted.\n"
+    assert run("archival", "delete", "p1", "--agent", "ana").code == 1
+    assert run("archival", "insert", "  ", "--agent", "ana").code == 1
+
+
+# events and timers
+
+
+def test_an_event_waits_in_the_inbox(run: Run) -> None:
+    run("agent", "create", "ana")
+    posted = run("event", "post", "ana", "login", "from Porto", "--key", "k1", "--json").json
+    assert posted == {"id": 1, "kind": "login", "text": "from Porto", "key": "k1", "state": "pending"}
+    assert run("event", "post", "ana", "login", "again", "--key", "k1", "--json").json == posted
+    assert run("event", "post", "ana", "login").out.startswith("Event 2 is in the inbox")
+    assert run("agent", "show", "ana", "--json").json["waiting"] == 2
+
+
+@pytest.mark.parametrize("kind", ["memory_pressure", "Log In", ""])
+def test_a_kind_that_is_not_for_posting_is_refused(run: Run, kind: str) -> None:
+    run("agent", "create", "ana")
+    assert "cannot be an event's kind" in run("event", "post", "ana", kind, "x").err
+
+
+def test_timers_are_set_listed_and_removed(run: Run) -> None:
+    run("agent", "create", "ana")
+    assert run("schedule", "list", "ana").out == "No timers are set.\n"
+    made = run("schedule", "add", "ana", "tea", "--cron", "0 16 * * *", "--catch-up", "skip", "--json").json
+    assert (made["id"], made["cron"], made["catch_up"]) == ("t1", "0 16 * * *", "skip")
+    assert made["due"].endswith("T16:00:00+08:00")
+    assert run("schedule", "add", "ana", "call Bo", "--when", "+2h").out.startswith("Scheduled as t2; due ")
+    assert [s["note"] for s in run("schedule", "list", "ana", "--json").json] == ["call Bo", "tea"]
+    assert run("schedule", "remove", "ana", "t1").out == "t1 is removed.\n"
+    assert run("schedule", "remove", "ana", "t1").code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "Give either --when or --cron."),
+        (("--when", "+1h", "--cron", "0 9 * * *"), "Give either --when or --cron."),
+        (("--when", "2020-01-01"), "2020-01-01 is in the past"),
+        (("--when", "soon"), "'soon' is not a time"),
+        (("--cron", "every day"), "'every day' is not a cron line"),
+        (("--when", "+1h", "--catch-up", "maybe"), "'maybe' is not a way to catch up"),
+    ],
+)
+def test_a_timer_that_never_comes_is_refused(run: Run, options: tuple[str, ...], sentence: str) -> None:
+    run("agent", "create", "ana")
+    ran = run("schedule", "add", "ana", "x", *options)
+    assert ran.code == 1
+    assert ran.err.startswith(f"pagefault: {sentence}")
+
+
+def test_run_serves_agents_until_it_is_told_to_stop(run: Run) -> None:
+    command = [sys.executable, "-c", "from pagefault.cli import main; main()", "run", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as kernel:
+        assert kernel.stdout is not None
+        assert kernel.stderr is not None
+        made = run("agent", "create", "ana")  # after the kernel has started
+        posted = run("event", "post", "ana", "message", "Hello there")
+        if made.code or posted.code:
+            kernel.kill()
+        lines = map(json.loads, kernel.stdout)
+        said = next((line for line in lines if line["type"] == "said"), None)
+        kernel.send_signal(signal.SIGTERM)
+        assert said is not None, f"{made} {posted}"
+        assert (said["agent"], said["event"]) == ("ana", 1)
+        assert kernel.wait(30) == 0
+        assert kernel.stderr.read() == b""
+    assert run("agent", "show", "ana", "--json").json["waiting"] == 0
+
+
+# trace
+
+TURN: Sequence[Item] = [
+    [call("recall_read", id="nonsense")],
+    [call("working_context_append", section="human", text="Likes tea", heartbeat=True)],
+    [say("Noted: tea.")],
+]
+
+
+def test_a_trace_tells_each_step_from_the_log(run: Run, tmp_path: Path) -> None:
+    talk(tmp_path / "home", "ana", [*TURN, [say("Bye.")]], "I like tea", "Goodbye")
+    traced = run("trace", "ana", "1", "--json").json
+    assert traced["event"] == {"id": 1, "kind": "message", "text": "I like tea", "state": "done"}
+    steps = [[(row["role"], row["name"]) for row in step["rows"]] for step in traced["steps"]]
+    assert steps == [
+        [("call", "recall_read"), ("result", "recall_read")],
+        [("call", "working_context_append"), ("result", "working_context_append")],
+        [("call", "send_message"), ("assistant", None), ("result", "send_message")],
+    ]
+    assert [(step["saw"]["from"], step["saw"]["to"]) for step in traced["steps"]] == [(1, 1), (1, 3), (1, 5)]
+    totals = traced["totals"]
+    assert (totals["steps"], totals["calls"], totals["failed"]) == (3, 3, 1)
+    text = run("trace", "ana", "m7").out  # what it said, by the message's id
+    assert text.startswith("Event 1 (message, done): I like tea\n")
+    assert "saw m1 to m5: instructions" in text
+    assert "m3 ← FAILED Error: 'nonsense' is not the id of a message" in text
+    assert "m7 said: Noted: tea." in text
+    assert "In all 3 steps, 3 calls (1 failed)" in text
+
+
+def test_a_trace_is_of_the_last_user_message_by_default(run: Run, tmp_path: Path) -> None:
+    talk(tmp_path / "home", "ana", [], "one", "two")
+    traced = run("trace", "ana", "--json").json
+    assert traced["event"]["text"] == "two"
+    assert [(row["event"], row["text"]) for row in traced["recent"]] == [(1, "one"), (2, "two")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Nothing has been said to it yet."),
+        (("7",), "There is no event 7"),
+        (("m7",), "m7 belongs to no event."),
+        (("x",), "'x' is neither an event's number nor a message's id"),
+    ],
+)
+def test_a_trace_of_nothing_is_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    run("agent", "create", "ana")
+    ran = run("trace", "ana", *arguments)
+    assert ran.code == 1
+    assert ran.err.startswith(f"pagefault: {sentence}")

@@ -1,0 +1,102 @@
+"""Embedders: the suite for all three, and what is particular to the one that ships."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import subprocess
+import sys
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from pagefault.embedders import Embedder, Vectors
+from pagefault.embedders.minilm import MiniLM
+from pagefault.embedders.null import NullEmbedder
+from pagefault.testing.embedders import EmbedderConformance, HashEmbedder
+
+MINILM = MiniLM()
+FILES = files("pagefault.embedders.minilm")
+
+
+class TestMiniLM(EmbedderConformance):
+    def embedder(self) -> Embedder:
+        return MINILM
+
+
+class TestHashEmbedder(EmbedderConformance):
+    def embedder(self) -> Embedder:
+        return HashEmbedder()
+
+
+class TestNullEmbedder(EmbedderConformance):
+    def embedder(self) -> Embedder:
+        return NullEmbedder()
+
+
+def embed(*texts: str) -> Vectors:
+    return asyncio.run(MINILM.embed(texts))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "float_cosine"),
+    [
+        ("I moved from Lisbon to Porto last March.", "Where do I live now?", 0.363),
+        ("My sister Clara is allergic to peanuts.", "Who cannot eat nuts?", 0.486),
+        ("We adopted a cat called Miso in 2021.", "When did we get our pet?", 0.500),
+        ("I bought a red bicycle yesterday.", "Yesterday I purchased a crimson bike.", 0.700),
+        ("The build failed on the second runner.", "The cello is my favourite instrument.", 0.012),
+        ("I bought a red bicycle yesterday.", "Ich habe gestern ein rotes Fahrrad gekauft.", 0.102),
+    ],
+)
+def test_int8_cosines_are_those_of_the_float_model(one: str, other: str, float_cosine: float) -> None:
+    # float_cosine: the original weights in fp32, run by transformers 5 on torch 2.13.0.
+    first, second = embed(one, other)
+    assert first @ second == pytest.approx(float_cosine, abs=0.04)
+
+
+def test_a_text_counts_up_to_its_256th_token() -> None:
+    inside = "word " * 254  # and two tokens that mark start and end
+    whole, longer, shorter = embed(inside, inside + "elephant", "word " * 253 + "elephant")
+    assert np.array_equal(whole, longer)
+    assert not np.array_equal(whole, shorter)
+
+
+def test_a_vector_is_the_same_to_the_last_bit_in_any_company() -> None:
+    text = "The recipe needs two eggs."
+    assert np.array_equal(embed(text)[0], embed("long " * 200, "", text, "ok")[2])
+
+
+def test_more_threads_mean_the_same_vector() -> None:
+    text = "The recipe needs two eggs."
+    np.testing.assert_allclose(asyncio.run(MiniLM(threads=2).embed([text])), embed(text), atol=1e-6)
+
+
+def test_the_files_are_those_that_were_built_and_name_the_fingerprint() -> None:
+    lines = FILES.joinpath("SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split() for line in lines)}
+    found = {name: hashlib.sha256(FILES.joinpath(name).read_bytes()).hexdigest() for name in sums}
+    assert found == sums
+    assert MINILM.fingerprint == f"minilm-l6-v2-int8/{sums['model.onnx'][:12]}"
+
+
+def test_the_licence_is_shipped() -> None:
+    assert "Apache License" in FILES.joinpath("LICENSE").read_text()
+    assert "sentence-transformers/all-MiniLM-L6-v2" in FILES.joinpath("NOTICE").read_text()
+
+
+def test_nothing_heavy_is_imported_before_the_first_text() -> None:
+    code = (
+        "import sys; from pagefault.embedders.minilm import MiniLM; MiniLM().fingerprint;"
+        "print({'onnxruntime', 'tokenizers'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_hashed_words_make_texts_that_share_them_near() -> None:
+    cat, cats, stocks = asyncio.run(
+        HashEmbedder().embed(["the cat sleeps", "cats sleep all day", "stocks fell sharply"])
+    )
+    assert cat @ cats > 0.4
+    assert cat @ stocks < 0.2

@@ -1,0 +1,150 @@
+"""Functions: schema from a typed callable; arguments parsed, repaired, validated; failures as text."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+import pytest
+
+from pagefault.errors import FunctionError
+from pagefault.functions import (
+    Function,
+    FunctionExecutor,
+    Outcome,
+    describe,
+    parse_arguments,
+    tool,
+    wants_heartbeat,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Place:
+    city: str
+    zip: int | None = None
+
+
+@tool
+def weather(place: Place, unit: Literal["C", "F"] = "C", days: int = 1) -> dict[str, object]:
+    """Weather at a place."""
+    return {"city": place.city, "unit": unit, "days": days}
+
+
+@tool(timeout=0.05)
+async def sleeper(seconds: float) -> str:
+    """Sleep."""
+    await anyio.sleep(seconds)
+    return "rested"
+
+
+@tool(timeout=0.05)
+def blocker(seconds: float) -> str:
+    """Block a thread."""
+    time.sleep(seconds)
+    return "done"
+
+
+def broken() -> str:
+    """Fail."""
+    raise KeyError("no such thing")
+
+
+def executor(*extra: Function) -> FunctionExecutor:
+    tools = [describe(f) for f in (weather, sleeper, blocker, broken)]
+    return FunctionExecutor.of([*tools, *extra], "memgpt", 5.0)
+
+
+def test_schema_is_derived_and_heartbeat_added_by_the_executor() -> None:
+    schema = describe(weather).schema
+    assert schema.description == "Weather at a place."
+    assert schema.parameters["required"] == ["place"]
+    assert schema.parameters["properties"]["unit"] == {"default": "C", "enum": ["C", "F"], "type": "string"}
+    assert "request_heartbeat" not in schema.parameters["properties"]
+    assert executor().schemas[0].parameters["properties"]["request_heartbeat"] == {"type": "boolean"}
+    assert "request_heartbeat" not in str(FunctionExecutor.of([describe(weather)], "native", 5.0).schemas)
+
+
+def test_a_parameter_without_a_type_is_the_developers_error() -> None:
+    def untyped(x):  # type: ignore[no-untyped-def]  # pyright: ignore
+        """No."""
+
+    with pytest.raises(TypeError, match="parameter x needs a type hint"):
+        describe(untyped)  # pyright: ignore
+
+
+async def test_arguments_are_validated_into_the_types_of_the_function() -> None:
+    prepared = executor().prepare("weather", '{"place": {"city": "Porto"}, "days": "3"}')
+    assert prepared.arguments["place"] == Place("Porto")
+    assert prepared.arguments["days"] == 3
+    assert await executor().run(prepared) == Outcome('{"city": "Porto", "unit": "C", "days": 3}')
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"seconds": 0',  # cut
+        "{'seconds': 0}",  # Python, not JSON
+        '```json\n{"seconds": 0}\n```',  # fenced
+        '{"seconds": 0,}',  # trailing comma
+        '"{\\"seconds\\": 0}"',  # encoded twice
+    ],
+)
+def test_broken_json_is_repaired(raw: str) -> None:
+    assert executor().prepare("sleeper", raw).arguments == {"seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "says"),
+    [
+        ("wether", "{}", "Did you mean weather?"),
+        ("sleeper", "{}", "seconds is missing. sleeper takes (seconds)"),
+        ("sleeper", '{"seconds": "long"}', "seconds: input should be a valid number"),
+        ("sleeper", '{"seconds": 1, "mood": 2}', "there is no parameter mood"),
+        ("sleeper", "just sleep", "are not a JSON object"),
+        ("sleeper", "[1]", "are not a JSON object"),
+        ("weather", '{"place": {"city": "Porto"}, "unit": "K"}', "unit: input should be 'C' or 'F'"),
+    ],
+)
+def test_what_is_wrong_tells_the_model_what_to_do(name: str, raw: str, says: str) -> None:
+    with pytest.raises(FunctionError) as error:
+        executor().prepare(name, raw)
+    assert says in str(error.value)
+
+
+async def test_exceptions_and_timeouts_are_outcomes() -> None:
+    run = executor()
+    failed = await run.run(run.prepare("broken", "{}"))
+    assert failed == Outcome("broken failed: KeyError: 'no such thing'", failed=True)
+    for slow in ("sleeper", "blocker"):
+        late = await run.run(run.prepare(slow, '{"seconds": 0.3}'))
+        assert late.failed
+        assert "did not finish within 0.05 s" in late.text
+
+
+def test_heartbeat_is_read_even_from_repaired_arguments() -> None:
+    assert wants_heartbeat('{"x": 1, "request_heartbeat": true}')
+    assert wants_heartbeat('{"request_heartbeat": "True"')
+    assert not wants_heartbeat('{"request_heartbeat": false}')
+    assert not wants_heartbeat("nonsense")
+    assert parse_arguments("f", "") == {}
+
+
+async def test_listed_tools_are_described_and_called_by_name() -> None:
+    run = executor().with_listed(frozenset({"weather", "sleeper"}))
+    assert [s.name for s in run.schemas] == ["blocker", "broken", "describe_function", "call_function"]
+    described = await run.run(run.prepare("describe_function", '{"name": "weather"}'))
+    assert '"place"' in described.text
+    prepared = run.prepare("call_function", '{"name": "weather", "arguments": {"place": {"city": "Faro"}}}')
+    assert prepared.function.name == "weather"
+    with pytest.raises(FunctionError, match="There is no function nope"):
+        run.prepare("call_function", '{"name": "nope", "arguments": {}}')
+
+
+def test_two_functions_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two functions named weather"):
+        executor(describe(weather))

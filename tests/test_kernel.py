@@ -1,0 +1,260 @@
+"""The kernel: inboxes, order, timers, agents writing to agents, recovery, other processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from conftest import Machine
+from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.config import Installation, parse_settings
+from pagefault.embedders import Vectors
+from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.functions import tool
+from pagefault.kernel import Kernel
+from pagefault.models import Completion, Prompt
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.embedders import HashEmbedder
+from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.testing.models import ScriptedModel, call, say
+from pagefault.types import Event, EventKind, Role, Schedule
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_events_are_served_in_order_each_once(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        for n in range(20):
+            await rig.kernel.post("ana", Event(EventKind.MESSAGE, f"message {n}", key=f"k{n % 10}"))
+        await rig.kernel.idle()
+        log = await rig.log()
+    assert [r.text for r in log if r.role is Role.USER] == [f"message {n}" for n in range(10)]
+
+
+async def test_an_event_with_a_known_key_is_not_served_again(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        first = await rig.kernel.post("ana", Event(EventKind.MESSAGE, "once", key="k"))
+        await rig.kernel.idle()
+        outputs = [o async for o in rig.kernel.send("ana", Event(EventKind.MESSAGE, "once", key="k"))]
+        assert outputs == []
+        assert (await rig.kernel.post("ana", Event(EventKind.MESSAGE, "once", key="k"))).id == first.id
+        assert len(model.prompts) == 1
+
+
+async def test_posting_to_nobody_is_an_error(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        with pytest.raises(NotFoundError, match="There is no agent bob"):
+            await rig.kernel.post("bob", Event(EventKind.MESSAGE, "hi"))
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (Event("message", "hi"), "[user 2026-03-01 Sun 09:00] hi"),
+        (Event("alert", "disk is full"), "[alert 2026-03-01 Sun 09:00] disk is full"),
+        (Event("login", "Ana is here"), "[login 2026-03-01 Sun 09:00] Ana is here"),
+        (Event("upload_finished", "a.pdf"), "[upload_finished 2026-03-01 Sun 09:00] a.pdf"),
+        (Event("timer", "tea"), "[timer 2026-03-01 Sun 09:00] tea"),
+        (Event("agent", "hello", sender="bob"), "[agent bob 2026-03-01 Sun 09:00] hello"),
+        (Event("door_opened", '{"door": 3}'), "[door_opened 2026-03-01 Sun 09:00] Door 3 opened."),
+    ],
+)
+async def test_every_kind_of_event_becomes_plain_text(machine: Machine, event: Event, shown: str) -> None:
+    def opened(event: Event) -> str:
+        return f"Door {json.loads(event.text)['door']} opened."
+
+    parsers = {"door_opened": opened}
+    async with machine.open(ScriptedModel([]), parsers=parsers) as rig:
+        await rig.send(event)
+        assert (await rig.log())[0].shown == shown
+
+
+@pytest.mark.parametrize(
+    "event", [Event("memory_pressure"), Event("Door opened"), Event(""), Event("agent", sender="a]\n[user")]
+)
+async def test_an_event_that_could_pass_for_another_is_refused(machine: Machine, event: Event) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        with pytest.raises(UsageError):
+            await rig.kernel.post("ana", event)
+
+
+async def test_committed_outputs_can_be_asked_for_again_from_a_position(machine: Machine) -> None:
+    model = ScriptedModel([[say("one")], [say("two")], [say("three")]])
+    async with machine.open(model) as rig:
+        for text in "abc":
+            await rig.send(text)
+        outputs = await rig.kernel.outputs("ana")
+        said = [o for o in outputs if o.type == "said"]
+        again = await rig.kernel.outputs("ana", after=said[0].position)
+    assert [o.text for o in said] == ["one", "two", "three"]
+    assert [o.text for o in again if o.type == "said"] == ["two", "three"]
+
+
+async def test_a_timer_fires_once_and_a_cron_timer_moves_on(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model, timers=True) as rig:
+        record = await rig.kernel.record("ana")
+        now = rig.clock.now()
+        daily = Schedule("daily", now.replace(hour=10), "UTC", "0 10 * * *")
+        await rig.kernel.store.write(lambda tx: tx.add_schedule(record.id, Schedule("tea", now, "UTC")))
+        await rig.kernel.store.write(lambda tx: tx.add_schedule(record.id, daily))
+        for _ in range(3):
+            await rig.kernel.fire_timers()
+            await rig.kernel.idle()
+        assert [r.text for r in await rig.log() if r.role is Role.EVENT] == ["tea"]
+        rig.clock.advance(5 * 86_400)  # five days away: the cron timer was missed five times
+    async with machine.open(model) as rig:
+        for _ in range(2):
+            await rig.kernel.fire_timers()
+            await rig.kernel.idle()
+        assert [r.text for r in await rig.log() if r.role is Role.EVENT] == ["tea", "daily"]
+        left = await rig.kernel.store.read(lambda tx: tx.schedules(record.id))
+        events = await rig.kernel.store.read(lambda tx: tx.events(record.id))
+    assert [(s.id, s.due.isoformat()) for s in left] == [("t2", "2026-03-06T10:00:00+00:00")]
+    assert [e.key for e in events] == ["t1@2026-03-01T09:00:00+00:00", "t2@2026-03-01T10:00:00+00:00"]
+
+
+async def test_a_missed_timer_may_be_skipped(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        record = await rig.kernel.record("ana")
+        missed = Schedule("old", rig.clock.now(), "UTC", "0 9 * * *", catch_up="skip")
+        await rig.kernel.store.write(lambda tx: tx.add_schedule(record.id, missed))
+        rig.clock.advance(3600)
+        await rig.kernel.fire_timers()
+        await rig.kernel.idle()
+        assert await rig.log() == []
+        (left,) = await rig.kernel.store.read(lambda tx: tx.schedules(record.id))
+        assert left.due.isoformat() == "2026-03-02T09:00:00+00:00"
+
+
+async def test_agents_write_to_each_other(machine: Machine) -> None:
+    def talk(prompt: Prompt) -> Completion:
+        last = prompt.messages[-1]
+        if last.role == "user" and "[user" in last.text:
+            return Completion(calls=(call("send_to_agent", name="bob", text="hello from ana"),))
+        return Completion(calls=(say("heard"),))
+
+    async with machine.open(ScriptedModel(talk), agents=True) as rig:
+        await create_agent(rig.kernel, "bob", parse_settings({"agents": True, "zone": "UTC"}), rig.parts)
+        await rig.send("greet bob")
+        await rig.kernel.idle()
+        bob = await rig.kernel.record("bob")
+        rows = await rig.kernel.store.read(lambda tx: tx.messages(bob.id))
+    assert rows[0].shown == "[agent ana 2026-03-01 Sun 09:00] hello from ana"
+    assert "heard" in [row.text for row in rows]
+
+
+async def test_an_edit_from_outside_becomes_an_event(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        head = (await rig.process()).prompt().messages[0]
+        await rig.kernel.edit_section("ana", "human", "Name: Ana")
+        await rig.kernel.idle()
+        row = (await rig.log())[0]
+        assert row.role is Role.EVENT
+        assert "it now reads: Name: Ana" in row.shown
+        assert (await rig.process()).prompt().messages[0] == head, "the head moves at the next flush"
+        with pytest.raises(UsageError, match="shorten the text"):
+            await rig.kernel.edit_section("ana", "human", "blah " * 2000)
+        with pytest.raises(NotFoundError, match="no section mood"):
+            await rig.kernel.edit_section("ana", "mood", "good")
+
+
+async def test_an_unfinished_turn_is_carried_on_by_the_next_process(machine: Machine) -> None:
+    """Killed between the completion's commit and the calls' results: nothing is asked for again."""
+
+    class Killed(BaseException):
+        pass
+
+    @tool
+    async def explode() -> str:
+        """Die."""
+        raise Killed
+
+    @tool(idempotent=True)
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    step = [
+        call("archival_insert", text="before"),
+        call("explode", heartbeat=True),
+        call("look", heartbeat=True),
+    ]
+    model = ScriptedModel([step])
+
+    async def until_killed() -> None:
+        async with machine.open(model, tools=(explode, look)) as rig:
+            await rig.kernel.post("ana", Event(EventKind.MESSAGE, "go"))
+            await rig.kernel.idle()
+
+    with pytest.raises(BaseExceptionGroup):
+        await until_killed()
+    model = ScriptedModel([[say("carried on")]])
+    async with machine.open(model, tools=(explode, look)) as rig:
+        await rig.kernel.recover()
+        log = await rig.log()
+        record = await rig.kernel.record("ana")
+        saved = await rig.kernel.store.read(lambda tx: tx.passages(record.id, [1, 2]))
+    results = [row.text for row in log if row.role is Role.RESULT]
+    assert results == [
+        "Saved as p1.",
+        "Error: explode was interrupted, outcome unknown; find out before you call it again.",
+        "seen",
+        "Sent.",
+    ]
+    assert len(model.prompts) == 1
+    assert [passage.text for passage in saved] == ["before"]
+
+
+def kernel_on(home: Path, model: ScriptedModel) -> Kernel:
+    store = SQLiteStore.open(home / "pagefault.db")
+    parts = Parts(model=model, embedder=NullEmbedder(), store=store)
+    return open_kernel(home, parts, Installation())
+
+
+async def test_a_second_process_leaves_its_event_in_the_inbox_and_sees_the_answer(tmp_path: Path) -> None:
+    """Two kernels on one database stand for two processes: their locks are the operating system's."""
+    release = anyio.Event()
+
+    class Slow(ScriptedModel):
+        async def stream(self, prompt: Prompt):  # type: ignore[no-untyped-def]
+            await release.wait()
+            async for item in super().stream(prompt):
+                yield item
+
+    first, second = Slow([[say("to the first")], [say("to the second")]]), ScriptedModel([])
+    async with kernel_on(tmp_path, first) as one, kernel_on(tmp_path, second) as two:
+        await create_agent(one, "ana", parse_settings({}), Parts(model=first))
+        heard: list[str] = []
+
+        async def ask(kernel: Kernel, text: str) -> None:
+            heard.extend([o.text async for o in kernel.send("ana", text) if o.type == "said"])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, one, "first")
+            await anyio.sleep(0.1)
+            tasks.start_soon(ask, two, "second")
+            await anyio.sleep(0.1)
+            release.set()
+        assert set(heard) >= {"to the first", "to the second"}
+        assert second.prompts == []
+
+
+async def test_a_turn_never_waits_for_the_embedder(tmp_path: Path) -> None:
+    class Stuck(HashEmbedder):
+        async def embed(self, texts: Sequence[str]) -> Vectors:
+            await anyio.sleep_forever()
+            return await super().embed(texts)
+
+    parts = Parts(model=ScriptedModel([]), embedder=Stuck(), store=MemoryStore(MemoryDatabase()))
+    async with open_kernel(tmp_path, parts, Installation()) as kernel:
+        await create_agent(kernel, "ana", parse_settings({}), parts)
+        for text in ("one", "two"):
+            assert [o.text async for o in kernel.send("ana", text) if o.type == "said"] == ["ok"]

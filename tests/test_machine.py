@@ -1,0 +1,272 @@
+"""The whole agent as a state machine: whatever is said to it, however its model behaves and whenever its
+process dies, invariants 1, 2, 3, 5 and 6 of the design hold.
+
+The same rules run on the in-memory store and on SQLite. ``make nightly`` runs 10,000 steps on each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from machine import Behaviour, Host, Killed, World
+from machine_log import Dump, check_append_only, check_calls, check_effects, check_queue, check_turns, dump
+from machine_moves import WORDS, behaviours, deaths, events, short, text_of
+from machine_witness import ANA, Witness
+from pagefault.build import create_agent
+from pagefault.config import parse_settings
+from pagefault.errors import ContextLengthExceeded, UsageError
+from pagefault.models import Call, Completion
+from pagefault.types import Event, EventKind, Message, Schedule, Style
+
+T = TypeVar("T")
+
+NIGHTLY = bool(os.environ.get("PAGEFAULT_NIGHTLY"))
+
+
+class AgentMachine(RuleBasedStateMachine):
+    """Talk, tell, edit, flush, kill, restart; after each the log is held against what was done."""
+
+    on_disk = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="pagefault-machine-"))
+        self.runner = asyncio.Runner()
+        self.posted: list[str] = []
+        self.edits: Counter[str] = Counter()
+        self.log: list[Message] = []
+        self.searched = 0
+        self.serial = 0
+        self.started = False
+
+    @initialize(
+        window=st.sampled_from((4096, 4096, 6000, 8192, 16_384)),
+        style=st.sampled_from(("memgpt", "native")),
+        reports=st.booleans(),
+        real=st.sampled_from((1.0, 1.0, 1.15)),
+    )
+    def create(self, window: int, style: Style, reports: bool, real: float) -> None:
+        self.world = World(self.folder, self.on_disk, style, Witness(window, real), reports)
+        self.started = True
+
+        async def make() -> Host:
+            host = await self.world.boot()
+            values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6}
+            await create_agent(host.kernel, "ana", parse_settings(values), host.parts)
+            return host
+
+        self.host = self.run(make())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Calls of ``poke`` get numbers of their own, so that one that ran twice is seen."""
+        self.world.behaviour.script[:] = [self._numbered(item) for item in behaviour.script]
+        self.world.behaviour.summary = behaviour.summary
+        self.world.behaviour.cancel_at = behaviour.cancel_at
+
+    def _numbered(self, item: Completion | Exception) -> Completion | Exception:
+        if isinstance(item, Exception):
+            return item
+        return replace(item, calls=tuple(self._own(made) for made in item.calls))
+
+    def _own(self, made: Call) -> Call:
+        if made.name != "poke" or '"number": 0' not in made.arguments:
+            return made
+        self.serial += 1
+        return replace(made, arguments=made.arguments.replace('"number": 0', f'"number": {self.serial}'))
+
+    async def post(self, host: Host, given: list[Event]) -> None:
+        """Post with keys, as one does who will post again if he hears nothing."""
+        for event in given:
+            await host.kernel.post("ana", event)
+
+    def keyed(self, given: list[Event]) -> list[Event]:
+        keyed = [
+            replace(event, key=f"e{len(self.posted) + n}", text=f"no{len(self.posted) + n}x {event.text}")
+            for n, event in enumerate(given)
+        ]
+        self.posted += [event.key or "" for event in keyed]
+        return keyed
+
+    # rules
+
+    @rule(given=events, behaviour=behaviours())
+    def talk(self, given: list[Event], behaviour: Behaviour) -> None:
+        self.behave(behaviour)
+
+        async def talked() -> None:
+            await self.post(self.host, self.keyed(given))
+            await self.host.served()
+
+        self.run(talked())
+
+    @rule(given=events, behaviour=behaviours(), at=st.integers(1, 4))
+    def cancel(self, given: list[Event], behaviour: Behaviour, at: int) -> None:
+        self.talk(given, replace(behaviour, cancel_at=at))
+
+    @rule(summary=behaviours())
+    def flush(self, summary: Behaviour) -> None:
+        self.behave(replace(summary, script=[]))
+        self.run(self.host.kernel.flush("ana"))
+
+    @rule(name=st.sampled_from(("human", "persona")), text=short)
+    def edit(self, name: str, text: str) -> None:
+        """The working context is edited from outside; an event tells the agent."""
+        self.behave(Behaviour())
+
+        async def edited() -> None:
+            await self.host.kernel.edit_section("ana", name, text)
+            await self.host.served()
+
+        with suppress(UsageError):  # over the section's limit
+            self.run(edited())
+            self.edits[name] += 1
+
+    @rule()
+    def reopen(self) -> None:
+        async def again() -> Host:
+            await self.host.stop()
+            return await self.world.boot()
+
+        self.host = self.run(again())
+
+    @rule(given=events, behaviour=behaviours(), deaths=deaths)
+    def crash(self, given: list[Event], behaviour: Behaviour, deaths: list[tuple[int, bool]]) -> None:
+        """Die at a write, and again while recovering; then live. Who posted and heard nothing posts again."""
+        self.behave(behaviour)
+        mail = self.keyed(given)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            await self.host.stop()
+            self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                await self.post(self.host, mail)
+            await self.host.served()
+
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+
+    @rule(given=events, others=events, behaviour=behaviours())
+    def two_processes(self, given: list[Event], others: list[Event], behaviour: Behaviour) -> None:
+        self.behave(behaviour)
+
+        async def both() -> None:
+            other = await self.world.boot()
+            await self.post(self.host, self.keyed(given))
+            await self.post(other, self.keyed(others))
+            await self.host.served()
+            await other.served()
+            await other.stop()
+
+        self.run(both())
+
+    @rule(cron=st.sampled_from((None, "0 0 1 1 *")), wait=st.integers(0, 2000), deaths=deaths)
+    def timer(self, cron: str | None, wait: int, deaths: list[tuple[int, bool]]) -> None:
+        """A timer comes due once, whichever write the process dies at while it fires."""
+        note = f"no{len(self.posted)}x timer"
+        due = self.world.clock.now() + timedelta(seconds=60)
+        key = f"@{due.isoformat()}"
+        self.posted.append(key)
+        self.behave(Behaviour())
+
+        async def set_timer() -> Schedule:
+            return await self.host.store.write(
+                lambda tx: tx.add_schedule(ANA, Schedule(note, due, "UTC", cron))
+            )
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            await self.host.stop()
+            self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                await self.host.kernel.fire_timers()
+            await self.host.served()
+
+        async def remove() -> None:
+            await self.host.store.write(lambda tx: tx.remove_schedule(ANA, made.number))
+
+        made = self.run(set_timer())
+        self.posted[-1] = f"{made.id}{key}"
+        self.world.clock.advance(60 + wait)
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+        self.run(remove())
+
+    # what holds after each
+
+    @invariant()
+    def holds(self) -> None:
+        if not self.started:
+            return
+        now: Dump = self.run(self.host.store.read(lambda tx: dump(tx, self.searched)))
+        for fault in self.world.witness.faults:
+            raise fault
+        check_append_only(self.log, now)
+        check_queue(now)
+        check_turns(now, all_done=True)
+        check_calls(now)
+        check_effects(now, self.edits, self.world.witness.poked)
+        keys = Counter(event.key for event in now.events if event.key)
+        assert keys == Counter(self.posted), "an event was lost or doubled"
+        assert sum(e.kind == EventKind.EDITED for e in now.events) == self.edits.total()
+        self.log, self.searched = now.log, now.record.queue.start - 1
+
+    def teardown(self) -> None:
+        if self.started:
+            self.run(self.host.stop())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+
+class MachineOnDisk(AgentMachine):
+    on_disk = True
+
+
+usual = settings(
+    max_examples=220 if NIGHTLY else 6,
+    stateful_step_count=50 if NIGHTLY else 30,
+    deadline=None,
+    derandomize=not NIGHTLY,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+TestInMemory = AgentMachine.TestCase
+TestInMemory.settings = usual
+TestOnDisk = MachineOnDisk.TestCase
+TestOnDisk.settings = usual
+
+
+def test_an_event_lets_a_warning_go_first_once_only(tmp_path: Path) -> None:
+    """With a room smaller than the summary, each warning ends in a flush and the event would cross again."""
+    world = World(tmp_path, False, "memgpt", Witness(4096), False)
+
+    async def run() -> None:
+        host = await world.boot()
+        await create_agent(host.kernel, "ana", parse_settings({"window": 4096}), host.parts)
+        for text in ("one", "two", "three"):
+            world.behaviour.script[:] = [ContextLengthExceeded("The prompt is too long.")] * 2
+            await host.kernel.post("ana", Event(EventKind.MESSAGE, text_of(WORDS[1], 9000)))
+            await host.served()
+            assert world.witness.requests < 40, text
+        await host.stop()
+
+    asyncio.run(run())

@@ -1,0 +1,388 @@
+"""The OpenAI shape over real HTTP: the suite for models, the request body, odd streams, errors as ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
+from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, Usage
+from pagefault.models.openai import OpenAIModel, request_body
+from pagefault.testing.models import Fault, ModelConformance
+from pagefault.testing.openai_server import OpenAIServer, Turn, answer, delta, refuse
+
+pytestmark = pytest.mark.anyio
+
+NOTE = FunctionSchema("note", "Keep a note.", {"type": "object", "properties": {"text": {"type": "string"}}})
+PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "你好")), (NOTE,), 100)
+KEY = "sk-secret-0123456789"
+TOO_LONG = "This model's maximum context length is 8192 tokens. However, you requested 9000."
+
+FAULTS: dict[Fault, Turn] = {
+    "too_long": refuse(400, TOO_LONG, code="context_length_exceeded"),
+    "refused": refuse(401, f"Incorrect API key provided: {KEY}."),
+    "overloaded": refuse(503, "The server is\noverloaded."),
+    "cut": answer(Completion("never to be finished"), cut=True),
+}
+
+
+@asynccontextmanager
+async def model_at(server: OpenAIServer, name: str = "test-1", **options: Any) -> AsyncGenerator[OpenAIModel]:
+    model = OpenAIModel(name, 8192, base_url=server.url, api_key=KEY, **{"max_retries": 0, **options})
+    try:
+        yield model
+    finally:
+        await model.aclose()
+
+
+async def streamed(turn: Turn, prompt: Prompt = PROMPT) -> list[Delta | Completion]:
+    with OpenAIServer([turn]) as server:
+        async with model_at(server) as model:
+            return [item async for item in model.stream(prompt)]
+
+
+async def completed(turn: Turn) -> Completion:
+    items = await streamed(turn)
+    assert isinstance(items[-1], Completion)
+    return items[-1]
+
+
+async def error_of(turn: Turn) -> ModelError:
+    with pytest.raises(ModelError) as raised:
+        await streamed(turn)
+    return raised.value
+
+
+class TestOpenAIModel(ModelConformance):
+    def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
+        @asynccontextmanager
+        async def serve() -> AsyncGenerator[Model]:
+            scripted = [FAULTS[turn] if isinstance(turn, str) else answer(turn) for turn in turns]
+            with OpenAIServer(scripted) as server:
+                async with model_at(server) as model:
+                    yield model
+
+        return serve()
+
+
+# The request
+
+
+def test_the_body_is_the_prompt_in_the_openai_shape() -> None:
+    talk = (
+        *PROMPT.messages,
+        PromptMessage("assistant", "", (Call("a", "note", '{"text":"x"}'),)),
+        PromptMessage("tool", "Kept.", call_id="a", name="note"),
+        PromptMessage("assistant", "Done."),
+    )
+    assert request_body("m", replace(PROMPT, messages=talk)) == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "你好"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "a", "type": "function", "function": {"name": "note", "arguments": '{"text":"x"}'}}
+                ],
+            },
+            {"role": "tool", "tool_call_id": "a", "content": "Kept."},
+            {"role": "assistant", "content": "Done."},
+        ],
+        "max_tokens": 100,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "note",
+                    "description": "Keep a note.",
+                    "parameters": {"type": "object", "properties": {"text": {"type": "string"}}},
+                },
+            }
+        ],
+    }
+
+
+def test_without_functions_no_tools_are_sent() -> None:
+    assert "tools" not in request_body("m", replace(PROMPT, functions=()))
+
+
+def test_broken_arguments_in_the_history_are_sent_as_json() -> None:
+    broken = PromptMessage("assistant", "", (Call("a", "note", '{"text": "cut'), Call("b", "note", "[1]")))
+    (message,) = request_body("m", Prompt((broken,), (), 10))["messages"]
+    sent = [json.loads(call["function"]["arguments"]) for call in message["tool_calls"]]
+    assert sent == [{"malformed": '{"text": "cut'}, {"malformed": "[1]"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "official", "limit"),
+    [
+        ("gpt-4o", True, "max_completion_tokens"),
+        ("o3-mini", False, "max_completion_tokens"),
+        ("openai/gpt-5-mini", False, "max_completion_tokens"),
+        ("gpt-oss-20b", False, "max_tokens"),
+        ("meta-llama/Llama-3.1-8B", False, "max_tokens"),
+    ],
+)
+def test_the_reply_is_bounded_by_the_name_the_server_knows(model: str, official: bool, limit: str) -> None:
+    body = request_body(model, PROMPT, official=official)
+    assert {key for key in body if key.startswith("max_")} == {limit}
+
+
+async def test_a_prompt_that_goes_on_is_sent_as_bytes_that_go_on() -> None:
+    longer = replace(
+        PROMPT, messages=(*PROMPT.messages, PromptMessage("assistant", "Hi."), PROMPT.messages[1])
+    )
+    with OpenAIServer() as server:
+        async with model_at(server) as model:
+            for prompt in (PROMPT, PROMPT, longer):
+                assert [item async for item in model.stream(prompt)][-1] == Completion("ok")
+    first, again, further = server.bodies
+    assert first == again
+    ends = first.index(b'"}],"')  # the end of the last message
+    assert further[: ends + 2] == first[: ends + 2]
+    tools = b'"tools":'
+    assert further[further.index(tools) :] == first[first.index(tools) :]
+
+
+# The stream
+
+
+async def test_text_and_calls_come_in_pieces_then_whole() -> None:
+    turn = answer(Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)), piece=4)
+    assert await streamed(turn) == [
+        Delta("Noti"),
+        Delta("ng."),
+        Delta("{}", 0, "note"),
+        Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)),
+    ]
+
+
+def piece(**fields: Any) -> dict[str, Any]:
+    """A piece of a tool call: ``name`` and ``arguments`` go into its function."""
+    function = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
+    return {**fields, "function": function} if function else fields
+
+
+ODD: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
+    "no index": (
+        [
+            piece(id="a", name="f", arguments="{"),
+            piece(arguments="}"),
+            piece(id="b", name="g", arguments="{}"),
+        ],
+        [("f", "{}"), ("g", "{}")],
+    ),
+    "no id": (
+        [piece(index=0, name="f", arguments="{}"), piece(index=1, name="g", arguments="{}")],
+        [("f", "{}"), ("g", "{}")],
+    ),
+    "two calls on one index": (
+        [piece(index=0, id="a", name="f", arguments="{}"), piece(index=0, id="b", name="g", arguments="{}")],
+        [("f", "{}"), ("g", "{}")],
+    ),
+    "two calls on one index without ids": (
+        [piece(index=0, name="f", arguments='{"x":1}'), piece(index=0, name="f", arguments='{"x":2}')],
+        [("f", '{"x":1}'), ("f", '{"x":2}')],
+    ),
+    "one id for two calls": (
+        [piece(index=0, id="a", name="f", arguments="{}"), piece(index=1, id="a", name="g", arguments="{}")],
+        [("f", "{}"), ("g", "{}")],
+    ),
+    "id and name repeated in each piece": (
+        [
+            piece(index=0, id="a", name="f", arguments='{"x":'),
+            piece(index=0, id="a", name="f", arguments="1}"),
+        ],
+        [("f", '{"x":1}')],
+    ),
+    "arguments as an object": (
+        [piece(index=0, id="a", name="f", arguments={"x": "字"})],
+        [("f", '{"x": "字"}')],
+    ),
+    "no arguments": ([piece(index=0, id="a", name="f")], [("f", "{}")]),
+    "no name": ([piece(index=0, id="a", arguments="{}")], [("unnamed", "{}")]),
+    "pieces of two calls in turns": (
+        [
+            piece(index=0, id="a", name="f", arguments='{"x"'),
+            piece(index=1, id="b", name="g", arguments='{"y"'),
+            piece(index=0, arguments=":1}"),
+            piece(index=1, arguments=":2}"),
+        ],
+        [("f", '{"x":1}'), ("g", '{"y":2}')],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+async def test_odd_calls_are_understood(case: str) -> None:
+    pieces, expected = ODD[case]
+    chunks = [delta(tool_calls=[p]) for p in pieces]
+    got = await completed(Turn((*chunks, delta(finish="tool_calls"))))
+    assert [(call.name, call.arguments) for call in got.calls] == expected
+    ids = [call.id for call in got.calls]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+
+
+async def test_a_refusal_is_text_and_empty_chunks_are_nothing() -> None:
+    empty: dict[str, Any] = {**delta(), "choices": []}
+    no_delta: dict[str, Any] = {**delta(), "choices": [{"index": 0, "delta": None}]}
+    turn = Turn((empty, no_delta, delta(refusal="I can't."), delta(finish="stop")))
+    assert await streamed(turn) == [Delta("I can't."), Completion("I can't.")]
+
+
+async def test_a_stream_without_a_finish_reason_was_cut() -> None:
+    error = await error_of(answer(Completion("Half an ans"), finish=None))
+    assert str(error) == "The answer of test-1 was cut off; try again."
+
+
+async def test_a_reply_that_ran_out_of_tokens_keeps_what_there_is() -> None:
+    assert await completed(answer(Completion("Half"), finish="length")) == Completion("Half")
+    error = await error_of(answer(Completion(), finish="length"))
+    assert str(error) == "test-1 used up its 100 reply tokens with no answer; reserve more."
+
+
+async def test_a_withheld_answer_says_so() -> None:
+    assert "content filter" in str(await error_of(answer(Completion(), finish="content_filter")))
+
+
+async def test_leaving_or_cancelling_closes_the_stream() -> None:
+    held = replace(answer(Completion("One piece and then silence"), finish=None), held=True)
+    with OpenAIServer([held, held, answer(Completion("after"))]) as server:
+        async with model_at(server) as model:
+            async with aclosing(cast("Any", model.stream(PROMPT))) as left:
+                assert await anext(left) == Delta("One piec")
+            assert await anyio.to_thread.run_sync(server.left.acquire, True, 5)
+            seen = anyio.Event()
+
+            async def listen() -> None:
+                async for _ in model.stream(PROMPT):
+                    seen.set()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen)
+                await seen.wait()
+                tasks.cancel_scope.cancel()
+            assert await anyio.to_thread.run_sync(server.left.acquire, True, 5)
+            assert [item async for item in model.stream(PROMPT)][-1] == Completion("after")
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        TOO_LONG,
+        "the request exceeds the available context size, try increasing it",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
+        "Please reduce the length of the messages or completion.",
+    ],
+)
+async def test_every_way_to_say_too_long_is_one_error(message: str) -> None:
+    assert isinstance(await error_of(refuse(400, message)), ContextLengthExceeded)
+
+
+async def test_too_long_may_also_come_in_the_stream() -> None:
+    turn = Turn((delta(content="x"), {"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}))
+    assert isinstance(await error_of(turn), ContextLengthExceeded)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (429, "Request too large for gpt-4o on tokens per min (TPM): Limit 10000, Requested 12000."),
+        (400, "max_tokens is too large: 5000. This model supports at most 4096 completion tokens."),
+    ],
+)
+async def test_other_things_too_large_are_not_the_window(status: int, message: str) -> None:
+    error = await error_of(refuse(status, message))
+    assert type(error) is ModelError
+    assert message in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "mend"), [(401, "set OPENAI_API_KEY"), (403, "another key or model"), (404, "OPENAI_BASE_URL")]
+)
+async def test_what_retrying_cannot_help_says_the_mend_and_not_the_key(status: int, mend: str) -> None:
+    error = await error_of(refuse(status, f"No: {KEY}"))
+    assert isinstance(error, ModelSetupError)
+    assert mend in str(error)
+    assert KEY not in str(error)
+
+
+async def test_no_error_and_no_repr_shows_the_key() -> None:
+    error = await error_of(refuse(400, f"Bad header: Bearer {KEY}"))
+    assert "Bearer [key]" in str(error)
+    assert error.__suppress_context__
+    model = OpenAIModel("m", 8192, base_url="http://127.0.0.1:9/v1", api_key=KEY)
+    assert repr(model) == "OpenAIModel('m', 8192, base_url='http://127.0.0.1:9/v1')"
+
+
+async def test_a_rate_limit_is_waited_for() -> None:
+    busy = refuse(429, "Slow down.", retry_after_ms="1")
+    with OpenAIServer([busy, busy, answer(Completion("there"))]) as server:
+        async with model_at(server, max_retries=2) as model:
+            assert [item async for item in model.stream(PROMPT)][-1] == Completion("there")
+    assert len(server.requests) == 3
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    with OpenAIServer([Turn(held=True)]) as server:
+        async with model_at(server, timeout=0.2) as model:
+            with pytest.raises(ModelError, match=r"did not answer within 0\.2 s"):
+                await anext(model.stream(PROMPT))
+
+
+async def test_a_server_that_is_not_there() -> None:
+    with OpenAIServer() as server:
+        pass
+    async with model_at(server) as model:
+        with pytest.raises(ModelError, match="cannot be reached; check the network and OPENAI_BASE_URL"):
+            await anext(model.stream(PROMPT))
+
+
+async def test_a_stream_that_is_not_json() -> None:
+    with OpenAIServer([Turn(("{oops",))]) as server:
+        async with model_at(server) as model:
+            with pytest.raises(ModelError, match="not JSON"):
+                await anext(model.stream(PROMPT))
+
+
+# Setting up
+
+
+def test_a_missing_key_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ModelSetupError, match="set OPENAI_API_KEY"):
+        OpenAIModel("gpt-4o", 128_000)
+
+
+async def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OpenAIServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        for key, sent in ((None, "none"), (KEY, KEY)):
+            monkeypatch.setenv("OPENAI_API_KEY", key or "")
+            model = OpenAIModel("local", 8192)
+            assert [item async for item in model.stream(PROMPT)][-1] == Completion("ok")
+            await model.aclose()
+            assert server.keys[-1] == sent
+
+
+def test_importing_the_adapter_does_not_import_the_client() -> None:
+    code = "import sys, pagefault.models.openai; sys.exit('openai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,127 @@
+"""Both stores keep every promise of the store protocol, and find and score alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pagefault.storage import Candidate, Filter, Match, Store
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.storage.terms import terms
+from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.testing.store_opening import NOW, said, unit
+from pagefault.testing.stores import StoreConformance
+from pagefault.types import AgentRecord, Passage, Role, Tier
+
+
+class TestMemoryStore(StoreConformance):
+    places: dict[Path, MemoryDatabase]
+
+    def setup_method(self) -> None:
+        self.places = {}
+
+    def open(self, place: Path) -> Store:
+        return MemoryStore(self.places.setdefault(place, MemoryDatabase()))
+
+
+class TestSQLiteStore(StoreConformance):
+    def open(self, place: Path) -> Store:
+        return SQLiteStore.open(place / "pagefault.db")
+
+
+_TEXTS = st.lists(
+    st.sampled_from(["red", "blue", "the", "key", "42", "7f3a", "上海", "海上", "🍕", "Ærø", "-", '"', "\n"]),
+    max_size=8,
+).map(" ".join)
+_ROLES = st.sampled_from(list(Role))
+_HOURS = st.none() | st.integers(0, 6).map(lambda hours: NOW + timedelta(hours=hours))
+_VECTORS = st.tuples(st.integers(-4, 4), st.integers(1, 4)).map(lambda xy: unit(*xy))
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows stored (text, role, hour, recalled), passages stored (text, tags), and what is looked for."""
+
+    rows: list[tuple[str, Role, int, bool]]
+    passages: list[tuple[str, list[str]]]
+    match: Match
+    filter: Filter
+
+
+_CASES = st.builds(
+    Case,
+    st.lists(st.tuples(_TEXTS, _ROLES, st.integers(0, 6), st.booleans()), max_size=8),
+    st.lists(st.tuples(_TEXTS, st.lists(st.sampled_from("abc"), max_size=3)), max_size=5),
+    st.builds(
+        Match,
+        _TEXTS.map(terms).map(tuple),
+        st.lists(_TEXTS.map(terms).map(tuple), max_size=2).map(tuple),
+        st.none() | _VECTORS,
+        st.just(0.35),
+    ),
+    st.builds(
+        Filter,
+        st.lists(_ROLES, max_size=8).map(tuple),
+        st.lists(st.sampled_from("abc"), max_size=2).map(tuple),
+        _HOURS,
+        _HOURS,
+        st.none() | st.integers(1, 8),
+    ),
+)
+
+
+async def _candidates(store: Store, case: Case) -> list[list[Candidate]]:
+    """What a store finds in either tier. A row's vector follows from its number; every third has none."""
+    ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW)))).id
+    for text, role, hours, recalled in case.rows:
+        row = said(text, role, hours=hours, meta={"sources": []} if recalled else {})
+        await store.write(lambda tx, row=row: tx.append(ana, [row]))
+    for text, tags in case.passages:
+        passage = Passage(text, NOW, tuple(tags))
+        await store.write(lambda tx, passage=passage: tx.insert_passage(ana, passage))
+    waiting = await store.read(lambda tx: tx.pending_vectors("f", 99))
+    chosen = [item for item in waiting if item.number % 3]
+    if chosen:
+        vectors = np.stack([unit(item.number % 4 - 1.5, 1.0) for item in chosen])
+        await store.write(lambda tx: tx.put_vectors("f", chosen, vectors))
+    tiers: tuple[Tier, ...] = get_args(Tier)
+    found = [
+        await store.read(lambda tx, tier=tier: tx.search(ana, tier, case.match, case.filter, "f"))
+        for tier in tiers
+    ]
+    await store.write(lambda tx: tx.delete_agent(ana))
+    return found
+
+
+def _rounded(found: list[Candidate]) -> list[tuple[object, ...]]:
+    return [
+        (hit.number, hit.at, round(hit.lexical, 6), None if hit.cosine is None else round(hit.cosine, 4))
+        for hit in found
+    ]
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[SQLiteStore]:
+    store = SQLiteStore.open(tmp_path_factory.mktemp("alike") / "pagefault.db")
+    yield store
+    asyncio.run(store.close())
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=_CASES)
+def test_both_stores_find_and_score_alike(case: Case, sqlite: SQLiteStore) -> None:
+    async def compare() -> None:
+        plain = await _candidates(MemoryStore(), case)
+        indexed = await _candidates(sqlite, case)
+        assert [_rounded(found) for found in indexed] == [_rounded(found) for found in plain]
+
+    asyncio.run(compare())

@@ -1,0 +1,99 @@
+"""The heuristic counter: near the real counts written below, additive but for the joints, linear in time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagefault.models.tokens import Counter, Family, HeuristicCounter, family_of
+
+ENGLISH = """I moved to Lisbon in March, and my sister's wedding is on the 14th of June. Could you remind me
+a week before that to buy a present? She likes ceramics, old maps and anything to do with tea."""
+CALL = """{"name": "archival_search", "arguments": "{\\"query\\": \\"wedding date\\", \\"page\\": 2}"}"""
+CHINESE = "我下个月要从上海搬到杭州去工作,新公司在西湖旁边,做的是智能家居。"
+JAPANESE = "来週の火曜日に歯医者の予約があるので、前の日に教えてください。"
+UUID = "94071d67-86df-455c-8ee9-691e492ff740 0d7ba717-e034-410e-88ab-c13d37cc6499"
+CODE = (
+    "def evict(self, budget: int) -> list[Row]:\n    while self.tokens > budget:\n        self.rows.pop(0)\n"
+)
+
+REAL: list[tuple[Family, str, int]] = [  # counted with the ranks of OpenAI's tiktoken
+    ("cl100k", ENGLISH, 48),
+    ("o200k", ENGLISH, 48),
+    ("cl100k", CALL, 26),
+    ("cl100k", CODE, 28),
+    ("cl100k", UUID, 41),
+    ("o200k", UUID, 41),
+    ("cl100k", CHINESE, 41),
+    ("o200k", CHINESE, 26),
+    ("cl100k", JAPANESE, 35),
+    ("o200k", JAPANESE, 23),
+]
+
+
+@pytest.mark.parametrize(("family", "text", "real"), REAL)
+def test_the_count_is_near_the_real_one(family: Family, text: str, real: int) -> None:
+    assert -0.05 <= HeuristicCounter(family).count(text) / real - 1 <= 0.10
+
+
+def test_nothing_counts_nothing() -> None:
+    counter: Counter = HeuristicCounter()
+    assert counter.count("") == 0
+
+
+def test_other_scripts_cost_less_with_the_larger_vocabulary() -> None:
+    for text in (CHINESE, JAPANESE, "поэтому мне нужно вернуться раньше", "γιατί δεν μου το είπες"):
+        assert HeuristicCounter("o200k").count(text) < HeuristicCounter("cl100k").count(text)
+
+
+@given(st.text(), st.text())
+def test_counts_add_up_but_for_the_joint(left: str, right: str) -> None:
+    count = HeuristicCounter().count
+    joined = count(f"{left}\n\n{right}")
+    assert abs(joined - count(left) - count(right)) <= 8
+
+
+@given(st.text(max_size=200))
+def test_no_text_is_free_and_none_costs_more_than_four_tokens_a_character(text: str) -> None:
+    visible = sum(not character.isspace() for character in text)
+    assert (visible > 0) <= HeuristicCounter().count(text) <= 4 * len(text)
+
+
+def test_time_is_linear_in_the_length() -> None:
+    for unit in (
+        "a",
+        "A",
+        "1",
+        "a1",
+        "a1a",
+        "12345678ab",
+        "-",
+        "_",
+        " ",
+        "\n",
+        " \n",
+        "字",
+        "é",
+        "😀",
+        "aB",
+        "f0",
+        "de ",
+    ):
+        start = time.process_time()
+        HeuristicCounter().count(unit * 200_000)
+        assert time.process_time() - start < 2, repr(unit)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "openai/gpt-4o-mini", "GPT-4.1", "gpt-5-nano", "o3-mini", "gpt-oss-20b"]
+)
+def test_models_of_the_larger_vocabulary(model: str) -> None:
+    assert family_of(model) == "o200k"
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "claude-3-opus", "olmo-2", "any"])
+def test_every_other_model_is_counted_safely(model: str) -> None:
+    assert family_of(model) == "cl100k"
