@@ -1,0 +1,258 @@
+"""The process that is killed: a scripted run of several agents, that goes on where it was killed.
+
+The places where it can be killed, the outside tools and the runs are here; what the agents do is in
+``crash_script``, killing and starting again in ``crash_matrix``, what must hold afterwards in
+``crash_checks``.
+Nothing but the home folder remembers anything from one process to the next.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+# Loaded before the parent forks, so that a child starts within milliseconds.
+import alembic.command  # noqa: F401
+import anyio
+import filelock  # noqa: F401
+
+import pagefault.storage.migrations
+import pagefault.storage.schema  # noqa: F401
+from crash_script import AGENTS, message, messages, reply
+from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.clock import Clock, SystemClock
+from pagefault.config import Installation, parse_settings
+from pagefault.embedders import Vectors
+from pagefault.functions import tool
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.clock import START, FixedClock
+from pagefault.testing.embedders import HashEmbedder
+from pagefault.testing.models import ScriptedModel
+from pagefault.types import AgentId, Event, EventKind
+
+DIMENSIONS = 64
+HOURS = 2  # how far the clock of a scripted run is moved on, in steps of one
+SETTINGS = {"zone": "UTC", "window": 4096, "timers": True, "agents": True}
+
+T = TypeVar("T")
+
+
+# Where it can be killed
+
+
+@dataclass
+class Boundaries:
+    """Counts the write boundaries of this process and kills it at number ``kill_at`` (0: never)."""
+
+    home: Path
+    kill_at: int = 0
+    labels: list[str] = field(default_factory=list[str])
+    _one: threading.Lock = field(default_factory=threading.Lock)
+
+    def reached(self, label: str) -> None:
+        with self._one:
+            self.labels.append(label)
+            if len(self.labels) == self.kill_at:
+                (self.home / "killed_at").write_text(label)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def statement(self, sql: str) -> None:
+        """SQLite is about to run a statement. Those by which one of ours is carried out (``--``: the
+        lexical index's own tables) are no boundaries."""
+        if not sql.startswith("--") and threading.current_thread().name != "pagefault-reader":
+            self.reached(_shape(sql))
+
+    def observe(self) -> None:
+        """From here on count each statement of each connection that is opened."""
+        connect = sqlite3.connect
+
+        def observed(*args: Any, **options: Any) -> sqlite3.Connection:
+            connection = connect(*args, **options)
+            connection.set_trace_callback(self.statement)
+            return connection
+
+        sqlite3.connect = observed
+
+
+def _shape(sql: str) -> str:
+    """A statement without its values: ``INSERT INTO messages``."""
+    found = re.match(
+        r"\s*((?:INSERT|DELETE|REPLACE)\b.*?\b(?:INTO|FROM)|UPDATE|PRAGMA|(?:CREATE|DROP)[A-Z ]+)\s+(\w+)",
+        sql,
+    )
+    if found:
+        return f"{found[1]} {found[2]}"
+    verb = sql.split(maxsplit=1)[0]
+    source = re.search(r"\bFROM (\w+)", sql)
+    return f"SELECT FROM {source[1]}" if verb == "SELECT" and source else verb
+
+
+class ObservedStore:
+    """The store, with a boundary behind each commit, before its caller hears of it."""
+
+    def __init__(self, store: SQLiteStore, boundaries: Boundaries) -> None:
+        self._store = store
+        self._boundaries = boundaries
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        done = await self._store.write(work)
+        self._boundaries.reached("committed")
+        return done
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self._store.read(work)
+
+    def turn_lock(self, agent: AgentId) -> AbstractContextManager[bool]:
+        return self._store.turn_lock(agent)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+class PatientEmbedder(HashEmbedder):
+    """Gives the indexer its vectors once it is told to, so that every scripted run writes in one order."""
+
+    def __init__(self) -> None:
+        super().__init__(DIMENSIONS)
+        self.may = anyio.Event()
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        await self.may.wait()
+        return await super().embed(texts)
+
+
+def tools(home: Path, boundaries: Boundaries) -> tuple[Callable[..., Any], ...]:
+    """Two outside functions, each of which leaves a line in a file for each time it ran."""
+
+    def leave(name: str, line: str) -> None:
+        boundaries.reached(f"before {name}")
+        descriptor = os.open(home / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        os.write(descriptor, f"{line}\n".encode())
+        os.close(descriptor)
+        boundaries.reached(f"after {name}")
+
+    async def append_line(line: str) -> str:
+        """Append a line to a file outside."""
+        leave("lines", line)
+        return f"Appended {line}."
+
+    @tool(idempotent=True)
+    def look_up(word: str) -> str:
+        """Look a word up outside."""
+        leave("looked_up", word)
+        return f"{word} is a word."
+
+    return append_line, look_up
+
+
+# The runs
+
+
+def kernel_over(home: Path, boundaries: Boundaries, clock: Clock, concurrency: int) -> tuple[Kernel, Parts]:
+    parts = Parts(
+        ScriptedModel(reply, window=4096),
+        HashEmbedder(DIMENSIONS),
+        ObservedStore(SQLiteStore.open(home / "pagefault.db"), boundaries),
+        clock,
+        tools=tools(home, boundaries),
+    )
+    return open_kernel(home, parts, Installation(concurrency=concurrency)), parts
+
+
+async def ensure_agents(kernel: Kernel, parts: Parts) -> None:
+    there = {record.name for record in await kernel.agents()}
+    for name in AGENTS:
+        if name not in there:
+            await create_agent(kernel, name, parse_settings(SETTINGS), parts)
+
+
+def scripted(home: Path, kill_at: int, turns: int, concurrency: int) -> None:
+    """Everything from an empty home to idle agents, or what of it is still to do."""
+    boundaries = Boundaries(home, kill_at)
+    boundaries.observe()
+    anyio.run(_scripted, home, boundaries, turns, concurrency)
+    (home / "boundaries").write_text("\n".join(boundaries.labels))
+
+
+async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency: int) -> None:
+    clock = FixedClock()
+    kernel, parts = kernel_over(home, boundaries, clock, concurrency)
+    kernel.indexer.embedder = embedder = PatientEmbedder()
+    await ensure_agents(kernel, parts)
+    clock.at = max([START, *await _times(kernel)])  # a restart does not set the clock back
+    for name, posts in messages(turns).items():
+        for key, text in posts:
+            await kernel.post(name, Event(EventKind.MESSAGE, text, key))
+    async with kernel:
+        await kernel.recover()
+        for hour in range(1, HOURS + 1):
+            clock.at = max(clock.at, START + timedelta(hours=hour))
+            await kernel.fire_timers()
+            await kernel.idle()
+        embedder.may.set()
+        await kernel.settled()
+
+
+async def _times(kernel: Kernel) -> Sequence[Any]:
+    def newest(tx: Transaction) -> list[Any]:
+        return [row.at for agent in tx.agents() for row in tx.messages(agent.id, newest=1)]
+
+    return await kernel.store.read(newest)
+
+
+def serve(home: Path) -> None:
+    """Serve inboxes and timers until killed."""
+
+    async def run() -> None:
+        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 32)
+        async with kernel:
+            await kernel.serve()
+
+    anyio.run(run)
+
+
+def finish(home: Path) -> None:
+    """Serve what is there, timers to come included, then end."""
+
+    async def run() -> None:
+        kernel, parts = kernel_over(home, Boundaries(home), SystemClock(), 32)
+        async with kernel:
+            await ensure_agents(kernel, parts)
+            await kernel.recover()
+            while await kernel.store.read(lambda tx: tx.next_due() is not None):
+                await anyio.sleep(0.05)
+                await kernel.fire_timers()
+                await kernel.idle()
+            await kernel.settled()
+
+    anyio.run(run)
+
+
+def post(home: Path, pause: float) -> None:
+    """Post to one agent after another until the file ``enough`` is there; note each key once it is safe."""
+
+    async def run() -> None:
+        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 1)
+        with (home / "posted").open("a", buffering=1) as noted:
+            number = 0
+            while not (home / "enough").exists():
+                name = AGENTS[number % len(AGENTS)]
+                key, text = message(name, number // len(AGENTS), "+1s")
+                await kernel.post(name, Event(EventKind.MESSAGE, text, key))
+                noted.write(f"{name} {key}\n")
+                number += 1
+                await anyio.sleep(pause)
+        await kernel.store.close()
+
+    anyio.run(run)
