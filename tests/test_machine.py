@@ -242,7 +242,7 @@ class MachineOnDisk(AgentMachine):
 
 
 usual = settings(
-    max_examples=220 if NIGHTLY else 6,
+    max_examples=220 if NIGHTLY else 10,
     stateful_step_count=50 if NIGHTLY else 30,
     deadline=None,
     derandomize=not NIGHTLY,
