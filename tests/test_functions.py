@@ -116,6 +116,35 @@ def test_what_is_wrong_tells_the_model_what_to_do(name: str, raw: str, says: str
     assert says in str(error.value)
 
 
+async def test_any_name_may_be_a_parameters() -> None:
+    def odd(json: str, copy: int = 1, _hidden: str = "h", model_name: str = "m") -> str:
+        """Odd names."""
+        return f"{json} {copy} {_hidden} {model_name}"
+
+    run = executor(describe(odd))
+    assert list(run.functions["odd"].schema.parameters["properties"]) == [
+        "json",
+        "copy",
+        "_hidden",
+        "model_name",
+    ]
+    prepared = run.prepare("odd", '{"json": "j", "_hidden": "x", "model_name": "y"}')
+    assert (await run.run(prepared)).text == "j 1 x y"
+    with pytest.raises(FunctionError, match=r"json is missing\. odd takes \(json, copy=1, _hidden='h'"):
+        run.prepare("odd", "{}")
+
+
+async def test_a_tools_own_timeout_is_not_taken_for_ours() -> None:
+    async def fetch() -> str:
+        """Fetch."""
+        raise TimeoutError("the other side is silent")
+
+    run = executor(describe(fetch))
+    assert (await run.run(run.prepare("fetch", "{}"))).text == (
+        "fetch failed: TimeoutError: the other side is silent"
+    )
+
+
 async def test_exceptions_and_timeouts_are_outcomes() -> None:
     run = executor()
     failed = await run.run(run.prepare("broken", "{}"))

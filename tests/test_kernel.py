@@ -48,6 +48,14 @@ async def test_an_event_with_a_known_key_is_not_served_again(machine: Machine) -
         assert len(model.prompts) == 1
 
 
+async def test_sending_to_a_kernel_that_does_not_run_is_refused(tmp_path: Path) -> None:
+    parts = Parts(model=ScriptedModel([]), embedder=NullEmbedder(), store=MemoryStore(MemoryDatabase()))
+    kernel = open_kernel(tmp_path, parts, Installation())
+    await create_agent(kernel, "ana", parse_settings({}), parts)
+    with pytest.raises(UsageError, match="async with kernel"):
+        await anext(kernel.send("ana", "hi"))
+
+
 async def test_posting_to_nobody_is_an_error(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig:
         with pytest.raises(NotFoundError, match="There is no agent bob"):

@@ -180,12 +180,16 @@ def window_of(settings: AgentSettings, parts: Parts) -> int:
 
 
 def plan(
-    settings: AgentSettings, full: int, parts: Parts, counter: Counter, functions: Iterable[Function]
+    settings: AgentSettings,
+    window: int,
+    full: int,
+    parts: Parts,
+    counter: Counter,
+    functions: Iterable[Function],
 ) -> tuple[str, FunctionExecutor, Budget]:
     """Divide the window: instructions, executor, budget. User tools are listed by name where their
     schemas would take too much; a head that leaves no room for the queue when the working context is
     full (``full`` tokens) is refused."""
-    window = window_of(settings, parts)
     instructions = settings.instructions or prompts.text(f"system_{settings.style}")
     tools = [describe(t) for t in parts.tools]
     executor = FunctionExecutor.of([*functions, *tools], settings.style, settings.tool_timeout)
@@ -219,7 +223,7 @@ def assemble(
     """Put an agent together from its record; ``UsageError`` if it could not work as set."""
     settings = parse_settings(dict(record.settings))
     model = parts.model or make_model(settings.model, settings.window)
-    window = window_of(settings, parts)
+    window = settings.window or model.window
     if window < SMALLEST_WINDOW:
         raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
     zone, zone_name = zone_of(settings)
@@ -240,7 +244,7 @@ def assemble(
     functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)
     paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
     full = sum(s.limit + _TAGS for s in sections) + paged_in
-    instructions, executor, budget = plan(settings, full, parts, counter, functions)
+    instructions, executor, budget = plan(settings, window, full, parts, counter, functions)
     program = Program(
         store, model, executor, instructions, settings.style,
         settings.max_steps, settings.warning_steps, settings.fold_at_once,

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 import anyio
 import anyio.to_thread
 from json_repair import repair_json
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pagefault.errors import FunctionError
 from pagefault.models import FunctionSchema
@@ -25,6 +25,7 @@ from pagefault.storage import Transaction
 from pagefault.types import Message, Style
 
 HEARTBEAT = "request_heartbeat"
+_FIELD = "of_"  # before a parameter's name: ``json``, ``copy`` or ``_x`` mean something else to pydantic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,7 +108,7 @@ def describe(call: Callable[..., Any], kind: Literal["memory", "query", "tool"] 
         if hints[parameter.name] is Transaction:
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints[parameter.name], default)
+        fields[_FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))
     arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
     parameters = cast(dict[str, Any], _compact(arguments.model_json_schema()))
     schema = FunctionSchema(name, inspect.cleandoc(call.__doc__ or name), parameters)
@@ -188,14 +189,16 @@ class FunctionExecutor:
             valid = function.arguments.model_validate(values)
         except ValidationError as error:
             raise FunctionError(_explain(function, error)) from None
-        return Prepared(function, {key: getattr(valid, key) for key in function.arguments.model_fields})
+        fields = function.arguments.model_fields
+        return Prepared(function, {key.removeprefix(_FIELD): getattr(valid, key) for key in fields})
 
     async def run(self, prepared: Prepared) -> Outcome:
         """Run a query or a tool within its time; every failure is an outcome."""
         function = prepared.function
         seconds = function.timeout or self.timeout
+        value: Any = None
         try:
-            with anyio.fail_after(seconds):
+            with anyio.move_on_after(seconds) as scope:
                 if inspect.iscoroutinefunction(function.call):
                     value = await function.call(**prepared.arguments)
                 else:
@@ -204,13 +207,13 @@ class FunctionExecutor:
                     )
         except FunctionError as error:
             return Outcome(str(error), failed=True)
-        except TimeoutError:
-            return Outcome(
-                f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown.",
-                failed=True,
-            )
         except Exception as error:  # noqa: BLE001  an outside tool may raise anything; the model is told
             return Outcome(f"{function.name} failed: {type(error).__name__}: {error}", failed=True)
+        if scope.cancelled_caught:
+            late = (
+                f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown."
+            )
+            return Outcome(late, failed=True)
         return value if isinstance(value, Outcome) else Outcome(as_text(value))
 
     def _find(self, name: str) -> Function:
@@ -270,7 +273,7 @@ def _explain(function: Function, error: ValidationError) -> str:
         else:
             faults.append(f"{where}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
     takes = ", ".join(
-        key if info.is_required() else f"{key}={info.default!r}"
-        for key, info in function.arguments.model_fields.items()
+        str(info.alias) if info.is_required() else f"{info.alias}={info.default!r}"
+        for info in function.arguments.model_fields.values()
     )
     return f"{'; '.join(faults)}. {function.name} takes ({takes}); call it again."

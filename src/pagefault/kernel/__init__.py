@@ -93,7 +93,12 @@ class Kernel:
         return posted
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
-        """Post an event (a string is a user message) and yield outputs until its turn is done."""
+        """Post an event (a string is a user message) and yield outputs until its turn is done.
+
+        ``UsageError`` if the kernel is not entered: nothing would ever answer.
+        """
+        if self.scheduler.tasks is None:
+            raise UsageError("The kernel is not running; use it as `async with kernel:`.")
         async with self.listen(name) as outputs:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
