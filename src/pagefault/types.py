@@ -46,7 +46,8 @@ class Message:
     ``text`` is verbatim. ``shown`` is the form the prompt shows, fixed at admission (``""``: the row is
     not in the prompt); ``tokens`` counts that form, uncalibrated. ``event`` is the inbox id of the event
     in whose turn the row was written. ``completion`` is shared by the thought, speech, calls and results
-    of one model completion. ``seq`` is 0 until the row is stored.
+    of one model completion. ``speaker`` is who spoke, where the role does not say it: an event's sender.
+    ``seq`` is 0 until the row is stored.
     """
 
     role: Role
@@ -60,6 +61,7 @@ class Message:
     name: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seq: int = 0
+    speaker: str = ""
 
     @property
     def id(self) -> str:
@@ -136,19 +138,63 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a document a passage stands: the document's number, its page (from 1), the heading it is
+    under, and from which to which character of that page it goes."""
+
+    document: int
+    page: int
+    section: str = ""
+    start: int = 0
+    stop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """One text object of archival storage. ``source`` says where it came from (empty: the agent)."""
+    """One text object of archival storage. ``source`` says where it came from (empty: the agent),
+    ``title`` what it is called; ``place`` is set for a chunk of a document."""
 
     text: str
     at: datetime
     tags: tuple[str, ...] = ()
     source: str = ""
     number: int = 0
+    title: str = ""
+    place: Place | None = None
 
     @property
     def id(self) -> str:
         """The handle that ``archival_read`` and ``page_in`` accept: ``p`` and the passage's number."""
         return f"p{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A loaded document. ``source`` is its path or URL and names it; ``digest`` is the SHA-256 of its bytes,
+    hexadecimal; ``media`` its media type; ``pages`` how many pages it can be leafed through by."""
+
+    source: str
+    title: str
+    media: str
+    digest: str
+    at: datetime
+    pages: int
+    tags: tuple[str, ...] = ()
+    number: int = 0
+
+    @property
+    def id(self) -> str:
+        """The handle that ``document_open`` accepts: ``d`` and the document's number."""
+        return f"d{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a document: a page of a PDF, a chapter or section of other formats. ``number`` is from 1."""
+
+    number: int
+    heading: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

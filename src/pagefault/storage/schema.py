@@ -25,6 +25,10 @@ from sqlalchemy import (
 
 __all__ = [
     "agents",
+    "deletions",
+    "document_pages",
+    "documents",
+    "embedders",
     "inbox",
     "messages",
     "metadata",
@@ -70,10 +74,17 @@ agents = Table(
     _counter("last_passage"),
     _counter("last_event"),
     _counter("last_schedule"),
+    _counter("last_document"),
     _counter("recall_rows"),
     _counter("recall_units"),
     _counter("archival_rows"),
     _counter("archival_units"),
+    # What an index in memory compares to know that it is behind: changes of any kind, and those after which
+    # reading what is new does not suffice.
+    _counter("recall_changes"),
+    _counter("recall_rebuilds"),
+    _counter("archival_changes"),
+    _counter("archival_rebuilds"),
     # types.QueueState
     Column("start", _BIG, nullable=False),
     Column("summary", _BIG),
@@ -100,6 +111,7 @@ messages = Table(
     Column("embed", Boolean, nullable=False),  # whether the row is to have a vector
     Column("call_id", Text),
     Column("name", Text),
+    Column("speaker", Text, nullable=False, server_default=""),
     Column("meta", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("shown", Text, nullable=False),
@@ -142,8 +154,15 @@ passages = Table(
     Column("embed", Boolean, nullable=False),
     Column("tags", Text, nullable=False),  # JSON, in the author's order; passage_tags is the index of it
     Column("source", Text, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("document", _BIG),  # the rest only for a chunk of a document: types.Place
+    Column("page", Integer),
+    Column("section", Text, nullable=False, server_default=""),
+    Column("start", _BIG),
+    Column("stop", _BIG),
     Column("text", Text, nullable=False),
     UniqueConstraint("agent", "number"),
+    Index("passages_of_document", "agent", "document", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -153,7 +172,43 @@ passage_tags = Table(
     _agent(primary_key=True),
     _number(primary_key=True),
     Column("tag", Text, primary_key=True),
+    Index("passages_of_tag", "agent", "tag", "number"),
     sqlite_with_rowid=False,
+)
+
+# Numbers of deleted passages, and the value of ``archival_changes`` that their deletion made.
+deletions = Table(
+    "deletions",
+    metadata,
+    _agent(primary_key=True),
+    Column("change", _BIG, primary_key=True, autoincrement=False),
+    _number(primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    _agent(primary_key=True),
+    _number(primary_key=True),
+    Column("source", Text, nullable=False),  # a path or URL; loading it again replaces the document
+    Column("title", Text, nullable=False),
+    Column("media", Text, nullable=False),  # its media type
+    Column("digest", Text, nullable=False),  # SHA-256 of the file, hexadecimal
+    Column("at", _BIG, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("tags", Text, nullable=False),
+    UniqueConstraint("agent", "source"),
+)
+
+document_pages = Table(
+    "document_pages",
+    metadata,
+    _agent(primary_key=True),
+    Column("document", _BIG, primary_key=True, autoincrement=False),
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
 )
 
 inbox = Table(
@@ -199,6 +254,7 @@ vectors = Table(
     Column("tier", Text, primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     _number(primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),  # the window of a long text, from 0
     Column("text_hash", LargeBinary, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # 16-bit floats, little endian
     sqlite_with_rowid=False,  # so that one agent's vectors lie together
@@ -211,4 +267,14 @@ vector_marks = Table(
     Column("fingerprint", Text, primary_key=True),
     Column("tier", Text, primary_key=True),
     Column("done", _BIG, nullable=False),
+)
+
+# Embedders that made or make vectors here. One is in service; another may be at work to take its place.
+embedders = Table(
+    "embedders",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("name", Text, nullable=False),  # as ``build.make_embedder`` takes it
+    Column("dimensions", Integer, nullable=False),
+    Column("in_service", Boolean, nullable=False),
 )

@@ -23,7 +23,7 @@ __all__ = ["SQLiteStore"]
 
 T = TypeVar("T")
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a file that says this is up to date, and Alembic need not be loaded to know it."""
 
 

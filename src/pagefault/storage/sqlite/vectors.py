@@ -30,8 +30,8 @@ _ADVANCE = (
     "(SELECT r.id - 1" + _WAITING + " LIMIT 1), (SELECT max(id) FROM {table}), 0)"
 )
 _PUT = """
-    INSERT OR REPLACE INTO vectors (agent, tier, fingerprint, number, text_hash, vector)
-    SELECT :agent, '{tier}', :fingerprint, :number, :text_hash, :vector
+    INSERT OR REPLACE INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector)
+    SELECT :agent, '{tier}', :fingerprint, :number, 0, :text_hash, :vector
     FROM {table} r WHERE r.agent = :agent AND r.{number} = :number AND r.text = :text"""
 
 
