@@ -118,7 +118,7 @@ def _database(db: sqlite3.Connection) -> Iterator[str]:
             rows.format("units > 0"),
             "SELECT count(*) FROM lexicon",
             rows.format("embed"),
-            "SELECT count(*) FROM vectors",
+            "SELECT count(*) FROM (SELECT DISTINCT agent, tier, number FROM vectors)",
         )
     )
     if indexed != entered:

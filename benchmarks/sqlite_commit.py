@@ -179,7 +179,8 @@ def search_lock_and_opening(path: Path, rows: int) -> None:
     }
 
     async def once(match: Match) -> int:
-        return len(await store.read(lambda tx: tx.search(agent, "recall", match, Filter(), "f")))
+        found = await store.read(lambda tx: tx.search(agent, "recall", match, Filter(), "f"))
+        return len(found.number)
 
     async def waiting() -> int:
         return len(await store.read(lambda tx: tx.pending_vectors("f", 32)))

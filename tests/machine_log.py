@@ -53,7 +53,7 @@ def dump(tx: Transaction, searched: int = 0) -> Dump:
 def _found(tx: Transaction, row: Message) -> bool:
     words = tuple(terms(row.text)[:2])
     found = tx.search(ANA, "recall", Match(exact=(words,)), Filter(), "")
-    return row.seq in [candidate.number for candidate in found]
+    return row.seq in found.number[found.matched & found.may_show]
 
 
 def check_append_only(before: Sequence[Message], now: Dump) -> None:

@@ -17,7 +17,9 @@ LAYERS = (
     {"errors", "types", "prompts"},
     {"clock", "models", "embedders", "storage", "storage.terms"},  # the protocols
     {"models.tokens"},
-    {"context", "context.paging", "functions", "retrieval"},
+    {"context", "context.paging", "functions", "retrieval.query", "retrieval.ranking", "retrieval.windows"},
+    {"retrieval.excerpt"},
+    {"retrieval"},
     {"context.admission", "context.policy", "context.summary", "functions.results"},
     {"context.queue_manager", "functions.syscalls", "config"},
     {"agent.output", "agent.rows", "agent.turn"},

@@ -212,7 +212,7 @@ def test_recall_is_searched_page_by_page(run: Run, tmp_path: Path) -> None:
     found = run("recall", "search", "rivers", "--agent", "ana", "--page", "2", "--json").json
     assert (found["total"], found["page"], found["pages"], len(found["results"])) == (12, 2, 2, 2)
     first = found["results"][0]
-    assert set(first) == {"id", "role", "at", "text", "score"}
+    assert set(first) == {"id", "role", "at", "text", "score", "parts"}
     assert (first["role"], first["at"][-6:]) == ("user", "+08:00")
     assert run("recall", "search", "rivers", "--agent", "ana").out.startswith(
         "Showing 10 of 12 results (page 1/2)\n"

@@ -267,7 +267,7 @@ def test_a_commit_survives_kill_and_the_turn_lock_does_not(tmp_path: Path) -> No
         rows = await store.read(lambda tx: tx.messages(AgentId(1)))
         assert acknowledged <= len(rows) <= acknowledged + 1
         found = await store.read(lambda tx: tx.search(AgentId(1), "recall", Match(("word",)), Filter(), ""))
-        assert len(found) == len(rows)
+        assert len(found.number) == len(rows)
         await store.close()
 
     run(prepare())
@@ -348,7 +348,7 @@ def test_what_is_asked_for_all_the_time_is_indexed(tmp_path: Path) -> None:
     reads: list[object] = [tx.agent("ana"), tx.sections(ana), tx.message(ana, 1), tx.passages(ana, [1])]
     reads += [tx.next_event(ana), tx.events(ana, state="pending"), tx.waiting()]
     reads += [tx.due_schedules(NOW), tx.next_due()]
-    tx.put_vectors("f", tx.pending_vectors("f", 8), np.ones((1, 2), np.float32))
+    tx.put_vectors("f", tx.pending_vectors("f", 8), [np.ones((1, 2), np.float32)])
     tiers: tuple[Tier, ...] = ("recall", "archival")
     for tier in tiers:
         tx.search(ana, tier, Match(("word",), (("word",),), np.ones(2, np.float32)), Filter(tags=("t",)), "f")

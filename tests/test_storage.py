@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagefault.storage import Candidate, Filter, Match, Store
+from pagefault.storage import Filter, Found, Match, Store
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.terms import terms
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
@@ -79,7 +79,7 @@ _CASES = st.builds(
 )
 
 
-async def _candidates(store: Store, case: Case) -> list[list[Candidate]]:
+async def _candidates(store: Store, case: Case) -> list[Found]:
     """What a store finds in either tier. A row's vector follows from its number; every third has none."""
     ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW)))).id
     for text, role, hours, recalled in case.rows:
@@ -91,7 +91,11 @@ async def _candidates(store: Store, case: Case) -> list[list[Candidate]]:
     waiting = await store.read(lambda tx: tx.pending_vectors("f", 99))
     chosen = [item for item in waiting if item.number % 3]
     if chosen:
-        vectors = np.stack([unit(item.number % 4 - 1.5, 1.0) for item in chosen])
+        # One window, or two of which the first is the better one for some queries.
+        vectors = [
+            np.stack([unit(item.number % 4 - 1.5, 1.0), unit(0, -1)][: 1 + item.number % 2])
+            for item in chosen
+        ]
         await store.write(lambda tx: tx.put_vectors("f", chosen, vectors))
     tiers: tuple[Tier, ...] = get_args(Tier)
     found = [
@@ -102,11 +106,15 @@ async def _candidates(store: Store, case: Case) -> list[list[Candidate]]:
     return found
 
 
-def _rounded(found: list[Candidate]) -> list[tuple[object, ...]]:
-    return [
-        (hit.number, hit.at, round(hit.lexical, 6), None if hit.cosine is None else round(hit.cosine, 4))
-        for hit in found
-    ]
+def _rounded(found: Found) -> dict[str, list[object]]:
+    return {
+        "rows": np.stack([found.number, found.position, found.session, found.at, found.units]).tolist(),
+        "speakers": [found.speakers[index] for index in found.speaker],
+        "flags": np.stack([found.question, found.matched, found.may_show]).tolist(),
+        "lexical": found.lexical.round(4).tolist(),
+        "cosine": np.nan_to_num(found.cosine, nan=9.0).round(3).tolist(),
+        "more": found.more.tolist(),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -190,7 +190,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a document: a page of a PDF, a chapter or section of other formats. ``number`` is from 1."""
+    """One page of a document: a page of a PDF, a section of other formats. ``number``: from 1."""
 
     number: int
     heading: str

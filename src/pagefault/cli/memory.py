@@ -62,7 +62,16 @@ async def find(kernel: Kernel, record: AgentRecord, tier: Tier, query: str, page
             about = {"tags": list(item.tags), "source": item.source}
             where = " ".join([*(f"#{tag}" for tag in item.tags), item.source]).strip()
         at = local(item.at, zone)
-        found.results.append({"id": item.id, **about, "at": at, "text": item.text, "score": hit.score})
+        found.results.append(
+            {
+                "id": item.id,
+                **about,
+                "at": at,
+                "text": item.text,
+                "score": hit.score,
+                "parts": dict(hit.parts),
+            }
+        )
         text = excerpt(item.text, query, _EXCERPT, counter)
         found.lines.append(f"[{item.id} {stamp(item.at, zone)} {where}".rstrip() + f"] {text}")
     return found

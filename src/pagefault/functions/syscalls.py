@@ -157,7 +157,7 @@ class Syscalls:
             if best is not None and self.retriever.is_strong(query, recall[0], best.text):
                 return await self._shown(recall, query, page)
         archival = await self.retriever.search(self.agent, "archival", query, Filter())
-        return await self._shown(sorted([*recall, *archival], key=lambda hit: -hit.score), query, page)
+        return await self._shown(recall.merged(archival), query, page)
 
     async def recall_search(self, query: str, page: int = 1) -> Outcome:
         """Search the message log."""

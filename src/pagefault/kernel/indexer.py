@@ -6,10 +6,12 @@ Search never waits for it: a row without a vector is found lexically.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import anyio
 
 from pagefault.embedders import Embedder
+from pagefault.retrieval import windows
 from pagefault.storage import Store
 
 _BATCH = 16  # texts embedded at a time
@@ -45,6 +47,9 @@ class Indexer:
             name = self.embedder.fingerprint
             pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
             if pending:
-                vectors = await self.embedder.embed([item.text for item in pending])
+                texts = [windows(item.text) for item in pending]
+                embedded = await self.embedder.embed([text for each in texts for text in each])
+                ends = accumulate(map(len, texts), initial=0)
+                vectors = [embedded[first:last] for first, last in pairwise(ends)]
                 await self.store.write(lambda tx: tx.put_vectors(name, pending, vectors))
             return len(pending)

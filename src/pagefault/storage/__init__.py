@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pagefault.types import (
@@ -32,20 +32,19 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Filter", "Match", "PendingVector", "Store", "Transaction"]
+__all__ = ["SESSION_GAP", "Filter", "Found", "Match", "PendingVector", "Store", "Transaction"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Match:
     """What to look for. An empty match finds every row that passes the filter (browsing by time).
 
     ``terms``: lexical units as ``storage.terms.terms`` makes them; a row matches if it has any of them.
-    ``exact``: sequences of such units (quoted text, codes, numbers); a row must contain each, in order
-    and adjacent. ``vector``: unit vector, shape (dimensions,); a row matches if its cosine is at least
-    ``floor``. A row is found if it has every ``exact`` and (there are only ``exact``, or it matches by
-    terms or by vector).
+    ``exact``: sequences of such units (quoted text, codes); a row must contain each, in order and
+    adjacent, and then it is found, whether or not it matches otherwise. ``vector``: unit vector, shape
+    (dimensions,); a row matches if its cosine is at least ``floor``.
     """
 
     terms: tuple[str, ...] = ()
@@ -53,13 +52,18 @@ class Match:
     vector: NDArray[np.float32] | None = None
     floor: float = 0.35
 
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.exact) and not self.terms and self.vector is None
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which rows may be found; applied before any limit. ``since`` is inclusive, ``until`` exclusive.
 
     ``roles`` applies to recall, ``tags`` (all must be present) to archival. ``before`` keeps rows whose
-    number is smaller.
+    number is smaller. ``session`` keeps the rows of one session: in recall as numbered in ``Found``, in
+    archival a document's number.
     """
 
     roles: tuple[Role, ...] = SEARCHED_BY_DEFAULT
@@ -67,25 +71,48 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    session: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A found row with its score parts. ``number`` is the row's seq or the passage's number.
+SESSION_GAP = timedelta(hours=6)
+"""A message so long after the one before it begins a new session."""
 
-    ``lexical`` is BM25 (higher is better, 0.0 if it matched by vector only); ``cosine`` is None while
-    the row has no vector or the match had none.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search gives the ranker: rows as columns, arrays of one length, ascending by number.
+
+    They are the rows that match, and others as their context: the ranker judges a row by its neighbours
+    and its session too. Of a small storage all rows are here; of a large one the best matches by words
+    and by vector with their neighbours, and ``more`` has the numbers of the matches left out, best first.
+
+    ``position``: ordinal among the rows searched by default, -1 for others; two rows are neighbours if their
+    positions differ by one. ``session``: in recall numbered from 1 (see ``SESSION_GAP``), in archival the
+    document's number, 0 for none. ``at``: microseconds since 1970, UTC. ``speaker``: index into ``speakers``.
+    ``units``: lexical units of the row. ``question``: whether it ends in a question mark. ``lexical``: BM25
+    over the match's units, 0.0 without any. ``cosine``: of the row's best window, NaN without a vector.
+    ``matched``: whether the row matches by itself. ``may_show``: whether it passes the filter and has all
+    exact text.
     """
 
-    number: int
-    at: datetime
-    lexical: float = 0.0
-    cosine: float | None = None
+    number: NDArray[np.int64]
+    position: NDArray[np.int64]
+    session: NDArray[np.int64]
+    at: NDArray[np.int64]
+    speaker: NDArray[np.int32]
+    units: NDArray[np.int32]
+    question: NDArray[np.bool_]
+    lexical: NDArray[np.float32]
+    cosine: NDArray[np.float32]
+    matched: NDArray[np.bool_]
+    may_show: NDArray[np.bool_]
+    speakers: tuple[str, ...]
+    more: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class PendingVector:
-    """A row or passage that has no vector of this fingerprint yet."""
+    """A row or passage that has no vectors of this fingerprint yet. ``text``: what to embed."""
 
     agent: AgentId
     tier: Tier
@@ -189,10 +216,8 @@ class Transaction(Protocol):
     def next_due(self) -> datetime | None: ...
 
     # search
-    def search(
-        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
-    ) -> list[Candidate]:
-        """Every row that passes the filter and matches, newest first; vectors of ``fingerprint`` only."""
+    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
+        """The rows that pass the filter and match, with their context; vectors of ``fingerprint`` only."""
         ...
 
     # vectors
@@ -201,9 +226,10 @@ class Transaction(Protocol):
         ...
 
     def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
-        """Store vectors, shape (len(items), dimensions); idempotent; items that are gone are skipped."""
+        """Store the vectors of each item, shape (windows of its text, dimensions); idempotent; items that
+        are gone or whose text is another are skipped."""
         ...
 
 

@@ -3,7 +3,8 @@
 Made in Python so that SQLite, PostgreSQL and the in-memory twin match alike: lower case, no diacritics,
 English words stemmed; Chinese, Japanese and Korean runs as characters and pairs of characters, in order
 (``你好吗`` is ``你 你好 好 好吗 吗``), because they have no spaces to cut at; an emoji is a unit. Stop
-words stay: what a query leaves out is the ranker's business.
+words stay: what a query leaves out is the ranker's business. Of an unbroken run of letters the first 200
+count.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import cast
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["terms"]
+
+_LONGEST = 200  # FTS5 would cut a token at 32 KB without telling
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNITS = re.compile(
@@ -43,8 +46,7 @@ def terms(text: str) -> list[str]:
                 units.append(character)
                 if index + 1 < len(unit):
                     units.append(unit[index : index + 2])
-        elif found.lastgroup == "word" and unit.isalpha():
-            units.append(_stem(unit))
         else:
-            units.append(unit)
+            whole = unit[:_LONGEST]
+            units.append(_stem(whole) if found.lastgroup == "word" and whole.isalpha() else whole)
     return units

@@ -1,4 +1,4 @@
-"""Search for the in-memory store: every row looked at, the rules of ``storage.Match`` written out plainly.
+"""Search for the in-memory store: every row looked at, the rules of ``storage.Found`` written out plainly.
 
 Independent of the SQL stores on purpose: the conformance suite holds the two against each other.
 """
@@ -7,46 +7,83 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from math import log
+from datetime import UTC, datetime, timedelta
+from math import log, nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import Candidate, Match
+from pagefault.storage import SESSION_GAP, Found, Match
 
-__all__ = ["Row", "match_rows"]
+__all__ = ["Row", "find_rows", "session_numbers"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that passed the filter: its lexical units in order (none: not indexed) and its vector."""
+    """A row of one tier. ``units``: its lexical units in order (none: not indexed); ``windows``: its
+    vectors, shape (windows, dimensions); ``default``: whether it is searched by default."""
 
     number: int
     at: datetime
+    text: str
     units: Sequence[str]
-    vector: NDArray[np.float32] | None
+    windows: NDArray[np.float32] | None
+    speaker: str
+    session: int
+    default: bool
+    passes: bool
 
 
-def match_rows(rows: Sequence[Row], indexed: Sequence[Sequence[str]], match: Match) -> list[Candidate]:
-    """The rows that match, newest first. ``indexed`` is the units of every row that BM25 counts."""
+def session_numbers(times: Sequence[tuple[datetime, bool]]) -> list[int]:
+    """The session of each row of recall, given its time and whether it is searched by default."""
+    numbers: list[int] = []
+    number, before = 0, None
+    for at, default in times:
+        if default:
+            number += before is None or at - before > SESSION_GAP
+            before = at
+        numbers.append(number)
+    return numbers
+
+
+def find_rows(rows: Sequence[Row], match: Match) -> Found:
+    """All rows that may be shown and their context; ``rows`` are those of the whole tier, ascending."""
     sequences = [sequence for sequence in match.exact if sequence]
     scored = {*match.terms, *(unit for sequence in sequences for unit in sequence)}
-    bodies = [frozenset(units) for units in indexed]
-    weights = {unit: _weight(len(indexed), sum(unit in body for body in bodies)) for unit in scored}
-    mean = sum(map(len, indexed)) / max(len(indexed), 1)
-    found: list[Candidate] = []
-    for row in sorted(rows, key=lambda row: row.number, reverse=True):
-        cosine = None
-        if match.vector is not None and row.vector is not None:
-            cosine = float(row.vector @ match.vector)
-        near = cosine is not None and cosine >= match.floor
-        by_terms = any(unit in row.units for unit in match.terms)
-        is_only_exact = not match.terms and match.vector is None
-        if all(_has(row.units, sequence) for sequence in sequences) and (near or by_terms or is_only_exact):
-            lexical = sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored)
-            found.append(Candidate(row.number, row.at, lexical, cosine))
-    return found
+    bodies = [frozenset(row.units) for row in rows if row.units]
+    weights = {unit: _weight(len(bodies), sum(unit in body for body in bodies)) for unit in scored}
+    mean = sum(len(row.units) for row in rows) / max(len(bodies), 1)
+    speakers = list(dict.fromkeys(row.speaker for row in rows))
+    chosen: list[tuple[object, ...]] = []
+    position = -1
+    for row in rows:
+        position += row.default
+        may_show = row.passes and all(_has(row.units, sequence) for sequence in sequences)
+        lexical = sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored)
+        cosine = nan
+        if match.vector is not None and row.windows is not None:
+            cosine = float((row.windows @ match.vector).max())
+        matched = may_show if match.is_empty or sequences else lexical > 0
+        at = (row.at - _EPOCH) // timedelta(microseconds=1)
+        question = row.text.rstrip(" \t\n\r").endswith(("?", "？"))
+        if may_show or (row.default and not match.is_empty):
+            where = (
+                row.number,
+                position if row.default else -1,
+                row.session,
+                at,
+                speakers.index(row.speaker),
+            )
+            chosen.append((*where, len(row.units), question, lexical, cosine, matched, may_show))
+    columns = list(zip(*chosen, strict=True)) or [()] * 11
+    kinds = (*["int64"] * 4, "int32", "int32", "bool", "float32", "float32", "bool", "bool")
+    arrays: list[Any] = [np.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
+    with np.errstate(invalid="ignore"):
+        arrays[9] |= arrays[8] >= match.floor
+    return Found(*arrays, speakers=tuple(speakers), more=np.empty(0, np.int64))
 
 
 def _has(units: Sequence[str], sequence: Sequence[str]) -> bool:

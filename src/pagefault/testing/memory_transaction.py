@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Candidate, Filter, Match, PendingVector
+from pagefault.storage import Filter, Found, Match, PendingVector
 from pagefault.storage.terms import terms
-from pagefault.testing.memory_search import Row, match_rows
+from pagefault.testing.memory_search import Row, find_rows, session_numbers
 from pagefault.testing.memory_tables import AgentTables, Changes, MemoryDatabase
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -220,30 +220,35 @@ class MemoryTransaction:
         return min(every, default=None)
 
     # search
-    def search(
-        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
-    ) -> list[Candidate]:
+    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         owner = self._database.agents.get(agent)
         if owner is None:
-            return []
+            return find_rows([], match)
+        items = list((owner.messages if tier == "recall" else owner.passages).items())
+        default = [isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT for _, item in items]
+        times = [(item.at, known) for (_, item), known in zip(items, default, strict=True)]
+        sessions = session_numbers(times) if tier == "recall" else [_document(item) for _, item in items]
         rows = [
             Row(
                 number,
                 item.at,
+                item.text,
                 owner.units.get((tier, number), []),
                 owner.vectors.get((fingerprint, tier, number)),
+                item.speaker if isinstance(item, Message) else "",
+                session,
+                known,
+                _passes(item, number, session, filter),
             )
-            for number, item in (owner.messages if tier == "recall" else owner.passages).items()
-            if _passes(item, number, filter)
+            for (number, item), session, known in zip(items, sessions, default, strict=True)
         ]
-        indexed = [units for (of, _), units in owner.units.items() if of == tier]
-        return match_rows(rows, indexed, match)
+        return find_rows(rows, match)
 
     # vectors
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         tiers: tuple[Tier, ...] = ("recall", "archival")
         found = [
-            (item.at, PendingVector(agent, tier, number, item.text))
+            (item.at, PendingVector(agent, tier, number, _embedded(item)))
             for agent, owner in self._database.agents.items()
             for tier in tiers
             for number, item in (owner.messages if tier == "recall" else owner.passages).items()
@@ -253,15 +258,15 @@ class MemoryTransaction:
         return [pending for _, pending in sorted(found, key=lambda one: one[0])[:limit]]
 
     def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
-        for item, vector in zip(items, vectors, strict=True):
+        for item, windows in zip(items, vectors, strict=True):
             owner = self._database.agents.get(item.agent)
             if owner is None:
                 continue
             row = (owner.messages if item.tier == "recall" else owner.passages).get(item.number)
-            if row is not None and row.text == item.text:
-                kept = vector.astype(np.float16).astype(np.float32)
+            if row is not None and _embedded(row) == item.text:
+                kept = windows.astype(np.float16).astype(np.float32)
                 self._changes.put(owner.vectors, (fingerprint, item.tier, item.number), kept)
 
     def _agent(self, agent: AgentId) -> AgentTables:
@@ -282,11 +287,21 @@ def _turned_over(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return json.loads(json.dumps(dict(value)))
 
 
-def _passes(item: Message | Passage, number: int, filter: Filter) -> bool:
+def _document(item: Message | Passage) -> int:
+    return item.place.document if isinstance(item, Passage) and item.place else 0
+
+
+def _embedded(item: Message | Passage) -> str:
+    title = item.title if isinstance(item, Passage) else ""
+    return f"{title}\n{item.text}" if title else item.text
+
+
+def _passes(item: Message | Passage, number: int, session: int, filter: Filter) -> bool:
     kind = item.role in filter.roles if isinstance(item, Message) else set(filter.tags) <= set(item.tags)
     return (
         kind
         and (filter.since is None or item.at >= filter.since)
         and (filter.until is None or item.at < filter.until)
         and (filter.before is None or number < filter.before)
+        and (filter.session is None or session == filter.session)
     )

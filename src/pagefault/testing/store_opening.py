@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,11 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import Filter, Match, PendingVector, Store, Transaction
+from pagefault.storage import Filter, Found, Match, PendingVector, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Role, Schedule, Section, Tier
 
-__all__ = ["NOW", "WILD", "Opened", "StoreOpening", "refused", "said", "unit"]
+__all__ = ["NOW", "WILD", "Opened", "Shown", "StoreOpening", "refused", "said", "unit"]
 
 T = TypeVar("T")
 
@@ -96,17 +97,39 @@ class Opened:
         """The numbers that a search for any word of ``query`` and for all of ``exact`` finds."""
         match = Match(tuple(terms(query)), tuple(tuple(terms(text)) for text in exact))
         chosen = filter or Filter()
-        return [hit.number for hit in self.read(lambda tx: tx.search(agent, tier, match, chosen, "f"))]
+        return self.search(agent, tier, match, chosen).numbers
+
+    def search(
+        self, agent: AgentId, tier: Tier, match: Match, filter: Filter | None = None, fingerprint: str = "f"
+    ) -> Shown:
+        """What a search finds."""
+        found = self.read(lambda tx: tx.search(agent, tier, match, filter or Filter(), fingerprint))
+        return Shown.of(found)
 
     def embed(self, items: Sequence[PendingVector], *vectors: NDArray[np.float32]) -> None:
         """Store vectors under the fingerprint "f"."""
-        self.write(lambda tx: tx.put_vectors("f", items, np.stack(vectors)))
+        self.write(lambda tx: tx.put_vectors("f", items, [np.atleast_2d(vector) for vector in vectors]))
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         return await self.store.write(work)
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
         return await self.store.read(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The rows of a search that match and may be shown, newest first."""
+
+    numbers: list[int]
+    lexical: list[float]
+    cosine: list[float]
+
+    @classmethod
+    def of(cls, found: Found) -> Shown:
+        rows = np.flatnonzero(found.matched & found.may_show)[::-1]
+        listed = sorted([*found.number[rows].tolist(), *found.more.tolist()], reverse=True)
+        return cls(listed, found.lexical[rows].tolist(), found.cosine[rows].tolist())
 
 
 class StoreOpening:

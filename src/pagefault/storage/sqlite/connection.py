@@ -84,10 +84,10 @@ class Connection:
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def many(self, sql: str, batch: Sequence[Mapping[str, Any]]) -> None:
-        """Execute once for each of ``batch``, whose texts are storable already."""
+    def many(self, sql: str, batch: Sequence[Mapping[str, Any]]) -> int:
+        """Execute once for each of ``batch``, whose texts are storable already; the rows changed."""
         try:
-            self.driver.executemany(sql, batch)
+            return self.driver.executemany(sql, batch).rowcount
         except sqlite3.Error as error:
             raise self.failure(error) from error
 

@@ -89,13 +89,16 @@ def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
         "meta": json.dumps(row.meta) if row.meta else "{}",
         "text": row.text,
         "shown": row.shown,
+        "speaker": row.speaker,
     }
 
 
 def to_message(row: Any) -> Message:
-    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq = row
+    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker = row
     known: dict[str, Any] = {} if meta == "{}" else json.loads(meta)
-    return Message(Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, known, seq)
+    return Message(
+        Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, known, seq, speaker
+    )
 
 
 def to_section(row: Any) -> Section:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pagefault.errors import StorageError
+from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection, Synchronous
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 from pagefault.storage.sqlite.worker import Worker
@@ -48,13 +49,15 @@ class SQLiteStore:
         locks: str | os.PathLike[str] | None = None,
         busy_timeout: float = 10.0,
         together: int = 256,
+        cache: int = 256 << 20,
     ) -> SQLiteStore:
         """Open the file, making it (0600, its folder 0700) or bringing it up to date if need be.
 
         A commit survives the death of the process; with ``synchronous="FULL"`` also the loss of power.
         ``locks`` is the folder of the turn locks (default: ``locks`` beside the file); ``busy_timeout``,
         in seconds, how long to wait for another process's write; ``together`` the most writes that share
-        a commit. Raises ``StorageError``.
+        a commit; ``cache`` how many bytes the columns and vectors of searched agents may take in memory.
+        Raises ``StorageError``.
         """
         path = Path(path).resolve()
         folder = Path(locks).resolve() if locks is not None else path.parent / "locks"
@@ -74,8 +77,10 @@ class SQLiteStore:
         except StorageError:
             writing.close()
             raise
-        writer = Worker(writing, begin="BEGIN IMMEDIATE", together=together, name="pagefault-writer")
-        reader = Worker(reading, begin="BEGIN", together=1, name="pagefault-reader")
+        writer = Worker(
+            writing, begin="BEGIN IMMEDIATE", together=together, name="pagefault-writer", cache=None
+        )
+        reader = Worker(reading, begin="BEGIN", together=1, name="pagefault-reader", cache=IndexCache(cache))
         return cls(writer, reader, path, folder)
 
     async def write(self, work: Callable[[SQLiteTransaction], T]) -> T:

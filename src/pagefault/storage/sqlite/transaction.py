@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import UsageError
-from pagefault.storage import Candidate, Filter, Match, PendingVector
-from pagefault.storage.sqlite import search
-from pagefault.storage.sqlite.connection import storable
+from pagefault.storage import Filter, Found, Match, PendingVector
+from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.index.search import search
+from pagefault.storage.sqlite import lexicon
+from pagefault.storage.sqlite.connection import Connection, storable
 from pagefault.storage.sqlite.queues import AGENT, QueueRows
 from pagefault.storage.sqlite.rows import (
     message_values,
@@ -29,6 +31,7 @@ from pagefault.storage.sqlite.rows import (
     to_passage,
     to_section,
 )
+from pagefault.storage.sqlite.source import SourceRows
 from pagefault.storage.sqlite.vectors import delete_vectors, pending_vectors, put_vectors
 from pagefault.storage.terms import terms
 from pagefault.types import (
@@ -51,14 +54,15 @@ _SAVE_QUEUE = """
     UPDATE agents SET start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned,
     ratio = :ratio WHERE id = :agent"""
 _TAKE_SEQS = """
-    UPDATE agents SET last_seq = last_seq + :count, recall_rows = recall_rows + :rows,
-    recall_units = recall_units + :units WHERE id = :agent RETURNING last_seq"""
+    UPDATE agents SET last_seq = last_seq + :count, recall_changes = recall_changes + 1,
+    recall_rows = recall_rows + :rows, recall_units = recall_units + :units
+    WHERE id = :agent RETURNING last_seq"""
 _APPEND = """
     INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
-    text, shown) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units, :embed, :call_id,
-    :name, :meta, :text, :shown)"""
+    text, shown, speaker) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units, :embed,
+    :call_id, :name, :meta, :text, :shown, :speaker)"""
 _MESSAGE = """
-    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq FROM messages
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
     WHERE agent = :agent"""
 _MESSAGES = (
     _MESSAGE
@@ -79,7 +83,8 @@ _PUT_SECTION_VERSION = """
     INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
     VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
 _TAKE_PASSAGE = """
-    UPDATE agents SET last_passage = last_passage + 1, archival_rows = archival_rows + (:units > 0),
+    UPDATE agents SET last_passage = last_passage + 1, archival_changes = archival_changes + 1,
+    archival_rows = archival_rows + (:units > 0),
     archival_units = archival_units + :units WHERE id = :agent RETURNING last_passage"""
 _INSERT_PASSAGE = """
     INSERT INTO passages (agent, number, at, units, embed, tags, source, text)
@@ -91,12 +96,20 @@ _PASSAGES = """
     WHERE agent = :agent AND number IN (SELECT value FROM json_each(:numbers))"""
 _DELETE_PASSAGE = "DELETE FROM passages WHERE agent = :agent AND number = :number RETURNING units"
 _LEAVE_ARCHIVE = """
-    UPDATE agents SET archival_rows = archival_rows - (:units > 0), archival_units = archival_units - :units
-    WHERE id = :agent"""
+    UPDATE agents SET archival_rows = archival_rows - (:units > 0), archival_units = archival_units - :units,
+    archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
+_DELETED = "INSERT INTO deletions (agent, change, number) VALUES (:agent, :change, :number)"
 
 
 class SQLiteTransaction(QueueRows):
-    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened."""
+    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened.
+
+    ``cache``: what searches keep in memory; None in a connection that writes.
+    """
+
+    def __init__(self, connection: Connection, cache: IndexCache | None = None) -> None:
+        super().__init__(connection)
+        self._cache = cache
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
@@ -118,7 +131,7 @@ class SQLiteTransaction(QueueRows):
         return [to_agent(row) for row in self._db.rows(f"{AGENT} ORDER BY name")]
 
     def delete_agent(self, agent: AgentId) -> None:
-        search.unindex_agent(self._db, agent)
+        lexicon.unindex_agent(self._db, agent)
         self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
@@ -147,6 +160,7 @@ class SQLiteTransaction(QueueRows):
                 text=storable(row.text),
                 shown=storable(row.shown),
                 name=row.name and storable(row.name),
+                speaker=storable(row.speaker),
                 call_id=row.call_id and storable(row.call_id),
             )
             for seq, row in enumerate(rows, first)
@@ -155,7 +169,7 @@ class SQLiteTransaction(QueueRows):
         self._db.many(
             _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
         )
-        search.index(self._db, agent, "recall", list(enumerate(units, first)))
+        lexicon.index(self._db, agent, "recall", list(enumerate(units, first)))
         return stored
 
     def message(self, agent: AgentId, seq: int) -> Message | None:
@@ -223,7 +237,7 @@ class SQLiteTransaction(QueueRows):
         )
         for tag in passage.tags:
             self._db.run(_TAG, agent=agent, number=number, tag=tag)
-        search.index(self._db, agent, "archival", [(number, units)])
+        lexicon.index(self._db, agent, "archival", [(number, units)])
         return replace(passage, number=number)
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
@@ -238,24 +252,25 @@ class SQLiteTransaction(QueueRows):
     def delete_passage(self, agent: AgentId, number: int) -> bool:
         gone = self._db.rows(_DELETE_PASSAGE, agent=agent, number=number)
         for (units,) in gone:
-            self._db.run(_LEAVE_ARCHIVE, agent=agent, units=units)
+            change = self._take(_LEAVE_ARCHIVE, agent, units=units)
+            self._db.run(_DELETED, agent=agent, change=change, number=number)
             self._db.run(_UNTAG, agent=agent, number=number)
             delete_vectors(self._db, agent, number)
-            search.unindex(self._db, agent, "archival", number)
+            lexicon.unindex(self._db, agent, "archival", number)
         return bool(gone)
 
     # search
-    def search(
-        self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str
-    ) -> list[Candidate]:
-        return search.search(self._db, agent, tier, match, filter, fingerprint)
+    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
+        # What a writing transaction sees may yet be undone: it is not kept.
+        cache = IndexCache() if self._cache is None else self._cache
+        return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
 
     # vectors
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         return pending_vectors(self._db, fingerprint, limit)
 
     def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
         put_vectors(self._db, fingerprint, items, vectors)
 

@@ -17,58 +17,85 @@ from pagefault.storage.sqlite.connection import Connection
 
 __all__ = ["delete_vectors", "pending_vectors", "put_vectors"]
 
-_TABLES = (("recall", "messages", "seq"), ("archival", "passages", "number"))
+_TABLES = (
+    ("recall", "messages", "seq", "r.text"),
+    ("archival", "passages", "number", "iif(r.title = '', r.text, r.title || char(10) || r.text)"),
+)
 _WAITING = """
     FROM {table} r WHERE r.embed AND r.id > coalesce(
         (SELECT done FROM vector_marks WHERE fingerprint = :fingerprint AND tier = '{tier}'), 0)
     AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.agent = r.agent AND v.tier = '{tier}'
         AND v.fingerprint = :fingerprint AND v.number = r.{number})
     ORDER BY r.id"""
-_PENDING = "SELECT r.at, r.agent, '{tier}', r.{number}, r.text" + _WAITING + " LIMIT :limit"
+_PENDING = "SELECT r.at, r.agent, '{tier}', r.{number}, {text}" + _WAITING + " LIMIT :limit"
 _ADVANCE = (
     "INSERT OR REPLACE INTO vector_marks (fingerprint, tier, done) SELECT :fingerprint, '{tier}', coalesce("
     "(SELECT r.id - 1" + _WAITING + " LIMIT 1), (SELECT max(id) FROM {table}), 0)"
 )
+_LAST = """
+    SELECT max(number) FROM vectors
+    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
 _PUT = """
-    INSERT OR REPLACE INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector)
-    SELECT :agent, '{tier}', :fingerprint, :number, 0, :text_hash, :vector
-    FROM {table} r WHERE r.agent = :agent AND r.{number} = :number AND r.text = :text"""
+    INSERT OR IGNORE INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector)
+    SELECT :agent, '{tier}', :fingerprint, :number, :part, :text_hash, :vector
+    FROM {table} r WHERE r.agent = :agent AND r.{number} = :number AND {text} = :text"""
+_CHANGED = """
+    UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + :late
+    WHERE id = :agent"""
 
 
 def pending_vectors(connection: Connection, fingerprint: str, limit: int) -> list[PendingVector]:
     """See ``storage.Transaction.pending_vectors``; oldest first."""
     found = [
         row
-        for tier, table, number in _TABLES
+        for tier, table, number, text in _TABLES
         for row in connection.rows(
-            _PENDING.format(tier=tier, table=table, number=number), fingerprint=fingerprint, limit=limit
+            _PENDING.format(tier=tier, table=table, number=number, text=text),
+            fingerprint=fingerprint,
+            limit=limit,
         )
     ]
     return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
 
 
 def put_vectors(
-    connection: Connection, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+    connection: Connection,
+    fingerprint: str,
+    items: Sequence[PendingVector],
+    vectors: Sequence[NDArray[np.float32]],
 ) -> None:
     """See ``storage.Transaction.put_vectors``. Stored as 16-bit floats: cosines to 3 digits."""
-    halves = vectors.astype("<f2")
-    for tier, table, number in _TABLES:
-        batch = [
-            {
-                "agent": item.agent,
-                "fingerprint": fingerprint,
-                "number": item.number,
-                "text": item.text,
-                "text_hash": blake2b(item.text.encode(), digest_size=16).digest(),
-                "vector": vector.tobytes(),
-            }
-            for item, vector in zip(items, halves, strict=True)
-            if item.tier == tier
-        ]
-        if batch:
-            names = {"tier": tier, "table": table, "number": number}
-            connection.many(_PUT.format(**names), batch)
+    for tier, table, number, text in _TABLES:
+        names = {"tier": tier, "table": table, "number": number, "text": text}
+        chosen = [(item, windows) for item, windows in zip(items, vectors, strict=True) if item.tier == tier]
+        for agent in dict.fromkeys(item.agent for item, _ in chosen):
+            of_agent = [(item, windows) for item, windows in chosen if item.agent == agent]
+            # An index in memory reads on from the last vector it has; what comes in before that is late.
+            last = connection.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)[0] or 0
+            stored = connection.many(_PUT.format(**names), _rows(fingerprint, of_agent))
+            if stored > 0:
+                late = any(item.number <= last for item, _ in of_agent)
+                connection.run(_CHANGED.format(tier=tier), agent=agent, late=late)
+        if chosen:
             connection.run(_ADVANCE.format(**names), fingerprint=fingerprint)
+
+
+def _rows(
+    fingerprint: str, items: Sequence[tuple[PendingVector, NDArray[np.float32]]]
+) -> list[dict[str, object]]:
+    return [
+        {
+            "agent": item.agent,
+            "fingerprint": fingerprint,
+            "number": item.number,
+            "part": part,
+            "text": item.text,
+            "text_hash": blake2b(item.text.encode(), digest_size=16).digest(),
+            "vector": vector.tobytes(),
+        }
+        for item, windows in items
+        for part, vector in enumerate(windows.astype("<f2"))
+    ]
 
 
 def delete_vectors(connection: Connection, agent: int, number: int) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from pagefault.errors import StorageError
+from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 
@@ -50,7 +51,8 @@ class _Job:
 
 
 class Worker:
-    """``begin`` opens a transaction; ``together`` is the most jobs that share one commit."""
+    """``begin`` opens a transaction; ``together`` is the most jobs that share one commit; ``cache``
+    is for a connection that only reads."""
 
     def __init__(
         self,
@@ -59,9 +61,10 @@ class Worker:
         begin: Literal["BEGIN", "BEGIN IMMEDIATE"],
         together: int,
         name: str,
+        cache: IndexCache | None = None,
     ) -> None:
         self._connection = connection
-        self._transaction = SQLiteTransaction(connection)
+        self._transaction = SQLiteTransaction(connection, cache)
         self._begin = begin
         self._together = together
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()

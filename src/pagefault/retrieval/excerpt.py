@@ -1,0 +1,32 @@
+"""A line of a found text around what was asked for."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from pagefault.models.tokens import Counter
+from pagefault.retrieval.query import understand
+from pagefault.storage.terms import terms
+
+__all__ = ["excerpt"]
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def excerpt(text: str, query: str, size: int, counter: Counter) -> str:
+    """One line of at most about ``size`` tokens from where the query's terms stand closest together."""
+    line = " ".join(text.split())
+    total = counter.count(line)
+    if total <= size:
+        return line
+    width = max(20, len(line) * size // total)
+    wanted = set(understand(query).terms) if query.strip() else set[str]()
+    places = [m.start() for m in _WORD.finditer(line) if wanted and wanted.intersection(terms(m.group()))]
+    crowd = [bisect_left(places, at + width) - i for i, at in enumerate(places)]
+    start = places[crowd.index(max(crowd))] if places else 0
+    start = 0 if start < width // 2 else min(start - width // 4, len(line) - width)
+    cut = line[start : start + width]
+    if start and " " in cut[:20]:
+        cut = cut[cut.index(" ") + 1 :]
+    return ("…" if start else "") + cut.strip() + ("…" if start + width < len(line) else "")

@@ -1,0 +1,84 @@
+"""Searching one agent's storage from memory: what every SQL back end shares.
+
+The database is the only truth. Of an agent that is searched, its rows' columns and vectors are held in
+memory (``tier``), kept up by change counters and bounded in bytes (``cache``); the words stay in the
+database's own index and come as postings (``lexical``). A back end's transaction is a ``Source``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.types import AgentId, Tier
+
+__all__ = ["Counters", "Numbers", "RowFacts", "Source", "StoredVectors"]
+
+Numbers: TypeAlias = NDArray[np.int64]
+
+RowFacts: TypeAlias = "tuple[int, int, str, str, int, int, bool]"
+"""Number, time in microseconds, role (archival: empty), speaker, document (recall and none: 0), lexical
+units, whether the text ends in a question mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """``changes`` grows with every change of the tier, ``rebuilds`` with those after which reading what is
+    new does not suffice; ``rows`` and ``units`` are the indexed rows and their lexical units."""
+
+    changes: int
+    rebuilds: int
+    rows: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """Vectors in order of (number, part): ``numbers`` of shape (n,), ``halves`` (n, dimensions), 16-bit."""
+
+    numbers: Numbers
+    halves: NDArray[np.float16]
+
+
+class Source(Protocol):
+    """What a transaction reads for the index. Of ``vectors_*`` only complete rows: all parts of a number."""
+
+    def counters(self, agent: AgentId, tier: Tier) -> Counters: ...
+
+    def rows_after(self, agent: AgentId, tier: Tier, number: int, limit: int) -> Sequence[RowFacts]:
+        """The first ``limit`` rows with a larger number, ascending."""
+        ...
+
+    def vectors_after(
+        self, agent: AgentId, tier: Tier, fingerprint: str, number: int, limit: int
+    ) -> StoredVectors:
+        """The vectors of the first rows with a larger number, about ``limit`` vectors."""
+        ...
+
+    def vectors_of(
+        self, agent: AgentId, tier: Tier, fingerprint: str, numbers: Sequence[int]
+    ) -> StoredVectors: ...
+
+    def deleted_since(self, agent: AgentId, change: int) -> Sequence[int]:
+        """Passages deleted after ``archival_changes`` was ``change``."""
+        ...
+
+    def frequencies(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, int]:
+        """In how many rows each unit occurs; units that are in none are left out."""
+        ...
+
+    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, Numbers]:
+        """The numbers of the rows each unit occurs in, ascending, once for each occurrence."""
+        ...
+
+    def containing(self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]]) -> Numbers:
+        """The rows that contain every phrase: its units in order and adjacent."""
+        ...
+
+    def tagged(self, agent: AgentId, tags: Sequence[str]) -> Numbers:
+        """The passages that have all the tags."""
+        ...

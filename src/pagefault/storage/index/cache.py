@@ -1,0 +1,45 @@
+"""Which tiers are held in memory: the least recently searched go when all together take too much."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+
+from pagefault.storage.index import Source
+from pagefault.storage.index.tier import TierIndex, View
+from pagefault.types import AgentId, Tier
+
+__all__ = ["IndexCache"]
+
+_Key = tuple[AgentId, Tier, str]
+
+
+@dataclass(slots=True)
+class IndexCache:
+    """``limit`` is in bytes; the tier searched last stays whatever its size."""
+
+    limit: int = 256 * 1024 * 1024
+    _tiers: OrderedDict[_Key, TierIndex] = field(default_factory=OrderedDict[_Key, TierIndex])
+    _sizes: dict[_Key, int] = field(default_factory=dict[_Key, int])
+    _lock: Lock = field(default_factory=Lock)
+
+    def view(self, source: Source, agent: AgentId, tier: Tier, fingerprint: str) -> View:
+        """The tier as of the source's transaction, or newer."""
+        key = (agent, tier, fingerprint)
+        with self._lock:
+            index = self._tiers.setdefault(key, TierIndex(agent, tier, fingerprint))
+            self._tiers.move_to_end(key)
+        view = index.refreshed(source)
+        with self._lock:
+            self._sizes[key] = index.nbytes
+            while sum(self._sizes.values()) > self.limit and len(self._tiers) > 1:
+                oldest, _ = self._tiers.popitem(last=False)
+                self._sizes.pop(oldest, None)
+        return view
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        with self._lock:
+            return sum(self._sizes.values())

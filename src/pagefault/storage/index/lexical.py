@@ -1,0 +1,56 @@
+"""BM25 over postings (Robertson and Zaragoza 2009), vectorised.
+
+A query's most frequent units are dropped when the storage is so large that reading their postings would take
+longer than all the rest: they say next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.storage.index import Counters, Numbers
+
+__all__ = ["POSTINGS", "affordable", "bm25"]
+
+K1, B = 1.2, 0.75
+POSTINGS = 60_000  # rows that the units of one query may occur in, taken together, rarest first
+
+
+def affordable(frequencies: Mapping[str, int]) -> list[str]:
+    """The units to look up: rarest first, as long as their rows together stay within ``POSTINGS``; at
+    least one."""
+    chosen: list[str] = []
+    rows = 0
+    for unit in sorted(frequencies, key=lambda unit: (frequencies[unit], unit)):
+        rows += frequencies[unit]
+        if chosen and rows > POSTINGS:
+            break
+        chosen.append(unit)
+    return chosen
+
+
+def bm25(
+    postings: Mapping[str, Numbers],
+    frequencies: Mapping[str, int],
+    counters: Counters,
+    numbers: Numbers,
+    units: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """The score of each row. ``numbers`` and ``units`` are the columns of all rows."""
+    scores = np.zeros(len(numbers), np.float32)
+    mean = counters.units / max(1, counters.rows)
+    for unit, occurrences in postings.items():
+        first = np.flatnonzero(np.diff(occurrences, prepend=-1))
+        counts = np.diff(first, append=len(occurrences))
+        index = np.searchsorted(numbers, occurrences[first])
+        if len(index) and index[-1] >= len(numbers):  # rows newer than this view of the columns
+            known = index < len(numbers)
+            index, counts = index[known], counts[known]
+        weight = log(1 + (counters.rows - frequencies[unit] + 0.5) / (frequencies[unit] + 0.5))
+        length = K1 * (1 - B + B * units[index] / mean)
+        scores[index] += weight * counts * (K1 + 1) / (counts + length)
+    return scores

@@ -1,0 +1,175 @@
+"""What matches: filter, words, exact text and vectors brought together as ``storage.Found``.
+
+Of a small storage every row becomes a candidate, so that the ranker sees it all. Of a large one the best
+matches by words and the nearest by vector do, with their neighbours. Leaves out the ranking itself
+(``pagefault.retrieval``).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.storage import Filter, Found, Match
+from pagefault.storage.index import Numbers, Source
+from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.index.lexical import affordable, bm25
+from pagefault.storage.index.tier import ROLES, View
+from pagefault.storage.index.vectors import best_of_windows
+from pagefault.types import AgentId, Tier
+
+__all__ = ["search"]
+
+_SMALL = 50_000  # rows up to which all are candidates
+_BEST = 400  # candidates by words, and as many by vector, of a larger storage
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_Mask = NDArray[np.bool_]
+_Floats = NDArray[np.float32]
+
+
+def search(
+    source: Source,
+    cache: IndexCache,
+    agent: AgentId,
+    tier: Tier,
+    match: Match,
+    filter: Filter,
+    fingerprint: str,
+) -> Found:
+    """See ``storage.Transaction.search``."""
+    view = cache.view(source, agent, tier, fingerprint)
+    may_show = _passing(view, source, agent, tier, filter)
+    if match.is_empty:
+        every = np.flatnonzero(may_show)
+        return _found(view, every, may_show, may_show, np.zeros(len(may_show), np.float32))
+    phrases = [list(phrase) for phrase in match.exact if phrase]
+    needed = {unit for phrase in phrases for unit in phrase}
+    frequencies = source.frequencies(agent, tier, sorted(needed.union(match.terms)))
+    if phrases:
+        has_all = frequencies.keys() >= needed  # and so the phrases are words of the index, never syntax
+        may_show &= _rows_of(view, source.containing(agent, tier, phrases) if has_all else ())
+    units = affordable(frequencies)
+    lexical = bm25(source.postings(agent, tier, units), frequencies, view.counters, view.number, view.units)
+    matched = may_show.copy() if phrases else lexical > 0
+    if len(view.number) <= _SMALL:
+        return _all_rows(view, may_show, matched, lexical, match)
+    near = _nearest(view, may_show, match)
+    rows, more = _candidates(view, may_show & matched, lexical, near)
+    cosine = _cosines(view, rows, source, agent, tier, match, fingerprint)
+    return _found(view, rows, may_show, matched, lexical, cosine, match.floor, view.number[more])
+
+
+def _passing(view: View, source: Source, agent: AgentId, tier: Tier, filter: Filter) -> _Mask:
+    if tier == "recall":
+        wanted = np.zeros(len(ROLES), np.bool_)
+        wanted[[ROLES[role] for role in filter.roles]] = True
+        passes = wanted[view.role]
+    else:
+        passes = view.alive.copy()
+        if filter.tags:
+            passes &= _rows_of(view, source.tagged(agent, sorted(set(filter.tags))))
+    if filter.before is not None:
+        passes[np.searchsorted(view.number, filter.before) :] = False
+    if filter.since is not None:
+        passes &= view.at >= (filter.since - _EPOCH) // _MICROSECOND
+    if filter.until is not None:
+        passes &= view.at < (filter.until - _EPOCH) // _MICROSECOND
+    if filter.session is not None:
+        passes &= view.session == filter.session
+    return passes
+
+
+def _rows_of(view: View, numbers: Numbers | tuple[()]) -> _Mask:
+    """The rows with these numbers, as a mask."""
+    mask = np.zeros(len(view.number), np.bool_)
+    index = np.searchsorted(view.number, np.asarray(numbers, np.int64))
+    mask[index[index < len(mask)]] = True
+    return mask
+
+
+def _all_rows(view: View, may_show: _Mask, matched: _Mask, lexical: _Floats, match: Match) -> Found:
+    cosine = np.full(len(view.number), np.nan, np.float32)
+    if match.vector is not None and view.exact is not None:
+        owners, cosines = view.exact(match.vector)
+        cosine[owners] = cosines
+    rows = np.flatnonzero(may_show | (view.position >= 0) & view.alive)
+    return _found(view, rows, may_show, matched, lexical, cosine[rows], match.floor)
+
+
+def _nearest(view: View, may_show: _Mask, match: Match) -> Numbers:
+    """The rows nearest to the match's vector, of those that may be shown."""
+    if match.vector is None:
+        return np.empty(0, np.int64)
+    if view.signs is not None:
+        return view.signs(match.vector, _BEST, may_show)
+    if view.exact is None:
+        return np.empty(0, np.int64)
+    owners, cosines = view.exact(match.vector)
+    return owners[_best(np.where(may_show[owners], cosines, -1.0), _BEST)]
+
+
+def _candidates(view: View, own: _Mask, lexical: _Floats, near: Numbers) -> tuple[Numbers, Numbers]:
+    """The rows that are candidates, ascending, and those that match by words but are not, best first."""
+    by_words = np.flatnonzero(own)
+    best = by_words[_best(lexical[by_words], _BEST)]
+    core = np.union1d(best, near)
+    position = view.position[core]
+    beside = np.concatenate((position[position > 0] - 1, position[position >= 0] + 1))
+    context = view.searched[beside[beside < len(view.searched)]]
+    rows = np.union1d(core, context[view.alive[context]])
+    rest = np.setdiff1d(by_words, rows, assume_unique=True)
+    return rows, rest[np.argsort(-lexical[rest], kind="stable")]
+
+
+def _best(scores: _Floats, count: int) -> Numbers:
+    """Indices of the ``count`` highest scores, in no order."""
+    if len(scores) <= count:
+        return np.arange(len(scores))
+    return np.argpartition(scores, len(scores) - count)[-count:]
+
+
+def _cosines(
+    view: View, rows: Numbers, source: Source, agent: AgentId, tier: Tier, match: Match, fingerprint: str
+) -> _Floats:
+    """The exact cosine of each of ``rows``."""
+    cosine = np.full(len(rows), np.nan, np.float32)
+    if match.vector is None:
+        return cosine
+    if view.exact is not None:
+        owners, cosines = view.exact(match.vector)
+    elif view.signs is not None:
+        stored = source.vectors_of(agent, tier, fingerprint, view.number[rows].tolist())
+        compared = stored.halves.astype(np.float32) @ match.vector
+        owners, cosines = best_of_windows(np.searchsorted(view.number, stored.numbers), compared)
+    else:
+        return cosine
+    index = np.searchsorted(rows, owners)
+    picked = index < len(rows)
+    picked[picked] = rows[index[picked]] == owners[picked]
+    cosine[index[picked]] = cosines[picked]
+    return cosine
+
+
+def _found(
+    view: View,
+    rows: Numbers,
+    may_show: _Mask,
+    matched: _Mask,
+    lexical: _Floats,
+    cosine: _Floats | None = None,
+    floor: float = 1.0,
+    more: Numbers | None = None,
+) -> Found:
+    if cosine is None:
+        cosine = np.full(len(rows), np.nan, np.float32)
+    with np.errstate(invalid="ignore"):
+        near = cosine >= floor
+    return Found(
+        view.number[rows], view.position[rows], view.session[rows], view.at[rows], view.speaker[rows],
+        view.units[rows], view.question[rows], lexical[rows], cosine, matched[rows] | near, may_show[rows],
+        view.speakers, np.empty(0, np.int64) if more is None else more,
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""The vectors of one tier in memory: exact up to some tens of thousands, one bit per dimension above.
+
+Up to ``EXACT`` vectors are held as 32-bit floats and all compared. Above, only the signs of the mean-centred
+vectors are held (48 bytes for 384 dimensions): the nearest by Hamming distance are found by scanning them,
+and compared exactly with the vectors read from the database (cf. Charikar 2002; the "binary quantization with
+rescoring" of vector databases).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.storage.index import Numbers
+from pagefault.storage.index.growing import Growing
+
+__all__ = ["EXACT", "ExactVectors", "SignCodes", "best_of_windows"]
+
+EXACT = 50_000
+_BLOCK = 32_768  # codes scanned at a time: what is in work stays in the processor's cache
+_WORD = 64
+
+Floats = NDArray[np.float32]
+
+
+def best_of_windows(owners: Numbers, cosines: Floats) -> tuple[Numbers, Floats]:
+    """One cosine per row, the best of its windows. ``owners`` ascending, shape (n,), as ``cosines``."""
+    if len(owners) < 2:
+        return owners, cosines
+    first = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
+    if len(first) == len(owners):
+        return owners, cosines
+    return owners[first], np.maximum.reduceat(cosines, first)
+
+
+class ExactVectors:
+    """All vectors as 32-bit floats. ``owners`` are row indices, ascending."""
+
+    def __init__(self, dimensions: int) -> None:
+        self._owners: Growing[np.int64] = Growing(np.int64)
+        self._vectors: Growing[np.float32] = Growing(np.float32, dimensions)
+
+    def extend(self, owners: Numbers, vectors: NDArray[np.floating]) -> None:
+        self._owners.extend(owners)
+        self._vectors.extend(vectors)
+
+    def coded(self) -> SignCodes:
+        """The same vectors as signs, centred on their mean."""
+        signs = SignCodes(self._vectors.view.mean(axis=0))
+        signs.extend(self._owners.view, self._vectors.view)
+        return signs
+
+    def view(self) -> Callable[[Floats], tuple[Numbers, Floats]]:
+        """The search as of now: query of shape (dimensions,) to row indices and their cosines."""
+        owners, vectors = self._owners.view, self._vectors.view
+        return lambda query: best_of_windows(owners, vectors @ query)
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    @property
+    def nbytes(self) -> int:
+        return self._owners.nbytes + self._vectors.nbytes
+
+
+class SignCodes:
+    """One bit per dimension, set where the vector is above ``mean``, shape (dimensions,)."""
+
+    def __init__(self, mean: Floats) -> None:
+        self._mean = mean
+        self._words = -(-len(mean) // _WORD)
+        self._owners: Growing[np.int64] = Growing(np.int64)
+        # One array per word, so that a scan reads memory in order and works on whole vectors of numbers.
+        self._codes: list[Growing[np.uint64]] = [Growing(np.uint64) for _ in range(self._words)]
+
+    def extend(self, owners: Numbers, vectors: NDArray[np.floating]) -> None:
+        self._owners.extend(owners)
+        for start in range(0, len(owners), _BLOCK):
+            packed = self._encode(vectors[start : start + _BLOCK])
+            for codes, word in zip(self._codes, packed.T, strict=True):
+                codes.extend(word)
+
+    def _encode(self, vectors: NDArray[np.floating]) -> NDArray[np.uint64]:
+        """Shape (n, dimensions) to (n, words)."""
+        bits = np.zeros((len(vectors), self._words * _WORD), np.bool_)
+        np.greater(vectors, self._mean.astype(vectors.dtype), out=bits[:, : len(self._mean)])
+        return np.packbits(bits, axis=1).view(np.uint64)
+
+    def view(self) -> Callable[[Floats, int, NDArray[np.bool_] | None], Numbers]:
+        """The search as of now: query, how many, which rows may be found (None: all) -> row indices of
+        about so many nearest vectors, ascending; a row is named once."""
+        owners, codes = self._owners.view, [word.view for word in self._codes]
+
+        def nearest(query: Floats, count: int, allowed: NDArray[np.bool_] | None) -> Numbers:
+            distances = _scan(codes, self._encode(query[np.newaxis])[0])
+            if allowed is not None:
+                distances[~allowed[owners]] = 255
+            return np.unique(owners[_smallest(distances, count)])
+
+        return nearest
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    @property
+    def nbytes(self) -> int:
+        return self._owners.nbytes + sum(codes.nbytes for codes in self._codes)
+
+
+def _scan(codes: list[NDArray[np.uint64]], query: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Hamming distances, shape (n,), modulo 256: the distance of a code to its near ones is far below that,
+    and the few opposite ones that come around are sorted out by the exact comparison."""
+    total = len(codes[0])
+    distances = np.empty(total, np.uint8)
+
+    def part(first: int, last: int) -> None:
+        differing, counts = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint8)
+        for start in range(first, last, _BLOCK):
+            stop = min(start + _BLOCK, last)
+            into, differ, count = distances[start:stop], differing[: stop - start], counts[: stop - start]
+            np.bitwise_count(np.bitwise_xor(codes[0][start:stop], query[0], out=differ), out=into)
+            for word, wanted in zip(codes[1:], query[1:], strict=True):
+                np.bitwise_count(np.bitwise_xor(word[start:stop], wanted, out=differ), out=count)
+                np.add(into, count, out=into)
+
+    pool = _pool()
+    workers = min(pool._max_workers, -(-total // (4 * _BLOCK)))  # pyright: ignore[reportPrivateUsage]
+    share = -(-total // max(1, workers))
+    for done in [pool.submit(part, first, min(first + share, total)) for first in range(0, total, share)]:
+        done.result()
+    return distances
+
+
+def _smallest(distances: NDArray[np.uint8], count: int) -> NDArray[np.intp]:
+    """Indices of about ``count`` smallest, all of the last distance that is needed."""
+    within = np.cumsum(np.bincount(distances, minlength=256)[:255])  # 255: not allowed
+    cut = int(np.searchsorted(within, min(count, int(within[-1]))))
+    return np.flatnonzero(distances <= min(cut, 254))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="pagefault-scan")
