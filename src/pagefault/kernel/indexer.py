@@ -47,7 +47,7 @@ class Indexer:
             name = self.embedder.fingerprint
             pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
             if pending:
-                texts = [windows(item.text) for item in pending]
+                texts = [windows(item.text, item.title) for item in pending]
                 embedded = await self.embedder.embed([text for each in texts for text in each])
                 ends = accumulate(map(len, texts), initial=0)
                 vectors = [embedded[first:last] for first, last in pairwise(ends)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SESSION_GAP", "Filter", "Found", "Match", "PendingVector", "Store", "Transaction"]
+__all__ = ["BEST_WINDOW", "SESSION_GAP", "Filter", "Found", "Match", "PendingVector", "Store", "Transaction"]
 
 T = TypeVar("T")
 
@@ -78,6 +78,11 @@ SESSION_GAP = timedelta(hours=6)
 """A message so long after the one before it begins a new session."""
 
 
+BEST_WINDOW = 0.4
+"""The cosine of a text that was embedded in several windows: this share of the best window's, the rest of the
+mean of all. The best alone finds too much in long texts (measured: docs/retrieval.md)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What a search gives the ranker: rows as columns, arrays of one length, ascending by number.
@@ -89,9 +94,9 @@ class Found:
     ``position``: ordinal among the rows searched by default, -1 for others; two rows are neighbours if their
     positions differ by one. ``session``: in recall numbered from 1 (see ``SESSION_GAP``), in archival the
     document's number, 0 for none. ``at``: microseconds since 1970, UTC. ``speaker``: index into ``speakers``.
-    ``units``: lexical units of the row. ``question``: whether it ends in a question mark. ``lexical``: BM25
-    over the match's units, 0.0 without any. ``cosine``: of the row's best window, NaN without a vector.
-    ``matched``: whether the row matches by itself. ``may_show``: whether it passes the filter and has all
+    ``own``: whether the agent said it. ``units``: lexical units of the row. ``question``: whether it ends in
+    a question mark. ``lexical``: BM25 over the match's units, 0.0 without any. ``cosine``: see ``BEST_WINDOW``;
+    NaN without a vector. ``matched``: whether the row matches by itself. ``may_show``: whether it passes the filter and has all
     exact text.
     """
 
@@ -100,6 +105,7 @@ class Found:
     session: NDArray[np.int64]
     at: NDArray[np.int64]
     speaker: NDArray[np.int32]
+    own: NDArray[np.bool_]
     units: NDArray[np.int32]
     question: NDArray[np.bool_]
     lexical: NDArray[np.float32]
@@ -112,12 +118,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class PendingVector:
-    """A row or passage that has no vectors of this fingerprint yet. ``text``: what to embed."""
+    """A row or passage that has no vectors of this fingerprint yet; ``title`` is the passage's."""
 
     agent: AgentId
     tier: Tier
     number: int
     text: str
+    title: str = ""
 
 
 class Transaction(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import SESSION_GAP, Found, Match
+from pagefault.storage import BEST_WINDOW, SESSION_GAP, Found, Match
 
 __all__ = ["Row", "find_rows", "session_numbers"]
 
@@ -32,6 +32,7 @@ class Row:
     units: Sequence[str]
     windows: NDArray[np.float32] | None
     speaker: str
+    own: bool
     session: int
     default: bool
     passes: bool
@@ -65,7 +66,8 @@ def find_rows(rows: Sequence[Row], match: Match) -> Found:
         lexical = sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored)
         cosine = nan
         if match.vector is not None and row.windows is not None:
-            cosine = float((row.windows @ match.vector).max())
+            windows = row.windows @ match.vector
+            cosine = float(BEST_WINDOW * windows.max() + (1 - BEST_WINDOW) * windows.mean())
         matched = may_show if match.is_empty or sequences else lexical > 0
         at = (row.at - _EPOCH) // timedelta(microseconds=1)
         question = row.text.rstrip(" \t\n\r").endswith(("?", "？"))
@@ -77,12 +79,12 @@ def find_rows(rows: Sequence[Row], match: Match) -> Found:
                 at,
                 speakers.index(row.speaker),
             )
-            chosen.append((*where, len(row.units), question, lexical, cosine, matched, may_show))
-    columns = list(zip(*chosen, strict=True)) or [()] * 11
-    kinds = (*["int64"] * 4, "int32", "int32", "bool", "float32", "float32", "bool", "bool")
+            chosen.append((*where, row.own, len(row.units), question, lexical, cosine, matched, may_show))
+    columns = list(zip(*chosen, strict=True)) or [()] * 12
+    kinds = (*["int64"] * 4, "int32", "bool", "int32", "bool", "float32", "float32", "bool", "bool")
     arrays: list[Any] = [np.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
     with np.errstate(invalid="ignore"):
-        arrays[9] |= arrays[8] >= match.floor
+        arrays[10] |= arrays[9] >= match.floor
     return Found(*arrays, speakers=tuple(speakers), more=np.empty(0, np.int64))
 
 

@@ -236,6 +236,7 @@ class MemoryTransaction:
                 owner.units.get((tier, number), []),
                 owner.vectors.get((fingerprint, tier, number)),
                 item.speaker if isinstance(item, Message) else "",
+                isinstance(item, Message) and item.role == Role.ASSISTANT,
                 session,
                 known,
                 _passes(item, number, session, filter),
@@ -248,7 +249,7 @@ class MemoryTransaction:
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         tiers: tuple[Tier, ...] = ("recall", "archival")
         found = [
-            (item.at, PendingVector(agent, tier, number, _embedded(item)))
+            (item.at, PendingVector(agent, tier, number, item.text, _title(item)))
             for agent, owner in self._database.agents.items()
             for tier in tiers
             for number, item in (owner.messages if tier == "recall" else owner.passages).items()
@@ -265,7 +266,7 @@ class MemoryTransaction:
             if owner is None:
                 continue
             row = (owner.messages if item.tier == "recall" else owner.passages).get(item.number)
-            if row is not None and _embedded(row) == item.text:
+            if row is not None and row.text == item.text:
                 kept = windows.astype(np.float16).astype(np.float32)
                 self._changes.put(owner.vectors, (fingerprint, item.tier, item.number), kept)
 
@@ -291,9 +292,8 @@ def _document(item: Message | Passage) -> int:
     return item.place.document if isinstance(item, Passage) and item.place else 0
 
 
-def _embedded(item: Message | Passage) -> str:
-    title = item.title if isinstance(item, Passage) else ""
-    return f"{title}\n{item.text}" if title else item.text
+def _title(item: Message | Passage) -> str:
+    return item.title if isinstance(item, Passage) else ""
 
 
 def _passes(item: Message | Passage, number: int, session: int, filter: Filter) -> bool:

@@ -17,9 +17,11 @@ _Key = tuple[AgentId, Tier, str]
 
 @dataclass(slots=True)
 class IndexCache:
-    """``limit`` is in bytes; the tier searched last stays whatever its size."""
+    """``limit`` is in bytes; the tier searched last stays whatever its size. ``small``: rows, and vectors, up
+    to which a tier is searched exactly and as a whole."""
 
-    limit: int = 256 * 1024 * 1024
+    limit: int = 256 << 20
+    small: int = 50_000
     _tiers: OrderedDict[_Key, TierIndex] = field(default_factory=OrderedDict[_Key, TierIndex])
     _sizes: dict[_Key, int] = field(default_factory=dict[_Key, int])
     _lock: Lock = field(default_factory=Lock)
@@ -28,7 +30,7 @@ class IndexCache:
         """The tier as of the source's transaction, or newer."""
         key = (agent, tier, fingerprint)
         with self._lock:
-            index = self._tiers.setdefault(key, TierIndex(agent, tier, fingerprint))
+            index = self._tiers.setdefault(key, TierIndex(agent, tier, fingerprint, self.small))
             self._tiers.move_to_end(key)
         view = index.refreshed(source)
         with self._lock:

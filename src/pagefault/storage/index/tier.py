@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pagefault.storage import SESSION_GAP
 from pagefault.storage.index import Counters, Numbers, RowFacts, Source
 from pagefault.storage.index.growing import Growing
-from pagefault.storage.index.vectors import EXACT, ExactVectors, SignCodes
+from pagefault.storage.index.vectors import ExactVectors, SignCodes
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Role, Tier
 
 __all__ = ["ROLES", "TierIndex", "View"]
@@ -41,6 +41,7 @@ class View:
     at: Numbers
     role: NDArray[np.uint8]
     speaker: NDArray[np.int32]
+    own: NDArray[np.bool_]
     units: NDArray[np.int32]
     question: NDArray[np.bool_]
     alive: NDArray[np.bool_]
@@ -71,11 +72,13 @@ class _Columns:
 
 @dataclass(slots=True)
 class TierIndex:
-    """Keyed by agent, tier and the embedder's fingerprint; several threads may ask at once."""
+    """Keyed by agent, tier and the embedder's fingerprint; several threads may ask at once. ``small``: the
+    most vectors that are held exactly."""
 
     agent: AgentId
     tier: Tier
     fingerprint: str
+    small: int
     _lock: Lock = field(default_factory=Lock)
     _columns: _Columns = field(default_factory=_Columns)
     _vectors: ExactVectors | SignCodes | None = None
@@ -159,7 +162,7 @@ class TierIndex:
             owners = np.searchsorted(self._columns.number.view, stored.numbers)
             if self._vectors is None:
                 self._vectors = ExactVectors(stored.halves.shape[1])
-            if isinstance(self._vectors, ExactVectors) and len(self._vectors) + len(owners) > EXACT:
+            if isinstance(self._vectors, ExactVectors) and len(self._vectors) + len(owners) > self.small:
                 self._vectors = self._vectors.coded()
             self._vectors.extend(owners, stored.halves)
 
@@ -167,8 +170,8 @@ class TierIndex:
         held, vectors = self._columns, self._vectors
         return View(
             counters, held.number.view, held.position.view, held.session.view, held.at.view, held.role.view,
-            held.speaker.view, held.units.view, held.question.view, held.alive.view, held.searched.view,
-            tuple(held.speakers),
+            held.speaker.view, held.role.view == ROLES[Role.ASSISTANT], held.units.view, held.question.view,
+            held.alive.view, held.searched.view, tuple(held.speakers),
             vectors.view() if isinstance(vectors, ExactVectors) else None,
             vectors.view() if isinstance(vectors, SignCodes) else None,
         )  # fmt: skip

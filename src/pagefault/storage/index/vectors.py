@@ -1,6 +1,6 @@
-"""The vectors of one tier in memory: exact up to some tens of thousands, one bit per dimension above.
+"""The vectors of one tier in memory: exact while they are few, one bit per dimension when they are many.
 
-Up to ``EXACT`` vectors are held as 32-bit floats and all compared. Above, only the signs of the mean-centred
+Some tens of thousands are held as 32-bit floats and all compared. Of more, only the signs of the mean-centred
 vectors are held (48 bytes for 384 dimensions): the nearest by Hamming distance are found by scanning them,
 and compared exactly with the vectors read from the database (cf. Charikar 2002; the "binary quantization with
 rescoring" of vector databases).
@@ -16,26 +16,27 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.storage import BEST_WINDOW
 from pagefault.storage.index import Numbers
 from pagefault.storage.index.growing import Growing
 
-__all__ = ["EXACT", "ExactVectors", "SignCodes", "best_of_windows"]
+__all__ = ["ExactVectors", "SignCodes", "of_windows"]
 
-EXACT = 50_000
 _BLOCK = 32_768  # codes scanned at a time: what is in work stays in the processor's cache
 _WORD = 64
 
 Floats = NDArray[np.float32]
 
 
-def best_of_windows(owners: Numbers, cosines: Floats) -> tuple[Numbers, Floats]:
-    """One cosine per row, the best of its windows. ``owners`` ascending, shape (n,), as ``cosines``."""
-    if len(owners) < 2:
-        return owners, cosines
-    first = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
+def of_windows(owners: Numbers, cosines: Floats) -> tuple[Numbers, Floats]:
+    """One cosine per row from those of its windows (``storage.BEST_WINDOW``). ``owners`` ascending, shape
+    (n,), as ``cosines``."""
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
     if len(first) == len(owners):
         return owners, cosines
-    return owners[first], np.maximum.reduceat(cosines, first)
+    mean = np.add.reduceat(cosines, first) / np.diff(first, append=len(owners))
+    best = np.maximum.reduceat(cosines, first)
+    return owners[first], (BEST_WINDOW * best + (1 - BEST_WINDOW) * mean).astype(np.float32)
 
 
 class ExactVectors:
@@ -58,7 +59,7 @@ class ExactVectors:
     def view(self) -> Callable[[Floats], tuple[Numbers, Floats]]:
         """The search as of now: query of shape (dimensions,) to row indices and their cosines."""
         owners, vectors = self._owners.view, self._vectors.view
-        return lambda query: best_of_windows(owners, vectors @ query)
+        return lambda query: of_windows(owners, vectors @ query)
 
     def __len__(self) -> int:
         return len(self._owners)

@@ -49,14 +49,14 @@ class SQLiteStore:
         locks: str | os.PathLike[str] | None = None,
         busy_timeout: float = 10.0,
         together: int = 256,
-        cache: int = 256 << 20,
+        cache: IndexCache | None = None,
     ) -> SQLiteStore:
         """Open the file, making it (0600, its folder 0700) or bringing it up to date if need be.
 
         A commit survives the death of the process; with ``synchronous="FULL"`` also the loss of power.
         ``locks`` is the folder of the turn locks (default: ``locks`` beside the file); ``busy_timeout``,
         in seconds, how long to wait for another process's write; ``together`` the most writes that share
-        a commit; ``cache`` how many bytes the columns and vectors of searched agents may take in memory.
+        a commit; ``cache`` what searches keep in memory (default: 256 MB).
         Raises ``StorageError``.
         """
         path = Path(path).resolve()
@@ -80,7 +80,9 @@ class SQLiteStore:
         writer = Worker(
             writing, begin="BEGIN IMMEDIATE", together=together, name="pagefault-writer", cache=None
         )
-        reader = Worker(reading, begin="BEGIN", together=1, name="pagefault-reader", cache=IndexCache(cache))
+        reader = Worker(
+            reading, begin="BEGIN", together=1, name="pagefault-reader", cache=cache or IndexCache()
+        )
         return cls(writer, reader, path, folder)
 
     async def write(self, work: Callable[[SQLiteTransaction], T]) -> T:

@@ -18,8 +18,8 @@ from pagefault.storage.sqlite.connection import Connection
 __all__ = ["delete_vectors", "pending_vectors", "put_vectors"]
 
 _TABLES = (
-    ("recall", "messages", "seq", "r.text"),
-    ("archival", "passages", "number", "iif(r.title = '', r.text, r.title || char(10) || r.text)"),
+    ("recall", "messages", "seq", "''"),
+    ("archival", "passages", "number", "r.title"),
 )
 _WAITING = """
     FROM {table} r WHERE r.embed AND r.id > coalesce(
@@ -27,7 +27,7 @@ _WAITING = """
     AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.agent = r.agent AND v.tier = '{tier}'
         AND v.fingerprint = :fingerprint AND v.number = r.{number})
     ORDER BY r.id"""
-_PENDING = "SELECT r.at, r.agent, '{tier}', r.{number}, {text}" + _WAITING + " LIMIT :limit"
+_PENDING = "SELECT r.at, r.agent, '{tier}', r.{number}, r.text, {title}" + _WAITING + " LIMIT :limit"
 _ADVANCE = (
     "INSERT OR REPLACE INTO vector_marks (fingerprint, tier, done) SELECT :fingerprint, '{tier}', coalesce("
     "(SELECT r.id - 1" + _WAITING + " LIMIT 1), (SELECT max(id) FROM {table}), 0)"
@@ -38,7 +38,7 @@ _LAST = """
 _PUT = """
     INSERT OR IGNORE INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector)
     SELECT :agent, '{tier}', :fingerprint, :number, :part, :text_hash, :vector
-    FROM {table} r WHERE r.agent = :agent AND r.{number} = :number AND {text} = :text"""
+    FROM {table} r WHERE r.agent = :agent AND r.{number} = :number AND r.text = :text"""
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + :late
     WHERE id = :agent"""
@@ -48,9 +48,9 @@ def pending_vectors(connection: Connection, fingerprint: str, limit: int) -> lis
     """See ``storage.Transaction.pending_vectors``; oldest first."""
     found = [
         row
-        for tier, table, number, text in _TABLES
+        for tier, table, number, title in _TABLES
         for row in connection.rows(
-            _PENDING.format(tier=tier, table=table, number=number, text=text),
+            _PENDING.format(tier=tier, table=table, number=number, title=title),
             fingerprint=fingerprint,
             limit=limit,
         )
@@ -65,8 +65,8 @@ def put_vectors(
     vectors: Sequence[NDArray[np.float32]],
 ) -> None:
     """See ``storage.Transaction.put_vectors``. Stored as 16-bit floats: cosines to 3 digits."""
-    for tier, table, number, text in _TABLES:
-        names = {"tier": tier, "table": table, "number": number, "text": text}
+    for tier, table, number, _ in _TABLES:
+        names = {"tier": tier, "table": table, "number": number}
         chosen = [(item, windows) for item, windows in zip(items, vectors, strict=True) if item.tier == tier]
         for agent in dict.fromkeys(item.agent for item, _ in chosen):
             of_agent = [(item, windows) for item, windows in chosen if item.agent == agent]
