@@ -278,25 +278,25 @@ def test_a_vector_of_zeros_is_given_a_direction() -> None:
     assert vectors[0].tolist() == [1.0, *[0.0] * 7]
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (lambda body: {**body, "data": body["data"][:1]}, "1 vectors for 2 texts"),
-        (lambda body: {**body, "data": body["data"] * 2}, "4 vectors for 2 texts"),
-        (lambda body: {**body, "data": []}, "0 vectors for 2 texts"),
-        (lambda _: {"error": "none today"}, "0 vectors for 2 texts"),
-        (lambda body: changed(body, index=1), "numbered them wrongly"),
-        (lambda body: changed(body, index=None), "numbered them wrongly"),
-        (lambda body: changed(body, index=[0]), "numbered them wrongly"),
-        (lambda body: changed(body, embedding=[1.0] * 3), "different lengths"),
-        (lambda body: changed(body, embedding=None), "no lists of numbers"),
-        (lambda body: changed(body, embedding="!"), "no lists of numbers"),
-        (lambda body: changed(body, embedding=["a"] * 8), "no lists of numbers"),
-        (lambda body: changed(body, embedding=[10**400] * 8), "cannot be read"),
-        (lambda body: changed(body, embedding=[float("nan")] * 8), "numbers missing or infinite"),
-        (lambda body: changed(body, embedding=[1e300] * 8), "numbers missing or infinite"),
-    ],
-)  # fmt: skip
+WRONG: list[tuple[Callable[[Body], Body], str]] = [
+    (lambda body: {**body, "data": body["data"][:1]}, "1 vectors for 2 texts"),
+    (lambda body: {**body, "data": body["data"] * 2}, "4 vectors for 2 texts"),
+    (lambda body: {**body, "data": []}, "0 vectors for 2 texts"),
+    (lambda _: {"error": "none today"}, "0 vectors for 2 texts"),
+    (lambda body: changed(body, index=1), "numbered them wrongly"),
+    (lambda body: changed(body, index=None), "numbered them wrongly"),
+    (lambda body: changed(body, index=[0]), "numbered them wrongly"),
+    (lambda body: changed(body, embedding=[1.0] * 3), "different lengths"),
+    (lambda body: changed(body, embedding=None), "no lists of numbers"),
+    (lambda body: changed(body, embedding="!"), "no lists of numbers"),
+    (lambda body: changed(body, embedding=["a"] * 8), "no lists of numbers"),
+    (lambda body: changed(body, embedding=[10**400] * 8), "cannot be read"),
+    (lambda body: changed(body, embedding=[float("nan")] * 8), "numbers missing or infinite"),
+    (lambda body: changed(body, embedding=[1e300] * 8), "numbers missing or infinite"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), WRONG)
 def test_an_answer_that_is_wrong_is_not_believed(fault: Callable[[Body], Body], said: str) -> None:
     error = str(error_of(fault))
     assert said in error

@@ -24,7 +24,7 @@ from pagefault.embedders import Embedder, Vectors
 __all__ = ["CachedEmbedder"]
 
 LIMIT = 256 * 2**20
-"""Bytes of the file: some 40,000 vectors of 1,536 dimensions."""
+"""Bytes of the file: some 33,000 vectors of 1,536 dimensions."""
 
 _Row = NDArray[np.float32]
 _T = TypeVar("_T")

@@ -68,6 +68,7 @@ class FastEmbedder:
         return unit(vectors)
 
     def _load(self) -> _Model:
+        import_module("loguru").logger.disable("fastembed")  # our error says it, and a chat is going on
         text_embedding = import_module("fastembed").TextEmbedding
         known = {model["model"].lower() for model in text_embedding.list_supported_models()}
         if self._name.lower() not in known:
