@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -206,18 +207,19 @@ def test_a_batch_is_bounded_in_characters_too() -> None:
 
 def test_some_requests_are_open_at_a_time_and_no_more() -> None:
     embeddings = Embeddings()
+    together = threading.Barrier(AT_ONCE)
     open_now: list[int] = []
     most: list[int] = []
 
     def slow(request: Body) -> Turn:
         open_now.append(1)
         most.append(len(open_now))
-        time.sleep(0.05)
+        together.wait(10)
         open_now.pop()
         return embeddings(request)
 
     with OpenAIServer(slow) as server:
-        embed(embedder_at(server), ["x"] * (10 * BATCH_TEXTS))
+        embed(embedder_at(server), ["x"] * (2 * AT_ONCE * BATCH_TEXTS))
     assert max(most) == AT_ONCE
 
 
