@@ -145,6 +145,8 @@ def test_another_address_for_openai_is_another_fingerprint_and_needs_no_key() ->
         ("0.0.0.0:8000", "http://127.0.0.1:8000"),
         ("http://box:8000/", "http://box:8000"),
         ("https://box", "https://box"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:8000", "http://[::1]:8000"),
     ],
 )
 def test_ollama_is_where_its_own_variable_says(host: str, url: str) -> None:
@@ -169,6 +171,9 @@ def test_a_url_names_its_model_in_the_fragment() -> None:
         "http://127.0.0.1:8080/v1#",
         "http://#m",
         "http:#m",
+        "http://[::1#m",
+        "http://127.0.0.1:0/v1#m",
+        "https://ada:hunter2@[::1#m",
         "http://127.0.0.1:eighty/v1#m",
         "https://ada:hunter2@example.org/v1#m",
         "https://example.org/v1?key=hunter2#m",

@@ -179,7 +179,8 @@ class RemoteEmbedder:
             return EmbedderError(f"{where} did not answer within {self._timeout:g} s; try again later.")
         if isinstance(error, openai.APIConnectionError):
             return EmbedderError(f"{where} cannot be reached; check the network and that the server runs.")
-        said = " ".join(error.message.replace(self._server.key, "[key]").split())[:300]
+        said = error.message.replace(self._server.key, "[key]") if self._server.has_key else error.message
+        said = " ".join(said.split())[:300]
         return self._refusal(error.status_code if isinstance(error, openai.APIStatusError) else None, said)
 
     def _refusal(self, status: int | None, said: str) -> EmbedderError:

@@ -1,8 +1,8 @@
 """Which embeddings server a name stands for: ``openai:NAME``, ``ollama:NAME`` or ``URL#NAME``.
 
 The model stands in the URL's fragment, which is the one part that is never sent to a server; names of models
-hold colons, slashes and at-signs. Keys come from the environment, and each goes to one kind of server only:
-OpenAI's key never to another address. Left out: talking to the server (``remote.py``).
+hold colons, slashes and at-signs. Keys come from the environment; OpenAI's goes nowhere but to OpenAI or
+``OPENAI_BASE_URL``. Left out: talking to the server (``remote.py``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ __all__ = ["KEY", "OLLAMA_PORT", "OPENAI_KEY", "Server", "server_of"]
 
 OPENAI_KEY = "OPENAI_API_KEY"
 KEY = "PAGEFAULT_EMBEDDER_KEY"
-"""The variable with the key for a ``URL#NAME``, should its server want one."""
+"""The variable with the key for any other server, should it want one."""
 
 OLLAMA_PORT = 11434
 _NO_KEY = "none"  # the client insists on one
+_LOOPBACK = "127.0.0.1"
+_EXAMPLE = f"http://{_LOOPBACK}:8080/v1#bge-m3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +79,25 @@ def _openai(model: str, environment: Mapping[str, str]) -> Server:
 
 def _ollama(model: str, environment: Mapping[str, str]) -> Server:
     model = model.removesuffix(":latest")  # the tag that is meant when there is none
-    host = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
-    if "://" not in host:
-        host = f"http://{host if not host.startswith(':') else '127.0.0.1' + host}"
-        host = host if host != "http://" else "http://127.0.0.1"
-        host += "" if _port(host) else f":{OLLAMA_PORT}"
-    host = host.replace("://0.0.0.0", "://127.0.0.1", 1)  # where a server listens, not where it is
-    _check(host)
+    url = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if "://" not in url:
+        url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
+        url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
+    url = url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
+    _check(url)
     mend = f"run `ollama pull {model}`, or check OLLAMA_HOST"
-    return Server(f"ollama:{model}", model, f"{host}/v1", _NO_KEY, "OLLAMA_HOST", mend)
+    return Server(f"ollama:{model}", model, f"{url}/v1", _key(KEY, environment), KEY, mend)
 
 
 def _compatible(name: str, environment: Mapping[str, str]) -> Server:
     url, _, model = name.partition("#")
     url = url.rstrip("/")
-    if not model:
-        raise UsageError(f"The embedder {_shown(url)} names no model; write it behind a #, as in {_EXAMPLE}.")
     _check(url)
+    if not model:
+        raise UsageError(f"The embedder {url} names no model; write it behind the address, as in {_EXAMPLE}.")
     key = _key(KEY, environment)
     mend = "check the model's name and the address, which ends in /v1 on most servers"
     return Server(f"{url}#{model}", model, url, key, KEY, mend)
-
-
-_EXAMPLE = "http://127.0.0.1:8080/v1#bge-m3"
 
 
 def _key(name: str, environment: Mapping[str, str]) -> str:
@@ -110,25 +108,16 @@ def _key(name: str, environment: Mapping[str, str]) -> str:
 
 
 def _check(url: str) -> None:
-    """Refuse what has no host, and what would have a secret stored with the fingerprint."""
-    port = _port(url)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise UsageError(f"{_shown(url)} is not the address of an embedder; write one like {_EXAMPLE}.")
-    if "@" in parts.netloc or parts.query:
-        raise UsageError(
-            f"An embedder's address takes no password and no query ({_shown(url)}); put the key into {KEY}."
-        )
-
-
-def _port(url: str) -> int | None:
-    """The port that stands in an address, 0 if it is none."""
+    """Refuse what is no address, and what would have a secret stored with the fingerprint."""
     try:
-        return urlsplit(url).port
-    except ValueError:
-        return 0
-
-
-def _shown(url: str) -> str:
-    """An address without what may be secret."""
-    return url.partition("?")[0].replace(url.partition("://")[2].rpartition("@")[0], "", 1)
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        parts, whole = urlsplit(""), False
+    if "@" in url or parts.query:
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise UsageError(
+            f"An embedder's address takes no password and no query ({shown}); set {KEY} instead."
+        )
+    if not whole:
+        raise UsageError(f"{url} is not the address of an embedder; write one like http://127.0.0.1:8080/v1.")
