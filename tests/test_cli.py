@@ -135,6 +135,25 @@ def test_a_configuration_that_is_wrong_is_one_sentence(run: Run, tmp_path: Path)
 # agent
 
 
+def test_embedders_are_listed_with_what_is_set_and_what_is_missing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "ollama:all-minilm")
+    kinds = {one["name"]: one for one in run("embedders", "--json").json}
+    assert [name for name, one in kinds.items() if one["set"]] == ["ollama:all-minilm"]
+    assert kinds["minilm"]["missing"] is None
+    assert "set OPENAI_API_KEY" in kinds["openai:text-embedding-3-small"]["missing"]
+    lines = run("embedders").out.splitlines()
+    assert lines[0].startswith("* ollama:all-minilm ")
+    assert len(lines) == len(kinds)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    assert "sk-secret" not in run("embedders").out
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "nonesuch")
+    assert "There is no embedder 'nonesuch'" in run("embedders").out
+
+
 def test_agents_are_created_listed_and_deleted(run: Run) -> None:
     assert run("agent", "list").out == "There are no agents yet.\n"
     made = run("agent", "create", "ana", "--window", "4096", "--style", "native", "--json").json

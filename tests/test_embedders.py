@@ -1,4 +1,4 @@
-"""Embedders: the suite for all three, and what is particular to the one that ships."""
+"""Embedders: which one a name means, the suite for those without a server, and the one that ships."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import hashlib
 import subprocess
 import sys
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pagefault.build import make_embedder
 from pagefault.embedders import Embedder, Vectors
 from pagefault.embedders.minilm import MiniLM
 from pagefault.embedders.null import NullEmbedder
+from pagefault.embedders.vectors import unit
+from pagefault.errors import EmbedderSetupError, UsageError
 from pagefault.testing.embedders import EmbedderConformance, HashEmbedder
+from pagefault.testing.embeddings_server import Embeddings
+from pagefault.testing.openai_server import OpenAIServer
 
 MINILM = MiniLM()
 FILES = files("pagefault.embedders.minilm")
@@ -33,6 +40,43 @@ class TestHashEmbedder(EmbedderConformance):
 class TestNullEmbedder(EmbedderConformance):
     def embedder(self) -> Embedder:
         return NullEmbedder()
+
+
+def test_a_name_means_an_embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    names = ["null", "openai:m", "ollama:m", "http://127.0.0.1:1/v1#m"]
+    assert [make_embedder(name, tmp_path).fingerprint for name in names] == names
+    assert make_embedder("minilm").fingerprint == MINILM.fingerprint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_costs_is_cached_and_what_does_not_is_not(tmp_path: Path) -> None:
+    with OpenAIServer(Embeddings()) as server:
+        for _ in range(2):
+            embedder = make_embedder(f"{server.url}#m", tmp_path)
+            assert asyncio.run(embedder.embed(["one"])).shape == (1, 8)
+        assert len(server.requests) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["embeddings-1.db"]
+    asyncio.run(make_embedder("minilm", tmp_path / "none").embed(["one"]))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["", "minilm2", "openai:", "fastembed:", "cohere:embed-v4"])
+def test_a_name_that_means_none_is_refused_with_the_mend(name: str) -> None:
+    with pytest.raises(UsageError, match="`pagefault embedders` lists what there is"):
+        make_embedder(name)
+
+
+@pytest.mark.skipif(find_spec("fastembed") is not None, reason="the extra is installed")
+def test_an_extra_that_is_missing_is_said_with_the_line_that_installs_it() -> None:
+    with pytest.raises(EmbedderSetupError, match=r"run: pip install 'pagefault\[fastembed\]'$"):
+        make_embedder("fastembed:BAAI/bge-small-en-v1.5")
+
+
+def test_lengths_are_one_whatever_they_were() -> None:
+    vectors = np.array([[3, 4], [0, 0], [3e38, 3e38], [1e-45, 0]], np.float32)
+    np.testing.assert_allclose(unit(vectors), [[0.6, 0.8], [1, 0], [0.5**0.5, 0.5**0.5], [1, 0]], atol=1e-7)
 
 
 def embed(*texts: str) -> Vectors:

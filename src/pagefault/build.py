@@ -6,6 +6,7 @@ imported where a choice needs them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,7 +68,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     parts = parts or Parts()
     installation = installation or load_installation(home)
     store = parts.store or open_store(home, installation)
-    embedder = parts.embedder or make_embedder(installation.embedder)
+    embedder = parts.embedder or make_embedder(installation.embedder, home / "cache")
 
     async def boot(record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         sections = await store.read(lambda tx: tx.sections(record.id))
@@ -87,8 +88,13 @@ def open_store(home: Path, installation: Installation) -> Store:
     return SQLiteStore.open(home / "pagefault.db", synchronous=installation.synchronous)
 
 
-def make_embedder(name: str) -> Embedder:
-    """``minilm`` (the shipped default) or ``null`` (no vectors: search is lexical)."""
+def make_embedder(name: str, cache: Path | None = None) -> Embedder:
+    """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
+    ``ollama:NAME``, ``URL#NAME`` or ``fastembed:NAME``.
+
+    Vectors of the last four are kept in the folder ``cache``. Nothing is sent, loaded or written yet;
+    ``EmbedderSetupError`` if a key or an extra is missing.
+    """
     if name == "minilm":
         from pagefault.embedders.minilm import MiniLM
 
@@ -97,7 +103,40 @@ def make_embedder(name: str) -> Embedder:
         from pagefault.embedders.null import NullEmbedder
 
         return NullEmbedder()
-    raise UsageError(f"There is no embedder {name!r}; choose minilm or null.")
+    embedder = _costly_embedder(name, cache)
+    if embedder and cache:
+        from pagefault.embedders.cached import CachedEmbedder
+
+        return CachedEmbedder(embedder, cache / "embeddings-1.db")
+    if embedder:
+        return embedder
+    raise UsageError(f"There is no embedder {name!r}; `pagefault embedders` lists what there is.")
+
+
+def _costly_embedder(name: str, cache: Path | None) -> Embedder | None:
+    from pagefault.embedders.servers import server_of
+
+    provider, _, model = name.partition(":")
+    if provider == "fastembed" and model:
+        from pagefault.embedders.fastembed import FastEmbedder
+
+        return FastEmbedder(model, cache and cache / "fastembed")
+    if server := server_of(name, os.environ):
+        from pagefault.embedders.remote import RemoteEmbedder
+
+        return RemoteEmbedder(server)
+    return None
+
+
+EMBEDDERS = {
+    "minilm": "shipped, on this machine; English",
+    "null": "none: search by words alone",
+    "openai:text-embedding-3-small": "OpenAI; texts leave the machine, and cost money",
+    "ollama:nomic-embed-text": "an Ollama server, on this machine unless OLLAMA_HOST says otherwise",
+    "http://127.0.0.1:8080/v1#bge-m3": "any server that speaks OpenAI's protocol",
+    "fastembed:BAAI/bge-small-en-v1.5": "on this machine; downloaded at the first use",
+}
+"""An example of each kind of embedder, and what it is."""
 
 
 def make_model(name: str, window: int | None) -> Model:

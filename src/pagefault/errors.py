@@ -6,6 +6,8 @@
     │   └── NotFoundError        a name or an id that is not there
     └── OperatorError            whoever runs the installation must act
         ├── StorageError         the database cannot be opened, read or written
+        ├── EmbedderError        texts could not be made vectors; search by words goes on
+        │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
         └── ModelError           the provider failed
             ├── ContextLengthExceeded
             └── ModelSetupError  a wrong name, a missing or an invalid key: retrying will not help
@@ -36,6 +38,14 @@ class OperatorError(PagefaultError):
 
 class StorageError(OperatorError):
     """The database cannot be opened, is newer than this code, or refused a write."""
+
+
+class EmbedderError(OperatorError):
+    """The embedder failed; rows keep waiting for their vectors and are found by their words."""
+
+
+class EmbedderSetupError(EmbedderError):
+    """The embedder cannot work as configured (name, key, address, extra); retrying will not help."""
 
 
 class ModelError(OperatorError):

@@ -79,7 +79,7 @@ def chat(
     window: Window = None,
     style: Style = None,
     zone: Zone = None,
-    embedder: Annotated[str | None, typer.Option(help="minilm or null (no vectors).")] = None,
+    embedder: Annotated[str | None, typer.Option(help="As `pagefault embedders` lists them.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Hide thoughts and function calls.")] = False,
     home: Home = None,
     json: Json = False,
@@ -120,6 +120,14 @@ def trace(
     from pagefault.cli.trace import trace as explain
 
     explain(_session(home, json), name, event)
+
+
+@app.command()
+def embedders(home: Home = None, json: Json = False) -> None:
+    """List the kinds of embedder, which one is set, and what is missing for the others."""
+    from pagefault.cli.embedders import list_all
+
+    list_all(_session(home, json))
 
 
 @agent.command("list")

@@ -20,14 +20,16 @@ Vectors: TypeAlias = "NDArray[np.float32]"
 class Embedder(Protocol):
     """``fingerprint`` names model and preprocessing: vectors of two fingerprints are never compared.
 
-    ``embed`` returns an array of shape (len(texts), dimensions), rows of unit length; (0, dimensions)
-    for no texts. ``dimensions`` is 0 for an embedder that does not embed: search is then lexical only.
+    ``embed`` returns an array of shape (len(texts), dimensions), rows of unit length, for any texts at all;
+    (0, dimensions) for no texts. It raises ``EmbedderError`` and nothing else of its own. ``dimensions`` is 0
+    for an embedder that does not embed: search is then lexical only. It is None, and 0 wide the array for no
+    texts, while it is not known: a server is not asked before there is a text; after one it stays the same.
     """
 
     @property
     def fingerprint(self) -> str: ...
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int | None: ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors: ...

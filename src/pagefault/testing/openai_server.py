@@ -1,7 +1,8 @@
-"""A chat-completions server on loopback that says what it is told: real HTTP for tests of a client.
+"""A server of OpenAI's shape on loopback that says what it is told: real HTTP for tests of a client.
 
-It streams scripted completions in the OpenAI shape, and fails in the ways that servers do. The request
-bodies it saw are kept. Left out: everything but ``POST .../chat/completions`` with ``stream``.
+It streams scripted completions, answers with scripted bodies, and fails in the ways that servers do. The
+request bodies it saw are kept. Left out: all paths but ``/chat/completions`` with ``stream`` and
+``/embeddings``, whose turns are made by ``embeddings_server``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ __all__ = ["OpenAIServer", "Turn", "answer", "delta", "refuse"]
 
 Body = dict[str, Any]
 
+_PATHS = ("/chat/completions", "/embeddings")
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one request gets: an error body with ``status``, or a stream of ``chunks``.
+    """What one request gets: a ``body`` with ``status``, or else a stream of ``chunks``.
 
     A chunk that is a text is sent as it is. A stream that is ``cut`` ends without the end that HTTP
     requires; one that is ``held`` goes no further, until the client leaves.
@@ -135,15 +138,15 @@ def _handler(owner: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["content-length"]))
             key = self.headers.get("authorization", "").removeprefix("Bearer ")
             turn = owner.next_turn(body, key)
-            if not self.path.endswith("/chat/completions"):
+            if not self.path.endswith(_PATHS):
                 turn = refuse(404, f"No such path: {self.path}")
             try:
-                self._stream(turn) if turn.status == 200 else self._fail(turn)
+                self._answer(turn) if turn.body or turn.status != 200 else self._stream(turn)
             except OSError:
                 self.close_connection = True
                 owner.left.release()
 
-        def _fail(self, turn: Turn) -> None:
+        def _answer(self, turn: Turn) -> None:
             data = json.dumps(turn.body).encode()
             self.send_response(turn.status)
             for name, value in turn.headers.items():

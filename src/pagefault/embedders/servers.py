@@ -1,0 +1,123 @@
+"""Which embeddings server a name stands for: ``openai:NAME``, ``ollama:NAME`` or ``URL#NAME``.
+
+The model stands in the URL's fragment, which is the one part that is never sent to a server; names of models
+hold colons, slashes and at-signs. Keys come from the environment; OpenAI's goes nowhere but to OpenAI or
+``OPENAI_BASE_URL``. Left out: talking to the server (``remote.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from pagefault.errors import EmbedderSetupError, UsageError
+
+__all__ = ["KEY", "OLLAMA_PORT", "OPENAI_KEY", "Server", "server_of"]
+
+OPENAI_KEY = "OPENAI_API_KEY"
+KEY = "PAGEFAULT_EMBEDDER_KEY"
+"""The variable with the key for any other server, should it want one."""
+
+OLLAMA_PORT = 11434
+_NO_KEY = "none"  # the client insists on one
+_LOOPBACK = "127.0.0.1"
+_EXAMPLE = f"http://{_LOOPBACK}:8080/v1#bge-m3"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An address that serves one model. ``url`` is None for OpenAI itself; ``fingerprint`` holds no secret.
+
+    ``key_name`` is the variable that holds the key, ``mend`` what to do if the model is not there.
+    """
+
+    fingerprint: str
+    model: str
+    url: str | None
+    key: str = field(repr=False)
+    key_name: str
+    mend: str
+
+    @property
+    def where(self) -> str:
+        """Model and address, for messages."""
+        return f"{self.model} at {self.url}" if self.url else f"{self.model} at OpenAI"
+
+    @property
+    def has_key(self) -> bool:
+        return self.key != _NO_KEY
+
+
+def server_of(name: str, environment: Mapping[str, str]) -> Server | None:
+    """The server that ``name`` stands for, None if it is none of the three forms.
+
+    ``EmbedderSetupError`` if OpenAI's key is missing, ``UsageError`` for an address that cannot be used.
+    """
+    provider, _, model = name.partition(":")
+    if provider in ("http", "https"):
+        return _compatible(name, environment)
+    if provider == "openai" and model:
+        return _openai(model, environment)
+    if provider == "ollama" and model:
+        return _ollama(model, environment)
+    return None
+
+
+def _openai(model: str, environment: Mapping[str, str]) -> Server:
+    url = environment.get("OPENAI_BASE_URL", "").rstrip("/") or None
+    if url:
+        _check(url)
+    key = _key(OPENAI_KEY, environment)
+    if key == _NO_KEY and not url:
+        raise EmbedderSetupError(
+            f"{model} needs a key: set {OPENAI_KEY}, or choose an embedder that needs none, such as minilm."
+        )
+    fingerprint = f"{url}#{model}" if url else f"openai:{model}"
+    return Server(fingerprint, model, url, key, OPENAI_KEY, "check the model's name and OPENAI_BASE_URL")
+
+
+def _ollama(model: str, environment: Mapping[str, str]) -> Server:
+    model = model.removesuffix(":latest")  # the tag that is meant when there is none
+    url = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if "://" not in url:
+        url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
+        url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
+    url = url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
+    _check(url)
+    mend = f"run `ollama pull {model}`, or check OLLAMA_HOST"
+    return Server(f"ollama:{model}", model, f"{url}/v1", _key(KEY, environment), KEY, mend)
+
+
+def _compatible(name: str, environment: Mapping[str, str]) -> Server:
+    url, _, model = name.partition("#")
+    url = url.rstrip("/")
+    _check(url)
+    if not model:
+        raise UsageError(f"The embedder {url} names no model; write it behind the address, as in {_EXAMPLE}.")
+    key = _key(KEY, environment)
+    mend = "check the model's name and the address, which ends in /v1 on most servers"
+    return Server(f"{url}#{model}", model, url, key, KEY, mend)
+
+
+def _key(name: str, environment: Mapping[str, str]) -> str:
+    key = environment.get(name, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise EmbedderSetupError(f"{name} holds characters that no key has; set it again.")
+    return key or _NO_KEY
+
+
+def _check(url: str) -> None:
+    """Refuse what is no address, and what would have a secret stored with the fingerprint."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        parts, whole = urlsplit(""), False
+    if "@" in url or parts.query:
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise UsageError(
+            f"An embedder's address takes no password and no query ({shown}); set {KEY} instead."
+        )
+    if not whole:
+        raise UsageError(f"{url} is not the address of an embedder; write one like http://127.0.0.1:8080/v1.")

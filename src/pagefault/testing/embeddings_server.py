@@ -1,0 +1,78 @@
+"""An embeddings server for ``OpenAIServer``: vectors that depend on the text alone, and what goes wrong.
+
+    with OpenAIServer(Embeddings([refuse(429, "slow down", retry_after="1")])) as server: ...
+
+The first requests get the faults, in order; the rest are answered. Left out: meaning. The vectors of two
+texts have nothing to do with each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from pagefault.embedders import Vectors
+from pagefault.testing.openai_server import Body, Turn, refuse
+
+__all__ = ["Embeddings", "vectors_of"]
+
+Fault = Turn | Callable[[Body], Body]
+"""A turn of its own, or a change of the body that would be the answer."""
+
+
+def vectors_of(texts: Sequence[str], dimensions: int) -> Vectors:
+    """Any vectors, of any length, the same for the same text; shape (len(texts), dimensions)."""
+    seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()) for text in texts]
+    rows = [3 * np.random.default_rng(seed).standard_normal(dimensions) for seed in seeds]
+    return np.array(rows, np.float32).reshape(len(texts), dimensions)
+
+
+@dataclass(slots=True)
+class Embeddings:
+    """The turns of an ``OpenAIServer``. ``window`` is in characters of one text, ``batch`` in texts.
+
+    ``plain``: as many servers do, it sends lists of numbers although base64 was asked for.
+    """
+
+    faults: Sequence[Fault] = ()
+    dimensions: int = 8
+    window: int = 10_000
+    batch: int = 2048
+    plain: bool = False
+    _numbers: Iterator[int] = field(default_factory=count, init=False)
+
+    def __call__(self, request: Body) -> Turn:
+        texts: list[str] = request["input"]
+        number = next(self._numbers)
+        fault = self.faults[number] if number < len(self.faults) else None
+        if isinstance(fault, Turn):
+            return fault
+        if len(texts) > self.batch:
+            return refuse(422, f"batch size {len(texts)} > maximum allowed batch size {self.batch}")
+        if not all(texts) or any("\0" in text for text in texts):
+            return refuse(400, "input cannot be an empty string")
+        if max(map(len, texts)) > self.window:
+            return refuse(400, f"This model's maximum context length is {self.window} tokens.")
+        answer = self._answer(texts)
+        return Turn(body=fault(answer) if fault else answer)
+
+    def _answer(self, texts: Sequence[str]) -> Body:
+        data: list[dict[str, Any]] = [
+            {"object": "embedding", "index": index, "embedding": self._encoded(row)}
+            for index, row in enumerate(vectors_of(texts, self.dimensions))
+        ]
+        return {
+            "object": "list",
+            "data": data,
+            "model": "m",
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        }
+
+    def _encoded(self, row: Vectors) -> str | list[float]:
+        return row.tolist() if self.plain else base64.b64encode(row.astype("<f4").tobytes()).decode()
