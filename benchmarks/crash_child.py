@@ -31,7 +31,7 @@ from crash_script import AGENTS, message, messages, reply
 from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
-from pagefault.embedders import Vectors
+from pagefault.embedders import Embedder, Vectors
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
@@ -159,10 +159,12 @@ def tools(home: Path, boundaries: Boundaries) -> tuple[Callable[..., Any], ...]:
 # The runs
 
 
-def kernel_over(home: Path, boundaries: Boundaries, clock: Clock, concurrency: int) -> tuple[Kernel, Parts]:
+def kernel_over(
+    home: Path, boundaries: Boundaries, clock: Clock, concurrency: int, embedder: Embedder
+) -> tuple[Kernel, Parts]:
     parts = Parts(
         ScriptedModel(reply, window=4096),
-        HashEmbedder(DIMENSIONS),
+        embedder,
         ObservedStore(SQLiteStore.open(home / "pagefault.db"), boundaries),
         clock,
         tools=tools(home, boundaries),
@@ -187,8 +189,8 @@ def scripted(home: Path, kill_at: int, turns: int, concurrency: int) -> None:
 
 async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency: int) -> None:
     clock = FixedClock()
-    kernel, parts = kernel_over(home, boundaries, clock, concurrency)
-    kernel.indexer.embedder = embedder = PatientEmbedder()
+    embedder = PatientEmbedder()
+    kernel, parts = kernel_over(home, boundaries, clock, concurrency, embedder)
     await ensure_agents(kernel, parts)
     clock.at = max([START, *await _times(kernel)])  # a restart does not set the clock back
     for name, posts in messages(turns).items():
@@ -215,7 +217,7 @@ def serve(home: Path) -> None:
     """Serve inboxes and timers until killed."""
 
     async def run() -> None:
-        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 32)
+        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
         async with kernel:
             await kernel.serve()
 
@@ -226,7 +228,7 @@ def finish(home: Path) -> None:
     """Serve what is there, timers to come included, then end."""
 
     async def run() -> None:
-        kernel, parts = kernel_over(home, Boundaries(home), SystemClock(), 32)
+        kernel, parts = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
         async with kernel:
             await ensure_agents(kernel, parts)
             await kernel.recover()
@@ -243,7 +245,7 @@ def post(home: Path, pause: float) -> None:
     """Post to one agent after another until the file ``enough`` is there; note each key once it is safe."""
 
     async def run() -> None:
-        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 1)
+        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 1, HashEmbedder(DIMENSIONS))
         with (home / "posted").open("a", buffering=1) as noted:
             number = 0
             while not (home / "enough").exists():

@@ -1,11 +1,11 @@
-"""How search, writing and opening grow with what is stored: 10,000, 100,000 and a million memories of one agent.
+"""How search, writing and opening grow with what one agent has: 10,000, 100,000 and a million memories.
 
-Memories are messages of 15 words with the frequencies of natural language (Zipf) and vectors of 384 dimensions
-that lie as embeddings do (near a few hundred directions); with --vectors FILE (a NumPy array of real ones) mixtures
-of those. A query is three to seven words of a stored message and a vector near its own; the time to embed a
-query is left out. Beside it, in the same run, what the machine allows: reading the codes once from memory.
+Memories are messages of 15 words with the frequencies of natural language (Zipf) and vectors of 384
+dimensions, mixtures of a few hundred directions; with --vectors FILE (a NumPy array of real embeddings)
+mixtures of those. A query is three to seven words of a stored message and a vector near its own; the time to
+embed a query is left out. Beside it, in the same run, what the machine allows: reading the codes once.
 
-    python benchmarks/search_scale.py [--sizes 10000 100000 1000000] [--database URL] [--vectors FILE] [--json OUT]
+    python benchmarks/search_scale.py [--sizes 10000 100000 1000000] [--database URL] [--vectors FILE]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,7 @@ from pagefault.types import AgentId, AgentRecord, Message, Role
 DIMENSIONS = 384
 START = datetime(2020, 1, 1, tzinfo=UTC)
 BATCH = 1000
+ROLES = (Role.USER, Role.ASSISTANT)
 SEED = 7
 
 Floats = NDArray[np.float32]
@@ -53,6 +54,13 @@ class Given:
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         return np.stack([self.vectors[text] for text in texts])
+
+
+def serving(embedder: Given) -> Callable[[], Awaitable[Given]]:
+    async def current() -> Given:
+        return embedder
+
+    return current
 
 
 class Memories:
@@ -111,7 +119,9 @@ async def fill(store: Store, memories: Memories, name: str) -> tuple[AgentId, fl
     for first in range(0, size, BATCH):
         texts = [memories.text(index) for index in range(first, min(first + BATCH, size))]
         rows = [
-            Message(Role.USER if index % 2 else Role.ASSISTANT, text, START + timedelta(minutes=first + index))
+            Message(
+                Role.USER if index % 2 else Role.ASSISTANT, text, START + timedelta(minutes=first + index)
+            )
             for index, text in enumerate(texts)
         ]
         await store.write(lambda tx, rows=rows: tx.append(agent, rows))
@@ -127,7 +137,7 @@ async def fill(store: Store, memories: Memories, name: str) -> tuple[AgentId, fl
 
 async def search_times(store: Store, agent: AgentId, queries: dict[str, Floats]) -> dict[str, float]:
     """Opening (the first search) and then each query, in ms."""
-    retriever = Retriever(store, Given(queries))
+    retriever = Retriever(store, serving(Given(queries)))
     texts = list(queries)
     begin = time.perf_counter()
     await retriever.search(agent, "recall", texts[0], Filter())
@@ -139,7 +149,11 @@ async def search_times(store: Store, agent: AgentId, queries: dict[str, Floats])
         _ = ranking[:5]
         times.append(1e3 * (time.perf_counter() - begin))
     times.sort()
-    return {"open_ms": 1e3 * opening, "p50_ms": statistics.median(times), "p95_ms": times[len(times) * 95 // 100]}
+    return {
+        "open_ms": 1e3 * opening,
+        "p50_ms": statistics.median(times),
+        "p95_ms": times[len(times) * 95 // 100],
+    }
 
 
 def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, float]:
@@ -190,7 +204,7 @@ async def single_inserts(folder: Path) -> dict[str, float]:
     syncs: list[float] = []
     with (folder / "sync").open("wb", buffering=0) as file:
         for index in range(300):
-            row = Message(Role.USER, f"a memory of its own, number {index}, of some fifteen words or so", START)
+            row = Message(Role.USER, f"a memory of its own, number {index}, of fifteen words or so", START)
             begin = time.perf_counter()
             await store.write(lambda tx, row=row: tx.append(agent, [row]))
             inserts.append(time.perf_counter() - begin)
@@ -204,7 +218,7 @@ async def many_agents(store: Store, agents: int, each: int) -> dict[str, float]:
     memories = Memories(each, None)
     ids = [(await fill(store, memories, f"many{number}"))[0] for number in range(agents)]
     queries = memories.queries(3)
-    retriever = Retriever(store, Given(queries))
+    retriever = Retriever(store, serving(Given(queries)))
     before = _resident()
     times: list[float] = []
     for agent in ids * 2:

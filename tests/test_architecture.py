@@ -17,7 +17,15 @@ LAYERS = (
     {"errors", "types", "prompts"},
     {"clock", "models", "embedders", "storage", "storage.terms"},  # the protocols
     {"models.tokens"},
-    {"context", "context.paging", "functions", "retrieval.query", "retrieval.ranking", "retrieval.windows"},
+    {
+        "context",
+        "context.paging",
+        "functions",
+        "retrieval.query",
+        "retrieval.ranking",
+        "retrieval.service",
+        "retrieval.windows",
+    },
     {"retrieval.excerpt"},
     {"retrieval"},
     {"context.admission", "context.policy", "context.summary", "functions.results"},

@@ -41,6 +41,7 @@ from pagefault.kernel.scheduler import Scheduler
 from pagefault.models import Model
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
+from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Output, QueueState, Section
 
@@ -68,15 +69,22 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     parts = parts or Parts()
     installation = installation or load_installation(home)
     store = parts.store or open_store(home, installation)
-    embedder = parts.embedder or make_embedder(installation.embedder, home / "cache")
+    cache = home / "cache"
+    embedder = parts.embedder or make_embedder(installation.embedder, cache)
+    service = EmbedderService(
+        store,
+        embedder,
+        "" if parts.embedder else installation.embedder,
+        lambda name: make_embedder(name, cache),
+    )
 
     async def boot(record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         sections = await store.read(lambda tx: tx.sections(record.id))
-        process = assemble(record, sections, emit, store, embedder, parts)
+        process = assemble(record, sections, emit, store, service, parts)
         await process.load()
         return process
 
-    indexer = Indexer(store, embedder)
+    indexer = Indexer(store, service)
     scheduler = Scheduler(store, boot, indexer.wake, installation.concurrency)
     return Kernel(store, indexer, parts.clock, scheduler)
 
@@ -188,7 +196,7 @@ async def create_agent(
     now = parts.clock.now()
     record = AgentRecord(name, settings.model_dump(mode="json"), now)
     declared = [s.section() for s in settings.declared_sections(window_of(settings, parts))]
-    made = assemble(record, declared, lambda _: None, kernel.store, kernel.indexer.embedder, parts)
+    made = assemble(record, declared, lambda _: None, kernel.store, kernel.indexer.service, parts)
     for section in declared:
         if made.memory.counter.count(section.text) > section.limit:
             raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
@@ -208,7 +216,7 @@ async def change_settings(
     """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
     record = replace(await kernel.record(name), settings=settings.model_dump(mode="json"))
     sections = await kernel.store.read(lambda tx: tx.sections(record.id))
-    assemble(record, sections, lambda _: None, kernel.store, kernel.indexer.embedder, parts or Parts())
+    assemble(record, sections, lambda _: None, kernel.store, kernel.indexer.service, parts or Parts())
     await kernel.store.write(lambda tx: tx.save_settings(record.id, dict(record.settings)))
     kernel.forget(name)
 
@@ -256,7 +264,7 @@ def assemble(
     sections: Sequence[Section],
     emit: Callable[[Output], None],
     store: Store,
-    embedder: Embedder,
+    service: EmbedderService,
     parts: Parts,
 ) -> Process:
     """Put an agent together from its record; ``UsageError`` if it could not work as set."""
@@ -276,8 +284,8 @@ def assemble(
         return made[0].memory.budget.page
 
     syscalls = Syscalls(
-        record.id, record.name, store, Retriever(store, embedder), parts.clock, zone, zone_name, counter,
-        Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
+        record.id, record.name, store, Retriever(store, service.serving), parts.clock, zone, zone_name,
+        counter, Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
     )  # fmt: skip
     speech = settings.style == "memgpt"
     functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)

@@ -1,28 +1,35 @@
 """The vector indexer: gives rows their vectors in the background, off every turn's critical path.
 
-Search never waits for it: a row without a vector is found lexically.
+Search never waits for it: a row without a vector is found lexically. Rows first get vectors of the embedder
+in service; those of one that is to take over come after (``retrieval.service``).
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 import anyio
 
 from pagefault.embedders import Embedder
+from pagefault.errors import EmbedderError, EmbedderSetupError
 from pagefault.retrieval import windows
+from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 
-_BATCH = 16  # texts embedded at a time
+logger = logging.getLogger(__name__)
+
+_BATCH = 64  # rows at a time
+_RESTS = (2.0, 10.0, 60.0)  # seconds before the next try of an embedder that fails
 
 
 @dataclass(slots=True)
 class Indexer:
-    """Embeds what ``Store.pending_vectors`` lists, oldest first, whenever it is woken."""
+    """Embeds what ``Transaction.pending_vectors`` lists, oldest first, whenever it is woken."""
 
     store: Store
-    embedder: Embedder
+    service: EmbedderService
     _woken: anyio.Event = field(default_factory=anyio.Event)
     _one: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -31,25 +38,48 @@ class Indexer:
         self._woken.set()
 
     async def run(self) -> None:
-        """Index until cancelled."""
-        while self.embedder.dimensions:
-            await self.settled()
+        """Index until cancelled, or until the embedder says that it cannot work as configured."""
+        failures = 0
+        while True:
+            try:
+                await self.settled()
+            except EmbedderSetupError as error:
+                logger.warning("search goes by words alone: %s", error)
+                return
+            except EmbedderError as error:
+                rest = _RESTS[min(failures, len(_RESTS) - 1)]
+                logger.warning("vectors wait, next try in %.0f s: %s", rest, error)
+                failures += 1
+                await anyio.sleep(rest)
+                continue
+            failures = 0
             await self._woken.wait()
             self._woken = anyio.Event()
 
     async def settled(self) -> None:
-        """Return when nothing is pending."""
-        while self.embedder.dimensions and await self._batch():
+        """Return when nothing is pending; ``EmbedderError`` if that cannot be."""
+        while await self._batch():
             pass
 
-    async def _batch(self) -> int:
+    async def _batch(self) -> bool:
+        """Give the next rows their vectors; False if none wait."""
         async with self._one:
-            name = self.embedder.fingerprint
-            pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
-            if pending:
-                texts = [windows(item.text, item.title) for item in pending]
-                embedded = await self.embedder.embed([text for each in texts for text in each])
-                ends = accumulate(map(len, texts), initial=0)
-                vectors = [embedded[first:last] for first, last in pairwise(ends)]
-                await self.store.write(lambda tx: tx.put_vectors(name, pending, vectors))
-            return len(pending)
+            embedders = await self.service.embedders()
+            for embedder in embedders:
+                if embedder.dimensions != 0 and await self._embed(embedder):
+                    return True
+            if len(embedders) > 1:
+                await self.service.switch(*embedders)
+                return embedders[1] is not await self.service.serving()
+            return False
+
+    async def _embed(self, embedder: Embedder) -> int:
+        name = embedder.fingerprint
+        pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
+        if pending:
+            texts = [windows(item.text, item.title) for item in pending]
+            embedded = await embedder.embed([text for each in texts for text in each])
+            ends = accumulate(map(len, texts), initial=0)
+            vectors = [embedded[first:last] for first, last in pairwise(ends)]
+            await self.store.write(lambda tx: tx.put_vectors(name, pending, vectors))
+        return len(pending)

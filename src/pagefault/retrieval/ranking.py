@@ -59,7 +59,7 @@ class Ranking(Sequence[Hit]):
     def __getitem__(self, index: slice) -> Ranking: ...
     def __getitem__(self, index: int | slice) -> Hit | Ranking:
         if isinstance(index, slice):
-            return self._of(np.arange(len(self))[index.start : index.stop : index.step])
+            return self._of(np.arange(*index.indices(len(self))))
         known = zip(PARTS, self.parts[index].tolist(), strict=True)
         parts = {name: round(value, 4) for name, value in known if not np.isnan(value)}
         score = round(float(self.score[index]), 4)

@@ -32,7 +32,17 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BEST_WINDOW", "SESSION_GAP", "Filter", "Found", "Match", "PendingVector", "Store", "Transaction"]
+__all__ = [
+    "BEST_WINDOW",
+    "SESSION_GAP",
+    "EmbedderRecord",
+    "Filter",
+    "Found",
+    "Match",
+    "PendingVector",
+    "Store",
+    "Transaction",
+]
 
 T = TypeVar("T")
 
@@ -95,9 +105,9 @@ class Found:
     positions differ by one. ``session``: in recall numbered from 1 (see ``SESSION_GAP``), in archival the
     document's number, 0 for none. ``at``: microseconds since 1970, UTC. ``speaker``: index into ``speakers``.
     ``own``: whether the agent said it. ``units``: lexical units of the row. ``question``: whether it ends in
-    a question mark. ``lexical``: BM25 over the match's units, 0.0 without any. ``cosine``: see ``BEST_WINDOW``;
-    NaN without a vector. ``matched``: whether the row matches by itself. ``may_show``: whether it passes the filter and has all
-    exact text.
+    a question mark. ``lexical``: BM25 over the match's units, 0.0 without any. ``cosine``: NaN without a
+    vector; see ``BEST_WINDOW``. ``matched``: whether the row matches by itself. ``may_show``: whether it
+    passes the filter and has all exact text.
     """
 
     number: NDArray[np.int64]
@@ -125,6 +135,18 @@ class PendingVector:
     number: int
     text: str
     title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderRecord:
+    """An embedder that made or makes vectors here. ``name``: as the settings have it. ``dimensions``: 0 until
+    its first vectors. ``wanted``: the one configured last; ``in_service``: the one that is searched."""
+
+    fingerprint: str
+    name: str
+    dimensions: int = 0
+    wanted: bool = False
+    in_service: bool = False
 
 
 class Transaction(Protocol):
@@ -236,7 +258,21 @@ class Transaction(Protocol):
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
         """Store the vectors of each item, shape (windows of its text, dimensions); idempotent; items that
-        are gone or whose text is another are skipped."""
+        are gone or whose text is another are skipped. ``StorageError`` for vectors of another length than
+        those that this fingerprint has."""
+        ...
+
+    def forget_vectors(self, fingerprint: str, limit: int) -> int:
+        """Delete up to about ``limit`` vectors of a fingerprint, at last its record; how many went."""
+        ...
+
+    def embedded(self, fingerprint: str) -> tuple[int, int]:
+        """How many rows and passages have vectors of this fingerprint, of how many that are to have."""
+        ...
+
+    def embedders(self) -> list[EmbedderRecord]: ...
+    def put_embedder(self, record: EmbedderRecord) -> None:
+        """Create or replace a record; if it is wanted, or in service, no other is any more."""
         ...
 
 

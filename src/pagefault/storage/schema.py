@@ -269,12 +269,13 @@ vector_marks = Table(
     Column("done", _BIG, nullable=False),
 )
 
-# Embedders that made or make vectors here. One is in service; another may be at work to take its place.
+# storage.EmbedderRecord
 embedders = Table(
     "embedders",
     metadata,
     Column("fingerprint", Text, primary_key=True),
     Column("name", Text, nullable=False),  # as ``build.make_embedder`` takes it
     Column("dimensions", Integer, nullable=False),
+    Column("wanted", Boolean, nullable=False),
     Column("in_service", Boolean, nullable=False),
 )

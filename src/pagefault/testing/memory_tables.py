@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.storage import EmbedderRecord
 from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Schedule, Section, Tier
 
 __all__ = ["AgentTables", "Changes", "MemoryDatabase"]
@@ -43,6 +44,7 @@ class MemoryDatabase:
 
     agents: dict[AgentId, AgentTables] = field(default_factory=dict[AgentId, AgentTables])
     last_agent: dict[str, int] = field(default_factory=dict[str, int])
+    embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
 
 

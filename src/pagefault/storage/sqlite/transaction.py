@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pagefault.errors import UsageError
-from pagefault.storage import Filter, Found, Match, PendingVector
+from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.sqlite import lexicon
@@ -32,7 +29,7 @@ from pagefault.storage.sqlite.rows import (
     to_section,
 )
 from pagefault.storage.sqlite.source import SourceRows
-from pagefault.storage.sqlite.vectors import delete_vectors, pending_vectors, put_vectors
+from pagefault.storage.sqlite.vectors import VectorRows, delete_vectors
 from pagefault.storage.terms import terms
 from pagefault.types import (
     AgentId,
@@ -101,7 +98,7 @@ _LEAVE_ARCHIVE = """
 _DELETED = "INSERT INTO deletions (agent, change, number) VALUES (:agent, :change, :number)"
 
 
-class SQLiteTransaction(QueueRows):
+class SQLiteTransaction(QueueRows, VectorRows):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened.
 
     ``cache``: what searches keep in memory; None in a connection that writes.
@@ -264,15 +261,6 @@ class SQLiteTransaction(QueueRows):
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
         return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
-
-    # vectors
-    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
-        return pending_vectors(self._db, fingerprint, limit)
-
-    def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
-    ) -> None:
-        put_vectors(self._db, fingerprint, items, vectors)
 
 
 def _is_indexed(row: Message) -> bool:

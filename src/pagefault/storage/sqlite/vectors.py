@@ -12,10 +12,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import PendingVector
+from pagefault.errors import StorageError
+from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.sqlite.connection import Connection
 
-__all__ = ["delete_vectors", "pending_vectors", "put_vectors"]
+__all__ = ["VectorRows", "delete_vectors"]
 
 _TABLES = (
     ("recall", "messages", "seq", "''"),
@@ -44,40 +45,106 @@ _CHANGED = """
     WHERE id = :agent"""
 
 
-def pending_vectors(connection: Connection, fingerprint: str, limit: int) -> list[PendingVector]:
-    """See ``storage.Transaction.pending_vectors``; oldest first."""
-    found = [
-        row
-        for tier, table, number, title in _TABLES
-        for row in connection.rows(
-            _PENDING.format(tier=tier, table=table, number=number, title=title),
-            fingerprint=fingerprint,
-            limit=limit,
+_EMBEDDERS = "SELECT fingerprint, name, dimensions, wanted, in_service FROM embedders ORDER BY fingerprint"
+_NO_OTHER = (
+    "UPDATE embedders SET wanted = wanted AND NOT :wanted, in_service = in_service AND NOT :in_service"
+)
+_PUT_EMBEDDER = """
+    INSERT OR REPLACE INTO embedders (fingerprint, name, dimensions, wanted, in_service)
+    VALUES (:fingerprint, :name, :dimensions, :wanted, :in_service)"""
+_KNOW_EMBEDDER = """
+    INSERT OR IGNORE INTO embedders (fingerprint, name, dimensions, wanted, in_service)
+    VALUES (:fingerprint, '', 0, 0, 0)"""
+_SET_DIMENSIONS = """
+    UPDATE embedders SET dimensions = :dimensions WHERE fingerprint = :fingerprint AND dimensions = 0"""
+_DIMENSIONS = "SELECT dimensions FROM embedders WHERE fingerprint = :fingerprint"
+_FORGET = """
+    DELETE FROM vectors WHERE (agent, tier, fingerprint, number, part) IN (
+        SELECT agent, tier, fingerprint, number, part FROM vectors
+        WHERE fingerprint = :fingerprint LIMIT :limit)"""
+_FORGET_EMBEDDER = (
+    "DELETE FROM vector_marks WHERE fingerprint = :fingerprint",
+    "DELETE FROM embedders WHERE fingerprint = :fingerprint",
+)
+_EMBEDDED = """
+    SELECT (SELECT count(*) FROM vectors WHERE fingerprint = :fingerprint AND part = 0),
+    (SELECT count(*) FROM messages WHERE embed) + (SELECT count(*) FROM passages WHERE embed)"""
+
+
+class VectorRows:
+    """The part of a transaction that is about vectors and embedders."""
+
+    _db: Connection
+
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        found = [
+            row
+            for tier, table, number, title in _TABLES
+            for row in self._db.rows(
+                _PENDING.format(tier=tier, table=table, number=number, title=title),
+                fingerprint=fingerprint,
+                limit=limit,
+            )
+        ]
+        return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
+    ) -> None:
+        """Stored as 16-bit floats: cosines to 3 digits."""
+        if not items:
+            return
+        self._check_length(fingerprint, vectors[0].shape[1])
+        for tier, table, number, _ in _TABLES:
+            names = {"tier": tier, "table": table, "number": number}
+            chosen = [(item, rows) for item, rows in zip(items, vectors, strict=True) if item.tier == tier]
+            for agent in dict.fromkeys(item.agent for item, _ in chosen):
+                of_agent = [(item, rows) for item, rows in chosen if item.agent == agent]
+                # An index in memory reads on from the last vector it has; what comes in before that is late.
+                last = self._db.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)[0] or 0
+                if self._db.many(_PUT.format(**names), _rows(fingerprint, of_agent)) > 0:
+                    late = any(item.number <= last for item, _ in of_agent)
+                    self._db.run(_CHANGED.format(tier=tier), agent=agent, late=late)
+            if chosen:
+                self._db.run(_ADVANCE.format(**names), fingerprint=fingerprint)
+
+    def _check_length(self, fingerprint: str, dimensions: int) -> None:
+        """So that vectors of two lengths can never stand under one fingerprint."""
+        self._db.run(_KNOW_EMBEDDER, fingerprint=fingerprint)
+        self._db.run(_SET_DIMENSIONS, fingerprint=fingerprint, dimensions=dimensions)
+        (known,) = self._db.one(_DIMENSIONS, fingerprint=fingerprint)
+        if known != dimensions:
+            raise StorageError(
+                f"Vectors of {fingerprint} have {known} dimensions, not {dimensions}; is another model "
+                "served under that name? Name it differently, and all is embedded anew."
+            )
+
+    def forget_vectors(self, fingerprint: str, limit: int) -> int:
+        gone = self._db.run(_FORGET, fingerprint=fingerprint, limit=limit)
+        if gone < limit:
+            for statement in _FORGET_EMBEDDER:
+                self._db.run(statement, fingerprint=fingerprint)
+        return gone
+
+    def embedded(self, fingerprint: str) -> tuple[int, int]:
+        return self._db.one(_EMBEDDED, fingerprint=fingerprint)
+
+    def embedders(self) -> list[EmbedderRecord]:
+        return [
+            EmbedderRecord(fingerprint, name, dimensions, bool(wanted), bool(in_service))
+            for fingerprint, name, dimensions, wanted, in_service in self._db.rows(_EMBEDDERS)
+        ]
+
+    def put_embedder(self, record: EmbedderRecord) -> None:
+        values = {"wanted": record.wanted, "in_service": record.in_service}
+        self._db.run(_NO_OTHER, **values)
+        self._db.run(
+            _PUT_EMBEDDER,
+            fingerprint=record.fingerprint,
+            name=record.name,
+            dimensions=record.dimensions,
+            **values,
         )
-    ]
-    return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
-
-
-def put_vectors(
-    connection: Connection,
-    fingerprint: str,
-    items: Sequence[PendingVector],
-    vectors: Sequence[NDArray[np.float32]],
-) -> None:
-    """See ``storage.Transaction.put_vectors``. Stored as 16-bit floats: cosines to 3 digits."""
-    for tier, table, number, _ in _TABLES:
-        names = {"tier": tier, "table": table, "number": number}
-        chosen = [(item, windows) for item, windows in zip(items, vectors, strict=True) if item.tier == tier]
-        for agent in dict.fromkeys(item.agent for item, _ in chosen):
-            of_agent = [(item, windows) for item, windows in chosen if item.agent == agent]
-            # An index in memory reads on from the last vector it has; what comes in before that is late.
-            last = connection.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)[0] or 0
-            stored = connection.many(_PUT.format(**names), _rows(fingerprint, of_agent))
-            if stored > 0:
-                late = any(item.number <= last for item, _ in of_agent)
-                connection.run(_CHANGED.format(tier=tier), agent=agent, late=late)
-        if chosen:
-            connection.run(_ADVANCE.format(**names), fingerprint=fingerprint)
 
 
 def _rows(

@@ -96,6 +96,7 @@ def _vectors() -> None:
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("dimensions", sa.Integer(), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
         sa.Column("in_service", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("fingerprint"),
     )

@@ -1,0 +1,89 @@
+"""Which embedder is in service: the one whose vectors the database has for all rows.
+
+When another is configured, the former one goes on serving, new rows included, until the other has made
+vectors of everything; then that one takes its place and the former vectors go. Several processes may share a
+database: the embedder configured last is the wanted one. Leaves out making the vectors (``kernel.indexer``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from pagefault.embedders import Embedder
+from pagefault.errors import PagefaultError
+from pagefault.storage import EmbedderRecord, Store, Transaction
+
+__all__ = ["EmbedderService"]
+
+logger = logging.getLogger(__name__)
+
+_FORGET = 5_000  # vectors deleted in one transaction
+
+
+@dataclass(slots=True)
+class EmbedderService:
+    """``wanted`` is the configured embedder and ``name`` its name in the settings; ``make`` makes one from
+    such a name."""
+
+    store: Store
+    wanted: Embedder
+    name: str
+    make: Callable[[str], Embedder]
+    _made: dict[str, Embedder] = field(default_factory=dict[str, Embedder])
+    _announced: bool = False
+
+    async def embedders(self) -> list[Embedder]:
+        """The embedder in service, then the one that is to take its place, if any."""
+        if self.wanted.dimensions == 0:  # search is lexical; what the database has stays as it is
+            return [self.wanted]
+        self._made.setdefault(self.wanted.fingerprint, self.wanted)
+        records = await self.store.read(lambda tx: tx.embedders())
+        if not self._announced:
+            self._announced = True
+            if self.wanted.fingerprint not in [record.fingerprint for record in records if record.wanted]:
+                await self.store.write(self._announce)
+                records = await self.store.read(lambda tx: tx.embedders())
+        chosen = [self._embedder(record) for record in records if record.in_service]
+        chosen += [self._embedder(record) for record in records if record.wanted and not record.in_service]
+        return [embedder for embedder in chosen if embedder] or [self.wanted]
+
+    async def serving(self) -> Embedder:
+        """The embedder whose vectors to search."""
+        return (await self.embedders())[0]
+
+    async def switch(self, former: Embedder, by: Embedder) -> None:
+        """Put ``by`` in service, if it has vectors of all rows, and forget the vectors of ``former``."""
+
+        def take_over(tx: Transaction) -> bool:
+            records = {record.fingerprint: record for record in tx.embedders()}
+            record = records.get(by.fingerprint)
+            if record is None or not record.wanted or tx.pending_vectors(by.fingerprint, 1):
+                return False
+            tx.put_embedder(replace(record, in_service=True))
+            return True
+
+        if await self.store.write(take_over):
+            logger.info("search now uses %s", by.fingerprint)
+            while await self.store.write(lambda tx: tx.forget_vectors(former.fingerprint, _FORGET)):
+                pass
+
+    def _announce(self, tx: Transaction) -> None:
+        known = {record.fingerprint: record for record in tx.embedders()}
+        record = known.get(self.wanted.fingerprint) or EmbedderRecord(self.wanted.fingerprint, self.name)
+        first = not any(other.in_service for other in known.values())
+        tx.put_embedder(replace(record, wanted=True, in_service=first or record.in_service))
+
+    def _embedder(self, record: EmbedderRecord) -> Embedder | None:
+        """The embedder of a record; None if it cannot be made here any more."""
+        if record.fingerprint not in self._made:
+            try:
+                made = self.make(record.name)
+            except PagefaultError as error:
+                logger.warning("vectors of %s cannot be searched: %s", record.fingerprint, error)
+                return None
+            if made.fingerprint != record.fingerprint:
+                return None
+            self._made[record.fingerprint] = made
+        return self._made[record.fingerprint]
