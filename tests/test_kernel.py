@@ -159,6 +159,22 @@ async def test_agents_write_to_each_other(machine: Machine) -> None:
     assert "heard" in [row.text for row in rows]
 
 
+async def test_agents_that_rest_are_let_go_of_and_go_on_as_if_they_had_not_been(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(lambda _: Completion(calls=(say("heard"),)))) as rig:
+        rig.kernel.scheduler.resident = 2
+        for name in ("bob", "cleo", "dora"):
+            await create_agent(rig.kernel, name, parse_settings({"zone": "UTC"}), rig.parts)
+        for turn in (1, 2):
+            for name in ("bob", "cleo", "dora"):
+                _ = [output async for output in rig.kernel.send(name, f"hello {turn}")]
+                await rig.kernel.idle()
+        loaded = [(await rig.kernel.scheduler.find(n)).process is not None for n in ("bob", "cleo", "dora")]
+        assert loaded == [False, True, True]
+        bob = await rig.kernel.process("bob")
+        shown = [message.text for message in bob.prompt().messages if message.role == "user"]
+        assert [text[-7:] for text in shown] == ["hello 1", "hello 2"]
+
+
 async def test_an_edit_from_outside_becomes_an_event(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig:
         head = (await rig.process()).prompt().messages[0]

@@ -58,15 +58,18 @@ class Served:
 @dataclass(slots=True)
 class Scheduler:
     """Runs turns in ``tasks`` while there is such a task group; without one, events wait in the inbox.
-    ``turn_ended`` is called after each turn, ``concurrency`` bounds the agents in a turn at once."""
+    ``turn_ended`` is called after each turn, ``concurrency`` bounds the agents in a turn at once,
+    ``resident`` those whose process stays loaded while they rest."""
 
     store: Store
     boot: Boot
     turn_ended: Callable[[], None]
     concurrency: int
     tasks: TaskGroup | None = None
+    resident: int = 128
     _agents: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])
     _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
+    _resident: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])  # last served, last
     _limit: anyio.Semaphore = field(init=False)
     _serving: int = 0
     _quiet: anyio.Event = field(default_factory=anyio.Event)
@@ -91,6 +94,7 @@ class Scheduler:
         """Drop what is held of an agent, so that changed settings take effect at its next event."""
         if (id := self._ids.pop(name, None)) is not None:
             self._agents.pop(id, None)
+            self._resident.pop(id, None)
 
     def wake(self, agent: Served) -> None:
         """There may be an event for the agent."""
@@ -175,7 +179,17 @@ class Scheduler:
             agent.process = await self.boot(agent.record, agent.emit)
         elif agent.process.event is None:
             await agent.process.load(record)
-        return agent.process
+        process = agent.process
+        self._resident.pop(agent.record.id, None)
+        self._resident[agent.record.id] = agent
+        self._swap_out()
+        return process
+
+    def _swap_out(self) -> None:
+        """Let go of the processes of agents served longest ago: they are made again from the store."""
+        idle = [id for id, agent in self._resident.items() if not agent.serving]
+        for id in idle[: max(0, len(self._resident) - self.resident)]:
+            self._resident.pop(id).process = None
 
     async def _follow(self, agent: Served) -> None:
         """Another process runs the agent's turns: show what it commits until the inbox is served."""

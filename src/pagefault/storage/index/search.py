@@ -115,8 +115,9 @@ def _comparison(
         if query is not None and view.signs is not None:
             asked = [number for number in numbers if number not in known]
             stored = source.vectors_of(agent, tier, fingerprint, asked)
-            owners, cosines = of_windows(stored.numbers, stored.halves.astype(np.float32) @ query)
-            known.update(zip(owners.tolist(), cosines.tolist(), strict=True))
+            if len(stored.numbers):
+                owners, cosines = of_windows(stored.numbers, stored.halves.astype(np.float32) @ query)
+                known.update(zip(owners.tolist(), cosines.tolist(), strict=True))
         return np.array([known.get(number, np.nan) for number in numbers], np.float32)
 
     return compare

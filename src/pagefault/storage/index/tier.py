@@ -162,9 +162,9 @@ class TierIndex:
             owners = np.searchsorted(self._columns.number.view, stored.numbers)
             if self._vectors is None:
                 self._vectors = ExactVectors(stored.halves.shape[1])
-            if isinstance(self._vectors, ExactVectors) and len(self._vectors) + len(owners) > self.small:
-                self._vectors = self._vectors.coded()
             self._vectors.extend(owners, stored.halves)
+            if isinstance(self._vectors, ExactVectors) and len(self._vectors) > self.small:
+                self._vectors = self._vectors.coded()
 
     def _make_view(self, counters: Counters) -> View:
         held, vectors = self._columns, self._vectors
