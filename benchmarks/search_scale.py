@@ -164,11 +164,12 @@ def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, flo
         part = memories.vectors[first : first + 50_000]
         signs.extend(np.arange(first, first + len(part)), part.astype(np.float32))
     view, codes = signs.view(), np.zeros((DIMENSIONS // 64, len(memories.vectors)), np.uint64)
+    every = np.ones(len(memories.vectors), np.bool_)
     found = hits = 0
     scans: list[float] = []
     for query in queries.values():
         begin = time.perf_counter()
-        near = view(query, 800, None)
+        near = view.nearest(query, 600, every)
         scans.append(time.perf_counter() - begin)
         cosines = np.concatenate(
             [

@@ -31,6 +31,9 @@ def directions(count: int, dimensions: int = 64) -> np.ndarray:
     return np.stack([unit(*row) for row in RANDOM.standard_normal((count, dimensions))])
 
 
+VECTORS = directions(100)
+
+
 class Files(StoreOpening):
     """Opens SQLite files with a cache of a given kind."""
 
@@ -115,7 +118,7 @@ def test_a_large_storage_finds_what_a_small_one_does(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     place = tmp_path_factory.mktemp("large")
-    vectors = directions(100)
+    vectors = VECTORS
     match = Match(tuple(query), vector=vectors[turn], floor=0.9)
     chosen = Filter(before=before)
     with (
@@ -128,7 +131,7 @@ def test_a_large_storage_finds_what_a_small_one_does(
         one, other = (db.search(ana, "recall", match, chosen) for db in (small, large))
         assert one.numbers == other.numbers
         of_one, of_other = (dict(zip(s.numbers, s.cosine, strict=True)) for s in (one, other))
-        assert of_one == pytest.approx(of_other, abs=1e-6)
+        assert of_one == pytest.approx(of_other, abs=4e-3)
 
 
 def test_what_does_not_fit_among_the_candidates_is_still_counted(tmp_path: Path) -> None:
@@ -169,10 +172,10 @@ def test_signs_find_the_nearest_of_many() -> None:
     exact = ExactVectors(384)
     exact.extend(np.arange(20_000), vectors)
     signs = exact.coded().view()
-    hits = 0
+    every, hits = np.ones(20_000, np.bool_), 0
     for query in vectors[:50] + RANDOM.standard_normal((50, 384)).astype(np.float32) * 0.02:
         nearest = np.argsort(-(vectors @ query))[:10]
-        hits += int(np.isin(nearest, signs(query.astype(np.float32), 600, None)).sum())
+        hits += int(np.isin(nearest, signs.nearest(query.astype(np.float32), 600, every)).sum())
     assert hits >= 0.97 * 500
 
 
@@ -182,8 +185,8 @@ def test_signs_of_rows_that_may_not_be_shown_are_passed_over() -> None:
     signs.extend(np.arange(500), vectors)
     allowed = np.zeros(500, np.bool_)
     allowed[[3, 7]] = True
-    assert signs.view()(vectors[0], 10, allowed).tolist() == [3, 7]
-    assert signs.view()(vectors[0], 10, np.zeros(500, np.bool_)).tolist() == []
+    assert signs.view().nearest(vectors[0], 10, allowed).tolist() == [3, 7]
+    assert signs.view().nearest(vectors[0], 10, np.zeros(500, np.bool_)).tolist() == []
 
 
 def test_a_row_of_several_windows_has_one_cosine() -> None:

@@ -108,17 +108,18 @@ def _comparison(
         every[owners] = cosines
         return lambda rows: every[rows]
 
-    known: dict[int, float] = {}
-
     def compare(rows: Numbers) -> _Floats:
-        numbers = view.number[rows].tolist()
-        if query is not None and view.signs is not None:
-            asked = [number for number in numbers if number not in known]
-            stored = source.vectors_of(agent, tier, fingerprint, asked)
-            if len(stored.numbers):
-                owners, cosines = of_windows(stored.numbers, stored.halves.astype(np.float32) @ query)
-                known.update(zip(owners.tolist(), cosines.tolist(), strict=True))
-        return np.array([known.get(number, np.nan) for number in numbers], np.float32)
+        cosine = np.full(len(rows), np.nan, np.float32)
+        if query is None or view.signs is None:
+            return cosine
+        if (held := view.signs.cosines(query, rows)) is not None:
+            cosine[np.searchsorted(rows, held[0])] = held[1]
+            return cosine
+        stored = source.vectors_of(agent, tier, fingerprint, view.number[rows].tolist())
+        if len(stored.numbers):
+            numbers, cosines = of_windows(stored.numbers, stored.halves.astype(np.float32) @ query)
+            cosine[np.searchsorted(view.number[rows], numbers)] = cosines
+        return cosine
 
     return compare
 
@@ -126,7 +127,7 @@ def _comparison(
 def _nearest(view: View, may_show: _Mask, match: Match, compare: Callable[[Numbers], _Floats]) -> Numbers:
     """The rows nearest to the match's vector, of those that may be shown."""
     if match.vector is not None and view.signs is not None:
-        rows = view.signs(match.vector, _SCANNED, may_show)
+        rows = view.signs.nearest(match.vector, _SCANNED, may_show)
     elif match.vector is not None and view.exact is not None:
         rows = np.flatnonzero(may_show)
     else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pagefault.storage import SESSION_GAP
 from pagefault.storage.index import Counters, Numbers, RowFacts, Source
 from pagefault.storage.index.growing import Growing
-from pagefault.storage.index.vectors import ExactVectors, SignCodes
+from pagefault.storage.index.vectors import ExactVectors, SignCodes, Signs
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Role, Tier
 
 __all__ = ["ROLES", "TierIndex", "View"]
@@ -48,7 +48,7 @@ class View:
     searched: Numbers
     speakers: tuple[str, ...]
     exact: Callable[[NDArray[np.float32]], tuple[Numbers, NDArray[np.float32]]] | None
-    signs: Callable[[NDArray[np.float32], int, NDArray[np.bool_] | None], Numbers] | None
+    signs: Signs | None
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,10 +21,11 @@ from pagefault.storage import BEST_WINDOW
 from pagefault.storage.index import Numbers
 from pagefault.storage.index.growing import Growing
 
-__all__ = ["ExactVectors", "SignCodes", "of_windows"]
+__all__ = ["ExactVectors", "SignCodes", "Signs", "of_windows"]
 
 _BLOCK = 32_768  # codes scanned at a time: what is in work stays in the processor's cache
 _WORD = 64
+_BYTES = 400_000  # vectors
 
 Floats = NDArray[np.float32]
 
@@ -70,7 +72,8 @@ class ExactVectors:
 
 
 class SignCodes:
-    """One bit per dimension, set where the vector is above ``mean``, shape (dimensions,)."""
+    """One bit per dimension, set where the vector is above ``mean``, shape (dimensions,); up to ``_BYTES``
+    vectors also one byte per dimension, so that the nearest need not be read from the database."""
 
     def __init__(self, mean: Floats) -> None:
         self._mean = mean
@@ -78,39 +81,73 @@ class SignCodes:
         self._owners: Growing[np.int64] = Growing(np.int64)
         # One array per word, so that a scan reads memory in order and works on whole vectors of numbers.
         self._codes: list[Growing[np.uint64]] = [Growing(np.uint64) for _ in range(self._words)]
+        self._bytes: Growing[np.int8] | None = Growing(np.int8, len(mean))
+        self._scales: Growing[np.float32] = Growing(np.float32)
 
     def extend(self, owners: Numbers, vectors: NDArray[np.floating]) -> None:
         self._owners.extend(owners)
+        if len(self._owners) > _BYTES:
+            self._bytes, self._scales = None, Growing(np.float32)
         for start in range(0, len(owners), _BLOCK):
-            packed = self._encode(vectors[start : start + _BLOCK])
-            for codes, word in zip(self._codes, packed.T, strict=True):
+            block = vectors[start : start + _BLOCK]
+            for codes, word in zip(self._codes, encode(block, self._mean).T, strict=True):
                 codes.extend(word)
+            if self._bytes is not None:
+                scales = np.maximum(np.abs(block).max(axis=1), 1e-6).astype(np.float32) / 127
+                self._bytes.extend(np.rint(block / scales[:, np.newaxis]))
+                self._scales.extend(scales)
 
-    def _encode(self, vectors: NDArray[np.floating]) -> NDArray[np.uint64]:
-        """Shape (n, dimensions) to (n, words)."""
-        bits = np.zeros((len(vectors), self._words * _WORD), np.bool_)
-        np.greater(vectors, self._mean.astype(vectors.dtype), out=bits[:, : len(self._mean)])
-        return np.packbits(bits, axis=1).view(np.uint64)
-
-    def view(self) -> Callable[[Floats, int, NDArray[np.bool_] | None], Numbers]:
-        """The search as of now: query, how many, which rows may be found (None: all) -> row indices of
-        about so many nearest vectors, ascending; a row is named once."""
-        owners, codes = self._owners.view, [word.view for word in self._codes]
-
-        def nearest(query: Floats, count: int, allowed: NDArray[np.bool_] | None) -> Numbers:
-            distances = _scan(codes, self._encode(query[np.newaxis])[0])
-            if allowed is not None:
-                distances[~allowed[owners]] = 255
-            return np.unique(owners[_smallest(distances, count)])
-
-        return nearest
+    def view(self) -> Signs:
+        held = None if self._bytes is None else self._bytes.view
+        return Signs(
+            self._mean, self._owners.view, [word.view for word in self._codes], held, self._scales.view
+        )
 
     def __len__(self) -> int:
         return len(self._owners)
 
     @property
     def nbytes(self) -> int:
-        return self._owners.nbytes + sum(codes.nbytes for codes in self._codes)
+        held = 0 if self._bytes is None else self._bytes.nbytes
+        return self._owners.nbytes + held + sum(codes.nbytes for codes in self._codes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signs:
+    """The codes as of one state. ``owners``: row indices, ascending; ``words``: one array each of shape
+    (n,); ``rough``: the vectors in bytes, shape (n, dimensions), to be multiplied by ``scales``, or None."""
+
+    mean: Floats
+    owners: Numbers
+    words: list[NDArray[np.uint64]]
+    rough: NDArray[np.int8] | None
+    scales: Floats
+
+    def nearest(self, query: Floats, count: int, allowed: NDArray[np.bool_]) -> Numbers:
+        """Row indices of about ``count`` nearest vectors, ascending, each named once, of the allowed rows."""
+        distances = _scan(self.words, encode(query[np.newaxis], self.mean)[0])
+        if not allowed.all():
+            distances[~allowed[self.owners]] = 255
+        return np.unique(self.owners[_smallest(distances, count)])
+
+    def cosines(self, query: Floats, rows: Numbers) -> tuple[Numbers, Floats] | None:
+        """The rows, of those given in ascending order, that have a vector, and their cosines to three
+        digits; None if that must be asked of the database."""
+        if self.rough is None:
+            return None
+        first = np.searchsorted(self.owners, rows)
+        windows = np.searchsorted(self.owners, rows, side="right") - first
+        before = np.cumsum(windows) - windows
+        index: Numbers = np.arange(int(windows.sum())) + np.repeat(first - before, windows)
+        rough = self.rough[index].astype(np.float32) @ query * self.scales[index]
+        return of_windows(self.owners[index], rough)
+
+
+def encode(vectors: NDArray[np.floating], mean: Floats) -> NDArray[np.uint64]:
+    """The signs of (n, dimensions) vectors against their mean, shape (n, words of 64 bits)."""
+    bits = np.zeros((len(vectors), -(-len(mean) // _WORD) * _WORD), np.bool_)
+    np.greater(vectors, mean.astype(vectors.dtype), out=bits[:, : len(mean)])
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 def _scan(codes: list[NDArray[np.uint64]], query: NDArray[np.uint64]) -> NDArray[np.uint8]:
