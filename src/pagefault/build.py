@@ -283,9 +283,10 @@ def assemble(
     def page() -> int:
         return made[0].memory.budget.page
 
+    retriever = Retriever(store, service.serving, parts.clock, zone)
     syscalls = Syscalls(
-        record.id, record.name, store, Retriever(store, service.serving), parts.clock, zone, zone_name,
-        counter, Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
+        record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter,
+        Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
     )  # fmt: skip
     speech = settings.style == "memgpt"
     functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)

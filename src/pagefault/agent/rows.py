@@ -41,7 +41,8 @@ class Rows:
         if parser := self.parsers.get(event.kind):
             text = parser(event)
         kind = "user" if role is Role.USER else event.kind
-        return self._labelled(role, f"{kind} {event.sender}" if event.sender else kind, text, event.kind)
+        label = f"{kind} {event.sender}" if event.sender else kind
+        return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "")
 
     def alert(self, name: str, text: str) -> Message:
         """An alert that ends the turn."""

@@ -24,12 +24,13 @@ def _grown() -> typer.Typer:
     )
 
 
-app, agent, recall, archival, event, schedule = (_grown() for _ in range(6))
+app, agent, recall, archival, event, schedule, bench = (_grown() for _ in range(7))
 app.add_typer(agent, name="agent", help="The agents of this home.")
 app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
+app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
 
 
 def _home(context: typer.Context, value: Path | None) -> Path | None:
@@ -318,6 +319,28 @@ def schedule_remove(
     from pagefault.cli import events
 
     events.remove_schedule(_session(home, json), name, id)
+
+
+@bench.callback()
+def benchmarks() -> None:
+    """Benchmarks, on data of your own."""
+
+
+@bench.command("retrieval")
+def bench_retrieval(
+    data: Annotated[Path, typer.Option(help="A folder of sets: docs.jsonl.gz, queries.jsonl.gz, qrels.tsv.")],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="A set; give it once for each. All by default.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also without each part of the ranker.")] = False,
+    pool: Annotated[bool, typer.Option("--pool", help="Search all groups of a set together.")] = False,
+    embedder: Annotated[str, typer.Option(help="minilm.")] = "minilm",
+) -> None:
+    """Measure how well the ranker finds what it should, beside dense, BM25 and their fusion."""
+    from pagefault.bench import report
+
+    report.run(data, sets or [], embedder, ablate=ablate, pooled=pool, file=json)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Found:
 
 async def find(kernel: Kernel, record: AgentRecord, tier: Tier, query: str, page: int, only: Filter) -> Found:
     """Search one tier of an agent's external memory; ``FunctionError`` if there is no such page."""
-    hits = await Retriever(kernel.store, kernel.indexer.service.serving).search(record.id, tier, query, only)
+    retriever = Retriever(kernel.store, kernel.indexer.service.serving, kernel.clock, zone_for(record))
+    hits = await retriever.search(record.id, tier, query, only)
     shown, pages = paging.page_of(hits, page, _PAGE)
     zone, counter = zone_for(record), HeuristicCounter()
 

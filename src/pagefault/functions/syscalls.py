@@ -17,7 +17,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
 from pagefault.functions.results import Results, find_passage, find_row, label_of, number
 from pagefault.models.tokens import Counter
-from pagefault.retrieval import Hit, Retriever, excerpt
+from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
 from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -29,6 +29,7 @@ from pagefault.types import (
     Role,
     Schedule,
     Section,
+    Tier,
 )
 
 PAGED_IN = "paged_in"
@@ -151,24 +152,27 @@ class Syscalls:
 
     async def memory_search(self, query: str, page: int = 1) -> Outcome:
         """Search all memory: recall first, archival too if recall has no strong match."""
-        recall = await self.retriever.search(self.agent, "recall", query, Filter(before=self.opened()))
+        recall = await self._found("recall", query, Filter(before=self.opened()), page)
         if recall:
             best = await self.store.read(lambda tx: tx.message(self.agent, recall[0].number))
             if best is not None and self.retriever.is_strong(query, recall[0], best.text):
                 return await self._shown(recall, query, page)
-        archival = await self.retriever.search(self.agent, "archival", query, Filter())
+        archival = await self._found("archival", query, Filter(), page)
         return await self._shown(recall.merged(archival), query, page)
 
     async def recall_search(self, query: str, page: int = 1) -> Outcome:
         """Search the message log."""
-        hits = await self.retriever.search(self.agent, "recall", query, Filter(before=self.opened()))
+        hits = await self._found("recall", query, Filter(before=self.opened()), page)
         return await self._shown(hits, query, page)
 
     async def recall_search_by_date(self, start: str, end: str, page: int = 1) -> Outcome:
         """Messages from start to end (YYYY-MM-DD or ISO time), oldest first."""
         span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.opened())
-        hits = await self.retriever.search(self.agent, "recall", "", span)
+        hits = await self._found("recall", "", span, page)
         return await self._shown(hits[::-1], "", page)
+
+    async def _found(self, tier: Tier, query: str, only: Filter, page: int) -> Ranking:
+        return await self.retriever.search(self.agent, tier, query, only, again=page > 1)
 
     async def _shown(self, hits: Sequence[Hit], query: str, page: int) -> Outcome:
         return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
@@ -199,9 +203,7 @@ class Syscalls:
     async def archival_search(self, query: str, tags: list[str] = [], page: int = 1) -> Outcome:  # noqa: B006
         """Search archival storage; tags must all be present."""
         only = Filter(tags=tuple(t.strip("# ") for t in tags))
-        return await self._shown(
-            await self.retriever.search(self.agent, "archival", query, only), query, page
-        )
+        return await self._shown(await self._found("archival", query, only, page), query, page)
 
     async def archival_read(self, id: str, page: int = 1) -> Outcome:
         """Read a passage (p7) in full, page by page."""

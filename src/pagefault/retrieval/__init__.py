@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 
 from anyio import move_on_after
 
+from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder
 from pagefault.errors import EmbedderError
 from pagefault.retrieval.excerpt import excerpt
-from pagefault.retrieval.query import understand
-from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, rank
+from pagefault.retrieval.query import Query, understand
+from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, Store
 from pagefault.storage.terms import terms
@@ -26,37 +28,61 @@ __all__ = ["Hit", "Ranking", "Retriever", "Weights", "excerpt", "windows"]
 
 logger = logging.getLogger(__name__)
 
+_REMEMBERED = 8  # searches whose further pages may be asked for
 _PATIENCE = 3.0  # seconds for the vector of a query
 
 
 @dataclass(frozen=True, slots=True)
 class Retriever:
-    """Search over one store with the embedder that is in service."""
+    """Search over one store with the embedder in service. Dates in a query are read at ``clock``, in
+    ``zone``."""
 
     store: Store
     serving: Callable[[], Awaitable[Embedder]]
+    clock: Clock = field(default_factory=SystemClock)
+    zone: tzinfo = UTC
     weights: Weights = field(default_factory=Weights)
+    _ranked: dict[tuple[object, ...], Ranking] = field(default_factory=dict[tuple[object, ...], Ranking])
 
-    async def search(self, agent: AgentId, tier: Tier, text: str, filter: Filter) -> Ranking:
-        """All rows found, best first; of equals the newer first. No query: all that passes, newest first."""
-        match, fingerprint = await self._match(text)
-        if text.strip() and match.is_empty:
+    async def search(
+        self, agent: AgentId, tier: Tier, text: str, filter: Filter, *, again: bool = False
+    ) -> Ranking:
+        """All rows found, best first; of equals the newer first. No query: all that passes, newest first.
+
+        ``again``: a further page of a search made before, which is answered from it if it is not too long
+        ago, so that pages stay what they were while the log goes on.
+        """
+        key = (agent, tier, text, replace(filter, before=None))
+        if not again or key not in self._ranked:
+            self._ranked.pop(key, None)
+            self._ranked[key] = await self._search(agent, tier, text, filter)
+            while len(self._ranked) > _REMEMBERED:
+                del self._ranked[next(iter(self._ranked))]
+        return self._ranked[key]
+
+    async def _search(self, agent: AgentId, tier: Tier, text: str, filter: Filter) -> Ranking:
+        if not text.strip():
+            fingerprint = (await self.serving()).fingerprint
+            found = await self.store.read(lambda tx: tx.search(agent, tier, Match(), filter, fingerprint))
+            return browse(tier, found)
+        people = await self.store.read(lambda tx: tx.speakers(agent)) if tier == "recall" else []
+        query = understand(text, people, self.clock.now().astimezone(self.zone))
+        match, fingerprint = await self._match(query)
+        if match.is_empty:
             return NOTHING
         found = await self.store.read(lambda tx: tx.search(agent, tier, match, filter, fingerprint))
-        return rank(tier, found, self.weights)
+        return rank(tier, found, query, self.weights)
 
-    async def _match(self, text: str) -> tuple[Match, str]:
+    async def _match(self, query: Query) -> tuple[Match, str]:
         """What to look for, and the fingerprint of the vectors to compare; by words alone if the embedder
         fails or takes too long."""
-        if not text.strip():
-            return Match(), ""
-        query = understand(text)
         match = Match(query.terms, query.exact, floor=self.weights.floor)
         embedder = await self.serving()
         if embedder.dimensions != 0:
             with move_on_after(_PATIENCE):
                 try:
-                    return replace(match, vector=(await embedder.embed([text]))[0]), embedder.fingerprint
+                    (vector,) = await embedder.embed([query.bare])
+                    return replace(match, vector=vector), embedder.fingerprint
                 except EmbedderError as error:
                     logger.warning("searching by words alone: %s", error)
         return match, embedder.fingerprint

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 
 from pagefault.models.tokens import Counter
-from pagefault.retrieval.query import understand
+from pagefault.retrieval.query import content_terms
 from pagefault.storage.terms import terms
 
 __all__ = ["excerpt"]
@@ -21,7 +21,7 @@ def excerpt(text: str, query: str, size: int, counter: Counter) -> str:
     if total <= size:
         return line
     width = max(20, len(line) * size // total)
-    wanted = set(understand(query).terms) if query.strip() else set[str]()
+    wanted = set(content_terms(query)) if query.strip() else set[str]()
     places = [m.start() for m in _WORD.finditer(line) if wanted and wanted.intersection(terms(m.group()))]
     crowd = [bisect_left(places, at + width) - i for i, at in enumerate(places)]
     start = places[crowd.index(max(crowd))] if places else 0

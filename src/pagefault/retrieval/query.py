@@ -1,13 +1,19 @@
-"""A query as understood: what to match, and what must match exactly."""
+"""Understanding a query: what to match, what to embed, and whom, when and what kind of row it asks for.
+
+Stop words, exactness, names, dates and the share of CJK are decided here, for both stores and all tiers.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from pagefault.retrieval.dates import Span, spans
 from pagefault.storage.terms import terms
 
-__all__ = ["Query", "understand"]
+__all__ = ["Query", "content_terms", "understand"]
 
 _CJK_STOP_WORDS = "的了吗呢吧啊是我你他她它在有和就也都什么还记得请谁哪几怎"
 _STOP_WORDS = frozenset(
@@ -19,27 +25,102 @@ _STOP_WORDS = frozenset(
     )
 ).union(_CJK_STOP_WORDS, ("什么", "我的", "你的", "记得", "怎么"))
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|「([^」]+)」')
-_IDENTIFIER = re.compile(
+_ALONE = 2  # words, or twice as many CJK characters, beside a quotation up to which it is all that is asked
+# What looks like a key: it is in a row, or the row is not meant. Years, dates, amounts and names with a few
+# digits (p53, IL-10, COVID-19) are written in several ways, and are left to BM25.
+_KEY = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # a UUID
-    r"|(?<![\w])(?=[\w.:/-]*\d)[A-Za-z0-9](?:[\w.:/-]*[A-Za-z0-9])?(?![\w])",  # a word with a digit in it
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an address
+    r"|(?<![\w.,:/-])\d{5,}(?![\w.,:/-]*\w)"  # a number longer than a year
+    # letters and at least 4 digits
+    r"|(?<![\w])(?=[\w.:/-]*[a-z])(?=(?:[\w.:/-]*?\d){4})[a-z0-9](?:[\w.:/-]*[a-z0-9])?(?![\w])",
+    re.IGNORECASE | re.ASCII,
+)
+_ROLES = {"user", "assistant", "system"}
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_SAID = (
+    "say said tell told mention mentioned recommend recommended suggest suggested advise advised give gave "
+    "provide provided explain explained list listed write wrote share shared show showed"
+)
+_YOU_SAID = re.compile(
+    rf"\byou(?:['’]d|['’]ve| had| have)?(?: \w+ly)? (?:{'|'.join(_SAID.split())})\b"
+    r"|[你您]曾?(?:说|推荐|建议|告诉|提到)",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query as understood: text, its terms without stop words, what must match exactly."""
+    """A query as understood.
+
+    ``terms``: lexical units to match, without stop words and names of the participants. ``exact``: sequences
+    of units that a row must contain. ``bare``: the text to embed, without those names. ``subject``: the
+    participant whose words are asked for, as the caller spells the name, ``""`` for none; ``is_one_named``:
+    nobody else is named. ``dates``: the times that are named. ``is_cjk``: mainly Chinese, Japanese or
+    Korean. ``asks_assistant``: it asks what "you", the assistant, said.
+    """
 
     text: str
     terms: tuple[str, ...]
-    exact: tuple[tuple[str, ...], ...]
+    exact: tuple[tuple[str, ...], ...] = ()
+    bare: str = ""
+    subject: str = ""
+    is_one_named: bool = False
+    dates: tuple[Span, ...] = ()
+    is_cjk: bool = False
+    asks_assistant: bool = False
 
 
-def understand(text: str) -> Query:
-    """Split a query into terms to match and sequences that must be there (quoted text, codes, numbers)."""
+def understand(text: str, people: Sequence[str] = (), now: datetime | None = None) -> Query:
+    """Read a query. ``people``: the names of those who speak in what is searched. ``now`` (aware): what
+    dates are relative to; without it dates are words like others."""
+    named = [name for name in people if name.lower() not in _ROLES and _mention(name).search(text)]
+    bare = text
+    for name in named:
+        bare = _mention(name).sub(" ", bare)
+    bare = " ".join(bare.split()) or text
+    content = content_terms(_QUOTED.sub(r" \1\2\3 ", bare))
+    return Query(
+        text,
+        content,
+        _exact(text),
+        bare,
+        _subject(text, named),
+        len(named) == 1,
+        spans(text, now) if now else (),
+        2 * len(_CJK.findall(text)) > len("".join(text.split())),
+        bool(_YOU_SAID.search(text)),
+    )
+
+
+def content_terms(text: str) -> tuple[str, ...]:
+    """The lexical units of ``text``, each once, without stop words unless it has nothing else."""
+    units = list(dict.fromkeys(terms(text)))
+    return tuple(unit for unit in units if unit not in _STOP_WORDS) or tuple(units)
+
+
+def _exact(text: str) -> tuple[tuple[str, ...], ...]:
+    """Keys bind always; a quotation if little stands beside it. Within a longer question it is a hint: of
+    the gold rows of HotpotQA's quoting questions only 57 % hold the quotation, of LoCoMo's 40 %."""
+    outside = _QUOTED.sub(" ", text)
+    rest = [unit for unit in content_terms(outside) if unit not in _STOP_WORDS]
+    beside = sum(0.5 if _CJK.match(unit) else 1 for unit in rest if len(unit) == 1 or not _CJK.match(unit))
     quoted = [next(group for group in found if group) for found in _QUOTED.findall(text)]
-    bare = _QUOTED.sub(" ", text)
-    exact = [terms(item) for item in (*quoted, *_IDENTIFIER.findall(bare))]
-    units = list(dict.fromkeys(terms(bare)))
-    content = [unit for unit in units if unit not in _STOP_WORDS] or units
-    return Query(text, tuple(content), tuple(tuple(item) for item in exact if item))
+    binding = [*(quoted if beside <= _ALONE else ()), *_KEY.findall(outside)]
+    return tuple(units for item in binding if (units := tuple(terms(item))))
+
+
+def _mention(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?P<own>['’]s)?(?!\w)", re.IGNORECASE)
+
+
+def _subject(text: str, named: Sequence[str]) -> str:
+    """Of the people named the one who is asked about: of two, the first without a possessive."""
+    if not named or len(named) > 2:
+        return ""
+    found = [
+        (match["own"] is not None, match.start(), name)
+        for name in named
+        if (match := _mention(name).search(text))
+    ]
+    return min(found)[2]

@@ -1,33 +1,63 @@
-"""The order of what was found: scores from columns, by pure functions. No store, no text."""
+"""The ranker's formula: what a store found and an understood query in, an order and its reasons out.
+
+Every part is a small pure function over columns, and every constant stands in ``Weights``. Nothing is trained
+and nothing is stored; docs/retrieval.md derives the form and measures each part.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.retrieval.query import Query
 from pagefault.storage import Found
 from pagefault.types import Tier
 
-__all__ = ["NOTHING", "Hit", "Ranking", "Weights", "rank"]
+__all__ = ["NOTHING", "PARTS", "Hit", "Ranking", "Weights", "browse", "rank"]
 
+Floats = NDArray[np.float32]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = 86_400e6  # microseconds
 _TIERS: tuple[Tier, ...] = ("recall", "archival")
-PARTS = ("lexical", "cosine")
+PARTS = ("lexical", "dense", "prior", "date", "session", "bm25", "cosine")
+"""Why a hit stands where it stands: what each part added to its score; then BM25 and cosine as they were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The ranker's constants. ``floor``: the cosine from which a row counts as found at all; ``strong``:
-    from which a hit counts as evidence even without the query's words."""
+    """All constants. Unless another source is named, tuned on half of the groups of nine sets and reported
+    on the other half (docs/retrieval.md). Scores are in units of the best row's lexical part, which is 1."""
 
-    lexical: float = 1.0
-    dense: float = 1.0
-    floor: float = 0.35
-    strong: float = 0.60
-    coverage: float = 0.60  # share of the query's terms a strong lexical hit has
+    lexical: float = 1.0  # the best lexical row: the unit of all others
+    dense: float = 1.5  # the most similar row
+    dense_cjk: float = 0.1  # of a mainly Chinese or Japanese query: the shipped embedder is English
+    lexical_near: float = 0.5  # share of each neighbouring turn's BM25: an answer stands beside its question
+    cosine_near: float = 0.1  # share of the cosine of each row one or two turns away
+    reach: int = 2  # how far ``cosine_near`` goes, in turns
+    spread: float = 0.3  # least distance from mean to best cosine; below, the vectors tell little apart
+    speaker: float = 0.5  # the one person named in the query said it
+    subject: float = 0.3  # of two people named, the first one without a possessive said it
+    assistant: float = 0.3  # taken from the assistant's rows; added if asked what "you said"
+    question: float = 0.3  # taken from a short row that asks
+    short: int = 40  # lexical units up to which a row that ends in a question mark is nothing but a question
+    long: float = 0.2  # taken per e-fold of length above ``long_from``
+    long_from: int = 150  # lexical units
+    date: float = 1.3  # the row is of a time that the query names
+    before: float = 1.0  # days before such a time at which nothing is left of ``date``
+    after: float = 5.0  # and days after: people tell what happened
+    session: float = 0.3  # share of the session's score that each of its rows gets
+    sharpness: float = 4.0  # how much a session's best rows make up its score; 0 would be their mean
+    floor: float = 0.2  # the cosine from which a row counts as found; 0.35 costs half a point
+    floor_near: float = 0.12  # the same of a row beside one that has a word of the query
+    strong: float = 0.60  # the cosine from which a hit is evidence without the query's words
+    coverage: float = 0.60  # share of the query's terms that a strong lexical hit has
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +89,12 @@ class Ranking(Sequence[Hit]):
     def __getitem__(self, index: slice) -> Ranking: ...
     def __getitem__(self, index: int | slice) -> Hit | Ranking:
         if isinstance(index, slice):
-            return self._of(np.arange(*index.indices(len(self))))
+            first, last, step = index.indices(len(self))
+            return self._of(np.arange(first, last, step))
         known = zip(PARTS, self.parts[index].tolist(), strict=True)
         parts = {name: round(value, 4) for name, value in known if not np.isnan(value)}
         score = round(float(self.score[index]), 4)
-        return Hit(_TIERS[self.tier[index]], int(self.number[index]), score, parts)
+        return Hit(_TIERS[int(self.tier[index])], int(self.number[index]), score, parts)
 
     def __iter__(self) -> Iterator[Hit]:
         return (self[index] for index in range(len(self)))
@@ -91,19 +122,106 @@ NOTHING = Ranking(
 )
 
 
-def rank(tier: Tier, found: Found, weights: Weights) -> Ranking:
-    """Order what matches by the scaled sum of its score parts; of equals the newer first."""
-    rows = np.flatnonzero(found.matched & found.may_show)[::-1]
-    lexical, cosine = found.lexical[rows], found.cosine[rows]
-    dense = np.nan_to_num(np.maximum(cosine, 0.0))
-    score = weights.lexical * lexical / (lexical.max(initial=0.0) or 1.0)
-    score = score + weights.dense * dense / (dense.max(initial=0.0) or 1.0)
-    order = np.argsort(-score, kind="stable")
-    number = np.concatenate((found.number[rows[order]], found.more))
+def rank(tier: Tier, found: Found, query: Query, weights: Weights) -> Ranking:
+    """The rows found, best first and of equals the later one first."""
+    steps = _steps(found, weights.reach)
+    near = found.lexical + weights.lexical_near * _beside(found.lexical, steps[:1])
+    lexical = np.float32(weights.lexical) * near / np.maximum(near.max(initial=0.0), np.float32(1e-6))
+    dense = (weights.dense_cjk if query.is_cjk else weights.dense) * _dense(found.cosine, steps, weights)
+    prior = _prior(found, query, weights)
+    date, in_range = _dated(found, query, weights)
+    own = lexical + dense + prior + date
+    session = weights.session * _of_session(own, found.session, weights.sharpness)
+    beside = (near > 0) & (found.cosine >= weights.floor_near)
+    rows = np.flatnonzero(found.may_show & (found.matched | beside | in_range))[::-1]
+    rows = rows[np.argsort(-(own + session)[rows], kind="stable")]
+    parts = np.stack((lexical, dense, prior, date, session, found.lexical, found.cosine), axis=1)
+    return _ranking(tier, found, rows, (own + session)[rows], parts[rows])
+
+
+def browse(tier: Tier, found: Found) -> Ranking:
+    """All rows that may be shown, newest first."""
+    rows = np.flatnonzero(found.may_show)[::-1]
+    unknown = np.full((len(rows), len(PARTS)), np.nan, np.float32)
+    return _ranking(tier, found, rows, np.zeros_like(found.lexical[rows]), unknown)
+
+
+def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, parts: Floats) -> Ranking:
+    """The rows in this order, then the matches that were not among the candidates."""
+    number = np.concatenate((found.number[rows], found.more))
     rest = len(found.more)
     return Ranking(
         np.full(len(number), _TIERS.index(tier), np.uint8),
         number,
-        np.concatenate((score[order], np.zeros(rest))).astype(np.float32),
-        np.concatenate((np.stack((lexical, cosine), axis=1)[order], np.full((rest, 2), np.nan, np.float32))),
+        np.concatenate((score, np.full(rest, score.min(initial=0.0)))).astype(np.float32),
+        np.concatenate((parts, np.full((rest, len(PARTS)), np.nan))).astype(np.float32),
     )
+
+
+def _steps(found: Found, reach: int) -> list[NDArray[np.bool_]]:
+    """For 1 to ``reach``: whether row i and row i + step are so many turns apart in one session."""
+    position, session = found.position, found.session
+    return [
+        (position[step:] - position[:-step] == step)
+        & (session[step:] == session[:-step])
+        & (session[step:] > 0)
+        for step in range(1, reach + 1)
+    ]
+
+
+def _beside(values: Floats, steps: Sequence[NDArray[np.bool_]]) -> Floats:
+    """The sum of each row's neighbours."""
+    total = np.zeros_like(values)
+    for step, together in enumerate(steps, start=1):
+        total[step:] += values[:-step] * together
+        total[:-step] += values[step:] * together
+    return total
+
+
+def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights) -> Floats:
+    """Cosines with their neighbours', from 0 for the mean to 1 for the best. A row without one: the mean."""
+    known = ~np.isnan(cosine)
+    if not known.any():
+        return np.zeros_like(cosine)
+    filled = cosine if known.all() else np.where(known, cosine, cosine[known].mean())
+    blended = filled + weights.cosine_near * _beside(filled, steps)
+    mean = blended.mean()
+    return (blended - mean) / np.maximum(blended.max() - mean, np.float32(weights.spread))
+
+
+def _prior(found: Found, query: Query, weights: Weights) -> Floats:
+    """Who speaks, and what kind of text it is."""
+    prior = np.where(found.question & (found.units < weights.short), np.float32(-weights.question), 0)
+    long = np.flatnonzero(found.units > weights.long_from)
+    prior[long] -= weights.long * np.log(found.units[long] / weights.long_from)
+    if query.subject in found.speakers:
+        gain = weights.speaker if query.is_one_named else weights.subject
+        prior += gain * (found.speaker == found.speakers.index(query.subject))
+    prior += (weights.assistant if query.asks_assistant else -weights.assistant) * found.own
+    return prior.astype(np.float32)
+
+
+def _dated(found: Found, query: Query, weights: Weights) -> tuple[Floats, NDArray[np.bool_]]:
+    """How close each row is to a time that the query names; which rows lie in a day or month it names."""
+    near = np.zeros(len(found.number), np.float32)
+    inside = np.zeros(len(found.number), np.bool_)
+    for span in query.dates:
+        start, end = ((at - _EPOCH) // _MICROSECOND for at in (span.start, span.end))
+        early = (start - found.at) / (weights.before * _DAY)
+        late = (found.at - end) / (weights.after * _DAY)
+        distance = np.maximum(np.maximum(early, late), 0)
+        near = np.maximum(near, 1 - distance, dtype=np.float32)
+        if span.is_narrow:
+            inside |= distance < 1
+    return weights.date * near, inside
+
+
+def _of_session(own: Floats, session: NDArray[np.int64], sharpness: float) -> Floats:
+    """The soft maximum (log-mean-exp) of the scores of each row's session; 0 for a row without one."""
+    if not (session > 0).any():
+        return np.zeros_like(own)
+    starts = np.flatnonzero(np.diff(session, prepend=session[0] - 1))
+    counts = np.diff(starts, append=len(own))
+    mean = np.add.reduceat(np.exp(sharpness * own), starts) / counts
+    soft = (np.log(mean) / sharpness).astype(np.float32)
+    return np.where(session > 0, np.repeat(soft, counts), np.float32(0))

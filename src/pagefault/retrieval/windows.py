@@ -23,8 +23,15 @@ def windows(text: str, title: str = "") -> list[str]:
     pieces: list[str] = []
     start = 0
     while start + size < len(text):
-        stop = start + size
-        spaces = [found.end() for found in _SPACE.finditer(text, stop - overlap // 2, stop)]
-        pieces.append(text[start : spaces[-1] if spaces else stop])
-        start = (spaces[-1] if spaces else stop) - overlap
+        stop = _after_space(text, start + size - overlap // 2, start + size, last=True)
+        pieces.append(text[start:stop])
+        start = _after_space(text, stop - overlap, stop - overlap // 2, last=False)
     return [before + piece for piece in [*pieces, text[start:]]]
+
+
+def _after_space(text: str, first: int, stop: int, *, last: bool) -> int:
+    """Behind the last space of that part of the text, or the first; without one, at its end or beginning."""
+    spaces = [found.end() for found in _SPACE.finditer(text, first, stop)]
+    if last:
+        return spaces[-1] if spaces else stop
+    return spaces[0] if spaces else first

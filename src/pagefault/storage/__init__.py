@@ -85,7 +85,7 @@ class Filter:
 
 
 SESSION_GAP = timedelta(hours=6)
-"""A message so long after the one before it begins a new session."""
+"""A message so long after the one before it (or before it: logs may be brought together) begins a session."""
 
 
 BEST_WINDOW = 0.4
@@ -174,6 +174,10 @@ class Transaction(Protocol):
     def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
         """Append rows to the log and to its lexical index; returns them with ``seq`` set, consecutive
         per agent from 1. ``completion=0`` stands for the seq of the first row of this batch."""
+        ...
+
+    def speakers(self, agent: AgentId) -> list[str]:
+        """The names of those who ever spoke in the log, in alphabetical order; not the empty one."""
         ...
 
     def message(self, agent: AgentId, seq: int) -> Message | None: ...

@@ -37,6 +37,7 @@ __all__ = [
     "schedules",
     "section_versions",
     "sections",
+    "speakers",
     "vector_marks",
     "vectors",
 ]
@@ -118,6 +119,14 @@ messages = Table(
     UniqueConstraint("agent", "seq"),
     Index("messages_of_event", "agent", "event", "seq"),
     sqlite_autoincrement=True,
+)
+
+speakers = Table(
+    "speakers",
+    metadata,
+    _agent(primary_key=True),
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 sections = Table(

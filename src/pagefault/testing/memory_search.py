@@ -44,7 +44,7 @@ def session_numbers(times: Sequence[tuple[datetime, bool]]) -> list[int]:
     number, before = 0, None
     for at, default in times:
         if default:
-            number += before is None or at - before > SESSION_GAP
+            number += before is None or abs(at - before) > SESSION_GAP
             before = at
         numbers.append(number)
     return numbers

@@ -86,6 +86,10 @@ class MemoryTransaction:
         self._set_record(agent, last_seq=first + len(rows) - 1)
         return stored
 
+    def speakers(self, agent: AgentId) -> list[str]:
+        owner = self._database.agents.get(agent)
+        return sorted({row.speaker for row in owner.messages.values() if row.speaker}) if owner else []
+
     def message(self, agent: AgentId, seq: int) -> Message | None:
         owner = self._database.agents.get(agent)
         return owner.messages.get(seq) if owner else None

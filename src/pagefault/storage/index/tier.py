@@ -147,7 +147,7 @@ class TierIndex:
         before = int(held.at.view[held.searched.view[-1]]) if len(held.searched) else -_GAP * 2
         times = at[default]
         begins = np.zeros(len(at), np.int64)
-        begins[default] = np.diff(times, prepend=before) > _GAP
+        begins[default] = np.abs(np.diff(times, prepend=before)) > _GAP
         session = int(held.session.view[-1]) if len(held.session) else 0
         return session + np.cumsum(begins)
 

@@ -58,6 +58,8 @@ _APPEND = """
     INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
     text, shown, speaker) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units, :embed,
     :call_id, :name, :meta, :text, :shown, :speaker)"""
+_KNOW_SPEAKER = "INSERT OR IGNORE INTO speakers (agent, name) VALUES (:agent, :name)"
+_SPEAKERS = "SELECT name FROM speakers WHERE agent = :agent ORDER BY name"
 _MESSAGE = """
     SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
     WHERE agent = :agent"""
@@ -167,7 +169,12 @@ class SQLiteTransaction(QueueRows, VectorRows):
             _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
         )
         lexicon.index(self._db, agent, "recall", list(enumerate(units, first)))
+        for speaker in {row.speaker for row in stored if row.speaker}:
+            self._db.run(_KNOW_SPEAKER, agent=agent, name=speaker)
         return stored
+
+    def speakers(self, agent: AgentId) -> list[str]:
+        return [name for (name,) in self._db.rows(_SPEAKERS, agent=agent)]
 
     def message(self, agent: AgentId, seq: int) -> Message | None:
         row = self._db.one(f"{_MESSAGE} AND seq = :seq", agent=agent, seq=seq)

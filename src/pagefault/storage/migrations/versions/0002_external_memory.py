@@ -16,6 +16,14 @@ def upgrade() -> None:
     for name in _COUNTERS:
         op.add_column("agents", sa.Column(name, _BIG, server_default="0", nullable=False))
     op.add_column("messages", sa.Column("speaker", sa.Text(), server_default="", nullable=False))
+    op.create_table(
+        "speakers",
+        _agent(),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("agent", "name"),
+        sqlite_with_rowid=False,
+    )
     _passages()
     _documents()
     _vectors()

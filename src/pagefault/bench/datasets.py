@@ -1,0 +1,155 @@
+"""A folder of retrieval data to documents, queries and gold.
+
+One folder per set: ``docs.jsonl.gz`` (``_id``, ``text``, ``group``; maybe ``title``, ``session``, ``date``),
+``queries.jsonl.gz`` (``_id``, ``text``, ``group``), ``qrels.tsv`` (query-id, corpus-id, score; a header).
+A document that has a session is a turn, and its text begins with its speaker: ``Ana: I keep bees``. Leaves
+out what is done with them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pagefault.errors import UsageError
+
+__all__ = ["Dataset", "Document", "Pool", "Question", "load", "names"]
+
+_FILES = ("docs.jsonl.gz", "queries.jsonl.gz", "qrels.tsv")
+_TURN = re.compile(r"(?P<speaker>[^:\n]{1,40}): (?P<text>.*)", re.DOTALL)
+_DATES = ("%I:%M %p on %d %B, %Y", "%B-%d-%Y", "%Y年%m月%d日 %H:%M")
+_WEEKDAY = re.compile(r" [周週]\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """``whole`` is the document as the data has it, after its title; ``text`` is without the speaker."""
+
+    id: str
+    text: str
+    whole: str
+    title: str = ""
+    speaker: str = ""
+    session: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``gold``: gain by document id; empty if nobody knows."""
+
+    id: str
+    text: str
+    gold: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is searched together (a conversation, or all), and what is asked of it."""
+
+    documents: Sequence[Document]
+    questions: Sequence[Question]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    name: str
+    pools: Sequence[Pool]
+
+
+def names(folder: Path) -> list[str]:
+    """The sets in a folder; ``UsageError`` if there are none."""
+    found = sorted(path.parent.name for path in folder.glob(f"*/{_FILES[0]}"))
+    if not found:
+        raise UsageError(f"{folder} holds no set, a folder with {', '.join(_FILES)}; give another --data.")
+    return found
+
+
+def load(folder: Path, name: str, *, pooled: bool = False) -> Dataset:
+    """Read one set. ``pooled``: all groups are one pool. ``UsageError`` for a missing or wrong file."""
+    for file in _FILES:
+        if not (folder / name / file).is_file():
+            raise UsageError(
+                f"{folder / name / file} is missing; the sets here are {', '.join(names(folder))}."
+            )
+    documents: defaultdict[str, list[Document]] = defaultdict(list)
+    questions: defaultdict[str, list[Question]] = defaultdict(list)
+    gold = _gold(folder / name / _FILES[2])
+    for row in _rows(folder / name / _FILES[0]):
+        documents["" if pooled else row["group"]].append(_document(row))
+    for row in _rows(folder / name / _FILES[1]):
+        question = Question(row["_id"], row["text"], gold.get(row["_id"], {}))
+        questions["" if pooled else row["group"]].append(question)
+    return Dataset(name, [Pool(_dated(documents[group]), asked) for group, asked in questions.items()])
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError):
+        raise UsageError(f"{path} is not gzipped UTF-8; mend that file.") from None
+    for line, text in enumerate(lines, start=1):
+        try:
+            row = {"group": "", **json.loads(text)}
+            yield {**row, "_id": str(row["_id"]), "text": str(row["text"])}
+        except (ValueError, TypeError, KeyError):
+            raise UsageError(
+                f"{path}, line {line}: no JSON object with _id and text; mend that file."
+            ) from None
+
+
+def _gold(path: Path) -> dict[str, dict[str, float]]:
+    gold: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for line, text in enumerate(path.read_text("utf-8").splitlines()[1:], start=2):
+        try:
+            question, document, score = text.split("\t")
+            if float(score) > 0:
+                gold[question][document] = float(score)
+        except ValueError:
+            raise UsageError(
+                f"{path}, line {line}, is not query-id, corpus-id, score; mend that file."
+            ) from None
+    return gold
+
+
+def _document(row: Mapping[str, Any]) -> Document:
+    text, title, session = str(row["text"]), str(row.get("title") or ""), str(row.get("session") or "")
+    whole = text if text.startswith(title) else f"{title}. {text}"
+    turn = _TURN.fullmatch(text) if session else None
+    own, speaker = (turn["text"], turn["speaker"]) if turn else (text, "")
+    session = f"{row['group']} {session}" if session else ""  # pools of several groups: theirs do not meet
+    return Document(row["_id"], own, whole, title, speaker, session, _moment(row.get("date")))
+
+
+def _moment(date: object) -> datetime | None:
+    """A date as one of the sets writes it, in UTC."""
+    if not isinstance(date, str):
+        return None
+    plain = _WEEKDAY.sub("", date)
+    for form in _DATES:
+        try:
+            return datetime.strptime(plain, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    try:
+        return datetime.fromisoformat(plain).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _dated(documents: Sequence[Document]) -> list[Document]:
+    """A turn without a date has the one before it."""
+    last: datetime | None = None
+    dated: list[Document] = []
+    for document in documents:
+        last = document.at or (last if document.session else None)
+        dated.append(replace(document, at=last))
+    return dated

@@ -1,0 +1,274 @@
+"""The ranker: what a query is understood to ask, and which rows come first and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagefault.retrieval.dates import spans
+from pagefault.retrieval.query import Query, understand
+from pagefault.retrieval.ranking import PARTS, Ranking, Weights, rank
+from pagefault.retrieval.windows import windows
+from pagefault.storage import Found
+
+NOW = datetime(2026, 11, 22, 18, 54, tzinfo=UTC)  # a Sunday
+QUERY = Query("", ())
+
+
+# what is asked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which door does 3f2504e0-4f89-41d3-9a0c-0305e82c3301 open?",
+        "where is order INV-2024-00117",
+        "call 13800138000",
+        "who is wangsiqi1210@example.com",
+        '"opens door 13"',
+        'Where is "the red book"?',
+        "「青い本」はどこ",
+    ],
+)
+def test_keys_and_bare_quotations_must_be_there(text: str) -> None:
+    assert understand(text).exact
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What did we plan in July 2023?",
+        "p53 and IL-10 in COVID-19 patients, 1,000 of them",
+        "on 2024-04-16 at 19:00, the 3rd time",
+        'The creator of "Wallace and Gromit" also created what animation comedy?',
+    ],
+)
+def test_numbers_dates_and_quotations_in_passing_are_hints(text: str) -> None:
+    query = understand(text)
+    assert query.exact == ()
+    assert query.terms
+
+
+def test_stop_words_go_unless_there_is_nothing_else() -> None:
+    assert understand("Hey, remember when we talked about boats?").terms == ("boat",)
+    assert understand("who are you").terms == ("who", "are", "you")
+
+
+def test_participants_are_whom_not_what() -> None:
+    query = understand("What does Melanie think about Caroline's decision?", ["Caroline", "Melanie", "user"])
+    assert query.bare == "What does think about decision?"
+    assert query.terms == ("think", "decis")
+    assert query.subject == "Melanie", "of two, the one without a possessive"
+    assert not query.is_one_named
+    alone = understand("Who is melanie?", ["Melanie"])
+    assert (alone.subject, alone.is_one_named) == ("Melanie", True)
+    assert understand("the user of Melaniex", ["user", "Melanie"]).subject == ""
+
+
+def test_what_you_said_is_asked_of_the_assistant() -> None:
+    assert understand("Which book did you say you would recommend?").asks_assistant
+    assert understand("你推荐了什么书？").asks_assistant
+    assert not understand("What should I say to you?").asks_assistant
+
+
+@pytest.mark.parametrize(
+    ("text", "cjk"), [("我的猫叫什么？", True), ("猫の名前は？", True), ("my 猫's name", False)]
+)
+def test_mainly_chinese_or_japanese(text: str, cjk: bool) -> None:
+    assert understand(text).is_cjk is cjk
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "days"),
+    [
+        ("on 8 May, 2023", "2023-05-08", 1),
+        ("on May 8th 2023", "2023-05-08", 1),
+        ("on the 8th of May", "2026-05-08", 1),
+        ("what did I say on December 24?", "2025-12-24", 1),
+        ("in July 2023", "2023-07-01", 31),
+        ("in december", "2025-12-01", 31),
+        ("2024-02-29", "2024-02-29", 1),
+        ("in 2024", "2024-01-01", 366),
+        ("yesterday", "2026-11-21", 1),
+        ("last week", "2026-11-09", 7),
+        ("last Friday", "2026-11-20", 1),
+        ("3 days ago", "2026-11-19", 1),
+        ("last month", "2026-10-01", 31),
+        ("last year", "2025-01-01", 365),
+        ("2024年4月1日的会议", "2024-04-01", 1),
+        ("2024年4月", "2024-04-01", 30),
+        ("4月1日", "2026-04-01", 1),
+        ("昨日の会議", "2026-11-21", 1),
+        ("上周", "2026-11-09", 7),
+        ("3天前", "2026-11-19", 1),
+    ],
+)
+def test_times_named_in_a_query(text: str, start: str, days: int) -> None:
+    (span,) = spans(text, NOW)
+    assert span.start == datetime.fromisoformat(start).replace(tzinfo=UTC)
+    assert span.end - span.start == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    "text", ["I may go", "31 February 2023", "room 2024", "the march of 12 men", "May I?"]
+)
+def test_what_is_no_time(text: str) -> None:
+    assert spans(text, NOW) == ()
+
+
+def test_days_begin_at_midnight_where_the_user_is() -> None:
+    (span,) = spans("yesterday", NOW.astimezone(ZoneInfo("Asia/Tokyo")))
+    assert span.start.astimezone(UTC) == datetime(2026, 11, 21, 15, tzinfo=UTC)
+
+
+# what comes first
+
+
+def columns(rows: int, **chosen: object) -> Found:
+    """Rows that nothing speaks for, none of them in a session."""
+    still = Found(
+        number=np.arange(rows),
+        position=np.arange(rows),
+        session=np.zeros(rows, np.int64),
+        at=np.zeros(rows, np.int64),
+        speaker=np.zeros(rows, np.int32),
+        own=np.zeros(rows, np.bool_),
+        units=np.full(rows, 10, np.int32),
+        question=np.zeros(rows, np.bool_),
+        lexical=np.zeros(rows, np.float32),
+        cosine=np.zeros(rows, np.float32),
+        matched=np.zeros(rows, np.bool_),
+        may_show=np.ones(rows, np.bool_),
+        speakers=("",),
+        more=np.empty(0, np.int64),
+    )
+    arrays = {
+        name: value if name == "speakers" else np.array(value, getattr(still, name).dtype)
+        for name, value in chosen.items()
+    }
+    made = replace(still, **arrays)
+    return replace(made, matched=(made.lexical > 0) | (made.cosine >= Weights().floor))
+
+
+def ranked(found: Found, query: Query = QUERY) -> Ranking:
+    return rank("recall", found, query, Weights())
+
+
+def order(found: Found, query: Query = QUERY) -> list[int]:
+    return ranked(found, query).number.tolist()
+
+
+def test_words_and_meaning_add_up() -> None:
+    assert order(columns(3, lexical=[0, 4, 4], cosine=[0.5, 0, 0.4], session=[1, 2, 3])) == [2, 0, 1]
+
+
+def test_of_equals_the_later_first() -> None:
+    assert order(columns(3, lexical=[1, 1, 1])) == [2, 1, 0]
+
+
+def test_an_answer_is_found_through_its_question() -> None:
+    asked = columns(4, lexical=[0, 0, 5, 0], cosine=[0.12, 0.12, 0.12, 0.19], session=[1, 1, 1, 1])
+    assert order(asked) == [2, 3, 1]
+    assert order(replace(asked, session=np.array([1, 1, 1, 2]))) == [2, 1], "not over a session's end"
+    assert order(replace(asked, session=np.zeros(4, np.int64))) == [2], "nor without sessions"
+    assert order(replace(asked, position=np.array([0, 1, 2, 9]))) == [2, 1], "nor over a gap"
+
+
+def test_what_matches_in_no_way_is_not_found() -> None:
+    far = columns(3, cosine=[0.1, 0.15, 0.3])
+    assert order(far) == [2]
+    assert order(columns(0)) == []
+
+
+def test_rows_without_a_vector_yet_are_found_by_words() -> None:
+    some = columns(3, lexical=[3, 0, 0], cosine=[np.nan, 0.6, np.nan], session=[1, 2, 3])
+    assert order(some) == [0, 1]
+    assert order(columns(2, lexical=[0, 3], cosine=[np.nan, np.nan], session=[1, 2])) == [1]
+
+
+def test_the_person_named_is_preferred() -> None:
+    said = columns(2, lexical=[1, 1], session=[1, 2], speaker=[0, 1], speakers=("Ana", "Bo"))
+    assert order(said, replace(QUERY, subject="Ana", is_one_named=True)) == [0, 1]
+    assert order(said, replace(QUERY, subject="Bo", is_one_named=True)) == [1, 0]
+
+
+def test_the_user_s_own_words_come_before_the_assistant_s_unless_those_are_asked_for() -> None:
+    said = columns(2, lexical=[1, 1], session=[1, 2], own=[False, True])
+    assert order(said) == [0, 1]
+    assert order(said, replace(QUERY, asks_assistant=True)) == [1, 0]
+
+
+def test_a_day_that_is_named_is_preferred_and_found_by_itself() -> None:
+    day = [int(datetime(2023, 5, n, 12, tzinfo=UTC).timestamp() * 1e6) for n in (1, 8, 10, 20)]
+    query = understand("on 8 May 2023", now=NOW)
+    assert order(columns(4, at=day), query) == [1, 2]
+    told = columns(4, at=day, lexical=[1, 1, 1, 1])
+    assert order(told, query) == [1, 2, 3, 0], "the days after count a little"
+
+
+def test_a_question_and_a_long_text_stand_back() -> None:
+    assert order(columns(2, lexical=[1, 1], session=[1, 2], question=[False, True])) == [0, 1]
+    assert order(columns(2, lexical=[1, 1], session=[1, 2], units=[100, 1000])) == [0, 1]
+
+
+def test_a_session_speaks_for_its_rows() -> None:
+    told = columns(4, lexical=[5, 1, 1, 0], session=[1, 1, 2, 2], position=[0, 5, 10, 15])
+    assert order(told) == [0, 1, 2]
+
+
+def test_the_parts_say_why_and_add_up_to_the_score() -> None:
+    some = columns(5, lexical=[1, 2, 0, 0, 1], cosine=[0.1, 0.5, 0.3, 0.2, 0.9], session=[1, 1, 2, 2, 2])
+    for hit in ranked(some):
+        assert set(hit.parts) == set(PARTS)
+        assert sum(hit.parts[name] for name in PARTS[:5]) == pytest.approx(hit.score, abs=1e-3)
+        assert hit.parts["bm25"] == some.lexical[hit.number]
+
+
+def test_a_neighbour_without_likeness_is_context_not_a_result() -> None:
+    told = columns(3, lexical=[0, 5, 0], cosine=[0.05, 0.3, np.nan], session=[1, 1, 1])
+    assert order(told) == [1]
+
+
+def test_matches_that_are_no_candidates_come_last_and_count() -> None:
+    some = replace(columns(2, lexical=[1, 2]), more=np.array([7, 5]))
+    assert order(some) == [1, 0, 7, 5]
+    assert dict(ranked(some)[3].parts) == {}
+    assert [hit.number for hit in ranked(some)[1:3]] == [0, 7]
+
+
+def test_two_storages_merge_by_score() -> None:
+    one, other = (
+        ranked(columns(2, lexical=[1, 2])),
+        rank("archival", columns(1, lexical=[1]), QUERY, Weights()),
+    )
+    both = one.merged(other)
+    assert [(hit.tier, hit.number) for hit in both] == [("recall", 1), ("archival", 0), ("recall", 0)]
+
+
+def test_long_texts_are_cut_into_overlapping_windows_after_the_title() -> None:
+    words = [f"word{n:04d}" for n in range(300)]  # 2700 characters
+    cut = windows(" ".join(words), "Words")
+    assert all(window.startswith("Words. word") and len(window) < 820 for window in cut)
+    assert cut[1].split()[1] in cut[0]
+    assert {word for window in cut for word in window.split()[1:]} >= set(words)
+    assert [len(window) for window in windows("字" * 500)] == [200, 200, 200]
+    assert windows("short") == ["short"]
+    assert windows("") == [""]
+
+
+@given(st.text(alphabet="ab 字\n", max_size=5000))
+def test_windows_leave_nothing_out_and_end(text: str) -> None:
+    cut = windows(text)
+    joined = cut[0]
+    for window in cut[1:]:
+        common = max(n for n in range(len(window) + 1) if joined.endswith(window[:n]))
+        joined += window[common:]
+    assert len(joined) <= len(text)
+    assert all(window in text for window in cut)
+    assert text.endswith(cut[-1])
