@@ -17,7 +17,7 @@ from typing import cast
 
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["terms"]
+__all__ = ["passage_terms", "terms"]
 
 _LONGEST = 200  # FTS5 would cut a token at 32 KB without telling
 
@@ -50,3 +50,8 @@ def terms(text: str) -> list[str]:
             whole = unit[:_LONGEST]
             units.append(_stem(whole) if found.lastgroup == "word" and whole.isalpha() else whole)
     return units
+
+
+def passage_terms(title: str, text: str) -> list[str]:
+    """The units by which a passage is found: those of its title, then those of its text."""
+    return terms(f"{title} {text}" if title else text)
