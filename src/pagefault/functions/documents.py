@@ -67,13 +67,13 @@ class DocumentCalls:
 
     async def document_find(self, id: str, text: str, page: int = 1) -> Outcome:
         """Which pages of a document (d1) have this text; case and accents do not matter."""
-        if not (wanted := _pattern(text)):
+        if not (wanted := pattern(text)):
             raise FunctionError("text is empty; give the text to look for.")
         document = await self.store.read(lambda tx: _find(tx, self.agent, id))
         found: list[tuple[Page, int]] = []
         for first in range(1, document.pages + 1, _AT_ONCE):
             leaves = await self.store.read(lambda tx, n=first: self._leaves(tx, document.number, n))
-            counts = ((leaf, sum(1 for _ in wanted.finditer(_fold(leaf.text)))) for leaf in leaves)
+            counts = ((leaf, sum(1 for _ in wanted.finditer(fold(leaf.text)))) for leaf in leaves)
             found += [(leaf, count) for leaf, count in counts if count]
         shown, pages = paging.page_of(found, page, PAGE)
         room = self.results.line_size()
@@ -94,8 +94,8 @@ class DocumentCalls:
 
     def _excerpt(self, text: str, wanted: re.Pattern[str], size: int) -> str:
         """One line of about ``size`` tokens around the first place where the text stands."""
-        places = [index for index, character in enumerate(text) for _ in _fold(character)]
-        found = wanted.search(_fold(text))
+        places = [index for index, character in enumerate(text) for _ in fold(character)]
+        found = wanted.search(fold(text))
         start = places[found.start()] if found else 0
         width = max(20, len(text) * size // max(1, self.results.counter.count(text)))
         low = max(0, min(start - width // 4, len(text) - width))
@@ -109,7 +109,7 @@ def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
     raise FunctionError(f"There is no document {id}; document_list shows those there are.")
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Text without case and accents. Each character folds by itself, so that places can be told."""
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text)
@@ -117,10 +117,10 @@ def _fold(text: str) -> str:
     return text.casefold()
 
 
-def _pattern(text: str) -> re.Pattern[str] | None:
+def pattern(text: str) -> re.Pattern[str] | None:
     """A text as it may stand on a page: any white space for white space, and lines may end between two
     Chinese or Japanese characters. None for a blank one."""
-    words: Sequence[str] = _BETWEEN_CJK.sub("", _fold(text)).split()
+    words: Sequence[str] = _BETWEEN_CJK.sub("", fold(text)).split()
     if not words:
         return None
     joined = r"\s+".join(map(re.escape, words))

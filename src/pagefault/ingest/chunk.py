@@ -20,7 +20,7 @@ _OVERLAP = 8  # a chunk may share an eighth with the one before
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a page (from 1): its text, the heading it begins under, its offsets in characters."""
+    """A stretch of a page (from 1): its text, the heading it is under, its offsets in characters."""
 
     text: str
     page: int
@@ -32,8 +32,12 @@ class Chunk:
 def chunks(read: Extracted, counter: Counter) -> Iterator[Chunk]:
     """The chunks of a document, in order. A page that is blank has none."""
     for page, leaf in enumerate(read.leaves, 1):
+        seen = 0
         for start, stop in spans(leaf.text, counter, markdown=read.markdown):
-            yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, start), start, stop)
+            fresh = leaf.text[max(start, seen) : stop]  # what overlaps belongs to the section before
+            begin = stop - len(fresh.lstrip())
+            yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, begin), start, stop)
+            seen = stop
 
 
 def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int, int]]:

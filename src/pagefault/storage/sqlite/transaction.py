@@ -1,7 +1,8 @@
 """What can be done inside a transaction: ``pagefault.storage.Transaction`` in SQL.
 
 Here: agents, the log, sections. Passages and documents are in ``archive``, the inbox and the schedules in
-``queues``, vectors in ``vectors``, searching in ``storage.index``. Leaves out beginning and committing (``worker``).
+``queues``, vectors in ``vectors``, searching in ``storage.index``. Leaves out beginning and
+committing (``worker``).
 """
 
 from __future__ import annotations
