@@ -75,6 +75,19 @@ def test_a_folder_is_loaded_shown_searched_and_deleted(run: Run, tmp_path: Path)
     )
 
 
+def test_a_fact_in_a_long_pdf_is_found_on_its_page(run: Run, tmp_path: Path) -> None:
+    pages = [f"On day {n} the tide turned and nothing else was noted. " * 12 for n in range(1, 61)]
+    pages[41] += "The heron vault opens with code heron-4711."
+    (tmp_path / "ledger.pdf").write_bytes(pdf(pages))
+    assert run("load", str(tmp_path / "ledger.pdf"), "--agent", "ana").code == 0
+    found = run("archival", "search", "heron-4711", "--agent", "ana", "--json").json
+    assert (found["total"], found["results"][0]["page"]) == (1, 42)
+    asked = run("archival", "search", "Which code opens the heron vault?", "--agent", "ana", "--json").json
+    assert asked["results"][0]["page"] == 42
+    shown = run("document", "show", "d1", "--agent", "ana", "--page", "42").out
+    assert "opens with code heron-4711." in shown
+
+
 def test_a_bad_file_is_named_the_rest_is_loaded_and_the_exit_code_says_so(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text("Bees dance.")
     (tmp_path / "bad.pdf").write_text("nonsense")
