@@ -285,6 +285,13 @@ async def test_document_functions_are_offered_once_there_are_documents(machine: 
         assert calls < {f.name for f in (await rig.process()).prompt().functions}
 
 
+async def test_who_listens_to_the_agent_goes_on_hearing_it(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, rig.kernel.listen("ana") as heard:
+        await put(rig, Bytes(b"words", "x"))
+        await rig.kernel.idle()
+        assert heard.statistics().current_buffer_used
+
+
 async def test_in_a_window_without_room_documents_can_still_be_searched(machine: Machine) -> None:
     model = ScriptedModel([])
     async with AsyncExitStack() as stack:
