@@ -125,6 +125,7 @@ async def test_a_bad_file_is_named_and_the_rest_goes_on(machine: Machine) -> Non
     (folder / "deep" / "c.docx").write_bytes(docx([("", "Deep words.")]))
     (folder / "photo.jpg").write_bytes(b"\xff\xd8")
     (folder / "link.txt").symlink_to(folder / "b.txt")
+    (folder / "loop").symlink_to(folder)
     async with machine.open(ScriptedModel([])) as rig:
         gone = machine.home / "gone.txt"
         report = await put(rig, *find([str(folder), str(gone)]))
@@ -132,6 +133,7 @@ async def test_a_bad_file_is_named_and_the_rest_goes_on(machine: Machine) -> Non
             ("a.pdf", "failed"),
             ("b.txt", "loaded"),
             ("link.txt", "skipped"),
+            ("loop", "skipped"),
             ("photo.jpg", "skipped"),
             ("c.docx", "loaded"),
             ("gone.txt", "failed"),

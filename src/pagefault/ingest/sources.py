@@ -162,18 +162,20 @@ def _url(address: str) -> Url:
 
 def _within(folder: Path) -> Iterator[Source | Skipped]:
     """Hidden files and folders are passed over; links are not followed, so as not to leave the folder."""
-    for place, folders, files in os.walk(folder):
+    closed: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        for name in sorted([*links, *(name for name in files if not name.startswith("."))]):
             path = Path(place, name)
-            if name.startswith("."):
-                continue
             if path.is_symlink():
                 yield Skipped(File(path).name, "It is a link; name it to load it.")
             elif not is_known(name):
                 yield Skipped(File(path).name, "Its kind is not known; name it to load it as text.")
             else:
                 yield File(path)
+    for error in closed:
+        yield Skipped(File(Path(error.filename)).name, f"The folder cannot be read: {error.strerror}.")
 
 
 def _check_size(size: int, most: int) -> None:
