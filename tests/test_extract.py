@@ -248,6 +248,7 @@ _TEXTS = st.lists(
 
 @settings(max_examples=120, deadline=None)
 @example(text="", markdown=True)
+@example(text=" # Ebb\n\n" + SENTENCE * 5, markdown=True)
 @example(text="潮汐" * 2_000, markdown=False)
 @given(text=_TEXTS, markdown=st.booleans())
 def test_a_chunk_is_a_stretch_of_its_page_within_its_bound_and_all_text_is_in_one(
@@ -255,7 +256,8 @@ def test_a_chunk_is_a_stretch_of_its_page_within_its_bound_and_all_text_is_in_on
 ) -> None:
     headings = markdown_headings(text) if markdown else []
     leaves = tuple(paginate(text, headings, markdown=markdown))
-    assert "".join(leaf.text for leaf in leaves).split() == text.split()
+    kept = "".join(leaf.text for leaf in leaves)
+    assert "".join(kept.split()) == "".join(text.split()), "a page of nothing but white space is left out"
     assert all(len(leaf.text) <= PAGE and leaf.text.strip() for leaf in leaves)
     paths = {heading.path for heading in headings}
     covered = [set[int]() for _ in leaves]

@@ -56,4 +56,10 @@ def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int,
         found = kind(max(1, capacity), overlap=capacity // _OVERLAP).chunk_indices(text)
         most = max((counter.count(piece) for _, piece in found), default=0)
         if most <= CHUNK or capacity <= 1:
-            return [(start, start + len(piece)) for start, piece in found]
+            return [_trimmed(start, piece) for start, piece in found if piece.strip()]
+
+
+def _trimmed(start: int, piece: str) -> tuple[int, int]:
+    """The splitter leaves the indentation of a Markdown block."""
+    first = start + len(piece) - len(piece.lstrip())
+    return first, first + len(piece.strip())
