@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
-from pagefault.functions.results import PAGE, Results, brief, counted, number
+from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, Document, Page
 
@@ -88,9 +88,8 @@ class DocumentCalls:
         return tx.document_pages(self.agent, document, first, first + _AT_ONCE - 1)
 
     def _line(self, document: Document) -> str:
-        tags = "".join(f" #{brief(tag)}" for tag in document.tags)
-        at = stamp(document.at, self.results.zone)
-        return f"[{document.id} {at}{tags}] {brief(document.title, 80)} ({counted(document.pages, 'page')})"
+        about = f"{document.id} {stamp(document.at, self.results.zone)} {labels(document.tags)}".rstrip()
+        return f"[{about}] {brief(document.title)} ({counted(document.pages, 'page')})"
 
     def _excerpt(self, text: str, wanted: re.Pattern[str], size: int) -> str:
         """One line of about ``size`` tokens around the first place where the text stands."""

@@ -56,7 +56,12 @@ def _origin(passage: Passage) -> str:
     where = brief(passage.title or passage.source)
     if passage.place:
         where += f", p. {passage.place.page}"
-    return " ".join([where, *(f"#{tag}" for tag in passage.tags)]).strip()
+    return f"{where} {labels(passage.tags)}".strip()
+
+
+def labels(tags: Sequence[str]) -> str:
+    """``#sea #2026``, cut if they are many."""
+    return brief(" ".join(f"#{tag}" for tag in tags), 2 * _LONGEST_TITLE)
 
 
 def brief(title: str, longest: int = _LONGEST_TITLE) -> str:
