@@ -70,7 +70,7 @@ class ArchiveRows(QueueRows):
             units=sum(map(len, units)),
         )
         first = last - len(passages) + 1
-        stored = [replace(_clean(passage), number=number) for number, passage in enumerate(passages, first)]
+        stored = [_stored(passage, number) for number, passage in enumerate(passages, first)]
         values = zip(stored, map(len, units), strict=True)
         self._db.many(_INSERT_PASSAGE, [passage_values(agent, passage, length) for passage, length in values])
         tags = [{"agent": agent, "number": p.number, "tag": tag} for p in stored for tag in p.tags]
@@ -158,14 +158,17 @@ class ArchiveRows(QueueRows):
         return self._db.run(_DELETE_DOCUMENT, agent=agent, number=number) > 0
 
 
-def _clean(passage: Passage) -> Passage:
-    """The passage with texts that UTF-8 can hold."""
+def _stored(passage: Passage, number: int) -> Passage:
+    """The passage with its number, and with texts that UTF-8 can hold."""
     place = passage.place
+    if place and (section := storable(place.section)) is not place.section:
+        place = replace(place, section=section)
     return replace(
         passage,
+        number=number,
         text=storable(passage.text),
         tags=tuple(map(storable, passage.tags)),
         source=storable(passage.source),
         title=storable(passage.title),
-        place=place and replace(place, section=storable(place.section)),
+        place=place,
     )
