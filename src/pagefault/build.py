@@ -33,6 +33,7 @@ from pagefault.context.queue_manager import Budget, QueueManager
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions import Function, FunctionExecutor, describe
+from pagefault.functions.documents import DocumentCalls
 from pagefault.functions.results import Results
 from pagefault.functions.syscalls import PAGED_IN, Syscalls
 from pagefault.kernel import Kernel
@@ -284,12 +285,15 @@ def assemble(
         return made[0].memory.budget.page
 
     retriever = Retriever(store, service.serving, parts.clock, zone)
+    results = Results(record.id, zone, counter, page)
     syscalls = Syscalls(
         record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter,
-        Results(record.id, zone, counter, page), settings.paged_in_limit(window), opened,
+        results, settings.paged_in_limit(window), opened,
     )  # fmt: skip
     speech = settings.style == "memgpt"
     functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)
+    if settings.documents:
+        functions += DocumentCalls(record.id, store, results).functions()
     paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
     full = sum(s.limit + _TAGS for s in sections) + paged_in
     instructions, executor, budget = plan(settings, window, full, parts, counter, functions)

@@ -60,6 +60,7 @@ class AgentSettings(BaseModel):
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
     agents: bool = Field(default=False, description="offer send_to_agent")
+    documents: bool = Field(default=False, description="offer document_list, _open and _find")
 
     @property
     def policy(self) -> QueuePolicy:

@@ -2,7 +2,7 @@
 
     commands.py   the grammar: every command with its options; nothing else is imported for ``--help``
     session.py    one run of a command: which home, JSON or text, a kernel that is opened and closed
-    agents.py memory.py events.py embedders.py trace.py    the rooms: what those commands do
+    agents.py memory.py documents.py events.py embedders.py trace.py    the rooms: what those commands do
     chat.py slash.py screens.py               a conversation, its slash commands, how it is shown
     render.py     values as lines of text
 

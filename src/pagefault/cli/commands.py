@@ -24,10 +24,11 @@ def _grown() -> typer.Typer:
     )
 
 
-app, agent, recall, archival, event, schedule, bench = (_grown() for _ in range(7))
+app, agent, recall, archival, document, event, schedule, bench = (_grown() for _ in range(8))
 app.add_typer(agent, name="agent", help="The agents of this home.")
 app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
+app.add_typer(document, name="document", help="Documents that were loaded.")
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
 app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
@@ -265,6 +266,60 @@ def archival_delete(
     from pagefault.cli import memory
 
     memory.delete(_session(home, json), agent, id)
+
+
+@app.command()
+def load(
+    targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
+    agent: Agent = "default",
+    tag: Tags = None,
+    title: Annotated[str | None, typer.Option(help="What to call it; for a single document.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
+
+    What has not changed since it was loaded is left alone, what has is replaced. What cannot be read is
+    named, the rest goes on, and the exit code is 1. When all is done the agent gets one event.
+    """
+    from pagefault.cli import documents
+
+    documents.load(_session(home, json), agent, targets, tag or [], title)
+
+
+@document.command("list")
+def document_list(agent: Agent = "default", page: Page = 1, home: Home = None, json: Json = False) -> None:
+    """List an agent's documents, newest first."""
+    from pagefault.cli import documents
+
+    documents.list_all(_session(home, json), agent, page)
+
+
+@document.command("show")
+def document_show(
+    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
+    agent: Agent = "default",
+    page: Annotated[int, typer.Option(help="Page of the document, from 1.")] = 1,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show what a document is, and one of its pages."""
+    from pagefault.cli import documents
+
+    documents.show(_session(home, json), agent, id, page)
+
+
+@document.command("delete")
+def document_delete(
+    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
+    agent: Agent = "default",
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Delete a document with all that archival storage holds of it."""
+    from pagefault.cli import documents
+
+    documents.delete(_session(home, json), agent, id)
 
 
 @event.command("post")

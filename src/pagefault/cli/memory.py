@@ -9,8 +9,9 @@ from typing import Any
 from pagefault.cli.render import clip, local
 from pagefault.cli.session import Session, zone_for
 from pagefault.clock import moment
-from pagefault.context import paging, stamp
+from pagefault.context import paging
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.retrieval import Retriever, excerpt
@@ -58,10 +59,8 @@ async def find(kernel: Kernel, record: AgentRecord, tier: Tier, query: str, page
             continue
         if isinstance(item, Message):
             about: dict[str, Any] = {"role": item.role}
-            where = str(item.role)
         else:
-            about = {"tags": list(item.tags), "source": item.source}
-            where = " ".join([*(f"#{tag}" for tag in item.tags), item.source]).strip()
+            about = {"tags": list(item.tags), "source": item.source, "title": item.title, **_place(item)}
         at = local(item.at, zone)
         found.results.append(
             {
@@ -74,8 +73,17 @@ async def find(kernel: Kernel, record: AgentRecord, tier: Tier, query: str, page
             }
         )
         text = excerpt(item.text, query, _EXCERPT, counter)
-        found.lines.append(f"[{item.id} {stamp(item.at, zone)} {where}".rstrip() + f"] {text}")
+        found.lines.append(f"[{item.id} {label_of(item, zone)}] {text}")
     return found
+
+
+def _place(passage: Passage) -> dict[str, Any]:
+    """Where in a document a chunk stands, as JSON values."""
+    if passage.place is None:
+        return {}
+    place = passage.place
+    span = {"section": place.section, "start": place.start, "stop": place.stop}
+    return {"document": f"d{place.document}", "page": place.page, **span}
 
 
 def search_recall(
@@ -111,7 +119,7 @@ def _roles(given: Sequence[str]) -> tuple[Role, ...]:
 def search_archival(session: Session, name: str, query: str, page: int, tags: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
         record = await kernel.record(name)
-        found = await find(kernel, record, "archival", query, page, Filter(tags=_tags(tags)))
+        found = await find(kernel, record, "archival", query, page, Filter(tags=tags_of(tags)))
         session.show(found.data, found.text)
 
     session.run(work)
@@ -123,14 +131,14 @@ def insert(session: Session, name: str, text: str, tags: Sequence[str]) -> None:
 
     async def work(kernel: Kernel) -> None:
         record = await kernel.record(name)
-        passage = Passage(text, kernel.clock.now(), _tags(tags))
+        passage = Passage(text, kernel.clock.now(), tags_of(tags))
         saved = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
         session.show({"id": saved.id, "tags": list(saved.tags)}, f"Saved as {saved.id}: {clip(text)}")
 
     session.run(work)
 
 
-def _tags(given: Sequence[str]) -> tuple[str, ...]:
+def tags_of(given: Sequence[str]) -> tuple[str, ...]:
     """Tags as the agent's own functions write them."""
     return tuple(dict.fromkeys(tag.strip("# ") for tag in given))
 

@@ -21,7 +21,8 @@ from pagefault.types import AgentId, Message, Passage
 PAGE = 5  # results on one page
 _LARGEST_PAGE = 1200  # tokens: more than this is not read, whatever the window
 _LABEL = 24  # tokens that an id, a date and a source take
-_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)"}
+_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
+_LONGEST_TITLE = 48  # characters
 
 
 def number(id: str, letter: str) -> int:
@@ -46,13 +47,32 @@ def find_passage(tx: Transaction, agent: AgentId, id: str) -> Passage:
 
 
 def label_of(item: Message | Passage, zone: tzinfo) -> str:
-    """Date and origin: ``2026-11-20 Fri 18:54 user``."""
-    where = str(item.role) if isinstance(item, Message) else " ".join([item.source, *_tags(item)])
-    return f"{stamp(item.at, zone)} {where.strip()}".rstrip()
+    """Date and origin: ``2026-11-20 Fri 18:54 user``, ``2026-11-20 Fri 18:54 On tides, p. 12 #sea``."""
+    where = str(item.role) if isinstance(item, Message) else _origin(item)
+    return f"{stamp(item.at, zone)} {where}".rstrip()
 
 
-def _tags(passage: Passage) -> list[str]:
-    return [f"#{tag}" for tag in passage.tags]
+def _origin(passage: Passage) -> str:
+    where = brief(passage.title or passage.source)
+    if passage.place:
+        where += f", p. {passage.place.page}"
+    return f"{where} {labels(passage.tags)}".strip()
+
+
+def labels(tags: Sequence[str]) -> str:
+    """``#sea #2026``, cut if they are many."""
+    return brief(" ".join(f"#{tag}" for tag in tags), 2 * _LONGEST_TITLE)
+
+
+def brief(title: str, longest: int = _LONGEST_TITLE) -> str:
+    """A title as part of a label: on one line, without brackets, cut if it is long."""
+    line = " ".join(title.replace("[", "(").replace("]", ")").split())
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 page``, ``1,000 pages``"""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +87,21 @@ class Results:
     def fetch(self, tx: Transaction, hits: Sequence[Hit], query: str, page: int) -> Outcome:
         """One page of hits, each on a line."""
         shown, pages = paging.page_of(hits, page, PAGE)
-        room = max(12, min(self.page(), _LARGEST_PAGE) // PAGE - _LABEL)
+        room = self.line_size()
         lines = [paging.showing(len(shown), len(hits), page, pages)]
         sources: list[str] = []
         for hit in shown:
             recall = hit.tier == "recall"
             item = tx.message(self.agent, hit.number) if recall else tx.passage(self.agent, hit.number)
             if item is not None:
-                lines.append(self.line(item, excerpt(item.text, query, room, self.counter)))
+                size = max(12, room - self.counter.count(self.line(item, "")))
+                lines.append(self.line(item, excerpt(item.text, query, size, self.counter)))
                 sources.append(item.id)
         return Outcome("\n".join(lines), sources=tuple(sources))
+
+    def line_size(self) -> int:
+        """Tokens that one line of results may take, its label included."""
+        return min(self.page(), _LARGEST_PAGE) // PAGE
 
     def line(self, item: Message | Passage, text: str) -> str:
         """``[recall m12 2026-11-20 Fri 18:54 user] text``"""

@@ -87,13 +87,14 @@ class Scheduler:
                     f"There is no agent {name}; `pagefault agent list` shows those there are."
                 )
             id = self._ids[name] = record.id
-            self._agents.setdefault(id, Served(record, followed=record.last_seq))
+            self._agents.setdefault(id, Served(record, followed=record.last_seq)).record = record
         return self._agents[id]
 
     def forget(self, name: str) -> None:
-        """Drop what is held of an agent, so that changed settings take effect at its next event."""
+        """Drop the agent's process and record, so that changed settings take effect at its next event. Who
+        listens goes on listening."""
         if (id := self._ids.pop(name, None)) is not None:
-            self._agents.pop(id, None)
+            self._agents[id].process = None
             self._resident.pop(id, None)
 
     def wake(self, agent: Served) -> None:

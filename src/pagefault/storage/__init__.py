@@ -17,9 +17,11 @@ from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
     AgentRecord,
+    Document,
     Event,
     EventState,
     Message,
+    Page,
     Passage,
     QueueState,
     Role,
@@ -210,12 +212,41 @@ class Transaction(Protocol):
 
     # archival storage
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage: ...
+    def insert_passages(self, agent: AgentId, passages: Sequence[Passage]) -> list[Passage]:
+        """Store passages and index them by words, title included; returns them with their numbers,
+        consecutive in the order given."""
+        ...
+
     def passage(self, agent: AgentId, number: int) -> Passage | None: ...
     def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
         """The passages of these numbers that exist, in the order asked."""
         ...
 
     def delete_passage(self, agent: AgentId, number: int) -> bool: ...
+
+    # documents
+    def put_document(
+        self, agent: AgentId, document: Document, pages: Sequence[Page], chunks: Sequence[Passage]
+    ) -> Document:
+        """Store a document with its pages and, as passages, its chunks. It takes the place and the number
+        of the one of the same source, which goes with all its chunks. Returns it with its number and its
+        count of pages; a chunk's ``place`` gets the document's number, whatever it says."""
+        ...
+
+    def documents(self, agent: AgentId) -> list[Document]:
+        """All documents by number."""
+        ...
+
+    def document(self, agent: AgentId, number: int) -> Document | None: ...
+    def document_by_source(self, agent: AgentId, source: str) -> Document | None: ...
+    def document_page(self, agent: AgentId, number: int, page: int) -> Page | None: ...
+    def document_pages(self, agent: AgentId, number: int, first: int, last: int) -> list[Page]:
+        """The pages from first to last, both included, that there are."""
+        ...
+
+    def delete_document(self, agent: AgentId, number: int) -> bool:
+        """Delete a document with its pages and its chunks."""
+        ...
 
     # inbox
     def post(self, agent: AgentId, event: Event) -> Event:

@@ -11,7 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.storage import EmbedderRecord
-from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Schedule, Section, Tier
+from pagefault.types import (
+    AgentId,
+    AgentRecord,
+    Document,
+    Event,
+    Message,
+    Page,
+    Passage,
+    Schedule,
+    Section,
+    Tier,
+)
 
 __all__ = ["AgentTables", "Changes", "MemoryDatabase"]
 
@@ -27,6 +38,8 @@ class AgentTables:
     last: dict[str, int] = field(default_factory=dict[str, int])  # the last number given out, by kind
     messages: dict[int, Message] = field(default_factory=dict[int, Message])
     passages: dict[int, Passage] = field(default_factory=dict[int, Passage])
+    documents: dict[int, Document] = field(default_factory=dict[int, Document])
+    pages: dict[int, tuple[Page, ...]] = field(default_factory=dict[int, "tuple[Page, ...]"])  # by document
     sections: dict[str, list[tuple[datetime, Section]]] = field(
         default_factory=dict[str, "list[tuple[datetime, Section]]"]
     )

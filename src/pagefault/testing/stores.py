@@ -5,8 +5,9 @@
             return MyStore(place)
 
 The suite is pytest classes in shape (``tmp_path`` is pytest's) but imports no pytest. Here: transactions,
-agents, the log, sections, passages, turn locks; inbox and schedules are in ``store_queues``, search and
-vectors in ``store_search``. Leaves out durability, which each back end proves in its own way.
+agents, the log, sections, passages, turn locks; documents are in ``store_documents``, inbox and schedules in
+``store_queues``, search and vectors in ``store_search``. Leaves out durability, which each back end proves in
+its own way.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.storage import Transaction
+from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance, VectorConformance
@@ -312,6 +314,7 @@ class StoreConformance(
     _AgentConformance,
     _RecallConformance,
     _MemoryConformance,
+    DocumentConformance,
     QueueConformance,
     SearchConformance,
     VectorConformance,

@@ -18,7 +18,7 @@ from pagefault.types import (
     Schedule,
 )
 
-__all__ = ["AGENT", "QueueRows"]
+__all__ = ["AGENT", "TAKE_NUMBER", "QueueRows"]
 
 AGENT = """
     SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio FROM agents"""
@@ -36,7 +36,7 @@ _ADD_SCHEDULE = """
     VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note)"""
 _MOVE_SCHEDULE = "UPDATE schedules SET due = :due WHERE agent = :agent AND number = :number"
 _REMOVE_SCHEDULE = "DELETE FROM schedules WHERE agent = :agent AND number = :number"
-_TAKE_NUMBER = "UPDATE agents SET last_{what} = last_{what} + 1 WHERE id = :agent RETURNING last_{what}"
+TAKE_NUMBER = "UPDATE agents SET last_{what} = last_{what} + 1 WHERE id = :agent RETURNING last_{what}"
 
 
 class QueueRows:
@@ -51,7 +51,7 @@ class QueueRows:
             known = self._db.one(f"{_EVENT} WHERE agent = :agent AND key = :key", agent=agent, key=event.key)
             if known:
                 return to_event(known)
-        number = self._take(_TAKE_NUMBER.format(what="event"), agent)
+        number = self._take(TAKE_NUMBER.format(what="event"), agent)
         self._db.run(
             _POST,
             agent=agent,
@@ -98,7 +98,7 @@ class QueueRows:
 
     # schedules
     def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule:
-        number = self._take(_TAKE_NUMBER.format(what="schedule"), agent)
+        number = self._take(TAKE_NUMBER.format(what="schedule"), agent)
         self._db.run(
             _ADD_SCHEDULE,
             agent=agent,

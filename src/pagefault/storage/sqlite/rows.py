@@ -10,9 +10,12 @@ from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
     AgentRecord,
+    Document,
     Event,
     Message,
+    Page,
     Passage,
+    Place,
     QueueState,
     Role,
     Schedule,
@@ -23,10 +26,13 @@ __all__ = [
     "message_values",
     "micros",
     "moment",
+    "passage_values",
     "queue_values",
     "to_agent",
+    "to_document",
     "to_event",
     "to_message",
+    "to_page",
     "to_passage",
     "to_schedule",
     "to_section",
@@ -106,6 +112,37 @@ def to_section(row: Any) -> Section:
     return Section(name, description, limit, text, bool(read_only), version)
 
 
+def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, Any]:
+    place = passage.place
+    return {
+        "agent": agent,
+        "number": passage.number,
+        "at": micros(passage.at),
+        "units": units,
+        "embed": bool(passage.text.strip()),
+        "tags": json.dumps(passage.tags),
+        "source": passage.source,
+        "title": passage.title,
+        "document": place and place.document,
+        "page": place and place.page,
+        "section": place.section if place else "",
+        "start": place and place.start,
+        "stop": place and place.stop,
+        "text": passage.text,
+    }
+
+
 def to_passage(row: Any) -> Passage:
-    text, at, tags, source, number = row
-    return Passage(text, moment(at), tuple(json.loads(tags)), source, number)
+    text, at, tags, source, title, document, page, section, start, stop, number = row
+    place = None if document is None else Place(document, page, section, start, stop)
+    return Passage(text, moment(at), tuple(json.loads(tags)), source, number, title, place)
+
+
+def to_document(row: Any) -> Document:
+    source, title, media, digest, at, pages, tags, number = row
+    return Document(source, title, media, digest, moment(at), pages, tuple(json.loads(tags)), number)
+
+
+def to_page(row: Any) -> Page:
+    number, heading, text = row
+    return Page(number, heading, text)

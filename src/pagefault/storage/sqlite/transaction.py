@@ -1,7 +1,8 @@
 """What can be done inside a transaction: ``pagefault.storage.Transaction`` in SQL.
 
-Here: agents, the log, sections, passages. The inbox and the schedules are in ``queues``, search in
-``search``, vectors in ``vectors``. Leaves out beginning and committing (``worker``).
+Here: agents, the log, sections. Passages and documents are in ``archive``, the inbox and the schedules in
+``queues``, vectors in ``vectors``, searching in ``storage.index``. Leaves out beginning and
+committing (``worker``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.sqlite import lexicon
+from pagefault.storage.sqlite.archive import ArchiveRows
 from pagefault.storage.sqlite.connection import Connection, storable
-from pagefault.storage.sqlite.queues import AGENT, QueueRows
+from pagefault.storage.sqlite.queues import AGENT
 from pagefault.storage.sqlite.rows import (
     message_values,
     micros,
@@ -25,17 +27,15 @@ from pagefault.storage.sqlite.rows import (
     queue_values,
     to_agent,
     to_message,
-    to_passage,
     to_section,
 )
 from pagefault.storage.sqlite.source import SourceRows
-from pagefault.storage.sqlite.vectors import VectorRows, delete_vectors
+from pagefault.storage.sqlite.vectors import VectorRows
 from pagefault.storage.terms import terms
 from pagefault.types import (
     AgentId,
     AgentRecord,
     Message,
-    Passage,
     QueueState,
     Role,
     Section,
@@ -81,26 +81,9 @@ _PUT_SECTION = """
 _PUT_SECTION_VERSION = """
     INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
     VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
-_TAKE_PASSAGE = """
-    UPDATE agents SET last_passage = last_passage + 1, archival_changes = archival_changes + 1,
-    archival_rows = archival_rows + (:units > 0),
-    archival_units = archival_units + :units WHERE id = :agent RETURNING last_passage"""
-_INSERT_PASSAGE = """
-    INSERT INTO passages (agent, number, at, units, embed, tags, source, text)
-    VALUES (:agent, :number, :at, :units, :embed, :tags, :source, :text)"""
-_TAG = "INSERT OR IGNORE INTO passage_tags (agent, number, tag) VALUES (:agent, :number, :tag)"
-_UNTAG = "DELETE FROM passage_tags WHERE agent = :agent AND number = :number"
-_PASSAGES = """
-    SELECT text, at, tags, source, number FROM passages
-    WHERE agent = :agent AND number IN (SELECT value FROM json_each(:numbers))"""
-_DELETE_PASSAGE = "DELETE FROM passages WHERE agent = :agent AND number = :number RETURNING units"
-_LEAVE_ARCHIVE = """
-    UPDATE agents SET archival_rows = archival_rows - (:units > 0), archival_units = archival_units - :units,
-    archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
-_DELETED = "INSERT INTO deletions (agent, change, number) VALUES (:agent, :change, :number)"
 
 
-class SQLiteTransaction(QueueRows, VectorRows):
+class SQLiteTransaction(ArchiveRows, VectorRows):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened.
 
     ``cache``: what searches keep in memory; None in a connection that writes.
@@ -223,45 +206,6 @@ class SQLiteTransaction(QueueRows, VectorRows):
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         history = f"{_SECTION} WHERE agent = :agent AND name = :name ORDER BY version"
         return [(moment(row[-1]), to_section(row)) for row in self._db.rows(history, agent=agent, name=name)]
-
-    # archival storage
-    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
-        units = terms(passage.text)
-        number = self._take(_TAKE_PASSAGE, agent, units=len(units))
-        self._db.run(
-            _INSERT_PASSAGE,
-            agent=agent,
-            number=number,
-            at=micros(passage.at),
-            units=len(units),
-            embed=bool(passage.text.strip()),
-            tags=json.dumps(passage.tags),
-            source=passage.source,
-            text=passage.text,
-        )
-        for tag in passage.tags:
-            self._db.run(_TAG, agent=agent, number=number, tag=tag)
-        lexicon.index(self._db, agent, "archival", [(number, units)])
-        return replace(passage, number=number)
-
-    def passage(self, agent: AgentId, number: int) -> Passage | None:
-        found = self.passages(agent, [number])
-        return found[0] if found else None
-
-    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
-        rows = self._db.rows(_PASSAGES, agent=agent, numbers=json.dumps(list(numbers)))
-        found = {row[-1]: to_passage(row) for row in rows}
-        return [found[number] for number in numbers if number in found]
-
-    def delete_passage(self, agent: AgentId, number: int) -> bool:
-        gone = self._db.rows(_DELETE_PASSAGE, agent=agent, number=number)
-        for (units,) in gone:
-            change = self._take(_LEAVE_ARCHIVE, agent, units=units)
-            self._db.run(_DELETED, agent=agent, change=change, number=number)
-            self._db.run(_UNTAG, agent=agent, number=number)
-            delete_vectors(self._db, agent, number)
-            lexicon.unindex(self._db, agent, "archival", number)
-        return bool(gone)
 
     # search
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:

@@ -1,0 +1,181 @@
+"""Loading documents, and tending those that were: `load` and `document`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from pagefault.cli.memory import tags_of
+from pagefault.cli.render import clip, local, plain, table
+from pagefault.cli.screens import console
+from pagefault.cli.session import Session, zone_for
+from pagefault.context import paging
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.functions.results import counted
+from pagefault.ingest import Bytes, Item, find
+from pagefault.ingest import load as load_sources
+from pagefault.ingest.sources import Skipped, Source
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Document, Page
+
+_LISTED = 20  # documents on a page of the list
+
+
+def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str], title: str | None) -> None:
+    """Load, tell on stderr how it goes, answer what became of each source; exit with 1 if any failed."""
+    failed: list[Item] = []
+
+    async def work(kernel: Kernel) -> None:
+        await kernel.record(name)  # before standard input is read: the agent may not be there
+        sources = list(_sources(targets, title))
+        bar = _bar()
+        shown = bar if bar.console.is_terminal else nullcontext()
+        with shown:
+            watch = _Watch(bar, bar.add_task("", total=len(sources), now=""))
+            report = await load_sources(kernel, name, sources, tags=tags_of(tags), title=title, watch=watch)
+        if report.notice:
+            console(stderr=True).print(Text(plain(report.notice), "yellow"))
+        failed.extend(item for item in report.items if item.state == "failed")
+        data = [_item_data(item) for item in report.items]
+        event = report.event.id if report.event else None
+        session.show({"documents": data, "event": event}, "\n".join(map(_item_line, report.items)))
+
+    session.run(work)
+    if failed:
+        raise SystemExit(1)
+
+
+def _sources(targets: Sequence[str], title: str | None) -> list[Source | Skipped]:
+    sources: list[Source | Skipped] = []
+    for target in dict.fromkeys(targets):
+        if target == "-":
+            sources.append(Bytes(sys.stdin.buffer.read(), title or "stdin"))
+        else:
+            sources.extend(find([target]))
+    if not any(not isinstance(source, Skipped) for source in sources):
+        raise UsageError("There is nothing to load there; name files, or a folder that has some.")
+    return sources
+
+
+def _bar() -> Progress:
+    """Files done of all, and the pages of the one at work; on stderr, and gone when done."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} files", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}", markup=False),
+    )
+    return Progress(*columns, console=console(stderr=True), transient=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Shows progress on a bar, and what failed or was skipped as lines above it."""
+
+    bar: Progress
+    task: TaskID
+
+    def begin(self, source: str) -> None:
+        self.bar.update(self.task, now=clip(source.rpartition("/")[2] or source, 40))
+
+    def page(self, done: int, total: int) -> None:
+        self.bar.update(self.task, now=f"page {done:,} of {total:,}")
+
+    def end(self, item: Item) -> None:
+        self.bar.update(self.task, advance=1, now="")
+        if item.state in ("failed", "skipped"):
+            style = "yellow" if item.state == "failed" else "dim"
+            self.bar.console.print(Text(f"{item.state}: {plain(item.source)}: {plain(item.why)}", style))
+
+
+def _item_data(item: Item) -> dict[str, Any]:
+    about: dict[str, Any] = {"source": item.source, "state": item.state}
+    if document := item.document:
+        about |= {"id": document.id, "title": document.title, "media": document.media}
+        about |= {"pages": document.pages, "tags": list(document.tags)}
+    if item.state in ("loaded", "replaced"):
+        about["passages"] = item.chunks
+    return about | ({"why": item.why} if item.why else {})
+
+
+def _item_line(item: Item) -> str:
+    if item.document is None:
+        return f"{item.state}: {item.source}"
+    document = item.document
+    size = counted(document.pages, "page") + (f", {counted(item.chunks, 'passage')}" if item.chunks else "")
+    return f"{item.state}: {document.id} {clip(document.title, 60)} ({size}) {item.source}"
+
+
+def _document_data(document: Document, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "title": document.title,
+        "pages": document.pages,
+        "media": document.media,
+        "tags": list(document.tags),
+        "at": local(document.at, zone),
+        "source": document.source,
+        "digest": document.digest,
+    }
+
+
+def list_all(session: Session, name: str, page: int) -> None:
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+        found = await kernel.store.read(lambda tx: tx.documents(record.id))
+        shown, pages = paging.page_of(found[::-1], page, _LISTED)
+        results = [_document_data(document, zone_for(record)) for document in shown]
+        rows = [
+            [d["id"], clip(d["title"], 50), str(d["pages"]), d["at"], " ".join(f"#{t}" for t in d["tags"])]
+            for d in results
+        ]
+        lines = [paging.showing(len(shown), len(found), page, pages)]
+        lines += [table([["id", "title", "pages", "loaded", "tags"], *rows])] if rows else []
+        data = {"total": len(found), "page": page, "pages": pages, "results": results}
+        session.show(data, "\n".join(lines))
+
+    session.run(work)
+
+
+def show(session: Session, name: str, id: str, page: int) -> None:
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+
+        def read(tx: Transaction) -> tuple[Document, Page | None]:
+            document = _find(tx, record.id, id)
+            return document, tx.document_page(record.id, document.number, page)
+
+        document, leaf = await kernel.store.read(read)
+        if leaf is None:
+            raise NotFoundError(f"There is no page {page} in {id}; pages go from 1 to {document.pages}.")
+        data = _document_data(document, zone_for(record))
+        about = table([[key, str(v)] for key, v in (data | {"tags": " ".join(document.tags)}).items()])
+        title = f"page {page}" + (f", {leaf.heading}" if leaf.heading else "")
+        data |= {"page": {"number": page, "heading": leaf.heading, "text": leaf.text}}
+        session.show(data, f"{about}\n\n--- {title}\n{leaf.text}")
+
+    session.run(work)
+
+
+def delete(session: Session, name: str, id: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+        await kernel.store.write(lambda tx: tx.delete_document(record.id, _find(tx, record.id, id).number))
+        session.show({"deleted": id}, f"{id} is deleted.")
+
+    session.run(work)
+
+
+def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
+    number = int(id[1:]) if id[:1] == "d" and id[1:].isdecimal() and len(id) < 17 else 0
+    if document := tx.document(agent, number):
+        return document
+    raise NotFoundError(f"There is no document {id}; `pagefault document list` shows those there are.")

@@ -1,0 +1,126 @@
+"""Leafing through documents: which there are, one page of one, and where in it a text stands.
+
+Offered to agents that have documents (the setting ``documents``, which loading switches on). What a document
+says is shown as data, with its id and page, within the token share of a page. Searching over all documents is
+``archival_search``'s business.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pagefault.context import paging, stamp
+from pagefault.errors import FunctionError
+from pagefault.functions import Function, Outcome, describe
+from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentId, Document, Page
+
+_LISTED = 10  # documents on one page of the list
+_FRAME = 16  # tokens that the id and the number of a part take
+_AT_ONCE = 64  # pages read and looked through at a time
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_BETWEEN_CJK = re.compile(rf"(?<=[{_CJK}])\s+(?=[{_CJK}])")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCalls:
+    """The document functions of one agent."""
+
+    agent: AgentId
+    store: Store
+    results: Results
+
+    def functions(self) -> list[Function]:
+        """In the order of the prompt."""
+        calls = (self.document_list, self.document_open, self.document_find)
+        return [describe(call, "query") for call in calls]
+
+    async def document_list(self, page: int = 1) -> Outcome:
+        """The documents that were loaded, newest first."""
+        found = await self.store.read(lambda tx: tx.documents(self.agent))
+        shown, pages = paging.page_of(found[::-1], page, _LISTED)
+        lines = [paging.showing(len(shown), len(found), page, pages), *map(self._line, shown)]
+        return Outcome("\n".join(lines), sources=tuple(document.id for document in shown))
+
+    async def document_open(self, id: str, page: int = 1, part: int = 1) -> Outcome:
+        """Read a page of a document (d1); a long page has several parts."""
+
+        def read(tx: Transaction) -> tuple[Document, Page | None]:
+            document = _find(tx, self.agent, id)
+            return document, tx.document_page(self.agent, document.number, page)
+
+        document, leaf = await self.store.read(read)
+        if leaf is None:
+            raise FunctionError(f"There is no page {page} in {id}; pages go from 1 to {document.pages}.")
+        where = f"{brief(document.title)}, page {page} of {document.pages}"
+        where += f", {brief(leaf.heading)}" if leaf.heading else ""
+        taken = self.results.counter.count(where) + _FRAME
+        size = max(16, self.results.page() - taken)
+        pieces = paging.split(leaf.text, size, self.results.counter)
+        (piece,), parts = paging.page_of(pieces, part, 1)
+        where += f"; part {part} of {parts}" if parts > 1 else ""
+        return Outcome(f"[{id} {where}]\n{piece or '(blank)'}", sources=(id,))
+
+    async def document_find(self, id: str, text: str, page: int = 1) -> Outcome:
+        """Which pages of a document (d1) have this text; case and accents do not matter."""
+        if not (wanted := pattern(text)):
+            raise FunctionError("text is empty; give the text to look for.")
+        document = await self.store.read(lambda tx: _find(tx, self.agent, id))
+        found: list[tuple[Page, int]] = []
+        for first in range(1, document.pages + 1, _AT_ONCE):
+            leaves = await self.store.read(lambda tx, n=first: self._leaves(tx, document.number, n))
+            counts = ((leaf, sum(1 for _ in wanted.finditer(fold(leaf.text)))) for leaf in leaves)
+            found += [(leaf, count) for leaf, count in counts if count]
+        shown, pages = paging.page_of(found, page, PAGE)
+        room = self.results.line_size()
+        lines = [f"{paging.showing(len(shown), len(found), page, pages)}: pages of {id} with that text"]
+        for leaf, count in shown:
+            label = f"[{id} p. {leaf.number}{f', {count} times' if count > 1 else ''}]"
+            size = max(12, room - self.results.counter.count(label))
+            lines.append(f"{label} {self._excerpt(leaf.text, wanted, size)}")
+        return Outcome("\n".join(lines), sources=(id,))
+
+    def _leaves(self, tx: Transaction, document: int, first: int) -> list[Page]:
+        return tx.document_pages(self.agent, document, first, first + _AT_ONCE - 1)
+
+    def _line(self, document: Document) -> str:
+        about = f"{document.id} {stamp(document.at, self.results.zone)} {labels(document.tags)}".rstrip()
+        return f"[{about}] {brief(document.title)} ({counted(document.pages, 'page')})"
+
+    def _excerpt(self, text: str, wanted: re.Pattern[str], size: int) -> str:
+        """One line of about ``size`` tokens around the first place where the text stands."""
+        places = [index for index, character in enumerate(text) for _ in fold(character)]
+        found = wanted.search(fold(text))
+        start = places[found.start()] if found else 0
+        width = max(20, len(text) * size // max(1, self.results.counter.count(text)))
+        low = max(0, min(start - width // 4, len(text) - width))
+        cut = " ".join(text[low : low + width].split())
+        return f"{'…' if low else ''}{cut}{'…' if low + width < len(text) else ''}"
+
+
+def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
+    if document := tx.document(agent, number(id, "d")):
+        return document
+    raise FunctionError(f"There is no document {id}; document_list shows those there are.")
+
+
+def fold(text: str) -> str:
+    """Text without case and accents. Each character folds by itself, so that places can be told."""
+    if not text.isascii():
+        parts = unicodedata.normalize("NFKD", text)
+        text = "".join(c for c in parts if not unicodedata.combining(c))
+    return text.casefold()
+
+
+def pattern(text: str) -> re.Pattern[str] | None:
+    """A text as it may stand on a page: any white space for white space, and lines may end between two
+    Chinese or Japanese characters. None for a blank one."""
+    words: Sequence[str] = _BETWEEN_CJK.sub("", fold(text)).split()
+    if not words:
+        return None
+    joined = r"\s+".join(map(re.escape, words))
+    return re.compile(re.sub(rf"(?<=[{_CJK}])(?=[{_CJK}])", r"\\s*", joined))

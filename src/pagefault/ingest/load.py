@@ -1,0 +1,176 @@
+"""Loading documents into an agent's archival storage: find, read, extract, cut, store, tell the agent.
+
+Each document is stored in one transaction, whole or not at all, in the place of the one of the same source;
+one that has not changed is left alone. What cannot be read is named, and the rest goes on. Needs no turn of
+the agent: it finds an event in its inbox. Vectors follow in the background, as for every passage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Literal, Protocol
+
+import anyio
+import anyio.to_thread
+
+from pagefault.build import Parts, change_settings
+from pagefault.config import parse_settings
+from pagefault.errors import ModelError, UsageError
+from pagefault.functions.results import brief, counted
+from pagefault.ingest.chunk import Chunk, chunks
+from pagefault.ingest.extract import extract, media_of, need_extra
+from pagefault.ingest.pages import Extracted
+from pagefault.ingest.sources import Skipped, Source
+from pagefault.kernel import Kernel
+from pagefault.models.tokens import HeuristicCounter
+from pagefault.types import AgentId, AgentRecord, Document, Event, EventKind, Page, Passage, Place
+
+__all__ = ["Item", "Report", "Silent", "Watch", "load"]
+
+_NAMED = 12  # documents that the event names
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one source. ``why`` is set for what was skipped or failed."""
+
+    source: str
+    state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
+    document: Document | None = None
+    chunks: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of all. ``event`` is the one the agent got, None if nothing changed; ``notice`` says
+    why the agent could not be given the document functions."""
+
+    items: tuple[Item, ...]
+    event: Event | None = None
+    notice: str = ""
+
+
+class Watch(Protocol):
+    """Who is told of progress. ``page`` may be called from another thread."""
+
+    def begin(self, source: str) -> None: ...
+    def page(self, done: int, total: int) -> None: ...
+    def end(self, item: Item) -> None: ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, source: str) -> None: ...
+    def page(self, done: int, total: int) -> None: ...
+    def end(self, item: Item) -> None: ...
+
+
+async def load(
+    kernel: Kernel,
+    name: str,
+    sources: Sequence[Source | Skipped],
+    *,
+    tags: Sequence[str] = (),
+    title: str | None = None,
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+) -> Report:
+    """Load sources for the agent of this name. ``title`` is for a single document; ``parts`` as the
+    kernel was opened with. ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
+
+    If it is cancelled, the agent still learns of what was stored until then.
+    """
+    need_extra()
+    if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
+        raise UsageError("A title is for one document; leave it out, or name one file.")
+    record, watch = await kernel.record(name), watch or Silent()
+    loader = _Loader(kernel, record.id, tuple(dict.fromkeys(tags)), title, watch)
+    items: list[Item] = []
+    event, notice = None, ""
+    try:
+        for source in sources:
+            watch.begin(source.name)
+            items.append(await loader.one(source))
+            watch.end(items[-1])
+    finally:
+        with anyio.CancelScope(shield=True):
+            if any(item.document for item in items):
+                notice = await _offer_functions(kernel, record, parts)
+            if fresh := [item for item in items if item.state in ("loaded", "replaced")]:
+                event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _told(fresh)))
+    return Report(tuple(items), event, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    kernel: Kernel
+    agent: AgentId
+    tags: tuple[str, ...]
+    title: str | None
+    watch: Watch
+
+    async def one(self, source: Source | Skipped) -> Item:
+        if isinstance(source, Skipped):
+            return Item(source.name, "skipped", why=source.why)
+        try:
+            read = await source.read()
+            digest = sha256(read.data).hexdigest()
+            known = await self.kernel.store.read(lambda tx: tx.document_by_source(self.agent, source.name))
+            if known and self._is_same(known, digest):
+                return Item(source.name, "unchanged", known)
+            media = media_of(read.file, read.declared, read.data)
+            extracted, cut = await anyio.to_thread.run_sync(self._prepare, read.data, media)
+        except UsageError as error:
+            return Item(source.name, "failed", why=str(error))
+        except OSError as error:
+            return Item(source.name, "failed", why=f"{error.strerror or error}.")
+        title = self.title or brief(extracted.title, 200) or source.label
+        now = self.kernel.clock.now()
+        document = Document(source.name, title, media, digest, now, 0, self.tags)
+        stored = await self._store(document, extracted, cut)
+        return Item(source.name, "replaced" if known else "loaded", stored, len(cut))
+
+    def _is_same(self, known: Document, digest: str) -> bool:
+        return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)
+
+    def _prepare(self, data: bytes, media: str) -> tuple[Extracted, list[Chunk]]:
+        read = extract(data, media, self.watch.page)
+        return read, list(chunks(read, HeuristicCounter()))
+
+    async def _store(self, document: Document, read: Extracted, cut: Sequence[Chunk]) -> Document:
+        pages = [
+            Page(number, leaf.headings[0].path if leaf.headings else "", leaf.text)
+            for number, leaf in enumerate(read.leaves, 1)
+        ]
+        plain = Passage("", document.at, document.tags, document.source, 0, document.title)
+        passages = [
+            replace(plain, text=c.text, place=Place(0, c.page, c.section, c.start, c.stop)) for c in cut
+        ]
+        return await self.kernel.store.write(
+            lambda tx: tx.put_document(self.agent, document, pages, passages)
+        )
+
+
+async def _offer_functions(kernel: Kernel, record: AgentRecord, parts: Parts | None) -> str:
+    """Switch the document functions on; a sentence if that cannot be."""
+    settings = parse_settings(dict(record.settings))
+    if settings.documents:
+        return ""
+    try:
+        await change_settings(kernel, record.name, settings.model_copy(update={"documents": True}), parts)
+    except (UsageError, ModelError) as error:
+        return f"The agent can search the documents, but not leaf through them: {error}"
+    return ""
+
+
+def _told(items: Sequence[Item]) -> str:
+    """The event's text: what was loaded, by the ids that the document functions take."""
+    documents = [item.document for item in items if item.document]
+    named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
+    more = len(documents) - len(named)
+    also = f"; and {more} more, see document_list" if more else ""
+    return f"Loaded into archival storage: {', '.join(named)}{also}."

@@ -1,0 +1,112 @@
+"""What comes out of a file: its title and its pages, and a long text cut into such pages.
+
+A page of a PDF is a page of ours. Other formats have none, so their text is cut along its headings and
+paragraphs into pages of about the size of a printed one. Leaves out how a format is read.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["Extracted", "Heading", "Leaf", "clean", "heading_at", "markdown_headings", "paginate"]
+
+PAGE = 3_000  # characters of a page of a format that has none
+_SLAB = 100_000  # characters split at a time: the splitter takes quadratic time on text without a break
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_GAP = re.compile(r"\n(?:[ \t]*\n){3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """From ``start`` (a character's offset) on, the text is under ``path``, e.g. ``Tides › Ebb``."""
+
+    start: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One page: its text and the headings it is under, by offset in that text."""
+
+    text: str
+    headings: tuple[Heading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document as read. ``title`` is its own, empty if it does not say one; ``markdown`` says whether
+    the text of its pages is Markdown."""
+
+    title: str
+    leaves: tuple[Leaf, ...]
+    markdown: bool = False
+
+
+def clean(text: str) -> str:
+    """Text with plain line ends, and without control characters and long gaps."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _GAP.sub("\n\n\n", _SURROGATE.sub("\ufffd", _CONTROL.sub("", lines)))
+
+
+def heading_at(headings: Sequence[Heading], offset: int) -> str:
+    """The path that the character at ``offset`` is under, empty before the first heading."""
+    index = bisect_right(headings, offset, key=lambda heading: heading.start)
+    return headings[index - 1].path if index else ""
+
+
+def markdown_headings(text: str) -> list[Heading]:
+    """The headings of a Markdown text, each with those it is under."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    tokens = parser.parse(text)
+    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    above: dict[int, str] = {}
+    headings: list[Heading] = []
+    for token, content in pairwise(tokens):
+        if token.type == "heading_open" and token.map and (name := " ".join(content.content.split())):
+            depth = int(token.tag[1:])
+            above = {level: text for level, text in above.items() if level < depth} | {depth: name}
+            headings.append(Heading(starts[token.map[0]], " › ".join(above.values())))
+    return headings
+
+
+def paginate(text: str, headings: Sequence[Heading], *, markdown: bool) -> Iterator[Leaf]:
+    """Cut a text into pages, along its structure; together they are the text. Blank ones are left out."""
+    from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+    splitter = (MarkdownSplitter if markdown else TextSplitter)(PAGE, trim=False)
+    start = 0
+    for slab in _slabs(text):
+        for piece in splitter.chunks(slab):
+            if piece.strip():
+                yield Leaf(piece, tuple(_within(headings, start, start + len(piece))))
+            start += len(piece)
+
+
+def _within(headings: Sequence[Heading], start: int, stop: int) -> Iterator[Heading]:
+    """The headings of a page, the one it begins under included."""
+    if path := heading_at(headings, start):
+        yield Heading(0, path)
+    first = bisect_right(headings, start, key=lambda heading: heading.start)
+    for heading in headings[first:]:
+        if heading.start >= stop:
+            break
+        yield Heading(heading.start - start, heading.path)
+
+
+def _slabs(text: str) -> Iterator[str]:
+    start = 0
+    while len(text) - start > 2 * _SLAB:
+        low, high = start + _SLAB, start + 2 * _SLAB
+        breaks = (text.find(mark, low, high - 2) + len(mark) for mark in ("\n\n", "\n", " "))
+        stop = next((place for place in breaks if place > low), high)
+        yield text[start:stop]
+        start = stop
+    yield text[start:]

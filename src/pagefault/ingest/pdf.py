@@ -1,0 +1,88 @@
+"""PDF, page by page, by PDFium. Leaves out recognising letters in pictures: a scan has no text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pagefault.errors import UsageError
+from pagefault.ingest.pages import Extracted, Heading, Leaf, clean
+
+__all__ = ["pdf"]
+
+_WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
+_ENDS_SENTENCE = tuple(".!?:;…。！？：；")
+_LONG_LINE = 0.75  # share of the longest line, from which on a line was broken for lack of room
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_NO_TITLE = re.compile(r"untitled|microsoft \w+ - |.*\.\w{2,4}$", re.IGNORECASE)
+
+
+def pdf(data: bytes, on_page: Callable[[int, int], None]) -> Extracted:
+    """Read a PDF; ``on_page(done, total)`` is called after each page. The heading of a page is the entry
+    of the document's outline that it is under."""
+    pdfium: Any = import_module("pypdfium2")
+    try:
+        document = pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        if getattr(error, "err_code", None) == _WRONG_PASSWORD:
+            raise UsageError("It is encrypted; save it without a password.") from None
+        raise UsageError("It is not a PDF that can be read; it may be damaged.") from None
+    try:
+        total = len(document)
+        headings, leaves = _outline(document), list[Leaf]()
+        for index in range(total):
+            under = headings.get(index, leaves[-1].headings if leaves else ())
+            leaves.append(Leaf(_page_text(document, index), under))
+            on_page(index + 1, total)
+        title = str(document.get_metadata_value("Title") or "").strip()
+    except pdfium.PdfiumError as error:
+        raise UsageError(f"It is damaged: {error}") from None
+    finally:
+        document.close()
+    if not any(leaf.text.strip() for leaf in leaves):
+        raise UsageError("It has no text, only pictures; run text recognition (OCR) over it first.")
+    return Extracted("" if _NO_TITLE.match(title) else title, tuple(leaves))
+
+
+def _page_text(document: Any, index: int) -> str:
+    page = document[index]
+    try:
+        text_page = page.get_textpage()
+        try:
+            return _reflow(str(text_page.get_text_range()))
+        finally:
+            text_page.close()
+    finally:
+        page.close()
+
+
+def _outline(document: Any) -> dict[int, tuple[Heading, ...]]:
+    """By index of page, the last entry of the outline that begins there, with those it is under."""
+    above: dict[int, str] = {}
+    found: dict[int, tuple[Heading, ...]] = {}
+    for entry in document.get_toc():
+        target, name = entry.get_dest(), " ".join(clean(str(entry.get_title())).split())
+        index = target.get_index() if target else None
+        above = {level: text for level, text in above.items() if level < entry.level} | {entry.level: name}
+        if index is not None:
+            found[index] = (Heading(0, " › ".join(above.values())),)
+    return found
+
+
+def _reflow(text: str) -> str:
+    """A page's text with the lines of a paragraph joined again, so that it can be cut at sentences.
+    PDFium marks a word that was hyphenated at the end of a line by U+FFFE."""
+    lines = clean(re.sub("\ufffe[\r\n]*", "", text)).split("\n")
+    longest = max(map(len, lines))
+    joined = [lines[0].rstrip()]
+    for before, line in zip(lines, (line.rstrip() for line in lines[1:]), strict=False):
+        last = before.rstrip()
+        broken = last and line and not last.endswith(_ENDS_SENTENCE)
+        if broken and (line[0].islower() or len(last) >= _LONG_LINE * longest):
+            space = "" if _WIDE.match(last[-1]) and _WIDE.match(line[0]) else " "
+            joined[-1] += space + line.lstrip()
+        else:
+            joined.append(line)
+    return "\n".join(joined)
