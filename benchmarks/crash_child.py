@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -113,7 +113,7 @@ class ObservedStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._store.read(work)
 
-    def turn_lock(self, agent: AgentId) -> AbstractContextManager[bool]:
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[bool]:
         return self._store.turn_lock(agent)
 
     async def close(self) -> None:

@@ -5,8 +5,8 @@ misbehaves as it is told. What must hold is in ``machine_witness`` and ``machine
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -59,10 +59,10 @@ class FragileStore:
         self._alive()
         return await self.inner.read(work)
 
-    @contextmanager
-    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
         self._alive()
-        with self.inner.turn_lock(agent) as held:
+        async with self.inner.turn_lock(agent) as held:
             yield held
 
     async def close(self) -> None:

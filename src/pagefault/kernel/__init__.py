@@ -65,7 +65,7 @@ class Kernel:
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
         agent = await self.scheduler.find(name)
-        with self.store.turn_lock(agent.record.id) as held:
+        async with self.store.turn_lock(agent.record.id) as held:
             if not held:
                 raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
             await self.store.write(lambda tx: tx.delete_agent(agent.record.id))
@@ -163,7 +163,7 @@ class Kernel:
     async def flush(self, name: str) -> bool:
         """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
         agent = await self.scheduler.find(name)
-        with self.store.turn_lock(agent.record.id) as held:
+        async with self.store.turn_lock(agent.record.id) as held:
             return held and await (await self.scheduler.loaded(agent)).flush()
 
     # timers, other processes, vectors

@@ -123,10 +123,9 @@ class Scheduler:
         try:
             while agent.asked:
                 agent.asked = False
-                async with self._limit:
-                    with self.store.turn_lock(agent.record.id) as held:
-                        if held:
-                            await self._drain(agent)
+                async with self._limit, self.store.turn_lock(agent.record.id) as held:
+                    if held:
+                        await self._drain(agent)
                 if not held:
                     await self._follow(agent)
         finally:

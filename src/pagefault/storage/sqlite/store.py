@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,8 +91,8 @@ class SQLiteStore:
     async def read(self, work: Callable[[SQLiteTransaction], T]) -> T:
         return await asyncio.wrap_future(self._reader.submit(work))
 
-    @contextmanager
-    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
         from filelock import lock_descriptor
 
         # The operating system's own lock on a descriptor of our own: 15 times cheaper than a FileLock,
