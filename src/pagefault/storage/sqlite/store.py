@@ -135,7 +135,7 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
     """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
     from filelock import FileLock, Timeout
 
-    from pagefault.storage.migrations import upgrade
+    from pagefault.storage.migrations import upgrade_sqlite
 
     try:
         with FileLock(lock, timeout=patience, mode=0o600):
@@ -143,7 +143,7 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
             if version == HEAD:
                 return
             connection.run("PRAGMA journal_mode = WAL")
-            upgrade(connection.driver, connection.path, version)
+            upgrade_sqlite(connection.driver, connection.path, version)
     except Timeout as error:
         raise StorageError(
             f"The database {connection.path} is being upgraded by another process; try again."

@@ -1,0 +1,204 @@
+"""A PostgreSQL database as a store: opening it, running work in transactions, turn locks, closing.
+
+Work runs on as many threads as there are connections. A write is one transaction at READ COMMITTED, a read
+one snapshot. Leaves out what the work does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from pagefault.errors import StorageError
+from pagefault.storage.postgres.connection import (
+    Connection,
+    Driver,
+    adapt,
+    failure,
+    is_passing,
+    place_of,
+)
+from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
+from pagefault.storage.postgres.transaction import PostgresTransaction
+from pagefault.storage.postgres.turns import HELD, Turn, TurnLocks
+from pagefault.types import AgentId
+
+__all__ = ["PostgresStore"]
+
+T = TypeVar("T")
+
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
+_TRIES = 6  # of a transaction that others get in the way of, or that finds its connection lost
+_PAUSE = 0.02  # seconds before the second try; doubled for each after it
+
+
+class PostgresStore:
+    """``pagefault.storage.Store`` on one database. Make it with ``open``.
+
+    A caller that is cancelled while its work runs does not stop the work: it may be committed still. Work
+    that the server could not carry out because of other transactions is run again, so it may run more than
+    once; its effects in the database are committed once.
+    """
+
+    def __init__(self, pool: ConnectionPool[Driver], locks: TurnLocks, place: str) -> None:
+        self._pool = pool
+        self._locks = locks
+        self._place = place
+        self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, connections: int = 8, patience: float = 10.0) -> PostgresStore:
+        """Open the database, making or upgrading its tables if need be.
+
+        ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
+        and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
+        seconds, how long to wait for the server. Raises ``StorageError``, and ``UsageError`` for a URL that
+        is none.
+        """
+        conninfo = conninfo_of(url, patience)
+        prepare(conninfo)
+        pool = ConnectionPool[Driver](
+            conninfo,
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=connections,
+            open=False,
+            configure=_ready,
+            timeout=patience,
+            reconnect_timeout=patience,
+            num_workers=1,
+        )
+        pool.open()
+        return cls(pool, TurnLocks(partial(connect, conninfo)), place_of(conninfo))
+
+    async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work, _WRITE, self._turns()))
+
+    async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work, _READ, ()))
+
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
+        turn = await self._begin_turn(agent)
+        if turn is None:
+            yield False
+            return
+        held = HELD.set((*HELD.get(), turn))
+        try:
+            yield True
+        finally:
+            HELD.reset(held)
+            # Whatever cancels the caller, the lock is freed.
+            await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
+
+    async def close(self) -> None:
+        """Finish what is queued and close the connections. Closing again does nothing."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._threads.shutdown)
+            await asyncio.wrap_future(self._locks.close())
+            await asyncio.to_thread(self._pool.close)
+
+    def _turns(self) -> list[Turn]:
+        """The turns of this store that the caller is in."""
+        return [turn for turn in HELD.get() if turn.locks is self._locks]
+
+    async def _begin_turn(self, agent: AgentId) -> Turn | None:
+        taking = self._locks.take(agent)
+        try:
+            if not await asyncio.wrap_future(taking):
+                return None
+        except asyncio.CancelledError:
+            taking.add_done_callback(lambda done: self._give_back(agent, done))
+            raise
+        except psycopg.Error as error:
+            raise failure(error, self._place) from error
+        try:
+            fence = await self.write(lambda tx: tx.next_fence(agent))
+        except BaseException:
+            self._locks.free(agent)
+            raise
+        return Turn(agent, fence or 0, self._locks)
+
+    def _give_back(self, agent: AgentId, taking: Future[bool]) -> None:
+        """Free what was taken for a caller who has gone."""
+        if not taking.cancelled() and taking.exception() is None and taking.result():
+            self._locks.free(agent)
+
+    def _submit(
+        self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]
+    ) -> Future[T]:
+        if self._closed:
+            raise StorageError(f"The store of {self._place} is closed; open it again.")
+        return self._threads.submit(self._insist, work, begin, turns)
+
+    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
+        """Run work in a transaction, again if others were in the way or the connection had been lost."""
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._pool.connection() as driver:
+                    attempt = _Attempt(driver)
+                    try:
+                        return attempt.run(work, begin, turns)
+                    except psycopg.Error as error:
+                        lost = driver.broken
+                        if lost and attempt.committing:
+                            raise StorageError(
+                                f"The connection to {self._place} was lost while a change was being "
+                                "committed; look whether it was kept before making it again."
+                            ) from error
+                        if not left or not (lost or is_passing(error)):
+                            raise failure(error, self._place) from error
+            except PoolTimeout:
+                raise StorageError(
+                    f"The database {self._place} cannot be reached, or all its connections are busy; "
+                    "start it, or try again."
+                ) from None
+            time.sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (_TRIES - 1 - left))
+        raise AssertionError("the last try returns or raises")
+
+
+class _Attempt:
+    """One try of a transaction. ``committing``: whether the server may have been told to commit it."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.committing = False
+
+    def run(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
+        connection = Connection(self._driver)
+        with self._driver.pipeline():
+            connection.send(begin)
+            fences = [self._driver.execute(_FENCE.encode(), {"agent": turn.agent}) for turn in turns]
+            result = work(PostgresTransaction(connection))
+            for turn, cursor in zip(turns, fences, strict=True):
+                _let_in(turn, cursor.fetchone())
+            self.committing = begin == _WRITE
+            connection.send("COMMIT")
+        return result
+
+
+def _let_in(turn: Turn, row: tuple[Any, ...] | None) -> None:
+    """Refuse a write of a turn that another process has taken over since."""
+    if row is not None and row[0] != turn.fence:
+        raise StorageError(
+            f"The turn of agent {turn.agent} was taken over by another process after this one lost its "
+            "connection; it goes on there."
+        )
+
+
+def _ready(driver: Driver) -> None:
+    configure(driver)
+    adapt(driver)

@@ -1,0 +1,280 @@
+"""What can be done inside a transaction: ``pagefault.storage.Transaction`` in PostgreSQL's SQL.
+
+Here: agents, the log, sections, passages. The inbox and the schedules are in ``queues``, the lexical index in
+``postings``, vectors in ``vectors``. Leaves out beginning and committing (``store``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.storage import PendingVector
+from pagefault.storage.postgres import postings
+from pagefault.storage.postgres.queues import AGENT, LOCK_AGENT, QueueRows
+from pagefault.storage.postgres.vectors import delete_vectors, pending_vectors, put_vectors
+from pagefault.storage.rows import (
+    message_values,
+    micros,
+    moment,
+    queue_values,
+    storable,
+    to_agent,
+    to_message,
+    to_passage,
+    to_section,
+)
+from pagefault.storage.terms import terms
+from pagefault.types import (
+    AgentId,
+    AgentRecord,
+    Message,
+    Passage,
+    QueueState,
+    Role,
+    Section,
+)
+
+__all__ = ["PostgresTransaction"]
+
+_CREATE_AGENT = """
+    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings) VALUES (%(name)s,
+    %(created)s, %(start)s, %(summary)s, %(pinned)s, %(head)s, %(warned)s, %(ratio)s, %(settings)s)
+    RETURNING id"""
+_NAME_AGENT = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
+_OWNED = (
+    "messages", "sections", "section_versions", "passages", "passage_tags", "deletions", "documents",
+    "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
+)  # fmt: skip
+_SAVE_QUEUE = """
+    UPDATE agents SET start = %(start)s, summary = %(summary)s, pinned = %(pinned)s, head = %(head)s,
+    warned = %(warned)s, ratio = %(ratio)s WHERE id = %(agent)s"""
+_TAKE_SEQS = """
+    UPDATE agents SET last_seq = last_seq + %(count)s, recall_rows = recall_rows + %(rows)s,
+    recall_units = recall_units + %(units)s, recall_changes = recall_changes + 1
+    WHERE id = %(agent)s RETURNING last_seq"""
+_APPEND = """
+    INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
+    text, shown) VALUES (%(agent)s, %(seq)s, %(role)s, %(at)s, %(event)s, %(completion)s, %(tokens)s,
+    %(units)s, %(embed)s, %(call_id)s, %(name)s, %(meta)s, %(text)s, %(shown)s)"""
+_MESSAGE = """
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq FROM messages
+    WHERE agent = %(agent)s"""
+_MESSAGES = f"{_MESSAGE} AND seq BETWEEN %(first)s AND %(last)s"
+_NEWEST_FIRST = " ORDER BY seq DESC LIMIT %(newest)s"
+_SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
+_SECTIONS = f"""
+    {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
+    WHERE s.agent = %(agent)s ORDER BY s.id"""
+_PUT_SECTION = """
+    INSERT INTO sections AS s (agent, name, version) VALUES (%(agent)s, %(name)s, 1)
+    ON CONFLICT (agent, name) DO UPDATE SET version = s.version + 1 RETURNING version"""
+_PUT_SECTION_VERSION = """
+    INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
+    VALUES (%(agent)s, %(name)s, %(version)s, %(at)s, %(description)s, %(limit)s, %(text)s, %(read_only)s)"""
+_TAKE_PASSAGE = """
+    UPDATE agents SET last_passage = last_passage + 1, archival_rows = archival_rows + %(rows)s,
+    archival_units = archival_units + %(units)s, archival_changes = archival_changes + 1
+    WHERE id = %(agent)s RETURNING last_passage"""
+_INSERT_PASSAGE = """
+    INSERT INTO passages (agent, number, at, units, embed, tags, source, text) VALUES (%(agent)s, %(number)s,
+    %(at)s, %(units)s, %(embed)s, %(tags)s, %(source)s, %(text)s)"""
+_TAG = """
+    INSERT INTO passage_tags (agent, number, tag) SELECT %(agent)s, %(number)s, unnest(%(tags)s::text[])
+    ON CONFLICT DO NOTHING"""
+_UNTAG = "DELETE FROM passage_tags WHERE agent = %(agent)s AND number = %(number)s"
+_PASSAGES = """
+    SELECT text, at, tags, source, number FROM passages
+    WHERE agent = %(agent)s AND number = ANY(%(numbers)s::bigint[])"""
+_DELETE_PASSAGE = "DELETE FROM passages WHERE agent = %(agent)s AND number = %(number)s RETURNING text"
+_LEAVE_ARCHIVE = """
+    UPDATE agents SET archival_rows = archival_rows - %(rows)s, archival_units = archival_units - %(units)s,
+    archival_changes = archival_changes + 1 WHERE id = %(agent)s RETURNING archival_changes"""
+_DELETED = "INSERT INTO deletions (agent, change, number) VALUES (%(agent)s, %(change)s, %(number)s)"
+_NEXT_FENCE = "UPDATE agents SET fence = fence + 1 WHERE id = %(agent)s RETURNING fence"
+_EVER = 2**62
+
+
+class PostgresTransaction(QueueRows):
+    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
+        (number,) = self._db.one(_CREATE_AGENT, name=record.name, **values, **queue_values(record.queue))
+        if not self._db.changed(_NAME_AGENT, name=record.name, agent=number):
+            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+        return replace(record, id=AgentId(number))
+
+    def agent(self, name: str) -> AgentRecord | None:
+        named = f"{AGENT} WHERE id = (SELECT agent FROM agent_names WHERE name = %(name)s)"
+        row = self._db.one(named, name=name)
+        return to_agent(row) if row else None
+
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE id = %(agent)s", agent=agent)
+        return to_agent(row) if row else None
+
+    def agents(self) -> list[AgentRecord]:
+        return [to_agent(row) for row in self._db.rows(f'{AGENT} ORDER BY name COLLATE "C"')]
+
+    def delete_agent(self, agent: AgentId) -> None:
+        self._change("DELETE FROM agents WHERE id = %(agent)s", f"agent {agent}", agent=agent)
+        for table in _OWNED:
+            self._db.send(f"DELETE FROM {table} WHERE agent = %(agent)s", agent=agent)
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        save = "UPDATE agents SET settings = %(settings)s WHERE id = %(agent)s"
+        self._change(save, f"agent {agent}", agent=agent, settings=json.dumps(settings))
+
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
+        self._change(_SAVE_QUEUE, f"agent {agent}", agent=agent, **queue_values(queue))
+
+    def next_fence(self, agent: AgentId) -> int | None:
+        """Begin a new turn's fence: writes of turns begun before are refused. None: no such agent."""
+        row = self._db.one(_NEXT_FENCE, agent=agent)
+        return row[0] if row else None
+
+    # recall storage
+    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+        units = [terms(row.text) if _is_indexed(row) else [] for row in rows]
+        last = self._take(
+            _TAKE_SEQS,
+            agent,
+            count=len(rows),
+            rows=sum(map(bool, units)),
+            units=sum(map(len, units)),
+        )
+        first = last - len(rows) + 1
+        stored = [
+            replace(
+                row,
+                seq=seq,
+                completion=first if row.completion == 0 else row.completion,
+                text=storable(row.text),
+                shown=storable(row.shown),
+                name=row.name and storable(row.name),
+                call_id=row.call_id and storable(row.call_id),
+            )
+            for seq, row in enumerate(rows, first)
+        ]
+        lengths = map(len, units)
+        self._db.many(
+            _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
+        )
+        postings.index(self._db, agent, "recall", list(enumerate(units, first)))
+        return stored
+
+    def message(self, agent: AgentId, seq: int) -> Message | None:
+        row = self._db.one(f"{_MESSAGE} AND seq = %(seq)s", agent=agent, seq=seq)
+        return to_message(row) if row else None
+
+    def messages(
+        self,
+        agent: AgentId,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        roles: Sequence[Role] | None = None,
+        event: int | None = None,
+        newest: int | None = None,
+    ) -> list[Message]:
+        chosen = "" if event is None else " AND event = %(event)s"
+        chosen += "" if roles is None else " AND role = ANY(%(roles)s::text[])"
+        found = self._db.rows(
+            _MESSAGES + chosen + _NEWEST_FIRST,
+            agent=agent,
+            first=first,
+            last=_EVER if last is None else last,
+            roles=None if roles is None else list(roles),
+            event=event,
+            newest=newest,
+        )
+        return [to_message(row) for row in reversed(found)]
+
+    # working context
+    def sections(self, agent: AgentId) -> list[Section]:
+        return [to_section(row) for row in self._db.rows(_SECTIONS, agent=agent)]
+
+    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
+        if self._db.one(LOCK_AGENT, agent=agent) is None:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        (version,) = self._db.one(_PUT_SECTION, agent=agent, name=section.name)
+        self._db.send(
+            _PUT_SECTION_VERSION,
+            agent=agent,
+            name=section.name,
+            version=version,
+            at=micros(at),
+            description=section.description,
+            limit=section.limit,
+            text=section.text,
+            read_only=section.read_only,
+        )
+        return replace(section, version=version)
+
+    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
+        history = f"{_SECTION} WHERE agent = %(agent)s AND name = %(name)s ORDER BY version"
+        return [(moment(row[-1]), to_section(row)) for row in self._db.rows(history, agent=agent, name=name)]
+
+    # archival storage
+    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
+        units = terms(passage.text)
+        number = self._take(_TAKE_PASSAGE, agent, rows=int(bool(units)), units=len(units))
+        self._db.send(
+            _INSERT_PASSAGE,
+            agent=agent,
+            number=number,
+            at=micros(passage.at),
+            units=len(units),
+            embed=bool(passage.text.strip()),
+            tags=json.dumps(passage.tags),
+            source=passage.source,
+            text=passage.text,
+        )
+        if passage.tags:
+            self._db.send(_TAG, agent=agent, number=number, tags=list(passage.tags))
+        postings.index(self._db, agent, "archival", [(number, units)])
+        return replace(passage, number=number)
+
+    def passage(self, agent: AgentId, number: int) -> Passage | None:
+        found = self.passages(agent, [number])
+        return found[0] if found else None
+
+    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
+        rows = self._db.rows(_PASSAGES, agent=agent, numbers=list(numbers))
+        found = {row[-1]: to_passage(row) for row in rows}
+        return [found[number] for number in numbers if number in found]
+
+    def delete_passage(self, agent: AgentId, number: int) -> bool:
+        self._db.send(LOCK_AGENT, agent=agent)
+        gone = self._db.one(_DELETE_PASSAGE, agent=agent, number=number)
+        if gone is None:
+            return False
+        units = terms(gone[0])
+        (change,) = self._db.one(_LEAVE_ARCHIVE, agent=agent, rows=int(bool(units)), units=len(units))
+        self._db.send(_DELETED, agent=agent, change=change, number=number)
+        self._db.send(_UNTAG, agent=agent, number=number)
+        delete_vectors(self._db, agent, number)
+        postings.unindex(self._db, agent, "archival", number, units)
+        return True
+
+    # vectors
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        return pending_vectors(self._db, fingerprint, limit)
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+    ) -> None:
+        put_vectors(self._db, fingerprint, items, vectors)
+
+
+def _is_indexed(row: Message) -> bool:
+    """Recalled text read again is a result with source ids: indexed, the log would feed on itself."""
+    return not (row.role == Role.RESULT and "sources" in row.meta)
