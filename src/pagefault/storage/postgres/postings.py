@@ -1,7 +1,7 @@
 """The lexical index: which rows have which units how often, written in the rows' own transaction.
 
 PostgreSQL's own full-text search has no BM25 and no units for scripts without spaces; so this is a table of
-postings, agent-first, over units that ``storage.terms`` makes.
+postings, agent-first, over units that ``storage.terms`` makes. Reading it is ``source``'s part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["index", "unindex"]
 
-_LONGEST = 200  # characters of a unit that count, as in SQLite's index
 _INDEX = """
     INSERT INTO postings (agent, tier, unit, number, count) SELECT %(agent)s, %(tier)s, * FROM
     unnest(%(units)s::text[], %(numbers)s::bigint[], %(counts)s::integer[])"""
@@ -27,11 +26,7 @@ def index(
     connection: Connection, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]
 ) -> None:
     """Enter rows (number, units) into the lexical index; a row without units is not entered."""
-    entries = [
-        (unit, number, count)
-        for number, units in rows
-        for unit, count in Counter(unit[:_LONGEST] for unit in units).items()
-    ]
+    entries = [(unit, number, count) for number, units in rows for unit, count in Counter(units).items()]
     if entries:
         units, numbers, counts = map(list, zip(*sorted(entries), strict=True))
         connection.send(_INDEX, agent=agent, tier=tier, units=units, numbers=numbers, counts=counts)
@@ -39,6 +34,5 @@ def index(
 
 def unindex(connection: Connection, agent: AgentId, tier: Tier, number: int, units: Sequence[str]) -> None:
     """Take a row with these units out of the index."""
-    cut = sorted({unit[:_LONGEST] for unit in units})
-    if cut:
-        connection.send(_UNINDEX, agent=agent, tier=tier, number=number, units=cut)
+    if units:
+        connection.send(_UNINDEX, agent=agent, tier=tier, number=number, units=sorted(set(units)))

@@ -19,6 +19,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pagefault.errors import StorageError
+from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import (
     Connection,
     Driver,
@@ -39,8 +40,13 @@ T = TypeVar("T")
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
-_TRIES = 6  # of a transaction that others get in the way of, or that finds its connection lost
-_PAUSE = 0.02  # seconds before the second try; doubled for each after it
+_PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""Seconds before each further try of a transaction that others got in the way of, or whose connection had been
+lost."""
+_UNKNOWN = (
+    "The connection to {place} was lost while a change was being committed; look whether it was kept before "
+    "making it again."
+)
 
 
 class PostgresStore:
@@ -51,20 +57,24 @@ class PostgresStore:
     once; its effects in the database are committed once.
     """
 
-    def __init__(self, pool: ConnectionPool[Driver], locks: TurnLocks, place: str) -> None:
+    def __init__(self, pool: ConnectionPool[Driver], locks: TurnLocks, cache: IndexCache, place: str) -> None:
         self._pool = pool
+        self._cache = cache
         self._locks = locks
         self._place = place
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, *, connections: int = 8, patience: float = 10.0) -> PostgresStore:
+    def open(
+        cls, url: str, *, connections: int = 8, patience: float = 10.0, cache: int = 256 << 20
+    ) -> PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
         and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
-        seconds, how long to wait for the server. Raises ``StorageError``, and ``UsageError`` for a URL that
+        seconds, how long to wait for the server; ``cache`` how many bytes the columns and vectors of
+        searched agents may take in memory. Raises ``StorageError``, and ``UsageError`` for a URL that
         is none.
         """
         conninfo = conninfo_of(url, patience)
@@ -81,7 +91,8 @@ class PostgresStore:
             num_workers=1,
         )
         pool.open()
-        return cls(pool, TurnLocks(partial(connect, conninfo)), place_of(conninfo))
+        locks = TurnLocks(partial(connect, conninfo))
+        return cls(pool, locks, IndexCache(cache), place_of(conninfo))
 
     async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
         return await asyncio.wrap_future(self._submit(work, _WRITE, self._turns()))
@@ -146,48 +157,51 @@ class PostgresStore:
 
     def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
-        for left in reversed(range(_TRIES)):
+        for pause in _PAUSES:
             try:
-                with self._pool.connection() as driver:
-                    attempt = _Attempt(driver)
-                    try:
-                        return attempt.run(work, begin, turns)
-                    except psycopg.Error as error:
-                        lost = driver.broken
-                        if lost and attempt.committing:
-                            raise StorageError(
-                                f"The connection to {self._place} was lost while a change was being "
-                                "committed; look whether it was kept before making it again."
-                            ) from error
-                        if not left or not (lost or is_passing(error)):
-                            raise failure(error, self._place) from error
-            except PoolTimeout:
-                raise StorageError(
-                    f"The database {self._place} cannot be reached, or all its connections are busy; "
-                    "start it, or try again."
-                ) from None
-            time.sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (_TRIES - 1 - left))
-        raise AssertionError("the last try returns or raises")
+                return self._attempt(work, begin, turns)
+            except _TryAgainError:
+                time.sleep(random.uniform(0.5, 1.0) * pause)
+        try:
+            return self._attempt(work, begin, turns)
+        except _TryAgainError as error:
+            raise failure(error.cause, self._place) from error.cause
+
+    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
+        committing = False
+        try:
+            with self._pool.connection() as driver:
+                try:
+                    connection = Connection(driver)
+                    with driver.pipeline():
+                        connection.send(begin)
+                        fences = [driver.execute(_FENCE, {"agent": turn.agent}) for turn in turns]
+                        cache = self._cache if begin == _READ else None
+                        result = work(PostgresTransaction(connection, cache))
+                        for turn, fence in zip(turns, fences, strict=True):
+                            _let_in(turn, fence.fetchone())
+                        committing = begin == _WRITE
+                        connection.send("COMMIT")
+                    return result
+                except psycopg.Error as error:
+                    if driver.broken and committing:
+                        raise StorageError(_UNKNOWN.format(place=self._place)) from error
+                    if driver.broken or is_passing(error):
+                        raise _TryAgainError(error) from error
+                    raise failure(error, self._place) from error
+        except PoolTimeout:
+            raise StorageError(
+                f"The database {self._place} cannot be reached, or all its connections are busy; start it, "
+                "or try again."
+            ) from None
 
 
-class _Attempt:
-    """One try of a transaction. ``committing``: whether the server may have been told to commit it."""
+class _TryAgainError(Exception):
+    """The same transaction may succeed if it is run again."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self.committing = False
-
-    def run(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
-        connection = Connection(self._driver)
-        with self._driver.pipeline():
-            connection.send(begin)
-            fences = [self._driver.execute(_FENCE.encode(), {"agent": turn.agent}) for turn in turns]
-            result = work(PostgresTransaction(connection))
-            for turn, cursor in zip(turns, fences, strict=True):
-                _let_in(turn, cursor.fetchone())
-            self.committing = begin == _WRITE
-            connection.send("COMMIT")
-        return result
+    def __init__(self, cause: psycopg.Error) -> None:
+        super().__init__()
+        self.cause = cause
 
 
 def _let_in(turn: Turn, row: tuple[Any, ...] | None) -> None:

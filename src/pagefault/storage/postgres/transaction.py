@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import PendingVector
+from pagefault.storage import Filter, Found, Match, PendingVector
+from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.index.search import search
 from pagefault.storage.postgres import postings
+from pagefault.storage.postgres.connection import Connection
 from pagefault.storage.postgres.queues import AGENT, LOCK_AGENT, QueueRows
+from pagefault.storage.postgres.source import SourceRows
 from pagefault.storage.postgres.vectors import delete_vectors, pending_vectors, put_vectors
 from pagefault.storage.rows import (
     message_values,
@@ -39,13 +43,14 @@ from pagefault.types import (
     QueueState,
     Role,
     Section,
+    Tier,
 )
 
 __all__ = ["PostgresTransaction"]
 
 _CREATE_AGENT = """
-    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings) VALUES (%(name)s,
-    %(created)s, %(start)s, %(summary)s, %(pinned)s, %(head)s, %(warned)s, %(ratio)s, %(settings)s)
+    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings) VALUES
+    (%(name)s, %(created)s, %(start)s, %(summary)s, %(pinned)s, %(head)s, %(warned)s, %(ratio)s, %(settings)s)
     RETURNING id"""
 _NAME_AGENT = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
 _OWNED = (
@@ -61,10 +66,10 @@ _TAKE_SEQS = """
     WHERE id = %(agent)s RETURNING last_seq"""
 _APPEND = """
     INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
-    text, shown) VALUES (%(agent)s, %(seq)s, %(role)s, %(at)s, %(event)s, %(completion)s, %(tokens)s,
-    %(units)s, %(embed)s, %(call_id)s, %(name)s, %(meta)s, %(text)s, %(shown)s)"""
+    text, shown, speaker) VALUES (%(agent)s, %(seq)s, %(role)s, %(at)s, %(event)s, %(completion)s,
+    %(tokens)s, %(units)s, %(embed)s, %(call_id)s, %(name)s, %(meta)s, %(text)s, %(shown)s, %(speaker)s)"""
 _MESSAGE = """
-    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq FROM messages
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
     WHERE agent = %(agent)s"""
 _MESSAGES = f"{_MESSAGE} AND seq BETWEEN %(first)s AND %(last)s"
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT %(newest)s"
@@ -102,7 +107,14 @@ _EVER = 2**62
 
 
 class PostgresTransaction(QueueRows):
-    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
+    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened.
+
+    ``cache``: what searches keep in memory; None in a transaction that writes.
+    """
+
+    def __init__(self, connection: Connection, cache: IndexCache | None = None) -> None:
+        super().__init__(connection)
+        self._cache = cache
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
@@ -160,6 +172,7 @@ class PostgresTransaction(QueueRows):
                 text=storable(row.text),
                 shown=storable(row.shown),
                 name=row.name and storable(row.name),
+                speaker=storable(row.speaker),
                 call_id=row.call_id and storable(row.call_id),
             )
             for seq, row in enumerate(rows, first)
@@ -265,12 +278,18 @@ class PostgresTransaction(QueueRows):
         postings.unindex(self._db, agent, "archival", number, units)
         return True
 
+    # search
+    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
+        # What a writing transaction sees may yet be undone: it is not kept.
+        cache = IndexCache() if self._cache is None else self._cache
+        return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
+
     # vectors
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         return pending_vectors(self._db, fingerprint, limit)
 
     def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: NDArray[np.float32]
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
         put_vectors(self._db, fingerprint, items, vectors)
 
