@@ -24,7 +24,6 @@ from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.postgres import Databases, given_url, start_server, stop_server
 from pagefault.types import Event, Message, Output
 
-
 # Set by the process that is started first, and inherited by the workers it starts.
 RUN = os.environ.setdefault("PAGEFAULT_TEST_RUN", str(os.getpid()))
 SERVER = Path(tempfile.gettempdir()) / f"pagefault-postgres-{RUN}"

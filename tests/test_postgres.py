@@ -3,13 +3,10 @@ turn locks and their fence, lost connections, refusals, migrations."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 
 from pagefault.storage import Store

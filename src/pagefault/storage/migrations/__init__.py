@@ -1,4 +1,4 @@
-"""Alembic migrations, shipped in the package and run without an ``alembic.ini``; one history for both databases.
+"""Alembic migrations, shipped in the package, run without an ``alembic.ini``: one history for both databases.
 
 A new version: change ``storage.schema``, add a file to ``versions`` that does it on SQLite and on PostgreSQL,
 and raise ``HEAD`` in both stores. A test compares what the migrations make with the schema.

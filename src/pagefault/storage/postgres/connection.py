@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL: statements in, rows out; any text goes in and comes back; errors as sentences.
+"""One connection to PostgreSQL: statements in, rows out; any text in and out again; errors as sentences.
 
 Statements of a transaction are sent as a pipeline: what returns nothing is not waited for. What the server
 refuses may therefore be told later, at the latest at the end of the transaction. Leaves out what a statement

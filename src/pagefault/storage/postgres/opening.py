@@ -14,7 +14,7 @@ from pagefault.storage.postgres.connection import Driver, failure, place_of
 __all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare"]
 
 HEAD = "0002"
-"""The newest migration: a database that says this is up to date, and Alembic need not be loaded to know it."""
+"""The newest migration: what says this is up to date, and Alembic need not be loaded to know it."""
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
 _SETTINGS = {
@@ -51,7 +51,7 @@ def conninfo_of(url: str, patience: float) -> str:
         "keepalives_interval": 2,
         "keepalives_count": 3,
     }
-    return make_conninfo(**{**usual, **given, "client_encoding": "utf8"})
+    return make_conninfo("", **{**usual, **given, "client_encoding": "utf8"})
 
 
 def connect(conninfo: str) -> Driver:

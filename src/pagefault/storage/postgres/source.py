@@ -54,8 +54,8 @@ _TAGGED = """
     GROUP BY number HAVING count(*) = %(count)s ORDER BY number"""
 
 _MOST = 100_000
-"""Rows of a unit that are counted. One that is in more of them says next to nothing and is not looked up unless
-the query has no rarer one; then its weight is taken too large, which changes no order."""
+"""Rows of a unit that are counted. One that is in more of them says next to nothing, and is not looked up
+unless the query has no rarer one; then its weight is taken too large, which changes no order."""
 
 
 class SourceRows:

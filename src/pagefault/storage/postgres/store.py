@@ -41,7 +41,7 @@ _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
-"""Seconds before each further try of a transaction that others got in the way of, or whose connection had been
+"""Seconds before each further try of a transaction that others got in the way of, or whose connection was
 lost."""
 _UNKNOWN = (
     "The connection to {place} was lost while a change was being committed; look whether it was kept before "
