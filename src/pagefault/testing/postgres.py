@@ -22,7 +22,7 @@ import psycopg
 
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 
-__all__ = ["Databases", "given_url", "start_server", "stop_server"]
+__all__ = ["Databases", "end_server", "given_url", "start_server", "stop_server"]
 
 _CONFIGURATION = """
 max_connections = 300
@@ -57,15 +57,20 @@ def start_server(folder: Path, configuration: str = _CONFIGURATION) -> str:
         return server.get_uri()
 
 
-def stop_server(folder: Path) -> None:
-    """Stop the server that runs on ``folder``, if one does, and remove the folder."""
+def end_server(folder: Path) -> None:
+    """Stop the server that runs on ``folder``, if one does."""
     marker = folder / "postmaster.pid"
     if marker.exists():
         with suppress(ProcessLookupError):
-            os.kill(int(marker.read_text().split()[0]), signal.SIGQUIT)
+            os.kill(int(marker.read_text().split()[0]), signal.SIGINT)  # end what runs, then stop
         end = time.monotonic() + 10
         while marker.exists() and time.monotonic() < end:
             time.sleep(0.02)
+
+
+def stop_server(folder: Path) -> None:
+    """Stop the server that runs on ``folder``, if one does, and remove the folder."""
+    end_server(folder)
     shutil.rmtree(folder, ignore_errors=True)
     Path(f"{folder}.lock").unlink(missing_ok=True)
 
