@@ -164,6 +164,7 @@ class Host:
             await self._living
         except* Killed:
             assert self.store.dead
+            await self.store.inner.close()  # the end of a process ends its connections
 
 
 @dataclass

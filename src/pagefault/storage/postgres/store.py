@@ -111,8 +111,8 @@ class PostgresStore:
             yield True
         finally:
             HELD.reset(held)
-            # Whatever cancels the caller, the lock is freed.
-            await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
+            if not self._closed:  # closing has freed it already; else it is freed whatever cancels the caller
+                await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
 
     async def close(self) -> None:
         """Finish what is queued and close the connections. Closing again does nothing."""
@@ -127,6 +127,7 @@ class PostgresStore:
         return [turn for turn in HELD.get() if turn.locks is self._locks]
 
     async def _begin_turn(self, agent: AgentId) -> Turn | None:
+        self._refuse_if_closed()
         taking = self._locks.take(agent)
         try:
             if not await asyncio.wrap_future(taking):
@@ -151,9 +152,12 @@ class PostgresStore:
     def _submit(
         self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]
     ) -> Future[T]:
+        self._refuse_if_closed()
+        return self._threads.submit(self._insist, work, begin, turns)
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
-        return self._threads.submit(self._insist, work, begin, turns)
 
     def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
