@@ -48,6 +48,7 @@ _EMBEDDERS = """
         fingerprint text PRIMARY KEY,
         name text NOT NULL,
         dimensions integer NOT NULL,
+        wanted boolean NOT NULL,
         in_service boolean NOT NULL
     )"""
 _BY_AGENT = {

@@ -67,14 +67,14 @@ class PostgresStore:
 
     @classmethod
     def open(
-        cls, url: str, *, connections: int = 8, patience: float = 10.0, cache: int = 256 << 20
+        cls, url: str, *, connections: int = 8, patience: float = 10.0, cache: IndexCache | None = None
     ) -> PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
         and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
-        seconds, how long to wait for the server; ``cache`` how many bytes the columns and vectors of
-        searched agents may take in memory. Raises ``StorageError``, and ``UsageError`` for a URL that
+        seconds, how long to wait for the server; ``cache`` what searches keep in memory (default:
+        256 MB). Raises ``StorageError``, and ``UsageError`` for a URL that
         is none.
         """
         conninfo = conninfo_of(url, patience)
@@ -92,7 +92,7 @@ class PostgresStore:
         )
         pool.open()
         locks = TurnLocks(partial(connect, conninfo))
-        return cls(pool, locks, IndexCache(cache), place_of(conninfo))
+        return cls(pool, locks, cache or IndexCache(), place_of(conninfo))
 
     async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
         return await asyncio.wrap_future(self._submit(work, _WRITE, self._turns()))

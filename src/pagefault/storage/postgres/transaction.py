@@ -11,18 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Filter, Found, Match, PendingVector
+from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection
 from pagefault.storage.postgres.queues import AGENT, LOCK_AGENT, QueueRows
 from pagefault.storage.postgres.source import SourceRows
-from pagefault.storage.postgres.vectors import delete_vectors, pending_vectors, put_vectors
+from pagefault.storage.postgres.vectors import VectorRows, delete_vectors
 from pagefault.storage.rows import (
     message_values,
     micros,
@@ -106,7 +103,7 @@ _NEXT_FENCE = "UPDATE agents SET fence = fence + 1 WHERE id = %(agent)s RETURNIN
 _EVER = 2**62
 
 
-class PostgresTransaction(QueueRows):
+class PostgresTransaction(QueueRows, VectorRows):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened.
 
     ``cache``: what searches keep in memory; None in a transaction that writes.
@@ -283,15 +280,6 @@ class PostgresTransaction(QueueRows):
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
         return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
-
-    # vectors
-    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
-        return pending_vectors(self._db, fingerprint, limit)
-
-    def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
-    ) -> None:
-        put_vectors(self._db, fingerprint, items, vectors)
 
 
 def _is_indexed(row: Message) -> bool:

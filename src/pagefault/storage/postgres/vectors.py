@@ -14,21 +14,16 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import PendingVector
+from pagefault.errors import StorageError
+from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.postgres.connection import Connection, Half
 from pagefault.storage.postgres.queues import LOCK_AGENT
 
-__all__ = ["delete_vectors", "pending_vectors", "put_vectors"]
+__all__ = ["VectorRows", "delete_vectors"]
 
 _TIERS = (
-    {"tier": "recall", "table": "messages", "number": "seq", "last": "last_seq", "whole": "r.text"},
-    {
-        "tier": "archival",
-        "table": "passages",
-        "number": "number",
-        "last": "last_passage",
-        "whole": "CASE r.title WHEN '' THEN r.text ELSE r.title || E'\\n' || r.text END",
-    },
+    {"tier": "recall", "table": "messages", "number": "seq", "last": "last_seq", "title": "''"},
+    {"tier": "archival", "table": "passages", "number": "number", "last": "last_passage", "title": "r.title"},
 )
 _WAITING = """
     FROM {table} r WHERE r.agent = a.id AND r.embed AND r.{number} > coalesce(m.done, 0)
@@ -39,8 +34,8 @@ _MARKED = """
     FROM agents a LEFT JOIN vector_marks m
     ON m.agent = a.id AND m.fingerprint = %(fingerprint)s AND m.tier = '{tier}'"""
 _PENDING = f"""
-    SELECT w.at, a.id, '{{tier}}', w.number, w.whole {_MARKED} CROSS JOIN LATERAL (
-        SELECT r.at, r.{{number}} AS number, {{whole}} AS whole {_WAITING} LIMIT %(limit)s) w
+    SELECT w.at, a.id, '{{tier}}', w.number, w.text, w.title {_MARKED} CROSS JOIN LATERAL (
+        SELECT r.at, r.{{number}} AS number, r.text, {{title}} AS title {_WAITING} LIMIT %(limit)s) w
     WHERE a.{{last}} > coalesce(m.done, 0) LIMIT %(limit)s"""
 _ADVANCE = f"""
     INSERT INTO vector_marks (agent, fingerprint, tier, done) SELECT a.id, %(fingerprint)s, '{{tier}}',
@@ -49,9 +44,8 @@ _ADVANCE = f"""
 _LAST = """
     SELECT coalesce(max(number), 0) FROM vectors
     WHERE agent = %(agent)s AND tier = '{tier}' AND fingerprint = %(fingerprint)s"""
-_WHOLE = """
-    SELECT r.{number}, {whole} FROM {table} r
-    WHERE r.agent = %(agent)s AND r.{number} = ANY(%(numbers)s::bigint[])"""
+_TEXTS = """
+    SELECT {number}, text FROM {table} WHERE agent = %(agent)s AND {number} = ANY(%(numbers)s::bigint[])"""
 _PUT = """
     INSERT INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector)
     SELECT %(agent)s, '{tier}', %(fingerprint)s, * FROM unnest(%(numbers)s::bigint[], %(parts)s::integer[],
@@ -61,45 +55,110 @@ _CHANGED = """
     WHERE id = %(agent)s"""
 _DELETE = "DELETE FROM vectors WHERE agent = %(agent)s AND tier = 'archival' AND number = %(number)s"
 
+_EMBEDDERS = "SELECT fingerprint, name, dimensions, wanted, in_service FROM embedders ORDER BY fingerprint"
+_NO_OTHER = """
+    UPDATE embedders SET wanted = wanted AND NOT %(wanted)s, in_service = in_service AND NOT %(in_service)s"""
+_PUT_EMBEDDER = """
+    INSERT INTO embedders (fingerprint, name, dimensions, wanted, in_service)
+    VALUES (%(fingerprint)s, %(name)s, %(dimensions)s, %(wanted)s, %(in_service)s)
+    ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, dimensions = excluded.dimensions,
+    wanted = excluded.wanted, in_service = excluded.in_service"""
+_KNOW_EMBEDDER = """
+    INSERT INTO embedders AS e (fingerprint, name, dimensions, wanted, in_service)
+    VALUES (%(fingerprint)s, '', %(dimensions)s, false, false)
+    ON CONFLICT (fingerprint) DO UPDATE SET dimensions = excluded.dimensions WHERE e.dimensions = 0"""
+_DIMENSIONS = "SELECT dimensions FROM embedders WHERE fingerprint = %(fingerprint)s"
+_FORGET = """
+    DELETE FROM vectors WHERE (agent, tier, fingerprint, number, part) IN (
+        SELECT agent, tier, fingerprint, number, part FROM vectors
+        WHERE fingerprint = %(fingerprint)s LIMIT %(limit)s) RETURNING 1"""
+_FORGET_EMBEDDER = (
+    "DELETE FROM vector_marks WHERE fingerprint = %(fingerprint)s",
+    "DELETE FROM embedders WHERE fingerprint = %(fingerprint)s",
+)
+_EMBEDDED = """
+    SELECT (SELECT count(*) FROM vectors WHERE fingerprint = %(fingerprint)s AND part = 0),
+    (SELECT count(*) FROM messages WHERE embed) + (SELECT count(*) FROM passages WHERE embed)"""
+
 _Item = tuple[PendingVector, NDArray[np.float32]]
 
 
-def pending_vectors(connection: Connection, fingerprint: str, limit: int) -> list[PendingVector]:
-    """See ``storage.Transaction.pending_vectors``; an agent's oldest first."""
-    found = [
-        row
-        for names in _TIERS
-        for row in connection.rows(_PENDING.format(**names), fingerprint=fingerprint, limit=limit)
-    ]
-    return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
+class VectorRows:
+    """The part of a transaction that is about vectors and embedders."""
 
+    _db: Connection
 
-def put_vectors(
-    connection: Connection,
-    fingerprint: str,
-    items: Sequence[PendingVector],
-    vectors: Sequence[NDArray[np.float32]],
-) -> None:
-    """See ``storage.Transaction.put_vectors``. Stored as 16-bit floats: cosines to 3 digits."""
-    agents = sorted({item.agent for item in items})
-    for agent in agents:  # in one order, so that two writers never wait for each other crosswise
-        connection.send(LOCK_AGENT, agent=agent)
-    for names in _TIERS:
-        for agent in agents:
-            chosen = [
-                (item, windows)
-                for item, windows in zip(items, vectors, strict=True)
-                if (item.agent, item.tier) == (agent, names["tier"])
-            ]
-            if chosen:
-                _put(connection, fingerprint, agent, names, chosen)
+    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
+        """Of one agent the oldest first."""
+        found = [
+            row
+            for names in _TIERS
+            for row in self._db.rows(_PENDING.format(**names), fingerprint=fingerprint, limit=limit)
+        ]
+        return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
+
+    def put_vectors(
+        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
+    ) -> None:
+        """Stored as 16-bit floats: cosines to 3 digits."""
+        if not items:
+            return
+        agents = sorted({item.agent for item in items})
+        for agent in agents:  # in one order, so that two writers never wait for each other crosswise
+            self._db.send(LOCK_AGENT, agent=agent)
+        self._check_length(fingerprint, vectors[0].shape[1])
+        for names in _TIERS:
+            for agent in agents:
+                chosen = [
+                    (item, windows)
+                    for item, windows in zip(items, vectors, strict=True)
+                    if (item.agent, item.tier) == (agent, names["tier"])
+                ]
+                if chosen:
+                    _put(self._db, fingerprint, agent, names, chosen)
+
+    def _check_length(self, fingerprint: str, dimensions: int) -> None:
+        """So that vectors of two lengths can never stand under one fingerprint."""
+        known = self._db.one(_DIMENSIONS, fingerprint=fingerprint)
+        if known is None or known[0] == 0:
+            self._db.send(_KNOW_EMBEDDER, fingerprint=fingerprint, dimensions=dimensions)
+            known = self._db.one(_DIMENSIONS, fingerprint=fingerprint)
+        if known[0] != dimensions:
+            raise StorageError(
+                f"Vectors of {fingerprint} have {known[0]} dimensions, not {dimensions}; is another model "
+                "served under that name? Name it differently, and all is embedded anew."
+            )
+
+    def forget_vectors(self, fingerprint: str, limit: int) -> int:
+        gone = len(self._db.rows(_FORGET, fingerprint=fingerprint, limit=limit))
+        if gone < limit:
+            for statement in _FORGET_EMBEDDER:
+                self._db.send(statement, fingerprint=fingerprint)
+        return gone
+
+    def embedded(self, fingerprint: str) -> tuple[int, int]:
+        return self._db.one(_EMBEDDED, fingerprint=fingerprint)
+
+    def embedders(self) -> list[EmbedderRecord]:
+        return [EmbedderRecord(*row) for row in self._db.rows(_EMBEDDERS)]
+
+    def put_embedder(self, record: EmbedderRecord) -> None:
+        values = {"wanted": record.wanted, "in_service": record.in_service}
+        self._db.send(_NO_OTHER, **values)
+        self._db.send(
+            _PUT_EMBEDDER,
+            fingerprint=record.fingerprint,
+            name=record.name,
+            dimensions=record.dimensions,
+            **values,
+        )
 
 
 def _put(
     connection: Connection, fingerprint: str, agent: int, names: dict[str, str], items: Sequence[_Item]
 ) -> None:
     numbers = [item.number for item, _ in items]
-    texts = dict(connection.rows(_WHOLE.format(**names), agent=agent, numbers=numbers))
+    texts = dict(connection.rows(_TEXTS.format(**names), agent=agent, numbers=numbers))
     current = [(item, windows) for item, windows in items if texts.get(item.number) == item.text]
     if not current:
         return
