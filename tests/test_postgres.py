@@ -330,20 +330,25 @@ def test_a_server_that_is_away_is_said_and_when_it_is_back_all_goes_on() -> None
 # -- turn locks
 
 _CHILD = """
-import asyncio, sys
+import asyncio, sys, time
 from datetime import UTC, datetime
 from pagefault.errors import StorageError
 from pagefault.storage.postgres import PostgresStore
 from pagefault.types import AgentId, Message, Role
 
 async def main():
-    store = PostgresStore.open(sys.argv[1])
+    store = PostgresStore.open(sys.argv[1], longest_write=3)
     async with store.turn_lock(AgentId(1)) as mine:
         print("locked" if mine else "free?", flush=True)
         for number in range(1, 1_000_000):
             row = Message(Role.USER, "child", datetime.now(UTC))
+            def write(tx):
+                tx.append(AgentId(1), [row])
+                if number == int(sys.argv[2]):
+                    print("writing", flush=True)
+                    time.sleep(0.5)
             try:
-                await store.write(lambda tx: tx.append(AgentId(1), [row]))
+                await store.write(write)
             except StorageError as error:
                 print(error, flush=True)
                 break
@@ -355,9 +360,10 @@ asyncio.run(main())
 
 
 @contextmanager
-def child_with_the_turn(url: str) -> Generator[subprocess.Popen[str]]:
-    """Another process that has the turn of agent 1 and appends row after row."""
-    with subprocess.Popen([sys.executable, "-c", _CHILD, url], stdout=subprocess.PIPE, text=True) as child:
+def child_with_the_turn(url: str, rests_at: int = 0) -> Generator[subprocess.Popen[str]]:
+    """Another process that has the turn of agent 1 and appends row after row, and rests within one write."""
+    command = [sys.executable, "-c", _CHILD, url, str(rests_at)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "locked\n"
@@ -390,13 +396,16 @@ def test_a_commit_survives_kill_and_the_turn_lock_does_not(database: str) -> Non
     run(work())
 
 
-def test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes(database: str) -> None:
+@pytest.mark.parametrize("within", [False, True])
+def test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes(within: bool, database: str) -> None:
     store = PostgresStore.open(database)
 
     async def work() -> None:
         ana = await new_agent(store)
-        with child_with_the_turn(database) as child:
+        with child_with_the_turn(database, rests_at=30 if within else 0) as child:
             assert child.stdout is not None
+            while within and child.stdout.readline() != "writing\n":
+                pass
             child.send_signal(signal.SIGSTOP)
             assert not await can_take_turn(store, ana)  # paused, it still has its connection
             ask(database, f"{CUT} AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
@@ -405,7 +414,7 @@ def test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes(database
                 before = len(await store.read(lambda tx: tx.messages(ana)))
                 child.send_signal(signal.SIGCONT)
                 last = child.stdout.read().splitlines()[-1]
-                assert "taken over by another process" in last
+                assert ("was lost" if within else "taken over by another process") in last
                 assert len(await store.read(lambda tx: tx.messages(ana))) == before
                 await store.write(lambda tx: say(ana, "mine", tx))
         await store.close()

@@ -18,7 +18,6 @@ HEAD = "0002"
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
 _SETTINGS = {
-    "idle_in_transaction_session_timeout": "30s",  # a process paused inside a transaction holds up nobody
     "lock_timeout": "60s",
     "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
     "tcp_keepalives_idle": "5",  # as is a connection whose machine has,

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
 _FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
@@ -67,15 +68,22 @@ class PostgresStore:
 
     @classmethod
     def open(
-        cls, url: str, *, connections: int = 8, patience: float = 10.0, cache: IndexCache | None = None
+        cls,
+        url: str,
+        *,
+        connections: int = 8,
+        patience: float = 10.0,
+        longest_write: float = 30.0,
+        cache: IndexCache | None = None,
     ) -> PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
         and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
-        seconds, how long to wait for the server; ``cache`` what searches keep in memory (default:
-        256 MB). Raises ``StorageError``, and ``UsageError`` for a URL that
-        is none.
+        seconds, how long to wait for the server; ``longest_write``, in seconds, after how long the server
+        gives up a write, so that a process that is paused in the midst of one holds up nobody; ``cache``
+        what searches keep in memory (default: 256 MB). Raises ``StorageError``, and ``UsageError`` for a
+        URL that is none.
         """
         conninfo = conninfo_of(url, patience)
         prepare(conninfo)
@@ -85,7 +93,7 @@ class PostgresStore:
             min_size=0,
             max_size=connections,
             open=False,
-            configure=_ready,
+            configure=partial(_ready, longest_write=longest_write),
             timeout=patience,
             reconnect_timeout=patience,
             num_workers=1,
@@ -177,8 +185,10 @@ class PostgresStore:
             with self._pool.connection() as driver:
                 try:
                     connection = Connection(driver)
-                    with driver.pipeline():
+                    with _pipeline(driver):
                         connection.send(begin)
+                        if begin == _READ and _limits(driver):
+                            connection.send("SET LOCAL transaction_timeout = 0")
                         fences = [driver.execute(_FENCE, {"agent": turn.agent}) for turn in turns]
                         cache = self._cache if begin == _READ else None
                         result = work(PostgresTransaction(connection, cache))
@@ -217,6 +227,20 @@ def _let_in(turn: Turn, row: tuple[Any, ...] | None) -> None:
         )
 
 
-def _ready(driver: Driver) -> None:
+def _ready(driver: Driver, longest_write: float) -> None:
     configure(driver)
     adapt(driver)
+    limit = f"{longest_write * 1000:.0f}"
+    driver.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (limit,))
+    if _limits(driver):
+        driver.execute("SELECT set_config('transaction_timeout', %s, false)", (limit,))
+
+
+def _limits(driver: Driver) -> bool:
+    return driver.info.server_version >= _LIMITS_TRANSACTIONS
+
+
+def _pipeline(driver: Driver) -> AbstractContextManager[object]:
+    """Statements are sent without waiting where they may be: to the server a transaction that waits for more
+    of a pipeline is not idle, so only a limit on transactions frees what a paused process holds."""
+    return driver.pipeline() if _limits(driver) else nullcontext()

@@ -54,6 +54,8 @@ _OWNED = (
     "messages", "sections", "section_versions", "passages", "passage_tags", "deletions", "documents",
     "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
 )  # fmt: skip
+_TAKE_YOUR_TIME = """
+    SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"""
 _SAVE_QUEUE = """
     UPDATE agents SET start = %(start)s, summary = %(summary)s, pinned = %(pinned)s, head = %(head)s,
     warned = %(warned)s, ratio = %(ratio)s WHERE id = %(agent)s"""
@@ -134,6 +136,7 @@ class PostgresTransaction(QueueRows, VectorRows):
         return [to_agent(row) for row in self._db.rows(f'{AGENT} ORDER BY name COLLATE "C"')]
 
     def delete_agent(self, agent: AgentId) -> None:
+        self._db.send(_TAKE_YOUR_TIME)
         self._change("DELETE FROM agents WHERE id = %(agent)s", f"agent {agent}", agent=agent)
         for table in _OWNED:
             self._db.send(f"DELETE FROM {table} WHERE agent = %(agent)s", agent=agent)
