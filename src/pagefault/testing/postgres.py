@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import time
 import warnings
 from collections.abc import Generator
@@ -22,7 +23,7 @@ import psycopg
 
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 
-__all__ = ["Databases", "end_server", "given_url", "start_server", "stop_server"]
+__all__ = ["Databases", "end_server", "given_url", "server", "start_server", "stop_server"]
 
 _CONFIGURATION = """
 max_connections = 300
@@ -75,6 +76,19 @@ def stop_server(folder: Path) -> None:
     Path(f"{folder}.lock").unlink(missing_ok=True)
 
 
+@contextmanager
+def server() -> Generator[Databases]:
+    """A server for as long as the context lasts, or the given one."""
+    folder = Path(tempfile.mkdtemp(prefix="pagefault-postgres-")) / "data"
+    databases = Databases(given_url() or start_server(folder))
+    try:
+        yield databases
+    finally:
+        databases.close()
+        stop_server(folder)
+        shutil.rmtree(folder.parent)
+
+
 @dataclass(slots=True)
 class Databases:
     """Makes databases on the server of ``url``: copies of one that was migrated once. Names begin with
@@ -87,13 +101,20 @@ class Databases:
 
     def new(self, *, empty: bool = False) -> str:
         """The URL of a new database, with all tables unless it is to be ``empty``."""
-        template = f"{self.prefix}_0"
-        if template not in self._made and not empty:
-            self._create(template, "template1")
-            prepare(conninfo_of(self._url(template), 10))
         self._count += 1
         name = f"{self.prefix}_{self._count}"
-        self._create(name, "template1" if empty else template)
+        if not empty:
+            return self.copy(name)
+        self._create(name, "template1")
+        return self._url(name)
+
+    def copy(self, name: str) -> str:
+        """The URL of a new database of this name, with all tables."""
+        template = f"{self.prefix}_0"
+        if template not in self._made:
+            self._create(template, "template1")
+            prepare(conninfo_of(self._url(template), 10))
+        self._create(name, template)
         return self._url(name)
 
     def drop(self, url: str) -> None:

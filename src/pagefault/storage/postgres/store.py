@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
@@ -30,7 +30,7 @@ from pagefault.storage.postgres.connection import (
 )
 from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
 from pagefault.storage.postgres.transaction import PostgresTransaction
-from pagefault.storage.postgres.turns import HELD, Turn, TurnLocks
+from pagefault.storage.postgres.turns import TURN, Turn, TurnLocks
 from pagefault.types import AgentId
 
 __all__ = ["PostgresStore"]
@@ -103,10 +103,10 @@ class PostgresStore:
         return cls(pool, locks, cache or IndexCache(), place_of(conninfo))
 
     async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
-        return await asyncio.wrap_future(self._submit(work, _WRITE, self._turns()))
+        return await asyncio.wrap_future(self._submit(work, _WRITE, self._turn()))
 
     async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
-        return await asyncio.wrap_future(self._submit(work, _READ, ()))
+        return await asyncio.wrap_future(self._submit(work, _READ, None))
 
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
@@ -114,11 +114,12 @@ class PostgresStore:
         if turn is None:
             yield False
             return
-        held = HELD.set((*HELD.get(), turn))
+        outer = TURN.set(turn)
         try:
             yield True
         finally:
-            HELD.reset(held)
+            TURN.reset(outer)
+            turn.over = True
             if not self._closed:  # closing has freed it already; else it is freed whatever cancels the caller
                 await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
 
@@ -130,9 +131,10 @@ class PostgresStore:
             await asyncio.wrap_future(self._locks.close())
             await asyncio.to_thread(self._pool.close)
 
-    def _turns(self) -> list[Turn]:
-        """The turns of this store that the caller is in."""
-        return [turn for turn in HELD.get() if turn.locks is self._locks]
+    def _turn(self) -> Turn | None:
+        """The turn on this store that the caller is in."""
+        turn = TURN.get()
+        return turn if turn is not None and turn.locks is self._locks and not turn.over else None
 
     async def _begin_turn(self, agent: AgentId) -> Turn | None:
         self._refuse_if_closed()
@@ -157,29 +159,27 @@ class PostgresStore:
         if not taking.cancelled() and taking.exception() is None and taking.result():
             self._locks.free(agent)
 
-    def _submit(
-        self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]
-    ) -> Future[T]:
+    def _submit(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> Future[T]:
         self._refuse_if_closed()
-        return self._threads.submit(self._insist, work, begin, turns)
+        return self._threads.submit(self._insist, work, begin, turn)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
-    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
+    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
         for pause in _PAUSES:
             try:
-                return self._attempt(work, begin, turns)
+                return self._attempt(work, begin, turn)
             except _TryAgainError:
                 time.sleep(random.uniform(0.5, 1.0) * pause)
         try:
-            return self._attempt(work, begin, turns)
+            return self._attempt(work, begin, turn)
         except _TryAgainError as error:
             raise failure(error.cause, self._place) from error.cause
 
-    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, turns: Sequence[Turn]) -> T:
+    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
         committing = False
         try:
             with self._pool.connection() as driver:
@@ -189,10 +189,10 @@ class PostgresStore:
                         connection.send(begin)
                         if begin == _READ and _limits(driver):
                             connection.send("SET LOCAL transaction_timeout = 0")
-                        fences = [driver.execute(_FENCE, {"agent": turn.agent}) for turn in turns]
+                        fence = driver.execute(_FENCE, {"agent": turn.agent}) if turn else None
                         cache = self._cache if begin == _READ else None
                         result = work(PostgresTransaction(connection, cache))
-                        for turn, fence in zip(turns, fences, strict=True):
+                        if turn and fence:
                             _let_in(turn, fence.fetchone())
                         committing = begin == _WRITE
                         connection.send("COMMIT")

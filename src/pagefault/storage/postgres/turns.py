@@ -18,23 +18,25 @@ import psycopg
 from pagefault.storage.postgres.connection import Driver
 from pagefault.types import AgentId
 
-__all__ = ["HELD", "Turn", "TurnLocks"]
+__all__ = ["TURN", "Turn", "TurnLocks"]
 
 _OURS = 0x7066 << 48
 """Advisory locks share one space of numbers with other programs on the database: ours begin with "pf"."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Turn:
-    """A turn that was taken, and the number by which its writes are let in."""
+    """A turn that was taken, and the number by which its writes are let in. Tasks that were started within
+    it may outlive it; then it is ``over`` and binds them no more."""
 
     agent: AgentId
     fence: int
     locks: TurnLocks
+    over: bool = False
 
 
-HELD: ContextVar[tuple[Turn, ...]] = ContextVar("HELD", default=())
-"""The turns that the running code is in: a task sees its own, and the tasks it starts inherit them."""
+TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
+"""The innermost turn that the running code is in; tasks inherit it from the one that starts them."""
 
 
 class TurnLocks:
