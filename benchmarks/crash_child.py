@@ -34,6 +34,7 @@ from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
+from pagefault.errors import EmbedderError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.storage import Store, Transaction
@@ -155,10 +156,11 @@ class PatientEmbedder(HashEmbedder):
 
     def __init__(self) -> None:
         super().__init__(DIMENSIONS)
-        self.may = anyio.Event()
+        self.may = False
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        await self.may.wait()
+        if not self.may:
+            raise EmbedderError("It is not asked yet.")
         return await super().embed(texts)
 
 
@@ -238,7 +240,7 @@ async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency:
             clock.at = max(clock.at, START + timedelta(hours=hour))
             await kernel.fire_timers()
             await kernel.idle()
-        embedder.may.set()
+        embedder.may = True
         await kernel.settled()
 
 
