@@ -103,7 +103,7 @@ class Server:
     )  # fmt: skip
 
     def __init__(self, url: str) -> None:
-        self._db = psycopg.connect(url, autocommit=True, row_factory=dict_row)
+        self._db = psycopg.Connection[Row].connect(url, autocommit=True, row_factory=dict_row)
 
     def rows(self, sql: str) -> list[Row]:
         return self._db.execute(sql.encode()).fetchall()

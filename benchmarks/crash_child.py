@@ -88,7 +88,7 @@ class Boundaries:
         way and not yet answered."""
         execute = psycopg.Cursor.execute
 
-        def observed(cursor: psycopg.Cursor, query: Any, *values: Any, **options: Any) -> Any:
+        def observed(cursor: Any, query: Any, *values: Any, **options: Any) -> Any:
             sql = query.decode() if isinstance(query, bytes) else str(query)
             connection = id(cursor.connection)
             if sql.startswith("BEGIN") and "READ ONLY" in sql:
@@ -103,7 +103,7 @@ class Boundaries:
                 self.reached("COMMIT sent")
             return done
 
-        psycopg.Cursor.execute = observed
+        setattr(psycopg.Cursor, "execute", observed)  # noqa: B010  its overloads cannot be written here
 
     def _observe_sqlite(self) -> None:
         connect = sqlite3.connect

@@ -165,7 +165,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.work:
         home, database, *numbers = given.work
-        anyio.run(work, Path(home), database.removeprefix("-"), *map(int, numbers))
+        process, agents, events = map(int, numbers)
+        anyio.run(work, Path(home), database.removeprefix("-"), process, agents, events)
         return 0
     with server() if given.postgres else nullcontext() as databases:
         database = databases.new() if databases else ""
