@@ -98,7 +98,7 @@ class Server:
 
     is_server = True
     _OWNED = (
-        "messages", "sections", "section_versions", "passages", "passage_tags", "deletions", "inbox",
+        "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions", "inbox",
         "schedules", "vectors", "vector_marks", "postings", "agent_names",
     )  # fmt: skip
 

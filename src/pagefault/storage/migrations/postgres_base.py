@@ -70,6 +70,10 @@ _BY_AGENT = {
         text text NOT NULL,
         shown text NOT NULL,
         PRIMARY KEY (agent, seq)""",
+    "speakers": """
+        agent bigint NOT NULL,
+        name text NOT NULL,
+        PRIMARY KEY (agent, name)""",
     "sections": """
         id bigserial NOT NULL,
         agent bigint NOT NULL,

@@ -51,7 +51,7 @@ _CREATE_AGENT = """
     RETURNING id"""
 _NAME_AGENT = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
 _OWNED = (
-    "messages", "sections", "section_versions", "passages", "passage_tags", "deletions", "documents",
+    "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions", "documents",
     "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
 )  # fmt: skip
 _TAKE_YOUR_TIME = """
@@ -67,6 +67,9 @@ _APPEND = """
     INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
     text, shown, speaker) VALUES (%(agent)s, %(seq)s, %(role)s, %(at)s, %(event)s, %(completion)s,
     %(tokens)s, %(units)s, %(embed)s, %(call_id)s, %(name)s, %(meta)s, %(text)s, %(shown)s, %(speaker)s)"""
+_KNOW_SPEAKERS = """
+    INSERT INTO speakers (agent, name) SELECT %(agent)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING"""
+_SPEAKERS = 'SELECT name FROM speakers WHERE agent = %(agent)s ORDER BY name COLLATE "C"'
 _MESSAGE = """
     SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
     WHERE agent = %(agent)s"""
@@ -182,7 +185,12 @@ class PostgresTransaction(QueueRows, VectorRows):
             _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
         )
         postings.index(self._db, agent, "recall", list(enumerate(units, first)))
+        if names := sorted({row.speaker for row in stored if row.speaker}):
+            self._db.send(_KNOW_SPEAKERS, agent=agent, names=names)
         return stored
+
+    def speakers(self, agent: AgentId) -> list[str]:
+        return [name for (name,) in self._db.rows(_SPEAKERS, agent=agent)]
 
     def message(self, agent: AgentId, seq: int) -> Message | None:
         row = self._db.one(f"{_MESSAGE} AND seq = %(seq)s", agent=agent, seq=seq)
