@@ -98,8 +98,8 @@ class Server:
 
     is_server = True
     _OWNED = (
-        "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions", "inbox",
-        "schedules", "vectors", "vector_marks", "postings", "agent_names",
+        "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
+        "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
     )  # fmt: skip
 
     def __init__(self, url: str) -> None:

@@ -51,8 +51,8 @@ _CREATE_AGENT = """
     RETURNING id"""
 _NAME_AGENT = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
 _OWNED = (
-    "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions", "documents",
-    "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
+    "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
+    "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
 )  # fmt: skip
 _TAKE_YOUR_TIME = """
     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"""
