@@ -1,6 +1,6 @@
 """What must hold in a home folder after every crash, seen from outside: plain SQL, none of pagefault's code.
 
-Reads the database file and the files that the outside tools wrote. Each function yields a sentence for each
+Reads the database and the files that the outside tools wrote. Each function yields a sentence for each
 violation (DESIGN: exactly once inside, at most once outside; one agent, one turn at a time). Leaves out how
 the processes died.
 """
@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 _OPENING = ("user", "event", "alert")
@@ -54,41 +57,126 @@ class Mind:
                 yield json.loads(call["text"]), result
 
 
+ROWS = "SELECT (SELECT count(*) FROM messages WHERE {0}) + (SELECT count(*) FROM passages WHERE {0}) AS n"
+VECTORS = "(SELECT DISTINCT agent, tier, number FROM vectors) v"
+
+
+class File:
+    """The database of a home, as SQLite has it."""
+
+    is_server = False
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, timeout=30)
+        self._db.row_factory = sqlite3.Row
+
+    def rows(self, sql: str) -> list[Row]:
+        return [dict(row) for row in self._db.execute(sql)]
+
+    def count(self, what: str) -> int:
+        return self.rows(f"SELECT count(*) AS n FROM {what}")[0]["n"]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the database as a whole."""
+        if (said := self._db.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+            yield f"integrity_check: {said}"
+        if broken := self.rows("PRAGMA foreign_key_check"):
+            yield f"foreign_key_check: {len(broken)} rows"
+        try:
+            self._db.execute("INSERT INTO lexicon (lexicon) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            yield f"the lexical index is damaged: {error}"
+        self._db.rollback()
+        yield from _index_faults(self, self.count("lexicon"))
+
+
+class Server:
+    """The database of a home, as PostgreSQL has it."""
+
+    is_server = True
+    _OWNED = (
+        "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
+        "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
+    )  # fmt: skip
+
+    def __init__(self, url: str) -> None:
+        self._db = psycopg.Connection[Row].connect(url, autocommit=True, row_factory=dict_row)
+
+    def rows(self, sql: str) -> list[Row]:
+        return self._db.execute(sql.encode()).fetchall()
+
+    def count(self, what: str) -> int:
+        return self.rows(f"SELECT count(*) AS n FROM {what}")[0]["n"]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the database as a whole."""
+        for table in self._OWNED:
+            if lost := self.count(f"{table} WHERE agent NOT IN (SELECT id FROM agents)"):
+                yield f"{lost} rows of {table} belong to nobody"
+        units = "(SELECT agent, tier, number, sum(count) AS n FROM postings GROUP BY agent, tier, number) p"
+        yield from _index_faults(self, self.count(units))
+        for tier, table, number in (("recall", "messages", "seq"), ("archival", "passages", "number")):
+            join = f"ON p.agent = r.agent AND p.number = r.{number} AND p.tier = '{tier}'"
+            if wrong := self.count(f"{table} r LEFT JOIN {units} {join} WHERE coalesce(p.n, 0) <> r.units"):
+                yield f"{wrong} rows of {table} have other postings than units"
+        held = "pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' AND "
+        if held := self.count(f"{held} datname = current_database()"):
+            yield f"{held} turn locks are held by nobody alive"
+
+
+def connected(home: Path) -> File | Server:
+    url = home / "database"
+    return Server(url.read_text()) if url.exists() else File(home / "pagefault.db")
+
+
+def _index_faults(db: File | Server, entered: int) -> Iterator[str]:
+    indexed, wanted = (db.rows(ROWS.format(chosen))[0]["n"] for chosen in ("units > 0", "embed"))
+    if indexed != entered:
+        yield f"{indexed} rows should be in the lexical index, {entered} are"
+    if wanted != (vectors := db.count(VECTORS)):
+        yield f"{wanted} rows should have a vector, {vectors} have"
+
+
 def check(home: Path, posted: Mapping[str, Sequence[str]], hours: int = 0) -> list[str]:
     """All that is wrong in a home whose agents should be done with all that was ``posted``: keys by agent,
     in order of posting. ``hours``: how often each hourly timer has come due."""
-    with closing(sqlite3.connect(home / "pagefault.db")) as db:
-        db.row_factory = sqlite3.Row
-        minds = [_mind(db, dict(row)) for row in db.execute("SELECT * FROM agents ORDER BY id")]
-        wrong = list(_database(db))
+    with closing(connected(home)) as db:
+        minds = [_mind(db, row) for row in db.rows("SELECT * FROM agents ORDER BY id")]
+        wrong = list(db.faults())
     if {mind.name for mind in minds} != set(posted):
         wrong.append(f"the agents are {[mind.name for mind in minds]}, not {list(posted)}")
     for mind in minds:
         rules = (_log, _queue, _calls, _memory, _speech, _turns)
         found = [text for rule in rules for text in rule(mind)]
-        found += [*_events(mind, posted.get(mind.name, ())), *_timers(mind, hours), *_lock(home, mind)]
+        found += [*_events(mind, posted.get(mind.name, ())), *_timers(mind, hours)]
+        found += [] if db.is_server else _lock(home, mind)
         wrong += [f"{mind.name}: {text}" for text in found]
     return wrong + list(_letters(minds)) + list(_outside(home, minds))
 
 
 def interrupted(home: Path) -> int:
     """Outside calls whose outcome is not known."""
-    with closing(sqlite3.connect(home / "pagefault.db")) as db:
-        unknown = "SELECT count(*) FROM messages WHERE role = 'result' AND text LIKE '%outcome unknown%'"
-        return db.execute(unknown).fetchone()[0]
+    with closing(connected(home)) as db:
+        return db.count("messages WHERE role = 'result' AND text LIKE '%outcome unknown%'")
 
 
 def open_turns(home: Path) -> int:
     """Agents that are in the middle of a turn."""
-    with closing(sqlite3.connect(home / "pagefault.db", timeout=30)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
+    with closing(connected(home)) as db:
+        if not db.is_server and not db.count("sqlite_master WHERE name = 'inbox'"):
             return 0  # killed before there were tables
-        return db.execute("SELECT count(*) FROM inbox WHERE state = 'active'").fetchone()[0]
+        return db.count("inbox WHERE state = 'active'")
 
 
-def _mind(db: sqlite3.Connection, record: Row) -> Mind:
+def _mind(db: File | Server, record: Row) -> Mind:
     def rows(sql: str) -> list[Row]:
-        return [dict(row) for row in db.execute(sql, (record["id"],))]
+        return db.rows(f"{sql.replace('?', str(record['id']))}")
 
     return Mind(
         record["name"],
@@ -99,32 +187,6 @@ def _mind(db: sqlite3.Connection, record: Row) -> Mind:
         rows("SELECT * FROM section_versions WHERE agent = ? ORDER BY name, version"),
         {row["name"]: row["version"] for row in rows("SELECT * FROM sections WHERE agent = ?")},
     )
-
-
-def _database(db: sqlite3.Connection) -> Iterator[str]:
-    if (said := db.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-        yield f"integrity_check: {said}"
-    if broken := db.execute("PRAGMA foreign_key_check").fetchall():
-        yield f"foreign_key_check: {len(broken)} rows"
-    try:
-        db.execute("INSERT INTO lexicon (lexicon) VALUES ('integrity-check')")
-    except sqlite3.DatabaseError as error:
-        yield f"the lexical index is damaged: {error}"
-    db.rollback()
-    rows = "SELECT (SELECT count(*) FROM messages WHERE {0}) + (SELECT count(*) FROM passages WHERE {0})"
-    indexed, entered, wanted, vectors = (
-        db.execute(sql).fetchone()[0]
-        for sql in (
-            rows.format("units > 0"),
-            "SELECT count(*) FROM lexicon",
-            rows.format("embed"),
-            "SELECT count(*) FROM (SELECT DISTINCT agent, tier, number FROM vectors)",
-        )
-    )
-    if indexed != entered:
-        yield f"{indexed} rows should be in the lexical index, {entered} are"
-    if wanted != vectors:
-        yield f"{wanted} rows should have a vector, {vectors} have"
 
 
 def _log(mind: Mind) -> Iterator[str]:

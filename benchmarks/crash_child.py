@@ -3,7 +3,8 @@
 The places where it can be killed, the outside tools and the runs are here; what the agents do is in
 ``crash_script``, killing and starting again in ``crash_matrix``, what must hold afterwards in
 ``crash_checks``.
-Nothing but the home folder remembers anything from one process to the next.
+Nothing but the home folder remembers anything from one process to the next; if it has a file ``database``
+with the URL of a PostgreSQL database, that keeps the agents.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 import alembic.command  # noqa: F401
 import anyio
 import filelock  # noqa: F401
+import psycopg
 
 import pagefault.storage.migrations
 import pagefault.storage.schema  # noqa: F401
@@ -32,9 +34,11 @@ from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
+from pagefault.errors import EmbedderError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
-from pagefault.storage import Transaction
+from pagefault.storage import Store, Transaction
+from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import START, FixedClock
 from pagefault.testing.embedders import HashEmbedder
@@ -59,6 +63,7 @@ class Boundaries:
     kill_at: int = 0
     labels: list[str] = field(default_factory=list[str])
     _one: threading.Lock = field(default_factory=threading.Lock)
+    _reading: set[int] = field(default_factory=set[int])  # connections in a transaction that only reads
 
     def reached(self, label: str) -> None:
         with self._one:
@@ -75,6 +80,32 @@ class Boundaries:
 
     def observe(self) -> None:
         """From here on count each statement of each connection that is opened."""
+        self._observe_sqlite()
+        self._observe_postgres()
+
+    def _observe_postgres(self) -> None:
+        """Before each statement is sent, but for those of reads; and behind each COMMIT, which is then under
+        way and not yet answered."""
+        execute = psycopg.Cursor.execute
+
+        def observed(cursor: Any, query: Any, *values: Any, **options: Any) -> Any:
+            sql = query.decode() if isinstance(query, bytes) else str(query)
+            connection = id(cursor.connection)
+            if sql.startswith("BEGIN") and "READ ONLY" in sql:
+                self._reading.add(connection)
+            elif sql.startswith("BEGIN"):
+                self._reading.discard(connection)
+            counts = connection not in self._reading
+            if counts:
+                self.reached(_shape(sql))
+            done = execute(cursor, query, *values, **options)
+            if counts and sql == "COMMIT":
+                self.reached("COMMIT sent")
+            return done
+
+        setattr(psycopg.Cursor, "execute", observed)  # noqa: B010  its overloads cannot be written here
+
+    def _observe_sqlite(self) -> None:
         connect = sqlite3.connect
 
         def observed(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -101,7 +132,7 @@ def _shape(sql: str) -> str:
 class ObservedStore:
     """The store, with a boundary behind each commit, before its caller hears of it."""
 
-    def __init__(self, store: SQLiteStore, boundaries: Boundaries) -> None:
+    def __init__(self, store: Store, boundaries: Boundaries) -> None:
         self._store = store
         self._boundaries = boundaries
 
@@ -113,7 +144,7 @@ class ObservedStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._store.read(work)
 
-    def turn_lock(self, agent: AgentId) -> AbstractContextManager[bool]:
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[bool]:
         return self._store.turn_lock(agent)
 
     async def close(self) -> None:
@@ -125,10 +156,11 @@ class PatientEmbedder(HashEmbedder):
 
     def __init__(self) -> None:
         super().__init__(DIMENSIONS)
-        self.may = anyio.Event()
+        self.may = False
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        await self.may.wait()
+        if not self.may:
+            raise EmbedderError("It is not asked yet.")
         return await super().embed(texts)
 
 
@@ -159,13 +191,19 @@ def tools(home: Path, boundaries: Boundaries) -> tuple[Callable[..., Any], ...]:
 # The runs
 
 
+def open_store(home: Path) -> Store:
+    if (home / "database").exists():
+        return PostgresStore.open((home / "database").read_text())
+    return SQLiteStore.open(home / "pagefault.db")
+
+
 def kernel_over(
     home: Path, boundaries: Boundaries, clock: Clock, concurrency: int, embedder: Embedder
 ) -> tuple[Kernel, Parts]:
     parts = Parts(
         ScriptedModel(reply, window=4096),
         embedder,
-        ObservedStore(SQLiteStore.open(home / "pagefault.db"), boundaries),
+        ObservedStore(open_store(home), boundaries),
         clock,
         tools=tools(home, boundaries),
     )
@@ -202,7 +240,7 @@ async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency:
             clock.at = max(clock.at, START + timedelta(hours=hour))
             await kernel.fire_timers()
             await kernel.idle()
-        embedder.may.set()
+        embedder.may = True
         await kernel.settled()
 
 

@@ -7,10 +7,13 @@ boundary k, another one finishes, and the home is checked (``crash_child``, ``cr
 turns, so that every run writes in the same order; ``grouped`` is a part of the same with all agents at once,
 where writes of several share a commit.
 
+With ``--postgres`` the same on a PostgreSQL server: before each statement that is sent but those of reads,
+before each COMMIT, while it is under way, and when it is answered. (The tables are there already.)
+
 Storm: two server processes over one home while a third posts; at random times one server is killed and
 started anew. When there were enough kills the rest is served and the home is checked.
 
-    python benchmarks/crash_matrix.py [--every 1] [--kills 200] [--json OUT] [--keep DIR]
+    python benchmarks/crash_matrix.py [--every 1] [--kills 200] [--postgres] [--json OUT] [--keep DIR]
     python benchmarks/crash_matrix.py --check HOME    # a home of the matrix, with the same --turns
 """
 
@@ -29,6 +32,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -39,6 +43,8 @@ from typing import Any
 import crash_child
 from crash_checks import check, interrupted, open_turns
 from crash_script import AGENTS, messages
+from pagefault.testing import postgres
+from pagefault.testing.postgres import Databases
 
 PATIENCE = 60  # seconds after which a child counts as stuck
 KILLS_A_STORM = 25
@@ -47,11 +53,21 @@ GROUPED_EVERY = 6  # of the boundaries of the grouped matrix, one in so many
 
 @dataclass(frozen=True)
 class Options:
-    """``turns``: messages posted to each agent. ``keep``: where homes with violations go."""
+    """``turns``: messages posted to each agent. ``keep``: where homes with violations go. ``databases``: on
+    PostgreSQL."""
 
     turns: int
     concurrency: int
     keep: Path | None
+    databases: Databases | None = None
+
+    def new_home(self, name: str) -> Path:
+        """An empty home; with ``databases``, of one that keeps its agents on their server."""
+        home = Path(tempfile.mkdtemp(prefix=f"pagefault-{name}-"))
+        if self.databases is not None:
+            own = f"{self.databases.prefix}_{home.name.rpartition('-')[2].lower()}_{os.getpid()}"
+            (home / "database").write_text(self.databases.copy(own))
+        return home
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,8 @@ def _ended_with(code: int, home: Path) -> str:
 def put_away(home: Path, name: str, violations: list[str], options: Options) -> None:
     if violations and options.keep:
         shutil.copytree(home, options.keep / name, dirs_exist_ok=True)
+    elif options.databases is not None:
+        options.databases.drop((home / "database").read_text())
     shutil.rmtree(home)
 
 
@@ -150,7 +168,7 @@ def keys(turns: int) -> dict[str, list[str]]:
 
 def reference(options: Options) -> tuple[Trial, list[str]]:
     """A run without a kill: it must be right, and it tells the boundaries."""
-    home = Path(tempfile.mkdtemp(prefix="pagefault-crash-"))
+    home = options.new_home("crash")
     wrong = finished(scripted(home, 0, options), home)
     labels = [] if wrong else (home / "boundaries").read_text().splitlines()
     wrong = wrong or check(home, keys(options.turns), crash_child.HOURS)
@@ -160,7 +178,7 @@ def reference(options: Options) -> tuple[Trial, list[str]]:
 
 def killed_at(k: int, options: Options) -> Trial:
     """Kill at boundary ``k``, finish, check."""
-    home = Path(tempfile.mkdtemp(prefix="pagefault-crash-"))
+    home = options.new_home("crash")
     code = ended(start(scripted(home, k, options), home / "log"))
     killed = code == -signal.SIGKILL
     at = (home / "killed_at").read_text() if killed else ""
@@ -181,7 +199,7 @@ def storm(seed: int, kills: int, options: Options) -> Trial:
     """Two servers and a poster over one home. A server is killed ``kills`` times, at least twice: the last
     two kills leave none."""
     chance = random.Random(seed)
-    home = Path(tempfile.mkdtemp(prefix="pagefault-storm-"))
+    home = options.new_home("storm")
     wrong = finished(partial(crash_child.finish, home), home)  # makes the agents
     log, turns = home / "log", 0
     serve = partial(crash_child.serve, home)
@@ -246,17 +264,25 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=2, help="trials at once")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="where to keep homes with violations")
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server instead of SQLite")
     parser.add_argument("--check", type=Path, help="check a home of the matrix and do nothing else")
     given = parser.parse_args()
     if given.check:
         wrong = check(given.check, keys(given.turns), crash_child.HOURS)
         print("\n".join(wrong) or "nothing is wrong")
         return bool(wrong)
+    with postgres.server() if given.postgres else nullcontext() as databases:
+        if databases is not None:
+            databases.drop(databases.new())  # so that the tables are made once, here
+        return run(given, databases)
+
+
+def run(given: argparse.Namespace, databases: Databases | None) -> int:
     # Forked while this process has one thread, as they have: what is imported is there, and they can fork.
     with multiprocessing.get_context("fork").Pool(given.lanes) as lanes:
-        serial = Options(given.turns, 1, given.keep)
+        serial = Options(given.turns, 1, given.keep, databases)
         matrix = run_matrix("matrix", lanes, serial, given.offset, given.every)
-        at_once = Options(given.turns, len(AGENTS), given.keep)
+        at_once = Options(given.turns, len(AGENTS), given.keep, databases)
         grouped = run_matrix("grouped", lanes, at_once, given.offset, given.every * GROUPED_EVERY)
         shares = [min(KILLS_A_STORM, given.kills - n) for n in range(0, given.kills, KILLS_A_STORM)]
         chosen = [(given.seed + n, share) for n, share in enumerate(shares)]

@@ -21,6 +21,7 @@ QUICK: dict[str, list[list[str]]] = {
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],
     "crash_matrix": [["--every", "40", "--kills", "25"]],
     "load_pdf": [["--pages", "200"]],
+    "fleet": [["--events", "100"], ["--events", "100", "--postgres"]],
     "long_chat": [["--window", "4096"], ["--window", "8192"]],
 }
 """What runs, with which arguments; a benchmark that misses its aim exits with 1."""

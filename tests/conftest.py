@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,34 @@ from pagefault.models import Model
 from pagefault.storage import Store
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.testing.postgres import Databases, given_url, start_server, stop_server
 from pagefault.types import Event, Message, Output
+
+# Set by the process that is started first, and inherited by the workers it starts.
+RUN = os.environ.setdefault("PAGEFAULT_TEST_RUN", str(os.getpid()))
+SERVER = Path(tempfile.gettempdir()) / f"pagefault-postgres-{RUN}"
+
+
+@pytest.fixture(scope="session")
+def databases() -> Generator[Databases]:
+    """A PostgreSQL server, started by the first test that wants one."""
+    databases = Databases(given_url() or start_server(SERVER))
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def database(databases: Databases) -> Generator[str]:
+    """The URL of a PostgreSQL database of one's own, with all tables."""
+    with databases.one() as url:
+        yield url
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the server when no worker needs it any more."""
+    if not hasattr(session.config, "workerinput"):
+        stop_server(SERVER)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ misbehaves as it is told. What must hold is in ``machine_witness`` and ``machine
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from machine_witness import Witness, prompt_tokens, view
 from pagefault.build import Parts, open_kernel
@@ -20,12 +20,16 @@ from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Delta, Prompt, Usage
 from pagefault.storage import Store, Transaction
+from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.types import AgentId, Style
 
 T = TypeVar("T")
+
+Where = Literal["memory", "disk"] | str
+"""Which store: in memory, SQLite on disk, or the URL of a PostgreSQL database."""
 
 PATIENCE = 60.0  # seconds of real time after which a turn counts as stuck
 
@@ -38,7 +42,7 @@ class Killed(BaseException):
 class FragileStore:
     """A store whose process dies ``before`` or after its write number ``dies_at`` (None: it lives)."""
 
-    inner: MemoryStore | SQLiteStore
+    inner: MemoryStore | SQLiteStore | PostgresStore
     dies_at: int | None = None
     before: bool = True
     dead: bool = False
@@ -59,10 +63,10 @@ class FragileStore:
         self._alive()
         return await self.inner.read(work)
 
-    @contextmanager
-    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
         self._alive()
-        with self.inner.turn_lock(agent) as held:
+        async with self.inner.turn_lock(agent) as held:
             yield held
 
     async def close(self) -> None:
@@ -160,6 +164,7 @@ class Host:
             await self._living
         except* Killed:
             assert self.store.dead
+            await self.store.inner.close()  # the end of a process ends its connections
 
 
 @dataclass
@@ -167,7 +172,7 @@ class World:
     """What outlives processes: the data, the clock, the world outside."""
 
     folder: Path
-    on_disk: bool
+    where: Where
     style: Style
     witness: Witness
     reports: bool
@@ -176,7 +181,7 @@ class World:
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
 
     async def boot(self, dies_at: int | None = None, *, before: bool = True) -> Host:
-        inner = SQLiteStore.open(self.folder / "db") if self.on_disk else MemoryStore(self.database)
+        inner = self._open()
         store = FragileStore(inner, dies_at, before)
         brain = Brain(inner, self.style, self.behaviour, self.witness, self.witness.window, self.reports)
         parts = self._parts(brain, store)
@@ -185,6 +190,13 @@ class World:
         host = Host(kernel, store, parts)
         await host.start()
         return host
+
+    def _open(self) -> MemoryStore | SQLiteStore | PostgresStore:
+        if self.where == "memory":
+            return MemoryStore(self.database)
+        if self.where == "disk":
+            return SQLiteStore.open(self.folder / "db")
+        return PostgresStore.open(self.where, connections=2)
 
     def _parts(self, brain: Brain, store: FragileStore) -> Parts:
         @tool

@@ -25,10 +25,13 @@ KEYS = {name: [f"{name}-0", f"{name}-1"] for name in ("ana", "bo", "cy", "di")}
 Check = Callable[[Path, dict[str, list[str]], int], list[str]]
 
 
-def test_nothing_is_lost_doubled_or_stuck_after_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_nothing_is_lost_doubled_or_stuck_after_a_kill(store: str, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
+    chosen = ["--postgres"] if store == "postgres" else []
+    options = ["--turns=2", "--every=150", "--kills=3", f"--json={out}", *chosen]
     done = subprocess.run(
-        [sys.executable, "crash_matrix.py", "--turns=2", "--every=150", "--kills=3", f"--json={out}"],
+        [sys.executable, "crash_matrix.py", *options],
         cwd=BENCHMARKS,
         capture_output=True,
         text=True,
@@ -41,6 +44,20 @@ def test_nothing_is_lost_doubled_or_stuck_after_a_kill(tmp_path: Path) -> None:
     assert rows["matrix"]["boundaries"] > 500
     assert all(row["kills"] for row in rows.values())
     assert rows["matrix"]["in an open turn"]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_several_processes_handle_each_event_once_and_in_order_though_one_is_killed(store: str) -> None:
+    chosen = ["--postgres"] if store == "postgres" else []
+    done = subprocess.run(
+        [sys.executable, "fleet.py", "--processes=3", "--events=30", "--agents=8", *chosen],
+        cwd=BENCHMARKS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["wrong"] == []
 
 
 @pytest.fixture(scope="module")

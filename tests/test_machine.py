@@ -1,7 +1,8 @@
 """The whole agent as a state machine: whatever is said to it, however its model behaves and whenever its
 process dies, invariants 1, 2, 3, 5 and 6 of the design hold.
 
-The same rules run on the in-memory store and on SQLite. ``make nightly`` runs 10,000 steps on each.
+The same rules run on the in-memory store, on SQLite and on PostgreSQL. ``make nightly`` runs 10,000 steps on
+each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,6 +32,7 @@ from pagefault.build import create_agent
 from pagefault.config import parse_settings
 from pagefault.errors import ContextLengthExceeded, UsageError
 from pagefault.models import Call, Completion
+from pagefault.testing.postgres import Databases
 from pagefault.types import Event, EventKind, Message, Schedule, Style
 
 T = TypeVar("T")
@@ -40,7 +43,8 @@ NIGHTLY = bool(os.environ.get("PAGEFAULT_NIGHTLY"))
 class AgentMachine(RuleBasedStateMachine):
     """Talk, tell, edit, flush, kill, restart; after each the log is held against what was done."""
 
-    on_disk = False
+    def where(self) -> str:
+        return "memory"
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +64,7 @@ class AgentMachine(RuleBasedStateMachine):
         real=st.sampled_from((1.0, 1.0, 1.15)),
     )
     def create(self, window: int, style: Style, reports: bool, real: float) -> None:
-        self.world = World(self.folder, self.on_disk, style, Witness(window, real), reports)
+        self.world = World(self.folder, self.where(), style, Witness(window, real), reports)
         self.started = True
 
         async def make() -> Host:
@@ -238,7 +242,21 @@ class AgentMachine(RuleBasedStateMachine):
 
 
 class MachineOnDisk(AgentMachine):
-    on_disk = True
+    def where(self) -> str:
+        return "disk"
+
+
+class MachineOnServer(AgentMachine):
+    databases: Databases
+
+    def where(self) -> str:
+        self.url = self.databases.new()
+        return self.url
+
+    def teardown(self) -> None:
+        super().teardown()
+        if self.started:
+            self.databases.drop(self.url)
 
 
 usual = settings(
@@ -255,9 +273,18 @@ TestOnDisk = MachineOnDisk.TestCase
 TestOnDisk.settings = usual
 
 
+@pytest.mark.usefixtures("a_server")
+class TestOnServer(MachineOnServer.TestCase):
+    settings = settings(usual, max_examples=220 if NIGHTLY else 4)
+
+    @pytest.fixture
+    def a_server(self, databases: Databases) -> None:
+        MachineOnServer.databases = databases
+
+
 def test_an_event_lets_a_warning_go_first_once_only(tmp_path: Path) -> None:
     """With a room smaller than the summary, each warning ends in a flush and the event would cross again."""
-    world = World(tmp_path, False, "memgpt", Witness(4096), False)
+    world = World(tmp_path, "memory", "memgpt", Witness(4096), False)
 
     async def run() -> None:
         host = await world.boot()

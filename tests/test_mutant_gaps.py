@@ -42,7 +42,7 @@ pytestmark = pytest.mark.parametrize("before", [True, False], ids=["before", "af
 
 
 async def new_world(folder: Path) -> World:
-    world = World(folder, False, "memgpt", Witness(8192), False)
+    world = World(folder, "memory", "memgpt", Witness(8192), False)
     host = await world.boot()
     settings = parse_settings({"zone": "UTC", "window": 8192, "timers": True})
     await create_agent(host.kernel, "ana", settings, host.parts)

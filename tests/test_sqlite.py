@@ -37,6 +37,11 @@ async def new_agent(store: SQLiteStore, name: str = "ana") -> AgentId:
     return (await store.write(lambda tx: tx.create_agent(AgentRecord(name, {}, NOW)))).id
 
 
+async def can_take_turn(store: SQLiteStore, agent: AgentId) -> bool:
+    async with store.turn_lock(agent) as mine:
+        return mine
+
+
 def say(agent: AgentId, text: str, tx: Transaction) -> int:
     return tx.append(agent, [Message(Role.USER, text, NOW)])[0].seq
 
@@ -53,7 +58,7 @@ def test_file_and_folders_are_the_owners_alone(tmp_path: Path) -> None:
     store = SQLiteStore.open(path)
 
     async def work() -> None:
-        with store.turn_lock(await new_agent(store)):
+        async with store.turn_lock(await new_agent(store)):
             names = {entry.name for entry in path.parent.iterdir()}
             assert names == {"locks", "pagefault.db", "pagefault.db-shm", "pagefault.db-wal"}
             for entry in path.parent.iterdir():
@@ -245,7 +250,7 @@ from pagefault.types import AgentId, Message, Role
 
 async def main():
     store = SQLiteStore.open(sys.argv[1])
-    with store.turn_lock(AgentId(1)) as mine:
+    async with store.turn_lock(AgentId(1)) as mine:
         print("locked" if mine else "free?", flush=True)
         for number in range(1, 1_000_000):
             row = Message(Role.USER, "word", datetime.now(UTC))
@@ -277,12 +282,10 @@ def test_a_commit_survives_kill_and_the_turn_lock_does_not(tmp_path: Path) -> No
         assert child.stdout.readline() == "locked\n"
         for _ in range(20):
             child.stdout.readline()
-        with store.turn_lock(AgentId(1)) as mine:
-            assert not mine
+        assert not asyncio.run(can_take_turn(store, AgentId(1)))
         child.kill()
         acknowledged = 20 + child.stdout.read().count("\n")
-    with store.turn_lock(AgentId(1)) as mine:
-        assert mine
+    assert asyncio.run(can_take_turn(store, AgentId(1)))
     run(work(acknowledged))
 
 

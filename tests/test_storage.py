@@ -1,4 +1,5 @@
-"""Both stores keep every promise of the store protocol, and find and score alike."""
+"""The stores keep every promise of the store protocol, and find and score alike. (PostgreSQL's promises are
+held in ``test_postgres``.)"""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagefault.storage import Filter, Found, Match, Store
+from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.terms import terms
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
+from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW, said, unit
 from pagefault.testing.stores import StoreConformance
 from pagefault.types import AgentRecord, Passage, Role, Tier
@@ -106,30 +109,39 @@ async def _candidates(store: Store, case: Case) -> list[Found]:
     return found
 
 
-def _rounded(found: Found) -> dict[str, list[object]]:
+def _exact(found: Found) -> dict[str, list[object]]:
     return {
         "rows": np.stack([found.number, found.position, found.session, found.at, found.units]).tolist(),
         "speakers": [found.speakers[index] for index in found.speaker],
         "flags": np.stack([found.question, found.matched, found.may_show]).tolist(),
-        "lexical": found.lexical.round(4).tolist(),
-        "cosine": np.nan_to_num(found.cosine, nan=9.0).round(3).tolist(),
         "more": found.more.tolist(),
     }
 
 
+def _assert_alike(one: Found, other: Found) -> None:
+    assert _exact(one) == _exact(other)
+    np.testing.assert_allclose(one.lexical, other.lexical, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(one.cosine, other.cosine, rtol=0, atol=1e-3)
+
+
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[SQLiteStore]:
-    store = SQLiteStore.open(tmp_path_factory.mktemp("alike") / "pagefault.db")
-    yield store
-    asyncio.run(store.close())
+def on_disk(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Generator[list[Store]]:
+    """A store of each kind that keeps its data."""
+    with databases.one() as url:
+        file = tmp_path_factory.mktemp("alike") / "pagefault.db"
+        stores: list[Store] = [SQLiteStore.open(file), PostgresStore.open(url, connections=1)]
+        yield stores
+        for store in stores:
+            asyncio.run(store.close())
 
 
 @settings(max_examples=150, deadline=None)
 @given(case=_CASES)
-def test_both_stores_find_and_score_alike(case: Case, sqlite: SQLiteStore) -> None:
+def test_all_stores_find_and_score_alike(case: Case, on_disk: list[Store]) -> None:
     async def compare() -> None:
         plain = await _candidates(MemoryStore(), case)
-        indexed = await _candidates(sqlite, case)
-        assert [_rounded(found) for found in indexed] == [_rounded(found) for found in plain]
+        for store in on_disk:
+            for found, wanted in zip(await _candidates(store, case), plain, strict=True):
+                _assert_alike(found, wanted)
 
     asyncio.run(compare())

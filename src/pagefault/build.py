@@ -91,10 +91,25 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 
 
 def open_store(home: Path, installation: Installation) -> Store:
-    """The database of an installation."""
+    """The database of an installation: a PostgreSQL server's, if one is set, else the file in ``home``.
+
+    ``UsageError`` for a URL of another kind, or if the extra that PostgreSQL needs is not installed.
+    """
+    if installation.database:
+        return _open_postgres(installation.database)
     from pagefault.storage.sqlite import SQLiteStore
 
     return SQLiteStore.open(home / "pagefault.db", synchronous=installation.synchronous)
+
+
+def _open_postgres(url: str) -> Store:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise UsageError("That is no database URL; write postgresql://USER@HOST/NAME.")
+    try:
+        from pagefault.storage.postgres import PostgresStore
+    except ImportError:
+        raise UsageError("PostgreSQL needs more packages; run: pip install 'pagefault[postgres]'.") from None
+    return PostgresStore.open(url)
 
 
 def make_embedder(name: str, cache: Path | None = None) -> Embedder:

@@ -90,6 +90,7 @@ class Installation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    database: str = Field(default="", repr=False, description="a PostgreSQL URL; empty: HOME/pagefault.db")
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     concurrency: int = Field(default=32, ge=1)
@@ -109,9 +110,10 @@ def home_folder(given: Path | None) -> Path:
     return (given or Path(os.environ.get("PAGEFAULT_HOME", "") or Path.home() / ".pagefault")).expanduser()
 
 
-def load_installation(home: Path) -> Installation:
+def load_installation(home: Path, database: str | None = None) -> Installation:
     """Read ``HOME/config.toml`` if it is there, then the environment (``PAGEFAULT_MODEL`` and so on for
-    an agent's defaults, ``PAGEFAULT_SYNCHRONOUS`` ... for the installation's own)."""
+    an agent's defaults, ``PAGEFAULT_SYNCHRONOUS`` ... for the installation's own, ``PAGEFAULT_DATABASE_URL``
+    for its database). ``database``, if given, is what counts."""
     path = home / "config.toml"
     values: dict[str, Any] = {}
     if path.is_file():
@@ -120,8 +122,10 @@ def load_installation(home: Path) -> Installation:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML ({error}); mend that line.") from None
     for field in Installation.model_fields:
-        if field != "agent" and (value := os.environ.get(f"PAGEFAULT_{field.upper()}")):
+        if field != "agent" and (value := os.environ.get(_variable(field))):
             values[field] = value
+    if database is not None:
+        values["database"] = database
     for field in AgentSettings.model_fields:
         if value := os.environ.get(f"PAGEFAULT_{field.upper()}"):
             values.setdefault("agent", {})[field] = value
@@ -129,6 +133,11 @@ def load_installation(home: Path) -> Installation:
         return Installation.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"{_sentence('setting', error)} (from {path} or PAGEFAULT_*)") from None
+
+
+def _variable(field: str) -> str:
+    """The environment variable of an installation's setting; the database's is named as is the custom."""
+    return f"PAGEFAULT_{field.upper()}" + ("_URL" if field == "database" else "")
 
 
 def _sentence(what: str, error: ValidationError) -> str:

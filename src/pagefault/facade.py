@@ -53,8 +53,9 @@ class Agent:
     """One agent by name, made if it does not exist, with ``settings`` over the installation's defaults
     (see ``config.AgentSettings``); settings given for one that exists are changed.
 
-    ``tools``: typed Python functions the model may call. ``home``: where the data is kept. Close it, or
-    use it in a ``with`` statement; a program's end closes it too.
+    ``tools``: typed Python functions the model may call. ``home``: where the data is kept;
+    ``database``: the URL of a PostgreSQL database to keep it in instead. Close it, or use it in a ``with``
+    statement; a program's end closes it too.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Agent:
         name: str = "default",
         *,
         home: Path | str | None = None,
+        database: str | None = None,
         tools: tuple[Callable[..., Any], ...] = (),
         parts: Parts | None = None,
         **settings: Any,
@@ -70,7 +72,7 @@ class Agent:
         parts = parts or Parts()
         self._parts = replace(parts, tools=(*parts.tools, *tools))
         folder = home_folder(Path(home) if home else None)
-        installation = load_installation(folder)
+        installation = load_installation(folder, database)
         defaults = installation.agent.model_dump(mode="json")
         parse_settings(defaults | settings)  # refused before anything is opened
         self._kernel = open_kernel(folder, self._parts, installation)

@@ -9,7 +9,7 @@ from typing import Any
 from pagefault.build import create_agent, make_model
 from pagefault.cli.render import gauge, local, prompt_data, sizes_data, table
 from pagefault.cli.session import Session, settings_of, zone_for
-from pagefault.config import AgentSettings, load_installation, parse_settings
+from pagefault.config import AgentSettings, parse_settings
 from pagefault.errors import ModelError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter
@@ -92,7 +92,7 @@ def create(
     others: Sequence[str],
 ) -> None:
     """Create an agent from the installation's defaults and what is wanted instead."""
-    defaults = load_installation(session.folder).agent.model_dump(mode="json")
+    defaults = session.installation.agent.model_dump(mode="json")
     settings = parse_settings(defaults | wanted | dict(map(_setting, others)))
     if persona is not None or sections:
         settings = _with_sections(settings, persona, sections)

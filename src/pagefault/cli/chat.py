@@ -24,7 +24,7 @@ from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session, settings_of
 from pagefault.cli.slash import Slash, leaves
-from pagefault.config import SMALLEST_WINDOW, AgentSettings, load_installation, parse_settings
+from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.types import Event, EventKind, Output, Role
@@ -44,7 +44,7 @@ def chat(session: Session, name: str, wanted: dict[str, Any], embedder: str | No
 async def _chat(
     session: Session, name: str, wanted: dict[str, Any], embedder: str | None, screen: Screen
 ) -> None:
-    installation = load_installation(session.folder)
+    installation = session.installation
     if embedder:
         installation = installation.model_copy(update={"embedder": embedder})
     async with open_kernel(session.folder, installation=installation) as kernel:
@@ -188,6 +188,7 @@ class _Lines:
 
 
 def _keep_private(history: Path) -> None:
+    history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with PostgreSQL nothing else makes it
     history.touch()
     history.chmod(0o600)
 

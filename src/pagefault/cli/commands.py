@@ -38,6 +38,10 @@ def _home(context: typer.Context, value: Path | None) -> Path | None:
     return value or context.find_root().params.get("home")
 
 
+def _database(context: typer.Context, value: str | None) -> str | None:
+    return value or context.find_root().params.get("database")
+
+
 def _json(context: typer.Context, value: bool) -> bool:
     return value or bool(context.find_root().params.get("json"))
 
@@ -45,6 +49,14 @@ def _json(context: typer.Context, value: bool) -> bool:
 Home = Annotated[
     Path | None,
     typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL database, postgresql://...; else $PAGEFAULT_DATABASE_URL, else the home's file.",
+        metavar="URL",
+        callback=_database,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
 Name = Annotated[str, typer.Argument(help="The agent's name.")]
@@ -68,6 +80,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     home: Home = None,
+    database: Database = None,
     json: Json = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
@@ -84,6 +97,7 @@ def chat(
     embedder: Annotated[str | None, typer.Option(help="As `pagefault embedders` lists them.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Hide thoughts and function calls.")] = False,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Talk with an agent; it is made if there is none of that name. Options given are remembered.
@@ -94,19 +108,20 @@ def chat(
     from pagefault.cli.chat import chat as talk
 
     wanted = _given(model=model, window=window, style=style, zone=zone)
-    talk(_session(home, json), agent, wanted, embedder, quiet)
+    talk(_session(home, database, json), agent, wanted, embedder, quiet)
 
 
 @app.command()
 def run(
     agent: Annotated[list[str] | None, typer.Option(help="Show only this agent; may be given again.")] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Serve inboxes and timers of all agents until interrupted."""
     from pagefault.cli.events import serve
 
-    serve(_session(home, json), agent or [])
+    serve(_session(home, database, json), agent or [])
 
 
 @app.command()
@@ -116,36 +131,37 @@ def trace(
         str | None, typer.Argument(help="Number of an event, or id of a message (m12); else the last.")
     ] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Why did it say that: each step of an event's turn, from the log alone."""
     from pagefault.cli.trace import trace as explain
 
-    explain(_session(home, json), name, event)
+    explain(_session(home, database, json), name, event)
 
 
 @app.command()
-def embedders(home: Home = None, json: Json = False) -> None:
+def embedders(home: Home = None, database: Database = None, json: Json = False) -> None:
     """List the kinds of embedder, which one is set, and what is missing for the others."""
     from pagefault.cli.embedders import list_all
 
-    list_all(_session(home, json))
+    list_all(_session(home, database, json))
 
 
 @agent.command("list")
-def agent_list(home: Home = None, json: Json = False) -> None:
+def agent_list(home: Home = None, database: Database = None, json: Json = False) -> None:
     """List the agents."""
     from pagefault.cli import agents
 
-    agents.list_all(_session(home, json))
+    agents.list_all(_session(home, database, json))
 
 
 @agent.command("show")
-def agent_show(name: Name, home: Home = None, json: Json = False) -> None:
+def agent_show(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
     """Show an agent's settings and working context."""
     from pagefault.cli import agents
 
-    agents.show(_session(home, json), name)
+    agents.show(_session(home, database, json), name)
 
 
 @agent.command("create")
@@ -164,13 +180,14 @@ def agent_create(
     agents: Annotated[bool | None, typer.Option("--agents/--no-agents", help="Offer send_to_agent.")] = None,
     setting: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, any other setting.")] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Create an agent."""
     from pagefault.cli.agents import create
 
     wanted = _given(model=model, window=window, style=style, zone=zone, timers=timers, agents=agents)
-    create(_session(home, json), name, wanted, persona, section or [], setting or [])
+    create(_session(home, database, json), name, wanted, persona, section or [], setting or [])
 
 
 @agent.command("delete")
@@ -178,6 +195,7 @@ def agent_delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Delete an agent and all that it remembers."""
@@ -186,15 +204,15 @@ def agent_delete(
     question = f"Delete agent {name} and all that it remembers?"
     if not yes and not (_is_terminal() and typer.confirm(question, err=True)):
         raise UsageError(f"Agent {name} is not deleted; say --yes if you mean it.")
-    agents.delete(_session(home, json), name)
+    agents.delete(_session(home, database, json), name)
 
 
 @agent.command("context")
-def agent_context(name: Name, home: Home = None, json: Json = False) -> None:
+def agent_context(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
     """Show the prompt as it would be sent now, and its sizes."""
     from pagefault.cli import agents
 
-    agents.context(_session(home, json), name)
+    agents.context(_session(home, database, json), name)
 
 
 @recall.command("search")
@@ -208,12 +226,13 @@ def recall_search(
     since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Search the message log."""
     from pagefault.cli import memory
 
-    memory.search_recall(_session(home, json), agent, query, page, role or [], since, until)
+    memory.search_recall(_session(home, database, json), agent, query, page, role or [], since, until)
 
 
 @archival.command("search")
@@ -223,22 +242,28 @@ def archival_search(
     page: Page = 1,
     tag: Tags = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Search documents and facts; all tags given must be present."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, json), agent, query, page, tag or [])
+    memory.search_archival(_session(home, database, json), agent, query, page, tag or [])
 
 
 @archival.command("list")
 def archival_list(
-    agent: Agent = "default", page: Page = 1, tag: Tags = None, home: Home = None, json: Json = False
+    agent: Agent = "default",
+    page: Page = 1,
+    tag: Tags = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
 ) -> None:
     """List documents and facts, newest first."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, json), agent, "", page, tag or [])
+    memory.search_archival(_session(home, database, json), agent, "", page, tag or [])
 
 
 @archival.command("insert")
@@ -247,12 +272,13 @@ def archival_insert(
     agent: Agent = "default",
     tag: Tags = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Put a text into archival storage."""
     from pagefault.cli import memory
 
-    memory.insert(_session(home, json), agent, text, tag or [])
+    memory.insert(_session(home, database, json), agent, text, tag or [])
 
 
 @archival.command("delete")
@@ -260,12 +286,13 @@ def archival_delete(
     id: Annotated[str, typer.Argument(help="The passage's id, e.g. p7.")],
     agent: Agent = "default",
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Delete a passage."""
     from pagefault.cli import memory
 
-    memory.delete(_session(home, json), agent, id)
+    memory.delete(_session(home, database, json), agent, id)
 
 
 @app.command()
@@ -275,6 +302,7 @@ def load(
     tag: Tags = None,
     title: Annotated[str | None, typer.Option(help="What to call it; for a single document.")] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
@@ -284,15 +312,17 @@ def load(
     """
     from pagefault.cli import documents
 
-    documents.load(_session(home, json), agent, targets, tag or [], title)
+    documents.load(_session(home, database, json), agent, targets, tag or [], title)
 
 
 @document.command("list")
-def document_list(agent: Agent = "default", page: Page = 1, home: Home = None, json: Json = False) -> None:
+def document_list(
+    agent: Agent = "default", page: Page = 1, home: Home = None, database: Database = None, json: Json = False
+) -> None:
     """List an agent's documents, newest first."""
     from pagefault.cli import documents
 
-    documents.list_all(_session(home, json), agent, page)
+    documents.list_all(_session(home, database, json), agent, page)
 
 
 @document.command("show")
@@ -301,12 +331,13 @@ def document_show(
     agent: Agent = "default",
     page: Annotated[int, typer.Option(help="Page of the document, from 1.")] = 1,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Show what a document is, and one of its pages."""
     from pagefault.cli import documents
 
-    documents.show(_session(home, json), agent, id, page)
+    documents.show(_session(home, database, json), agent, id, page)
 
 
 @document.command("delete")
@@ -314,12 +345,13 @@ def document_delete(
     id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
     agent: Agent = "default",
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Delete a document with all that archival storage holds of it."""
     from pagefault.cli import documents
 
-    documents.delete(_session(home, json), agent, id)
+    documents.delete(_session(home, database, json), agent, id)
 
 
 @event.command("post")
@@ -331,20 +363,21 @@ def event_post(
     text: Annotated[str, typer.Argument(help="What it says.")] = "",
     key: Annotated[str | None, typer.Option(help="Posting twice with one key stores one event.")] = None,
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
     from pagefault.cli import events
 
-    events.post(_session(home, json), name, kind, text, key)
+    events.post(_session(home, database, json), name, kind, text, key)
 
 
 @schedule.command("list")
-def schedule_list(name: Name, home: Home = None, json: Json = False) -> None:
+def schedule_list(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
     """List an agent's timers."""
     from pagefault.cli import events
 
-    events.list_schedules(_session(home, json), name)
+    events.list_schedules(_session(home, database, json), name)
 
 
 @schedule.command("add")
@@ -355,12 +388,13 @@ def schedule_add(
     cron: Annotated[str | None, typer.Option(help="A cron line, e.g. '0 9 * * 1'.")] = None,
     catch_up: Annotated[str, typer.Option(help="What a missed time does: once or skip.")] = "once",
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Set a timer."""
     from pagefault.cli import events
 
-    events.add_schedule(_session(home, json), name, note, when, cron, catch_up)
+    events.add_schedule(_session(home, database, json), name, note, when, cron, catch_up)
 
 
 @schedule.command("remove")
@@ -368,12 +402,13 @@ def schedule_remove(
     name: Name,
     id: Annotated[str, typer.Argument(help="The timer's id, e.g. t3.")],
     home: Home = None,
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Remove a timer."""
     from pagefault.cli import events
 
-    events.remove_schedule(_session(home, json), name, id)
+    events.remove_schedule(_session(home, database, json), name, id)
 
 
 @bench.callback()
@@ -407,7 +442,7 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _session(home: Path | None, json: bool) -> Session:
+def _session(home: Path | None, database: str | None, json: bool) -> Session:
     from pagefault.cli.session import Session
 
-    return Session(home, json)
+    return Session(home, database, json)

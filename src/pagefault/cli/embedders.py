@@ -5,13 +5,12 @@ from __future__ import annotations
 from pagefault.build import EMBEDDERS, make_embedder
 from pagefault.cli.render import table
 from pagefault.cli.session import Session
-from pagefault.config import load_installation
 from pagefault.errors import EmbedderSetupError, UsageError
 
 
 def list_all(session: Session) -> None:
     """One line to a kind, the set one marked; no kernel is needed."""
-    chosen = load_installation(session.folder).embedder
+    chosen = session.installation.embedder
     kinds = {chosen: EMBEDDERS.get(chosen, "as set")} | EMBEDDERS
     missing = {name: _missing(name) for name in kinds}
     data = [

@@ -110,7 +110,10 @@ def serve(session: Session, only: Sequence[str]) -> None:
 
 
 async def _serve(session: Session, only: frozenset[str]) -> None:
-    async with open_kernel(session.folder) as kernel, anyio.create_task_group() as tasks:
+    async with (
+        open_kernel(session.folder, installation=session.installation) as kernel,
+        anyio.create_task_group() as tasks,
+    ):
         for name in only:
             await kernel.record(name)  # a name that is not there is said at once
         tasks.start_soon(_until_told, tasks)

@@ -16,27 +16,32 @@ import anyio
 
 from pagefault.build import open_kernel, zone_of
 from pagefault.cli.render import plain
-from pagefault.config import AgentSettings, home_folder, parse_settings
+from pagefault.config import AgentSettings, Installation, home_folder, load_installation, parse_settings
 from pagefault.kernel import Kernel
 from pagefault.types import AgentRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where the data is and how to answer. ``home`` is as given with ``--home``, if it was."""
+    """Where the data is and how to answer. ``home`` and ``database`` are as given with the options, if so."""
 
     home: Path | None
+    database: str | None
     json: bool
 
     @property
     def folder(self) -> Path:
         return home_folder(self.home)
 
+    @property
+    def installation(self) -> Installation:
+        return load_installation(self.folder, self.database)
+
     def run(self, work: Callable[[Kernel], Awaitable[None]]) -> None:
         """Do a command's work with a kernel over the home."""
 
         async def opened() -> None:
-            kernel = open_kernel(self.folder)
+            kernel = open_kernel(self.folder, installation=self.installation)
             try:
                 await work(kernel)
             finally:

@@ -5,6 +5,7 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,12 +17,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.clock import Clock
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output
+
+logger = logging.getLogger(__name__)
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SENDER = re.compile(r"[^\[\]{}\n]{1,64}")
@@ -65,7 +68,7 @@ class Kernel:
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
         agent = await self.scheduler.find(name)
-        with self.store.turn_lock(agent.record.id) as held:
+        async with self.store.turn_lock(agent.record.id) as held:
             if not held:
                 raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
             await self.store.write(lambda tx: tx.delete_agent(agent.record.id))
@@ -163,7 +166,7 @@ class Kernel:
     async def flush(self, name: str) -> bool:
         """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
         agent = await self.scheduler.find(name)
-        with self.store.turn_lock(agent.record.id) as held:
+        async with self.store.turn_lock(agent.record.id) as held:
             return held and await (await self.scheduler.loaded(agent)).flush()
 
     # timers, other processes, vectors
@@ -171,8 +174,11 @@ class Kernel:
     async def serve(self) -> None:
         """Serve inboxes and timers, those that other processes leave included, until cancelled."""
         while True:
-            await self.fire_timers()
-            await self.scheduler.wake_waiting()
+            try:
+                await self.fire_timers()
+                await self.scheduler.wake_waiting()
+            except StorageError as error:  # the next look may find it back
+                logger.warning("%s", error)
             await anyio.sleep(_SERVE_EVERY)
 
     async def recover(self) -> None:

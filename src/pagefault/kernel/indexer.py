@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 import anyio
 
 from pagefault.embedders import Embedder
-from pagefault.errors import EmbedderError, EmbedderSetupError
+from pagefault.errors import EmbedderError, EmbedderSetupError, StorageError
 from pagefault.retrieval import windows
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
@@ -21,7 +21,7 @@ from pagefault.storage import Store
 logger = logging.getLogger(__name__)
 
 _BATCH = 64  # rows at a time
-_RESTS = (2.0, 10.0, 60.0)  # seconds before the next try of an embedder that fails
+_RESTS = (2.0, 10.0, 60.0)  # seconds before the next try when the embedder or the store fails
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Indexer:
             except EmbedderSetupError as error:
                 logger.warning("search goes by words alone: %s", error)
                 return
-            except EmbedderError as error:
+            except (EmbedderError, StorageError) as error:
                 rest = _RESTS[min(failures, len(_RESTS) - 1)]
                 logger.warning("vectors wait, next try in %.0f s: %s", rest, error)
                 failures += 1

@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
-from pagefault.errors import NotFoundError, PagefaultError
+from pagefault.errors import NotFoundError, PagefaultError, StorageError
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
@@ -27,6 +27,7 @@ Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent; ``build`` supplies it."""
 
 _POLL = 0.05  # seconds between looks at another process's turn
+_AWAY = 1.0  # seconds between looks whether a store that failed works again
 _LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
 
 
@@ -124,12 +125,17 @@ class Scheduler:
         try:
             while agent.asked:
                 agent.asked = False
-                async with self._limit:
-                    with self.store.turn_lock(agent.record.id) as held:
+                try:
+                    async with self._limit, self.store.turn_lock(agent.record.id) as held:
                         if held:
                             await self._drain(agent)
-                if not held:
-                    await self._follow(agent)
+                    if not held:
+                        await self._follow(agent)
+                except StorageError as error:  # what waits in the store is served when it is back
+                    logger.warning("agent %s: %s", agent.record.name, error)
+                    agent.emit(Output("alerted", str(error), None, agent.followed))
+                    agent.asked = True
+                    await anyio.sleep(_AWAY)
         finally:
             agent.serving = False
             self._serving -= 1

@@ -8,7 +8,7 @@ together. Ranking is not here: a store filters, matches and scores; ``pagefault.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -321,7 +321,7 @@ class Store(Protocol):
     async def write(self, work: Callable[[Transaction], T]) -> T: ...
     async def read(self, work: Callable[[Transaction], T]) -> T: ...
 
-    def turn_lock(self, agent: AgentId) -> AbstractContextManager[bool]:
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[bool]:
         """Try, without waiting, to become the one process that runs this agent's turns; the context
         value says whether it worked. Freed when the process dies."""
         ...

@@ -7,8 +7,8 @@ is as long-lived as its ``MemoryDatabase``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
 from pagefault.errors import StorageError
@@ -39,8 +39,8 @@ class MemoryStore:
     async def read(self, work: Callable[[MemoryTransaction], T]) -> T:
         return work(self._begin(Changes()))
 
-    @contextmanager
-    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
         turns = self.database.turns
         if agent in turns:
             yield False

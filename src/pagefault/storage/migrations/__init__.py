@@ -1,32 +1,47 @@
-"""Alembic migrations, shipped in the package and run without an ``alembic.ini``.
+"""Alembic migrations, shipped in the package, run without an ``alembic.ini``: one history for both databases.
 
-A new version: change ``storage.schema``, add a file to ``versions``, and raise ``HEAD`` in the store. A test
-compares what the migrations make with the schema.
+A new version: change ``storage.schema``, add a file to ``versions`` that does it on SQLite and on PostgreSQL,
+and raise ``HEAD`` in both stores. A test compares what the migrations make with the schema.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from pagefault.errors import StorageError
 
-__all__ = ["upgrade"]
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["upgrade_postgres", "upgrade_sqlite"]
 
 
-def upgrade(driver: sqlite3.Connection, path: Path, version: str | None) -> None:
-    """Bring a database from ``version`` (None: empty) to the newest, in one transaction.
+def upgrade_sqlite(driver: sqlite3.Connection, path: Path, version: str | None) -> None:
+    """Bring a file from ``version`` (None: empty) to the newest, in one transaction.
 
     ``StorageError`` if no migration of that name is shipped: the file was written by newer code.
     """
+    engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
+    _upgrade(engine, str(path), version, "BEGIN IMMEDIATE")
+
+
+def upgrade_postgres(driver: psycopg.Connection[Any], place: str, version: str | None) -> None:
+    """The same for a PostgreSQL database; ``place`` is what to call it in a sentence."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
+    _upgrade(engine, place, version, "SELECT 1")
+
+
+def _upgrade(engine: Engine, place: str, version: str | None, begin: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     if version is not None:
@@ -34,14 +49,13 @@ def upgrade(driver: sqlite3.Connection, path: Path, version: str | None) -> None
             ScriptDirectory.from_config(config).get_revision(version)
         except CommandError as error:
             raise StorageError(
-                f"The database {path} was written by a newer pagefault ({version}); upgrade pagefault."
+                f"The database {place} was written by a newer pagefault ({version}); upgrade pagefault."
             ) from error
-    engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.exec_driver_sql(begin)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
     except DBAPIError as error:
-        raise StorageError(f"The database {path} could not be upgraded: {error.orig}.") from error
+        raise StorageError(f"The database {place} could not be upgraded: {error.orig}.") from error

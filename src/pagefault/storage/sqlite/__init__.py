@@ -4,7 +4,6 @@
     worker.py       a thread that runs queued work in transactions, many to a commit
     connection.py   one connection: statements in, rows out, errors as sentences
     transaction.py  what can be done inside a transaction; queues.py the part on events and schedules
-    rows.py         rows to values and back
     search.py       the lexical index, matching and scoring; vectors.py the vectors beside the rows
 
 The statements are plain SQL on ``sqlite3``: through SQLAlchemy a transaction takes twice the CPU

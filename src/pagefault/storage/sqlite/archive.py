@@ -10,10 +10,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
 from pagefault.storage.sqlite import lexicon
-from pagefault.storage.sqlite.connection import storable
 from pagefault.storage.sqlite.queues import TAKE_NUMBER, QueueRows
-from pagefault.storage.sqlite.rows import micros, passage_values, to_document, to_page, to_passage
 from pagefault.storage.sqlite.vectors import delete_vectors
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place

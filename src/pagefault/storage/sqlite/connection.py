@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pagefault.errors import StorageError
+from pagefault.storage.rows import storable
 
-__all__ = ["Connection", "Synchronous", "storable"]
+__all__ = ["Connection", "Synchronous"]
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -26,15 +27,6 @@ _MENDS = {
     "SQLITE_PERM": "cannot be opened; make the file and its folder readable and writable",
     "SQLITE_IOERR": "cannot be read or written (input/output error); check the disk",
 }
-
-
-def storable(text: str) -> str:
-    """``text`` with what UTF-8 cannot hold (lone surrogates) replaced; almost always ``text`` itself."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 class Connection:

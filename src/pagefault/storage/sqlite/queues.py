@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from pagefault.errors import NotFoundError
+from pagefault.storage.rows import micros, moment, to_agent, to_event, to_schedule
 from pagefault.storage.sqlite.connection import Connection
-from pagefault.storage.sqlite.rows import micros, moment, to_agent, to_event, to_schedule
 from pagefault.types import (
     AgentId,
     AgentRecord,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,8 +91,8 @@ class SQLiteStore:
     async def read(self, work: Callable[[SQLiteTransaction], T]) -> T:
         return await asyncio.wrap_future(self._reader.submit(work))
 
-    @contextmanager
-    def turn_lock(self, agent: AgentId) -> Generator[bool]:
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
         from filelock import lock_descriptor
 
         # The operating system's own lock on a descriptor of our own: 15 times cheaper than a FileLock,
@@ -135,7 +135,7 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
     """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
     from filelock import FileLock, Timeout
 
-    from pagefault.storage.migrations import upgrade
+    from pagefault.storage.migrations import upgrade_sqlite
 
     try:
         with FileLock(lock, timeout=patience, mode=0o600):
@@ -143,7 +143,7 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
             if version == HEAD:
                 return
             connection.run("PRAGMA journal_mode = WAL")
-            upgrade(connection.driver, connection.path, version)
+            upgrade_sqlite(connection.driver, connection.path, version)
     except Timeout as error:
         raise StorageError(
             f"The database {connection.path} is being upgraded by another process; try again."

@@ -16,19 +16,20 @@ from pagefault.errors import UsageError
 from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
-from pagefault.storage.sqlite import lexicon
-from pagefault.storage.sqlite.archive import ArchiveRows
-from pagefault.storage.sqlite.connection import Connection, storable
-from pagefault.storage.sqlite.queues import AGENT
-from pagefault.storage.sqlite.rows import (
+from pagefault.storage.rows import (
     message_values,
     micros,
     moment,
     queue_values,
+    storable,
     to_agent,
     to_message,
     to_section,
 )
+from pagefault.storage.sqlite import lexicon
+from pagefault.storage.sqlite.archive import ArchiveRows
+from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.queues import AGENT
 from pagefault.storage.sqlite.source import SourceRows
 from pagefault.storage.sqlite.vectors import VectorRows
 from pagefault.storage.terms import terms

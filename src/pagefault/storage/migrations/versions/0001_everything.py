@@ -1,4 +1,4 @@
-"""The first version: every table, and on SQLite the lexical index."""
+"""SQLite's first version: every table, and the lexical index. PostgreSQL begins with 0002."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name != "sqlite":
+        return
     _agents()
     _recall()
     _working_context()
     _archival()
     _queues()
     _vectors()
-    if op.get_bind().dialect.name == "sqlite":
-        # Units come ready made; lengths are in the rows. The two vocabularies show the index to BM25.
-        op.execute("CREATE VIRTUAL TABLE lexicon USING fts5(units, tokenize = 'ascii', columnsize = 0)")
-        op.execute("CREATE VIRTUAL TABLE lexicon_postings USING fts5vocab('lexicon', 'instance')")
-        op.execute("CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab('lexicon', 'row')")
+    # Units come ready made; lengths are in the rows. The two vocabularies show the index to BM25.
+    op.execute("CREATE VIRTUAL TABLE lexicon USING fts5(units, tokenize = 'ascii', columnsize = 0)")
+    op.execute("CREATE VIRTUAL TABLE lexicon_postings USING fts5vocab('lexicon', 'instance')")
+    op.execute("CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab('lexicon', 'row')")
 
 
 def _agents() -> None:

@@ -1,9 +1,14 @@
-"""External memory: speakers, documents, vectors of windows, what an index in memory needs to keep up."""
+"""External memory: speakers, documents, vectors of windows, what an index in memory needs to keep up.
+
+PostgreSQL begins here, with all tables.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from pagefault.storage.migrations.postgres_base import STATEMENTS
 
 revision = "0002"
 down_revision = "0001"
@@ -13,6 +18,10 @@ _COUNTERS = ("last_document", "recall_changes", "recall_rebuilds", "archival_cha
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in STATEMENTS:
+            op.execute(statement)
+        return
     for name in _COUNTERS:
         op.add_column("agents", sa.Column(name, _BIG, server_default="0", nullable=False))
     op.add_column("messages", sa.Column("speaker", sa.Text(), server_default="", nullable=False))

@@ -1,4 +1,4 @@
-"""Rows to values and back: how the tables hold what ``pagefault.types`` says. No SQL."""
+"""Rows to values and back: how the tables of every SQL store hold what ``pagefault.types`` says. No SQL."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ __all__ = [
     "moment",
     "passage_values",
     "queue_values",
+    "storable",
     "to_agent",
     "to_document",
     "to_event",
@@ -50,6 +51,15 @@ def micros(at: datetime) -> int:
 def moment(stored: int) -> datetime:
     """The aware UTC time that ``micros`` stored."""
     return _EPOCH + timedelta(microseconds=stored)
+
+
+def storable(text: str) -> str:
+    """``text`` with what UTF-8 cannot hold (lone surrogates) replaced; almost always ``text`` itself."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def to_agent(row: Any) -> AgentRecord:

@@ -1,0 +1,20 @@
+"""PostgreSQL with pgvector: the store for more than one machine. Needs the extra ``pagefault[postgres]``.
+
+    store.py        PostgresStore: opening, transactions on a bounded number of threads, retries, closing
+    turns.py        turn locks that die with their process, and the fence behind them
+    opening.py      the URL, the first connection, the migrations
+    connection.py   one connection: statements in, rows out; any text; errors as sentences
+    transaction.py  what can be done inside a transaction; queues.py the part on events and schedules
+    vectors.py      the vectors beside the rows
+    postings.py     the lexical index
+
+Every table is partitioned by agent and its keys begin with the agent, so that agents can be spread over
+servers (``docs/scaling.md``). There are no foreign keys: who writes anything of an agent locks or has locked
+the agent's row first, in the same transaction, and deleting an agent deletes from each table.
+"""
+
+from __future__ import annotations
+
+from pagefault.storage.postgres.store import PostgresStore
+
+__all__ = ["PostgresStore"]

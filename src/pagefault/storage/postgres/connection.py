@@ -1,0 +1,145 @@
+"""One connection to PostgreSQL: statements in, rows out; any text in and out again; errors as sentences.
+
+Statements of a transaction are sent as a pipeline: what returns nothing is not waited for. What the server
+refuses may therefore be told later, at the latest at the end of the transaction. Leaves out what a statement
+means (``transaction``) and when to commit (``store``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import errors
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
+from psycopg.types.string import StrDumperUnknown, TextLoader
+
+from pagefault.errors import StorageError
+from pagefault.storage.rows import storable
+
+__all__ = ["Connection", "Driver", "Half", "adapt", "failure", "is_passing", "place_of"]
+
+Driver = psycopg.Connection[tuple[Any, ...]]
+
+# PostgreSQL's text cannot hold a NUL. It is stored as two characters, of which the first is one that Unicode
+# has set aside for a program's own use; where that one itself is meant, it is doubled up as well.
+_ESCAPE = "\U0010ffff"
+_NUL = f"{_ESCAPE}0"
+_SELF = f"{_ESCAPE}1"
+
+
+class _TextDumper(StrDumperUnknown):
+    def dump(self, obj: str) -> Buffer | None:
+        if "\x00" in obj or _ESCAPE in obj:
+            obj = obj.replace(_ESCAPE, _SELF).replace("\x00", _NUL)
+        try:
+            return obj.encode()
+        except UnicodeEncodeError:
+            return storable(obj).encode()
+
+
+class _TextLoader(TextLoader):
+    def load(self, data: Buffer) -> str:
+        text = str(data, "utf-8")
+        return text.replace(_NUL, "\x00").replace(_SELF, _ESCAPE) if _ESCAPE in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """A vector on its way to a ``halfvec`` column; 16-bit floats, shape (dimensions,)."""
+
+    values: NDArray[np.float16]
+
+
+class _HalfDumper(Dumper):
+    """pgvector's binary form: dimensions and a spare as 16-bit integers, then the floats, all big-endian."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Half) -> Buffer | None:
+        return struct.pack(">HH", len(obj.values), 0) + obj.values.astype(">f2").tobytes()
+
+
+def adapt(driver: Driver) -> None:
+    """Teach a new connection about any text and about vectors."""
+    driver.adapters.register_dumper(str, _TextDumper)
+    driver.adapters.register_loader("text", _TextLoader)
+    if half := TypeInfo.fetch(driver, "halfvec"):
+        half.register(driver)
+        driver.adapters.register_dumper(Half, type("_HalfDumper", (_HalfDumper,), {"oid": half.oid}))
+
+
+class Connection:
+    """Statements with named values (``%(name)s``) on a driver's connection, used by one thread at a time."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def one(self, statement: str, **values: Any) -> Any:
+        """The first row as a tuple, or None."""
+        return self._driver.execute(statement.encode(), values).fetchone()
+
+    def rows(self, statement: str, **values: Any) -> list[Any]:
+        """All rows as tuples."""
+        return self._driver.execute(statement.encode(), values).fetchall()
+
+    def binary(self, statement: str, **values: Any) -> list[Any]:
+        """All rows as tuples, fetched in PostgreSQL's binary form: for results that are bytes."""
+        return self._driver.execute(statement.encode(), values, binary=True).fetchall()
+
+    def changed(self, statement: str, **values: Any) -> bool:
+        """Whether an INSERT, UPDATE or DELETE changed any row."""
+        return self.one(f"{statement} RETURNING true", **values) is not None
+
+    def send(self, statement: str, **values: Any) -> None:
+        """Execute for its effect without waiting for it."""
+        self._driver.execute(statement.encode(), values)
+
+    def many(self, statement: str, batch: Sequence[Mapping[str, Any]]) -> None:
+        """Execute once for each of ``batch``, without waiting for it."""
+        for values in batch:
+            self._driver.execute(statement.encode(), values)
+
+
+_MENDS: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (errors.ReadOnlySqlTransaction, "was asked to write while reading; use Store.write"),
+    (errors.InsufficientPrivilege, "does not permit this user what pagefault needs; grant it"),
+    (errors.DiskFull, "cannot grow because the disk is full; free some space"),
+    (errors.TooManyConnections, "has no connection left; raise max_connections or run fewer processes"),
+    (errors.LockNotAvailable, "is held up by another process; try again, or end what holds it"),
+    (errors.InvalidPassword, "refused the password; mend the URL"),
+    (errors.InvalidCatalogName, "does not exist; create it"),
+    (errors.UndefinedTable, "lacks a table; restore it from a backup"),
+)
+_PASSING = (errors.SerializationFailure, errors.DeadlockDetected)
+
+
+def place_of(conninfo: str) -> str:
+    """What to call a database in sentences: host and name, never the password."""
+    given = conninfo_to_dict(conninfo)
+    return f"{given.get('host') or 'the local server'}/{given.get('dbname') or given.get('user') or ''}"
+
+
+def is_passing(error: psycopg.Error) -> bool:
+    """Whether the same transaction may succeed if it is run again at once."""
+    return isinstance(error, _PASSING)
+
+
+def failure(error: psycopg.Error, place: str) -> StorageError:
+    """The error as a sentence with the mend."""
+    for kind, mend in _MENDS:
+        if isinstance(error, kind):
+            return StorageError(f"The database {place} {mend}.")
+    said = (error.diag.message_primary or str(error)).strip().partition("\n")[0].rstrip(".")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return StorageError(f"The database {place} cannot be reached ({said}); start it or mend the URL.")
+    return StorageError(f"The database {place} refused a statement: {said}.")

@@ -1,0 +1,120 @@
+"""From a URL to a database that is ready: how a connection is made, the extension, the migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pagefault.errors import StorageError, UsageError
+from pagefault.storage.postgres.connection import Driver, failure, place_of
+
+__all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare"]
+
+HEAD = "0002"
+"""The newest migration: what says this is up to date, and Alembic need not be loaded to know it."""
+
+_UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
+_SETTINGS = {
+    "lock_timeout": "60s",
+    "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
+    "tcp_keepalives_idle": "5",  # as is a connection whose machine has,
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",  # after about 11 seconds
+    "jit": "off",  # costs more than it gives to statements as small as ours
+}
+_CONFIGURE = "SELECT " + ", ".join(f"set_config('{name}', '{to}', false)" for name, to in _SETTINGS.items())
+_STATE = """
+    SELECT current_setting('server_encoding'), to_regclass('alembic_version') IS NOT NULL,
+    to_regclass('agents') IS NOT NULL"""
+
+
+def conninfo_of(url: str, patience: float) -> str:
+    """The URL as libpq takes it, with what makes a lost connection known within seconds.
+
+    ``patience`` is in seconds. ``UsageError`` if it is no such URL; the URL may hold a password, so the
+    sentence does not repeat it.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise UsageError(
+            "The database URL cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/NAME."
+        ) from None
+    usual: dict[str, Any] = {
+        "application_name": "pagefault",
+        "connect_timeout": max(2, round(patience)),
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
+    return make_conninfo("", **{**usual, **given, "client_encoding": "utf8"})
+
+
+def connect(conninfo: str) -> Driver:
+    """A connection in autocommit mode (transactions are begun by hand). Raises ``psycopg.Error``."""
+    driver = psycopg.connect(conninfo, autocommit=True)
+    configure(driver)
+    return driver
+
+
+def configure(driver: Driver) -> None:
+    driver.execute(_CONFIGURE.encode())
+    driver.prepare_threshold = 1  # there are few kinds of statement, and they are sent again and again
+
+
+def prepare(conninfo: str) -> None:
+    """Bring the database up to date if need be: one process at a time, the others wait for it."""
+    place = place_of(conninfo)
+    try:
+        with connect(conninfo) as driver:
+            if _version(driver, place) != HEAD:
+                driver.execute(b"SELECT pg_advisory_lock(%s)", (_UPGRADING,))
+                if (version := _version(driver, place)) != HEAD:
+                    _extend(driver, place)
+                    _upgrade(conninfo, place, version)
+    except psycopg.Error as error:
+        raise failure(error, place) from error
+
+
+def _version(driver: Driver, place: str) -> str | None:
+    """The migration the database stands at, None if there is nothing of ours."""
+    row = driver.execute(_STATE.encode()).fetchone()
+    encoding, has_version, has_agents = row or ("", False, False)
+    if encoding != "UTF8":
+        raise StorageError(f"The database {place} is in {encoding}; create one with ENCODING 'UTF8'.")
+    if has_version != has_agents:
+        raise StorageError(
+            f"The database {place} has tables of another program with the names of pagefault's; "
+            "choose another database or schema."
+        )
+    found = driver.execute("SELECT version_num FROM alembic_version").fetchone() if has_version else None
+    return found[0] if found else None
+
+
+def _extend(driver: Driver, place: str) -> None:
+    try:
+        driver.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        driver.execute("SELECT '[0]'::halfvec")
+    except (errors.FeatureNotSupported, errors.UndefinedFile):
+        raise StorageError(
+            f"The server of {place} has no pgvector; install it there (its package is called "
+            "postgresql-NN-pgvector or pgvector)."
+        ) from None
+    except errors.InsufficientPrivilege:
+        raise StorageError(
+            f"This user may not add pgvector to {place}; have an administrator run CREATE EXTENSION vector."
+        ) from None
+    except errors.UndefinedObject:
+        raise StorageError(
+            f"pgvector in {place} is older than 0.7; run ALTER EXTENSION vector UPDATE."
+        ) from None
+
+
+def _upgrade(conninfo: str, place: str, version: str | None) -> None:
+    from pagefault.storage.migrations import upgrade_postgres
+
+    with psycopg.connect(conninfo) as driver:
+        upgrade_postgres(driver, place, version)

@@ -1,0 +1,246 @@
+"""A PostgreSQL database as a store: opening it, running work in transactions, turn locks, closing.
+
+Work runs on as many threads as there are connections. A write is one transaction at READ COMMITTED, a read
+one snapshot. Leaves out what the work does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from pagefault.errors import StorageError
+from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.postgres.connection import (
+    Connection,
+    Driver,
+    adapt,
+    failure,
+    is_passing,
+    place_of,
+)
+from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
+from pagefault.storage.postgres.transaction import PostgresTransaction
+from pagefault.storage.postgres.turns import TURN, Turn, TurnLocks
+from pagefault.types import AgentId
+
+__all__ = ["PostgresStore"]
+
+T = TypeVar("T")
+
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
+_FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
+_PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""Seconds before each further try of a transaction that others got in the way of, or whose connection was
+lost."""
+_UNKNOWN = (
+    "The connection to {place} was lost while a change was being committed; look whether it was kept before "
+    "making it again."
+)
+
+
+class PostgresStore:
+    """``pagefault.storage.Store`` on one database. Make it with ``open``.
+
+    A caller that is cancelled while its work runs does not stop the work: it may be committed still. Work
+    that the server could not carry out because of other transactions is run again, so it may run more than
+    once; its effects in the database are committed once.
+    """
+
+    def __init__(self, pool: ConnectionPool[Driver], locks: TurnLocks, cache: IndexCache, place: str) -> None:
+        self._pool = pool
+        self._cache = cache
+        self._locks = locks
+        self._place = place
+        self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        connections: int = 8,
+        patience: float = 10.0,
+        longest_write: float = 30.0,
+        cache: IndexCache | None = None,
+    ) -> PostgresStore:
+        """Open the database, making or upgrading its tables if need be.
+
+        ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
+        and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
+        seconds, how long to wait for the server; ``longest_write``, in seconds, after how long the server
+        gives up a write, so that a process that is paused in the midst of one holds up nobody; ``cache``
+        what searches keep in memory (default: 256 MB). Raises ``StorageError``, and ``UsageError`` for a
+        URL that is none.
+        """
+        conninfo = conninfo_of(url, patience)
+        prepare(conninfo)
+        pool = ConnectionPool[Driver](
+            conninfo,
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=connections,
+            open=False,
+            configure=partial(_ready, longest_write=longest_write),
+            timeout=patience,
+            reconnect_timeout=patience,
+            num_workers=1,
+        )
+        pool.open()
+        locks = TurnLocks(partial(connect, conninfo))
+        return cls(pool, locks, cache or IndexCache(), place_of(conninfo))
+
+    async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work, _WRITE, self._turn()))
+
+    async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
+        return await asyncio.wrap_future(self._submit(work, _READ, None))
+
+    @asynccontextmanager
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
+        turn = await self._begin_turn(agent)
+        if turn is None:
+            yield False
+            return
+        outer = TURN.set(turn)
+        try:
+            yield True
+        finally:
+            TURN.reset(outer)
+            turn.over = True
+            if not self._closed:  # closing has freed it already; else it is freed whatever cancels the caller
+                await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
+
+    async def close(self) -> None:
+        """Finish what is queued and close the connections. Closing again does nothing."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._threads.shutdown)
+            await asyncio.wrap_future(self._locks.close())
+            await asyncio.to_thread(self._pool.close)
+
+    def _turn(self) -> Turn | None:
+        """The turn on this store that the caller is in."""
+        turn = TURN.get()
+        return turn if turn is not None and turn.locks is self._locks and not turn.over else None
+
+    async def _begin_turn(self, agent: AgentId) -> Turn | None:
+        self._refuse_if_closed()
+        taking = self._locks.take(agent)
+        try:
+            if not await asyncio.wrap_future(taking):
+                return None
+        except asyncio.CancelledError:
+            taking.add_done_callback(lambda done: self._give_back(agent, done))
+            raise
+        except psycopg.Error as error:
+            raise failure(error, self._place) from error
+        try:
+            fence = await self.write(lambda tx: tx.next_fence(agent))
+        except BaseException:
+            self._locks.free(agent)
+            raise
+        return Turn(agent, fence or 0, self._locks)
+
+    def _give_back(self, agent: AgentId, taking: Future[bool]) -> None:
+        """Free what was taken for a caller who has gone."""
+        if not taking.cancelled() and taking.exception() is None and taking.result():
+            self._locks.free(agent)
+
+    def _submit(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> Future[T]:
+        self._refuse_if_closed()
+        return self._threads.submit(self._insist, work, begin, turn)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StorageError(f"The store of {self._place} is closed; open it again.")
+
+    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
+        """Run work in a transaction, again if others were in the way or the connection had been lost."""
+        for pause in _PAUSES:
+            try:
+                return self._attempt(work, begin, turn)
+            except _TryAgainError:
+                time.sleep(random.uniform(0.5, 1.0) * pause)
+        try:
+            return self._attempt(work, begin, turn)
+        except _TryAgainError as error:
+            raise failure(error.cause, self._place) from error.cause
+
+    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
+        committing = False
+        try:
+            with self._pool.connection() as driver:
+                try:
+                    connection = Connection(driver)
+                    with _pipeline(driver):
+                        connection.send(begin)
+                        if begin == _READ and _limits(driver):
+                            connection.send("SET LOCAL transaction_timeout = 0")
+                        fence = driver.execute(_FENCE, {"agent": turn.agent}) if turn else None
+                        cache = self._cache if begin == _READ else None
+                        result = work(PostgresTransaction(connection, cache))
+                        if turn and fence:
+                            _let_in(turn, fence.fetchone())
+                        committing = begin == _WRITE
+                        connection.send("COMMIT")
+                    return result
+                except psycopg.Error as error:
+                    if driver.broken and committing:
+                        raise StorageError(_UNKNOWN.format(place=self._place)) from error
+                    if driver.broken or is_passing(error):
+                        raise _TryAgainError(error) from error
+                    raise failure(error, self._place) from error
+        except PoolTimeout:
+            raise StorageError(
+                f"The database {self._place} cannot be reached, or all its connections are busy; start it, "
+                "or try again."
+            ) from None
+
+
+class _TryAgainError(Exception):
+    """The same transaction may succeed if it is run again."""
+
+    def __init__(self, cause: psycopg.Error) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def _let_in(turn: Turn, row: tuple[Any, ...] | None) -> None:
+    """Refuse a write of a turn that another process has taken over since."""
+    if row is not None and row[0] != turn.fence:
+        raise StorageError(
+            f"The turn of agent {turn.agent} was taken over by another process after this one lost its "
+            "connection; it goes on there."
+        )
+
+
+def _ready(driver: Driver, longest_write: float) -> None:
+    configure(driver)
+    adapt(driver)
+    limit = f"{longest_write * 1000:.0f}"
+    driver.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (limit,))
+    if _limits(driver):
+        driver.execute("SELECT set_config('transaction_timeout', %s, false)", (limit,))
+
+
+def _limits(driver: Driver) -> bool:
+    return driver.info.server_version >= _LIMITS_TRANSACTIONS
+
+
+def _pipeline(driver: Driver) -> AbstractContextManager[object]:
+    """Statements are sent without waiting where they may be: to the server a transaction that waits for more
+    of a pipeline is not idle, so only a limit on transactions frees what a paused process holds."""
+    return driver.pipeline() if _limits(driver) else nullcontext()

@@ -1,0 +1,572 @@
+"""PostgreSQL keeps every promise of the store protocol; and what is its own: processes that share a database,
+turn locks and their fence, lost connections, refusals, migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from conftest import Machine
+from pagefault.errors import StorageError, UsageError
+from pagefault.storage import Filter, Match, Store, Transaction, migrations
+from pagefault.storage.postgres import PostgresStore, opening
+from pagefault.storage.schema import metadata
+from pagefault.storage.sqlite import store as sqlite_store
+from pagefault.testing.models import ScriptedModel
+from pagefault.testing.models import say as send
+from pagefault.testing.postgres import Databases, end_server, start_server, stop_server
+from pagefault.testing.stores import StoreConformance
+from pagefault.types import AgentId, AgentRecord, Event, Message, Role
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class TestPostgresStore(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def on_a_server(self, databases: Databases) -> Generator[None]:
+        self.databases = databases
+        self.places: dict[Path, str] = {}
+        yield
+        for url in self.places.values():
+            databases.drop(url)
+
+    def open(self, place: Path) -> Store:
+        if place not in self.places:
+            self.places[place] = self.databases.new()
+        return PostgresStore.open(self.places[place], connections=4)
+
+
+async def new_agent(store: PostgresStore, name: str = "ana") -> AgentId:
+    return (await store.write(lambda tx: tx.create_agent(AgentRecord(name, {}, NOW)))).id
+
+
+async def can_take_turn(store: PostgresStore, agent: AgentId) -> bool:
+    async with store.turn_lock(agent) as mine:
+        return mine
+
+
+async def turn_free(store: PostgresStore, agent: AgentId) -> None:
+    """Wait for seconds at most, until the agent's turn can be taken."""
+    end = time.monotonic() + 5
+    while not await can_take_turn(store, agent):
+        assert time.monotonic() < end
+
+
+def say(agent: AgentId, text: str, tx: Transaction) -> int:
+    return tx.append(agent, [Message(Role.USER, text, NOW)])[0].seq
+
+
+def run(doing: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(doing)
+
+
+def ask(url: str, statement: str) -> list[Any]:
+    """What a statement returns, run by somebody else."""
+    with psycopg.connect(url, autocommit=True) as other:
+        cursor = other.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+CUT = f"SELECT pg_terminate_backend(pid) {OTHERS}"
+
+# -- refusals: one sentence with the mend, and never the password
+
+
+@pytest.mark.parametrize("url", ["postgresql://ana:hush@[::1/x", "host=localhost secret=hush", "nonsense"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="write postgresql://USER:PASSWORD@HOST:PORT/NAME") as refusal:
+        PostgresStore.open(url)
+    assert "hush" not in str(refusal.value)
+
+
+def test_a_server_that_is_not_there_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"127\.0\.0\.1/mind cannot be reached .*; start it") as refusal:
+        PostgresStore.open("postgresql://ana:hush@127.0.0.1:1/mind", patience=2)
+    assert "hush" not in f"{refusal.value} {refusal.value.__cause__}"
+
+
+def test_a_database_that_is_not_there_is_refused(databases: Databases) -> None:
+    with pytest.raises(StorageError, match=r"nowhere.*does not exist"):
+        PostgresStore.open(urlsplit(databases.url)._replace(path="/nowhere").geturl())
+
+
+def test_a_newer_database_is_refused(database: str) -> None:
+    ask(database, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match=r"written by a newer pagefault \(9999\); upgrade pagefault"):
+        PostgresStore.open(database)
+
+
+def test_tables_of_another_program_are_refused_and_left_alone(databases: Databases) -> None:
+    url = databases.new(empty=True)
+    ask(url, "CREATE TABLE agents (title text)")
+    with pytest.raises(StorageError, match=r"tables of another program .* choose another database or schema"):
+        PostgresStore.open(url)
+    assert ask(url, "SELECT count(*) FROM pg_class WHERE relname = 'messages'") == [(0,)]
+    databases.drop(url)
+
+
+def test_a_user_who_may_not_add_pgvector_is_told_who_may(databases: Databases) -> None:
+    url = databases.new(empty=True)
+    name = f"{databases.prefix}_nobody"
+    databases.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'hush'")
+    try:
+        poor = make_conninfo(url, user=name, password="hush")
+        with pytest.raises(StorageError, match="have an administrator run CREATE EXTENSION vector") as told:
+            PostgresStore.open(poor)
+        assert "hush" not in str(told.value)
+    finally:
+        databases.drop(url)
+        databases.execute(f"DROP ROLE {name}")
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(databases: Databases) -> None:
+    name = f"{databases.prefix}_ascii"
+    databases.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    url = urlsplit(databases.url)._replace(path=f"/{name}").geturl()
+    try:
+        with pytest.raises(StorageError, match="is in SQL_ASCII; create one with ENCODING 'UTF8'"):
+            PostgresStore.open(url)
+    finally:
+        databases.drop(url)
+
+
+def test_a_read_cannot_write(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        with pytest.raises(StorageError, match="asked to write while reading"):
+            await store.read(lambda tx: say(ana, "x", tx))
+        await store.close()
+
+    run(work())
+
+
+def test_a_closed_store_refuses_work_and_closes_again(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        task = asyncio.ensure_future(new_agent(store))
+        await asyncio.sleep(0)
+        await store.close()
+        assert await task  # what was queued is done
+        with pytest.raises(StorageError, match="is closed; open it again"):
+            await store.write(lambda tx: tx.agents())
+        await store.close()
+
+    run(work())
+
+
+# -- transactions of several threads and processes
+
+
+def test_a_slow_search_does_not_hold_up_a_write_and_sees_one_snapshot(database: str) -> None:
+    store = PostgresStore.open(database)
+    reading, written = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        ana = await new_agent(store)
+
+        def slow(tx: Transaction) -> tuple[int, int]:
+            before = len(tx.messages(ana))
+            reading.set()
+            assert written.wait(10)
+            return before, len(tx.messages(ana))
+
+        search = asyncio.ensure_future(store.read(slow))
+        await asyncio.to_thread(reading.wait, 10)
+        await store.write(lambda tx: say(ana, "meanwhile", tx))
+        written.set()
+        assert await search == (0, 0)
+        assert len(await store.read(lambda tx: tx.messages(ana))) == 1
+        await store.close()
+
+    run(work())
+
+
+def test_work_that_was_cancelled_before_it_began_is_dropped(database: str) -> None:
+    store = PostgresStore.open(database, connections=1)
+    begun, go = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        ana = await new_agent(store)
+
+        def hold(tx: Transaction) -> None:
+            begun.set()
+            assert go.wait(10)
+            say(ana, "first", tx)
+
+        first = asyncio.ensure_future(store.write(hold))
+        await asyncio.to_thread(begun.wait, 10)
+        second = asyncio.ensure_future(store.write(lambda tx: say(ana, "second", tx)))
+        await asyncio.sleep(0)
+        first.cancel()  # has begun: it is committed all the same
+        second.cancel()
+        await asyncio.wait([first, second])
+        go.set()
+        assert await store.write(lambda tx: say(ana, "third", tx)) == 2
+        assert [row.text for row in await store.read(lambda tx: tx.messages(ana))] == ["first", "third"]
+        await store.close()
+
+    run(work())
+
+
+def test_two_stores_number_one_log_and_keep_one_event_of_a_key(database: str) -> None:
+    stores = [PostgresStore.open(database) for _ in range(2)]
+
+    async def work() -> None:
+        ana = await new_agent(stores[0])
+        jobs = [stores[n % 2].write(lambda tx, n=n: say(ana, f"row {n}", tx)) for n in range(40)]
+        assert sorted(await asyncio.gather(*jobs)) == list(range(1, 41))
+        posts = [
+            stores[n % 2].write(lambda tx, n=n: tx.post(ana, Event("message", key=f"k{n // 4}")))
+            for n in range(40)
+        ]
+        assert sorted({event.id for event in await asyncio.gather(*posts)}) == list(range(1, 11))
+        for store in stores:
+            await store.close()
+
+    run(work())
+
+
+def test_two_that_wait_for_each_other_are_both_done(database: str) -> None:
+    store = PostgresStore.open(database)
+    both = threading.Barrier(2)
+
+    async def work() -> None:
+        ana, bob = await new_agent(store, "ana"), await new_agent(store, "bob")
+
+        def crosswise(first: AgentId, second: AgentId, tx: Transaction) -> None:
+            say(first, "one", tx)
+            if not both.broken:
+                with suppress(threading.BrokenBarrierError):
+                    both.wait(2)
+            both.abort()
+            say(second, "two", tx)
+
+        await asyncio.gather(
+            store.write(lambda tx: crosswise(ana, bob, tx)), store.write(lambda tx: crosswise(bob, ana, tx))
+        )
+        for agent in (ana, bob):
+            rows = await store.read(lambda tx, agent=agent: tx.messages(agent))
+            assert sorted(row.text for row in rows) == ["one", "two"]
+        await store.close()
+
+    run(work())
+
+
+# -- lost connections
+
+
+def test_a_connection_that_was_lost_in_the_meantime_is_made_again(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        await asyncio.gather(*[store.read(lambda tx: tx.agents()) for _ in range(8)])
+        ask(database, CUT)
+        assert await store.write(lambda tx: say(ana, "after", tx)) == 1
+        await store.close()
+
+    run(work())
+
+
+def test_work_whose_connection_is_lost_before_its_commit_is_run_again(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        cuts = iter([True, False])
+
+        def cut_once(tx: Transaction) -> int:
+            seq = say(ana, "once", tx)
+            if next(cuts):
+                ask(database, CUT)
+            return len(tx.messages(ana)) and seq
+
+        assert await store.write(cut_once) == 1
+        assert len(await store.read(lambda tx: tx.messages(ana))) == 1
+        await store.close()
+
+    run(work())
+
+
+def test_a_server_that_is_away_is_said_and_when_it_is_back_all_goes_on() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pagefault-postgres-")) / "data"
+    try:
+        store = PostgresStore.open(start_server(folder, "fsync = on\n"), patience=2)
+
+        async def work() -> None:
+            ana = await new_agent(store)
+            async with store.turn_lock(ana):
+                await store.write(lambda tx: say(ana, "before", tx))
+                end_server(folder)
+                with pytest.raises(StorageError, match="cannot be reached"):
+                    await store.write(lambda tx: say(ana, "in vain", tx))
+                with pytest.raises(StorageError, match="cannot be reached"):
+                    await can_take_turn(store, AgentId(ana + 1))
+                start_server(folder)
+                assert await store.write(lambda tx: say(ana, "after", tx)) == 2
+            assert await can_take_turn(store, ana)
+            await store.close()
+
+        run(work())
+    finally:
+        stop_server(folder)
+        shutil.rmtree(folder.parent)
+
+
+def test_a_kernel_outlives_the_absence_of_its_server(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pagefault-postgres-")) / "data"
+
+    async def work(store: PostgresStore) -> None:
+        model = ScriptedModel([[send("one")], [send("two")]])
+        async with Machine(tmp_path).open(model, store=store) as rig:
+            assert await rig.said("first") == "one"
+            served = asyncio.ensure_future(rig.kernel.serve())
+            scheduler = rig.kernel.scheduler
+            ana = await scheduler.find("ana")
+            end_server(folder)
+            scheduler.wake(ana)
+            with pytest.raises(StorageError, match="cannot be reached"):
+                await rig.kernel.post("ana", Event("message", "in vain"))
+            start_server(folder)
+            assert await rig.said("second") == "two"
+            served.cancel()
+
+    try:
+        run(work(PostgresStore.open(start_server(folder), patience=2)))
+    finally:
+        stop_server(folder)
+        shutil.rmtree(folder.parent)
+
+
+# -- turn locks
+
+_CHILD = """
+import asyncio, sys, time
+from datetime import UTC, datetime
+from pagefault.errors import StorageError
+from pagefault.storage.postgres import PostgresStore
+from pagefault.types import AgentId, Message, Role
+
+async def main():
+    store = PostgresStore.open(sys.argv[1], longest_write=3)
+    async with store.turn_lock(AgentId(1)) as mine:
+        print("locked" if mine else "free?", flush=True)
+        for number in range(1, 1_000_000):
+            row = Message(Role.USER, "child", datetime.now(UTC))
+            def write(tx):
+                tx.append(AgentId(1), [row])
+                if number == int(sys.argv[2]):
+                    print("writing", flush=True)
+                    time.sleep(0.5)
+            try:
+                await store.write(write)
+            except StorageError as error:
+                print(error, flush=True)
+                break
+            print(number, flush=True)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def child_with_the_turn(url: str, rests_at: int = 0) -> Generator[subprocess.Popen[str]]:
+    """Another process that has the turn of agent 1 and appends row after row, and rests within one write."""
+    command = [sys.executable, "-c", _CHILD, url, str(rests_at)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "locked\n"
+            for _ in range(20):
+                child.stdout.readline()
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_commit_survives_kill_and_the_turn_lock_does_not(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        with child_with_the_turn(database) as child:
+            assert child.stdout is not None
+            assert not await can_take_turn(store, ana)
+            child.kill()
+            await turn_free(store, ana)
+            acknowledged = 20 + child.stdout.read().count("\n")
+        rows = await store.read(lambda tx: tx.messages(ana))
+        assert acknowledged <= len(rows) <= acknowledged + 1
+        found = await store.read(lambda tx: tx.search(ana, "recall", Match(("child",)), Filter(), ""))
+        assert len(found.number) == len(rows)
+        await store.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes(within: bool, database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        with child_with_the_turn(database, rests_at=30 if within else 0) as child:
+            assert child.stdout is not None
+            while within and child.stdout.readline() != "writing\n":
+                pass
+            child.send_signal(signal.SIGSTOP)
+            assert not await can_take_turn(store, ana)  # paused, it still has its connection
+            ask(database, f"{CUT} AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
+            await turn_free(store, ana)
+            async with store.turn_lock(ana) as mine:
+                assert mine
+                before = len(await store.read(lambda tx: tx.messages(ana)))
+                child.send_signal(signal.SIGCONT)
+                last = child.stdout.read().splitlines()[-1]
+                assert re.search("taken over by another process|was lost", last)
+                assert len(await store.read(lambda tx: tx.messages(ana))) == before
+                await store.write(lambda tx: say(ana, "mine", tx))
+        await store.close()
+
+    run(work())
+
+
+def test_a_turn_that_was_wanted_by_one_who_has_gone_is_free(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        for _ in range(20):
+            wanting = asyncio.ensure_future(can_take_turn(store, ana))
+            await asyncio.sleep(0)
+            wanting.cancel()
+            await asyncio.wait([wanting])
+        await asyncio.sleep(0.1)
+        assert await can_take_turn(store, ana)
+        await store.close()
+
+    run(work())
+
+
+# -- tables
+
+
+def test_the_migrations_make_the_schema(database: str) -> None:
+    own = {  # what PostgreSQL has besides, or in another way: see ``migrations.postgres_base``
+        ("agents", "fence", "bigint"),
+        ("vector_marks", "agent", "bigint"),
+        ("vectors", "vector", "halfvec"),
+    }
+    kinds = {"BIGINT": "bigint", "INTEGER": "integer", "FLOAT": "double precision", "BLOB": "bytea"}
+    wanted = {
+        (table.name, column.name, kind.lower(), column.nullable)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        for kind in [str(column.type.dialect_impl(PGDialect()))]
+        for kind in [kinds.get(kind, kind)]
+    }
+    listed = """
+        SELECT table_name, column_name, CASE data_type WHEN 'USER-DEFINED' THEN udt_name ELSE data_type END,
+        is_nullable = 'YES' FROM information_schema.columns JOIN pg_class ON relname = table_name
+        WHERE table_schema = 'public' AND NOT relispartition"""
+    made = {row for row in ask(database, listed) if row[0] in metadata.tables}
+    assert {row[:3] for row in made - wanted} == own
+    assert {row[:2] for row in wanted - made} == {("vectors", "vector")}
+
+
+def test_every_table_is_partitioned_by_agent_and_its_keys_begin_with_the_agent(database: str) -> None:
+    tables = "FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND NOT relispartition"
+    whole = ask(database, f"SELECT relname {tables} AND relkind = 'r'")
+    assert {name for (name,) in whole} == {"agent_names", "embedders", "alembic_version"}
+    keys = ask(
+        database,
+        f"""SELECT DISTINCT a.attname {
+            tables.replace(
+                "WHERE",
+                '''
+        JOIN pg_index i ON i.indrelid = c.oid AND indisunique
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE''',
+            )
+        }
+        AND relkind = 'p' AND relname <> 'agents'""",
+    )
+    assert keys == [("agent",)]
+
+
+def test_both_databases_stand_at_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    assert newest == opening.HEAD == sqlite_store.HEAD
+
+
+def test_processes_that_open_a_new_database_at_once_all_find_it_made(databases: Databases) -> None:
+    url = databases.new(empty=True)
+    program = "import sys; from pagefault.storage.postgres import *; PostgresStore.open(sys.argv[1])"
+    children = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    run(PostgresStore.open(url).close())
+    databases.drop(url)
+
+
+def test_opening_a_current_database_loads_neither_alembic_nor_sqlalchemy(database: str) -> None:
+    program = f"""
+import asyncio, sys
+from pagefault.storage.postgres import PostgresStore
+asyncio.run(PostgresStore.open({database!r}).close())
+sys.exit(len(sys.modules.keys() & {{"alembic", "sqlalchemy"}}))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_without_the_extra_the_mend_is_said(database: str, tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.modules["psycopg"] = None
+from pagefault.cli import main
+main(["--database", {database!r}, "--home", {str(tmp_path)!r}, "agent", "list"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    mend = "run: pip install 'pagefault[postgres]'"
+    assert done.stderr == f"pagefault: PostgreSQL needs more packages; {mend}.\n"
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_command_line_takes_a_database(last: bool, database: str, tmp_path: Path) -> None:
+    def words(*command: str) -> list[str]:
+        chosen = ["--database", database, "--home", str(tmp_path)]
+        return [*command, *chosen] if last else [*chosen, *command]
+
+    for command in (("agent", "create", "ana"), ("agent", "list", "--json")):
+        line = [sys.executable, "-m", "pagefault", *words(*command)]
+        done = subprocess.run(line, check=True, capture_output=True, text=True)
+    assert [agent["name"] for agent in json.loads(done.stdout)] == ["ana"]
+    assert ask(database, "SELECT name FROM agents") == [("ana",)]
+    assert not (tmp_path / "pagefault.db").exists()
