@@ -6,59 +6,24 @@ Only Typer is imported here, so that ``--help`` is quick; a command imports the 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from pagefault.cli.db_commands import db
+from pagefault.cli.options import Database, Home, Json, Name, grown, session_of
 from pagefault.errors import UsageError
 
-if TYPE_CHECKING:
-    from pagefault.cli.session import Session
-
-
-def _grown() -> typer.Typer:
-    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
-    return typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
-    )
-
-
-app, agent, recall, archival, event, schedule, bench = (_grown() for _ in range(7))
+app, agent, recall, archival, event, schedule, bench = (grown() for _ in range(7))
 app.add_typer(agent, name="agent", help="The agents of this home.")
 app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
+app.add_typer(db, name="db", help="The database itself: upgrades, checks, backups, copies.")
 app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
 
 
-def _home(context: typer.Context, value: Path | None) -> Path | None:
-    return value or context.find_root().params.get("home")
-
-
-def _database(context: typer.Context, value: str | None) -> str | None:
-    return value or context.find_root().params.get("database")
-
-
-def _json(context: typer.Context, value: bool) -> bool:
-    return value or bool(context.find_root().params.get("json"))
-
-
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
-]
-Database = Annotated[
-    str | None,
-    typer.Option(
-        help="A PostgreSQL database, postgresql://...; else $PAGEFAULT_DATABASE_URL, else the home's file.",
-        metavar="URL",
-        callback=_database,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
-Name = Annotated[str, typer.Argument(help="The agent's name.")]
 Agent = Annotated[str, typer.Option(help="The agent's name.")]
 Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
 Model = Annotated[str | None, typer.Option(help="offline, or openai:NAME.")]
@@ -107,7 +72,7 @@ def chat(
     from pagefault.cli.chat import chat as talk
 
     wanted = _given(model=model, window=window, style=style, zone=zone)
-    talk(_session(home, database, json), agent, wanted, embedder, quiet)
+    talk(session_of(home, database, json), agent, wanted, embedder, quiet)
 
 
 @app.command()
@@ -120,7 +85,7 @@ def run(
     """Serve inboxes and timers of all agents until interrupted."""
     from pagefault.cli.events import serve
 
-    serve(_session(home, database, json), agent or [])
+    serve(session_of(home, database, json), agent or [])
 
 
 @app.command()
@@ -136,7 +101,7 @@ def trace(
     """Why did it say that: each step of an event's turn, from the log alone."""
     from pagefault.cli.trace import trace as explain
 
-    explain(_session(home, database, json), name, event)
+    explain(session_of(home, database, json), name, event)
 
 
 @app.command()
@@ -144,7 +109,7 @@ def embedders(home: Home = None, database: Database = None, json: Json = False) 
     """List the kinds of embedder, which one is set, and what is missing for the others."""
     from pagefault.cli.embedders import list_all
 
-    list_all(_session(home, database, json))
+    list_all(session_of(home, database, json))
 
 
 @agent.command("list")
@@ -152,7 +117,7 @@ def agent_list(home: Home = None, database: Database = None, json: Json = False)
     """List the agents."""
     from pagefault.cli import agents
 
-    agents.list_all(_session(home, database, json))
+    agents.list_all(session_of(home, database, json))
 
 
 @agent.command("show")
@@ -160,7 +125,7 @@ def agent_show(name: Name, home: Home = None, database: Database = None, json: J
     """Show an agent's settings and working context."""
     from pagefault.cli import agents
 
-    agents.show(_session(home, database, json), name)
+    agents.show(session_of(home, database, json), name)
 
 
 @agent.command("create")
@@ -186,7 +151,7 @@ def agent_create(
     from pagefault.cli.agents import create
 
     wanted = _given(model=model, window=window, style=style, zone=zone, timers=timers, agents=agents)
-    create(_session(home, database, json), name, wanted, persona, section or [], setting or [])
+    create(session_of(home, database, json), name, wanted, persona, section or [], setting or [])
 
 
 @agent.command("delete")
@@ -203,7 +168,7 @@ def agent_delete(
     question = f"Delete agent {name} and all that it remembers?"
     if not yes and not (_is_terminal() and typer.confirm(question, err=True)):
         raise UsageError(f"Agent {name} is not deleted; say --yes if you mean it.")
-    agents.delete(_session(home, database, json), name)
+    agents.delete(session_of(home, database, json), name)
 
 
 @agent.command("context")
@@ -211,7 +176,7 @@ def agent_context(name: Name, home: Home = None, database: Database = None, json
     """Show the prompt as it would be sent now, and its sizes."""
     from pagefault.cli import agents
 
-    agents.context(_session(home, database, json), name)
+    agents.context(session_of(home, database, json), name)
 
 
 @recall.command("search")
@@ -231,7 +196,7 @@ def recall_search(
     """Search the message log."""
     from pagefault.cli import memory
 
-    memory.search_recall(_session(home, database, json), agent, query, page, role or [], since, until)
+    memory.search_recall(session_of(home, database, json), agent, query, page, role or [], since, until)
 
 
 @archival.command("search")
@@ -247,7 +212,7 @@ def archival_search(
     """Search documents and facts; all tags given must be present."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, database, json), agent, query, page, tag or [])
+    memory.search_archival(session_of(home, database, json), agent, query, page, tag or [])
 
 
 @archival.command("list")
@@ -262,7 +227,7 @@ def archival_list(
     """List documents and facts, newest first."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, database, json), agent, "", page, tag or [])
+    memory.search_archival(session_of(home, database, json), agent, "", page, tag or [])
 
 
 @archival.command("insert")
@@ -277,7 +242,7 @@ def archival_insert(
     """Put a text into archival storage."""
     from pagefault.cli import memory
 
-    memory.insert(_session(home, database, json), agent, text, tag or [])
+    memory.insert(session_of(home, database, json), agent, text, tag or [])
 
 
 @archival.command("delete")
@@ -291,7 +256,7 @@ def archival_delete(
     """Delete a passage."""
     from pagefault.cli import memory
 
-    memory.delete(_session(home, database, json), agent, id)
+    memory.delete(session_of(home, database, json), agent, id)
 
 
 @event.command("post")
@@ -309,7 +274,7 @@ def event_post(
     """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
     from pagefault.cli import events
 
-    events.post(_session(home, database, json), name, kind, text, key)
+    events.post(session_of(home, database, json), name, kind, text, key)
 
 
 @schedule.command("list")
@@ -317,7 +282,7 @@ def schedule_list(name: Name, home: Home = None, database: Database = None, json
     """List an agent's timers."""
     from pagefault.cli import events
 
-    events.list_schedules(_session(home, database, json), name)
+    events.list_schedules(session_of(home, database, json), name)
 
 
 @schedule.command("add")
@@ -334,7 +299,7 @@ def schedule_add(
     """Set a timer."""
     from pagefault.cli import events
 
-    events.add_schedule(_session(home, database, json), name, note, when, cron, catch_up)
+    events.add_schedule(session_of(home, database, json), name, note, when, cron, catch_up)
 
 
 @schedule.command("remove")
@@ -348,7 +313,7 @@ def schedule_remove(
     """Remove a timer."""
     from pagefault.cli import events
 
-    events.remove_schedule(_session(home, database, json), name, id)
+    events.remove_schedule(session_of(home, database, json), name, id)
 
 
 @bench.callback()
@@ -380,9 +345,3 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _session(home: Path | None, database: str | None, json: bool) -> Session:
-    from pagefault.cli.session import Session
-
-    return Session(home, database, json)

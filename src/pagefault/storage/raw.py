@@ -8,15 +8,29 @@ far each embedder has come. A database in memory keeps no such rows. Leaves out 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pagefault.storage import EmbedderRecord
-from pagefault.types import AgentId, Tier
+from pagefault.storage.terms import terms
+from pagefault.types import AgentId, Role, Tier
 
-__all__ = ["AGENT", "DERIVED", "OWNED", "IndexSize", "RawDatabase", "RawRows", "Row", "Table", "Value"]
+__all__ = [
+    "AGENT",
+    "DERIVED",
+    "OWNED",
+    "FileDatabase",
+    "IndexSize",
+    "RawDatabase",
+    "RawRows",
+    "Row",
+    "Table",
+    "Value",
+]
 
 Value = int | float | str | bytes | bool | None
 Row = tuple[Value, ...]
@@ -141,9 +155,7 @@ OWNED = (
             "rank": int,
         },
     ),
-    Table(
-        "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
-    ),
+    Table("schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}),
     Table(
         "vectors",
         {
@@ -173,6 +185,16 @@ class IndexSize:
 
     rows: int
     units: int
+
+
+def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
+    """The lexical units of a row of ``messages`` or ``passages``, given by column.
+
+    Recalled text read again is a result with source ids, and has none: indexed, the log would feed on itself.
+    """
+    if tier == "recall" and row["role"] == Role.RESULT and "sources" in json.loads(str(row["meta"])):
+        return []
+    return terms(str(row["text"]))
 
 
 class RawRows(Protocol):
@@ -236,3 +258,13 @@ class RawDatabase(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class FileDatabase(RawDatabase, Protocol):
+    """A database that is one file."""
+
+    def backup(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Copy the file as it stands now, while others go on writing. ``progress`` hears how many pages of
+        how many are copied."""
+        ...

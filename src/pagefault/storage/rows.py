@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pagefault.storage.terms import terms
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -19,7 +17,6 @@ from pagefault.types import (
     Role,
     Schedule,
     Section,
-    Tier,
 )
 
 __all__ = [
@@ -34,7 +31,6 @@ __all__ = [
     "to_passage",
     "to_schedule",
     "to_section",
-    "units_of",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,13 +119,3 @@ def to_section(row: Any) -> Section:
 def to_passage(row: Any) -> Passage:
     text, at, tags, source, number = row
     return Passage(text, moment(at), tuple(json.loads(tags)), source, number)
-
-
-def units_of(tier: Tier, row: Mapping[str, Any]) -> list[str]:
-    """The lexical units of a row of ``messages`` or ``passages``, given by column.
-
-    Recalled text read again is a result with source ids, and has none: indexed, the log would feed on itself.
-    """
-    if tier == "recall" and row["role"] == Role.RESULT and "sources" in json.loads(row["meta"]):
-        return []
-    return terms(row["text"])

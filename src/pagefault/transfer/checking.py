@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from pagefault.storage.raw import AGENT, OWNED, IndexSize, RawDatabase, RawRows
-from pagefault.storage.rows import units_of
+from pagefault.storage.raw import AGENT, OWNED, IndexSize, RawDatabase, RawRows, units_of
 from pagefault.transfer.moving import Watch
 from pagefault.types import AgentId, EventKind, Role, Tier
 
@@ -178,7 +177,10 @@ def _documents(known: _Known) -> Iterator[str]:
 
 def _vectors(known: _Known) -> Iterator[str]:
     lengths = defaultdict[str, set[int]](set)
-    first, more = defaultdict[tuple[str, str], set[int]](set), defaultdict[tuple[str, str, int], set[int]](set)
+    first, more = (
+        defaultdict[tuple[str, str], set[int]](set),
+        defaultdict[tuple[str, str, int], set[int]](set),
+    )
     for row in known.table("vectors"):
         key = (row["tier"], row["fingerprint"])
         lengths[row["fingerprint"]].add(len(row["vector"]) // 2)
@@ -221,4 +223,6 @@ def _of_index(rows: RawRows, agent: AgentId, tier: Tier) -> Iterator[str]:
 def _some(what: str, numbers: list[int]) -> str:
     """``numbers`` in few words."""
     listed = ", ".join(map(str, numbers[:_SHOWN]))
-    return f"{what.capitalize()}s {listed}" + (f" and {len(numbers) - _SHOWN:,} more" if numbers[_SHOWN:] else "")
+    return f"{what.capitalize()}s {listed}" + (
+        f" and {len(numbers) - _SHOWN:,} more" if numbers[_SHOWN:] else ""
+    )

@@ -32,6 +32,7 @@ _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
 _AGAIN = "have it exported again."
 _BATCH = 200
+_HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may have no lines at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,11 @@ def decode(line: bytes, place: str) -> tuple[Table, Row]:
 
 
 def blocks(file: BinaryIO, place: str) -> list[Block]:
-    """Read a file through, and say what is in it; ``UsageError`` if it is cut off, or not as it was written."""
+    """Read a file through, and say what is in it; ``UsageError`` if it is cut off or was changed."""
     found: list[Block] = []
     expected = 1
     while len(found) < expected:
-        first = file.readline()
+        first = file.readline(_HEADER)
         header = _parse(first) or {}
         if not {"pagefault", "format"} <= header.keys():
             raise UsageError(f"{place} is {'cut off' if found else 'no export of pagefault'}; {_AGAIN}")
@@ -95,8 +96,8 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
 
 
 def _block(file: BinaryIO, place: str, first: bytes, agent: str) -> Block:
-    digest, rows = sha256(first), 0
-    for line in file:
+    digest = sha256(first)
+    for rows, line in enumerate(file):
         if line.startswith(_END):
             end = cast(dict[str, Any], (_parse(line) or {}).get("end") or {})
             if not line.endswith(b"\n") or not end:
@@ -108,7 +109,6 @@ def _block(file: BinaryIO, place: str, first: bytes, agent: str) -> Block:
             tables = {name: (count, sum) for name, (count, sum) in end["tables"].items()}
             return Block(agent, rows, tables, [(f, n, d) for f, n, d in end["embedders"]])
         digest.update(line)
-        rows += 1
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
 
 

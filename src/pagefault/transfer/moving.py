@@ -98,6 +98,8 @@ def _chosen(rows: RawRows, names: Sequence[str], place: str) -> dict[str, AgentI
     for name in names:
         if name not in agents:
             raise NotFoundError(f"There is no agent {name!r} in {place}.")
+    if not agents:
+        raise NotFoundError(f"There are no agents in {place}.")
     return {name: agents[name] for name in names or agents}
 
 
@@ -183,9 +185,7 @@ def _restore(rows: RawRows, name: str, batches: Iterator[tuple[Table, Sequence[R
     return agent
 
 
-def _compared(
-    rows: RawRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch
-) -> Moved:
+def _compared(rows: RawRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch) -> Moved:
     """What was stored, read again; ``StorageError``, and so nothing is stored, if it is not what was sent."""
     found = _sums(rows, agent, f"comparing {name}", watch)
     for table in wanted.keys() | found.keys():
@@ -226,7 +226,7 @@ def _adopt(rows: RawRows, records: Sequence[EmbedderRecord]) -> None:
         here = known.get(record.fingerprint) or replace(record, dimensions=0, wanted=False, in_service=False)
         if here.dimensions not in (0, record.dimensions):
             raise StorageError(
-                f"Vectors of {record.fingerprint} have {here.dimensions} dimensions here, {record.dimensions} "
-                "there; one of the two databases must embed anew under another name."
+                f"Vectors of {record.fingerprint} have {here.dimensions} dimensions here and "
+                f"{record.dimensions} there; one of the two databases must embed anew under another name."
             )
         rows.put_embedder(replace(here, dimensions=record.dimensions))

@@ -41,11 +41,11 @@ class Sums:
 
     def tables(self) -> dict[str, TableSum]:
         """Tables without rows are left out."""
-        return {name: TableSum(rows, f"{self._sums[name]:0{2 * _SIZE}x}") for name, rows in self._rows.items()}
+        return {
+            name: TableSum(rows, f"{self._sums[name]:0{2 * _SIZE}x}") for name, rows in self._rows.items()
+        }
 
-    def added(
-        self, batches: Iterator[tuple[Table, Sequence[Row]]]
-    ) -> Iterator[tuple[Table, Sequence[Row]]]:
+    def added(self, batches: Iterator[tuple[Table, Sequence[Row]]]) -> Iterator[tuple[Table, Sequence[Row]]]:
         """The same batches, each added as it passes."""
         for table, rows in batches:
             for row in rows:

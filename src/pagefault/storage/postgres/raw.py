@@ -1,8 +1,8 @@
-"""Raw rows of a PostgreSQL database: ``storage.raw`` on a connection of its own, apart from the store's pool."""
+"""Raw rows of a PostgreSQL database: ``storage.raw`` on a connection apart from the store's pool."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -14,8 +14,7 @@ from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection, Driver, Half, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
 from pagefault.storage.postgres.vectors import VectorRows, advance_marks
-from pagefault.storage.raw import AGENT, OWNED, IndexSize, Row, Table
-from pagefault.storage.rows import units_of
+from pagefault.storage.raw import AGENT, OWNED, IndexSize, Row, Table, units_of
 from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresRaw", "PostgresRawRows"]
@@ -182,13 +181,13 @@ class PostgresRaw:
         return self._place
 
     @contextmanager
-    def reading(self) -> Iterator[PostgresRawRows]:
+    def reading(self) -> Generator[PostgresRawRows]:
         with self.writing() as rows:
             self._driver.execute(_SNAPSHOT)
             yield rows
 
     @contextmanager
-    def writing(self) -> Iterator[PostgresRawRows]:
+    def writing(self) -> Generator[PostgresRawRows]:
         try:
             with self._driver.transaction():
                 yield PostgresRawRows(self._driver)

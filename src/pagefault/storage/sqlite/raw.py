@@ -6,14 +6,13 @@ While a transaction writes, others that write to the file wait; who reads does n
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 from pagefault.errors import NotFoundError, StorageError, UsageError
-from pagefault.storage.raw import AGENT, IndexSize, Row, Table
-from pagefault.storage.rows import units_of
+from pagefault.storage.raw import AGENT, IndexSize, Row, Table, units_of
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.opening import open_file
@@ -143,7 +142,7 @@ class SQLiteRaw:
         return str(self._connection.path)
 
     @contextmanager
-    def reading(self) -> Iterator[SQLiteRawRows]:
+    def reading(self) -> Generator[SQLiteRawRows]:
         self._connection.run("BEGIN")
         try:
             self._connection.one("SELECT 1 FROM agents LIMIT 1")  # from here on the snapshot stands
@@ -152,7 +151,7 @@ class SQLiteRaw:
             self._connection.rollback()
 
     @contextmanager
-    def writing(self) -> Iterator[SQLiteRawRows]:
+    def writing(self) -> Generator[SQLiteRawRows]:
         self._connection.run("BEGIN IMMEDIATE")
         try:
             yield SQLiteRawRows(self._connection)

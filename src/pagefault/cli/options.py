@@ -1,0 +1,54 @@
+"""What the commands share: options that every one of them takes, and the session that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pagefault.cli.session import Session
+
+__all__ = ["Database", "Home", "Json", "Name", "grown", "session_of"]
+
+
+def grown() -> typer.Typer:
+    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+    )
+
+
+def _home(context: typer.Context, value: Path | None) -> Path | None:
+    return value or context.find_root().params.get("home")
+
+
+def _database(context: typer.Context, value: str | None) -> str | None:
+    return value or context.find_root().params.get("database")
+
+
+def _json(context: typer.Context, value: bool) -> bool:
+    return value or bool(context.find_root().params.get("json"))
+
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL database, postgresql://...; else $PAGEFAULT_DATABASE_URL, else the home's file.",
+        metavar="URL",
+        callback=_database,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
+Name = Annotated[str, typer.Argument(help="The agent's name.")]
+
+
+def session_of(home: Path | None, database: str | None, json: bool) -> Session:
+    from pagefault.cli.session import Session
+
+    return Session(home, database, json)
