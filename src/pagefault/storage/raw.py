@@ -194,7 +194,8 @@ def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     """
     if tier == "recall" and row["role"] == Role.RESULT and "sources" in json.loads(str(row["meta"])):
         return []
-    return terms(str(row["text"]))
+    title = row.get("title")
+    return terms(f"{title} {row['text']}" if title else str(row["text"]))
 
 
 class RawRows(Protocol):

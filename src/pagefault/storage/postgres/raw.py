@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresRaw", "PostgresRawRows"]
 
+_ARRAYS = {int: "bigint", str: "text", bool: "boolean", float: "double precision", bytes: "bytea"}
 _BATCH = 200  # rows: texts may be large
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENT = "SET idle_in_transaction_session_timeout = 0"  # the reader of an export may take its time
@@ -95,11 +96,12 @@ class PostgresRawRows(VectorRows):
                     values["units"] = len(found)
                 entries = [(v[number], u) for v, u in zip(batch, units, strict=True)]
                 postings.index(self._db, agent, tier, entries)
-            if "vector" in table.columns:
-                for values in batch:
-                    values["vector"] = Half(np.frombuffer(values["vector"], "<f2"))
             if batch:
-                self._db.many(_insert(table.name, list(batch[0])), batch)
+                columns = {name: [values[name] for values in batch] for name in list(batch[0])[1:]}
+                if "vector" in columns:
+                    columns["vector"] = [Half(np.frombuffer(v, "<f2")) for v in columns["vector"]]
+                kinds = {**table.columns, "units": int}
+                self._db.send(_insert_many(table.name, columns, kinds), agent=agent, **columns)
 
     def finish(self, agent: AgentId) -> None:
         for table, tier in _TIERS.items():
@@ -199,8 +201,18 @@ class PostgresRaw:
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
-    values = ", ".join(f"%({column}){'b' if column == 'vector' else 's'}" for column in columns)
+    values = ", ".join(f"%({column})s" for column in columns)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
+
+
+def _insert_many(table: str, columns: Iterable[str], kinds: Mapping[str, type]) -> str:
+    """Rows of an agent, given by column: quicker than a statement for each."""
+    values = ", ".join(
+        f"%({column})b::halfvec[]" if column == "vector" else f"%({column})s::{_ARRAYS[kinds[column]]}[]"
+        for column in columns
+    )
+    listed = ", ".join(columns)
+    return f"INSERT INTO {table} (agent, {listed}) SELECT %(agent)s, * FROM unnest({values})"
 
 
 def _little(sent: bytes) -> bytes:
