@@ -6,6 +6,7 @@ Only Typer is imported here, so that ``--help`` is quick; a command imports the 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
