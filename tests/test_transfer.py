@@ -80,7 +80,9 @@ _TAGS = st.lists(st.sampled_from(["a", "b", "ü\x00"]), max_size=3).map(tuple)
 
 def _append(text: str, role: Role, hours: int, sources: bool) -> Move:
     row = said(text, role, hours=hours, meta={"sources": [1]} if sources else {"n": [1.5, None, "x"]})
-    more = replace(row, name="f", call_id="c", speaker=text, shown=text, tokens=3, event=None, completion=0)
+    more = replace(
+        row, name="f", call_id="c", speaker=text[:20], shown=text, tokens=3, event=None, completion=0
+    )
     return lambda tx, agent: tx.append(agent, [row, more])
 
 
@@ -386,6 +388,7 @@ def test_a_copy_is_compared_and_said(place: Path | str, tmp_path: Path) -> None:
     assert {name: sum.rows for name, sum in moved.tables.items()} == {
         "agents": 1,
         "messages": 9,
+        "speakers": 4,
         "sections": 2,
         "section_versions": 3,
         "passages": 1,
@@ -406,7 +409,7 @@ def test_a_copy_that_was_broken_off_leaves_whole_agents_and_is_taken_up(
     target = tmp_path / "b.db"
     with opened(place) as here, opened(target) as there:
         with pytest.raises(KeyboardInterrupt):
-            copy_agents(here, there, [], Heard(stop_at=80))
+            copy_agents(here, there, [], Heard(stop_at=120))
         with there.reading() as rows:
             assert list(rows.agents()) == ["ana"]
         assert check(there, Heard()) == []
@@ -452,7 +455,7 @@ def test_which_embedder_is_wanted_stays_as_it_is(place: Path | str, tmp_path: Pa
 def test_an_export_is_lines_of_json(place: Path | str) -> None:
     lines = [json.loads(line) for line in exported(place).splitlines()]
     head, own, end = lines[0], lines[1]["agents"], lines[-1]["end"]
-    assert head == {"pagefault": "0.1.0", "format": 1, "agent": "ana", "number": 1, "of": 1, "rows": 36}
+    assert head == {"pagefault": "0.1.0", "format": 1, "agent": "ana", "number": 1, "of": 1, "rows": 40}
     assert json.loads(own["settings"]) == {"style": "native", "n": [1, 0.1]}
     assert next(line["messages"]["text"] for line in lines if "messages" in line) == "red key"
     assert end["tables"]["messages"][0] == 9
@@ -539,6 +542,7 @@ def test_an_import_that_is_broken_off_leaves_nothing(place: Path | str) -> None:
         (["DELETE FROM messages WHERE seq = 2"], "The log has message 3 where 2 should stand."),
         (["UPDATE agents SET last_seq = 99"], "The log ends at message 9, but 99 were counted."),
         (["UPDATE messages SET event = 7 WHERE seq = 4"], "Messages 4 name an event or a completion"),
+        (["DELETE FROM speakers"], "The speaker of message 2 is not known by name."),
         (["UPDATE agents SET start = 12"], "The queue starts at message 12, which never was."),
         (["UPDATE agents SET summary = 1"], "The queue's summary is message 1, which is no summary."),
         (["UPDATE agents SET pinned = 77"], "The queue's open event is message 77, which never was."),

@@ -94,6 +94,7 @@ OWNED = (
         },
         order="seq",
     ),
+    Table("speakers", {"name": str}),
     Table("sections", {"name": str, "version": int}, order="id"),
     Table(
         "section_versions",

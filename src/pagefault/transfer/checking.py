@@ -88,6 +88,7 @@ def _of_agent(rows: RawRows, agent: AgentId) -> Iterator[str]:
 def _log(known: _Known) -> Iterator[str]:
     own, expected = known.own, 1
     summaries, embedded, astray = set[int](), set[int](), list[int]()
+    speakers = {row["name"] for row in known.table("speakers")}
     for row in known.table("messages"):
         if row["seq"] != expected:
             yield f"The log has message {row['seq']} where {expected} should stand."
@@ -96,6 +97,8 @@ def _log(known: _Known) -> Iterator[str]:
             summaries.add(row["seq"])
         if row["embed"]:
             embedded.add(row["seq"])
+        if row["speaker"] and row["speaker"] not in speakers:
+            yield f"The speaker of message {row['seq']} is not known by name."
         if (row["event"] or 0) > own["last_event"] or (row["completion"] or 0) > own["last_seq"]:
             astray.append(row["seq"])
     if expected != own["last_seq"] + 1:

@@ -22,7 +22,10 @@ __all__ = ["PostgresRaw", "PostgresRawRows"]
 _ARRAYS = {int: "bigint", str: "text", bool: "boolean", float: "double precision", bytes: "bytea"}
 _BATCH = 200  # rows: texts may be large
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_PATIENT = "SET idle_in_transaction_session_timeout = 0"  # the reader of an export may take its time
+_PATIENT = """
+    SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')"""
+"""An import may be long, and the reader of an export may take its time."""
 _TIERS: dict[str, Tier] = {"messages": "recall", "passages": "archival"}
 _SOURCES = {
     "recall": ("messages", "seq", "role, meta, text"),
