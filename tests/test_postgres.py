@@ -32,7 +32,7 @@ from pagefault.errors import StorageError, UsageError
 from pagefault.storage import Filter, Match, Store, Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, opening
 from pagefault.storage.schema import metadata
-from pagefault.storage.sqlite import store as sqlite_store
+from pagefault.storage.sqlite import opening as sqlite_opening
 from pagefault.testing.models import ScriptedModel
 from pagefault.testing.models import say as send
 from pagefault.testing.postgres import Databases, end_server, start_server, stop_server
@@ -523,7 +523,7 @@ def test_both_databases_stand_at_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     newest = ScriptDirectory.from_config(config).get_current_head()
-    assert newest == opening.HEAD == sqlite_store.HEAD
+    assert newest == opening.HEAD == sqlite_opening.HEAD
 
 
 def test_processes_that_open_a_new_database_at_once_all_find_it_made(databases: Databases) -> None:

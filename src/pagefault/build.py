@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store, Transaction
+from pagefault.storage.raw import RawDatabase
 from pagefault.types import AgentRecord, Output, QueueState, Section
 
 _NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
@@ -96,20 +98,64 @@ def open_store(home: Path, installation: Installation) -> Store:
     ``UsageError`` for a URL of another kind, or if the extra that PostgreSQL needs is not installed.
     """
     if installation.database:
-        return _open_postgres(installation.database)
+        with _postgres(installation.database):
+            from pagefault.storage.postgres import PostgresStore
+        return PostgresStore.open(installation.database)
     from pagefault.storage.sqlite import SQLiteStore
 
-    return SQLiteStore.open(home / "pagefault.db", synchronous=installation.synchronous)
+    return SQLiteStore.open(home / DATABASE, synchronous=installation.synchronous)
 
 
-def _open_postgres(url: str) -> Store:
+DATABASE = "pagefault.db"
+
+
+def open_raw(place: Path | str, *, make: bool = False) -> RawDatabase:
+    """A database, a file's path or a URL, for its raw rows; brought up to date, and made if ``make`` says so.
+
+    ``UsageError`` as ``open_store``, and if there is no such file or it is a folder.
+    """
+    if isinstance(place, str):
+        with _postgres(place):
+            from pagefault.storage.postgres.raw import PostgresRaw
+        return PostgresRaw.open(place)
+    from pagefault.storage.sqlite.raw import SQLiteRaw
+
+    if place.is_dir():
+        raise UsageError(f"{place} is a folder; name a file in it, e.g. {place / DATABASE}.")
+    if not make and not place.exists():
+        raise UsageError(f"There is no database {place}; name one that is there.")
+    return SQLiteRaw.open(place)
+
+
+def database_versions(place: Path | str) -> tuple[str | None, str]:
+    """At which migration a database stands, None if it has none, and the newest; changes nothing.
+
+    ``StorageError`` if it was written by a newer pagefault.
+    """
+    if isinstance(place, str):
+        with _postgres(place):
+            from pagefault.storage.postgres import opening as postgres
+        found, newest = postgres.version_of(postgres.conninfo_of(place, 10.0)), postgres.HEAD
+    else:
+        from pagefault.storage.sqlite import opening as sqlite
+
+        found, newest = sqlite.version_of(place), sqlite.HEAD
+    if found != newest:
+        from pagefault.storage.migrations import check_known
+
+        check_known(found, "of that URL" if isinstance(place, str) else str(place))
+    return found, newest
+
+
+@contextmanager
+def _postgres(url: str) -> Generator[None]:
+    """Around the import of what PostgreSQL needs."""
     if not url.startswith(("postgresql://", "postgres://")):
         raise UsageError("That is no database URL; write postgresql://USER@HOST/NAME.")
     try:
-        from pagefault.storage.postgres import PostgresStore
+        yield
     except ImportError:
         raise UsageError("PostgreSQL needs more packages; run: pip install 'pagefault[postgres]'.") from None
-    return PostgresStore.open(url)
 
 
 def make_embedder(name: str, cache: Path | None = None) -> Embedder:
@@ -200,14 +246,19 @@ def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
         raise UsageError(f"{name!r} is not a time zone; write one like Europe/Lisbon.") from None
 
 
-async def create_agent(
-    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
-) -> AgentRecord:
-    """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+def check_name(name: str) -> None:
+    """``UsageError`` if no agent can be called that."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be an agent's name; use up to 64 letters, digits, dots and dashes."
         )
+
+
+async def create_agent(
+    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
+) -> AgentRecord:
+    """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+    check_name(name)
     parts = parts or Parts()
     now = parts.clock.now()
     record = AgentRecord(name, settings.model_dump(mode="json"), now)

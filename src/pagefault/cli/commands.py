@@ -7,66 +7,31 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from pagefault.cli.db_commands import db
+from pagefault.cli.document_commands import document, load
+from pagefault.cli.options import Agent, Database, Home, Json, Name, Page, Tags, grown, session_of
 from pagefault.errors import UsageError
 
-if TYPE_CHECKING:
-    from pagefault.cli.session import Session
-
-
-def _grown() -> typer.Typer:
-    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
-    return typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
-    )
-
-
-app, agent, recall, archival, document, event, schedule, bench = (_grown() for _ in range(8))
+app, agent, recall, archival, event, schedule, bench = (grown() for _ in range(7))
 app.add_typer(agent, name="agent", help="The agents of this home.")
 app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
 app.add_typer(document, name="document", help="Documents that were loaded.")
+app.command()(load)
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
+app.add_typer(db, name="db", help="The database itself: upgrades, checks, backups, copies.")
 app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
 
 
-def _home(context: typer.Context, value: Path | None) -> Path | None:
-    return value or context.find_root().params.get("home")
-
-
-def _database(context: typer.Context, value: str | None) -> str | None:
-    return value or context.find_root().params.get("database")
-
-
-def _json(context: typer.Context, value: bool) -> bool:
-    return value or bool(context.find_root().params.get("json"))
-
-
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
-]
-Database = Annotated[
-    str | None,
-    typer.Option(
-        help="A PostgreSQL database, postgresql://...; else $PAGEFAULT_DATABASE_URL, else the home's file.",
-        metavar="URL",
-        callback=_database,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
-Name = Annotated[str, typer.Argument(help="The agent's name.")]
-Agent = Annotated[str, typer.Option(help="The agent's name.")]
-Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
 Model = Annotated[str | None, typer.Option(help="offline, or openai:NAME.")]
 Window = Annotated[int | None, typer.Option(help="The context window in tokens, at least 4096.")]
 Style = Annotated[str | None, typer.Option(help="memgpt: only send_message speaks. native: plain text does.")]
 Zone = Annotated[str | None, typer.Option(help="Time zone, e.g. Europe/Lisbon.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; give it once for each.")]
 
 
 def _version(value: bool) -> None:
@@ -108,7 +73,7 @@ def chat(
     from pagefault.cli.chat import chat as talk
 
     wanted = _given(model=model, window=window, style=style, zone=zone)
-    talk(_session(home, database, json), agent, wanted, embedder, quiet)
+    talk(session_of(home, database, json), agent, wanted, embedder, quiet)
 
 
 @app.command()
@@ -121,7 +86,7 @@ def run(
     """Serve inboxes and timers of all agents until interrupted."""
     from pagefault.cli.events import serve
 
-    serve(_session(home, database, json), agent or [])
+    serve(session_of(home, database, json), agent or [])
 
 
 @app.command()
@@ -137,7 +102,7 @@ def trace(
     """Why did it say that: each step of an event's turn, from the log alone."""
     from pagefault.cli.trace import trace as explain
 
-    explain(_session(home, database, json), name, event)
+    explain(session_of(home, database, json), name, event)
 
 
 @app.command()
@@ -145,7 +110,7 @@ def embedders(home: Home = None, database: Database = None, json: Json = False) 
     """List the kinds of embedder, which one is set, and what is missing for the others."""
     from pagefault.cli.embedders import list_all
 
-    list_all(_session(home, database, json))
+    list_all(session_of(home, database, json))
 
 
 @agent.command("list")
@@ -153,7 +118,7 @@ def agent_list(home: Home = None, database: Database = None, json: Json = False)
     """List the agents."""
     from pagefault.cli import agents
 
-    agents.list_all(_session(home, database, json))
+    agents.list_all(session_of(home, database, json))
 
 
 @agent.command("show")
@@ -161,7 +126,7 @@ def agent_show(name: Name, home: Home = None, database: Database = None, json: J
     """Show an agent's settings and working context."""
     from pagefault.cli import agents
 
-    agents.show(_session(home, database, json), name)
+    agents.show(session_of(home, database, json), name)
 
 
 @agent.command("create")
@@ -187,7 +152,7 @@ def agent_create(
     from pagefault.cli.agents import create
 
     wanted = _given(model=model, window=window, style=style, zone=zone, timers=timers, agents=agents)
-    create(_session(home, database, json), name, wanted, persona, section or [], setting or [])
+    create(session_of(home, database, json), name, wanted, persona, section or [], setting or [])
 
 
 @agent.command("delete")
@@ -204,7 +169,7 @@ def agent_delete(
     question = f"Delete agent {name} and all that it remembers?"
     if not yes and not (_is_terminal() and typer.confirm(question, err=True)):
         raise UsageError(f"Agent {name} is not deleted; say --yes if you mean it.")
-    agents.delete(_session(home, database, json), name)
+    agents.delete(session_of(home, database, json), name)
 
 
 @agent.command("context")
@@ -212,7 +177,7 @@ def agent_context(name: Name, home: Home = None, database: Database = None, json
     """Show the prompt as it would be sent now, and its sizes."""
     from pagefault.cli import agents
 
-    agents.context(_session(home, database, json), name)
+    agents.context(session_of(home, database, json), name)
 
 
 @recall.command("search")
@@ -232,7 +197,7 @@ def recall_search(
     """Search the message log."""
     from pagefault.cli import memory
 
-    memory.search_recall(_session(home, database, json), agent, query, page, role or [], since, until)
+    memory.search_recall(session_of(home, database, json), agent, query, page, role or [], since, until)
 
 
 @archival.command("search")
@@ -248,7 +213,7 @@ def archival_search(
     """Search documents and facts; all tags given must be present."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, database, json), agent, query, page, tag or [])
+    memory.search_archival(session_of(home, database, json), agent, query, page, tag or [])
 
 
 @archival.command("list")
@@ -263,7 +228,7 @@ def archival_list(
     """List documents and facts, newest first."""
     from pagefault.cli import memory
 
-    memory.search_archival(_session(home, database, json), agent, "", page, tag or [])
+    memory.search_archival(session_of(home, database, json), agent, "", page, tag or [])
 
 
 @archival.command("insert")
@@ -278,7 +243,7 @@ def archival_insert(
     """Put a text into archival storage."""
     from pagefault.cli import memory
 
-    memory.insert(_session(home, database, json), agent, text, tag or [])
+    memory.insert(session_of(home, database, json), agent, text, tag or [])
 
 
 @archival.command("delete")
@@ -292,66 +257,7 @@ def archival_delete(
     """Delete a passage."""
     from pagefault.cli import memory
 
-    memory.delete(_session(home, database, json), agent, id)
-
-
-@app.command()
-def load(
-    targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
-    agent: Agent = "default",
-    tag: Tags = None,
-    title: Annotated[str | None, typer.Option(help="What to call it; for a single document.")] = None,
-    home: Home = None,
-    database: Database = None,
-    json: Json = False,
-) -> None:
-    """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
-
-    What has not changed since it was loaded is left alone, what has is replaced. What cannot be read is
-    named, the rest goes on, and the exit code is 1. When all is done the agent gets one event.
-    """
-    from pagefault.cli import documents
-
-    documents.load(_session(home, database, json), agent, targets, tag or [], title)
-
-
-@document.command("list")
-def document_list(
-    agent: Agent = "default", page: Page = 1, home: Home = None, database: Database = None, json: Json = False
-) -> None:
-    """List an agent's documents, newest first."""
-    from pagefault.cli import documents
-
-    documents.list_all(_session(home, database, json), agent, page)
-
-
-@document.command("show")
-def document_show(
-    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
-    agent: Agent = "default",
-    page: Annotated[int, typer.Option(help="Page of the document, from 1.")] = 1,
-    home: Home = None,
-    database: Database = None,
-    json: Json = False,
-) -> None:
-    """Show what a document is, and one of its pages."""
-    from pagefault.cli import documents
-
-    documents.show(_session(home, database, json), agent, id, page)
-
-
-@document.command("delete")
-def document_delete(
-    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
-    agent: Agent = "default",
-    home: Home = None,
-    database: Database = None,
-    json: Json = False,
-) -> None:
-    """Delete a document with all that archival storage holds of it."""
-    from pagefault.cli import documents
-
-    documents.delete(_session(home, database, json), agent, id)
+    memory.delete(session_of(home, database, json), agent, id)
 
 
 @event.command("post")
@@ -369,7 +275,7 @@ def event_post(
     """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
     from pagefault.cli import events
 
-    events.post(_session(home, database, json), name, kind, text, key)
+    events.post(session_of(home, database, json), name, kind, text, key)
 
 
 @schedule.command("list")
@@ -377,7 +283,7 @@ def schedule_list(name: Name, home: Home = None, database: Database = None, json
     """List an agent's timers."""
     from pagefault.cli import events
 
-    events.list_schedules(_session(home, database, json), name)
+    events.list_schedules(session_of(home, database, json), name)
 
 
 @schedule.command("add")
@@ -394,7 +300,7 @@ def schedule_add(
     """Set a timer."""
     from pagefault.cli import events
 
-    events.add_schedule(_session(home, database, json), name, note, when, cron, catch_up)
+    events.add_schedule(session_of(home, database, json), name, note, when, cron, catch_up)
 
 
 @schedule.command("remove")
@@ -408,7 +314,7 @@ def schedule_remove(
     """Remove a timer."""
     from pagefault.cli import events
 
-    events.remove_schedule(_session(home, database, json), name, id)
+    events.remove_schedule(session_of(home, database, json), name, id)
 
 
 @bench.callback()
@@ -440,9 +346,3 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _session(home: Path | None, database: str | None, json: bool) -> Session:
-    from pagefault.cli.session import Session
-
-    return Session(home, database, json)

@@ -23,13 +23,13 @@ from pagefault.errors import StorageError
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["upgrade_postgres", "upgrade_sqlite"]
+__all__ = ["check_known", "upgrade_postgres", "upgrade_sqlite"]
 
 
 def upgrade_sqlite(driver: sqlite3.Connection, path: Path, version: str | None) -> None:
     """Bring a file from ``version`` (None: empty) to the newest, in one transaction.
 
-    ``StorageError`` if no migration of that name is shipped: the file was written by newer code.
+    Raises ``StorageError``, also for what was written by newer code.
     """
     engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
     _upgrade(engine, str(path), version, "BEGIN IMMEDIATE")
@@ -41,16 +41,27 @@ def upgrade_postgres(driver: psycopg.Connection[Any], place: str, version: str |
     _upgrade(engine, place, version, "SELECT 1")
 
 
-def _upgrade(engine: Engine, place: str, version: str | None, begin: str) -> None:
+def check_known(version: str | None, place: str) -> None:
+    """``StorageError`` if no migration of that name is shipped: the database was written by newer code."""
+    if version is None:
+        return
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(version)
+    except CommandError as error:
+        raise StorageError(
+            f"The database {place} was written by a newer pagefault ({version}); upgrade pagefault."
+        ) from error
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    if version is not None:
-        try:
-            ScriptDirectory.from_config(config).get_revision(version)
-        except CommandError as error:
-            raise StorageError(
-                f"The database {place} was written by a newer pagefault ({version}); upgrade pagefault."
-            ) from error
+    return config
+
+
+def _upgrade(engine: Engine, place: str, version: str | None, begin: str) -> None:
+    check_known(version, place)
+    config = _config()
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(begin)

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pagefault.errors import StorageError, UsageError
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 
-__all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare"]
+__all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare", "version_of"]
 
 HEAD = "0002"
 """The newest migration: what says this is up to date, and Alembic need not be loaded to know it."""
@@ -75,6 +75,16 @@ def prepare(conninfo: str) -> None:
                 if (version := _version(driver, place)) != HEAD:
                     _extend(driver, place)
                     _upgrade(conninfo, place, version)
+    except psycopg.Error as error:
+        raise failure(error, place) from error
+
+
+def version_of(conninfo: str) -> str | None:
+    """The migration the database stands at, None if there is nothing of ours yet; changes nothing."""
+    place = place_of(conninfo)
+    try:
+        with connect(conninfo) as driver:
+            return _version(driver, place)
     except psycopg.Error as error:
         raise failure(error, place) from error
 

@@ -19,7 +19,7 @@ from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.postgres.connection import Connection, Half
 from pagefault.storage.postgres.queues import LOCK_AGENT
 
-__all__ = ["VectorRows", "delete_vectors"]
+__all__ = ["VectorRows", "advance_marks", "delete_vectors"]
 
 _TIERS = (
     {"tier": "recall", "table": "messages", "number": "seq", "last": "last_seq", "title": "''"},
@@ -175,6 +175,13 @@ def _put(
         late = int(any(item.number <= last for item, _ in current))
         connection.send(_CHANGED.format(**names), agent=agent, late=late)
     connection.send(_ADVANCE.format(**names), agent=agent, fingerprint=fingerprint)
+
+
+def advance_marks(connection: Connection, agent: int) -> None:
+    """Bring an agent's marks of all embedders to where they may be."""
+    for (fingerprint,) in connection.rows("SELECT fingerprint FROM embedders"):
+        for names in _TIERS:
+            connection.send(_ADVANCE.format(**names), agent=agent, fingerprint=fingerprint)
 
 
 def delete_vectors(connection: Connection, agent: int, number: int) -> None:

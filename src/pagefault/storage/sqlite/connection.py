@@ -6,7 +6,7 @@ Leaves out what a statement means (``transaction``) and when to commit (``worker
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +66,15 @@ class Connection:
         """All rows as tuples."""
         try:
             return self._execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
+
+    def batches(self, sql: str, size: int, **values: Any) -> Iterator[list[Any]]:
+        """The rows as tuples, never more than ``size`` at a time in memory."""
+        try:
+            cursor = self._execute(sql, values)
+            while batch := cursor.fetchmany(size):
+                yield batch
         except sqlite3.Error as error:
             raise self.failure(error) from error
 

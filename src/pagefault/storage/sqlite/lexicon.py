@@ -8,13 +8,14 @@ token, so no unit is ever split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.types import AgentId, Tier
 
-__all__ = ["index", "tokens", "unindex", "unindex_agent"]
+__all__ = ["frequencies", "index", "tokens", "unindex", "unindex_agent"]
 
+_TERMS = "SELECT term, doc, cnt FROM lexicon_terms WHERE term >= :first AND term < :last"
 _NUMBER = 0xFFFFFFFF  # a lexicon row id is agent, tier bit, number in 31, 1 and 32 bits
 
 
@@ -40,11 +41,23 @@ def unindex_agent(connection: Connection, agent: AgentId) -> None:
     connection.run("DELETE FROM lexicon WHERE rowid BETWEEN :first AND :last", first=first, last=last)
 
 
+def frequencies(connection: Connection, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
+    """Each unit that the index has of the agent, in how many rows it is, and how often."""
+    first, last = _mark(agent, tier), _mark(agent, tier)[:-1] + chr(ord("·") + 1)
+    for batch in connection.batches(_TERMS, 10_000, first=first, last=last):
+        for term, rows, count in batch:
+            yield term[len(first) :], rows, count
+
+
 def _key(agent: AgentId, tier: Tier, number: int) -> int:
     return agent << 33 | (tier == "archival") << 32 | number
 
 
 def tokens(agent: AgentId, tier: Tier, units: Iterable[str]) -> list[str]:
     """Units as the lexicon has them. The middle dot is in no unit, so a mark cannot be mistaken for one."""
-    mark = f"{tier[0]}{agent}·"
-    return [mark + unit for unit in units]
+    before = _mark(agent, tier)
+    return [before + unit for unit in units]
+
+
+def _mark(agent: AgentId, tier: Tier) -> str:
+    return f"{tier[0]}{agent}·"

@@ -16,6 +16,7 @@ from typing import TypeVar
 from pagefault.errors import StorageError
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection, Synchronous
+from pagefault.storage.sqlite.opening import open_file
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 from pagefault.storage.sqlite.worker import Worker
 from pagefault.types import AgentId
@@ -23,9 +24,6 @@ from pagefault.types import AgentId
 __all__ = ["SQLiteStore"]
 
 T = TypeVar("T")
-
-HEAD = "0002"
-"""The newest migration: a file that says this is up to date, and Alembic need not be loaded to know it."""
 
 
 class SQLiteStore:
@@ -61,18 +59,8 @@ class SQLiteStore:
         """
         path = Path(path).resolve()
         folder = Path(locks).resolve() if locks is not None else path.parent / "locks"
+        writing = open_file(path, folder, synchronous=synchronous, busy_timeout=busy_timeout)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StorageError(
-                f"The database {path} cannot be opened ({error.strerror}); make it and its folder writable."
-            ) from error
-        writing = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout)
-        try:
-            if _version(writing) != HEAD:
-                _upgrade(writing, folder / f"{path.name}.open.lock", busy_timeout)
             reading = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout, read_only=True)
         except StorageError:
             writing.close()
@@ -119,32 +107,3 @@ class SQLiteStore:
 
 def _unlockable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"The turn lock {path} cannot be taken ({error.strerror}); mend its folder.")
-
-
-def _version(connection: Connection) -> str | None:
-    """The migration a file stands at, None for an empty one; ``StorageError`` for another program's."""
-    tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
-        return None
-    if not {"alembic_version", "agents"} <= tables:
-        raise StorageError(f"{connection.path} is another program's database; choose another place.")
-    return connection.one("SELECT version_num FROM alembic_version")[0]
-
-
-def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
-    """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
-    from filelock import FileLock, Timeout
-
-    from pagefault.storage.migrations import upgrade_sqlite
-
-    try:
-        with FileLock(lock, timeout=patience, mode=0o600):
-            version = _version(connection)
-            if version == HEAD:
-                return
-            connection.run("PRAGMA journal_mode = WAL")
-            upgrade_sqlite(connection.driver, connection.path, version)
-    except Timeout as error:
-        raise StorageError(
-            f"The database {connection.path} is being upgraded by another process; try again."
-        ) from error

@@ -16,7 +16,7 @@ from pagefault.errors import StorageError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.sqlite.connection import Connection
 
-__all__ = ["VectorRows", "delete_vectors"]
+__all__ = ["VectorRows", "advance_marks", "delete_vectors"]
 
 _TABLES = (
     ("recall", "messages", "seq", "''"),
@@ -163,6 +163,13 @@ def _rows(
         for item, windows in items
         for part, vector in enumerate(windows.astype("<f2"))
     ]
+
+
+def advance_marks(connection: Connection) -> None:
+    """Bring the marks of all embedders to where they may be."""
+    for (fingerprint,) in connection.rows("SELECT fingerprint FROM embedders"):
+        for tier, table, number, _ in _TABLES:
+            connection.run(_ADVANCE.format(tier=tier, table=table, number=number), fingerprint=fingerprint)
 
 
 def delete_vectors(connection: Connection, agent: int, number: int) -> None:

@@ -1,0 +1,220 @@
+"""The database itself: `db migrate`, `check`, `backup`, `copy`, `export`, `import`. No kernel is opened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from pagefault import __version__
+from pagefault.build import DATABASE, check_name, database_versions, open_raw
+from pagefault.cli.render import plain, table
+from pagefault.cli.screens import console
+from pagefault.cli.session import Session
+from pagefault.errors import UsageError
+from pagefault.storage.raw import FileDatabase
+from pagefault.transfer import (
+    Finding,
+    Moved,
+    check,
+    copy_agents,
+    export_agents,
+    import_agents,
+    repair,
+)
+
+
+def migrate(session: Session, only_look: bool) -> None:
+    """Bring the database up to date, or exit with 1 if it is not and one only looks."""
+    place = _home_of(session)
+    found, newest = database_versions(place)
+    if found == newest:
+        said = f"The database is at {newest}, the newest version."
+    elif only_look:
+        said = f"The database is {_at(found)}, the newest version is {newest}; run pagefault db migrate."
+    else:
+        open_raw(place, make=True).close()
+        said = f"The database was {_at(found)} and is now at {newest}."
+    session.show({"from": found, "to": newest}, said)
+    if only_look and found != newest:
+        raise SystemExit(1)
+
+
+def examine(session: Session, mend: bool) -> None:
+    """Check the database, repair what follows from other rows if so asked; exit with 1 if it is not whole."""
+    with closing(open_raw(_home_of(session))) as database, _progress() as bar:
+        found = check(database, bar)
+        repaired = [finding for finding in found if finding.derived] if mend else []
+        if repaired:
+            repair(database, repaired)
+            found = check(database, bar)
+    data = {"findings": list(map(_finding, found)), "repaired": list(map(_finding, repaired))}
+    lines = [_line(finding) for finding in found] or ["All is as it must be."]
+    lines += ["What is wrong with the lexical index can be mended: pagefault db check --repair."] * any(
+        finding.derived for finding in found
+    )
+    session.show(data, "\n".join([*(f"repaired: {_line(finding)}" for finding in repaired), *lines]))
+    if found:
+        raise SystemExit(1)
+
+
+def backup(session: Session, target: Path) -> None:
+    """Copy a file while agents run; of a server's database, export all agents."""
+    with closing(open_raw(_home_of(session))) as database, _new(target) as part, _progress() as bar:
+        if isinstance(database, FileDatabase):
+            bar.begin("pages", 1)
+            database.backup(part, bar.reach)
+        else:
+            with part.open("wb") as file:
+                export_agents(database, [], file, __version__, bar)
+    size = target.stat().st_size
+    session.show({"backup": str(target), "bytes": size}, f"{target} is written ({size:,} bytes).")
+
+
+def copy(session: Session, source: str, target: str, names: Sequence[str]) -> None:
+    """Copy agents from one database to another."""
+    with (
+        closing(open_raw(_place(source))) as here,
+        closing(open_raw(_place(target), make=True)) as there,
+        _progress() as bar,
+    ):
+        moved = copy_agents(here, there, names, bar)
+    _report(session, moved, "There are no agents to copy.")
+
+
+def export(session: Session, name: str, target: str) -> None:
+    """Write an agent to a file, or to standard output; then the answer goes to stderr."""
+    with closing(open_raw(_home_of(session))) as database, _progress() as bar:
+        if target == "-":
+            moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar)
+            sys.stdout.buffer.flush()
+        else:
+            with _new(Path(target)) as part, part.open("wb") as file:
+                moved = export_agents(database, [name], file, __version__, bar)
+    if target == "-":
+        console(stderr=True).print(plain(_table(moved)))
+    else:
+        _report(session, moved, "")
+
+
+def import_(session: Session, source: str, name: str | None) -> None:
+    """Store the agents of a file, or of standard input."""
+    if name is not None:
+        check_name(name)
+    place = "The input" if source == "-" else source
+    with (
+        _opened(source) as file,
+        closing(open_raw(_home_of(session), make=True)) as database,
+        _progress() as bar,
+    ):
+        moved = import_agents(database, file, place, name, bar)
+    _report(session, moved, "")
+
+
+def _home_of(session: Session) -> Path | str:
+    return session.installation.database or session.folder / DATABASE
+
+
+def _place(given: str) -> Path | str:
+    return given if "://" in given else Path(given).expanduser()
+
+
+def _at(version: str | None) -> str:
+    return "not there yet" if version is None else f"at {version}"
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"agent": finding.agent, "what": finding.what, "derived": finding.derived}
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.agent}: {finding.what}" if finding.agent else finding.what
+
+
+def _table(moved: Sequence[Moved]) -> str:
+    rows = [
+        [agent.name, name, f"{sum.rows:,}", sum.checksum, "already there" if agent.known else ""]
+        for agent in moved
+        for name, sum in agent.tables.items()
+    ]
+    return table([["agent", "table", "rows", "checksum", ""], *rows])
+
+
+def _report(session: Session, moved: Sequence[Moved], nothing: str) -> None:
+    data = [
+        {
+            "agent": agent.name,
+            "known": agent.known,
+            "tables": {n: {"rows": s.rows, "checksum": s.checksum} for n, s in agent.tables.items()},
+        }
+        for agent in moved
+    ]
+    session.show(data, _table(moved) if moved else nothing)
+
+
+@contextmanager
+def _new(target: Path) -> Generator[Path]:
+    """A file to write beside ``target`` (0600), which becomes it when all is written, and else goes."""
+    if target.exists():
+        raise UsageError(f"{target} is there already; choose another name.")
+    part = target.with_name(f"{target.name}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.rename(target)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+@contextmanager
+def _opened(source: str) -> Generator[BinaryIO]:
+    """A file that can be read twice; standard input is first read to its end."""
+    if source != "-":
+        with Path(source).open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.seek(0)
+        yield spool
+
+
+class _Bar:
+    """``transfer.Watch`` as a bar, one for what is going on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None)
+
+    def begin(self, what: str, total: int) -> None:
+        self._progress.reset(self._task, description=plain(what), total=total)
+
+    def advance(self, rows: int) -> None:
+        self._progress.advance(self._task, rows)
+
+    def reach(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def _progress() -> Generator[_Bar]:
+    """On stderr, gone when done; nothing is drawn where nobody looks."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    progress = Progress(*columns, console=console(stderr=True), transient=True)
+    with progress if progress.console.is_terminal else nullcontext():
+        yield _Bar(progress)

@@ -1,0 +1,108 @@
+"""The grammar of `pagefault db`: its commands with their arguments and options; as ``commands``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Database, Home, Json, Name, grown, session_of
+
+__all__ = ["db"]
+
+db = grown()
+
+
+@db.command("migrate")
+def db_migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether it is needed; exit with 1 if it is.")
+    ] = False,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Bring the database to the newest version. Every command does so when it opens one."""
+    from pagefault.cli import database as room
+
+    room.migrate(session_of(home, database, json), check)
+
+
+@db.command("check")
+def db_check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make the lexical index anew where it is wrong.")
+    ] = False,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Check the database and what must hold of each agent; exit with 1 if something is wrong."""
+    from pagefault.cli import database as room
+
+    room.examine(session_of(home, database, json), repair)
+
+
+@db.command("backup")
+def db_backup(
+    path: Annotated[Path, typer.Argument(help="A new file.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Back the database up while agents run.
+
+    Of SQLite the copy is a database; put it in the place of the other to restore it. Of PostgreSQL it is an
+    export of all agents, for `pagefault db import`.
+    """
+    from pagefault.cli import database as room
+
+    room.backup(session_of(home, database, json), path)
+
+
+@db.command("copy")
+def db_copy(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A file, or a URL: postgresql://...")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The same; made if it is not there.")],
+    agent: Annotated[list[str] | None, typer.Option(help="Only this agent; may be given again.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Copy agents from one database to another, and compare checksums.
+
+    An agent is there when all of it is. What is there already and the same is left alone, so a copy that was
+    broken off can be run again; if an agent of one name is another there, nothing is copied.
+    """
+    from pagefault.cli import database as room
+
+    room.copy(session_of(home, database, json), source, target, agent or [])
+
+
+@db.command("export")
+def db_export(
+    name: Name,
+    path: Annotated[str, typer.Argument(help="A new file; - is standard output.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Write all of an agent as JSON Lines, with checksums; agents may run meanwhile."""
+    from pagefault.cli import database as room
+
+    room.export(session_of(home, database, json), name, path)
+
+
+@db.command("import")
+def db_import(
+    path: Annotated[str, typer.Argument(help="An export, or a backup of PostgreSQL; - is standard input.")],
+    name: Annotated[str | None, typer.Option(help="What to call the agent here.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Store what was exported, all or nothing; what was cut off or changed is refused."""
+    from pagefault.cli import database as room
+
+    room.import_(session_of(home, database, json), path, name)

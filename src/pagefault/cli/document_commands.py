@@ -1,0 +1,71 @@
+"""The grammar of `pagefault load` and `pagefault document`. What they do is in ``documents``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, grown, session_of
+
+__all__ = ["document", "load"]
+
+document = grown()
+
+
+def load(
+    targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
+    agent: Agent = "default",
+    tag: Tags = None,
+    title: Annotated[str | None, typer.Option(help="What to call it; for a single document.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
+
+    What has not changed since it was loaded is left alone, what has is replaced. What cannot be read is
+    named, the rest goes on, and the exit code is 1. When all is done the agent gets one event.
+    """
+    from pagefault.cli import documents
+
+    documents.load(session_of(home, database, json), agent, targets, tag or [], title)
+
+
+@document.command("list")
+def document_list(
+    agent: Agent = "default", page: Page = 1, home: Home = None, database: Database = None, json: Json = False
+) -> None:
+    """List an agent's documents, newest first."""
+    from pagefault.cli import documents
+
+    documents.list_all(session_of(home, database, json), agent, page)
+
+
+@document.command("show")
+def document_show(
+    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
+    agent: Agent = "default",
+    page: Annotated[int, typer.Option(help="Page of the document, from 1.")] = 1,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Show what a document is, and one of its pages."""
+    from pagefault.cli import documents
+
+    documents.show(session_of(home, database, json), agent, id, page)
+
+
+@document.command("delete")
+def document_delete(
+    id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
+    agent: Agent = "default",
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Delete a document with all that archival storage holds of it."""
+    from pagefault.cli import documents
+
+    documents.delete(session_of(home, database, json), agent, id)

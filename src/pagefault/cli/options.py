@@ -1,0 +1,57 @@
+"""What the commands share: options that every one of them takes, and the session that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pagefault.cli.session import Session
+
+__all__ = ["Agent", "Database", "Home", "Json", "Name", "Page", "Tags", "grown", "session_of"]
+
+
+def grown() -> typer.Typer:
+    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+    )
+
+
+def _home(context: typer.Context, value: Path | None) -> Path | None:
+    return value or context.find_root().params.get("home")
+
+
+def _database(context: typer.Context, value: str | None) -> str | None:
+    return value or context.find_root().params.get("database")
+
+
+def _json(context: typer.Context, value: bool) -> bool:
+    return value or bool(context.find_root().params.get("json"))
+
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL database, postgresql://...; else $PAGEFAULT_DATABASE_URL, else the home's file.",
+        metavar="URL",
+        callback=_database,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
+Name = Annotated[str, typer.Argument(help="The agent's name.")]
+Agent = Annotated[str, typer.Option(help="The agent's name.")]
+Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; give it once for each.")]
+
+
+def session_of(home: Path | None, database: str | None, json: bool) -> Session:
+    from pagefault.cli.session import Session
+
+    return Session(home, database, json)

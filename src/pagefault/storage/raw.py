@@ -1,0 +1,272 @@
+"""Raw rows: all that an agent owns, table by table, as one SQL store hands it to another.
+
+Copies, exports, backups and checks are made of these, so every number stays what it was. What follows from
+the rows is not handed over but made anew where they are restored: the lexical index, what BM25 counts, how
+far each embedder has come. A database in memory keeps no such rows. Leaves out files and checksums
+(``pagefault.transfer``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from pagefault.storage import EmbedderRecord
+from pagefault.storage.terms import terms
+from pagefault.types import AgentId, Role, Tier
+
+__all__ = [
+    "AGENT",
+    "DERIVED",
+    "OWNED",
+    "FileDatabase",
+    "IndexSize",
+    "RawDatabase",
+    "RawRows",
+    "Row",
+    "Table",
+    "Value",
+]
+
+Value = int | float | str | bytes | bool | None
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it is handed over: columns and what their values are (or None), without the agent's id.
+    ``order``: the column by which rows are handed over, where their order is kept by nothing else."""
+
+    name: str
+    columns: Mapping[str, type[int | float | str | bytes]]
+    order: str = ""
+
+    def column(self, name: str) -> int:
+        """Where in a row the column stands."""
+        return list(self.columns).index(name)
+
+
+AGENT = Table(
+    "agents",
+    {
+        "created": int,
+        "last_seq": int,
+        "last_passage": int,
+        "last_event": int,
+        "last_schedule": int,
+        "last_document": int,
+        "recall_changes": int,
+        "recall_rebuilds": int,
+        "archival_changes": int,
+        "archival_rebuilds": int,
+        "start": int,
+        "summary": int,
+        "pinned": int,
+        "head": str,
+        "warned": bool,
+        "ratio": float,
+        "settings": str,
+    },
+)
+"""The agent's own row, without its name, which may be another where it is restored."""
+
+OWNED = (
+    Table(
+        "messages",
+        {
+            "seq": int,
+            "role": str,
+            "at": int,
+            "event": int,
+            "completion": int,
+            "tokens": int,
+            "embed": bool,
+            "call_id": str,
+            "name": str,
+            "speaker": str,
+            "meta": str,
+            "text": str,
+            "shown": str,
+        },
+        order="seq",
+    ),
+    Table("speakers", {"name": str}),
+    Table("sections", {"name": str, "version": int}, order="id"),
+    Table(
+        "section_versions",
+        {
+            "name": str,
+            "version": int,
+            "at": int,
+            "description": str,
+            "token_limit": int,
+            "text": str,
+            "read_only": bool,
+        },
+    ),
+    Table(
+        "passages",
+        {
+            "number": int,
+            "at": int,
+            "embed": bool,
+            "tags": str,
+            "source": str,
+            "title": str,
+            "document": int,
+            "page": int,
+            "section": str,
+            "start": int,
+            "stop": int,
+            "text": str,
+        },
+        order="number",
+    ),
+    Table("passage_tags", {"number": int, "tag": str}),
+    Table("deletions", {"change": int, "number": int}),
+    Table(
+        "documents",
+        {
+            "number": int,
+            "source": str,
+            "title": str,
+            "media": str,
+            "digest": str,
+            "at": int,
+            "pages": int,
+            "tags": str,
+        },
+    ),
+    Table("document_pages", {"document": int, "page": int, "heading": str, "text": str}),
+    Table(
+        "inbox",
+        {
+            "number": int,
+            "kind": str,
+            "text": str,
+            "key": str,
+            "sender": str,
+            "at": int,
+            "state": str,
+            "started": int,
+            "rank": int,
+        },
+    ),
+    Table("schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}),
+    Table(
+        "vectors",
+        {
+            "tier": str,
+            "fingerprint": str,
+            "number": int,
+            "part": int,
+            "text_hash": bytes,
+            "vector": bytes,  # 16-bit floats, little endian
+        },
+    ),
+)
+"""What hangs on an agent, in the order in which it is restored."""
+
+DERIVED = {
+    "agents": {"id", "name", "recall_rows", "recall_units", "archival_rows", "archival_units"},
+    "messages": {"id", "units"},
+    "passages": {"id", "units"},
+    "sections": {"id"},
+}
+"""Columns that are not handed over: made anew where rows are restored, or another there."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSize:
+    """Rows in a lexical index, and their units."""
+
+    rows: int
+    units: int
+
+
+def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
+    """The lexical units of a row of ``messages`` or ``passages``, given by column.
+
+    Recalled text read again is a result with source ids, and has none: indexed, the log would feed on itself.
+    """
+    if tier == "recall" and row["role"] == Role.RESULT and "sources" in json.loads(str(row["meta"])):
+        return []
+    title = row.get("title")
+    return terms(f"{title} {row['text']}" if title else str(row["text"]))
+
+
+class RawRows(Protocol):
+    """A database inside one transaction. Synchronous; raises ``StorageError``."""
+
+    def agents(self) -> dict[str, AgentId]:
+        """All agents, by name in order."""
+        ...
+
+    def agent(self, agent: AgentId) -> Row:
+        """The agent's row of ``AGENT``; ``NotFoundError`` if there is none."""
+        ...
+
+    def count(self, agent: AgentId, table: Table) -> int: ...
+    def rows(self, agent: AgentId, table: Table) -> Iterator[Sequence[Row]]:
+        """The agent's rows in batches, as few at a time as will do; in no order unless the table has one."""
+        ...
+
+    def create(self, name: str, row: Row) -> AgentId:
+        """Store an agent's own row under a new id; ``UsageError`` if the name is taken."""
+        ...
+
+    def restore(self, agent: AgentId, table: Table, rows: Sequence[Row]) -> None:
+        """Store rows of a new agent, as ``rows`` gave them, and enter them into the lexical index."""
+        ...
+
+    def finish(self, agent: AgentId) -> None:
+        """Make what follows from the rows, when all are restored."""
+        ...
+
+    def embedders(self) -> list[EmbedderRecord]: ...
+    def put_embedder(self, record: EmbedderRecord) -> None: ...
+    def index_sizes(self, agent: AgentId, tier: Tier) -> tuple[IndexSize, IndexSize]:
+        """As the agent's row counts them, and as its messages or passages do."""
+        ...
+
+    def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
+        """The lexical index: each unit, in how many rows it is, and how often."""
+        ...
+
+    def reindex(self, agent: AgentId) -> None:
+        """Make the agent's lexical index, and what is counted of it, anew from the texts."""
+        ...
+
+    def faults(self) -> list[str]:
+        """What the database itself finds wrong, a sentence for each."""
+        ...
+
+
+class RawDatabase(Protocol):
+    """A database opened for its raw rows, by one thread. ``place`` is what to call it in a sentence."""
+
+    @property
+    def place(self) -> str: ...
+    def reading(self) -> AbstractContextManager[RawRows]:
+        """One snapshot, as long as the context lasts."""
+        ...
+
+    def writing(self) -> AbstractContextManager[RawRows]:
+        """One transaction, committed at the end of the context, undone by what is raised in it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class FileDatabase(RawDatabase, Protocol):
+    """A database that is one file."""
+
+    def backup(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Copy the file as it stands now, while others go on writing. ``progress`` hears how many pages of
+        how many are copied."""
+        ...

@@ -1,0 +1,77 @@
+"""From a path to a file that is ready: its folder, its permissions, the migrations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pagefault.errors import StorageError
+from pagefault.storage.sqlite.connection import Connection, Synchronous
+
+__all__ = ["HEAD", "open_file", "version_of"]
+
+HEAD = "0002"
+"""The newest migration: a file that says this is up to date, and Alembic need not be loaded to know it."""
+
+
+def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:
+    """A connection to a file that is up to date: made (0600, its folder 0700) or upgraded if need be.
+
+    ``locks`` is the folder of its locks, ``busy_timeout`` in seconds. Raises ``StorageError``.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageError(
+            f"The database {path} cannot be opened ({error.strerror}); make it and its folder writable."
+        ) from error
+    connection = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout)
+    try:
+        if _version(connection) != HEAD:
+            _upgrade(connection, locks / f"{path.name}.open.lock", busy_timeout)
+    except StorageError:
+        connection.close()
+        raise
+    return connection
+
+
+def version_of(path: Path) -> str | None:
+    """The migration a file stands at, None if there is nothing of ours yet; changes nothing."""
+    if not path.exists():
+        return None
+    connection = Connection(path, synchronous="NORMAL", busy_timeout=10.0, read_only=True)
+    try:
+        return _version(connection)
+    finally:
+        connection.close()
+
+
+def _version(connection: Connection) -> str | None:
+    """The migration a file stands at, None for an empty one; ``StorageError`` for another program's."""
+    tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if not {"alembic_version", "agents"} <= tables:
+        raise StorageError(f"{connection.path} is another program's database; choose another place.")
+    return connection.one("SELECT version_num FROM alembic_version")[0]
+
+
+def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
+    """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
+    from filelock import FileLock, Timeout
+
+    from pagefault.storage.migrations import upgrade_sqlite
+
+    try:
+        with FileLock(lock, timeout=patience, mode=0o600):
+            version = _version(connection)
+            if version == HEAD:
+                return
+            connection.run("PRAGMA journal_mode = WAL")
+            upgrade_sqlite(connection.driver, connection.path, version)
+    except Timeout as error:
+        raise StorageError(
+            f"The database {connection.path} is being upgraded by another process; try again."
+        ) from error

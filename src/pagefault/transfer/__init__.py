@@ -1,0 +1,27 @@
+"""Agents on the move: copies between databases, exports and imports as JSON Lines, and checks of a database.
+
+    lines.py      the file: a line for each row, checksums at the end
+    sums.py       checksums of an agent's tables, the same in every database
+    moving.py     copy, export, import: all of an agent, or nothing of it
+    checking.py   what must hold in a database, row by row
+
+All of it works on ``storage.raw``, is synchronous, and holds no more than a few hundred rows in memory (a
+check also the numbers of an agent's rows and its vocabulary). Leaves out what is shown (``cli``) and how a
+database is opened (``build``).
+"""
+
+from __future__ import annotations
+
+from pagefault.transfer.checking import Finding, check, repair
+from pagefault.transfer.moving import Moved, Watch, copy_agents, export_agents, import_agents
+
+__all__ = [
+    "Finding",
+    "Moved",
+    "Watch",
+    "check",
+    "copy_agents",
+    "export_agents",
+    "import_agents",
+    "repair",
+]

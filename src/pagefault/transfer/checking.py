@@ -1,0 +1,231 @@
+"""What must hold in a database, row by row, whichever database it is.
+
+The log is consecutive, the queue stands on rows that exist, sections have all their versions, the inbox is in
+the order of service, passages, tags, documents and vectors belong together, and the lexical index has exactly
+the units of the texts. Only what follows from the rows can be repaired; the rest needs a backup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pagefault.storage.raw import AGENT, OWNED, IndexSize, RawDatabase, RawRows, units_of
+from pagefault.transfer.moving import Watch
+from pagefault.types import AgentId, EventKind, Role, Tier
+
+__all__ = ["Finding", "check", "repair"]
+
+_TABLES = {table.name: table for table in OWNED}
+_TIERS: tuple[Tier, ...] = get_args(Tier)
+_SHOWN = 3  # examples of what is wrong in one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be. ``agent`` is None for the database as a whole; ``derived``: it
+    follows from other rows, and can be repaired."""
+
+    agent: str | None
+    what: str
+    derived: bool = False
+
+
+def check(database: RawDatabase, watch: Watch) -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    with database.reading() as rows:
+        found = [Finding(None, what) for what in rows.faults()]
+        agents = rows.agents()
+        for name, agent in agents.items():
+            watch.begin(f"checking {name}", 1 + len(_TIERS))
+            found += [Finding(name, what) for what in _of_agent(rows, agent)]
+            watch.advance(1)
+            for tier in _TIERS:
+                found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
+                watch.advance(1)
+    return found
+
+
+def repair(database: RawDatabase, findings: Iterable[Finding]) -> None:
+    """Make anew what follows from the rows, for the agents of whom something derived is wrong."""
+    with database.writing() as rows:
+        agents = rows.agents()
+        for name in sorted({finding.agent for finding in findings if finding.derived and finding.agent}):
+            if name in agents:
+                rows.reindex(agents[name])
+
+
+@dataclass(slots=True)
+class _Known:
+    """What one agent's tables are held against."""
+
+    rows: RawRows
+    agent: AgentId
+    own: dict[str, Any]
+    embedded: dict[str, set[int]] = field(default_factory=dict[str, "set[int]"])  # by tier, to have vectors
+    passages: set[int] = field(default_factory=set[int])
+
+    def table(self, name: str) -> Iterator[dict[str, Any]]:
+        table = _TABLES[name]
+        for batch in self.rows.rows(self.agent, table):
+            for row in batch:
+                yield dict(zip(table.columns, row, strict=True))
+
+
+def _of_agent(rows: RawRows, agent: AgentId) -> Iterator[str]:
+    known = _Known(rows, agent, dict(zip(AGENT.columns, rows.agent(agent), strict=True)))
+    yield from _log(known)
+    yield from _sections(known)
+    yield from _inbox(known)
+    yield from _archive(known)
+    yield from _documents(known)
+    yield from _vectors(known)
+
+
+def _log(known: _Known) -> Iterator[str]:
+    own, expected = known.own, 1
+    summaries, embedded, astray = set[int](), set[int](), list[int]()
+    speakers = {row["name"] for row in known.table("speakers")}
+    for row in known.table("messages"):
+        if row["seq"] != expected:
+            yield f"The log has message {row['seq']} where {expected} should stand."
+        expected = row["seq"] + 1
+        if row["role"] == Role.SUMMARY:
+            summaries.add(row["seq"])
+        if row["embed"]:
+            embedded.add(row["seq"])
+        if row["speaker"] and row["speaker"] not in speakers:
+            yield f"The speaker of message {row['seq']} is not known by name."
+        if (row["event"] or 0) > own["last_event"] or (row["completion"] or 0) > own["last_seq"]:
+            astray.append(row["seq"])
+    if expected != own["last_seq"] + 1:
+        yield f"The log ends at message {expected - 1}, but {own['last_seq']} were counted."
+    if astray:
+        yield f"{_some('message', astray)} name an event or a completion that never was."
+    if not 1 <= own["start"] <= own["last_seq"] + 1:
+        yield f"The queue starts at message {own['start']}, which never was."
+    if own["summary"] is not None and own["summary"] not in summaries:
+        yield f"The queue's summary is message {own['summary']}, which is no summary."
+    if own["pinned"] is not None and not 1 <= own["pinned"] <= own["last_seq"]:
+        yield f"The queue's open event is message {own['pinned']}, which never was."
+    known.embedded["recall"] = embedded
+
+
+def _sections(known: _Known) -> Iterator[str]:
+    versions = defaultdict[str, set[int]](set)
+    for row in known.table("section_versions"):
+        versions[row["name"]].add(row["version"])
+    for row in known.table("sections"):
+        if versions.pop(row["name"], set()) != set(range(1, row["version"] + 1)):
+            yield f"The section {row['name']} lacks some of its {row['version']} versions."
+    for name in versions:
+        yield f"The section {name} has a history, but is not there."
+
+
+def _inbox(known: _Known) -> Iterator[str]:
+    numbers, active, astray = set[int](), list[int](), list[int]()
+    for row in known.table("inbox"):
+        numbers.add(row["number"])
+        waiting = 1 if row["kind"] == EventKind.PRESSURE else 2
+        if row["rank"] != {"active": 0, "pending": waiting, "done": None}.get(row["state"], -1):
+            astray.append(row["number"])
+        if row["state"] == "active":
+            active.append(row["number"])
+    if numbers != set(range(1, known.own["last_event"] + 1)):
+        yield f"The inbox has {len(numbers):,} events, but {known.own['last_event']:,} were counted."
+    if astray:
+        yield f"{_some('event', astray)} are not in the order of service."
+    if len(active) > 1:
+        yield f"{_some('event', active)} are active at once."
+    if any(row["number"] > known.own["last_schedule"] for row in known.table("schedules")):
+        yield "There are timers that were not counted."
+
+
+def _archive(known: _Known) -> Iterator[str]:
+    embedded, tags = set[int](), set[tuple[int, str]]()
+    for row in known.table("passages"):
+        known.passages.add(row["number"])
+        if row["embed"]:
+            embedded.add(row["number"])
+        tags.update((row["number"], tag) for tag in json.loads(row["tags"]))
+    known.embedded["archival"] = embedded
+    if max(known.passages, default=0) > known.own["last_passage"]:
+        yield f"There are passages behind number {known.own['last_passage']}, the last one counted."
+    indexed = {(row["number"], row["tag"]) for row in known.table("passage_tags")}
+    if astray := sorted({number for number, _ in tags ^ indexed}):
+        yield f"{_some('passage', astray)} are not found by their tags."
+    gone = [(row["change"], row["number"]) for row in known.table("deletions")]
+    if astray := sorted(number for _, number in gone if number in known.passages):
+        yield f"{_some('passage', astray)} are said to be deleted, but are there."
+    if any(change > known.own["archival_changes"] for change, _ in gone):
+        yield "There are deletions that were not counted."
+
+
+def _documents(known: _Known) -> Iterator[str]:
+    pages = defaultdict[int, set[int]](set)
+    for row in known.table("document_pages"):
+        pages[row["document"]].add(row["page"])
+    there = {row["number"]: row["pages"] for row in known.table("documents")}
+    if astray := [n for n in sorted(there.keys() | pages) if pages[n] != set(range(1, there.get(n, 0) + 1))]:
+        yield f"{_some('document', astray)} lack pages, or have too many."
+    if max(there, default=0) > known.own["last_document"]:
+        yield f"There are documents behind number {known.own['last_document']}, the last one counted."
+    chunks = ((row["number"], row["document"], row["page"]) for row in known.table("passages"))
+    if astray := [n for n, document, page in chunks if document and page not in pages[document]]:
+        yield f"{_some('passage', astray)} are of a page of a document that is not there."
+
+
+def _vectors(known: _Known) -> Iterator[str]:
+    lengths = defaultdict[str, set[int]](set)
+    first, more = (
+        defaultdict[tuple[str, str], set[int]](set),
+        defaultdict[tuple[str, str, int], set[int]](set),
+    )
+    for row in known.table("vectors"):
+        key = (row["tier"], row["fingerprint"])
+        lengths[row["fingerprint"]].add(len(row["vector"]) // 2)
+        if row["part"] == 0:
+            first[key].add(row["number"])
+        else:
+            more[*key, row["number"]].add(row["part"])
+    for (tier, fingerprint), numbers in sorted(first.items()):
+        if astray := sorted(numbers - known.embedded[tier]):
+            yield f"{fingerprint} has vectors of {_some('row', astray)} of {tier}, which are to have none."
+    for (tier, fingerprint, number), parts in sorted(more.items()):
+        if number not in first[tier, fingerprint] or parts != set(range(1, len(parts) + 1)):
+            yield f"{fingerprint} lacks some windows of row {number} of {tier}."
+    dimensions = {record.fingerprint: record.dimensions for record in known.rows.embedders()}
+    for fingerprint, found in sorted(lengths.items()):
+        if found != {dimensions.get(fingerprint)}:
+            yield f"{fingerprint} has vectors of other lengths than the one that is recorded."
+
+
+def _of_index(rows: RawRows, agent: AgentId, tier: Tier) -> Iterator[str]:
+    table = _TABLES["messages" if tier == "recall" else "passages"]
+    counted, stored = rows.index_sizes(agent, tier)
+    expected, often, indexed, total = Counter[str](), Counter[str](), 0, 0
+    for batch in rows.rows(agent, table):
+        for row in batch:
+            units = units_of(tier, dict(zip(table.columns, row, strict=True)))
+            expected.update(set(units))
+            often.update(units)
+            indexed, total = indexed + bool(units), total + len(units)
+    true = IndexSize(indexed, total)
+    if counted != true or stored != true:
+        yield f"The lexical index of {tier} is miscounted ({counted.rows:,} rows instead of {indexed:,})."
+    wrong = 0
+    for unit, in_rows, times in rows.frequencies(agent, tier):
+        wrong += (expected.pop(unit, 0), often[unit]) != (in_rows, times)
+    if wrong or expected:
+        yield f"The lexical index of {tier} is wrong about {wrong + len(expected):,} units."
+
+
+def _some(what: str, numbers: list[int]) -> str:
+    """``numbers`` in few words."""
+    listed = ", ".join(map(str, numbers[:_SHOWN]))
+    return f"{what.capitalize()}s {listed}" + (
+        f" and {len(numbers) - _SHOWN:,} more" if numbers[_SHOWN:] else ""
+    )

@@ -1,0 +1,287 @@
+"""`pagefault db`: what each command prints, writes and refuses. What moves and what is found wrong is in
+test_transfer."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from pagefault.cli import main
+from pagefault.storage import migrations
+from pagefault.storage.sqlite.raw import SQLiteRaw
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `pagefault` in this process, on an empty home; ``stdin`` is what is piped in."""
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
+    monkeypatch.setenv("PAGEFAULT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PAGEFAULT_ZONE", "UTC")
+
+    def command(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        captured = capfd.readouterr()
+        code = exit.value.code
+        if isinstance(code, str):  # the interpreter prints it and exits with 1
+            return Ran(1, captured.out, f"{captured.err}{code}\n")
+        return Ran(int(code or 0), captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def ana(run: Run, tmp_path: Path) -> Path:
+    """A home with an agent that remembers something; its database."""
+    assert run("agent", "create", "ana").code == 0
+    assert run("archival", "insert", "The key is under the mat.", "--agent", "ana").code == 0
+    return tmp_path / "home" / "pagefault.db"
+
+
+# migrate
+
+
+def _old(path: Path, version: str) -> None:
+    """A file as an older pagefault left it."""
+    path.parent.mkdir(parents=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        connection.commit()
+    engine.dispose()
+
+
+def test_migrate_says_from_where_to_where(run: Run, tmp_path: Path) -> None:
+    _old(tmp_path / "home" / "pagefault.db", "0001")
+    newest = migrations_head()
+    look = run("db", "migrate", "--check")
+    assert (look.code, look.out) == (
+        1,
+        f"The database is at 0001, the newest version is {newest}; run pagefault db migrate.\n",
+    )
+    assert run("db", "migrate").out == f"The database was at 0001 and is now at {newest}.\n"
+    assert run("db", "migrate").out == f"The database is at {newest}, the newest version.\n"
+    assert run("db", "migrate", "--check").code == 0
+    assert run("db", "migrate", "--json").json == {"from": newest, "to": newest}
+
+
+def migrations_head() -> str:
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return ScriptDirectory.from_config(config).get_current_head() or ""
+
+
+def test_migrate_makes_what_is_not_there_but_not_by_looking(run: Run, tmp_path: Path) -> None:
+    assert run("db", "migrate", "--check").out.startswith("The database is not there yet, the newest")
+    assert not (tmp_path / "home" / "pagefault.db").exists()
+    assert run("db", "migrate").out.startswith("The database was not there yet and is now at")
+
+
+@pytest.mark.parametrize("option", [(), ("--check",)])
+def test_a_newer_database_is_refused(option: tuple[str, ...], run: Run, ana: Path) -> None:
+    with closing(sqlite3.connect(ana, isolation_level=None)) as file:
+        file.execute("UPDATE alembic_version SET version_num = '9999'")
+    ran = run("db", "migrate", *option)
+    assert ran.code == 1
+    assert "was written by a newer pagefault (9999); upgrade pagefault." in ran.err
+
+
+# check
+
+
+@pytest.mark.usefixtures("ana")
+def test_check_of_what_is_right(run: Run) -> None:
+    assert run("db", "check").out == "All is as it must be.\n"
+    assert run("db", "check", "--json").json == {"findings": [], "repaired": []}
+
+
+def test_check_says_what_is_wrong_and_repairs_what_it_can(run: Run, ana: Path) -> None:
+    with closing(sqlite3.connect(ana, isolation_level=None)) as file:
+        file.execute("UPDATE agents SET archival_rows = 9, last_schedule = -1")
+        file.execute("DELETE FROM lexicon")
+    ran = run("db", "check")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "ana: The lexical index of archival is miscounted (9 rows instead of 1).",
+        "ana: The lexical index of archival is wrong about 5 units.",
+        "What is wrong with the lexical index can be mended: pagefault db check --repair.",
+    ]
+    repaired = run("db", "check", "--repair")
+    assert (repaired.code, repaired.out.splitlines()[-1]) == (0, "All is as it must be.")
+    assert run("db", "check").code == 0
+    with closing(sqlite3.connect(ana, isolation_level=None)) as file:
+        file.execute("UPDATE agents SET start = 50")
+    ran = run("db", "check", "--repair", "--json")
+    assert (ran.code, ran.json["repaired"]) == (1, [])
+    what = "The queue starts at message 50, which never was."
+    assert ran.json["findings"] == [{"agent": "ana", "what": what, "derived": False}]
+
+
+# backup
+
+
+def test_a_backup_is_a_database_of_ones_own(run: Run, ana: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    assert run("db", "backup", str(target)).out == f"{target} is written ({ana.stat().st_size:,} bytes).\n"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert run("db", "copy", str(ana), str(target)).out.splitlines()[1].endswith("already there")
+    again = run("db", "backup", str(target))
+    assert (again.code, again.err) == (1, f"pagefault: {target} is there already; choose another name.\n")
+
+
+def test_a_backup_is_of_one_moment_while_others_write(ana: Path, tmp_path: Path) -> None:
+    def write() -> None:
+        with closing(sqlite3.connect(ana, isolation_level=None, timeout=10)) as file:
+            file.execute("UPDATE agents SET head = head || 'more'")
+
+    def progress(done: int, _: int) -> None:
+        reached.append(done)
+        other = threading.Thread(target=write)
+        other.start()
+        other.join()
+
+    with closing(sqlite3.connect(ana, isolation_level=None)) as file:
+        file.execute("CREATE TABLE ballast AS SELECT randomblob(4000000) AS bytes")
+    reached: list[int] = []
+    with closing(SQLiteRaw.open(ana)) as database:
+        database.backup(tmp_path / "copy.db", progress)
+    assert reached == sorted(set(reached))  # it was not started anew
+    assert len(reached) > 2
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as file:
+        assert file.execute("SELECT count(*) FROM agents WHERE head LIKE '%more%'").fetchone() == (0,)
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.usefixtures("ana")
+def test_a_backup_of_a_server_can_be_imported(run: Run, database: str, tmp_path: Path) -> None:
+    place, target = str(tmp_path / "home" / "pagefault.db"), str(tmp_path / "all.jsonl")
+    assert run("db", "backup", target, "--database", database).err.startswith(
+        "pagefault: There are no agents"
+    )
+    assert not list(tmp_path.glob("all*"))
+    run("agent", "create", "bo")
+    assert run("db", "copy", place, database).code == 0
+    assert run("db", "backup", target, "--database", database).code == 0
+    run("db", "import", target, "--home", str(tmp_path / "other"))
+    agents = run("agent", "list", "--home", str(tmp_path / "other"), "--json").json
+    assert [agent["name"] for agent in agents] == ["ana", "bo"]
+
+
+# copy
+
+
+def test_copy_there_and_back(run: Run, ana: Path, database: str, tmp_path: Path) -> None:
+    ran = run("db", "copy", str(ana), database, "--agent", "ana", "--json")
+    (moved,) = ran.json
+    assert (moved["agent"], moved["known"], moved["tables"]["passages"]["rows"]) == ("ana", False, 1)
+    back = run("db", "copy", database, str(tmp_path / "back" / "a.db"), "--json").json
+    assert back == ran.json
+    found = run("archival", "search", "key", "--agent", "ana", "--database", database, "--json").json
+    assert found["total"] == 1
+
+
+def test_copy_refuses_what_is_no_database(run: Run, ana: Path, tmp_path: Path) -> None:
+    target = str(tmp_path / "b.db")
+    for source, sentence in (
+        (str(tmp_path / "nothing.db"), "nothing.db; name one that is there."),
+        (str(ana.parent), f"{ana.parent} is a folder; name a file in it, e.g. {ana}."),
+        ("mysql://host/db", "That is no database URL"),
+    ):
+        ran = run("db", "copy", source, target)
+        assert ran.code == 1
+        assert sentence in ran.err
+    assert not Path(target).exists()
+
+
+# export and import
+
+
+@pytest.mark.usefixtures("ana")
+def test_export_and_import_by_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "ana.jsonl"
+    ran = run("db", "export", "ana", str(file))
+    assert ran.out.splitlines()[0].split() == ["agent", "table", "rows", "checksum"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run("db", "export", "ana", str(file)).err.endswith("is there already; choose another name.\n")
+    assert run("db", "import", str(file)).err == (
+        "pagefault: There is already an agent named 'ana'; give another with --name.\n"
+    )
+    assert "cannot be an agent's name" in run("db", "import", str(file), "--name", "a b").err
+    assert run("db", "import", str(file), "--name", "bo").code == 0
+    assert run("archival", "search", "key", "--agent", "bo", "--json").json["total"] == 1
+
+
+@pytest.mark.usefixtures("ana")
+def test_export_and_import_through_a_pipe(run: Run, tmp_path: Path) -> None:
+    ran = run("db", "export", "ana", "-")
+    assert json.loads(ran.out.splitlines()[0])["agent"] == "ana"
+    assert ran.err.startswith("agent  table")
+    other = ("--home", str(tmp_path / "other"))
+    assert run("db", "import", "-", *other, stdin=ran.out[:-30]).err == (
+        "pagefault: The input is cut off within agent 'ana'; have it exported again.\n"
+    )
+    assert run("db", "import", "-", *other, stdin=ran.out).code == 0
+    assert run("db", "export", "ana", "-", *other).out == ran.out
+
+
+@pytest.mark.usefixtures("ana")
+def test_an_export_that_fails_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    ran = run("db", "export", "nobody", str(tmp_path / "nobody.jsonl"))
+    assert "There is no agent 'nobody' in" in ran.err
+    assert not list(tmp_path.glob("nobody*"))
+
+
+def test_an_import_that_is_killed_leaves_nothing(run: Run, ana: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ana.jsonl"
+    run("db", "export", "ana", str(file))
+    program = f"""
+import os, signal
+from pathlib import Path
+from pagefault.build import open_raw
+from pagefault.transfer import import_agents
+class Watch:
+    def begin(self, what, total): pass
+    def advance(self, rows):
+        if rows: os.kill(os.getpid(), signal.SIGKILL)
+import_agents(open_raw(Path({str(ana)!r})), open({str(file)!r}, "rb"), "file", "bo", Watch())
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert [agent["name"] for agent in run("agent", "list", "--json").json] == ["ana"]
+    assert run("db", "check").code == 0
