@@ -5,7 +5,7 @@ dimensions, mixtures of a few hundred directions; with --vectors FILE (a NumPy a
 mixtures of those. A query is three to seven words of a stored message and a vector near its own; the time to
 embed a query is left out. Beside it, in the same run, what the machine allows: reading the codes once.
 
-    python benchmarks/search_scale.py [--sizes 10000 100000 1000000] [--database URL] [--vectors FILE]
+    python benchmarks/search_scale.py [--sizes 10000 100000 1000000] [--postgres] [--vectors FILE]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +34,8 @@ from pagefault.config import Installation
 from pagefault.retrieval import Retriever
 from pagefault.storage import Filter, PendingVector, Store
 from pagefault.storage.index.vectors import SignCodes
-from pagefault.types import AgentId, AgentRecord, Message, Role
+from pagefault.testing.postgres import server
+from pagefault.types import AgentId, AgentRecord, Message, Passage, Role
 
 DIMENSIONS = 384
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -163,7 +165,7 @@ def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, flo
     for first in range(0, len(memories.vectors), 50_000):
         part = memories.vectors[first : first + 50_000]
         signs.extend(np.arange(first, first + len(part)), part.astype(np.float32))
-    view, codes = signs.view(), np.zeros((DIMENSIONS // 64, len(memories.vectors)), np.uint64)
+    view, codes = signs.view(), np.ones((DIMENSIONS // 64, len(memories.vectors)), np.uint64)
     every = np.ones(len(memories.vectors), np.bool_)
     found = hits = 0
     scans: list[float] = []
@@ -214,6 +216,18 @@ async def single_inserts(folder: Path) -> dict[str, float]:
     return {"insert_ms": 1e3 * statistics.median(inserts), "fsync_ms": 1e3 * statistics.median(syncs)}
 
 
+async def passages_written(store: Store) -> dict[str, float]:
+    """Passages in batches of a thousand, without vectors."""
+    agent = (await store.write(lambda tx: tx.create_agent(AgentRecord("archive", {}, START)))).id
+    memories = Memories(20_000, None)
+    texts = [memories.text(index) for index in range(len(memories.words))]
+    begin = time.perf_counter()
+    for first in range(0, len(texts), BATCH):
+        batch = [Passage(text, START) for text in texts[first : first + BATCH]]
+        await store.write(lambda tx, batch=batch: tx.insert_passages(agent, batch))
+    return {"passages_per_s": len(texts) / (time.perf_counter() - begin)}
+
+
 async def many_agents(store: Store, agents: int, each: int) -> dict[str, float]:
     """Agents served from one process: the time of a search and the memory when all have been searched."""
     memories = Memories(each, None)
@@ -242,31 +256,37 @@ async def main() -> int:
     parser.add_argument("--agents", type=int, default=0, help="also so many agents of --each memories")
     parser.add_argument("--each", type=int, default=1000)
     parser.add_argument("--queries", type=int, default=60)
-    parser.add_argument("--database", default="", help="a PostgreSQL URL; default: a SQLite file")
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server of our own")
     parser.add_argument("--vectors", type=Path, help="a .npy of real embeddings to mix")
     parser.add_argument("--folder", type=Path, help="where to put the files; default: a temporary folder")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     pool = None if options.vectors is None else np.load(options.vectors).astype(np.float32)
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(dir=options.folder) as place:
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder))
+        databases = stack.enter_context(server()) if options.postgres else None
+
+        def opened(home: Path) -> Store:
+            home.mkdir()
+            return open_store(home, Installation(database=databases.new() if databases else ""))
+
         for size in options.sizes:
             home = Path(place) / str(size)
-            home.mkdir()
-            store = open_store(home, Installation())
+            store = opened(home)
             memories = Memories(size, pool)
             agent, rows, vectors = await fill(store, memories, f"scale{size}")
             queries = memories.queries(options.queries)
             figures = {"rows_per_s": rows, "vectors_per_s": vectors}
+            figures |= await passages_written(store)
             figures |= await search_times(store, agent, queries) | vector_part(memories, queries)
             figures["bytes_each"] = sum(f.stat().st_size for f in home.iterdir() if f.is_file()) / size
             results[str(size)] = show(f"{size:,}", figures)
             await store.close()
-        results["single"] = show("single insert", await single_inserts(Path(place)))
+        if not options.postgres:
+            results["single"] = show("single insert", await single_inserts(Path(place)))
         if options.agents:
-            home = Path(place) / "many"
-            home.mkdir()
-            store = open_store(home, Installation())
+            store = opened(Path(place) / "many")
             results["agents"] = show("many agents", await many_agents(store, options.agents, options.each))
             await store.close()
     if options.json:

@@ -231,11 +231,17 @@ def test_recall_is_searched_page_by_page(run: Run, tmp_path: Path) -> None:
     found = run("recall", "search", "rivers", "--agent", "ana", "--page", "2", "--json").json
     assert (found["total"], found["page"], found["pages"], len(found["results"])) == (12, 2, 2, 2)
     first = found["results"][0]
-    assert set(first) == {"id", "role", "at", "text", "score", "parts"}
+    assert set(first) == {"id", "role", "session", "at", "text", "score", "parts"}
     assert (first["role"], first["at"][-6:]) == ("user", "+08:00")
     assert run("recall", "search", "rivers", "--agent", "ana").out.startswith(
         "Showing 10 of 12 results (page 1/2)\n"
     )
+    assert found["as_of"] == "m48"
+    early = run("recall", "search", "rivers", "--agent", "ana", "--as-of", "m24", "--json").json
+    assert (early["total"], early["as_of"]) == (6, "m24")
+    sitting = run("recall", "search", "--agent", "ana", "--session", "1", "--json").json
+    assert sitting["total"] == 24
+    assert run("recall", "search", "--agent", "ana", "--session", "2", "--json").json["total"] == 0
     ran = run("recall", "search", "rivers", "--agent", "ana", "--page", "3")
     assert (ran.code, ran.err) == (1, "pagefault: There is no page 3; pages go from 1 to 2.\n")
 

@@ -190,6 +190,10 @@ def recall_search(
     ] = None,
     since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
+    session: Annotated[int | None, typer.Option(help="Only this session, as results number them.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="As if this message were the last, so that pages stay as they were.")
+    ] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -197,7 +201,9 @@ def recall_search(
     """Search the message log."""
     from pagefault.cli import memory
 
-    memory.search_recall(session_of(home, database, json), agent, query, page, role or [], since, until)
+    memory.search_recall(
+        session_of(home, database, json), agent, query, page, role or [], since, until, session, as_of
+    )
 
 
 @archival.command("search")

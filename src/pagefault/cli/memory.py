@@ -58,7 +58,7 @@ async def find(kernel: Kernel, record: AgentRecord, tier: Tier, query: str, page
         if item is None:
             continue
         if isinstance(item, Message):
-            about: dict[str, Any] = {"role": item.role}
+            about: dict[str, Any] = {"role": item.role, "session": hit.session}
         else:
             about = {"tags": list(item.tags), "source": item.source, "title": item.title, **_place(item)}
         at = local(item.at, zone)
@@ -94,19 +94,30 @@ def search_recall(
     roles: Sequence[str],
     since: str | None,
     until: str | None,
+    sitting: int | None,
+    as_of: str | None,
 ) -> None:
     async def work(kernel: Kernel) -> None:
         record = await kernel.record(name)
         zone, now = zone_for(record), kernel.clock.now()
+        last = _number(as_of) if as_of else record.last_seq
         only = Filter(
             _roles(roles),
             since=moment(since, now, zone) if since else None,
             until=moment(until, now, zone, end=True) if until else None,
+            before=last + 1,
+            session=sitting,
         )
         found = await find(kernel, record, "recall", query, page, only)
-        session.show(found.data, found.text)
+        session.show({**found.data, "as_of": f"m{last}"}, found.text)
 
     session.run(work)
+
+
+def _number(id: str) -> int:
+    if id[:1] == "m" and id[1:].isdecimal() and len(id) < 17:
+        return int(id[1:])
+    raise UsageError(f"{id!r} is not the id of a message; write one like m12.")
 
 
 def _roles(given: Sequence[str]) -> tuple[Role, ...]:

@@ -62,10 +62,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A found row: its number in its tier, its score and the score's parts."""
+    """A found row: its number in its tier, its session (see ``storage.Found``), its score and its parts."""
 
     tier: Tier
     number: int
+    session: int
     score: float
     parts: Mapping[str, float]
 
@@ -73,10 +74,11 @@ class Hit:
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking(Sequence[Hit]):
     """All rows found, best first, as columns; a hit is made when it is looked at. ``tier``: 0 recall,
-    1 archival. ``parts``: shape (rows, len(PARTS))."""
+    1 archival. ``session``: 0 where it is not known. ``parts``: shape (rows, len(PARTS))."""
 
     tier: NDArray[np.uint8]
     number: NDArray[np.int64]
+    session: NDArray[np.int64]
     score: NDArray[np.float32]
     parts: NDArray[np.float32]
 
@@ -94,7 +96,8 @@ class Ranking(Sequence[Hit]):
         known = zip(PARTS, self.parts[index].tolist(), strict=True)
         parts = {name: round(value, 4) for name, value in known if not np.isnan(value)}
         score = round(float(self.score[index]), 4)
-        return Hit(_TIERS[int(self.tier[index])], int(self.number[index]), score, parts)
+        tier = _TIERS[int(self.tier[index])]
+        return Hit(tier, int(self.number[index]), int(self.session[index]), score, parts)
 
     def __iter__(self) -> Iterator[Hit]:
         return (self[index] for index in range(len(self)))
@@ -105,17 +108,21 @@ class Ranking(Sequence[Hit]):
         both = Ranking(
             np.concatenate((self.tier, other.tier)),
             np.concatenate((self.number, other.number)),
+            np.concatenate((self.session, other.session)),
             np.concatenate((self.score, other.score)),
             np.concatenate((self.parts, other.parts)),
         )
         return both._of(order)
 
     def _of(self, rows: NDArray[np.intp]) -> Ranking:
-        return Ranking(self.tier[rows], self.number[rows], self.score[rows], self.parts[rows])
+        return Ranking(
+            self.tier[rows], self.number[rows], self.session[rows], self.score[rows], self.parts[rows]
+        )
 
 
 NOTHING = Ranking(
     np.empty(0, np.uint8),
+    np.empty(0, np.int64),
     np.empty(0, np.int64),
     np.empty(0, np.float32),
     np.empty((0, len(PARTS)), np.float32),
@@ -153,6 +160,7 @@ def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, pa
     return Ranking(
         np.full(len(number), _TIERS.index(tier), np.uint8),
         number,
+        np.concatenate((found.session[rows], np.zeros(rest, np.int64))),
         np.concatenate((score, np.full(rest, score.min(initial=0.0)))).astype(np.float32),
         np.concatenate((parts, np.full((rest, len(PARTS)), np.nan))).astype(np.float32),
     )

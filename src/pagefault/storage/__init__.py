@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
 
 __all__ = [
     "BEST_WINDOW",
+    "LONGEST_NAME",
     "SESSION_GAP",
     "EmbedderRecord",
     "Filter",
@@ -85,6 +86,9 @@ class Filter:
     before: int | None = None
     session: int | None = None
 
+
+LONGEST_NAME = 100
+"""Characters of a speaker's name; a longer one is kept with its row, but nobody can be asked about by it."""
 
 SESSION_GAP = timedelta(hours=6)
 """A message so long after the one before it (or before it: logs may be brought together) begins a session."""

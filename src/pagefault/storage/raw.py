@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pagefault.storage import EmbedderRecord
-from pagefault.storage.terms import terms
-from pagefault.types import AgentId, Role, Tier
+from pagefault.storage.terms import message_terms, passage_terms
+from pagefault.types import AgentId, Tier
 
 __all__ = [
     "AGENT",
@@ -189,14 +189,11 @@ class IndexSize:
 
 
 def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
-    """The lexical units of a row of ``messages`` or ``passages``, given by column.
-
-    Recalled text read again is a result with source ids, and has none: indexed, the log would feed on itself.
-    """
-    if tier == "recall" and row["role"] == Role.RESULT and "sources" in json.loads(str(row["meta"])):
-        return []
-    title = row.get("title")
-    return terms(f"{title} {row['text']}" if title else str(row["text"]))
+    """The lexical units of a row of ``messages`` or ``passages``, given by column."""
+    text = str(row["text"])
+    if tier == "recall":
+        return message_terms(str(row["role"]), text, json.loads(str(row["meta"])))
+    return passage_terms(str(row["title"]), text)
 
 
 class RawRows(Protocol):

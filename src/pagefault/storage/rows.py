@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pagefault.storage import LONGEST_NAME
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -28,6 +30,7 @@ __all__ = [
     "moment",
     "passage_values",
     "queue_values",
+    "speakers_of",
     "storable",
     "to_agent",
     "to_document",
@@ -107,6 +110,11 @@ def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
         "shown": row.shown,
         "speaker": row.speaker,
     }
+
+
+def speakers_of(rows: Iterable[Message]) -> list[str]:
+    """The names of those who speak in these rows, each once; what is too long is no name, and no key."""
+    return sorted({row.speaker for row in rows if 0 < len(row.speaker) <= LONGEST_NAME})
 
 
 def to_message(row: Any) -> Message:

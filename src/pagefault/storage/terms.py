@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import cast
 
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["passage_terms", "terms"]
+from pagefault.types import Role
+
+__all__ = ["message_terms", "passage_terms", "terms"]
 
 _LONGEST = 200  # FTS5 would cut a token at 32 KB without telling
 
@@ -56,6 +58,12 @@ def terms(text: str) -> list[str]:
 def _word(word: str) -> str:
     whole = word[:_LONGEST]
     return _stem(whole) if whole.isalpha() else whole
+
+
+def message_terms(role: str, text: str, meta: Mapping[str, object]) -> list[str]:
+    """The units by which a row of the log is found. Recalled text read again is a result with source ids, and
+    has none: indexed, the log would feed on itself."""
+    return [] if role == Role.RESULT and "sources" in meta else terms(text)
 
 
 def passage_terms(title: str, text: str) -> list[str]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.storage import EmbedderRecord, Filter, Found, Match, PendingVector
-from pagefault.storage.terms import passage_terms, terms
+from pagefault.storage.rows import speakers_of
+from pagefault.storage.terms import message_terms, passage_terms
 from pagefault.testing.memory_search import Row, find_rows, session_numbers
 from pagefault.testing.memory_tables import AgentTables, Changes, MemoryDatabase
 from pagefault.types import (
@@ -83,15 +84,14 @@ class MemoryTransaction:
             completion = first if row.completion == 0 else row.completion
             message = replace(row, seq=seq, completion=completion, meta=_turned_over(row.meta))
             self._changes.put(owner.messages, seq, message)
-            if not (row.role == Role.RESULT and "sources" in row.meta):
-                self._index(owner, "recall", seq, terms(row.text))
+            self._index(owner, "recall", seq, message_terms(row.role, row.text, row.meta))
             stored.append(message)
         self._set_record(agent, last_seq=first + len(rows) - 1)
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:
         owner = self._database.agents.get(agent)
-        return sorted({row.speaker for row in owner.messages.values() if row.speaker}) if owner else []
+        return speakers_of(owner.messages.values()) if owner else []
 
     def message(self, agent: AgentId, seq: int) -> Message | None:
         owner = self._database.agents.get(agent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +148,37 @@ class SearchConformance(StoreOpening):
             ):
                 assert db.found(ana, "archival", "words", filter=Filter(tags=tags)) == numbers
             assert db.found(ana, "archival", filter=Filter(tags=("c",), roles=())) == [4]
+
+    def test_many_tags_on_one_passage_and_many_over_all(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            tags = tuple(f"tag {number}" for number in range(10_000))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("words", NOW, tags)))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("words", NOW, ("tag 7", "标签"))))
+            assert db.read(lambda tx: tx.passage(ana, 1)) == Passage("words", NOW, tags, number=1)
+            for chosen, numbers in ((tags, [1]), (("tag 7",), [2, 1]), (("标签",), [2]), (("tag",), [])):
+                assert db.found(ana, "archival", "words", filter=Filter(tags=chosen)) == numbers
+
+    def test_a_time_is_the_same_in_every_zone(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            tokyo, lisbon = timezone(timedelta(hours=9)), timezone(timedelta(hours=-1))
+            rows = [replace(said("words"), at=NOW.astimezone(tokyo)), said("words", hours=1)]
+            db.write(lambda tx: tx.append(ana, rows))
+            assert db.read(lambda tx: tx.messages(ana))[0].at == NOW
+            later = (NOW + timedelta(hours=1)).astimezone(lisbon)
+            assert db.found(ana, "recall", "words", filter=Filter(until=later)) == [1]
+            assert db.found(ana, "recall", "words", filter=Filter(since=later)) == [2]
+
+    def test_who_spoke_is_known_and_a_name_too_long_is_no_name(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            names = ["Zoë", "bob", "", "李雷", "bob", "x" * 9000]
+            rows = [replace(said("words"), speaker=name) for name in names]
+            assert db.write(lambda tx: tx.append(ana, rows))[5].speaker == names[5]
+            assert db.read(lambda tx: tx.speakers(ana)) == ["Zoë", "bob", "李雷"]
+            found = db.read(lambda tx: tx.search(ana, "recall", Match(("word",)), Filter(), "f"))
+            assert [found.speakers[index] for index in found.speaker] == names
 
     def test_what_was_recalled_and_read_again_is_not_indexed(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

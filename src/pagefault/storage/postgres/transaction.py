@@ -27,12 +27,13 @@ from pagefault.storage.rows import (
     micros,
     moment,
     queue_values,
+    speakers_of,
     storable,
     to_agent,
     to_message,
     to_section,
 )
-from pagefault.storage.terms import terms
+from pagefault.storage.terms import message_terms
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -139,7 +140,7 @@ class PostgresTransaction(ArchiveRows, VectorRows):
 
     # recall storage
     def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
-        units = [terms(row.text) if _is_indexed(row) else [] for row in rows]
+        units = [message_terms(row.role, row.text, row.meta) for row in rows]
         last = self._take(
             _TAKE_SEQS,
             agent,
@@ -166,7 +167,7 @@ class PostgresTransaction(ArchiveRows, VectorRows):
             _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
         )
         postings.index(self._db, agent, "recall", list(enumerate(units, first)))
-        if names := sorted({row.speaker for row in stored if row.speaker}):
+        if names := speakers_of(stored):
             self._db.send(_KNOW_SPEAKERS, agent=agent, names=names)
         return stored
 
@@ -230,8 +231,3 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
         return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
-
-
-def _is_indexed(row: Message) -> bool:
-    """Recalled text read again is a result with source ids: indexed, the log would feed on itself."""
-    return not (row.role == Role.RESULT and "sources" in row.meta)

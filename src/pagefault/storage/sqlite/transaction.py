@@ -21,6 +21,7 @@ from pagefault.storage.rows import (
     micros,
     moment,
     queue_values,
+    speakers_of,
     storable,
     to_agent,
     to_message,
@@ -32,7 +33,7 @@ from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.queues import AGENT
 from pagefault.storage.sqlite.source import SourceRows
 from pagefault.storage.sqlite.vectors import VectorRows
-from pagefault.storage.terms import terms
+from pagefault.storage.terms import message_terms
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -126,7 +127,7 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
 
     # recall storage
     def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
-        units = [terms(row.text) if _is_indexed(row) else [] for row in rows]
+        units = [message_terms(row.role, row.text, row.meta) for row in rows]
         last = self._take(
             _TAKE_SEQS,
             agent,
@@ -153,7 +154,7 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
             _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
         )
         lexicon.index(self._db, agent, "recall", list(enumerate(units, first)))
-        for speaker in {row.speaker for row in stored if row.speaker}:
+        for speaker in speakers_of(stored):
             self._db.run(_KNOW_SPEAKER, agent=agent, name=speaker)
         return stored
 
@@ -213,8 +214,3 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
         return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
-
-
-def _is_indexed(row: Message) -> bool:
-    """Recalled text read again is a result with source ids: indexed, the log would feed on itself."""
-    return not (row.role == Role.RESULT and "sources" in row.meta)
