@@ -171,7 +171,7 @@ def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, flo
     scans: list[float] = []
     for query in queries.values():
         begin = time.perf_counter()
-        near = view.nearest(query, 600, every)
+        near = view.nearest(query, 1600, every)
         scans.append(time.perf_counter() - begin)
         cosines = np.concatenate(
             [

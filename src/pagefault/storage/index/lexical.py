@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pagefault.storage.index import Counters, Numbers
 
-__all__ = ["POSTINGS", "affordable", "bm25"]
+__all__ = ["POSTINGS", "affordable", "bm25", "places"]
 
 K1, B = 1.2, 0.75
 POSTINGS = 60_000  # rows that the units of one query may occur in, taken together, rarest first
@@ -33,6 +33,13 @@ def affordable(frequencies: Mapping[str, int]) -> list[str]:
     return chosen
 
 
+def places(column: Numbers, numbers: Numbers) -> Numbers:
+    """Where in the ascending column these numbers stand; at its end or beyond for what comes after it."""
+    if len(column) and column[-1] - column[0] == len(column) - 1:  # no number is missing, as in the log
+        return numbers - column[0]
+    return np.searchsorted(column, numbers)
+
+
 def bm25(
     postings: Mapping[str, Numbers],
     frequencies: Mapping[str, int],
@@ -46,7 +53,7 @@ def bm25(
     for unit, occurrences in postings.items():
         first = np.flatnonzero(np.diff(occurrences, prepend=-1))
         counts = np.diff(first, append=len(occurrences))
-        index = np.searchsorted(numbers, occurrences[first])
+        index = places(numbers, occurrences[first])
         if len(index) and index[-1] >= len(numbers):  # rows newer than this view of the columns
             known = index < len(numbers)
             index, counts = index[known], counts[known]

@@ -25,7 +25,7 @@ __all__ = ["ExactVectors", "SignCodes", "Signs", "of_windows"]
 
 _BLOCK = 32_768  # codes scanned at a time: what is in work stays in the processor's cache
 _WORD = 64
-_BYTES = 400_000  # vectors
+_BYTES = 1_200_000  # vectors: half a gigabyte
 
 Floats = NDArray[np.float32]
 
@@ -176,9 +176,14 @@ def _scan(codes: list[NDArray[np.uint64]], query: NDArray[np.uint64]) -> NDArray
 
 def _smallest(distances: NDArray[np.uint8], count: int) -> NDArray[np.intp]:
     """Indices of about ``count`` smallest, all of the last distance that is needed."""
-    within = np.cumsum(np.bincount(distances, minlength=256)[:255])  # 255: not allowed
-    cut = int(np.searchsorted(within, min(count, int(within[-1]))))
-    return np.flatnonzero(distances <= min(cut, 254))
+    low, high = 0, 254  # 255: not allowed
+    while low < high:
+        middle = (low + high) // 2
+        if np.count_nonzero(distances <= middle) < count:
+            low = middle + 1
+        else:
+            high = middle
+    return np.flatnonzero(distances <= low)
 
 
 @cache
