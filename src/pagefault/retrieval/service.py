@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from pagefault.embedders import Embedder
 from pagefault.errors import PagefaultError
@@ -19,6 +20,7 @@ __all__ = ["EmbedderService"]
 
 logger = logging.getLogger(__name__)
 
+_FRESH = 5.0  # seconds; another process may have put another embedder in service
 _FORGET = 5_000  # vectors deleted in one transaction
 
 
@@ -33,6 +35,8 @@ class EmbedderService:
     make: Callable[[str], Embedder]
     _made: dict[str, Embedder] = field(default_factory=dict[str, Embedder])
     _announced: bool = False
+    _serving: Embedder | None = None
+    _asked: float = 0.0  # when that was read from the database
 
     async def embedders(self) -> list[Embedder]:
         """The embedder in service, then the one that is to take its place, if any."""
@@ -47,11 +51,15 @@ class EmbedderService:
                 records = await self.store.read(lambda tx: tx.embedders())
         chosen = [self._embedder(record) for record in records if record.in_service]
         chosen += [self._embedder(record) for record in records if record.wanted and not record.in_service]
-        return [embedder for embedder in chosen if embedder] or [self.wanted]
+        found = [embedder for embedder in chosen if embedder] or [self.wanted]
+        self._serving, self._asked = found[0], monotonic()
+        return found
 
     async def serving(self) -> Embedder:
-        """The embedder whose vectors to search."""
-        return (await self.embedders())[0]
+        """The embedder whose vectors to search, as it was some seconds ago at most."""
+        if self._serving is None or monotonic() > self._asked + _FRESH:
+            return (await self.embedders())[0]
+        return self._serving
 
     async def switch(self, former: Embedder, by: Embedder) -> None:
         """Put ``by`` in service, if it has vectors of all rows, and forget the vectors of ``former``."""
@@ -65,6 +73,7 @@ class EmbedderService:
             return True
 
         if await self.store.write(take_over):
+            self._serving = by
             logger.info("search now uses %s", by.fingerprint)
             while await self.store.write(lambda tx: tx.forget_vectors(former.fingerprint, _FORGET)):
                 pass

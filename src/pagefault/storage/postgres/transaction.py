@@ -64,10 +64,15 @@ _TAKE_SEQS = """
     UPDATE agents SET last_seq = last_seq + %(count)s, recall_rows = recall_rows + %(rows)s,
     recall_units = recall_units + %(units)s, recall_changes = recall_changes + 1
     WHERE id = %(agent)s RETURNING last_seq"""
-_APPEND = """
-    INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
-    text, shown, speaker) VALUES (%(agent)s, %(seq)s, %(role)s, %(at)s, %(event)s, %(completion)s,
-    %(tokens)s, %(units)s, %(embed)s, %(call_id)s, %(name)s, %(meta)s, %(text)s, %(shown)s, %(speaker)s)"""
+# Columns as arrays: one statement for many rows.
+_COLUMNS = {
+    "seq": "bigint", "role": "text", "at": "bigint", "event": "bigint", "completion": "bigint",
+    "tokens": "integer", "units": "integer", "embed": "boolean", "call_id": "text", "name": "text",
+    "meta": "text", "text": "text", "shown": "text", "speaker": "text",
+}  # fmt: skip
+_APPEND = f"""
+    INSERT INTO messages (agent, {", ".join(_COLUMNS)}) SELECT %(agent)s, * FROM
+    unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())})"""
 _KNOW_SPEAKERS = """
     INSERT INTO speakers (agent, name) SELECT %(agent)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING"""
 _SPEAKERS = 'SELECT name FROM speakers WHERE agent = %(agent)s ORDER BY name COLLATE "C"'
@@ -162,10 +167,11 @@ class PostgresTransaction(ArchiveRows, VectorRows):
             )
             for seq, row in enumerate(rows, first)
         ]
-        lengths = map(len, units)
-        self._db.many(
-            _APPEND, [message_values(agent, row, length) for row, length in zip(stored, lengths, strict=True)]
-        )
+        values = [message_values(agent, row, len(of)) for row, of in zip(stored, units, strict=True)]
+        columns = {
+            name: [str(row[name]) if name == "role" else row[name] for row in values] for name in _COLUMNS
+        }
+        self._db.send(_APPEND, agent=agent, **columns)
         postings.index(self._db, agent, "recall", list(enumerate(units, first)))
         if names := speakers_of(stored):
             self._db.send(_KNOW_SPEAKERS, agent=agent, names=names)
