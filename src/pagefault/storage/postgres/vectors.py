@@ -25,10 +25,11 @@ _TIERS = (
     {"tier": "recall", "table": "messages", "number": "seq", "last": "last_seq", "title": "''"},
     {"tier": "archival", "table": "passages", "number": "number", "last": "last_passage", "title": "r.title"},
 )
+# Not EXISTS: that becomes a join, whose plan, once prepared, hashes every vector of the agent for each batch.
 _WAITING = """
     FROM {table} r WHERE r.agent = a.id AND r.embed AND r.{number} > coalesce(m.done, 0)
-    AND NOT EXISTS (SELECT FROM vectors v WHERE v.agent = r.agent AND v.tier = '{tier}'
-        AND v.fingerprint = %(fingerprint)s AND v.number = r.{number})
+    AND (SELECT v.number FROM vectors v WHERE v.agent = r.agent AND v.tier = '{tier}'
+        AND v.fingerprint = %(fingerprint)s AND v.number = r.{number} LIMIT 1) IS NULL
     ORDER BY r.{number}"""
 _MARKED = """
     FROM agents a LEFT JOIN vector_marks m
