@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
 from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.cli import main
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
+from pagefault.storage import EmbedderRecord
+from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import Item, ScriptedModel, call, say
 
 
@@ -152,6 +156,22 @@ def test_embedders_are_listed_with_what_is_set_and_what_is_missing(
     assert "sk-secret" not in run("embedders").out
     monkeypatch.setenv("PAGEFAULT_EMBEDDER", "nonesuch")
     assert "There is no embedder 'nonesuch'" in run("embedders").out
+
+
+def test_how_far_an_embedder_has_come_is_listed(run: Run, tmp_path: Path) -> None:
+    talk(tmp_path / "home", "ana", [], "a fact", "another")
+
+    async def embed_some() -> None:
+        store = SQLiteStore.open(tmp_path / "home" / "pagefault.db")
+        waiting = await store.read(lambda tx: tx.pending_vectors("f", 1))
+        await store.write(lambda tx: tx.put_embedder(EmbedderRecord("f", "minilm", 2, True, True)))
+        await store.write(lambda tx: tx.put_vectors("f", waiting, [np.ones((1, 2), np.float32)]))
+        await store.close()
+
+    asyncio.run(embed_some())
+    (made,) = [one for one in run("embedders", "--json").json if one["vectors"]]
+    assert (made["name"], made["vectors"]) == ("minilm", {"rows": 1, "of": 4, "in_service": True})
+    assert "1 of 4 rows, in service" in run("embedders").out
 
 
 def test_agents_are_created_listed_and_deleted(run: Run) -> None:
