@@ -30,6 +30,8 @@ QUERY = Query("", ())
         "Which door does 3f2504e0-4f89-41d3-9a0c-0305e82c3301 open?",
         "where is order INV-2024-00117",
         "call 13800138000",
+        "what was ticket 48213 about",
+        "who has badge KX-4471?",
         "who is wangsiqi1210@example.com",
         '"opens door 13"',
         'Where is "the red book"?',
@@ -46,6 +48,8 @@ def test_keys_and_bare_quotations_must_be_there(text: str) -> None:
         "What did we plan in July 2023?",
         "p53 and IL-10 in COVID-19 patients, 1,000 of them",
         "on 2024-04-16 at 19:00, the 3rd time",
+        "in the 1930s, since mid-2009, 10000 people",
+        "H3K79me2 and the compound p4010",
         'The creator of "Wallace and Gromit" also created what animation comedy?',
     ],
 )

@@ -158,17 +158,17 @@ def _postgres(url: str) -> Generator[None]:
         raise UsageError("PostgreSQL needs more packages; run: pip install 'pagefault[postgres]'.") from None
 
 
-def make_embedder(name: str, cache: Path | None = None) -> Embedder:
+def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1) -> Embedder:
     """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
     ``ollama:NAME``, ``URL#NAME`` or ``fastembed:NAME``.
 
-    Vectors of the last four are kept in the folder ``cache``. Nothing is sent, loaded or written yet;
-    ``EmbedderSetupError`` if a key or an extra is missing.
+    Vectors of the last four are kept in the folder ``cache``; ``threads`` are for the first. Nothing is sent,
+    loaded or written yet; ``EmbedderSetupError`` if a key or an extra is missing.
     """
     if name == "minilm":
         from pagefault.embedders.minilm import MiniLM
 
-        return MiniLM()
+        return MiniLM(threads=threads)
     if name == "null":
         from pagefault.embedders.null import NullEmbedder
 

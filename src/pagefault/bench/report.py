@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
-    made = make_embedder(embedder)
+    made = make_embedder(embedder, threads=os.cpu_count() or 1)
     scored: list[SetScores] = []
     with Progress(console=Console(stderr=True)) as progress:
         for name in chosen or datasets.names(folder):
@@ -40,8 +41,8 @@ def run(
                 )
 
             scored.append(anyio.run(score))
-    if file is not None:
-        file.write_text(json.dumps(as_json(scored), indent=2) + "\n", "utf-8")
+            if file is not None:  # after each set: what is measured is not lost
+                file.write_text(json.dumps(as_json(scored), indent=2) + "\n", "utf-8")
     console = Console()
     for table in tables(scored):
         console.print(table)

@@ -25,17 +25,19 @@ _STOP_WORDS = frozenset(
     )
 ).union(_CJK_STOP_WORDS, ("什么", "我的", "你的", "记得", "怎么"))
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|「([^」]+)」')
-_ALONE = 2  # words, or twice as many CJK characters, beside a quotation up to which it is all that is asked
+# Words, or twice as many CJK characters, beside a quotation that is all that is asked; of a key twice.
+_ALONE = 2
 # What looks like a key: it is in a row, or the row is not meant. Years, dates, amounts and names with a few
 # digits (p53, IL-10, COVID-19) are written in several ways, and are left to BM25.
 _KEY = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # a UUID
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an address
     r"|(?<![\w.,:/-])\d{5,}(?![\w.,:/-]*\w)"  # a number longer than a year
-    # letters and at least 4 digits
-    r"|(?<![\w])(?=[\w.:/-]*[a-z])(?=(?:[\w.:/-]*?\d){4})[a-z0-9](?:[\w.:/-]*[a-z0-9])?(?![\w])",
+    # letters and digits
+    r"|(?<![\w])(?=[\w.:/-]*[a-z])(?=[\w.:/-]*\d)[a-z0-9](?:[\w.:/-]*[a-z0-9])?(?![\w])",
     re.IGNORECASE | re.ASCII,
 )
+_YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
 _ROLES = {"user", "assistant", "system"}
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _SAID = (
@@ -100,14 +102,26 @@ def content_terms(text: str) -> tuple[str, ...]:
 
 
 def _exact(text: str) -> tuple[tuple[str, ...], ...]:
-    """Keys bind always; a quotation if little stands beside it. Within a longer question it is a hint: of
-    the gold rows of HotpotQA's quoting questions only 57 % hold the quotation, of LoCoMo's 40 %."""
-    outside = _QUOTED.sub(" ", text)
-    rest = [unit for unit in content_terms(outside) if unit not in _STOP_WORDS]
-    beside = sum(0.5 if _CJK.match(unit) else 1 for unit in rest if len(unit) == 1 or not _CJK.match(unit))
+    """Keys and quotations bind if little stands beside them; within a longer question they are hints. Of the
+    gold rows of HotpotQA's quoting questions only 57 % hold the quotation, of LoCoMo's 40 %."""
     quoted = [next(group for group in found if group) for found in _QUOTED.findall(text)]
-    binding = [*(quoted if beside <= _ALONE else ()), *_KEY.findall(outside)]
+    outside = _QUOTED.sub(" ", text)
+    keys = [key for key in _KEY.findall(outside) if _is_key(key)]
+    for key in keys:
+        outside = outside.replace(key, " ")
+    rest = [unit for unit in terms(outside) if unit not in _STOP_WORDS]
+    beside = sum(0.5 if _CJK.match(unit) else 1 for unit in rest if len(unit) == 1 or not _CJK.match(unit))
+    binding = [*(quoted if beside <= _ALONE else ()), *(keys if beside <= 2 * _ALONE else ())]
     return tuple(units for item in binding if (units := tuple(terms(item))))
+
+
+def _is_key(token: str) -> bool:
+    """Whether a token that looks like a key is long enough for one; H3K79me2 and p4010 are not."""
+    if token.isdigit() or "@" in token:
+        return not _YEAR_OR_ROUND.fullmatch(token)
+    letters, digits = sum(map(str.isalpha, token)), sum(map(str.isdigit, token))
+    is_code = letters >= 2 and re.search(r"\d{4}", token) is not None
+    return (digits >= 5 or is_code) and not _YEAR_OR_ROUND.fullmatch(token)
 
 
 def _mention(name: str) -> re.Pattern[str]:
