@@ -90,10 +90,9 @@ MUTANTS = (
         ("test_storage.py::TestSQLiteStore::test_the_filter_comes_before_everything",),
         (
             Change(
-                "storage/sqlite/search.py",
-                "return template.format(table=table,",
-                'table = f"(SELECT * FROM {table} WHERE agent = :agent ORDER BY {number} DESC LIMIT 5)"\n'
-                "    return template.format(table=table,",
+                "storage/index/search.py",
+                "    may_show = _passing(view, source, agent, tier, filter)\n",
+                "    may_show = _passing(view, source, agent, tier, filter)\n    may_show[:-5] = False\n",
             ),
         ),
     ),
