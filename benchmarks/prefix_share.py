@@ -25,7 +25,7 @@ from typing import get_args
 from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.models import Call, Completion, Delta, Prompt
+from pagefault.models import Call, Completion, Prompt, StreamItem
 from pagefault.testing.models import call, say
 from pagefault.types import Style
 
@@ -60,7 +60,7 @@ class WatchedModel:
     _before: bytes = b""
     _flushed: bool = False
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         if not prompt.functions:
             self._flushed = True
             yield Completion(

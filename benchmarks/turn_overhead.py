@@ -30,7 +30,7 @@ from pagefault.build import Parts, create_agent, make_embedder, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder
 from pagefault.kernel import Kernel
-from pagefault.models import Call, Completion, Delta, Prompt
+from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
 from pagefault.testing.models import call, say
 from pagefault.types import AgentId, AgentRecord, Message, QueueState, Role
 
@@ -61,7 +61,7 @@ class InstantModel:
     name: str = "instant"
     requests: int = 0
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         self.requests += 1
         if not prompt.functions:
             yield Completion("The user told of Porto, Clara and the piano.")

@@ -18,7 +18,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ContextLengthExceeded
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
-from pagefault.models import Completion, Delta, Prompt, Usage
+from pagefault.models import Completion, Prompt, StreamItem, Usage
 from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
@@ -103,7 +103,7 @@ class Brain:
     cancel: Callable[[], object] = lambda: None
     name: str = "brain"
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem, None]:
         with self.witness.request(prompt, await self.store.read(view)):
             size = round(prompt_tokens(prompt) * self.witness.real)
             if size + prompt.max_tokens > self.window:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Prompt, PromptMessage
+from pagefault.models import Call, Completion, Delta, FunctionSchema, Prompt, PromptMessage, StreamItem
 from pagefault.models.offline import OfflineModel
 from pagefault.models.offline.facts import is_question, read
 from pagefault.models.offline.keeping import is_durable, slots
@@ -44,8 +44,8 @@ def user(text: str, kind: str = "user", minute: int = 0) -> PromptMessage:
     return PromptMessage("user", f"[{kind} 2026-11-22 Sun 18:{minute:02}] {text}")
 
 
-def stream(asked: Prompt) -> list[Delta | Completion]:
-    async def drain() -> list[Delta | Completion]:
+def stream(asked: Prompt) -> list[StreamItem]:
+    async def drain() -> list[StreamItem]:
         return [item async for item in OfflineModel().stream(asked)]
 
     return asyncio.run(drain())

@@ -14,7 +14,17 @@ import anyio
 import pytest
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, Usage
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    FunctionSchema,
+    Model,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+    Usage,
+)
 from pagefault.models.openai import OpenAIModel, request_body
 from pagefault.testing.models import Fault, ModelConformance
 from pagefault.testing.openai_server import OpenAIServer, Turn, answer, delta, refuse
@@ -43,7 +53,7 @@ async def model_at(server: OpenAIServer, name: str = "test-1", **options: Any) -
         await model.aclose()
 
 
-async def streamed(turn: Turn, prompt: Prompt = PROMPT) -> list[Delta | Completion]:
+async def streamed(turn: Turn, prompt: Prompt = PROMPT) -> list[StreamItem]:
     with OpenAIServer([turn]) as server:
         async with model_at(server) as model:
             return [item async for item in model.stream(prompt)]

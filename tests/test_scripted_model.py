@@ -8,7 +8,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, Usage
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    FunctionSchema,
+    Model,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+    Usage,
+)
 from pagefault.testing.models import Fault, Item, ModelConformance, ScriptedModel, call, say
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +43,7 @@ class TestScriptedModel(ModelConformance):
         return serve()
 
 
-async def streamed(model: Model, prompt: Prompt = PROMPT) -> list[Delta | Completion]:
+async def streamed(model: Model, prompt: Prompt = PROMPT) -> list[StreamItem]:
     return [item async for item in model.stream(prompt)]
 
 

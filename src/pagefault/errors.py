@@ -9,8 +9,10 @@
         ├── EmbedderError        texts could not be made vectors; search by words goes on
         │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
         └── ModelError           the provider failed
+            ├── ModelUnavailable    it cannot answer now: retrying may help
             ├── ContextLengthExceeded
-            └── ModelSetupError  a wrong name, a missing or an invalid key: retrying will not help
+            ├── ToolsUnsupported    it has no function calling: JSON mode may help
+            └── ModelSetupError     a wrong name, an invalid key, no credit: retrying will not help
 
 Each message is one sentence: what is wrong, and the mend. Nothing here imports anything of ours.
 """
@@ -52,9 +54,21 @@ class ModelError(OperatorError):
     """The model's provider failed; the turn ends with an alert and nothing is lost."""
 
 
+class ModelUnavailable(ModelError):
+    """The provider is overloaded, out of reach, or broke off; ``retry_after``: seconds it asks to wait."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ToolsUnsupported(ModelError):
+    """The model cannot be offered functions; it may still be asked for a JSON object."""
+
+
 class ContextLengthExceeded(ModelError):
     """The provider says that the prompt is larger than its window, although we counted less."""
 
 
 class ModelSetupError(ModelError):
-    """The model cannot work as configured (name, key, address); retrying will not help."""
+    """The model cannot work as configured (name, key, address, credit); retrying will not help."""

@@ -104,7 +104,17 @@ class Event:
 
 
 OutputType = Literal[
-    "delta", "retracted", "said", "thought", "called", "returned", "warned", "flushed", "alerted", "done"
+    "delta",
+    "retracted",
+    "noticed",
+    "said",
+    "thought",
+    "called",
+    "returned",
+    "warned",
+    "flushed",
+    "alerted",
+    "done",
 ]
 
 
@@ -114,7 +124,9 @@ class Output:
 
     ``position`` is the log number of the row it shows; a consumer that went away asks again from there.
     ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
-    position before them. ``done`` closes an event's turn.
+    position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``.
+    ``noticed`` (a retry, another model that takes over) is not in the log either. ``done`` closes an event's
+    turn.
     """
 
     type: OutputType

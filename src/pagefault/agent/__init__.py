@@ -20,7 +20,7 @@ from pagefault.context import MainContext, Queue, compile
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
-from pagefault.models import Completion, Model, Prompt
+from pagefault.models import Completion, Model, Notice, Prompt
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
@@ -196,18 +196,30 @@ class Process:
     async def _stream(self, prompt: Prompt, attempt: int) -> Completion:
         event, position = self.event.id if self.event else None, self.memory.last_seq
         steps = len({row.completion for row in self.turn if row.completion is not None})
-        speech = Speech(self.program.style, f"{event}.{steps + 1}.{attempt + 1}")
+        step, tries = f"{event}.{steps + 1}.{attempt + 1}", 0
+        speech = Speech(self.program.style, step)
         completion: Completion | None = None
+
+        def retract() -> None:
+            if speech.shown:
+                self.emit(Output("retracted", "", event, position, data={"attempt": speech.attempt}))
+
         try:
             async with aclosing(self.program.model.stream(prompt)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
                         completion = item
+                    elif isinstance(item, Notice):
+                        if item.restart:
+                            retract()
+                            tries += 1
+                            speech = Speech(self.program.style, f"{step}.{tries}")
+                        self.emit(Output("noticed", item.text, event, position))
                     elif output := speech.feed(item, event, position):
                         self.emit(output)
         finally:
-            if completion is None and speech.shown:
-                self.emit(Output("retracted", "", event, position, data={"attempt": speech.attempt}))
+            if completion is None:
+                retract()
         if completion is None:
             raise ModelError(f"{self.program.model.name} ended its stream without a completion; try again.")
         return completion
@@ -220,6 +232,9 @@ class Process:
     # a step: run a call
 
     async def _run(self, call: Message) -> None:
+        if call.meta.get("cut") and call.name != "send_message":
+            cut = "The call was cut short at the limit of tokens of one reply; call it again with less text."
+            return await self._return(call, Outcome(cut, failed=True))
         try:
             prepared = self.program.executor.prepare(call.name or "", call.text)
             if prepared.function.kind == "memory":

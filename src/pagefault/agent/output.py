@@ -46,7 +46,7 @@ class Speech:
 
     def feed(self, delta: Delta, event: int | None, position: int) -> Output | None:
         """The delta to show for a piece of the completion, if it shows anything."""
-        of = "said" if self.style == "native" else "thought"
+        of = "thinking" if delta.thinking else "said" if self.style == "native" else "thought"
         text = delta.text
         if delta.call is not None:
             if delta.name != "send_message":

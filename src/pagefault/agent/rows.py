@@ -6,7 +6,7 @@ Pure but for the clock. Numbers, sizes and the form shown are given at admission
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
 
 from pagefault import prompts
@@ -15,6 +15,9 @@ from pagefault.context import Sizes, label
 from pagefault.functions import Outcome, wants_heartbeat
 from pagefault.models import Completion
 from pagefault.types import Event, EventKind, Message, Role
+
+THINKING = "thinking"
+"""The name of a thought that the provider showed apart from the completion's text."""
 
 EventParser = Callable[[Event], str]
 """Turns an event into the plain text that the model reads."""
@@ -53,17 +56,24 @@ class Rows:
         return Message(role, text, at, label(kind, at, self.zone, "{}"), name=name)
 
     def step(self, completion: Completion, *, speaks: bool, saw: Mapping[str, object]) -> list[Message]:
-        """One completion: its text (speech if it ``speaks``, else thought), then its calls. The first
-        row's ``meta`` says what the model saw and what the provider reported."""
-        now, text, usage = self.clock.now(), completion.text.strip(), completion.usage
+        """One completion: its thinking (not shown in later prompts), its text (speech if it ``speaks``, else
+        thought), then its calls. The first row's ``meta`` says what the model saw, what the provider reported
+        and wants back; the last call's, whether it was cut."""
+        now, text = self.clock.now(), completion.text.strip()
         rows = [
             Message(Role.CALL, call.arguments, now, completion=0, name=call.name) for call in completion.calls
         ]
         if text or not rows:
             role = Role.ASSISTANT if text and speaks else Role.THOUGHT
             rows.insert(0, Message(role, text, now, "{}" if text else "", completion=0))
-        reported = {"input": usage.input, "output": usage.output, "cached": usage.cached} if usage else {}
-        rows[0] = replace(rows[0], meta={"saw": {**saw, **reported}})
+        meta: dict[str, object] = {"saw": {**saw, **_reported(completion)}}
+        if completion.echo and (text or completion.calls):
+            meta["echo"] = dict(completion.echo)
+        if thinking := completion.thinking.strip():
+            rows.insert(0, Message(Role.THOUGHT, thinking, now, completion=0, name=THINKING))
+        rows[0] = replace(rows[0], meta=meta)
+        if completion.cut and completion.calls:
+            rows[-1] = replace(rows[-1], meta={**rows[-1].meta, "cut": True})
         return rows
 
     def result(self, call: Message, outcome: Outcome) -> list[Message]:
@@ -81,3 +91,10 @@ class Rows:
             name=call.name, meta=meta,
         )  # fmt: skip
         return [*(replace(row, completion=call.completion) for row in outcome.rows), result]
+
+
+def _reported(completion: Completion) -> dict[str, object]:
+    """What is known of how a completion came about, what is zero or empty left out."""
+    usage = asdict(completion.usage) if completion.usage else {}
+    known = {**usage, "model": completion.model, "notes": list(completion.notes)}
+    return {name: value for name, value in known.items() if value}

@@ -113,7 +113,7 @@ class Terminal:
                 self.notice(output_line(output))
             case "called" | "returned" if _is_speech(output):
                 pass
-            case "thought" if self._open == "thought":
+            case "thought" if self._open:  # it has been streamed
                 self._close()
             case _ if not (self.quiet and output.type in _INNER):
                 self.notice(output_line(output), _style(output))
@@ -125,14 +125,14 @@ class Terminal:
         self._out.print(Text(plain(text), style))
 
     def _stream(self, of: str, text: str) -> None:
-        if of == "thought" and self.quiet:
+        if of != "said" and self.quiet:
             return
         if of != self._open:
             self._close()
             self._open = of
             prefix = Text(f"{self.name}: ", "bold") if of == "said" else Text("thinks: ", "dim")
             self._out.print(prefix, end="")
-        self._out.print(Text(plain(text), "dim" if of == "thought" else ""), end="")
+        self._out.print(Text(plain(text), "dim" if of != "said" else ""), end="")
         self._out.file.flush()
         if of == "said":
             self._streamed += text

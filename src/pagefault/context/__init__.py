@@ -114,10 +114,12 @@ def label(kind: str, at: datetime, zone: tzinfo, text: str) -> str:
 
 
 def row_tokens(row: Message, count: Counter) -> int:
-    """Uncalibrated size of a row as shown; 0 if it is not shown."""
+    """Uncalibrated size of a row as shown, and of thinking that its provider wants back; 0 for other rows."""
     if row.role is Role.CALL:
         return count.count(row.shown) + count.count(row.name or "") + CALL_OVERHEAD
-    return count.count(row.shown) + MESSAGE_OVERHEAD if row.shown else 0
+    if row.shown:
+        return count.count(row.shown) + MESSAGE_OVERHEAD
+    return count.count(row.text) if _ECHO in row.meta else 0
 
 
 def fixed_tokens(instructions: str, functions: Sequence[FunctionSchema], count: Counter) -> int:
@@ -138,7 +140,7 @@ def compile(context: MainContext, max_tokens: int) -> Prompt:
     messages = [PromptMessage("system", f"{context.instructions}\n\n{context.queue.state.head}")]
     open_completion: int | None = None
     for row in context.queue.in_order:
-        if not row.shown and row.role is not Role.CALL:
+        if not row.shown and row.role is not Role.CALL and _ECHO not in row.meta:
             continue
         if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
             joins = row.completion is not None and row.completion == open_completion
@@ -154,11 +156,12 @@ def compile(context: MainContext, max_tokens: int) -> Prompt:
 
 
 _NOTHING_YET = PromptMessage("assistant", "")
+_ECHO = "echo"  # in a row's meta: what the provider wants back (see Completion)
 
 
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:
-    if row.role is not Role.CALL:
-        text = f"{message.text}\n{row.shown}" if message.text else row.shown
-        return PromptMessage("assistant", text, message.calls)
-    call = Call(row.call_id or row.id, row.name or "", row.shown)
-    return PromptMessage("assistant", message.text, (*message.calls, call))
+    message = replace(message, echo=row.meta.get(_ECHO, message.echo))
+    if row.role is Role.CALL:
+        call = Call(row.call_id or row.id, row.name or "", row.shown)
+        return replace(message, calls=(*message.calls, call))
+    return replace(message, text=f"{message.text}\n{row.shown}" if message.text else row.shown)

@@ -11,7 +11,18 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-__all__ = ["Call", "Completion", "Delta", "FunctionSchema", "Model", "Prompt", "PromptMessage", "Usage"]
+__all__ = [
+    "Call",
+    "Completion",
+    "Delta",
+    "FunctionSchema",
+    "Model",
+    "Notice",
+    "Prompt",
+    "PromptMessage",
+    "StreamItem",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class FunctionSchema:
 class PromptMessage:
     """One message of the prompt. Only the first is ``system``; alerts in mid-history are user-role.
 
-    ``calls`` belong to ``assistant``, ``call_id`` and ``name`` to ``tool``.
+    ``calls`` and ``echo`` (see ``Completion``) belong to ``assistant``, ``call_id`` and ``name`` to ``tool``.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -44,48 +55,83 @@ class PromptMessage:
     calls: tuple[Call, ...] = ()
     call_id: str | None = None
     name: str | None = None
+    echo: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The compiled main context: what one request sends. ``max_tokens`` is the reply's reserve."""
+    """The compiled main context: what one request sends. ``max_tokens`` is the reply's reserve.
+
+    ``answer_schema``: the JSON schema of the object that the answer's text must be (JSON mode); an adapter
+    whose server cannot be held to one leaves it out.
+    """
 
     messages: tuple[PromptMessage, ...]
     functions: tuple[FunctionSchema, ...]
     max_tokens: int
+    answer_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider reported them; ``input`` includes ``cached``."""
+    """Tokens as the provider reported them. ``input`` includes ``cached`` (read from the provider's cache)
+    and ``written`` (newly put there); ``output`` includes ``thinking``."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    written: int = 0
+    thinking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a completion on its way: of plain text, or of a call's arguments."""
+    """A piece of a completion on its way: of plain text, of a call's arguments, or of thinking."""
 
     text: str
     call: int | None = None  # index of the call whose arguments this is a piece of; None: plain text
     name: str | None = None  # that call's function
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the person should know while a completion is on its way: a retry, another model that takes
+    over. ``restart``: the deltas so far are void, the completion begins anew."""
+
+    text: str
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole completion. ``usage`` is None when the provider reported none."""
+    """A whole completion. ``usage`` is None when the provider reported none.
+
+    ``thinking`` is reasoning that the provider shows apart; it is never sent back as text. ``echo`` is what
+    the provider wants back, unchanged, when this completion is part of a later prompt (signatures, say): JSON
+    values, with the provider's name under ``provider``; an adapter sends back its own and leaves
+    out others'. ``cut``: the reply's limit of tokens ended it. ``model`` is who answered. ``notes`` are what
+    was mended on the way, each a sentence.
+    """
 
     text: str = ""
     calls: tuple[Call, ...] = ()
     usage: Usage | None = None
+    thinking: str = ""
+    echo: Mapping[str, Any] | None = None
+    cut: bool = False
+    model: str = ""
+    notes: tuple[str, ...] = ()
+
+
+StreamItem = Delta | Notice | Completion
+"""What a model streams."""
 
 
 class Model(Protocol):
     """One streaming method. ``window`` is in tokens, as served.
 
-    ``stream`` yields any number of ``Delta`` and then exactly one ``Completion``, last. It raises
+    ``stream`` yields any number of ``Delta`` and ``Notice``, then exactly one ``Completion``, last. It raises
     ``ModelError`` (or a subclass) and nothing else of its own; a stream that was cut raises. It is an
     async generator function (``async def`` with ``yield``): who leaves early closes it.
     """
@@ -96,4 +142,4 @@ class Model(Protocol):
     @property
     def window(self) -> int: ...
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]: ...
+    def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]: ...

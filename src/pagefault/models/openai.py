@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
-from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, Usage
+from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI, AsyncStream
@@ -78,7 +78,7 @@ class OpenAIModel:
             await self._made.close()
             self._made = None
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
         import openai
 

@@ -15,7 +15,17 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, Usage
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    FunctionSchema,
+    Model,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+    Usage,
+)
 
 __all__ = ["Fault", "Item", "ModelConformance", "ScriptedModel", "call", "say"]
 
@@ -61,7 +71,7 @@ class ScriptedModel:
         self._usage = usage
         self._calls = 0
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the next item of the script; an exception in it is raised."""
         self.prompts.append(prompt)
         item = self._next(prompt)
@@ -121,10 +131,10 @@ class ModelConformance:
         """The model under test while its provider answers with ``turns``, one to a request."""
         raise NotImplementedError("return a context manager of your model from serving()")
 
-    def ask(self, prompt: Prompt, *turns: Completion | Fault) -> list[list[Delta | Completion]]:
+    def ask(self, prompt: Prompt, *turns: Completion | Fault) -> list[list[StreamItem]]:
         """What the model streams for each of the turns, all asked with the same prompt."""
 
-        async def run() -> list[list[Delta | Completion]]:
+        async def run() -> list[list[StreamItem]]:
             async with self.serving(*turns) as model:
                 return [[item async for item in model.stream(prompt)] for _ in turns]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 
-from pagefault.models import Call, Completion, Delta, Prompt
+from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
 from pagefault.models.offline.noting import Act, Intent
 from pagefault.models.offline.policy import decide
 from pagefault.models.offline.reading import View, view
@@ -34,7 +34,7 @@ class OfflineModel:
     def window(self) -> int:
         return self._window
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Completion]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """One delta for the text and one for each call, then the completion."""
         completion = _complete(prompt)
         if completion.text:
