@@ -1,7 +1,7 @@
 """Where a provider is reached and how it is asked: what every adapter is made with.
 
-An adapter is made as ``Adapter(model, window, endpoint, options)``. Making one sends nothing and loads nothing
-heavy. ``catalogue`` makes endpoints from names, settings and the environment.
+An adapter is made as ``Adapter(model, window, endpoint, options)``. Making one sends nothing and loads
+nothing heavy. ``catalogue`` makes endpoints from names, settings and the environment.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Thinking = Literal["off", "low", "medium", "high"] | int | None
 class Endpoint:
     """A provider's address and credentials.
 
-    ``base_url`` is empty for the provider's own. ``key_variable`` is the environment variable that ``key`` was
-    read from, for error sentences; a server that needs no key has none. ``timeout``: seconds between two pieces
-    of an answer. Neither key nor headers are ever shown.
+    ``base_url`` is empty for the provider's own. ``key_variable`` is the environment variable that ``key``
+    was read from, for error sentences; a server that needs no key has none. ``timeout``: seconds between two
+    pieces of an answer. Neither key nor headers are ever shown.
     """
 
     provider: str
