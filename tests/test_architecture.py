@@ -15,8 +15,16 @@ SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 # Lowest first. A module imports only from rows above its own; names are relative to `pagefault`.
 LAYERS = (
     {"errors", "types", "prompts"},
-    {"clock", "models", "embedders", "storage", "storage.terms"},  # the protocols
-    {"models.tokens", "retrieval.dates", "storage.raw"},
+    {
+        "addresses",
+        "clock",
+        "models",
+        "models.endpoint",
+        "embedders",
+        "storage",
+        "storage.terms",
+    },  # the protocols
+    {"models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
     {"retrieval.query"},
     {"context", "context.paging", "functions", "retrieval.ranking", "retrieval.service", "retrieval.windows"},
     {"retrieval.excerpt"},
@@ -34,7 +42,16 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 # Everything else in these packages is an adapter: it imports its own package, and these.
 ADAPTERS = ("models", "embedders", "storage")
-ADAPTERS_IMPORT = {"errors", "types", "models", "models.tokens", "embedders", "storage", "storage.terms"}
+ADAPTERS_IMPORT = {
+    "errors",
+    "types",
+    "addresses",
+    "models",
+    "models.tokens",
+    "embedders",
+    "storage",
+    "storage.terms",
+}
 
 # These import whatever they need, and none of the others imports them. "" is `pagefault` itself.
 EDGES = ("", "bench", "cli", "ingest", "testing", "transfer", "__main__")

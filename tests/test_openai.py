@@ -8,12 +8,19 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, cast
 
 import anyio
 import pytest
 
-from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
+from pagefault.errors import (
+    ContextLengthExceeded,
+    ModelError,
+    ModelSetupError,
+    ModelUnavailable,
+)
 from pagefault.models import (
     Call,
     Completion,
@@ -25,7 +32,9 @@ from pagefault.models import (
     StreamItem,
     Usage,
 )
-from pagefault.models.openai import OpenAIModel, request_body
+from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.openai import OpenAIModel
+from pagefault.models.openai.body import BodyBuilder
 from pagefault.testing.models import Fault, ModelConformance
 from pagefault.testing.openai_server import OpenAIServer, Turn, answer, delta, refuse
 
@@ -46,7 +55,9 @@ FAULTS: dict[Fault, Turn] = {
 
 @asynccontextmanager
 async def model_at(server: OpenAIServer, name: str = "test-1", **options: Any) -> AsyncGenerator[OpenAIModel]:
-    model = OpenAIModel(name, 8192, base_url=server.url, api_key=KEY, **{"max_retries": 0, **options})
+    model = OpenAIModel(
+        name, 8192, Endpoint("openai", server.url, KEY, "OPENAI_API_KEY", **options), Options()
+    )
     try:
         yield model
     finally:
@@ -69,6 +80,12 @@ async def error_of(turn: Turn) -> ModelError:
     with pytest.raises(ModelError) as raised:
         await streamed(turn)
     return raised.value
+
+
+def request_body(model: str, prompt: Prompt, *, official: bool = False, **options: Any) -> dict[str, Any]:
+    endpoint = Endpoint("openai", "" if official else "http://127.0.0.1:9/v1")
+    body = BodyBuilder(model, endpoint, Options(**options)).build(prompt, stream=True, schema=True)
+    return json.loads(body)
 
 
 class TestOpenAIModel(ModelConformance):
@@ -160,10 +177,8 @@ async def test_a_prompt_that_goes_on_is_sent_as_bytes_that_go_on() -> None:
                 assert [item async for item in model.stream(prompt)][-1] == Completion("ok")
     first, again, further = server.bodies
     assert first == again
-    ends = first.index(b'"}],"')  # the end of the last message
+    ends = first.index(b'"}],"max')  # the end of the last message; the tools stand before the messages
     assert further[: ends + 2] == first[: ends + 2]
-    tools = b'"tools":'
-    assert further[further.index(tools) :] == first[first.index(tools) :]
 
 
 # The stream
@@ -259,9 +274,11 @@ async def test_a_stream_without_a_finish_reason_was_cut() -> None:
 
 
 async def test_a_reply_that_ran_out_of_tokens_keeps_what_there_is() -> None:
-    assert await completed(answer(Completion("Half"), finish="length")) == Completion("Half")
+    assert await completed(answer(Completion("Half"), finish="length")) == Completion("Half", cut=True)
     error = await error_of(answer(Completion(), finish="length"))
-    assert str(error) == "test-1 used up its 100 reply tokens with no answer; reserve more."
+    assert str(error) == (
+        "test-1 used up its 100 reply tokens with no answer; reserve more, or let it think less."
+    )
 
 
 async def test_a_withheld_answer_says_so() -> None:
@@ -320,12 +337,17 @@ async def test_too_long_may_also_come_in_the_stream() -> None:
 )
 async def test_other_things_too_large_are_not_the_window(status: int, message: str) -> None:
     error = await error_of(refuse(status, message))
-    assert type(error) is ModelError
+    assert not isinstance(error, ContextLengthExceeded)
     assert message in str(error)
 
 
 @pytest.mark.parametrize(
-    ("status", "mend"), [(401, "set OPENAI_API_KEY"), (403, "another key or model"), (404, "OPENAI_BASE_URL")]
+    ("status", "mend"),
+    [
+        (401, "set OPENAI_API_KEY"),
+        (403, "another key or model"),
+        (404, "check the model's name and the address"),
+    ],
 )
 async def test_what_retrying_cannot_help_says_the_mend_and_not_the_key(status: int, mend: str) -> None:
     error = await error_of(refuse(status, f"No: {KEY}"))
@@ -338,16 +360,30 @@ async def test_no_error_and_no_repr_shows_the_key() -> None:
     error = await error_of(refuse(400, f"Bad header: Bearer {KEY}"))
     assert "Bearer [key]" in str(error)
     assert error.__suppress_context__
-    model = OpenAIModel("m", 8192, base_url="http://127.0.0.1:9/v1", api_key=KEY)
+    model = OpenAIModel("m", 8192, Endpoint("openai", "http://127.0.0.1:9/v1", KEY), Options())
     assert repr(model) == "OpenAIModel('m', 8192, base_url='http://127.0.0.1:9/v1')"
 
 
-async def test_a_rate_limit_is_waited_for() -> None:
-    busy = refuse(429, "Slow down.", retry_after_ms="1")
-    with OpenAIServer([busy, busy, answer(Completion("there"))]) as server:
-        async with model_at(server, max_retries=2) as model:
-            assert [item async for item in model.stream(PROMPT)][-1] == Completion("there")
-    assert len(server.requests) == 3
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry_after": "7"}, 7),
+        ({"retry_after_ms": "250"}, 0.25),
+        ({}, None),
+        ({"retry_after": "soon"}, None),
+    ],
+)
+async def test_a_rate_limit_says_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    error = await error_of(refuse(429, "Slow down.", **headers))
+    assert isinstance(error, ModelUnavailable)
+    assert error.retry_after == seconds
+
+
+async def test_a_server_may_ask_to_wait_until_a_time() -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    error = await error_of(refuse(503, "Back soon.", retry_after=until))
+    assert isinstance(error, ModelUnavailable)
+    assert error.retry_after == pytest.approx(90, abs=5)
 
 
 async def test_a_silent_server_is_given_up() -> None:
@@ -361,7 +397,7 @@ async def test_a_server_that_is_not_there() -> None:
     with OpenAIServer() as server:
         pass
     async with model_at(server) as model:
-        with pytest.raises(ModelError, match="cannot be reached; check the network and OPENAI_BASE_URL"):
+        with pytest.raises(ModelError, match="cannot be reached; check the network and the address"):
             await anext(model.stream(PROMPT))
 
 
@@ -375,22 +411,143 @@ async def test_a_stream_that_is_not_json() -> None:
 # Setting up
 
 
-def test_a_missing_key_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+def test_a_missing_key_is_said_at_once() -> None:
     with pytest.raises(ModelSetupError, match="set OPENAI_API_KEY"):
-        OpenAIModel("gpt-4o", 128_000)
+        OpenAIModel("gpt-4o", 128_000, Endpoint("openai", key_variable="OPENAI_API_KEY"), Options())
 
 
-async def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_of_ones_own_needs_no_key_and_gets_the_headers_that_are_set() -> None:
     with OpenAIServer() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        for key, sent in ((None, "none"), (KEY, KEY)):
-            monkeypatch.setenv("OPENAI_API_KEY", key or "")
-            model = OpenAIModel("local", 8192)
-            assert [item async for item in model.stream(PROMPT)][-1] == Completion("ok")
+        endpoint = Endpoint("mine", server.url, headers={"x-team": "blue"})
+        model = OpenAIModel("local", 8192, endpoint, Options())
+        assert [item async for item in model.stream(PROMPT)][-1] == Completion("ok")
+        await model.aclose()
+    assert server.keys == ["none"]
+    assert server.headers[0]["x-team"] == "blue"
+
+
+# What servers do otherwise
+
+
+async def test_thinking_comes_apart_and_is_counted() -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 30,
+        "completion_tokens_details": {"reasoning_tokens": 20},
+    }
+    for name in ("reasoning_content", "reasoning"):
+        turn = Turn(
+            (
+                delta(**{name: "Let me"}),
+                delta(**{name: " see."}),
+                delta(content="Four."),
+                delta("stop"),
+                {"usage": usage},
+            )
+        )
+        items = await streamed(turn)
+        assert items[:3] == [Delta("Let me", thinking=True), Delta(" see.", thinking=True), Delta("Four.")]
+        assert items[3] == Completion("Four.", usage=Usage(9, 30, thinking=20), thinking="Let me see.")
+
+
+async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> None:
+    details = [{"type": "reasoning.encrypted", "data": "xyz"}]
+    turn = Turn((delta(reasoning_details=details, content="Hm."), delta("stop")))
+    with OpenAIServer([turn, turn, turn]) as server:
+        for provider in ("openrouter", "openai"):
+            model = OpenAIModel("m", 8192, Endpoint(provider, server.url), Options())
+            first = [item async for item in model.stream(PROMPT)][-1]
+            assert isinstance(first, Completion)
+            echo = {"provider": "openrouter", "reasoning_details": details}
+            history = (*PROMPT.messages, PromptMessage("assistant", "Hm.", echo=echo), PROMPT.messages[1])
+            [item async for item in model.stream(replace(PROMPT, messages=history))]
             await model.aclose()
-            assert server.keys[-1] == sent
+    sent = [body["messages"][2] for body in server.requests if len(body["messages"]) > 2]
+    assert sent == [
+        {"role": "assistant", "content": "Hm.", "reasoning_details": details},
+        {"role": "assistant", "content": "Hm."},
+    ]
+
+
+async def test_deepseek_gets_its_thinking_back_within_a_chain_of_calls() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "note", "arguments": "{}"}}
+    turn = Turn((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
+    with OpenAIServer([turn]) as server:
+        model = OpenAIModel("m", 8192, Endpoint("deepseek", server.url), Options())
+        end = [item async for item in model.stream(PROMPT)][-1]
+        await model.aclose()
+    assert isinstance(end, Completion)
+    assert end.echo == {"provider": "deepseek", "reasoning_content": "Hm."}
+
+
+async def test_arguments_that_are_sent_again_and_again_are_taken_once() -> None:
+    def piece(arguments: str) -> dict[str, Any]:
+        return delta(
+            tool_calls=[{"index": 0, "id": "a", "function": {"name": "note", "arguments": arguments}}]
+        )
+
+    turn = Turn(
+        (piece('{"te'), piece('{"text": "x'), piece('{"text": "xx"}'), piece('{"text": "xx"}'), delta("stop"))
+    )
+    items = await streamed(turn)
+    assert [item.text for item in items if isinstance(item, Delta)] == ['{"te', 'xt": "x', 'x"}']
+    end = items[-1]
+    assert isinstance(end, Completion)
+    assert [c.arguments for c in end.calls] == ['{"text": "xx"}']
+
+
+async def test_a_call_in_the_old_form_is_a_call() -> None:
+    legacy = {"name": "note", "arguments": "{}"}
+    end = await completed(Turn((delta(function_call=legacy), delta("function_call"))))
+    assert [(c.name, c.arguments) for c in end.calls] == [("note", "{}")]
+
+
+async def test_calls_that_were_lost_while_streaming_are_asked_for_in_one_piece() -> None:
+    message = {"content": None, "tool_calls": [{"id": "a", "function": {"name": "note", "arguments": "{}"}}]}
+    whole = Turn(body={"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    with OpenAIServer([Turn((delta("tool_calls"),)), whole]) as server:
+        async with model_at(server) as model:
+            end = [item async for item in model.stream(PROMPT)][-1]
+    assert isinstance(end, Completion)
+    assert [c.name for c in end.calls] == ["note"]
+    assert "lost while streaming" in end.notes[0]
+    assert [body["stream"] for body in server.requests] == [True, False]
+
+
+async def test_a_cut_completion_says_so() -> None:
+    end = await completed(answer(Completion("It is"), finish="length"))
+    assert end.cut
+
+
+async def test_a_schema_for_the_answer_is_sent_until_a_server_refuses_it() -> None:
+    asked = replace(PROMPT, functions=(), answer_schema={"type": "object"})
+    no = refuse(400, "response_format is not supported")
+    with OpenAIServer([no, answer(Completion("{}")), answer(Completion("{}"))]) as server:
+        async with model_at(server) as model:
+            first = [item async for item in model.stream(asked)][-1]
+            [item async for item in model.stream(asked)]
+    assert ["response_format" in body for body in server.requests] == [True, False, False]
+    assert server.requests[0]["response_format"]["json_schema"] == {
+        "name": "answer",
+        "schema": {"type": "object"},
+    }
+    assert isinstance(first, Completion)
+    assert "takes no JSON schema" in first.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort"),
+    [(None, None), ("off", "none"), ("low", "low"), (1024, "low"), (8192, "medium"), (9999, "high")],
+)
+def test_how_much_may_be_thought_is_a_level_of_effort(thinking: Any, effort: str | None) -> None:
+    assert request_body("m", PROMPT, thinking=thinking).get("reasoning_effort") == effort
+
+
+def test_nothing_is_set_that_nobody_asked_for() -> None:
+    assert not {"temperature", "reasoning_effort", "response_format", "strict"} & set(
+        request_body("m", PROMPT)
+    )
+    assert request_body("m", PROMPT, temperature=0.2)["temperature"] == 0.2
 
 
 def test_importing_the_adapter_does_not_import_the_client() -> None:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tzlocal import get_localzone_name
@@ -41,12 +42,16 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models import Model
+from pagefault.models.endpoint import Asking
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store, Transaction
 from pagefault.storage.raw import RawDatabase
 from pagefault.types import AgentRecord, Output, QueueState, Section
+
+if TYPE_CHECKING:
+    from pagefault.models.catalogue import Catalogue
 
 _NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
 _TAGS = 24  # tokens around a section in the prompt
@@ -72,6 +77,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     parts = parts or Parts()
     installation = installation or load_installation(home)
     store = parts.store or open_store(home, installation)
+    models = OneModel(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)
     service = EmbedderService(
@@ -83,13 +89,14 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 
     async def boot(record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         sections = await store.read(lambda tx: tx.sections(record.id))
-        process = assemble(record, sections, emit, store, service, parts)
+        process = await assemble(kernel, record, sections, parts, emit)
         await process.load()
         return process
 
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, boot, indexer.wake, installation.concurrency)
-    return Kernel(store, indexer, parts.clock, scheduler)
+    kernel = Kernel(store, indexer, models, parts.clock, scheduler)
+    return kernel
 
 
 def open_store(home: Path, installation: Installation) -> Store:
@@ -209,32 +216,47 @@ EMBEDDERS = {
 """An example of each kind of embedder, and what it is."""
 
 
-def make_model(name: str, window: int | None) -> Model:
-    """``offline`` or ``openai:NAME``; ``window`` in tokens, None: as known for the model, else a safe one."""
-    from pagefault.models import windows
+def catalogue_of(home: Path, installation: Installation) -> Catalogue:
+    """The models that can be named: the known providers, those of ``config.toml``, keys of the environment,
+    and what `pagefault models check` found."""
+    from pagefault.models import catalogue, findings
+    from pagefault.models.providers import PROVIDERS, Provider
 
-    provider, _, model = name.partition(":")
-    if provider == "offline":
-        from pagefault.models.offline import OfflineModel
+    own = {
+        name: replace(
+            PROVIDERS.get(name, Provider("as set in config.toml", "NAME", local=True)),
+            **{field: value for field, value in given if value},
+        )
+        for name, settings in installation.providers.items()
+        for given in [
+            {
+                "base_url": settings.base_url,
+                "key": settings.key,
+                "headers": settings.sent_headers(os.environ),
+                "timeout": settings.timeout,
+            }.items()
+        ]
+    }
+    return catalogue.Catalogue(os.environ, own, findings.json_mode(home))
 
-        return OfflineModel(window or windows.SAFE_WINDOW)
-    if provider == "openai" and model:
-        from pagefault.models.openai import OpenAIModel
 
-        return OpenAIModel(model, window or windows.window_of(model) or windows.SAFE_WINDOW)
-    raise UsageError(f"There is no model {name!r}; write offline or openai:NAME, e.g. openai:gpt-4o-mini.")
+@dataclass(frozen=True, slots=True)
+class OneModel:
+    """A source of models that has one, whatever the name."""
 
+    given: Model
 
-def window_notice(settings: AgentSettings) -> str | None:
-    """What to tell the person if the model's window had to be guessed."""
-    from pagefault.models import windows
+    def model(self, names: str, window: int, asking: Asking) -> Model:  # noqa: ARG002
+        return self.given
 
-    provider, _, model = settings.model.partition(":")
-    if provider == "offline" or settings.window or windows.window_of(model):
+    async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
+        return wanted or self.given.window, ""
+
+    async def served(self, names: str) -> int | None:  # noqa: ARG002
         return None
-    return (
-        f"The window of {model} is not known: {windows.SAFE_WINDOW:,} tokens are assumed; --window N sets it."
-    )
+
+    async def aclose(self) -> None:
+        """Nothing to close: who gave the model owns it."""
 
 
 def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
@@ -262,8 +284,9 @@ async def create_agent(
     parts = parts or Parts()
     now = parts.clock.now()
     record = AgentRecord(name, settings.model_dump(mode="json"), now)
-    declared = [s.section() for s in settings.declared_sections(window_of(settings, parts))]
-    made = assemble(record, declared, lambda _: None, kernel.store, kernel.indexer.service, parts)
+    window, _ = await kernel.models.window(settings.model, settings.window)
+    declared = [s.section() for s in settings.declared_sections(window)]
+    made = await assemble(kernel, record, declared, parts)
     for section in declared:
         if made.memory.counter.count(section.text) > section.limit:
             raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
@@ -283,14 +306,9 @@ async def change_settings(
     """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
     record = replace(await kernel.record(name), settings=settings.model_dump(mode="json"))
     sections = await kernel.store.read(lambda tx: tx.sections(record.id))
-    assemble(record, sections, lambda _: None, kernel.store, kernel.indexer.service, parts or Parts())
+    await assemble(kernel, record, sections, parts or Parts())
     await kernel.store.write(lambda tx: tx.save_settings(record.id, dict(record.settings)))
     kernel.forget(name)
-
-
-def window_of(settings: AgentSettings, parts: Parts) -> int:
-    """The window in tokens: as set, else the model's own."""
-    return settings.window or (parts.model or make_model(settings.model, None)).window
 
 
 def plan(
@@ -326,20 +344,20 @@ def plan(
     return instructions, executor, Budget(window, reserve, margin, fixed(), page)
 
 
-def assemble(
+async def assemble(
+    kernel: Kernel,
     record: AgentRecord,
     sections: Sequence[Section],
-    emit: Callable[[Output], None],
-    store: Store,
-    service: EmbedderService,
     parts: Parts,
+    emit: Callable[[Output], None] = lambda _: None,
 ) -> Process:
     """Put an agent together from its record; ``UsageError`` if it could not work as set."""
     settings = parse_settings(dict(record.settings))
-    model = parts.model or make_model(settings.model, settings.window)
-    window = settings.window or model.window
+    window, _ = await kernel.models.window(settings.model, settings.window)
     if window < SMALLEST_WINDOW:
         raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
+    model = kernel.models.model(settings.model, window, settings.asking)
+    store = kernel.store
     zone, zone_name = zone_of(settings)
     counter = parts.counter or HeuristicCounter(family_of(settings.model.partition(":")[2]))
     made: list[Process] = []  # what the functions ask of the process they belong to
@@ -350,7 +368,7 @@ def assemble(
     def page() -> int:
         return made[0].memory.budget.page
 
-    retriever = Retriever(store, service.serving, parts.clock, zone)
+    retriever = Retriever(store, kernel.indexer.service.serving, parts.clock, zone)
     results = Results(record.id, zone, counter, page)
     syscalls = Syscalls(
         record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter,
@@ -366,6 +384,7 @@ def assemble(
     program = Program(
         store, model, executor, instructions, settings.style,
         settings.max_steps, settings.warning_steps, settings.fold_at_once,
+        partial(kernel.models.served, settings.model),
     )  # fmt: skip
     policy = parts.policy or settings.policy
     memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import UsageError
+from pagefault.models.endpoint import Asking, Calling, Options, Thinking
 from pagefault.types import Section, Style
 
 SMALLEST_WINDOW = 4096
@@ -56,6 +59,10 @@ class AgentSettings(BaseModel):
     page: float = Field(default=0.25, gt=0.0, le=0.5)
     max_steps: int = Field(default=12, ge=1, description="completions per event")
     warning_steps: int = Field(default=3, ge=1, description="completions per memory-pressure warning")
+    calling: Calling = Field(default="auto", description="native, json, or auto: native, else JSON mode")
+    thinking: Thinking = Field(default=None, description="off, low, medium, high, or a budget in tokens")
+    temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
+    patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")
     tool_timeout: float = Field(default=60.0, gt=0.0)
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
@@ -65,6 +72,11 @@ class AgentSettings(BaseModel):
     @property
     def policy(self) -> QueuePolicy:
         return QueuePolicy(self.warn, self.flush, self.evict, self.summary, self.page)
+
+    @property
+    def asking(self) -> Asking:
+        """How the model is asked."""
+        return Asking(Options(self.temperature, self.thinking), self.calling, self.patience)
 
     def reply_reserve(self, window: int) -> int:
         """Tokens kept free for the reply: an eighth of the window, at most 4,096, unless set."""
@@ -85,6 +97,28 @@ class AgentSettings(BaseModel):
         return 5 * min(window, 32_768) // 100
 
 
+class ProviderSettings(BaseModel):
+    """A provider of models of one's own, or another address for a known one, under ``[providers.NAME]``.
+
+    ``key`` names the environment variable that holds the key. In a header, ``$NAME`` stands for the value of
+    an environment variable. ``timeout``: seconds between two pieces of an answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = ""
+    key: str = Field(default="", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|^$")
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    timeout: float = Field(default=300.0, gt=0.0)
+
+    def sent_headers(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The headers with the values of the variables they name; ``UsageError`` if one is not set."""
+        try:
+            return {name: Template(value).substitute(environment) for name, value in self.headers.items()}
+        except (KeyError, ValueError) as error:
+            raise UsageError(f"A header of a provider names {error}, which is not set; export it.") from None
+
+
 class Installation(BaseModel):
     """``HOME/config.toml``, overridden by ``PAGEFAULT_*``. ``agent`` holds defaults for new agents."""
 
@@ -94,6 +128,7 @@ class Installation(BaseModel):
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     concurrency: int = Field(default=32, ge=1)
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     agent: AgentSettings = AgentSettings()
 
 
@@ -122,7 +157,7 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML ({error}); mend that line.") from None
     for field in Installation.model_fields:
-        if field != "agent" and (value := os.environ.get(_variable(field))):
+        if field not in ("agent", "providers") and (value := os.environ.get(_variable(field))):
             values[field] = value
     if database is not None:
         values["database"] = database

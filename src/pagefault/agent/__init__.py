@@ -6,21 +6,20 @@ moves queue and inbox with them. Who may run a turn, and when, is the kernel's b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 
-from pagefault.agent.output import Speech, output_of
+from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, Run, Stop, next_action
 from pagefault.context import MainContext, Queue, compile
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
-from pagefault.models import Completion, Model, Notice, Prompt
+from pagefault.models import Completion, Model, Prompt
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
@@ -39,6 +38,7 @@ class Program:
     max_steps: int = 12
     warning_steps: int = 3
     fold_at_once: bool = False
+    served: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
 
 
 @dataclass(slots=True)
@@ -177,8 +177,13 @@ class Process:
             except ModelError as error:
                 return await self._give_up(str(error))
             else:
+                reported = completion.usage.input if completion.usage else 0
+                if await self._is_cut_off(reported):
+                    if self.turn[-1].meta.get("stop"):
+                        return None
+                    continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
-                    ratio = memory.calibrated(completion.usage.input if completion.usage else 0)
+                    ratio = memory.calibrated(reported)
                     step = self._step(completion)
                     return await self._commit(lambda _, step=step: step, ratio)
                 empty += 1
@@ -194,35 +199,33 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.MESSAGE and not said
 
     async def _stream(self, prompt: Prompt, attempt: int) -> Completion:
-        event, position = self.event.id if self.event else None, self.memory.last_seq
+        event = self.event.id if self.event else None
         steps = len({row.completion for row in self.turn if row.completion is not None})
-        step, tries = f"{event}.{steps + 1}.{attempt + 1}", 0
-        speech = Speech(self.program.style, step)
-        completion: Completion | None = None
+        step = f"{event}.{steps + 1}.{attempt + 1}"
+        stream = Stream(self.program.style, step, event, self.memory.last_seq, self.emit)
+        return await stream.completion(self.program.model, prompt)
 
-        def retract() -> None:
-            if speech.shown:
-                self.emit(Output("retracted", "", event, position, data={"attempt": speech.attempt}))
+    async def _is_cut_off(self, reported: int) -> bool:
+        """Whether the server silently cut the prompt. Then the window is what it serves, here and in the
+        settings, and the log says so."""
+        memory, record = self.memory, self.record
+        if not memory.falls_short(reported):
+            return False
+        served = await self.program.served() if self.program.served else None
+        window = memory.served_window(reported, served)
+        if window is None:
+            return False
+        told = self.rows.truncated(self.program.model.name, memory.budget.window, window)
+        settings: dict[str, object] = {**record.settings, "window": window}
 
-        try:
-            async with aclosing(self.program.model.stream(prompt)) as items:
-                async for item in items:
-                    if isinstance(item, Completion):
-                        completion = item
-                    elif isinstance(item, Notice):
-                        if item.restart:
-                            retract()
-                            tries += 1
-                            speech = Speech(self.program.style, f"{step}.{tries}")
-                        self.emit(Output("noticed", item.text, event, position))
-                    elif output := speech.feed(item, event, position):
-                        self.emit(output)
-        finally:
-            if completion is None:
-                retract()
-        if completion is None:
-            raise ModelError(f"{self.program.model.name} ended its stream without a completion; try again.")
-        return completion
+        def narrow(tx: Transaction) -> list[Message]:
+            if not told.meta.get("stop"):
+                tx.save_settings(record.id, settings)
+            return [told]
+
+        memory.narrow(window)
+        await self._commit(narrow)
+        return True
 
     def _step(self, completion: Completion) -> list[Message]:
         native = self.program.style == "native"

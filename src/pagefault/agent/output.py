@@ -1,4 +1,4 @@
-"""The output buffer: what the agent said and did, as a view of the log, and speech while it streams.
+"""The output buffer: what the agent said and did, as a view of the log, and a completion while it streams.
 
 An output is made from a committed row, so it can be asked for again from any position. Deltas come
 earlier, are marked as such, and are taken back by ``retracted`` if their attempt fails.
@@ -6,11 +6,14 @@ earlier, are marked as such, and are taken back by ``retracted`` if their attemp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from pydantic_core import from_json
 
-from pagefault.models import Delta
+from pagefault.errors import ModelError
+from pagefault.models import Completion, Delta, Model, Prompt
 from pagefault.types import EventKind, Message, Output, OutputType, Role, Style
 
 _TYPES: dict[Role, OutputType] = {
@@ -69,3 +72,42 @@ class Speech:
         fresh = message[self._said.get(call, 0) :]
         self._said[call] = len(message)
         return fresh
+
+
+@dataclass(slots=True)
+class Stream:
+    """One request's completion on its way: what can be shown goes out as deltas of an attempt; an attempt
+    that is given up is retracted. ``step`` names the request; ``event`` and ``position`` are the outputs'."""
+
+    style: Style
+    step: str
+    event: int | None
+    position: int
+    emit: Callable[[Output], None]
+
+    async def completion(self, model: Model, prompt: Prompt) -> Completion:
+        """The model's whole completion; raises ``ModelError``."""
+        speech, attempts = Speech(self.style, self.step), 1
+        try:
+            async with aclosing(model.stream(prompt)) as items:
+                async for item in items:
+                    if isinstance(item, Completion):
+                        return item
+                    if isinstance(item, Delta):
+                        if output := speech.feed(item, self.event, self.position):
+                            self.emit(output)
+                        continue
+                    if item.restart:
+                        self._retract(speech)
+                        speech, attempts = Speech(self.style, f"{self.step}.{attempts + 1}"), attempts + 1
+                    self.emit(Output("noticed", item.text, self.event, self.position))
+        except BaseException:
+            self._retract(speech)
+            raise
+        self._retract(speech)
+        raise ModelError(f"{model.name} ended its stream without a completion; try again.")
+
+    def _retract(self, speech: Speech) -> None:
+        if speech.shown:
+            data = {"attempt": speech.attempt}
+            self.emit(Output("retracted", "", self.event, self.position, data=data))

@@ -6,39 +6,39 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pagefault.build import create_agent, make_model
+from pagefault.build import create_agent
 from pagefault.cli.render import gauge, local, prompt_data, sizes_data, table
 from pagefault.cli.session import Session, settings_of, zone_for
 from pagefault.config import AgentSettings, parse_settings
-from pagefault.errors import ModelError, UsageError
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.types import AgentRecord
 
 
-def _data(record: AgentRecord) -> dict[str, Any]:
+async def _data(kernel: Kernel, record: AgentRecord) -> dict[str, Any]:
     settings = settings_of(record)
     return {
         "name": record.name,
         "model": settings.model,
-        "window": _window(settings),
+        "window": await _window(kernel, settings),
         "style": settings.style,
         "messages": record.last_seq,
         "created": local(record.created, zone_for(record)),
     }
 
 
-def _window(settings: AgentSettings) -> int | None:
-    """The window in tokens; None if it is the model's own and the model cannot be had here."""
+async def _window(kernel: Kernel, settings: AgentSettings) -> int | None:
+    """The window in tokens; None if the model's name is none."""
     try:
-        return settings.window or make_model(settings.model, None).window
-    except ModelError:
+        return (await kernel.models.window(settings.model, settings.window))[0]
+    except UsageError:
         return None
 
 
 def list_all(session: Session) -> None:
     async def work(kernel: Kernel) -> None:
-        agents = [_data(record) for record in await kernel.agents()]
+        agents = [await _data(kernel, record) for record in await kernel.agents()]
         rows = [[str(value) for value in agent.values()] for agent in agents]
         head = ["name", "model", "window", "style", "messages", "created"]
         session.show(agents, table([head, *rows]) if rows else "There are no agents yet.")
@@ -57,7 +57,7 @@ def show(session: Session, name: str) -> None:
             )
         )
         count = HeuristicCounter().count
-        data = _data(record) | {
+        data = await _data(kernel, record) | {
             "settings": dict(record.settings),
             "waiting": len(pending),
             "timers": len(timers),
@@ -94,12 +94,16 @@ def create(
     """Create an agent from the installation's defaults and what is wanted instead."""
     defaults = session.installation.agent.model_dump(mode="json")
     settings = parse_settings(defaults | wanted | dict(map(_setting, others)))
-    if persona is not None or sections:
-        settings = _with_sections(settings, persona, sections)
 
     async def work(kernel: Kernel) -> None:
-        record = await create_agent(kernel, name, settings)
-        session.show(_data(record), f"Agent {name} is there; pagefault chat --agent {name} talks with it.")
+        window, _ = await kernel.models.window(settings.model, settings.window)
+        declared = persona is not None or sections
+        whole = _with_sections(settings, window, persona, sections) if declared else settings
+        record = await create_agent(kernel, name, whole)
+        session.show(
+            await _data(kernel, record),
+            f"Agent {name} is there; pagefault chat --agent {name} talks with it.",
+        )
 
     session.run(work)
 
@@ -115,8 +119,9 @@ def _setting(given: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _with_sections(settings: AgentSettings, persona: str | None, given: Sequence[str]) -> AgentSettings:
-    window = settings.window or make_model(settings.model, None).window
+def _with_sections(
+    settings: AgentSettings, window: int, persona: str | None, given: Sequence[str]
+) -> AgentSettings:
     sections = {s.name: s.model_dump(mode="json") for s in settings.declared_sections(window)}
     for item in given:
         name, _, rest = item.partition(":")

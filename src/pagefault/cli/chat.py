@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from pagefault.build import change_settings, create_agent, open_kernel, window_notice
+from pagefault.build import change_settings, create_agent, open_kernel
 from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session, settings_of
@@ -52,7 +52,8 @@ async def _chat(
         await kernel.process(name)  # what cannot work is said before anything else
         if settings.model.partition(":")[0] == "offline":
             screen.notice(_OFFLINE)
-        if notice := window_notice(settings):
+        _, notice = await kernel.models.window(settings.model, settings.window)
+        if notice:
             screen.notice(notice, "yellow")
         await converse(kernel, name, screen, session.folder / "history")
 

@@ -23,6 +23,9 @@ from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
 
 _LARGEST_RATIO = 3.0  # reported tokens per counted one that we still believe
+_CUT_OFF = 0.6  # reported tokens per expected one below which a prompt may have been cut off
+_LEAST_CUT = 512  # tokens that must be missing for that
+_PLATEAU = 0.25  # how far two cut-off prompts may differ in size
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class QueueManager:
     last_seq: int = -1
     warning_waits: bool = False
     _head: tuple[str, int] = ("", 0)
+    _short: int = 0  # reported of the last request, if it fell short
 
     async def load(self, record: AgentRecord) -> None:
         """Read the queue as it stands in the log."""
@@ -98,12 +102,33 @@ class QueueManager:
         """The ratio of reported to counted tokens after a request of which ``reported`` is known: up at
         once, down slowly, because too small a prompt is harmless and too large a one is not."""
         old, counted = self.queue.state.ratio, self.sizes().prompt
-        if not reported or not counted:
+        if not reported or not counted or self._short:
             return old
         seen = old * reported / counted
         moved = seen if seen > old else 0.8 * old + 0.2 * seen
         ratio = round(min(_LARGEST_RATIO, max(0.5, moved)), 3)
         return ratio if abs(ratio - old) > 0.02 * old else old
+
+    def falls_short(self, reported: int) -> bool:
+        """Whether a request's ``reported`` input tokens are far fewer than were counted: the server may have
+        cut the prompt without a word."""
+        counted = self.sizes().prompt
+        short = 0 < reported < _CUT_OFF * counted and counted - reported > _LEAST_CUT
+        self._short = self._short if short else 0
+        return short
+
+    def served_window(self, reported: int, served: int | None) -> int | None:
+        """The window, if a request that fell short was cut off: ``served`` if the server says what it serves,
+        else what it reports, if it does so twice in a row; None if it was not."""
+        if served is not None:
+            return served if served < self.sizes().prompt else None
+        before, self._short = self._short, reported
+        again = before > 0 and abs(reported - before) <= _PLATEAU * before
+        return reported if again else None
+
+    def narrow(self, window: int) -> None:
+        """The window is smaller than was thought."""
+        self.budget = replace(self.budget, window=window, reserve=min(self.budget.reserve, window // 8))
 
     # admission
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
+from pagefault.addresses import checked_url, key_of, ollama_url
 from pagefault.errors import EmbedderSetupError, UsageError
 
-__all__ = ["KEY", "OLLAMA_PORT", "OPENAI_KEY", "Server", "server_of"]
+__all__ = ["KEY", "OPENAI_KEY", "Server", "server_of"]
 
 OPENAI_KEY = "OPENAI_API_KEY"
 KEY = "PAGEFAULT_EMBEDDER_KEY"
 """The variable with the key for any other server, should it want one."""
 
-OLLAMA_PORT = 11434
 _NO_KEY = "none"  # the client insists on one
-_LOOPBACK = "127.0.0.1"
-_EXAMPLE = f"http://{_LOOPBACK}:8080/v1#bge-m3"
+_WHOSE = "an embedder"
+_EXAMPLE = "http://127.0.0.1:8080/v1#bge-m3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,9 @@ def server_of(name: str, environment: Mapping[str, str]) -> Server | None:
 
 
 def _openai(model: str, environment: Mapping[str, str]) -> Server:
-    url = environment.get("OPENAI_BASE_URL", "").rstrip("/") or None
-    if url:
-        _check(url)
-    key = _key(OPENAI_KEY, environment)
+    given = environment.get("OPENAI_BASE_URL", "")
+    url = checked_url(given, _WHOSE, KEY) if given else None
+    key = key_of(OPENAI_KEY, environment) or _NO_KEY
     if key == _NO_KEY and not url:
         raise EmbedderSetupError(
             f"{model} needs a key: set {OPENAI_KEY}, or choose an embedder that needs none, such as minilm."
@@ -79,45 +77,16 @@ def _openai(model: str, environment: Mapping[str, str]) -> Server:
 
 def _ollama(model: str, environment: Mapping[str, str]) -> Server:
     model = model.removesuffix(":latest")  # the tag that is meant when there is none
-    url = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
-    if "://" not in url:
-        url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
-        url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
-    url = url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
-    _check(url)
+    url = checked_url(ollama_url(environment), _WHOSE, KEY)
     mend = f"run `ollama pull {model}`, or check OLLAMA_HOST"
-    return Server(f"ollama:{model}", model, f"{url}/v1", _key(KEY, environment), KEY, mend)
+    return Server(f"ollama:{model}", model, f"{url}/v1", key_of(KEY, environment) or _NO_KEY, KEY, mend)
 
 
 def _compatible(name: str, environment: Mapping[str, str]) -> Server:
     url, _, model = name.partition("#")
-    url = url.rstrip("/")
-    _check(url)
+    url = checked_url(url, _WHOSE, KEY)
     if not model:
         raise UsageError(f"The embedder {url} names no model; write it behind the address, as in {_EXAMPLE}.")
-    key = _key(KEY, environment)
+    key = key_of(KEY, environment) or _NO_KEY
     mend = "check the model's name and the address, which ends in /v1 on most servers"
     return Server(f"{url}#{model}", model, url, key, KEY, mend)
-
-
-def _key(name: str, environment: Mapping[str, str]) -> str:
-    key = environment.get(name, "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise EmbedderSetupError(f"{name} holds characters that no key has; set it again.")
-    return key or _NO_KEY
-
-
-def _check(url: str) -> None:
-    """Refuse what is no address, and what would have a secret stored with the fingerprint."""
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        parts, whole = urlsplit(""), False
-    if "@" in url or parts.query:
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        raise UsageError(
-            f"An embedder's address takes no password and no query ({shown}); set {KEY} instead."
-        )
-    if not whole:
-        raise UsageError(f"{url} is not the address of an embedder; write one like http://127.0.0.1:8080/v1.")

@@ -21,6 +21,7 @@ from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
+from pagefault.models.endpoint import ModelSource
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output
 
@@ -38,6 +39,7 @@ class Kernel:
 
     store: Store
     indexer: Indexer
+    models: ModelSource
     clock: Clock
     scheduler: Scheduler
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -54,6 +56,7 @@ class Kernel:
         await self._stack.aclose()
         self.scheduler.tasks = None
         with anyio.CancelScope(shield=True):
+            await self.models.aclose()
             await self.store.close()
 
     # agents

@@ -1,4 +1,4 @@
-"""Where a provider is reached and how it is asked: what every adapter is made with.
+"""Where a provider is reached and how it is asked: what every adapter is made with, and who makes them.
 
 An adapter is made as ``Adapter(model, window, endpoint, options)``. Making one sends nothing and loads
 nothing heavy. ``catalogue`` makes endpoints from names, settings and the environment.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
-__all__ = ["Endpoint", "Options", "Thinking"]
+from pagefault.models import Model
+
+__all__ = ["Asking", "Calling", "Endpoint", "ModelSource", "Options", "Thinking"]
 
 Thinking = Literal["off", "low", "medium", "high"] | int | None
 """How much a reasoning model may think: a level, a budget in tokens, or None for the provider's default."""
@@ -39,3 +41,38 @@ class Options:
 
     temperature: float | None = None
     thinking: Thinking = None
+
+
+Calling = Literal["auto", "native", "json"]
+"""How a model calls functions: through its provider's own protocol, by one JSON object (JSON mode), or the
+first and, where that is not there, the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """All that an agent's settings say about how its model is asked. ``patience``: seconds that one
+    completion may take in all."""
+
+    options: Options = Options()
+    calling: Calling = "auto"
+    patience: float = 600.0
+
+
+class ModelSource(Protocol):
+    """Makes models of names as settings hold them: ``provider:name``, or several with commas between them,
+    of which each takes over when those before it fail. ``UsageError`` for a name that is none,
+    ``ModelSetupError`` if a key or a package is missing."""
+
+    def model(self, names: str, window: int, asking: Asking) -> Model: ...
+
+    async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
+        """The window to use, in tokens, and what the person should know about it (empty: nothing)."""
+        ...
+
+    async def served(self, names: str) -> int | None:
+        """The window that the servers say they serve now, in tokens; None if they do not say."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...

@@ -109,7 +109,7 @@ class PatientModel:
                 with anyio.CancelScope(deadline=deadline) as scope:
                     item = await anext(iterator, None)
                 if scope.cancelled_caught:
-                    late = f"{model.name} gave no whole answer in its share of the {self._budget:g} s of patience"
+                    late = f"{model.name} gave no whole answer in its share of {self._budget:g} s"
                     raise ModelUnavailable(f"{late}; the setting patience allows more.")
                 if item is None:
                     return

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
+from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import (
     Call,
     Completion,
@@ -212,8 +212,8 @@ class ModelConformance:
         kinds: dict[Fault, type[ModelError]] = {
             "too_long": ContextLengthExceeded,
             "refused": ModelSetupError,
-            "overloaded": ModelError,
-            "cut": ModelError,
+            "overloaded": ModelUnavailable,
+            "cut": ModelUnavailable,
         }
         for fault, kind in kinds.items():
             error = self.error_of(fault)

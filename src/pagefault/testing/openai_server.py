@@ -44,7 +44,7 @@ class Turn:
 def delta(finish: str | None = None, **fields: Any) -> Body:
     """One chunk; ``fields`` are those of its delta (``content``, ``tool_calls`` ...)."""
     choice = {"index": 0, "delta": fields, "finish_reason": finish}
-    return {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
+    return {"id": "c", "object": "chat.completion.chunk", "created": 0, "choices": [choice]}
 
 
 def answer(completion: Completion, *, piece: int = 8, cut: bool = False, finish: str | None = "") -> Turn:
@@ -103,6 +103,7 @@ class OpenAIServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         self.bodies: list[bytes] = []
         self.keys: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.left = threading.Semaphore(0)
 
     @property
@@ -137,6 +138,7 @@ def _handler(owner: OpenAIServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             key = self.headers.get("authorization", "").removeprefix("Bearer ")
+            owner.headers.append({name.lower(): value for name, value in self.headers.items()})
             turn = owner.next_turn(body, key)
             if not self.path.endswith(_PATHS):
                 turn = refuse(404, f"No such path: {self.path}")

@@ -1,0 +1,53 @@
+"""Addresses and keys as people give them: URLs, ``OLLAMA_HOST``, environment variables.
+
+Shared by what talks to servers: models and embedders. Left out: talking to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pagefault.errors import UsageError
+
+__all__ = ["OLLAMA_PORT", "checked_url", "key_of", "ollama_url"]
+
+OLLAMA_PORT = 11434
+_LOOPBACK = "127.0.0.1"
+
+
+def checked_url(url: str, whose: str, key: str) -> str:
+    """The URL without a slash at its end; ``UsageError`` if it is none, or holds what may be a secret.
+
+    ``whose`` is for the sentence ("a model"); ``key`` is the variable to set instead of a password.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        parts, whole = urlsplit(""), False
+    if "@" in url or parts.query:
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise UsageError(
+            f"The address of {whose} takes no password and no query ({shown}); set {key} instead."
+        )
+    if not whole:
+        raise UsageError(f"{url} is not the address of {whose}; write one like http://{_LOOPBACK}:8080/v1.")
+    return url.rstrip("/")
+
+
+def ollama_url(environment: Mapping[str, str]) -> str:
+    """Where Ollama listens: ``OLLAMA_HOST`` as Ollama itself reads it, else port 11434 on this machine."""
+    url = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if "://" not in url:
+        url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
+        url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
+    return url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
+
+
+def key_of(name: str, environment: Mapping[str, str]) -> str:
+    """The key in a variable, empty if it is not set; ``UsageError`` if it cannot be one."""
+    key = environment.get(name, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"{name} holds characters that no key has; set it again.")
+    return key

@@ -1,0 +1,190 @@
+"""Ollama by its own protocol: ``/api/chat``, one JSON value to a line.
+
+Its OpenAI-shaped address is not used, for there a request cannot say which window it needs, and Ollama cuts
+longer prompts without a word; here each request says it (``num_ctx``). Left out: images, pulling models.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from pagefault.errors import ModelError, ModelUnavailable
+from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.refusal import Refusal, model_error
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient, Response
+
+__all__ = ["OllamaModel"]
+
+
+class OllamaModel:
+    """A model that an Ollama server has; it is asked to serve ``window`` tokens.
+
+    The connections belong to the event loop of the first ``stream``.
+    """
+
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+        self.name = model
+        self.window = window
+        self._endpoint = endpoint
+        self._options = options
+        self._made: AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return f"OllamaModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
+
+    async def aclose(self) -> None:
+        """Close the connections; the next ``stream`` opens new ones."""
+        if self._made:
+            await self._made.aclose()
+            self._made = None
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        import httpx2
+
+        answer, where = _Answer(), f"{self.name} at {self._endpoint.base_url}"
+        try:
+            async with self._client().stream("POST", "/api/chat", json=self._body(prompt)) as response:
+                if not response.is_success:
+                    raise await self._refused(response, where)
+                async for line in response.aiter_lines():
+                    for delta in answer.take(line, where, self._endpoint):
+                        yield delta
+        except httpx2.TimeoutException:
+            raise ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.") from None
+        except httpx2.HTTPError:
+            if answer.begun:
+                raise ModelUnavailable(f"The answer of {where} was cut off; try again.") from None
+            mend = "start it with `ollama serve`, or check OLLAMA_HOST"
+            raise ModelUnavailable(f"{where} cannot be reached; {mend}.") from None
+        if not answer.done:
+            raise ModelUnavailable(f"The answer of {where} was cut off; try again.")
+        yield answer.completion()
+
+    def _client(self) -> AsyncClient:
+        if not self._made:
+            from httpx2 import AsyncClient
+
+            headers = dict(self._endpoint.headers)
+            if self._endpoint.key:
+                headers["authorization"] = f"Bearer {self._endpoint.key}"
+            self._made = AsyncClient(
+                base_url=self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout
+            )
+        return self._made
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        options: dict[str, Any] = {"num_ctx": self.window, "num_predict": prompt.max_tokens}
+        if self._options.temperature is not None:
+            options["temperature"] = self._options.temperature
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": [_message(message) for message in prompt.messages],
+            "stream": True,
+            "options": options,
+        }
+        if prompt.functions:
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "function": {"name": f.name, "description": f.description, "parameters": f.parameters},
+                }
+                for f in prompt.functions
+            ]
+        if prompt.answer_schema is not None:
+            body["format"] = prompt.answer_schema
+        if (thinking := self._options.thinking) is not None:
+            body["think"] = thinking if isinstance(thinking, str) and thinking != "off" else thinking != "off"
+        return body
+
+    async def _refused(self, response: Response, where: str) -> ModelError:
+        text = (await response.aread()).decode("utf-8", "replace")
+        said = str(_read(text).get("error") or text)
+        if response.status_code == 404:
+            said = f"{said}; run `ollama pull {self.name}`"
+        headers = dict(response.headers)
+        return model_error(Refusal(where, response.status_code, "", said, headers), self._endpoint)
+
+
+def _message(message: PromptMessage) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.role == "tool":
+        fields["tool_name"] = message.name
+    if message.calls:
+        fields["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": _object(call.arguments)}} for call in message.calls
+        ]
+    return fields
+
+
+def _object(arguments: str) -> Mapping[str, Any]:
+    """Arguments as the object that Ollama wants; what is none is wrapped."""
+    return _read(arguments) or ({"malformed": arguments} if arguments.strip() not in ("", "{}") else {})
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has arrived so far."""
+
+    text: str = ""
+    thinking: str = ""
+    calls: list[Call] = field(default_factory=list[Call])
+    begun: bool = False
+    done: bool = False
+    cut: bool = False
+    usage: Usage | None = None
+    model: str = ""
+
+    def take(self, line: str, where: str, endpoint: Endpoint) -> Iterator[Delta]:
+        """Add a line; returns what is new in it. An error in the midst of the stream is raised."""
+        if not line.strip():
+            return
+        self.begun = True
+        value = _read(line)
+        if error := value.get("error"):
+            raise model_error(Refusal(where, None, "", str(error)), endpoint)
+        if not value:
+            raise ModelUnavailable(f"{where} sent a line that is not JSON; try again.")
+        self.model = str(value.get("model") or self.model)
+        message: Mapping[str, Any] = value.get("message") or {}
+        if thought := message.get("thinking"):
+            self.thinking += thought
+            yield Delta(thought, thinking=True)
+        if text := message.get("content"):
+            self.text += text
+            yield Delta(text)
+        for made in message.get("tool_calls") or ():
+            yield self._take_call(made.get("function") or {}, str(made.get("id") or ""))
+        if value.get("done"):
+            self.done, self.cut = True, value.get("done_reason") == "length"
+            if "prompt_eval_count" in value:
+                self.usage = Usage(value["prompt_eval_count"] or 0, value.get("eval_count") or 0)
+
+    def _take_call(self, function: Mapping[str, Any], id: str) -> Delta:
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments or {}, ensure_ascii=False)
+        taken = {call.id for call in self.calls}
+        id = id if id and id not in taken else f"call_{uuid.uuid4().hex[:24]}"
+        self.calls.append(Call(id, str(function.get("name") or "unnamed"), arguments))
+        return Delta(arguments, len(self.calls) - 1, self.calls[-1].name)
+
+    def completion(self) -> Completion:
+        return Completion(
+            self.text, tuple(self.calls), self.usage, self.thinking, cut=self.cut, model=self.model
+        )

@@ -1,0 +1,150 @@
+"""The OpenAI shape: chat completions, streamed, over the ``openai`` client.
+
+It serves OpenAI itself and whatever speaks the same (vLLM, llama.cpp, LM Studio, OpenRouter ...). The
+client's connections, stream parsing and errors are used; its typed requests and responses are not, for their
+cost grows with the queue and they know only what OpenAI itself sends: the body goes through its low-level
+``post`` as bytes, and the stream comes as plain JSON values. Left out: the Responses API, several choices.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, cast
+
+from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
+from pagefault.models import Completion, Prompt, StreamItem
+from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.openai.answer import Answer
+from pagefault.models.openai.body import BodyBuilder
+from pagefault.models.refusal import Refusal, model_error
+
+if TYPE_CHECKING:
+    from openai import APIError, AsyncOpenAI, AsyncStream
+
+__all__ = ["OpenAIModel"]
+
+_NO_KEY = "none"  # the client insists on one
+_PATH = "/chat/completions"
+_HEADERS = {"content-type": "application/json"}
+_LOST = "The calls were lost while streaming; they were asked for again in one piece."
+_NO_SCHEMA = "The server takes no JSON schema; it was asked without one."
+
+
+class OpenAIModel:
+    """A model behind a chat-completions address; ``window`` is in tokens.
+
+    ``ModelSetupError`` if OpenAI itself is meant and there is no key. The connections belong to the event
+    loop of the first ``stream``. Whoever shares a model shares its connections.
+    """
+
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+        self.name = model
+        self.window = window
+        self._endpoint = endpoint
+        if not endpoint.key and not endpoint.base_url:
+            raise ModelSetupError(
+                f"{model} needs a key: set {endpoint.key_variable or 'OPENAI_API_KEY'}, "
+                "or the address of a server that needs none."
+            )
+        self._body = BodyBuilder(model, endpoint, options)
+        self._takes_schema = True
+        self._made: AsyncOpenAI | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
+
+    async def aclose(self) -> None:
+        """Close the connections; the next ``stream`` opens new ones."""
+        if self._made:
+            await self._made.close()
+            self._made = None
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        import openai
+
+        answer = Answer(self._endpoint.provider)
+        try:
+            async with await self._open(prompt, answer) as chunks:
+                async for chunk in chunks:
+                    for delta in answer.take(chunk):
+                        yield delta
+            if answer.has_lost_calls():
+                answer = answer.anew(_LOST)
+                whole = await self._post(prompt, stream=False)
+                for delta in answer.take(whole):
+                    yield delta
+        except openai.APIError as error:
+            raise self._mapped(error, answer) from None
+        except json.JSONDecodeError:
+            raise ModelUnavailable(f"{self.name} sent a stream that is not JSON; try again.") from None
+        yield self._checked(answer, prompt)
+
+    async def _open(self, prompt: Prompt, answer: Answer) -> AsyncStream[object]:
+        """The stream; without a schema for the answer if the server takes none."""
+        import openai
+
+        if prompt.answer_schema is not None and self._takes_schema:
+            try:
+                return await self._post(prompt, stream=True)
+            except openai.BadRequestError as error:
+                if "response_format" not in error.message and "json_schema" not in error.message:
+                    raise
+            self._takes_schema = False
+            answer.notes.append(_NO_SCHEMA)
+        return await self._post(prompt, stream=True)
+
+    async def _post(self, prompt: Prompt, *, stream: bool) -> Any:
+        from openai import AsyncStream
+
+        body = self._body.build(prompt, stream=stream, schema=self._takes_schema)
+        post = cast("Any", self._client().post)  # its overloads want the type of a response
+        return await post(
+            _PATH, cast_to=object, content=body, options={"headers": _HEADERS}, stream=stream,
+            stream_cls=AsyncStream[object] if stream else None,
+        )  # fmt: skip
+
+    def _client(self) -> AsyncOpenAI:
+        if not self._made:
+            from openai import AsyncOpenAI
+
+            endpoint = self._endpoint
+            self._made = AsyncOpenAI(
+                api_key=endpoint.key or _NO_KEY, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
+                max_retries=0, default_headers=dict(endpoint.headers),
+            )  # fmt: skip
+        return self._made
+
+    def _checked(self, answer: Answer, prompt: Prompt) -> Completion:
+        """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
+        if not answer.finish:
+            raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
+        if answer.is_empty and answer.finish == "length":
+            limit = f"{prompt.max_tokens:,} reply tokens"
+            raise ModelError(
+                f"{self.name} used up its {limit} with no answer; reserve more, or let it think less."
+            )
+        if answer.is_empty and answer.finish == "content_filter":
+            raise ModelError(f"A content filter withheld the answer of {self.name}; say it another way.")
+        return answer.completion()
+
+    def _mapped(self, error: APIError, answer: Answer) -> ModelError:
+        import openai
+
+        where = f"{self.name} at {self._endpoint.base_url}" if self._endpoint.base_url else self.name
+        if isinstance(error, openai.APITimeoutError):
+            return ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.")
+        if isinstance(error, openai.APIConnectionError):
+            if answer.begun:
+                return ModelUnavailable(f"The answer of {where} was cut off; try again.")
+            return ModelUnavailable(f"{where} cannot be reached; check the network and the address.")
+        status, headers, said = None, {}, error.message
+        if isinstance(error, openai.APIStatusError):
+            status, headers = error.status_code, dict(error.response.headers)
+        if isinstance(error.body, dict):  # the client puts its own words before the server's  # pyright: ignore[reportUnknownMemberType]
+            said = str(cast("dict[str, Any]", error.body).get("message") or said)
+        return model_error(
+            Refusal(where, status, f"{error.code or ''} {error.type or ''}", said, headers),
+            self._endpoint,
+        )

@@ -1,0 +1,171 @@
+"""The stream as a completion: what has come so far, and what of it is new.
+
+It takes JSON values as servers send them, which is not always as OpenAI does: anything may be missing, of
+another type, or sent twice. Left out: texts that are calls (``calling``), and whether arguments are valid.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from pagefault.models import Call, Completion, Delta, Usage
+
+__all__ = ["Answer"]
+
+_SPOKEN = 8  # reported tokens of an answer of which nothing came, from which on something was lost
+
+
+@dataclass(slots=True)
+class _PartialCall:
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    @property
+    def whole(self) -> bool:
+        try:
+            json.loads(self.arguments)
+        except ValueError:
+            return False
+        return True
+
+    def take(self, piece: str) -> str:
+        """Add a piece of the arguments; returns what is new in it. Some servers send all so far each time."""
+        if len(self.arguments) > 1 and piece.startswith(self.arguments) and self.arguments.startswith("{"):
+            piece = piece[len(self.arguments) :]
+        self.arguments += piece
+        return piece
+
+
+@dataclass(slots=True)
+class Answer:
+    """What has arrived so far. ``provider`` is whose echo it is; ``finish`` the reason given for the end."""
+
+    provider: str
+    text: str = ""
+    thinking: str = ""
+    calls: list[_PartialCall] = field(default_factory=list[_PartialCall])
+    begun: bool = False
+    finish: str | None = None
+    usage: Usage | None = None
+    model: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    _details: list[Any] = field(default_factory=list[Any])  # OpenRouter's reasoning, wanted back as it is
+    _at: dict[Any, int] = field(default_factory=dict[Any, int])  # their index: ours
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text.strip() and not self.calls
+
+    def has_lost_calls(self) -> bool:
+        """Whether it ended well, but what it must have held did not come."""
+        if not self.is_empty or not self.finish:
+            return False
+        spoken = self.usage.output - self.usage.thinking if self.usage else 0
+        unseen = self.finish == "stop" and not self.thinking and spoken >= _SPOKEN
+        return self.finish in ("tool_calls", "function_call") or unseen
+
+    def anew(self, note: str) -> Answer:
+        """An answer to the same prompt, begun again."""
+        return Answer(self.provider, begun=True, notes=[*self.notes, note])
+
+    def take(self, chunk: object) -> list[Delta]:
+        """Add a chunk of a stream, or a whole response; returns what is new in it."""
+        self.begun = True
+        fields = _mapping(chunk)
+        self.model = str(fields.get("model") or self.model)
+        if usage := _mapping(fields.get("usage")):
+            self.usage = _usage(usage)
+        deltas: list[Delta] = []
+        for choice in _list(fields.get("choices"))[:1]:
+            told = _mapping(choice)
+            self.finish = str(told.get("finish_reason") or "") or self.finish
+            deltas += self._take_message(_mapping(told.get("delta") or told.get("message")))
+        return deltas
+
+    def _take_message(self, new: Mapping[str, Any]) -> Iterator[Delta]:
+        thought = _text(new.get("reasoning_content") or new.get("reasoning"))
+        if thought:
+            self.thinking += thought
+            yield Delta(thought, thinking=True)
+        self._details += _list(new.get("reasoning_details"))
+        if text := _text(new.get("content")) or _text(new.get("refusal")):
+            self.text += text
+            yield Delta(text)
+        for piece in _list(new.get("tool_calls")):
+            yield from self._take_call(_mapping(piece))
+        if legacy := _mapping(new.get("function_call")):
+            yield from self._take_call({"function": legacy})
+
+    def _take_call(self, piece: Mapping[str, Any]) -> Iterator[Delta]:
+        function = _mapping(piece.get("function")) or piece
+        id, name = str(piece.get("id") or ""), str(function.get("name") or "")
+        arguments = function.get("arguments")
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        number = self._place(piece.get("index"), id, name)
+        call = self.calls[number]
+        call.id, call.name = call.id or id, call.name or name
+        if fresh := call.take(arguments or ""):
+            yield Delta(fresh, number, call.name)
+
+    def _place(self, index: Any, id: str, name: str) -> int:
+        """The number of the call that a piece belongs to, a new one if it begins one."""
+        number = self._at.get(index)
+        if number is not None:
+            call = self.calls[number]
+            another = id != call.id if id and call.id else bool(name) and call.whole
+            if not another:
+                return number
+        self.calls.append(_PartialCall())
+        self._at[index] = len(self.calls) - 1
+        return len(self.calls) - 1
+
+    def completion(self) -> Completion:
+        """The whole; every call has an id of its own."""
+        calls: dict[str, Call] = {}
+        for call in self.calls:
+            id = call.id if call.id and call.id not in calls else f"call_{uuid.uuid4().hex[:24]}"
+            calls[id] = Call(id, call.name or "unnamed", call.arguments or "{}")
+        cut, who = self.finish == "length", self.model
+        made = tuple(calls.values())
+        return Completion(
+            self.text, made, self.usage, self.thinking, self._echo(), cut, who, tuple(self.notes)
+        )  # fmt: skip
+
+    def _echo(self) -> dict[str, Any] | None:
+        if self._details:
+            return {"provider": self.provider, "reasoning_details": self._details}
+        if self.provider == "deepseek" and self.thinking and self.calls:
+            return {"provider": self.provider, "reasoning_content": self.thinking}
+        return None
+
+
+def _usage(reported: Mapping[str, Any]) -> Usage:
+    prompt, spent = (_mapping(reported.get(f"{kind}_tokens_details")) for kind in ("prompt", "completion"))
+    usage = Usage(_number(reported.get("prompt_tokens")), _number(reported.get("completion_tokens")))
+    cached = prompt.get("cached_tokens") or reported.get("prompt_cache_hit_tokens")
+    return replace(usage, cached=_number(cached), thinking=_number(spent.get("reasoning_tokens")))
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _text(value: object) -> str:
+    """A content: a text, or a list of parts that have one."""
+    if isinstance(value, str):
+        return value
+    return "".join(str(_mapping(part).get("text") or "") for part in _list(value))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []

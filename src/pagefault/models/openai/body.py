@@ -1,0 +1,131 @@
+"""The prompt as the body of a request: bytes that are built once and extended.
+
+Between two flushes each prompt begins with all of the one before, so its messages are rendered once and kept;
+what a conversation's next request costs is its new messages. The bytes of a prompt that goes on begin with
+those of the one before. Left out: sending.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from pagefault.models import FunctionSchema, Prompt, PromptMessage
+from pagefault.models.endpoint import Endpoint, Options
+
+__all__ = ["BodyBuilder"]
+
+_KEPT = 64 * 2**20  # bytes of messages that are kept for the next request, over all conversations
+_OPENING = 3  # messages at the beginning that tell conversations apart
+_NEEDS_COMPLETION_TOKENS = re.compile(r"(.*/)?(o[1-9]|gpt-5)", re.IGNORECASE)
+_LEVELS = ((2048, "low"), (8192, "medium"))  # a budget of thinking tokens as a level of effort
+
+_Key = tuple[tuple[str, str], ...]
+
+
+class BodyBuilder:
+    """Builds the bodies of one model at one endpoint."""
+
+    def __init__(self, model: str, endpoint: Endpoint, options: Options) -> None:
+        self._model = model
+        self._provider = endpoint.provider
+        self._options = options
+        official = not endpoint.base_url  # OpenAI itself wants another name; other servers know the old one
+        new = official or _NEEDS_COMPLETION_TOKENS.match(model)
+        self._limit = "max_completion_tokens" if new else "max_tokens"
+        self._kept: OrderedDict[_Key, tuple[tuple[PromptMessage, ...], bytes]] = OrderedDict()
+        self._size = 0
+        self._tools: dict[int, tuple[Sequence[FunctionSchema], bytes]] = {}
+
+    def build(self, prompt: Prompt, *, stream: bool, schema: bool) -> bytes:
+        """The body as JSON: model and tools, then the messages, then what may differ between requests."""
+        rest: dict[str, Any] = {self._limit: prompt.max_tokens, "stream": stream, **self._settings()}
+        if stream:
+            rest["stream_options"] = {"include_usage": True}
+        if schema and prompt.answer_schema is not None:
+            named = {"name": "answer", "schema": prompt.answer_schema}
+            rest["response_format"] = {"type": "json_schema", "json_schema": named}
+        head = b'{"model":' + _json(self._model) + self._functions(prompt.functions)
+        return head + b',"messages":[' + self._messages(prompt.messages) + b"]," + _json(rest)[1:]
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        if self._options.temperature is not None:
+            settings["temperature"] = self._options.temperature
+        thinking = self._options.thinking
+        if thinking is None:
+            return settings
+        if self._provider == "openrouter" and isinstance(thinking, int):
+            return settings | {"reasoning": {"max_tokens": thinking}}
+        if isinstance(thinking, int):
+            thinking = next((level for most, level in _LEVELS if thinking <= most), "high")
+        return settings | {"reasoning_effort": "none" if thinking == "off" else thinking}
+
+    def _functions(self, functions: Sequence[FunctionSchema]) -> bytes:
+        if not functions:
+            return b""
+        kept, rendered = self._tools.get(id(functions), ((), b""))
+        if kept is not functions:
+            rendered = b',"tools":' + _json([_tool(function) for function in functions])
+            if len(self._tools) >= 256:
+                self._tools.clear()
+            self._tools[id(functions)] = (functions, rendered)
+        return rendered
+
+    def _messages(self, messages: tuple[PromptMessage, ...]) -> bytes:
+        key = tuple((message.role, message.text) for message in messages[:_OPENING])
+        kept, rendered = self._kept.pop(key, ((), b""))
+        self._size -= len(rendered)
+        if not kept or messages[: len(kept)] != kept:
+            kept, rendered = (), b""
+        fresh = b",".join(self._message(message) for message in messages[len(kept) :])
+        rendered = b",".join(part for part in (rendered, fresh) if part)
+        self._kept[key] = (messages, rendered)
+        self._size += len(rendered)
+        while self._size > _KEPT and len(self._kept) > 1:
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self._size -= len(oldest)
+        return rendered
+
+    def _message(self, message: PromptMessage) -> bytes:
+        if message.role == "tool":
+            return _json({"role": "tool", "tool_call_id": message.call_id, "content": message.text})
+        fields: dict[str, Any] = {"role": message.role, "content": message.text}
+        if message.calls:
+            fields["content"] = message.text or None
+            fields["tool_calls"] = [
+                {
+                    "id": c.id,
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": _valid(c.arguments)},
+                }
+                for c in message.calls
+            ]
+        if message.echo and message.echo.get("provider") == self._provider:
+            fields |= {name: value for name, value in message.echo.items() if name != "provider"}
+        return _json(fields)
+
+
+def _tool(function: FunctionSchema) -> dict[str, Any]:
+    described = {
+        "name": function.name,
+        "description": function.description,
+        "parameters": function.parameters,
+    }
+    return {"type": "function", "function": described}
+
+
+def _valid(arguments: str) -> str:
+    """Arguments that are JSON: some servers parse the history, and one broken call would end the talk."""
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        parsed = None
+    return arguments if isinstance(parsed, dict) else json.dumps({"malformed": arguments}, ensure_ascii=False)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,96 @@
+"""The providers of models that are known by name: where they are, which key they want, which package.
+
+A table and its type. Left out: names of single models (any may be asked for), and what a provider does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal
+
+__all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider"]
+
+Adapter = Literal["offline", "openai", "ollama", "pydantic_ai"]
+
+SERVER_KEY = "PAGEFAULT_MODEL_KEY"
+"""The variable with the key for a server that is named by its URL, should it want one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where models come from. ``base_url`` is empty for the client library's own; ``address`` and ``key`` are
+    environment variables; a ``local`` provider needs no key and can be asked which window it serves.
+    ``package`` is what ``pip`` must have installed beside pagefault, ``extra`` how it is asked for."""
+
+    about: str
+    example: str
+    adapter: Adapter = "openai"
+    base_url: str = ""
+    address: str = ""
+    key: str = ""
+    local: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    timeout: float = 300.0
+    package: str = ""
+    extra: str = ""
+
+    def lacks_package(self) -> str | None:
+        """The sentence with the line that installs what is missing; None if nothing is."""
+        if not self.package or _is_installed(self.package):
+            return None
+        return f"It needs a package; run: pip install 'pagefault[{self.extra}]'"
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a package, and pydantic-ai beside it, can be imported."""
+    try:
+        return all(find_spec(name) is not None for name in ("pydantic_ai", package))
+    except ModuleNotFoundError:  # the parent of a dotted name
+        return False
+
+
+def _hosted(about: str, base_url: str, key: str, example: str) -> Provider:
+    return Provider(about, example, base_url=base_url, key=key)
+
+
+def _local(about: str, port: int, address: str, key: str) -> Provider:
+    url = f"http://127.0.0.1:{port}/v1"
+    return Provider(
+        f"{about}, at {url} unless {address} says otherwise", "NAME", "openai", url, address, key, True
+    )
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "offline": Provider("rule-based stand-in, no language model", "", "offline", local=True),
+    "openai": Provider(
+        "OpenAI, or any server of its shape at OPENAI_BASE_URL", "gpt-4o-mini",
+        address="OPENAI_BASE_URL", key="OPENAI_API_KEY",
+    ),
+    "anthropic": Provider(
+        "Anthropic", "claude-sonnet-4-5", "pydantic_ai", package="anthropic", extra="anthropic",
+        address="ANTHROPIC_BASE_URL", key="ANTHROPIC_API_KEY",
+    ),
+    "google": Provider(
+        "Gemini", "gemini-2.5-flash", "pydantic_ai", package="google.genai", extra="google",
+        address="GEMINI_BASE_URL", key="GEMINI_API_KEY",
+    ),
+    "ollama": Provider(
+        "Ollama's own protocol, on this machine unless OLLAMA_HOST says otherwise", "qwen3:8b", "ollama",
+        address="OLLAMA_HOST", key="OLLAMA_API_KEY", local=True,
+    ),
+    "vllm": _local("vLLM", 8000, "VLLM_BASE_URL", "VLLM_API_KEY"),
+    "llamacpp": _local("llama.cpp's llama-server", 8080, "LLAMACPP_BASE_URL", "LLAMA_API_KEY"),
+    "lmstudio": _local("LM Studio", 1234, "LMSTUDIO_BASE_URL", "LMSTUDIO_API_KEY"),
+    "openrouter": _hosted(
+        "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "qwen/qwen3-30b-a3b"
+    ),
+    "deepseek": _hosted("DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat"),
+    "groq": _hosted("Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "llama-3.3-70b-versatile"),
+    "mistral": _hosted("Mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest"),
+    "together": _hosted(
+        "Together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", "Qwen/Qwen2.5-7B-Instruct-Turbo"
+    ),
+    "xai": _hosted("xAI", "https://api.x.ai/v1", "XAI_API_KEY", "grok-4"),
+}  # fmt: skip

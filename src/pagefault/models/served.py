@@ -1,0 +1,83 @@
+"""The window that a server says it serves now, which may be less than its model could do.
+
+Each kind of server says it in its own place: vLLM, SGLang, OpenRouter and Groq in the list of models,
+llama.cpp in ``/props``, LM Studio in its own list, Ollama in the list of loaded models. A server on the
+internet is asked for its list of models only. Left out: what a model could do (``windows.py``), and OpenAI
+itself, which does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from pagefault.models.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+__all__ = ["served_window"]
+
+_TIMEOUT = 2.0  # seconds; a server that is there answers at once
+_NAMES = ("max_model_len", "loaded_context_length", "context_length", "context_window")
+
+
+async def served_window(endpoint: Endpoint, model: str) -> int | None:
+    """Tokens of prompt and reply that a request may take; None if the server cannot be asked or does not say.
+
+    Of Ollama it is the window with which the model is loaded, None if it is not.
+    """
+    from httpx2 import AsyncClient
+
+    headers = dict(endpoint.headers)
+    if endpoint.key:
+        headers["authorization"] = f"Bearer {endpoint.key}"
+    base = endpoint.base_url.rstrip("/")
+    async with AsyncClient(timeout=_TIMEOUT, headers=headers) as client:
+        if endpoint.provider == "ollama":
+            return _of(await _get(client, f"{base}/api/ps"), model)
+        if window := _of(await _get(client, f"{base}/models"), model):
+            return window
+        if base.startswith("https:"):
+            return None
+        root = base.removesuffix("/v1")
+        settings = _dict(_dict(await _get(client, f"{root}/props")).get("default_generation_settings"))
+        return _tokens(settings.get("n_ctx")) or _of(await _get(client, f"{root}/api/v0/models"), model)
+
+
+async def _get(client: AsyncClient, url: str) -> object:
+    from httpx2 import HTTPError, InvalidURL
+
+    try:
+        answer = await client.get(url)
+        return answer.json() if answer.is_success else None
+    except (HTTPError, InvalidURL, ValueError):
+        return None
+
+
+def _of(listed: object, model: str) -> int | None:
+    """The window of a model in a list of models; a server's only model is the one that is meant."""
+    entries = list(_entries(listed))
+    named = [entry for entry in entries if model in (entry.get("id"), entry.get("name"), entry.get("model"))]
+    tagged = [entry for entry in entries if entry.get("name") == f"{model}:latest"]
+    for entry in named or tagged or (entries if len(entries) == 1 else []):
+        for values in (entry, _dict(entry.get("meta"))):
+            for name in (*_NAMES, "n_ctx"):
+                if window := _tokens(values.get(name)):
+                    return window
+    return None
+
+
+def _entries(listed: object) -> Iterator[Mapping[str, Any]]:
+    found = _dict(listed)
+    for entry in cast("list[object]", found.get("data") or found.get("models") or []):
+        if isinstance(entry, dict):
+            yield cast("dict[str, Any]", entry)
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _tokens(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
