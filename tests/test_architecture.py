@@ -24,7 +24,7 @@ LAYERS = (
         "storage",
         "storage.terms",
     },  # the protocols
-    {"models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
+    {"functions.arguments", "models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
     {"retrieval.query"},
     {"context", "context.paging", "functions", "retrieval.ranking", "retrieval.service", "retrieval.windows"},
     {"retrieval.excerpt"},

@@ -15,10 +15,9 @@ from pagefault.functions import (
     FunctionExecutor,
     Outcome,
     describe,
-    parse_arguments,
     tool,
-    wants_heartbeat,
 )
+from pagefault.functions.arguments import parse_arguments, wants_heartbeat
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +104,7 @@ def test_broken_json_is_repaired(raw: str) -> None:
         ("sleeper", "{}", "seconds is missing. sleeper takes (seconds)"),
         ("sleeper", '{"seconds": "long"}', "seconds: input should be a valid number"),
         ("sleeper", '{"seconds": 1, "mood": 2}', "there is no parameter mood"),
-        ("sleeper", "just sleep", "are not a JSON object"),
+        ("sleeper", "just sleep", "seconds: input should be a valid number"),
         ("sleeper", "[1]", "are not a JSON object"),
         ("weather", '{"place": {"city": "Porto"}, "unit": "K"}', "unit: input should be 'C' or 'F'"),
     ],
@@ -177,3 +176,61 @@ async def test_listed_tools_are_described_and_called_by_name() -> None:
 def test_two_functions_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two functions named weather"):
         executor(describe(weather))
+
+
+# what weak models write
+
+
+def returned(name: str, raw: str) -> str:
+    """What the model reads of a call."""
+    made = executor()
+    prepared = made.prepare(name, raw)
+    return prepared.told(anyio.run(made.run, prepared)).text
+
+
+@pytest.mark.parametrize(
+    "name", ["functions.weather", "Weather", "default_api:weather", "weather:0", "tools/weather"]
+)
+def test_a_name_that_can_only_mean_one_function_runs_and_the_model_is_told(name: str) -> None:
+    assert f"(There is no {name}; this is weather.)" in returned(name, '{"place": {"city": "Porto"}}')
+
+
+def test_a_slip_of_the_pen_is_understood_but_never_runs_what_acts_outside() -> None:
+    def memory_search(query: str) -> str:
+        """Search."""
+        return query
+
+    made = executor(describe(memory_search, "query"))
+    assert made.prepare("memory_serch", '{"query": "x"}').function.name == "memory_search"
+    with pytest.raises(FunctionError, match="Did you mean sleeper"):
+        made.prepare("sleepr", '{"seconds": 0}')
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ('{"arguments": {"seconds": 0}}', "(The arguments stood under arguments.)"),
+        ("0", "(The arguments were read as seconds.)"),
+        ('{"seconds": "0"}', ""),
+        ('{"seconds": 0, "inner_thoughts": "Wait."}', ""),
+        ('{"seconds": 0', '(The arguments were no JSON and were read as {"seconds": 0}.)'),
+    ],
+)
+def test_what_can_only_mean_one_thing_is_understood_and_the_model_is_told(raw: str, told: str) -> None:
+    assert executor().prepare("sleeper", raw).arguments == {"seconds": 0}
+    assert " ".join(executor().prepare("sleeper", raw).notes) == told
+
+
+def test_a_list_written_as_a_text_is_a_list() -> None:
+    def tag(tags: list[str] = []) -> str:  # noqa: B006
+        """Tag it."""
+        return ",".join(tags)
+
+    made = FunctionExecutor.of([describe(tag)], "memgpt", 1)
+    for raw in ('{"tags": "a, b"}', '{"tags": "[\\"a\\", \\"b\\"]"}'):
+        assert made.prepare("tag", raw).arguments == {"tags": ["a", "b"]}
+    assert made.prepare("tag", '{"tags": null}').arguments == {"tags": []}
+
+
+def test_a_heartbeat_within_the_arguments_of_another_call_counts() -> None:
+    assert wants_heartbeat('{"name": "x", "arguments": {"request_heartbeat": true}}')

@@ -322,7 +322,7 @@ def plan(
     """Divide the window: instructions, executor, budget. User tools are listed by name where their
     schemas would take too much; a head that leaves no room for the queue when the working context is
     full (``full`` tokens) is refused."""
-    instructions = settings.instructions or prompts.text(f"system_{settings.style}")
+    instructions = settings.instructions or prompts.text(settings.instructions_name(window))
     tools = [describe(t) for t in parts.tools]
     executor = FunctionExecutor.of([*functions, *tools], settings.style, settings.tool_timeout)
     reserve, margin = settings.reply_reserve(window), int(settings.margin * window)

@@ -21,6 +21,9 @@ from pagefault.models.endpoint import Asking, Calling, Options, Thinking
 from pagefault.types import Section, Style
 
 SMALLEST_WINDOW = 4096
+LARGE_WINDOW = 32_768
+"""From here on the longer instructions are used by default, in tokens."""
+
 DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say so when I do not know."
 
 
@@ -49,6 +52,9 @@ class AgentSettings(BaseModel):
     style: Style = "memgpt"
     zone: str = Field(default="", description="IANA time zone; empty: the machine's")
     instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
+    prompt: Literal["auto", "short", "long"] = Field(
+        default="auto", description="which of the shipped instructions; auto: long from a 32k window on"
+    )
     sections: tuple[SectionSettings, ...] | None = Field(default=None, description="None: persona, human")
     reserve: int | None = Field(default=None, ge=64, description="the reply's share of the window")
     margin: float = Field(default=0.05, ge=0.0, le=0.3)
@@ -77,6 +83,11 @@ class AgentSettings(BaseModel):
     def asking(self) -> Asking:
         """How the model is asked."""
         return Asking(Options(self.temperature, self.thinking), self.calling, self.patience)
+
+    def instructions_name(self, window: int) -> str:
+        """Which of the shipped instructions the agent gets, as ``prompts.text`` names them."""
+        long = self.prompt == "long" or (self.prompt == "auto" and window >= LARGE_WINDOW)
+        return f"system_{self.style}_long" if long else f"system_{self.style}"
 
     def reply_reserve(self, window: int) -> int:
         """Tokens kept free for the reply: an eighth of the window, at most 4,096, unless set."""

@@ -240,20 +240,23 @@ class Process:
             return await self._return(call, Outcome(cut, failed=True))
         try:
             prepared = self.program.executor.prepare(call.name or "", call.text)
-            if prepared.function.kind == "memory":
-                return await self._commit(partial(self._effect, call, prepared))
         except FunctionError as error:
-            return await self._return(call, Outcome(str(error), failed=True))
+            return await self._return(call, Outcome(str(error), failed=True, invalid=True))
+        if prepared.function.kind == "memory":
+            try:
+                return await self._commit(partial(self._effect, call, prepared))
+            except FunctionError as error:
+                return await self._return(call, prepared.told(Outcome(str(error), failed=True)))
         if prepared.function.kind == "tool" and not await self._start(call, prepared):
             gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
             return await self._return(call, Outcome(gone, failed=True))
-        return await self._return(call, await self.program.executor.run(prepared))
+        return await self._return(call, prepared.told(await self.program.executor.run(prepared)))
 
     def _effect(self, call: Message, prepared: Prepared, tx: Transaction) -> list[Message]:
         """A memory function's effect and its result: one transaction."""
         value = prepared.function.call(tx=tx, **prepared.arguments)
         outcome = value if isinstance(value, Outcome) else Outcome(str(value))
-        return self.rows.result(call, outcome)
+        return self.rows.result(call, prepared.told(outcome))
 
     async def _start(self, call: Message, prepared: Prepared) -> bool:
         """Mark an outside call as started; False if it already was and must not be run twice."""

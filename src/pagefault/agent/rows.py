@@ -13,7 +13,8 @@ from pagefault import prompts
 from pagefault.clock import Clock
 from pagefault.config import SMALLEST_WINDOW
 from pagefault.context import Sizes, label
-from pagefault.functions import Outcome, wants_heartbeat
+from pagefault.functions import Outcome
+from pagefault.functions.arguments import wants_heartbeat
 from pagefault.models import Completion
 from pagefault.types import Event, EventKind, Message, Role
 
@@ -91,7 +92,9 @@ class Rows:
         meta: dict[str, object] = {}
         if outcome.failed:
             meta["failed"] = True
-        if wants_heartbeat(call.text):
+        if outcome.invalid:
+            meta["invalid"] = True
+        if outcome.heartbeat or wants_heartbeat(call.text):
             meta["heartbeat"] = True
         if outcome.sources:
             meta["sources"] = list(outcome.sources)

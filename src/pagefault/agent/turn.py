@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pagefault.types import Message, Role, Style
 
+_MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until the turn ends
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -54,9 +56,20 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     go_on = bool(results) if style == "native" else any(_asks_back(row) for row in results)
     if not go_on:
         return Stop()
+    if failures := _in_vain(rows, steps[-_MOST_IN_VAIN:]):
+        return Stop(
+            f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
+        )
     if len(steps) >= max_steps:
         return Stop(f"The limit of {max_steps} steps for one event is reached; the turn ends here.")
     return Ask()
+
+
+def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Message]:
+    """The results of the last completions if every call of theirs failed by what the model wrote."""
+    results = [row for row in rows if row.completion in steps and row.role is Role.RESULT]
+    in_vain = len(steps) == _MOST_IN_VAIN and all(row.meta.get("invalid") for row in results)
+    return results if in_vain else []
 
 
 def _asks_back(result: Message) -> bool:

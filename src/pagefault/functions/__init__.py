@@ -16,16 +16,16 @@ from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 
 import anyio
 import anyio.to_thread
-from json_repair import repair_json
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from pagefault.errors import FunctionError
-from pagefault.models import FunctionSchema
+from pagefault.functions import arguments
+from pagefault.functions.arguments import FIELD, HEARTBEAT
+from pagefault.models import FunctionSchema, plain_name
 from pagefault.storage import Transaction
 from pagefault.types import Message, Style
 
-HEARTBEAT = "request_heartbeat"
-_FIELD = "of_"  # before a parameter's name: ``json``, ``copy`` or ``_x`` mean something else to pydantic
+_CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +39,8 @@ class Outcome:
     rows: tuple[Message, ...] = ()
     sources: tuple[str, ...] = ()
     failed: bool = False
+    heartbeat: bool = False  # it gives control back, asked for or not
+    invalid: bool = False  # it failed by what the model wrote: no such function, arguments of no use
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,15 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call whose arguments are parsed and valid."""
+    """A call whose arguments are parsed and valid. ``notes``: what was read otherwise than written."""
 
     function: Function
     arguments: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """The outcome with the notes, so that the model learns."""
+        return replace(outcome, text=" ".join((outcome.text, *self.notes))) if self.notes else outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +115,15 @@ def describe(call: Callable[..., Any], kind: Literal["memory", "query", "tool"] 
         if hints[parameter.name] is Transaction:
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[_FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))
-    arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
-    parameters = cast(dict[str, Any], _compact(arguments.model_json_schema()))
+        fields[FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))
+    takes = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    parameters = cast(dict[str, Any], _compact(takes.model_json_schema()))
     schema = FunctionSchema(name, inspect.cleandoc(call.__doc__ or name), parameters)
-    return Function(name, schema, arguments, call, kind, options.idempotent, options.timeout)
+    return Function(name, schema, takes, call, kind, options.idempotent, options.timeout)
 
 
 def _compact(schema: Any) -> Any:
-    """A JSON schema without what a model does not need: titles, null defaults, the extra-keys flag."""
+    """A JSON schema without what a model does not need: titles, defaults, the extra-keys flag."""
     if isinstance(schema, dict):
         items = cast(dict[str, Any], schema).items()
         return {
@@ -124,7 +131,7 @@ def _compact(schema: Any) -> Any:
             for key, value in items
             if not (key == "title" and isinstance(value, str))
             and key != "additionalProperties"
-            and not (key == "default" and value is None)
+            and key != "default"
         }
     if isinstance(schema, list):
         return [_compact(item) for item in cast(list[Any], schema)]
@@ -149,9 +156,13 @@ class FunctionExecutor:
     schemas: tuple[FunctionSchema, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        offered = [f.schema for f in self.functions.values() if f.name not in self.listed]
-        schemas = map(_with_heartbeat, offered) if self.style == "memgpt" else offered
+        offered = [f for f in self.functions.values() if f.name not in self.listed]
+        schemas = (_with_heartbeat(f.schema) if self._may_yield(f) else f.schema for f in offered)
         object.__setattr__(self, "schemas", tuple(schemas))
+
+    def _may_yield(self, function: Function) -> bool:
+        """Whether a call may end the turn. A query may not: who asks wants to read the answer."""
+        return self.style == "memgpt" and function.kind != "query"
 
     @staticmethod
     def of(functions: Iterable[Function], style: Style, timeout: float) -> FunctionExecutor:
@@ -167,7 +178,7 @@ class FunctionExecutor:
         """The same functions with those of ``names`` reached by ``call_function`` only."""
 
         def describe_function(name: str) -> str:
-            return json.dumps(self._find(name).schema.parameters, ensure_ascii=False)
+            return json.dumps(self._find(name)[0].schema.parameters, ensure_ascii=False)
 
         describe_function.__doc__ = f"The parameters of a further function: {', '.join(sorted(names))}."
 
@@ -180,17 +191,13 @@ class FunctionExecutor:
 
     def prepare(self, name: str, raw: str) -> Prepared:
         """Find the function, then parse, repair and validate the arguments; ``FunctionError`` if not."""
-        function = self._find(name)
-        values = parse_arguments(name, raw)
+        function, notes = self._find(name)
+        values, repaired = arguments.read(function.name, raw, function.arguments)
         values.pop(HEARTBEAT, None)
-        if self.listed and name == "call_function" and isinstance(values.get("arguments"), dict):
+        if self.listed and function.name == "call_function" and isinstance(values.get("arguments"), dict):
             return self.prepare(str(values.get("name")), json.dumps(values["arguments"]))
-        try:
-            valid = function.arguments.model_validate(values)
-        except ValidationError as error:
-            raise FunctionError(_explain(function, error)) from None
-        fields = function.arguments.model_fields
-        return Prepared(function, {key.removeprefix(_FIELD): getattr(valid, key) for key in fields})
+        valid, mended = arguments.validate(function.name, values, function.arguments)
+        return Prepared(function, valid, (*notes, *repaired, *mended))
 
     async def run(self, prepared: Prepared) -> Outcome:
         """Run a query or a tool within its time; every failure is an outcome."""
@@ -214,12 +221,21 @@ class FunctionExecutor:
                 f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown."
             )
             return Outcome(late, failed=True)
-        return value if isinstance(value, Outcome) else Outcome(as_text(value))
+        outcome = value if isinstance(value, Outcome) else Outcome(as_text(value))
+        return replace(outcome, heartbeat=function.kind == "query")
 
-    def _find(self, name: str) -> Function:
+    def _find(self, name: str) -> tuple[Function, tuple[str, ...]]:
+        """The function of this name, or the only one that can be meant, and then a note that says so."""
         if function := self.functions.get(name):
-            return function
-        near = get_close_matches(name, self.functions, n=1)
+            return function, ()
+        plain = plain_name(name)
+        meant = [f for f in self.functions.values() if plain_name(f.name) == plain]
+        if not meant:  # a slip of the pen; never for what acts outside
+            inner = {plain_name(f.name): f for f in self.functions.values() if f.kind != "tool"}
+            meant = [inner[near] for near in get_close_matches(plain, inner, n=2, cutoff=_CLOSE)]
+        if len(meant) == 1:
+            return meant[0], (f"(There is no {name}; this is {meant[0].name}.)",)
+        near = get_close_matches(plain, self.functions, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
 
@@ -233,47 +249,3 @@ def as_text(value: object) -> str:
     if isinstance(value, BaseModel):
         return value.model_dump_json()
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def parse_arguments(name: str, raw: str) -> dict[str, Any]:
-    """A call's raw arguments as an object; broken JSON is repaired if that gives one."""
-    if not raw.strip():
-        return {}
-    try:
-        value: object = json.loads(raw)
-    except ValueError:
-        value = repair_json(raw, return_objects=True)
-    if isinstance(value, str):  # arguments encoded twice
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict):
-        raise FunctionError(f"The arguments of {name} are not a JSON object; call it again with one.")
-    return cast(dict[str, Any], value)
-
-
-def wants_heartbeat(raw: str) -> bool:
-    """Whether a call asks for control back at once."""
-    try:
-        value = parse_arguments("", raw).get(HEARTBEAT, False)
-    except FunctionError:
-        return False
-    return value is True or (isinstance(value, str) and value.lower() == "true")
-
-
-def _explain(function: Function, error: ValidationError) -> str:
-    faults: list[str] = []
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "missing":
-            faults.append(f"{where} is missing")
-        elif fault["type"] == "extra_forbidden":
-            faults.append(f"there is no parameter {where}")
-        else:
-            faults.append(f"{where}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
-    takes = ", ".join(
-        str(info.alias) if info.is_required() else f"{info.alias}={info.default!r}"
-        for info in function.arguments.model_fields.values()
-    )
-    return f"{'; '.join(faults)}. {function.name} takes ({takes}); call it again."

@@ -88,12 +88,12 @@ class Syscalls:
     # working context
 
     def working_context_append(self, tx: Transaction, section: str, text: str) -> str:
-        """Add a line to a section of the working context."""
+        """Add a line to a section."""
         old = self._section(tx, section)
         return self._edit(tx, old, f"{old.text}\n{text.strip()}" if old.text else text.strip())
 
     def working_context_replace(self, tx: Transaction, section: str, old: str, new: str) -> str:
-        """Replace text in a section; empty new deletes it. old must occur exactly once."""
+        """Replace old, which must occur once; empty new deletes it."""
         was = self._section(tx, section)
         found = was.text.count(old) if old else 0
         if found != 1:
@@ -123,7 +123,7 @@ class Syscalls:
         return f"{section.name} now takes {size} of {section.limit} tokens."
 
     def page_in(self, tx: Transaction, id: str, section: str = PAGED_IN) -> str:
-        """Keep an excerpt of a found item (m12, p7) in the working context."""
+        """Keep a found item (m12, p7) in the working context."""
         passage = id.startswith("p")
         item = find_passage(tx, self.agent, id) if passage else find_row(tx, self.agent, id)
         if section == PAGED_IN and all(s.name != PAGED_IN for s in tx.sections(self.agent)):
@@ -141,7 +141,7 @@ class Syscalls:
         return self._edit(tx, target, "\n".join([*lines, line]))
 
     def page_out(self, tx: Transaction, id: str) -> str:
-        """Drop a paged-in excerpt from the working context."""
+        """Drop it from there."""
         for section in tx.sections(self.agent):
             kept = [line for line in section.text.split("\n") if not line.startswith(f"[{id} ")]
             if not section.read_only and len(kept) < len(section.text.split("\n")):
@@ -151,7 +151,7 @@ class Syscalls:
     # recall storage
 
     async def memory_search(self, query: str, page: int = 1) -> Outcome:
-        """Search all memory: recall first, archival too if recall has no strong match."""
+        """Search recall and, if that is weak, archival storage."""
         recall = await self._found("recall", query, Filter(before=self.opened()), page)
         if recall:
             best = await self.store.read(lambda tx: tx.message(self.agent, recall[0].number))
@@ -166,7 +166,7 @@ class Syscalls:
         return await self._shown(hits, query, page)
 
     async def recall_search_by_date(self, start: str, end: str, page: int = 1) -> Outcome:
-        """Messages from start to end (YYYY-MM-DD or ISO time), oldest first."""
+        """Messages between two ISO dates or times, oldest first."""
         span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.opened())
         hits = await self._found("recall", "", span, page)
         return await self._shown(hits[::-1], "", page)
@@ -178,7 +178,7 @@ class Syscalls:
         return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
 
     async def recall_read(self, id: str, page: int = 1) -> Outcome:
-        """Read a message (m12) in full, page by page; a short one with its neighbours."""
+        """Read a message (m12) and its neighbours, page by page."""
 
         def read(tx: Transaction) -> Outcome:
             row = find_row(tx, self.agent, id)
@@ -194,19 +194,19 @@ class Syscalls:
     # archival storage
 
     def archival_insert(self, tx: Transaction, text: str, tags: list[str] = []) -> str:  # noqa: B006
-        """Save a fact or document to archival storage."""
+        """Save to archival storage."""
         if not text.strip():
             raise FunctionError("text is empty; give the text to save.")
         passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
         return f"Saved as {tx.insert_passage(self.agent, passage).id}."
 
     async def archival_search(self, query: str, tags: list[str] = [], page: int = 1) -> Outcome:  # noqa: B006
-        """Search archival storage; tags must all be present."""
+        """Search archival storage; all tags must be there."""
         only = Filter(tags=tuple(t.strip("# ") for t in tags))
         return await self._shown(await self._found("archival", query, only, page), query, page)
 
     async def archival_read(self, id: str, page: int = 1) -> Outcome:
-        """Read a passage (p7) in full, page by page."""
+        """Read a passage (p7), page by page."""
         return await self.store.read(
             lambda tx: self.results.text_page(find_passage(tx, self.agent, id), page)
         )

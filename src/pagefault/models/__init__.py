@@ -7,6 +7,7 @@ stateless: it sees the prompt and nothing else. Adapters live beside this file a
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -22,6 +23,7 @@ __all__ = [
     "PromptMessage",
     "StreamItem",
     "Usage",
+    "plain_name",
 ]
 
 
@@ -143,3 +145,14 @@ class Model(Protocol):
     def window(self) -> int: ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]: ...
+
+
+_AROUND_NAME = re.compile(r"^(functions?|tools?|default_api|api)[.:/]|[:#]\d+$|\(\)$")
+
+
+def plain_name(name: str) -> str:
+    """A function's name without what models put around it: prefixes, numbers, case, hyphens."""
+    bare = name.strip().strip("\"'`")
+    while (shorter := _AROUND_NAME.sub("", bare)) != bare:
+        bare = shorter
+    return bare.lower().replace("-", "_")

@@ -138,8 +138,13 @@ class Catalogue:
 
         return PatientModel(models, budget=asking.patience)
 
-    def _calling(self, target: Target, model: Model, asking: Asking) -> Model:  # noqa: ARG002
-        return model
+    def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
+        if target.provider.adapter == "offline":
+            return model
+        from pagefault.models.calling import CallingModel
+
+        needs_json = asking.calling == "auto" and target.name in self._json_mode
+        return CallingModel(model, "json" if needs_json else asking.calling)
 
     def adapter(self, target: Target, window: int, options: Options) -> Model:
         """The bare adapter: one request to a completion, no retries."""

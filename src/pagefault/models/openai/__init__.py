@@ -142,8 +142,9 @@ class OpenAIModel:
         status, headers, said = None, {}, error.message
         if isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, dict(error.response.headers)
-        if isinstance(error.body, dict):  # the client puts its own words before the server's  # pyright: ignore[reportUnknownMemberType]
-            said = str(cast("dict[str, Any]", error.body).get("message") or said)
+        body: Any = error.body
+        if isinstance(body, dict):  # the client puts its own words before the server's
+            said = str(cast("dict[str, Any]", body).get("message") or said)
         return model_error(
             Refusal(where, status, f"{error.code or ''} {error.type or ''}", said, headers),
             self._endpoint,

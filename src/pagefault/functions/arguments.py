@@ -1,0 +1,129 @@
+"""The arguments of a call: read, repaired, validated.
+
+Models write them as JSON, more or less. What can only mean one thing is understood, and the model is told;
+for the rest the error says what is wrong and what the function takes. Left out: what the function does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from json_repair import repair_json
+from pydantic import BaseModel, ValidationError
+
+from pagefault.errors import FunctionError
+
+HEARTBEAT = "request_heartbeat"
+FIELD = "of_"  # before a parameter's name: ``json``, ``copy`` or ``_x`` mean something else to pydantic
+_WRAPPERS = ("arguments", "parameters", "args", "input")
+_THOUGHTS = ("inner_thoughts", "thoughts", "thinking", "reasoning")  # models were trained to put them here
+
+
+def read(name: str, raw: str, takes: type[BaseModel]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A call's raw arguments as an object, and notes of what was mended; ``FunctionError`` if it is none."""
+    known = {str(info.alias): info.is_required() for info in takes.model_fields.values()}
+    needed = [parameter for parameter, required in known.items() if required]
+    try:
+        whole: object = json.loads(raw or "{}")
+    except ValueError:
+        try:
+            values = parse_arguments(name, raw)
+        except FunctionError:
+            if len(needed) != 1 or raw.strip()[:1] in ("{", "["):
+                raise
+            return {needed[0]: raw.strip()}, (f"(The arguments were read as {needed[0]}.)",)
+        told = json.dumps(values, ensure_ascii=False)
+        return values, (f"(The arguments were no JSON and were read as {told}.)",)
+    if isinstance(whole, str | int | float) and len(needed) == 1 and not str(whole).strip().startswith("{"):
+        return {needed[0]: whole}, (f"(The arguments were read as {needed[0]}.)",)
+    values = parse_arguments(name, raw)
+    for wrapper in _WRAPPERS:
+        inner = values.get(wrapper)
+        if isinstance(inner, dict) and wrapper not in known:
+            return cast("dict[str, Any]", inner), (f"(The arguments stood under {wrapper}.)",)
+    kept = {key: value for key, value in values.items() if key in known or key not in _THOUGHTS}
+    return kept, ()
+
+
+def validate(
+    name: str, values: dict[str, Any], takes: type[BaseModel]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arguments as the function takes them, by parameter, and notes of what was changed for that;
+    ``FunctionError`` says what is wrong."""
+    optional = {str(info.alias) for info in takes.model_fields.values() if not info.is_required()}
+    given = {key: value for key, value in values.items() if value is not None or key not in optional}
+    notes: list[str] = []
+    try:
+        valid = takes.model_validate(given)
+    except ValidationError as error:
+        listed = _listed(given, error)
+        if not listed:
+            raise FunctionError(_explain(name, takes, error)) from None
+        notes.append(f"({', '.join(listed)} should be a list.)")
+        try:
+            valid = takes.model_validate(given | listed)
+        except ValidationError as still:
+            raise FunctionError(_explain(name, takes, still)) from None
+    return {field.removeprefix(FIELD): getattr(valid, field) for field in takes.model_fields}, tuple(notes)
+
+
+def _listed(given: dict[str, Any], error: ValidationError) -> dict[str, list[Any]]:
+    """Values that should be lists and are texts, as lists."""
+    listed: dict[str, list[Any]] = {}
+    for fault in error.errors():
+        key = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "list_type" and isinstance(given.get(key), str):
+            try:
+                value: object = json.loads(given[key])
+            except ValueError:
+                value = [part.strip() for part in given[key].split(",") if part.strip()]
+            listed[key] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return listed
+
+
+def parse_arguments(name: str, raw: str) -> dict[str, Any]:
+    """A call's raw arguments as an object; broken JSON is repaired if that gives one."""
+    if not raw.strip():
+        return {}
+    try:
+        value: object = json.loads(raw)
+    except ValueError:
+        value = repair_json(raw, return_objects=True)
+    if isinstance(value, str):  # arguments encoded twice
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise FunctionError(f"The arguments of {name} are not a JSON object; call it again with one.")
+    return cast("dict[str, Any]", value)
+
+
+def wants_heartbeat(raw: str) -> bool:
+    """Whether a call asks for control back at once."""
+    try:
+        values = parse_arguments("", raw)
+    except FunctionError:
+        return False
+    inner = values.get("arguments")  # of call_function, or wrapped once more
+    nested = cast("dict[str, Any]", inner).get(HEARTBEAT) if isinstance(inner, dict) else None
+    value = values.get(HEARTBEAT, nested)
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def _explain(name: str, takes: type[BaseModel], error: ValidationError) -> str:
+    faults: list[str] = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "missing":
+            faults.append(f"{where} is missing")
+        elif fault["type"] == "extra_forbidden":
+            faults.append(f"there is no parameter {where}")
+        else:
+            faults.append(f"{where}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
+    signature = ", ".join(
+        str(info.alias) if info.is_required() else f"{info.alias}={info.default!r}"
+        for info in takes.model_fields.values()
+    )
+    return f"{'; '.join(faults)}. {name} takes ({signature}); call it again."

@@ -1,0 +1,226 @@
+"""JSON mode: functions for a model that has none, by one JSON object ``{thoughts, function, arguments}``.
+
+The functions are listed in the system text, the calls of the history are shown as such objects and their
+results as marked user-role messages, and the answer is held to a schema where the server can do that. The
+same prompt always gives the same bytes. Left out: several calls in one answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from json_repair import repair_json
+
+from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, StreamItem
+
+__all__ = ["JSONMode"]
+
+NONE, ANSWER = "none", "answer"
+_HOW = (
+    'Answer with one JSON object and nothing else: {{"thoughts": "...", "function": "NAME", '
+    '"arguments": {{...}}}}. '
+    "thoughts are private and short. {last}\nFunctions (? marks what may be left out):"
+)
+_LAST = {
+    NONE: 'To call nothing, function is "none".',
+    ANSWER: 'To answer the user, function is "answer" and arguments are {{"message": "..."}}.',
+}
+_ARGUMENTS = re.compile(r'"function"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"arguments"\s*:\s*(?=\{)')
+
+
+class JSONMode:
+    """A model that calls functions by writing JSON. Prompts without functions pass as they are."""
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self.window = model.window
+        self._model = model
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        if not prompt.functions:
+            async with aclosing(self._model.stream(prompt)) as items:
+                async for item in items:
+                    yield item
+            return
+        speaks = any(function.name == "send_message" for function in prompt.functions)
+        last = NONE if speaks else ANSWER
+        reading = _Reading(last)
+        async with aclosing(self._model.stream(_translated(prompt, last))) as items:
+            async for item in items:
+                if isinstance(item, Completion):
+                    yield _completion(item, last)
+                elif isinstance(item, Delta) and not item.thinking:
+                    for delta in reading.feed(item.text):
+                        yield delta
+                else:
+                    yield item
+
+
+# The prompt
+
+
+def _translated(prompt: Prompt, last: str) -> Prompt:
+    names = [*(function.name for function in prompt.functions), last]
+    schema = {
+        "type": "object",
+        "properties": {
+            "thoughts": {"type": "string"},
+            "function": {"type": "string", "enum": names},
+            "arguments": {"type": "object"},
+        },
+        "required": ["thoughts", "function", "arguments"],
+        "additionalProperties": False,
+    }
+    listed = "\n".join(map(_listed, prompt.functions))
+    how = f"{_HOW.format(last=_LAST[last].format())}\n{listed}"
+    messages = [_message(message, last) for message in prompt.messages]
+    if messages and messages[0].role == "system":
+        messages[0] = replace(messages[0], text=f"{messages[0].text}\n\n{how}")
+    return replace(prompt, messages=tuple(messages), functions=(), answer_schema=schema)
+
+
+def _listed(function: FunctionSchema) -> str:
+    """``name(text: string, page?: integer) What it does.``"""
+    properties: Mapping[str, Any] = function.parameters.get("properties", {})
+    required = function.parameters.get("required", ())
+    takes = ", ".join(
+        f"{name}{'' if name in required else '?'}: {_type(schema)}" for name, schema in properties.items()
+    )
+    return f"- {function.name}({takes}) {function.description}"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "|".join(map(str, schema["enum"]))
+    if schema.get("type") == "array":
+        return f"{_type(schema.get('items', {}))}[]"
+    options = [_type(option) for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    return str(schema.get("type") or "|".join(options) or "any")
+
+
+def _message(message: PromptMessage, last: str) -> PromptMessage:
+    if message.role == "tool":
+        return PromptMessage("user", f"[result of {message.name}] {message.text}")
+    if message.role != "assistant":
+        return message
+    if not message.calls:
+        said: dict[str, Any] = {"thoughts": "", "function": ANSWER, "arguments": {"message": message.text}}
+        thought: dict[str, Any] = {"thoughts": message.text, "function": NONE, "arguments": {}}
+        return PromptMessage("assistant", _json(thought if last == NONE else said))
+    lines = [
+        {
+            "thoughts": "" if number else message.text,
+            "function": call.name,
+            "arguments": _object(call.arguments),
+        }
+        for number, call in enumerate(message.calls)
+    ]
+    return PromptMessage("assistant", "\n".join(map(_json, lines)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _object(arguments: str) -> Mapping[str, Any]:
+    try:
+        value: object = json.loads(arguments)
+    except ValueError:
+        value = None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"malformed": arguments}
+
+
+# The answer
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The answer while it comes: its arguments go out as they are written, as soon as it is known whose."""
+
+    last: str
+    _text: str = ""
+    _name: str = ""
+    _at: int = 0  # up to where the arguments are out
+    _depth: int = 0
+    _quoted: bool = False
+    _escaped: bool = False
+    _done: bool = False
+
+    def feed(self, piece: str) -> Iterator[Delta]:
+        self._text += piece
+        if not self._name and (found := _ARGUMENTS.search(self._text)):
+            self._name, self._at = found[1], found.end()
+        if self._name and not self._done and self._name not in (NONE, ANSWER):
+            out = self._inside(self._text[self._at :])
+            self._at += len(out)
+            if out:
+                yield Delta(out, 0, self._name)
+
+    def _inside(self, text: str) -> str:
+        """What of the text belongs to the object of arguments."""
+        for at, letter in enumerate(text):
+            if self._quoted:
+                if self._escaped:
+                    self._escaped = False
+                elif letter == "\\":
+                    self._escaped = True
+                elif letter == '"':
+                    self._quoted = False
+            elif letter == '"':
+                self._quoted = True
+            elif letter == "{":
+                self._depth += 1
+            elif letter == "}":
+                self._depth -= 1
+                if self._depth == 0:
+                    self._done = True
+                    return text[: at + 1]
+        return text
+
+
+def _completion(whole: Completion, last: str) -> Completion:
+    """The object as a call. Without one the text stands as it is; what is one but calls nothing that can be
+    read is a call that the executor will say is wrong."""
+    value, repaired = _read(whole.text)
+    if value is None:
+        return whole
+    notes = (*whole.notes, "Broken JSON was repaired.") if repaired else whole.notes
+    thoughts = str(value.get("thoughts") or "")
+    name, arguments = (
+        value.get("function") or value.get("name"),
+        value.get("arguments", value.get("parameters")),
+    )
+    if name == NONE or (name is None and set(value) <= {"thoughts", "arguments"}):
+        return replace(whole, text="", thinking=whole.thinking + thoughts, notes=notes)
+    if name == ANSWER and last == ANSWER:
+        message = (
+            cast("dict[str, Any]", arguments).get("message") if isinstance(arguments, dict) else arguments
+        )
+        return replace(whole, text=str(message or ""), thinking=whole.thinking + thoughts, notes=notes)
+    raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
+    if name is None:
+        name, raw = "unnamed", whole.text
+    call = Call(f"call_{uuid.uuid4().hex[:24]}", str(name), raw)
+    return replace(whole, text=thoughts, calls=(*whole.calls, call), notes=notes)
+
+
+def _read(text: str) -> tuple[Mapping[str, Any] | None, bool]:
+    """The first object in a text, fences and prose around it left out, and whether it had to be repaired."""
+    start = text.find("{")
+    if start < 0:
+        return None, False
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start)
+        return cast("dict[str, Any]", value), False
+    except ValueError:
+        value = repair_json(text[start:].removesuffix("```"), return_objects=True)
+    found: Sequence[Any] = value if isinstance(value, list) else [value]
+    objects = [cast("dict[str, Any]", one) for one in found if isinstance(one, dict)]
+    return (objects[0] if objects and "function" in objects[0] else None), True

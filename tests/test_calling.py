@@ -1,0 +1,345 @@
+"""Calls and thinking that come as text, JSON mode, and the choice between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pagefault.errors import ToolsUnsupported
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    FunctionSchema,
+    Notice,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+)
+from pagefault.models.calling import CallingModel
+from pagefault.models.calling.text import TextSplitter
+from pagefault.models.endpoint import Calling
+from pagefault.testing.models import ScriptedModel
+
+
+def schema(name: str, required: Sequence[str] = (), **properties: Any) -> FunctionSchema:
+    return FunctionSchema(
+        name, f"{name} it.", {"type": "object", "properties": properties, "required": list(required)}
+    )
+
+
+SEARCH = schema("memory_search", ["query"], query={"type": "string"}, page={"type": "integer"})
+SEND = schema("send_message", ["message"], message={"type": "string"})
+TAGGED = schema(
+    "archival_insert", ["text"], text={"type": "string"}, tags={"type": "array", "items": {"type": "string"}}
+)
+FUNCTIONS = (SEND, SEARCH, TAGGED)
+PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "[user] Hello")), FUNCTIONS, 100)
+
+CALLS = {
+    "hermes": '<tool_call>\n{"name": "memory_search", "arguments": {"query": "tea", "page": 2}}\n</tool_call>',
+    "qwen coder": "<tool_call>\n<function=memory_search>\n<parameter=query>\ntea\n</parameter>\n"
+    "<parameter=page>\n2\n</parameter>\n</function>\n</tool_call>",
+    "glm": "<tool_call>memory_search\n<arg_key>query</arg_key>\n<arg_value>tea</arg_value>\n"
+    "<arg_key>page</arg_key>\n<arg_value>2</arg_value>\n</tool_call>",
+    "llama": '<|python_tag|>{"name": "memory_search", "parameters": {"query": "tea", "page": 2}}',
+    "llama tag": '<function=memory_search>{"query": "tea", "page": 2}</function>',
+    "mistral": '[TOOL_CALLS] [{"name": "memory_search", "arguments": {"query": "tea", "page": 2}}]',
+    "mistral, new": '[TOOL_CALLS]memory_search[ARGS]{"query": "tea", "page": 2}',
+    "deepseek": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>memory_search\n```json\n"
+    '{"query": "tea", "page": 2}\n```'
+    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+    "deepseek, new": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>memory_search<｜tool▁sep｜>"
+    '{"query": "tea", "page": 2}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "kimi": "<|tool_calls_section_begin|><|tool_call_begin|>functions.memory_search:0"
+    '<|tool_call_argument_begin|>{"query": "tea", "page": 2}<|tool_call_end|><|tool_calls_section_end|>',
+    "fence": '```json\n{"name": "memory_search", "arguments": {"query": "tea", "page": 2}}\n```',
+    "bare": '{"name": "memory_search", "parameters": {"query": "tea", "page": 2}}',
+    "openai as text": '{"type": "function", "function": {"name": "memory_search", "arguments": '
+    '{"query": "tea", "page": 2}}}',
+}
+THOUGHTS = {
+    "think": "<think>Tea, then.</think>",
+    "thinking": "<thinking>Tea, then.</thinking>",
+    "mistral": "[THINK]Tea, then.[/THINK]",
+    "harmony": "<|channel|>analysis<|message|>Tea, then.<|end|><|start|>assistant<|channel|>final<|message|>",
+    "late": "Tea, then.</think>",
+}
+PLAIN = (
+    "Use <b>bold</b>, a < b and x[0] == y.",
+    'Write {"name": "Ann"} or ```json\n{"name": "Ann", "age": 3}\n``` in the file.',
+    '{"name": "Ann", "arguments": {"loud": true}}',
+    "{\n  a set\n}",
+    "Between the tags <t",
+    "The mark <think> stands before thinking.",
+    "``` code ```",
+    "",
+    "  \n spaces  ",
+)
+
+
+def split(
+    pieces: Sequence[str], functions: Sequence[FunctionSchema] = FUNCTIONS
+) -> tuple[list[StreamItem], Completion]:
+    splitter = TextSplitter(functions)
+    items = [item for piece in pieces for item in splitter.feed(piece)]
+    items += splitter.end()
+    return items, splitter.completion(Completion("".join(pieces)))
+
+
+def seen(pieces: Sequence[str]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Text, thinking and calls, which the deltas since the last restart add up to as well."""
+    items, whole = split(pieces)
+    last = max((n for n, item in enumerate(items) if isinstance(item, Notice)), default=-1)
+    deltas = [item for item in items[last + 1 :] if isinstance(item, Delta)]
+    calls = [(call.name, call.arguments) for call in whole.calls]
+    assert "".join(d.text for d in deltas if d.call is None and not d.thinking).strip() == whole.text.strip()
+    assert "".join(d.text for d in deltas if d.thinking) == whole.thinking
+    assert [(d.name, d.text) for d in deltas if d.call is not None] == calls
+    return whole.text, whole.thinking, calls
+
+
+@pytest.mark.parametrize("form", CALLS)
+@pytest.mark.parametrize("before", ["", "I look.\n", "<think>Where is it?</think>\n"])
+def test_a_call_in_text_form_is_a_call(form: str, before: str) -> None:
+    if before.startswith("I look") and form in ("bare", "openai as text"):
+        return  # an object within a text is part of the text
+    text, thinking, calls = seen([before + CALLS[form]])
+    assert [(name.removeprefix("functions.").removesuffix(":0"), json.loads(raw)) for name, raw in calls] == [
+        ("memory_search", {"query": "tea", "page": 2})
+    ]
+    assert (text, thinking) == (
+        "I look." if before.startswith("I") else "",
+        "Where is it?" if "<" in before else "",
+    )
+
+
+@pytest.mark.parametrize("form", THOUGHTS)
+def test_thinking_in_text_form_is_thinking(form: str) -> None:
+    assert seen([THOUGHTS[form] + "\n\nIt is green."]) == ("It is green.", "Tea, then.", [])
+
+
+def test_thinking_that_does_not_end_is_all_thinking() -> None:
+    assert seen(["<think>Hm, ", "let me"]) == ("", "Hm, let me", [])
+
+
+def test_what_turns_out_to_be_thinking_is_taken_back() -> None:
+    items, _ = split(["Hm, tea.", "</think>", "Green."])
+    assert [type(item) for item in items] == [Delta, Notice, Delta, Delta]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_other_text_passes_unchanged(text: str) -> None:
+    items, whole = split([text])
+    assert whole == Completion(text)
+    assert "".join(item.text for item in items if isinstance(item, Delta)) == text
+
+
+def test_without_functions_no_text_is_a_call() -> None:
+    assert split([CALLS["hermes"]], ())[1] == Completion(CALLS["hermes"])
+
+
+def test_several_calls_are_all_taken_in_order() -> None:
+    two = CALLS["hermes"] + "\n" + CALLS["hermes"].replace("tea", "milk")
+    assert [json.loads(raw)["query"] for _, raw in seen([two])[2]] == ["tea", "milk"]
+    listed = (
+        '[TOOL_CALLS][{"name": "memory_search", "arguments": {"query": "a"}}, '
+        '{"name": "send_message", "arguments": {"message": "b"}}]'
+    )
+    assert [name for name, _ in seen([listed])[2]] == ["memory_search", "send_message"]
+
+
+def test_a_marked_call_that_cannot_be_read_is_not_lost() -> None:
+    assert seen(["<tool_call>{oops</tool_call>"])[2] == [("unnamed", "{oops")]
+    assert seen(['<tool_call>{"name": "fly", "arguments": {}}</tool_call>'])[2] == [("fly", "{}")]
+
+
+def chunked(text: str, cuts: Sequence[int]) -> list[str]:
+    ends = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    return [text[a:b] for a, b in pairwise(ends)] or [""]
+
+
+MARKS = [
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<function=",
+    "[TOOL_CALLS]",
+    "```json",
+    "```",
+    "{",
+    "}",
+]
+WRITTEN = st.lists(
+    st.one_of(
+        st.sampled_from([*CALLS.values(), *THOUGHTS.values(), *PLAIN, *MARKS]),
+        st.text('<tihnk>{[`" n', max_size=8),
+    ),
+    max_size=4,
+).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(WRITTEN, st.lists(st.integers(0, 300), max_size=12))
+def test_how_text_is_cut_in_pieces_does_not_matter(text: str, cuts: Sequence[int]) -> None:
+    assert seen(chunked(text, cuts)) == seen([text])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.text(st.characters(exclude_characters="<[`{"), max_size=80), st.lists(st.integers(0, 80), max_size=8)
+)
+def test_text_without_marks_comes_out_as_it_went_in(text: str, cuts: Sequence[int]) -> None:
+    assert split(chunked(text, cuts))[1] == Completion(text)
+
+
+# JSON mode
+
+
+def ask(model: ScriptedModel, mode: Calling, prompt: Prompt = PROMPT) -> list[StreamItem]:
+    async def run() -> list[StreamItem]:
+        return [item async for item in CallingModel(model, mode).stream(prompt)]
+
+    return anyio.run(run)
+
+
+def written(thoughts: str, function: str, **arguments: Any) -> str:
+    return json.dumps(
+        {"thoughts": thoughts, "function": function, "arguments": arguments}, ensure_ascii=False
+    )
+
+
+def read(text: str, prompt: Prompt = PROMPT) -> Completion:
+    end = ask(ScriptedModel([text]), "json", prompt)[-1]
+    assert isinstance(end, Completion)
+    return end
+
+
+def test_functions_stand_in_the_system_text_and_the_answer_has_a_schema() -> None:
+    model = ScriptedModel([written("", "none")])
+    ask(model, "json")
+    (sent,) = model.prompts
+    assert sent.functions == ()
+    assert "- memory_search(query: string, page?: integer) memory_search it." in sent.messages[0].text
+    assert "- archival_insert(text: string, tags?: string[])" in sent.messages[0].text
+    assert sent.answer_schema is not None
+    assert sent.answer_schema["properties"]["function"]["enum"][-1] == "none"
+
+
+def test_an_object_is_a_call_and_its_arguments_stream() -> None:
+    items = ask(ScriptedModel([written("Greet.", "send_message", message='Hé "you" }')], piece=5), "json")
+    end = items[-1]
+    assert isinstance(end, Completion)
+    assert (end.text, [(c.name, json.loads(c.arguments)) for c in end.calls]) == (
+        "Greet.", [("send_message", {"message": 'Hé "you" }'})],
+    )  # fmt: skip
+    deltas = [item for item in items if isinstance(item, Delta)]
+    assert {(d.call, d.name) for d in deltas} == {(0, "send_message")}
+    assert len(deltas) > 3
+    assert "".join(d.text for d in deltas) == end.calls[0].arguments
+
+
+@pytest.mark.parametrize("around", ["{}", "Sure:\n```json\n{}\n```", "{}\nI hope this helps.", "\n\n{}"])
+def test_what_stands_around_the_object_does_not_matter(around: str) -> None:
+    end = read(around.replace("{}", written("", "memory_search", query="tea")))
+    assert [(c.name, json.loads(c.arguments)) for c in end.calls] == [("memory_search", {"query": "tea"})]
+
+
+def test_broken_json_is_repaired_and_said_so() -> None:
+    end = read('{"thoughts": "x", "function": "memory_search", "arguments": {"query": "tea"')
+    assert [(c.name, json.loads(c.arguments)) for c in end.calls] == [("memory_search", {"query": "tea"})]
+    assert end.notes == ("Broken JSON was repaired.",)
+
+
+def test_calling_nothing_is_silence_and_thoughts_stay_private() -> None:
+    assert read(written("Nothing to do.", "none")) == Completion("", thinking="Nothing to do.")
+
+
+def test_text_without_an_object_stands_as_it_is() -> None:
+    assert read("I just talk.") == Completion("I just talk.")
+
+
+def test_an_object_that_calls_nothing_known_is_handed_on_to_be_refused() -> None:
+    assert [(c.name, c.arguments) for c in read('{"message": "hi"}').calls] == [
+        ("unnamed", '{"message": "hi"}')
+    ]
+    assert [c.name for c in read(written("", "fly", far=1)).calls] == ["fly"]
+
+
+def test_where_plain_text_speaks_there_is_a_function_for_it() -> None:
+    native = replace(PROMPT, functions=(SEARCH,))
+    assert read(written("Hm.", "answer", message="It is green."), native) == Completion(
+        "It is green.", thinking="Hm."
+    )
+
+
+def test_the_history_is_shown_as_such_objects_and_goes_on_byte_for_byte() -> None:
+    call = Call("c1", "memory_search", '{"query": "tea"}')
+    history = (
+        *PROMPT.messages,
+        PromptMessage("assistant", "Look.", (call,)),
+        PromptMessage("tool", "Showing 1 of 1", call_id="c1", name="memory_search"),
+        PromptMessage("assistant", "It is late."),
+    )
+    model = ScriptedModel([written("", "none")] * 2)
+    ask(model, "json", replace(PROMPT, messages=history[:4]))
+    ask(model, "json", replace(PROMPT, messages=history))
+    first, second = (prompt.messages for prompt in model.prompts)
+    assert second[: len(first)] == first
+    assert [(m.role, m.text) for m in second[2:]] == [
+        ("assistant", written("Look.", "memory_search", query="tea")),
+        ("user", "[result of memory_search] Showing 1 of 1"),
+        ("assistant", written("It is late.", "none")),
+    ]
+
+
+# the choice
+
+
+def without_tools(prompt: Prompt) -> Any:
+    return (
+        ToolsUnsupported("m does not take functions.")
+        if prompt.functions
+        else written("", "send_message", message="Hi")
+    )
+
+
+def test_a_model_without_functions_is_asked_for_json_from_then_on() -> None:
+    async def run() -> tuple[list[StreamItem], list[StreamItem]]:
+        model = CallingModel(ScriptedModel(without_tools), "auto")
+        return [i async for i in model.stream(PROMPT)], [i async for i in model.stream(PROMPT)]
+
+    first, second = anyio.run(run)
+    assert isinstance(first[0], Notice)
+    assert first[0].restart
+    for items in (first, second):
+        end = items[-1]
+        assert isinstance(end, Completion)
+        assert [c.name for c in end.calls] == ["send_message"]
+    assert not any(isinstance(item, Notice) for item in second)
+
+
+def test_who_wants_no_json_mode_gets_the_error() -> None:
+    with pytest.raises(ToolsUnsupported):
+        ask(ScriptedModel(without_tools), "native")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ScriptedModel(["Hello there."]), lambda: ScriptedModel([[("send_message", {"message": "x"})]])],
+)
+def test_what_is_right_already_passes_as_it_is(make: Callable[[], ScriptedModel]) -> None:
+    async def bare() -> list[StreamItem]:
+        return [item async for item in make().stream(PROMPT)]
+
+    direct = anyio.run(bare)
+    assert ask(make(), "auto")[-1] == direct[-1]
