@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from machine_witness import ANA
-from pagefault.functions import parse_arguments
+from pagefault.functions.arguments import parse_arguments
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role

@@ -45,7 +45,8 @@ FUNCTIONS = (SEND, SEARCH, TAGGED)
 PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "[user] Hello")), FUNCTIONS, 100)
 
 CALLS = {
-    "hermes": '<tool_call>\n{"name": "memory_search", "arguments": {"query": "tea", "page": 2}}\n</tool_call>',
+    "hermes": '<tool_call>\n{"name": "memory_search", "arguments": {"query": "tea", "page": 2}}'
+    "\n</tool_call>",
     "qwen coder": "<tool_call>\n<function=memory_search>\n<parameter=query>\ntea\n</parameter>\n"
     "<parameter=page>\n2\n</parameter>\n</function>\n</tool_call>",
     "glm": "<tool_call>memory_search\n<arg_key>query</arg_key>\n<arg_value>tea</arg_value>\n"

@@ -182,7 +182,7 @@ async def test_options_are_remembered_by_the_agent(machine: Machine) -> None:
 async def test_options_that_cannot_work_are_not_remembered(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig:
         before = await ready(rig.kernel, "ana", {}, AgentSettings())
-        for wanted in ({"model": "oracle"}, {"zone": "Mars/Base"}, {"style": "loud"}):
+        for wanted in ({"zone": "Mars/Base"}, {"style": "loud"}):
             with pytest.raises(UsageError):
                 await ready(rig.kernel, "ana", wanted, AgentSettings())
         assert await ready(rig.kernel, "ana", {}, AgentSettings()) == before

@@ -216,7 +216,7 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
         ("--setting", "colour=red", "The setting colour is wrong: extra inputs are not permitted."),
         ("--setting", "colour", "'colour' is not a setting; write KEY=VALUE."),
         ("--section", "tasks", "'tasks' is not a section; write NAME:TOKENS or NAME:TOKENS:DESCRIPTION."),
-        ("--model", "oracle", "There is no model 'oracle'; write offline or openai:NAME"),
+        ("--model", "oracle", "There is no model 'oracle'; write PROVIDER:NAME"),
         ("--zone", "Mars/Base", "'Mars/Base' is not a time zone"),
         ("--style", "loud", "The setting style is wrong"),
         ("--window", "100", "The setting window is wrong"),

@@ -42,7 +42,7 @@ async def fill(rig: Rig, turns: int) -> list[str]:
 
 async def test_each_filling_is_warned_once_then_flushed(machine: Machine) -> None:
     async with machine.open(ScriptedModel(obliging), window=4096) as rig:
-        assert await fill(rig, 60) == ["warned", "flushed"] * 3
+        assert await fill(rig, 66) == ["warned", "flushed"] * 3
         record = await rig.kernel.record("ana")
         saved = await rig.kernel.store.read(lambda tx: tx.passages(record.id, [1, 2, 3]))
     assert [p.text for p in saved] == ["saved in time"] * 3
@@ -237,7 +237,7 @@ async def test_a_provider_that_never_accepts_ends_the_turn_with_an_alert(machine
 async def test_one_admission_that_crosses_both_lines_is_warned_first(machine: Machine) -> None:
     policy = QueuePolicy(warn=0.9, flush=0.92, page=0.25)
     async with machine.open(ScriptedModel(obliging), window=4096, policy=policy) as rig:
-        seen = await fill(rig, 60)
+        seen = await fill(rig, 62)
     assert seen == ["warned", "flushed"] * (len(seen) // 2)
     assert len(seen) >= 4
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError
+from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import (
     Call,
     Completion,
@@ -29,8 +29,8 @@ SPEAKING = Prompt(PROMPT.messages, (FunctionSchema("send_message", "Speak.", {"t
 ERRORS: dict[Fault, Exception] = {
     "too_long": ContextLengthExceeded("The prompt is too long."),
     "refused": ModelSetupError("The key is wrong; set another."),
-    "overloaded": ModelError("Try again later."),
-    "cut": ModelError("The stream was cut."),
+    "overloaded": ModelUnavailable("Try again later."),
+    "cut": ModelUnavailable("The stream was cut."),
 }
 
 

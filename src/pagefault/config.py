@@ -119,7 +119,7 @@ class ProviderSettings(BaseModel):
 
     base_url: str = ""
     key: str = Field(default="", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|^$")
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    headers: dict[str, str] = Field(default={}, repr=False)
     timeout: float = Field(default=300.0, gt=0.0)
 
     def sent_headers(self, environment: Mapping[str, str]) -> dict[str, str]:
@@ -139,7 +139,7 @@ class Installation(BaseModel):
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     concurrency: int = Field(default=32, ge=1)
-    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    providers: dict[str, ProviderSettings] = {}
     agent: AgentSettings = AgentSettings()
 
 

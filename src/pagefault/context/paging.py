@@ -13,7 +13,7 @@ from pagefault.models.tokens import Counter
 
 T = TypeVar("T")
 
-_FRAME = 48  # tokens of a page that its label and its handle take
+_FRAME = 56  # tokens of a page that its label and its handle take
 _LOOK_BACK = 80  # characters a page may give up to end at a line or a space
 
 

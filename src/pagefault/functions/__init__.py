@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 
 import anyio
@@ -117,24 +118,26 @@ def describe(call: Callable[..., Any], kind: Literal["memory", "query", "tool"] 
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))
     takes = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
-    parameters = cast(dict[str, Any], _compact(takes.model_json_schema()))
+    own = kind != "tool"  # what our defaults do is said in the descriptions
+    parameters = cast(dict[str, Any], _compact(takes.model_json_schema(), defaults=not own))
     schema = FunctionSchema(name, inspect.cleandoc(call.__doc__ or name), parameters)
     return Function(name, schema, takes, call, kind, options.idempotent, options.timeout)
 
 
-def _compact(schema: Any) -> Any:
-    """A JSON schema without what a model does not need: titles, defaults, the extra-keys flag."""
+def _compact(schema: Any, *, defaults: bool) -> Any:
+    """A JSON schema without what a model does not need: titles, the extra-keys flag, null or all defaults."""
+    compact = partial(_compact, defaults=defaults)
     if isinstance(schema, dict):
         items = cast(dict[str, Any], schema).items()
         return {
-            key: {k: _compact(v) for k, v in value.items()} if key == "properties" else _compact(value)
+            key: {k: compact(v) for k, v in value.items()} if key == "properties" else compact(value)
             for key, value in items
             if not (key == "title" and isinstance(value, str))
             and key != "additionalProperties"
-            and key != "default"
+            and not (key == "default" and (value is None or not defaults))
         }
     if isinstance(schema, list):
-        return [_compact(item) for item in cast(list[Any], schema)]
+        return [compact(item) for item in cast(list[Any], schema)]
     return schema
 
 
