@@ -172,7 +172,7 @@ class PydanticAIModel:
         told = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         if isinstance(told.get("error"), dict):
             told = cast("dict[str, Any]", told["error"])
-        said = str(told.get("message") or body or error)
+        said = str(told.get("message") or cast("object", body) or error)
         status: int | None = getattr(error, "status_code", None)
         headers: dict[str, str] = getattr(error, "headers", None) or {}
         code = f"{told.get('type') or ''} {told.get('status') or ''}"

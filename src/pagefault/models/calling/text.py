@@ -81,18 +81,18 @@ class TextSplitter:
         return (_THINKING if self._fresh else ()) + (CALL_MARKS if self._functions else ())
 
     def _outside(self, final: bool) -> Iterator[StreamItem]:
-        found = [(self._buffer.find(mark.begin), mark) for mark in self._marks()]
-        at, mark = min(
-            ((at, mark) for at, mark in found if at >= 0),
-            key=lambda hit: (hit[0], -len(hit[1].begin)), default=(-1, None),
-        )  # fmt: skip
+        at, mark = self._first_mark()
         late = self._buffer.find(_LATE) if not self._thinking and not self._written else -1
-        if late >= 0 and (at < 0 or late < at):
+        noise = min((n for word in _NOISE if (n := self._buffer.find(word)) >= 0), default=-1)
+        if noise >= 0 and all(other < 0 or noise < other for other in (at, late)):
+            yield from self._say(self._buffer[:noise])
+            word = next(word for word in _NOISE if self._buffer.startswith(word, noise))
+            self._buffer = self._buffer[noise + len(word) :]
+        elif late >= 0 and (at < 0 or late < at):
             yield from self._think_late(late)
-        elif mark and not self._buffer[:at].strip() and self._fresh:
-            self._buffer, self._open = self._buffer[at + len(mark.begin) :], mark
-        elif mark and mark not in _THINKING:
-            yield from self._say(self._buffer[:at])
+        elif mark:
+            if not self._fresh or self._buffer[:at].strip():
+                yield from self._say(self._buffer[:at])
             self._buffer, self._open = self._buffer[at + len(mark.begin) :], mark
         else:
             keep = 0 if final else self._held_back()
@@ -102,6 +102,16 @@ class TextSplitter:
             else:
                 yield from self._say(ready)
             self._buffer = self._buffer[len(ready) :]
+
+    def _first_mark(self) -> tuple[int, Mark | None]:
+        """Where the first mark in the buffer begins, the longest of those that begin there; -1 if none does."""
+        found = [(self._buffer.find(mark.begin), mark) for mark in self._marks()]
+        begun = [
+            (at, mark)
+            for at, mark in found
+            if at >= 0 and (mark not in _THINKING or not self._buffer[:at].strip())
+        ]
+        return min(begun, key=lambda hit: (hit[0], -len(hit[1].begin)), default=(-1, None))
 
     def _held_back(self) -> int:
         """Characters at the end of the buffer that may be the beginning of a mark, or of a bare call."""
@@ -159,8 +169,6 @@ class TextSplitter:
         yield from self._think(thought)
 
     def _say(self, text: str) -> Iterator[StreamItem]:
-        for noise in _NOISE:
-            text = text.replace(noise, "")
         if text:
             self._fresh &= not text.strip()
             self._text += text
