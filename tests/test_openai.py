@@ -84,7 +84,7 @@ async def error_of(turn: Turn) -> ModelError:
 
 def request_body(model: str, prompt: Prompt, *, official: bool = False, **options: Any) -> dict[str, Any]:
     endpoint = Endpoint("openai", "" if official else "http://127.0.0.1:9/v1")
-    body = BodyBuilder(model, endpoint, Options(**options)).build(prompt, stream=True, schema=True)
+    body = BodyBuilder(model, endpoint, Options(**options)).build(prompt, stream=True)
     return json.loads(body)
 
 
@@ -519,20 +519,48 @@ async def test_a_cut_completion_says_so() -> None:
     assert end.cut
 
 
-async def test_a_schema_for_the_answer_is_sent_until_a_server_refuses_it() -> None:
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        ("response_format", "'response_format.type' must be 'text' or 'json_object'"),
+        ("stream_options", "[{'loc': ['body', 'stream_options'], 'msg': 'Extra inputs are not permitted'}]"),
+        ("temperature", "Unsupported value: 'temperature' does not support 0.2 with this model."),
+        ("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort"),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+async def test_what_a_server_refuses_is_left_out_from_then_on_and_said(
+    refused: str, said: str, status: int
+) -> None:
     asked = replace(PROMPT, functions=(), answer_schema={"type": "object"})
-    no = refuse(400, "response_format is not supported")
-    with OpenAIServer([no, answer(Completion("{}")), answer(Completion("{}"))]) as server:
+    with OpenAIServer([refuse(status, said)]) as server:
+        options = Options(temperature=0.2, thinking="low")
+        model = OpenAIModel("m", 8192, Endpoint("openai", server.url, KEY), options)
+        first, second = [[item async for item in model.stream(asked)][-1] for _ in range(2)]
+        await model.aclose()
+    assert [refused in body for body in server.requests] == [True, False, False]
+    assert first == Completion("ok", notes=(f"The server takes no {refused}; it is asked without.",))
+    assert second == Completion("ok")
+
+
+async def test_the_limit_of_the_reply_is_sent_under_the_name_that_the_server_takes() -> None:
+    said = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+    with OpenAIServer([refuse(400, said)]) as server:
         async with model_at(server) as model:
-            first = [item async for item in model.stream(asked)][-1]
-            [item async for item in model.stream(asked)]
-    assert ["response_format" in body for body in server.requests] == [True, False, False]
-    assert server.requests[0]["response_format"]["json_schema"] == {
-        "name": "answer",
-        "schema": {"type": "object"},
-    }
-    assert isinstance(first, Completion)
-    assert "takes no JSON schema" in first.notes[0]
+            done = [item async for item in model.stream(PROMPT)][-1]
+    assert [body.get("max_completion_tokens") for body in server.requests] == [None, 100]
+    assert "max_tokens" not in server.requests[1]
+    assert isinstance(done, Completion)
+    assert done.notes == ("The server takes no max_tokens; it is sent max_completion_tokens.",)
+
+
+async def test_a_server_that_refuses_a_field_for_ever_is_not_asked_for_ever() -> None:
+    refusal = refuse(400, "Unknown parameter: max_tokens, max_completion_tokens, stream_options")
+    with OpenAIServer([refusal] * 9) as server:
+        async with model_at(server) as model:
+            with pytest.raises(ModelError, match="Unknown parameter"):
+                _ = [item async for item in model.stream(PROMPT)]
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ _NO_KEY = "none"  # the client insists on one
 _PATH = "/chat/completions"
 _HEADERS = {"content-type": "application/json"}
 _LOST = "The calls were lost while streaming; they were asked for again in one piece."
-_NO_SCHEMA = "The server takes no JSON schema; it was asked without one."
 
 
 class OpenAIModel:
@@ -48,7 +47,6 @@ class OpenAIModel:
                 "or the address of a server that needs none."
             )
         self._body = BodyBuilder(model, endpoint, options)
-        self._takes_schema = True
         self._made: AsyncOpenAI | None = None
 
     def __repr__(self) -> str:
@@ -82,23 +80,22 @@ class OpenAIModel:
         yield self._checked(answer, prompt)
 
     async def _open(self, prompt: Prompt, answer: Answer) -> AsyncStream[object]:
-        """The stream; without a schema for the answer if the server takes none."""
+        """The stream; without what the server says it does not take and can do without."""
         import openai
 
-        if prompt.answer_schema is not None and self._takes_schema:
+        while True:
             try:
                 return await self._post(prompt, stream=True)
-            except openai.BadRequestError as error:
-                if "response_format" not in error.message and "json_schema" not in error.message:
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                adapted = self._body.adapt(error.message, prompt)
+                if adapted is None:
                     raise
-            self._takes_schema = False
-            answer.notes.append(_NO_SCHEMA)
-        return await self._post(prompt, stream=True)
+                answer.notes.append(adapted)
 
     async def _post(self, prompt: Prompt, *, stream: bool) -> Any:
         from openai import AsyncStream
 
-        body = self._body.build(prompt, stream=stream, schema=self._takes_schema)
+        body = self._body.build(prompt, stream=stream)
         post = cast("Any", self._client().post)  # its overloads want the type of a response
         return await post(
             _PATH, cast_to=object, content=body, options={"headers": _HEADERS}, stream=stream,

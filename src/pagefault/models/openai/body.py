@@ -23,6 +23,19 @@ _OPENING = 3  # messages at the beginning that tell conversations apart
 _NEEDS_COMPLETION_TOKENS = re.compile(r"(.*/)?(o[1-9]|gpt-5)", re.IGNORECASE)
 _LEVELS = ((2048, "low"), (8192, "medium"))  # a budget of thinking tokens as a level of effort
 
+_REFUSED = re.compile(
+    r"un(supported|recogni[sz]ed|known|expected)|not (supported|permitted)|extra (inputs?|fields?)",
+    re.IGNORECASE,
+)
+_SPARED = {  # what a request can do without: the field, and other words for it
+    "response_format": ("response_format", "json_schema"),
+    "stream_options": ("stream_options",),
+    "temperature": ("temperature",),
+    "reasoning_effort": ("reasoning_effort", "reasoning.effort"),
+    "reasoning": ("reasoning",),
+}
+_LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
 _Key = tuple[tuple[str, str], ...]
 
 
@@ -36,20 +49,41 @@ class BodyBuilder:
         official = not endpoint.base_url  # OpenAI itself wants another name; other servers know the old one
         new = official or _NEEDS_COMPLETION_TOKENS.match(model)
         self._limit = "max_completion_tokens" if new else "max_tokens"
+        self._renamed = False
+        self._spared: set[str] = set()  # fields that the server does not take
         self._kept: OrderedDict[_Key, tuple[tuple[PromptMessage, ...], bytes]] = OrderedDict()
         self._size = 0
         self._tools: dict[int, tuple[Sequence[FunctionSchema], bytes]] = {}
 
-    def build(self, prompt: Prompt, *, stream: bool, schema: bool) -> bytes:
+    def adapt(self, said: str, prompt: Prompt) -> str | None:
+        """Do without a field that the server refused, from now on, each once; ``said`` is its sentence.
+
+        Returns what was done, as a sentence; None if it refused nothing that can be spared.
+        """
+        if self._limit in said and _REFUSED.search(said) and not self._renamed:
+            refused, self._limit, self._renamed = self._limit, _LIMITS[self._limit], True
+            return f"The server takes no {refused}; it is sent {self._limit}."
+        sent = self._rest(prompt, stream=True)
+        for field, words in _SPARED.items():
+            if field in sent and any(word in said for word in words):
+                self._spared.add(field)
+                return f"The server takes no {field}; it is asked without."
+        return None
+
+    def build(self, prompt: Prompt, *, stream: bool) -> bytes:
         """The body as JSON: model and tools, then the messages, then what may differ between requests."""
+        head = b'{"model":' + _json(self._model) + self._functions(prompt.functions)
+        rest = _json(self._rest(prompt, stream=stream))
+        return head + b',"messages":[' + self._messages(prompt.messages) + b"]," + rest[1:]
+
+    def _rest(self, prompt: Prompt, *, stream: bool) -> dict[str, Any]:
         rest: dict[str, Any] = {self._limit: prompt.max_tokens, "stream": stream, **self._settings()}
         if stream:
             rest["stream_options"] = {"include_usage": True}
-        if schema and prompt.answer_schema is not None:
+        if prompt.answer_schema is not None:
             named = {"name": "answer", "schema": prompt.answer_schema}
             rest["response_format"] = {"type": "json_schema", "json_schema": named}
-        head = b'{"model":' + _json(self._model) + self._functions(prompt.functions)
-        return head + b',"messages":[' + self._messages(prompt.messages) + b"]," + _json(rest)[1:]
+        return {field: value for field, value in rest.items() if field not in self._spared}
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
