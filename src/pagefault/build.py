@@ -219,7 +219,8 @@ EMBEDDERS = {
 def catalogue_of(home: Path, installation: Installation) -> Catalogue:
     """The models that can be named: the known providers, those of ``config.toml``, keys of the environment,
     and what `pagefault models check` found."""
-    from pagefault.models import catalogue, findings
+    from pagefault.models import catalogue
+    from pagefault.models.findings import Findings
     from pagefault.models.providers import PROVIDERS, Provider
 
     own = {
@@ -237,7 +238,7 @@ def catalogue_of(home: Path, installation: Installation) -> Catalogue:
             }.items()
         ]
     }
-    return catalogue.Catalogue(os.environ, own, findings.json_mode(home))
+    return catalogue.Catalogue(os.environ, own, Findings(home / "models.json"))
 
 
 @dataclass(frozen=True, slots=True)

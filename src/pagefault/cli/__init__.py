@@ -1,10 +1,11 @@
 """The command line: `pagefault chat`, and commands to look at and tend what an agent remembers.
 
     commands.py   the grammar: every command with its options; nothing else is imported for ``--help``
-    db_commands.py document_commands.py options.py    parts of it: `db`; `load`, `document`; shared options
+    db_commands.py document_commands.py model_commands.py options.py    parts of it: `db`; `load`, `document`;
+                  `models`; shared options
     session.py    one run of a command: which home, JSON or text, a kernel that is opened and closed
-    agents.py memory.py documents.py events.py embedders.py database.py trace.py    the rooms: what those
-                  commands do
+    agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py    the rooms:
+                  what those commands do
     chat.py slash.py screens.py               a conversation, its slash commands, how it is shown
     render.py     values as lines of text
 

@@ -13,6 +13,7 @@ import typer
 
 from pagefault.cli.db_commands import db
 from pagefault.cli.document_commands import document, load
+from pagefault.cli.model_commands import models
 from pagefault.cli.options import Agent, Database, Home, Json, Name, Page, Tags, grown, session_of
 from pagefault.errors import UsageError
 
@@ -22,13 +23,16 @@ app.add_typer(recall, name="recall", help="Recall storage: every message ever, v
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
 app.add_typer(document, name="document", help="Documents that were loaded.")
 app.command()(load)
+app.add_typer(models, name="models", help="Models: the providers there are, and what one model can do.")
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
 app.add_typer(db, name="db", help="The database itself: upgrades, checks, backups, copies.")
 app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
 
 
-Model = Annotated[str | None, typer.Option(help="offline, or openai:NAME.")]
+Model = Annotated[
+    str | None, typer.Option(help="As `pagefault models` lists them; with commas, who takes over.")
+]
 Window = Annotated[int | None, typer.Option(help="The context window in tokens, at least 4096.")]
 Style = Annotated[str | None, typer.Option(help="memgpt: only send_message speaks. native: plain text does.")]
 Zone = Annotated[str | None, typer.Option(help="Time zone, e.g. Europe/Lisbon.")]

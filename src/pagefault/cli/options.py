@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "Database", "Home", "Json", "Name", "Page", "Tags", "grown", "session_of"]
 
 
-def grown() -> typer.Typer:
-    """Typer without what costs time at each start: markup, completion, decorated tracebacks."""
+def grown(*, runs_alone: bool = False) -> typer.Typer:
+    """Typer without what costs time at each start: markup, completion, decorated tracebacks. Without a command
+    it shows its help, unless it ``runs_alone``."""
     return typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=not runs_alone,
     )
 
 

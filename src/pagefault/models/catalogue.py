@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
 from pagefault.addresses import checked_url, key_of, ollama_url
-from pagefault.errors import ModelSetupError, UsageError
+from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
 from pagefault.models.endpoint import Asking, Endpoint, Options
+from pagefault.models.findings import Findings
 from pagefault.models.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
 from pagefault.models.windows import SAFE_WINDOW, window_of
+
+if TYPE_CHECKING:
+    from pagefault.models.check import Checked
 
 __all__ = ["Catalogue", "Target"]
 
@@ -43,18 +47,18 @@ class Catalogue:
     """Makes models, each once, so that agents of one model share its connections.
 
     ``environment`` is where keys and addresses are read; ``own`` are the providers of ``config.toml``, which
-    may stand for known ones; ``json_mode`` are the names that a check found to need JSON mode.
+    may stand for known ones; ``findings`` are what checks have found.
     """
 
     def __init__(
         self,
         environment: Mapping[str, str],
         own: Mapping[str, Provider] | None = None,
-        json_mode: frozenset[str] = frozenset(),
+        findings: Findings | None = None,
     ) -> None:
         self.providers = {**PROVIDERS, **(own or {})}
         self._environment = environment
-        self._json_mode = json_mode
+        self._findings = findings
         self._made: dict[tuple[str, int, Asking], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
@@ -100,7 +104,10 @@ class Catalogue:
             base_url = address
         if base_url:
             base_url = checked_url(base_url, "a model", provider.key or SERVER_KEY)
-        key = key_of(provider.key, self._environment) if provider.key else ""
+        keys = [
+            key_of(variable, self._environment) for variable in (provider.key, provider.other_key) if variable
+        ]
+        key = next(filter(None, keys), "")
         return Endpoint(name, base_url, key, provider.key, provider.headers, provider.timeout)
 
     def missing(self, name: str) -> str | None:
@@ -143,7 +150,8 @@ class Catalogue:
             return model
         from pagefault.models.calling import CallingModel
 
-        needs_json = asking.calling == "auto" and target.name in self._json_mode
+        found = self._findings
+        needs_json = asking.calling == "auto" and found is not None and found.needs_json(target.name)
         return CallingModel(model, "json" if needs_json else asking.calling)
 
     def adapter(self, target: Target, window: int, options: Options) -> Model:
@@ -160,6 +168,24 @@ class Catalogue:
         made = make(model, window, endpoint, options)
         self._open.append(made)
         return made
+
+    async def check(self, name: str) -> Checked:
+        """Find out what one model can do, and keep how it calls functions; ``UsageError`` if it is none."""
+        from pagefault.models.check import Checked, check
+
+        target, *others = self.targets(name)
+        if others:
+            raise UsageError("One model is checked at a time; leave out the commas.")
+        if target.provider.adapter == "offline":
+            raise UsageError("There is nothing to check: offline is no language model, and always there.")
+        window, _ = await self._window(target, None)
+        try:
+            checked = await check(self.adapter(target, window, Options()))
+        except ModelError as error:  # a key or a package is missing
+            return Checked(str(error))
+        if self._findings and checked.calling != "none":
+            self._findings.remember(target.name, "json" if checked.calling == "json" else "native")
+        return checked
 
     async def aclose(self) -> None:
         """Close the connections of all models made; they open new ones when they are asked again."""

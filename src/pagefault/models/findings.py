@@ -6,31 +6,34 @@ Left out: anything secret, and windows, which servers are asked for anew.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-__all__ = ["json_mode", "remember"]
-
-_FILE = "models.json"
+__all__ = ["Findings"]
 
 
-def json_mode(home: Path) -> frozenset[str]:
-    """The names of the models that do not call functions by their provider's own protocol."""
-    return frozenset(name for name, calling in _read(home).items() if calling == "json")
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The findings in a file, by the names of models."""
 
+    path: Path
 
-def remember(home: Path, name: str, calling: str) -> None:
-    """Keep how a model calls functions: ``native`` or ``json``."""
-    found = _read(home) | {name: calling}
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = home / f"{_FILE}.new"
-    fresh.write_text(json.dumps(found, indent=2, sort_keys=True), "utf-8")
-    fresh.replace(home / _FILE)
+    def needs_json(self, name: str) -> bool:
+        """Whether this model was found to call functions in JSON mode only."""
+        return self._read().get(name) == "json"
 
+    def remember(self, name: str, calling: Literal["native", "json"]) -> None:
+        """Keep how a model calls functions."""
+        found = self._read() | {name: calling}
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(found, indent=2, sort_keys=True), "utf-8")
+        fresh.replace(self.path)
 
-def _read(home: Path) -> dict[str, Any]:
-    try:
-        found: object = json.loads((home / _FILE).read_text("utf-8"))
-    except (OSError, ValueError):  # nothing was checked yet, or the file is of no use
-        return {}
-    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+    def _read(self) -> dict[str, Any]:
+        try:
+            found: object = json.loads(self.path.read_text("utf-8"))
+        except (OSError, ValueError):  # nothing was checked yet, or the file is of no use
+            return {}
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

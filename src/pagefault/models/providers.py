@@ -22,6 +22,7 @@ SERVER_KEY = "PAGEFAULT_MODEL_KEY"
 class Provider:
     """Where models come from. ``base_url`` is empty for the client library's own; ``address`` and ``key`` are
     environment variables; a ``local`` provider needs no key and can be asked which window it serves.
+    ``other_key``: a second variable that is in use for the key.
     ``package`` is what ``pip`` must have installed beside pagefault, ``extra`` how it is asked for."""
 
     about: str
@@ -30,6 +31,7 @@ class Provider:
     base_url: str = ""
     address: str = ""
     key: str = ""
+    other_key: str = ""
     local: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeout: float = 300.0
@@ -57,9 +59,8 @@ def _hosted(about: str, base_url: str, key: str, example: str) -> Provider:
 
 def _local(about: str, port: int, address: str, key: str) -> Provider:
     url = f"http://127.0.0.1:{port}/v1"
-    return Provider(
-        f"{about}, at {url} unless {address} says otherwise", "NAME", "openai", url, address, key, True
-    )
+    where = f"{about}, at {url} unless {address} says otherwise"
+    return Provider(where, "NAME", base_url=url, address=address, key=key, local=True)
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -74,7 +75,7 @@ PROVIDERS: Mapping[str, Provider] = {
     ),
     "google": Provider(
         "Gemini", "gemini-2.5-flash", "pydantic_ai", package="google.genai", extra="google",
-        address="GEMINI_BASE_URL", key="GEMINI_API_KEY",
+        address="GEMINI_BASE_URL", key="GEMINI_API_KEY", other_key="GOOGLE_API_KEY",
     ),
     "ollama": Provider(
         "Ollama's own protocol, on this machine unless OLLAMA_HOST says otherwise", "qwen3:8b", "ollama",

@@ -1,0 +1,41 @@
+"""The grammar of `pagefault models`. What its commands do is in ``models``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Database, Home, Json, grown, session_of
+
+__all__ = ["models"]
+
+models = grown(runs_alone=True)
+
+
+@models.callback(invoke_without_command=True)
+def model_list(
+    context: typer.Context, home: Home = None, database: Database = None, json: Json = False
+) -> None:
+    """List the providers of models, which one is set, and what is missing for the others."""
+    from pagefault.cli import models
+
+    if context.invoked_subcommand is None:
+        models.list_all(session_of(home, database, json))
+
+
+@models.command("check")
+def model_check(
+    name: Annotated[str, typer.Argument(help="PROVIDER:NAME, or URL#NAME.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Ask a model for one word and for one function call, and say what it can do.
+
+    How it calls functions is kept, so that agents ask it in that way. The exit code is 1 if it does not
+    answer or cannot call functions.
+    """
+    from pagefault.cli import models
+
+    models.check(session_of(home, database, json), name)

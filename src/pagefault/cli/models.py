@@ -1,0 +1,92 @@
+"""The providers of models, and what one model can do: `models`, `models check`.
+
+The list looks at settings and environment and asks no server; the check asks one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from pagefault.build import catalogue_of
+from pagefault.cli.render import table
+from pagefault.cli.session import Session
+
+if TYPE_CHECKING:
+    from pagefault.models.check import Checked
+
+_CALLING = {
+    "native": "by the provider's own protocol",
+    "text": "written as text, and understood",
+    "json": "in JSON mode, which its agents use from now on",
+    "none": "no: it made no call that is right; choose another model",
+}
+
+
+def list_all(session: Session) -> None:
+    """One line to a provider, the one that new agents use marked."""
+    catalogue = catalogue_of(session.folder, session.installation)
+    chosen = session.installation.agent.model.partition(":")[0]
+    data: list[dict[str, Any]] = [
+        {
+            "provider": name,
+            "example": f"{name}:{provider.example}" if provider.example else name,
+            "is": provider.about,
+            "local": provider.local,
+            "set": name == chosen,
+            "missing": catalogue.missing(name),
+        }
+        for name, provider in catalogue.providers.items()
+    ]
+    rows = [
+        [
+            f"{'*' if line['set'] else ' '} {line['example']}",
+            line["missing"] or f"{'needs no key' if line['local'] else 'ready'}: {line['is']}",
+        ]
+        for line in data
+    ]
+    session.show(data, table(rows))
+
+
+def check(session: Session, name: str) -> None:
+    """Exits with 1 if the model is of no use here."""
+
+    async def ask() -> tuple[Checked, int, str]:
+        catalogue = catalogue_of(session.folder, session.installation)
+        try:
+            checked = await catalogue.check(name)
+            window, told = await catalogue.window(name, None)
+        finally:
+            await catalogue.aclose()
+        return checked, window, told
+
+    checked, window, told = anyio.run(ask)
+    data = {"model": name, "reachable": not checked.error, "window": window, "window_note": told}
+    session.show(data | asdict(checked), _text(name, checked, window, told))
+    if checked.error or checked.calling == "none":
+        raise SystemExit(1)
+
+
+def _text(name: str, checked: Checked, window: int, told: str) -> str:
+    if checked.error:
+        return f"{name} does not answer: {checked.error}"
+    used = f"{checked.input:,} in, {checked.output:,} out" if checked.reported else "not reported: estimated"
+    rows = [
+        ["reachable", f"yes, as {checked.answered_by or name}, first piece after {checked.first:.1f} s"],
+        ["window", told or f"{window:,} tokens"],
+        ["functions", _CALLING[checked.calling]],
+        ["streaming", "yes" if checked.streams else "no: answers come in one piece"],
+        ["thinking", "yes, shown apart" if checked.thinks else "none seen"],
+        ["usage", used],
+        ["prompt cache", _cache(checked)],
+        *[["adapted", note] for note in checked.adapted or ("nothing",)],
+    ]
+    return table([[f"  {what}", found] for what, found in rows])
+
+
+def _cache(checked: Checked) -> str:
+    if checked.cached or checked.written:
+        return f"yes: {checked.cached:,} tokens read from it, {checked.written:,} written to it"
+    return "none seen; most providers cache prompts of 1,024 tokens and more, and these were shorter"
