@@ -15,15 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 # Lowest first. A module imports only from rows above its own; names are relative to `pagefault`.
 LAYERS = (
     {"errors", "types", "prompts"},
-    {
-        "addresses",
-        "clock",
-        "models",
-        "models.endpoint",
-        "embedders",
-        "storage",
-        "storage.terms",
-    },  # the protocols
+    {"addresses", "clock", "models", "embedders", "storage", "storage.terms"},  # the protocols
     {"functions.arguments", "models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
     {"retrieval.query"},
     {"context", "context.paging", "functions", "retrieval.ranking", "retrieval.service", "retrieval.windows"},

@@ -288,10 +288,11 @@ async def test_with_too_many_tools_they_are_listed_by_name(machine: Machine) -> 
     assert sizes.room > 0.3 * sizes.window
 
 
-async def test_instructions_and_schemas_take_at_most_1500_tokens(machine: Machine) -> None:
-    async with machine.open(ScriptedModel([]), window=4096) as rig:
+@pytest.mark.parametrize("style", ["memgpt", "native"])
+async def test_instructions_and_schemas_take_at_most_900_tokens(machine: Machine, style: str) -> None:
+    async with machine.open(ScriptedModel([]), window=4096, style=style) as rig:
         sizes = (await rig.process()).memory.sizes()
-    assert sizes.instructions <= 1500
+    assert sizes.instructions <= 900
     assert sizes.room > 0.5 * sizes.window
 
 

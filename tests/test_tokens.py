@@ -88,12 +88,22 @@ def test_time_is_linear_in_the_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o", "openai/gpt-4o-mini", "GPT-4.1", "gpt-5-nano", "o3-mini", "gpt-oss-20b"]
+    "model",
+    [
+        "gpt-4o",
+        "openai:gpt-4o-mini,ollama:qwen3",
+        "openrouter:openai/GPT-4.1",
+        "http://127.0.0.1:8080/v1#gpt-oss-20b",
+        "gpt-5-nano",
+        "o3-mini",
+    ],
 )
 def test_models_of_the_larger_vocabulary(model: str) -> None:
     assert family_of(model) == "o200k"
 
 
-@pytest.mark.parametrize("model", ["gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "claude-3-opus", "olmo-2", "any"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "claude-3-opus", "ollama:olmo-2", "o10", "any"]
+)
 def test_every_other_model_is_counted_safely(model: str) -> None:
     assert family_of(model) == "cl100k"

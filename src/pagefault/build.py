@@ -26,6 +26,7 @@ from pagefault.config import (
     SMALLEST_WINDOW,
     AgentSettings,
     Installation,
+    ProviderSettings,
     load_installation,
     parse_settings,
 )
@@ -52,6 +53,7 @@ from pagefault.types import AgentRecord, Output, QueueState, Section
 
 if TYPE_CHECKING:
     from pagefault.models.catalogue import Catalogue
+    from pagefault.models.providers import Provider
 
 _NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
 _TAGS = 24  # tokens around a section in the prompt
@@ -219,26 +221,25 @@ EMBEDDERS = {
 def catalogue_of(home: Path, installation: Installation) -> Catalogue:
     """The models that can be named: the known providers, those of ``config.toml``, keys of the environment,
     and what `pagefault models check` found."""
-    from pagefault.models import catalogue
+    from pagefault.models.catalogue import Catalogue
     from pagefault.models.findings import Findings
+
+    own = {name: _provider(name, settings) for name, settings in installation.providers.items()}
+    return Catalogue(os.environ, own, Findings(home / "models.json"))
+
+
+def _provider(name: str, settings: ProviderSettings) -> Provider:
+    """A provider of ``config.toml``: what it sets, else what is known of the provider of that name."""
     from pagefault.models.providers import PROVIDERS, Provider
 
-    own = {
-        name: replace(
-            PROVIDERS.get(name, Provider("as set in config.toml", "NAME", local=True)),
-            **{field: value for field, value in given if value},
-        )
-        for name, settings in installation.providers.items()
-        for given in [
-            {
-                "base_url": settings.base_url,
-                "key": settings.key,
-                "headers": settings.sent_headers(os.environ),
-                "timeout": settings.timeout,
-            }.items()
-        ]
-    }
-    return catalogue.Catalogue(os.environ, own, Findings(home / "models.json"))
+    known = PROVIDERS.get(name) or Provider("as set in config.toml", "NAME", local=not settings.key)
+    return replace(
+        known,
+        base_url=settings.base_url or known.base_url,
+        key=settings.key or known.key,
+        headers=settings.sent_headers(os.environ) or known.headers,
+        timeout=settings.timeout,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +361,7 @@ async def assemble(
     model = kernel.models.model(settings.model, window, settings.asking)
     store = kernel.store
     zone, zone_name = zone_of(settings)
-    counter = parts.counter or HeuristicCounter(family_of(settings.model.partition(":")[2]))
+    counter = parts.counter or HeuristicCounter(family_of(settings.model))
     made: list[Process] = []  # what the functions ask of the process they belong to
 
     def opened() -> int | None:

@@ -6,16 +6,14 @@ The list looks at settings and environment and asks no server; the check asks on
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from pagefault.build import catalogue_of
 from pagefault.cli.render import table
 from pagefault.cli.session import Session
-
-if TYPE_CHECKING:
-    from pagefault.models.check import Checked
+from pagefault.models.endpoint import Checked
 
 _CALLING = {
     "native": "by the provider's own protocol",

@@ -14,8 +14,10 @@ __all__ = ["Agent", "Database", "Home", "Json", "Name", "Page", "Tags", "grown",
 
 
 def grown(*, runs_alone: bool = False) -> typer.Typer:
-    """Typer without what costs time at each start: markup, completion, decorated tracebacks. Without a command
-    it shows its help, unless it ``runs_alone``."""
+    """Typer without what costs time at each start: markup, completion, decorated tracebacks.
+
+    Without a command it shows its help, unless it ``runs_alone``.
+    """
     return typer.Typer(
         add_completion=False,
         rich_markup_mode=None,

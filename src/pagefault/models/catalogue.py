@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import anyio
 
 from pagefault.addresses import checked_url, key_of, ollama_url
 from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking, Endpoint, Options
+from pagefault.models.endpoint import Asking, Checked, Endpoint, Options
 from pagefault.models.findings import Findings
 from pagefault.models.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
 from pagefault.models.windows import SAFE_WINDOW, window_of
-
-if TYPE_CHECKING:
-    from pagefault.models.check import Checked
 
 __all__ = ["Catalogue", "Target"]
 
@@ -171,7 +168,7 @@ class Catalogue:
 
     async def check(self, name: str) -> Checked:
         """Find out what one model can do, and keep how it calls functions; ``UsageError`` if it is none."""
-        from pagefault.models.check import Checked, check
+        from pagefault.models.check import check
 
         target, *others = self.targets(name)
         if others:

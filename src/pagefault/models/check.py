@@ -27,9 +27,9 @@ from pagefault.models import (
     StreamItem,
 )
 from pagefault.models.calling import CallingModel
-from pagefault.models.endpoint import Calling
+from pagefault.models.endpoint import Calling, Checked, HowCalled
 
-__all__ = ["Checked", "check"]
+__all__ = ["check"]
 
 _PATIENCE = 120.0  # seconds for one answer; a local server may have to load the model first
 _REPLY = 1024  # tokens; a reasoning model thinks first
@@ -49,30 +49,6 @@ _CALL = Prompt(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What was found. ``error`` is empty if the model answered.
-
-    ``calling``: functions through the provider's own protocol (``native``), through calls that it writes as
-    text (``text``), through JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in
-    more than one piece. ``first``: seconds until the first piece. Tokens are those of both answers, as
-    reported; ``reported`` says whether they were. ``adapted``: what was mended on the way, each a sentence.
-    """
-
-    error: str = ""
-    answered_by: str = ""
-    calling: Literal["native", "text", "json", "none"] = "none"
-    streams: bool = False
-    thinks: bool = False
-    first: float = 0.0
-    reported: bool = False
-    input: int = 0
-    output: int = 0
-    cached: int = 0
-    written: int = 0
-    adapted: tuple[str, ...] = ()
-
-
 async def check(model: Model) -> Checked:
     """Ask a bare adapter; never raises ``ModelError``."""
     try:
@@ -80,7 +56,7 @@ async def check(model: Model) -> Checked:
     except ModelError as error:
         return Checked(str(error))
     answers, adapted = [said], list[str]()
-    calling: Literal["native", "text", "json", "none"] = "none"
+    calling: HowCalled = "none"
     modes: tuple[Literal["native", "json"], ...] = ("native", "json")
     for mode in modes:
         try:

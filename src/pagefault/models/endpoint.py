@@ -12,7 +12,16 @@ from typing import Literal, Protocol
 
 from pagefault.models import Model
 
-__all__ = ["Asking", "Calling", "Endpoint", "ModelSource", "Options", "Thinking"]
+__all__ = [
+    "Asking",
+    "Calling",
+    "Checked",
+    "Endpoint",
+    "HowCalled",
+    "ModelSource",
+    "Options",
+    "Thinking",
+]
 
 Thinking = Literal["off", "low", "medium", "high"] | int | None
 """How much a reasoning model may think: a level, a budget in tokens, or None for the provider's default."""
@@ -56,6 +65,34 @@ class Asking:
     options: Options = Options()
     calling: Calling = "auto"
     patience: float = 600.0
+
+
+HowCalled = Literal["native", "text", "json", "none"]
+"""How a model was seen to call functions; ``text``: written as text, and understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of a model found. ``error`` is empty if the model answered.
+
+    ``calling``: functions through the provider's own protocol (``native``), through calls that it writes as
+    text (``text``), through JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in
+    more than one piece. ``first``: seconds until the first piece. Tokens are those of both answers, as
+    reported; ``reported`` says whether they were. ``adapted``: what was mended on the way, each a sentence.
+    """
+
+    error: str = ""
+    answered_by: str = ""
+    calling: HowCalled = "none"
+    streams: bool = False
+    thinks: bool = False
+    first: float = 0.0
+    reported: bool = False
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    written: int = 0
+    adapted: tuple[str, ...] = ()
 
 
 class ModelSource(Protocol):

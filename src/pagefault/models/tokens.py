@@ -180,7 +180,10 @@ class HeuristicCounter:
         return math.ceil(total)
 
 
+_O200K = re.compile(r"(^|[:/#])(gpt-(4o|4\.1|4\.5|5|oss)|chatgpt-|o[1-9]\b)")
+
+
 def family_of(model: str) -> Family:
-    """Return the vocabulary family of a model's name (``gpt-4o``, ``openai/o3-mini``); unknown: cl100k."""
-    name = model.lower().rpartition("/")[2]
-    return "o200k" if re.match(r"(chat)?gpt-(4o|4\.1|4\.5|5|oss)|chatgpt-|o[1-9]", name) else "cl100k"
+    """The vocabulary family of a model as settings name it: ``openai:gpt-4o``, ``openrouter:openai/o3``,
+    ``URL#gpt-oss-20b``. Of several the first counts; unknown: cl100k."""
+    return "o200k" if _O200K.search(model.lower().partition(",")[0]) else "cl100k"
