@@ -1,0 +1,156 @@
+"""Long conversations over HTTP: with a model that has no functions, and from one provider to the next."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Machine, Rig
+from pagefault.build import change_settings, create_agent, open_kernel
+from pagefault.config import Installation, parse_settings
+from pagefault.models import Call, Completion
+from pagefault.models.calling import CallingModel
+from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.openai import OpenAIModel
+from pagefault.models.patience import PatientModel
+from pagefault.testing.models import call, say
+from pagefault.testing.providers import ProviderServer, Request, Turn
+from pagefault.testing.providers.anthropic import SIGNATURE
+from pagefault.testing.providers.replies import last_said, offered
+from pagefault.types import Passage, Role, Section
+from scripted_talk import MESSAGES, WithoutFunctions, fact, with_functions
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def talking(machine: Machine, server: ProviderServer, **settings: Any) -> AsyncGenerator[Rig]:
+    adapter = OpenAIModel("weak:7b", 4096, Endpoint("openai", server.url), Options())
+    model = PatientModel([CallingModel(adapter, "auto")], delay=0.001)
+    try:
+        async with machine.open(model, window=4096, **settings) as rig:
+            yield rig
+    finally:
+        await adapter.aclose()
+
+
+# A model without functions
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What came of a conversation."""
+
+    said: list[str]
+    sections: list[Section]
+    passages: list[Passage]
+    failed: list[str]
+    flushes: int
+    alerts: list[str]
+
+
+async def converse(machine: Machine, turn: Callable[[Request], Turn]) -> Talk:
+    with ProviderServer(turn) as server:
+        async with talking(machine, server) as rig:
+            said = [await rig.said(text) for text in MESSAGES]
+            log, record = await rig.log(), await rig.kernel.record("ana")
+            kept = await rig.kernel.store.read(
+                lambda tx: (tx.sections(record.id), tx.passages(record.id, range(1, 100)))
+            )
+    failed = [row.name or "" for row in log if row.role is Role.RESULT and row.meta.get("failed")]
+    alerts = [row.text for row in log if row.role is Role.ALERT and row.meta.get("stop")]
+    flushes = sum(row.role is Role.SUMMARY for row in log)
+    return Talk(said, *kept, failed, flushes, alerts)
+
+
+async def test_json_mode_carries_the_same_conversation_as_functions_do(tmp_path: Path) -> None:
+    weak = WithoutFunctions()
+    native = await converse(Machine(tmp_path / "native"), with_functions)
+    json_mode = await converse(Machine(tmp_path / "json"), weak)
+    assert weak.refused == 1
+    assert json_mode.said == native.said
+    assert all(said.startswith(f"Turn {turn}:") for turn, said in enumerate(json_mode.said))
+    for turn in range(35, 60, 10):
+        thing, place = fact(turn - 27)
+        assert json_mode.said[turn] == f"Turn {turn}: the {thing} is in {place}."
+    assert [(s.name, s.text) for s in json_mode.sections] == [(s.name, s.text) for s in native.sections]
+    assert [p.text for p in json_mode.passages] == [p.text for p in native.passages]
+    assert len(json_mode.passages) == 6
+    assert json_mode.failed == native.failed == ["remember_everything"] * 6
+    assert json_mode.alerts == native.alerts == []
+    assert min(native.flushes, json_mode.flushes) >= 3
+
+
+# From one provider to the next
+
+
+MODELS = (
+    "openai:gpt-test",
+    "anthropic:claude-test",
+    "google:gemini-test",
+    "ollama:qwen-test",
+    "vllm:other-test",
+    "anthropic:claude-test",
+    "openai:gpt-test",
+)
+THOUGHT = "A private thought."
+
+
+def thoughtful(request: Request) -> Turn:
+    """Keeps each second message's number before it answers; Anthropic's models think first, and sign it."""
+    said = last_said(request)
+    number = said.rpartition(" ")[2]
+    if not offered(request):
+        return Completion("They counted.")
+    thinking = THOUGHT if request.shape == "anthropic" else ""
+    kept = f"Kept {number}" in request.raw.decode()
+    if number.isdecimal() and int(number) % 2 and not kept:
+        keep = call("working_context_append", heartbeat=True, section="human", text=f"Kept {number}.")
+        return Completion("", (Call(f"keep_{number}", keep.name, keep.arguments),), thinking=thinking)
+    speak = say(f"Heard {number}.")
+    return Completion("", (Call(f"say_{number}", speak.name, speak.arguments),), thinking=thinking)
+
+
+async def test_an_agent_moves_from_provider_to_provider_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ProviderServer(thoughtful) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        async with open_kernel(tmp_path, installation=Installation(embedder="null")) as kernel:
+            agent = await create_agent(kernel, "ana", parse_settings({"model": MODELS[0], "window": 16_384}))
+            number = 0
+            for model in MODELS:
+                record = await kernel.record("ana")
+                await change_settings(kernel, "ana", parse_settings(dict(record.settings) | {"model": model}))
+                for _ in range(4):
+                    number += 1
+                    outputs = [output async for output in kernel.send("ana", f"number {number}")]
+                    assert [o.text for o in outputs if o.type == "said"] == [f"Heard {number}."]
+                    assert not [o.text for o in outputs if o.type in ("alerted", "noticed")]
+            rows = await kernel.store.read(lambda tx: tx.messages(agent.id))
+            (section,) = await kernel.store.read(
+                lambda tx: [s for s in tx.sections(agent.id) if s.name == "human"]
+            )
+    assert section.text.split() == " ".join(f"Kept {n}." for n in range(1, number + 1, 2)).split()
+    assert [row.text for row in rows if row.role is Role.ASSISTANT] == [
+        f"Heard {n}." for n in range(1, number + 1)
+    ]
+    assert not [row for row in rows if row.role is Role.RESULT and row.meta.get("failed")]
+    shapes = [request.shape for request in server.seen]
+    assert list(dict.fromkeys(shapes)) == ["openai", "anthropic", "gemini", "ollama"]
+    for request in server.seen:
+        sent = request.raw.decode()
+        if request.shape != "anthropic":
+            assert THOUGHT not in sent
+            assert SIGNATURE not in sent
+    # back with Anthropic: its own signed thinking of before goes along, each piece once
+    assert server.seen[-1].shape == "openai"
+    back = max(n for n, shape in enumerate(shapes) if shape == "anthropic")
+    before = sum(1 for shape in shapes[:back] if shape == "anthropic")
+    assert server.seen[back].raw.decode().count(SIGNATURE) == before
