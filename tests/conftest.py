@@ -1,8 +1,11 @@
-"""What the tests share: an agent on the in-memory store, run by a scripted model."""
+"""What the tests share: an agent on the in-memory store, run by a scripted model; the command line."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
@@ -14,6 +17,7 @@ import pytest
 
 from pagefault.agent import Process
 from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.cli import main
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
@@ -124,3 +128,39 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `pagefault` in this process, on an empty home, without an embedder; ``stdin`` is piped in."""
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
+    monkeypatch.setenv("PAGEFAULT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PAGEFAULT_ZONE", "Asia/Shanghai")
+
+    def command(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+        with pytest.raises(SystemExit) as exit:
+            main(arguments)
+        captured = capfd.readouterr()
+        code = exit.value.code
+        if isinstance(code, str):  # the interpreter prints it and exits with 1
+            return Ran(1, captured.out, f"{captured.err}{code}\n")
+        return Ran(int(code or 0), captured.out, captured.err)
+
+    return command

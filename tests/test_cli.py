@@ -8,57 +8,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import anyio
 import numpy as np
 import pytest
 
+from conftest import Ran, Run
 from pagefault.build import Parts, create_agent, open_kernel
-from pagefault.cli import main
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import Item, ScriptedModel, call, say
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `pagefault` in this process, on an empty home, with search by words alone."""
-    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
-    monkeypatch.setenv("PAGEFAULT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PAGEFAULT_ZONE", "Asia/Shanghai")
-
-    def command(*arguments: str) -> Ran:
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        captured = capfd.readouterr()
-        code = exit.value.code
-        if isinstance(code, str):  # the interpreter prints it and exits with 1
-            return Ran(1, captured.out, f"{captured.err}{code}\n")
-        return Ran(int(code or 0), captured.out, captured.err)
-
-    return command
 
 
 def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:

@@ -3,63 +3,23 @@ test_transfer."""
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from pagefault.cli import main
+from conftest import Run
 from pagefault.storage import migrations
 from pagefault.storage.sqlite.raw import SQLiteRaw
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run `pagefault` in this process, on an empty home; ``stdin`` is what is piped in."""
-    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
-    monkeypatch.setenv("PAGEFAULT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PAGEFAULT_ZONE", "UTC")
-
-    def command(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
-        with pytest.raises(SystemExit) as exit:
-            main(arguments)
-        captured = capfd.readouterr()
-        code = exit.value.code
-        if isinstance(code, str):  # the interpreter prints it and exits with 1
-            return Ran(1, captured.out, f"{captured.err}{code}\n")
-        return Ran(int(code or 0), captured.out, captured.err)
-
-    return command
 
 
 @pytest.fixture

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 
 import pytest
 
+from conftest import Run
 from document_files import pdf
-from test_cli import Run, run
-
-__all__ = ["run"]  # the fixture
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +95,9 @@ def test_a_bad_file_is_named_the_rest_is_loaded_and_the_exit_code_says_so(run: R
     )
 
 
-def test_standard_input_is_a_document(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for text, state in ((b"# Plan\n\nSow.", "loaded"), (b"# Plan\n\nReap.", "replaced")):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
-        ran = run("load", "-", "--agent", "ana", "--title", "The plan")
+def test_standard_input_is_a_document(run: Run) -> None:
+    for text, state in (("# Plan\n\nSow.", "loaded"), ("# Plan\n\nReap.", "replaced")):
+        ran = run("load", "-", "--agent", "ana", "--title", "The plan", stdin=text)
         assert ran.out == f"{state}: d1 The plan (1 page, 1 passage) stdin:The plan\n"
 
 

@@ -50,9 +50,9 @@ class PydanticAIModel:
         """Close the connections; the next ``stream`` opens new ones."""
         if self._made:
             client: Any = getattr(self._made, "client", None)
-            close: Any = getattr(
-                getattr(client, "aio", None), "aclose", None
-            ) or getattr(client, "close", None)
+            close: Any = getattr(getattr(client, "aio", None), "aclose", None) or getattr(
+                client, "close", None
+            )
             if close:
                 await close()
             self._made = None
