@@ -110,6 +110,32 @@ async def test_an_empty_completion_is_asked_for_once_more(machine: Machine) -> N
         ]
 
 
+@pytest.mark.parametrize("style", ["memgpt", "native"])
+async def test_calls_in_vain_get_the_exact_error_and_are_bounded(machine: Machine, style: str) -> None:
+    bad = [call("archival_insert", txt="bees"), call("fly_to_the_moon")]
+    model = ScriptedModel([bad, [call("archival_read", id="p1", pages=2)], bad, [say("never asked for")]])
+    async with machine.open(model, style=style) as rig:
+        outputs = await rig.send("keep it")
+        log = await rig.log()
+    (alert,) = [o.text for o in outputs if o.type == "alerted"]
+    assert alert.startswith("3 completions in a row called nothing that could be run: ")
+    told = [message.text for message in model.prompts[1].messages if message.role == "tool"]
+    assert told[0] == (
+        "Error: text is missing; there is no parameter txt. "
+        "archival_insert takes (text, tags=[]); call it again."
+    )
+    assert told[1].startswith("Error: There is no function fly_to_the_moon. Functions: ")
+    calls = [row.call_id for row in log if row.role is Role.CALL]
+    assert [row.call_id for row in log if row.role is Role.RESULT] == calls
+
+
+async def test_one_call_that_works_among_bad_ones_is_progress(machine: Machine) -> None:
+    bad, good = call("fly_to_the_moon"), call("memory_search", query="bees")
+    model = ScriptedModel([[bad], [bad], [good], [bad], [bad], [say("done")]])
+    async with machine.open(model) as rig:
+        assert await rig.said("go on") == "done"
+
+
 async def test_deltas_stream_and_an_abandoned_attempt_is_retracted(machine: Machine) -> None:
     class Cut(ScriptedModel):
         async def stream(self, prompt: Prompt):  # type: ignore[no-untyped-def]

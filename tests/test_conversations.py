@@ -1,4 +1,4 @@
-"""Long conversations over HTTP: with a model that has no functions, and from one provider to the next."""
+"""Conversations over HTTP: with a model that has no functions, from one provider to the next, broken off."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from conftest import Machine, Rig
@@ -19,10 +20,10 @@ from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.patience import PatientModel
 from pagefault.testing.models import call, say
-from pagefault.testing.providers import ProviderServer, Request, Turn
+from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
 from pagefault.testing.providers.anthropic import SIGNATURE
 from pagefault.testing.providers.replies import last_said, offered
-from pagefault.types import Passage, Role, Section
+from pagefault.types import Event, EventKind, Passage, Role, Section
 from scripted_talk import MESSAGES, WithoutFunctions, fact, with_functions
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +38,9 @@ async def talking(machine: Machine, server: ProviderServer, **settings: Any) -> 
             yield rig
     finally:
         await adapter.aclose()
+
+
+SAY_FINE = Completion(calls=(Call("c1", "send_message", '{"message": "fine"}'),))
 
 
 # A model without functions
@@ -154,3 +158,25 @@ async def test_an_agent_moves_from_provider_to_provider_and_back(
     back = max(n for n, shape in enumerate(shapes) if shape == "anthropic")
     before = sum(1 for shape in shapes[:back] if shape == "anthropic")
     assert server.seen[back].raw.decode().count(SIGNATURE) == before
+
+
+# Leaving
+
+
+async def test_a_turn_is_cancelled_at_once_also_while_a_provider_asks_to_wait(machine: Machine) -> None:
+    waiting = refuse(429, "Slow down.", retry_after="500")
+    with ProviderServer([waiting, SAY_FINE]) as server:
+        async with talking(machine, server) as rig, rig.kernel.listen("ana") as outputs:
+            await rig.kernel.post("ana", Event(EventKind.MESSAGE, "hello"))
+            async for output in outputs:
+                if output.type == "noticed":
+                    break
+            with anyio.fail_after(60):  # of the 500 seconds that the provider asks for
+                assert await rig.kernel.cancel("ana")
+                await rig.kernel.idle()
+            log = await rig.log()
+            assert [(row.role, row.text) for row in log] == [
+                (Role.USER, "hello"),
+                (Role.ALERT, "The turn was cancelled."),
+            ]
+            assert await rig.said("and now?") == "fine"
