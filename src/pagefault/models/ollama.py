@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,7 +54,7 @@ class OllamaModel:
             async with self._client().stream("POST", "/api/chat", json=self._body(prompt)) as response:
                 if not response.is_success:
                     raise await self._refused(response, where)
-                async for line in response.aiter_lines():
+                async for line in _lines(response.aiter_bytes()):
                     for delta in answer.take(line, where, self._endpoint):
                         yield delta
         except httpx2.TimeoutException:
@@ -111,6 +111,16 @@ class OllamaModel:
             said = f"{said}; run `ollama pull {self.name}`"
         headers = dict(response.headers)
         return model_error(Refusal(where, response.status_code, "", said, headers), self._endpoint)
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
+    """Lines ended by a line feed only: JSON may hold what else Unicode has for it."""
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+    yield rest.decode("utf-8", "replace")
 
 
 def _message(message: PromptMessage) -> dict[str, Any]:
