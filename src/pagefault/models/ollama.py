@@ -7,15 +7,14 @@ longer prompts without a word; here each request says it (``num_ctx``). Left out
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelUnavailable
-from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage, own_id
 from pagefault.models.endpoint import Endpoint, Options
-from pagefault.models.refusal import Refusal, model_error
+from pagefault.models.refusal import Refusal, model_error, unanswered
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
@@ -66,7 +65,10 @@ class OllamaModel:
             raise ModelUnavailable(f"{where} cannot be reached; {mend}.") from None
         if not answer.done:
             raise ModelUnavailable(f"The answer of {where} was cut off; try again.")
-        yield answer.completion()
+        made = answer.completion()
+        if error := unanswered(self.name, made, "length" if made.cut else "", prompt.max_tokens):
+            raise error
+        yield made
 
     def _client(self) -> AsyncClient:
         if not self._made:
@@ -190,8 +192,7 @@ class _Answer:
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments or {}, ensure_ascii=False)
         taken = {call.id for call in self.calls}
-        id = id if id and id not in taken else f"call_{uuid.uuid4().hex[:24]}"
-        self.calls.append(Call(id, str(function.get("name") or "unnamed"), arguments))
+        self.calls.append(Call(own_id(id, taken), str(function.get("name") or "unnamed"), arguments))
         return Delta(arguments, len(self.calls) - 1, self.calls[-1].name)
 
     def completion(self) -> Completion:

@@ -15,7 +15,7 @@ from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.pydantic_ai.answer import completion, deltas
 from pagefault.models.pydantic_ai.prompt import messages, parameters, settings
-from pagefault.models.refusal import Refusal, model_error
+from pagefault.models.refusal import Refusal, model_error, unanswered
 
 if TYPE_CHECKING:
     from pydantic_ai import messages as ai
@@ -126,18 +126,12 @@ class PydanticAIModel:
     def _checked(self, response: ai.ModelResponse, prompt: Prompt) -> Completion:
         """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
         finish, made = response.finish_reason, completion(response, self._endpoint.provider)
-        empty = not made.text.strip() and not made.calls
         if finish is None:  # the library takes a stream that was cut for a whole one
             raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
-        if finish == "content_filter" and empty:
-            raise ModelError(f"A content filter withheld the answer of {self.name}; say it another way.")
         if finish == "error":
             raise ModelUnavailable(f"{self.name} broke off its answer; try again.")
-        if finish == "length" and empty:
-            limit = f"{prompt.max_tokens:,} reply tokens"
-            raise ModelError(
-                f"{self.name} used up its {limit} with no answer; reserve more, or let it think less."
-            )
+        if error := unanswered(self.name, made, finish, prompt.max_tokens):
+            raise error
         return made
 
     def _mapped(self, error: Exception, *, begun: bool) -> ModelError:
@@ -159,13 +153,17 @@ class PydanticAIModel:
         return ModelUnavailable(f"{where} broke off: {said}")
 
     def _refused(self, error: ModelAPIError, where: str) -> ModelError:
+        from pydantic_ai.exceptions import ModelQuotaExceededError
+
         body: Any = error.body
         told = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         if isinstance(told.get("error"), dict):
             told = cast("dict[str, Any]", told["error"])
         said = str(told.get("message") or cast("object", body) or error)
         status: int | None = getattr(error, "status_code", None)
-        headers: dict[str, str] = getattr(error, "headers", None) or {}
+        headers: dict[str, str] = {}
+        if error.retry_after is not None and not isinstance(error, ModelQuotaExceededError):
+            headers["retry-after"] = str(error.retry_after)  # Gemini says it in the body
         code = f"{told.get('type') or ''} {told.get('status') or ''}"
         return model_error(Refusal(where, status, code, said, headers), self._endpoint)
 

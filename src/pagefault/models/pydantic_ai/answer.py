@@ -1,7 +1,7 @@
 """An answer in our words: the library's events as deltas, its response as a completion.
 
 What a provider wants back is kept as an echo: the parts in their order, thinking with its signature, text as
-a number of characters, calls by id. Left out: whether the answer is a whole one.
+a number of characters, calls as such. Left out: whether the answer is a whole one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pagefault.models import Call, Completion, Delta, Usage
+from pagefault.models import Call, Completion, Delta, Usage, own_id
 
 if TYPE_CHECKING:
     from pydantic_ai import messages as ai
@@ -25,13 +25,13 @@ def completion(response: ai.ModelResponse, provider: str) -> Completion:
     parts, cut = response.parts, response.finish_reason == "length"
     text = "".join(part.content for part in parts if isinstance(part, TextPart))
     thinking = "".join(part.content for part in parts if isinstance(part, ThinkingPart))
-    calls = tuple(
-        Call(part.tool_call_id, part.tool_name, _arguments(part.args) or "{}")
-        for part in parts
-        if isinstance(part, ToolCallPart)
-    )
-    who = response.model_name or ""
-    return Completion(text, calls, _usage(response), thinking, _echo(parts, provider), cut, who)
+    calls: dict[str, Call] = {}
+    for part in parts:
+        if isinstance(part, ToolCallPart):
+            id = own_id(part.tool_call_id, calls)
+            calls[id] = Call(id, part.tool_name, _arguments(part.args) or "{}")
+    made, who = tuple(calls.values()), response.model_name or ""
+    return Completion(text, made, _usage(response), thinking, _echo(parts, provider), cut, who)
 
 
 def deltas(event: object, numbers: dict[int, tuple[int, str]]) -> Iterator[Delta]:
@@ -87,7 +87,7 @@ def _kept(part: ai.ModelResponsePart) -> dict[str, Any] | None:
     elif isinstance(part, TextPart):
         kept = {"text": len(part.content)}
     elif isinstance(part, ToolCallPart):
-        kept = {"call": part.tool_call_id}
+        kept = {"call": True}
     else:
         return None
     kept |= {"details": part.provider_details}

@@ -7,7 +7,7 @@ to another as text and calls. Left out: sending.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
@@ -89,27 +89,37 @@ def _part(message: PromptMessage) -> ai.ModelRequestPart:
 
 
 def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:
-    from pydantic_ai.messages import ModelResponse, ThinkingPart, ToolCallPart
+    """In the parts it came in, if it came from this provider. Calls that had been written as text are no
+    parts; they stand before the others."""
+    from pydantic_ai.messages import ModelResponse, ThinkingPart
 
     echo: Mapping[str, Any] = message.echo or {}
     kept: Sequence[Mapping[str, Any]] = echo.get("parts", ()) if echo.get("provider") == provider else ()
-    text, calls = message.text, {call.id: call for call in message.calls}
-    if sum(part.get("text", 0) for part in kept) != len(text):  # it is not quite what was said any more
-        kept = [part for part in kept if "text" not in part]
+    written = max(0, len(message.calls) - sum("call" in part for part in kept))
+    calls = iter(message.calls[written:])
+    texts = _cut(message.text, [part["text"] for part in kept if "text" in part])
     parts: list[ai.ModelResponsePart] = []
+    first = 0  # where neither text nor call has come
     for part in kept:
         owned: dict[str, Any] = {"provider_name": provider, "provider_details": part.get("details")}
         if "thinking" in part:
             kind = part.get("id")  # of thinking that came encrypted
             parts.append(ThinkingPart(part["thinking"], id=kind, signature=part.get("signature"), **owned))
+            first = len(parts) if len(parts) == first + 1 else first
         elif "text" in part:
-            parts += _said(text[: part["text"]], **owned)
-            text = text[part["text"] :]
-        elif call := calls.pop(part["call"], None):
-            parts.append(_called(call, **owned))
-    first = next((at for at, part in enumerate(parts) if isinstance(part, ToolCallPart)), len(parts))
-    parts[first:first] = _said(text)
-    return ModelResponse(parts=[*parts, *map(_called, calls.values())], provider_name=provider)
+            parts += _said(texts.pop(0), **owned)
+        else:
+            parts += [_called(call, **owned) for call in islice(calls, 1)]
+    parts[first:first] = [*_said("".join(texts)), *map(_called, message.calls[:written])]
+    return ModelResponse(parts=parts, provider_name=provider)
+
+
+def _cut(text: str, sizes: Sequence[int]) -> list[str]:
+    """The text in parts of these sizes; in one if they do not add up, for it is not quite what was said."""
+    if sum(sizes) != len(text):
+        return [text, *[""] * (len(sizes) - 1)]
+    ends = list(accumulate(sizes))
+    return [text[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _said(text: str, **owned: Any) -> list[ai.TextPart]:
