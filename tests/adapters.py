@@ -12,7 +12,7 @@ from pagefault.models.catalogue import Catalogue
 from pagefault.models.endpoint import Options
 from pagefault.models.providers import PROVIDERS
 from pagefault.testing.model_requests import RequestConformance, Served
-from pagefault.testing.models import PROMPT, Fault, end_of
+from pagefault.testing.models import PROMPT, Fault
 from pagefault.testing.providers import Answer, ProviderServer, Request, Shape, Turn, refuse
 
 NAMES: dict[Shape, str] = {
@@ -35,12 +35,15 @@ TOO_LONG: dict[Shape, Turn] = {
 
 @asynccontextmanager
 async def adapter_at(
-    server: ProviderServer, shape: Shape, options: Options | None = None, seconds: float = 30.0
+    server: ProviderServer, name: str, options: Options | None = None, seconds: float = 30.0
 ) -> AsyncGenerator[Model]:
-    """The bare adapter of a shape, one request to a completion."""
-    name = NAMES[shape].partition(":")[0]
-    catalogue = Catalogue(server.environment, {name: replace(PROVIDERS[name], timeout=seconds)})
-    (target,) = catalogue.targets(NAMES[shape])
+    """The bare adapter of a model by its name, one request to a completion."""
+    provider = name.partition(":")[0]
+    known = replace(PROVIDERS[provider], timeout=seconds)
+    if known.base_url and not known.local:  # the hosted ones have a fixed address
+        known = replace(known, base_url=server.url)
+    catalogue = Catalogue(server.environment, {provider: known})
+    (target,) = catalogue.targets(name)
     try:
         yield catalogue.adapter(target, 8192, options or Options())
     finally:
@@ -48,24 +51,21 @@ async def adapter_at(
 
 
 async def streamed(
-    shape: Shape,
+    name: str,
     turns: Sequence[Turn] | Callable[[Request], Turn],
     prompt: Prompt = PROMPT,
     options: Options | None = None,
 ) -> list[StreamItem]:
     """What the adapter streams for one prompt."""
     with ProviderServer(turns) as server:
-        async with adapter_at(server, shape, options) as model:
+        async with adapter_at(server, name, options) as model:
             return [item async for item in model.stream(prompt)]
 
 
-async def completed(shape: Shape, *turns: Turn, prompt: Prompt = PROMPT) -> Completion:
-    return end_of(await streamed(shape, turns, prompt))
-
-
-async def error_of(shape: Shape, turn: Turn) -> ModelError:
+async def error_of(name: str, turn: Turn) -> ModelError:
+    """What the adapter raises for a turn, however often it asks."""
     try:
-        await streamed(shape, [turn])
+        await streamed(name, lambda _: turn)
     except ModelError as error:
         return error
     raise AssertionError("no ModelError was raised")
@@ -89,7 +89,7 @@ class AdapterConformance(RequestConformance):
         async def serve() -> AsyncGenerator[Served]:
             scripted = [faults[turn] if isinstance(turn, str) else turn for turn in turns]
             with ProviderServer(scripted) as server:
-                async with adapter_at(server, self.shape) as model:
+                async with adapter_at(server, NAMES[self.shape]) as model:
                     yield Served(model, lambda: server.requests)
 
         return serve()
