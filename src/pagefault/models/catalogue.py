@@ -44,7 +44,8 @@ class Catalogue:
     """Makes models, each once, so that agents of one model share its connections.
 
     ``environment`` is where keys and addresses are read; ``own`` are the providers of ``config.toml``, which
-    may stand for known ones; ``findings`` are what checks have found.
+    may stand for known ones; ``findings`` are what checks have found; ``delay`` is the time before the first
+    retry, in seconds.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Catalogue:
         environment: Mapping[str, str],
         own: Mapping[str, Provider] | None = None,
         findings: Findings | None = None,
+        delay: float = 1.0,
     ) -> None:
         self.providers = {**PROVIDERS, **(own or {})}
         self._environment = environment
         self._findings = findings
+        self._delay = delay
         self._made: dict[tuple[str, int, Asking], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
@@ -140,7 +143,7 @@ class Catalogue:
             return models[0]
         from pagefault.models.patience import PatientModel
 
-        return PatientModel(models, budget=asking.patience)
+        return PatientModel(models, budget=asking.patience, delay=self._delay)
 
     def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
         if target.provider.adapter == "offline":
