@@ -25,7 +25,7 @@ LAYERS = (
         "storage.terms",
     },  # the protocols
     {"functions.arguments", "models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
-    {"retrieval.query"},
+    {"models.spending", "retrieval.query"},
     {"context", "context.paging", "functions", "retrieval.ranking", "retrieval.service", "retrieval.windows"},
     {"retrieval.excerpt"},
     {"retrieval"},

@@ -387,6 +387,9 @@ async def assemble(
         partial(kernel.models.served, settings.model),
     )  # fmt: skip
     policy = parts.policy or settings.policy
-    memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget)
+    wanted, *others = settings.models
+    memory = QueueManager(
+        record.id, store, model, policy, counter, parts.clock, budget, wanted if others else ""
+    )
     made.append(Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit))
     return made[0]

@@ -76,6 +76,11 @@ class AgentSettings(BaseModel):
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The names in ``model``, the wanted one first."""
+        return tuple(name.strip() for name in self.model.split(",") if name.strip()) or ("",)
+
+    @property
     def policy(self) -> QueuePolicy:
         return QueuePolicy(self.warn, self.flush, self.evict, self.summary, self.page)
 

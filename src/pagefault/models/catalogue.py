@@ -136,7 +136,8 @@ class Catalogue:
             return models[0]
         from pagefault.models.patience import PatientModel
 
-        return PatientModel(models, budget=asking.patience)
+        names = [target.name for target in targets]
+        return PatientModel(models, targets=names, budget=asking.patience)
 
     def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
         if target.provider.adapter == "offline":
