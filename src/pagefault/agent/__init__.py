@@ -194,7 +194,7 @@ class Process:
                         return None
                     continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
-                    ratio = memory.calibrated(request)
+                    ratio = memory.calibration.moved(memory.queue.state.ratio, request)
                     step = self._step(completion)
                     return await self._commit(lambda _, step=step: step, ratio)
                 empty += 1

@@ -15,10 +15,11 @@ import anyio
 
 from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
+from pagefault.context.calibration import Calibration
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.summary import Summary, summarise
 from pagefault.models import Model
-from pagefault.models.spending import LARGEST_RATIO, SMALLEST_RATIO, USAGE, Request
+from pagefault.models.spending import LARGEST_RATIO, USAGE
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
@@ -51,13 +52,12 @@ class QueueManager:
     counter: Counter
     clock: Clock
     budget: Budget
-    wanted: str = ""  # the first of several models in the settings; empty: there are no others
+    calibration: Calibration = field(default_factory=Calibration)
     queue: Queue = field(default_factory=Queue)
     last_seq: int = -1
     warning_waits: bool = False
     _head: tuple[str, int] = ("", 0)
     _short: int = 0  # reported of the last request, if it fell short
-    _stand_ins: float = 0.0  # the largest ratio of those who answered in the place of the wanted model
 
     async def load(self, record: AgentRecord) -> None:
         """Read the queue as it stands in the log."""
@@ -108,24 +108,6 @@ class QueueManager:
             "summary": queue.state.summary,
             "pinned": queue.state.pinned,
         }
-
-    def calibrated(self, request: Request) -> float:
-        """The ratio of reported to counted tokens after a request: up at once, down slowly, because too small
-        a prompt is harmless and too large a one is not.
-
-        The prompt must fit whoever answers: a model that stands in for the wanted one only raises the ratio,
-        and the wanted one then does not lower it below that again.
-        """
-        old, seen = self.queue.state.ratio, request.ratio
-        if seen is None:
-            return old
-        stands_in = bool(self.wanted) and request.model != self.wanted
-        if stands_in:
-            self._stand_ins = max(self._stand_ins, seen)
-        floor = old if stands_in else min(old, self._stand_ins)
-        moved = max(floor, seen if seen > old else 0.8 * old + 0.2 * seen)
-        ratio = round(min(LARGEST_RATIO, max(SMALLEST_RATIO, moved)), 3)
-        return ratio if abs(ratio - old) > 0.02 * old else old
 
     def falls_short(self, reported: int) -> bool:
         """Whether a request's ``reported`` input tokens are far fewer than were counted: the server may have

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from pagefault.models import Model
 
-__all__ = ["Asking", "Calling", "Endpoint", "ModelSource", "Options", "Thinking"]
+__all__ = ["Asking", "Calling", "Endpoint", "ModelSource", "Options", "Seller", "Thinking"]
 
 Thinking = Literal["off", "low", "medium", "high"] | int | None
 """How much a reasoning model may think: a level, a budget in tokens, or None for the provider's default."""
@@ -43,6 +43,17 @@ class Options:
     thinking: Thinking = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who serves a model: the provider's name, the model's there, and the address if it is not the provider's
+    usual one. ``own``: it is no seller, but this machine, this network or a server of one's own."""
+
+    provider: str
+    model: str
+    url: str = ""
+    own: bool = False
+
+
 Calling = Literal["auto", "native", "json"]
 """How a model calls functions: through its provider's own protocol, by one JSON object (JSON mode), or the
 first and, where that is not there, the second."""
@@ -71,6 +82,10 @@ class ModelSource(Protocol):
 
     async def served(self, names: str) -> int | None:
         """The window that the servers say they serve now, in tokens; None if they do not say."""
+        ...
+
+    def seller(self, name: str) -> Seller | None:
+        """Who serves the model of one name; None if that is no name of a model."""
         ...
 
     async def aclose(self) -> None:
