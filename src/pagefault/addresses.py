@@ -6,11 +6,12 @@ Shared by what talks to servers: models and embedders. Left out: talking to them
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pagefault.errors import UsageError
 
-__all__ = ["OLLAMA_PORT", "checked_url", "key_of", "ollama_url"]
+__all__ = ["OLLAMA_PORT", "checked_url", "is_near", "key_of", "ollama_url"]
 
 OLLAMA_PORT = 11434
 _LOOPBACK = "127.0.0.1"
@@ -43,6 +44,15 @@ def ollama_url(environment: Mapping[str, str]) -> str:
         url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
         url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
     return url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
+
+
+def is_near(url: str) -> bool:
+    """Whether an address is on this machine or in its own network, by what it says."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return not ip_address(host).is_global
+    except ValueError:  # a name
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
 
 
 def key_of(name: str, environment: Mapping[str, str]) -> str:

@@ -14,9 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from tzlocal import get_localzone_name
 
 from pagefault import prompts
 from pagefault.agent import Process, Program
@@ -29,8 +26,10 @@ from pagefault.config import (
     ProviderSettings,
     load_installation,
     parse_settings,
+    zone_of,
 )
 from pagefault.context import fixed_tokens, render_sections
+from pagefault.context.calibration import Calibration, start_from_log
 from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget, QueueManager
 from pagefault.embedders import Embedder
@@ -43,7 +42,7 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking
+from pagefault.models.endpoint import Asking, Seller
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
@@ -257,17 +256,11 @@ class OneModel:
     async def served(self, names: str) -> int | None:  # noqa: ARG002
         return None
 
+    def seller(self, name: str) -> Seller | None:  # noqa: ARG002
+        return None
+
     async def aclose(self) -> None:
         """Nothing to close: who gave the model owns it."""
-
-
-def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
-    """The agent's time zone and its IANA name; the machine's if none is set."""
-    name = settings.zone or get_localzone_name() or "UTC"
-    try:
-        return ZoneInfo(name), name
-    except (ZoneInfoNotFoundError, ValueError):
-        raise UsageError(f"{name!r} is not a time zone; write one like Europe/Lisbon.") from None
 
 
 def check_name(name: str) -> None:
@@ -306,10 +299,18 @@ async def change_settings(
     kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
 ) -> None:
     """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
-    record = replace(await kernel.record(name), settings=settings.model_dump(mode="json"))
+    stored = await kernel.record(name)
+    record = replace(stored, settings=settings.model_dump(mode="json"))
     sections = await kernel.store.read(lambda tx: tx.sections(record.id))
     await assemble(kernel, record, sections, parts or Parts())
-    await kernel.store.write(lambda tx: tx.save_settings(record.id, dict(record.settings)))
+    wanted, before = settings.models[0], parse_settings(dict(stored.settings)).models[0]
+
+    def work(tx: Transaction) -> None:
+        tx.save_settings(record.id, dict(record.settings))
+        if wanted != before:
+            start_from_log(tx, record.id, wanted)
+
+    await kernel.store.write(work)
     kernel.forget(name)
 
 
@@ -389,6 +390,8 @@ async def assemble(
         partial(kernel.models.served, settings.model),
     )  # fmt: skip
     policy = parts.policy or settings.policy
-    memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget)
+    wanted, *others = settings.models
+    calibration = Calibration(wanted if others else "")
+    memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget, calibration)
     made.append(Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit))
     return made[0]

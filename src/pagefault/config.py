@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tzlocal import get_localzone_name
 
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import UsageError
 from pagefault.models.endpoint import Asking, Calling, Options, Thinking
+from pagefault.models.prices import Price
 from pagefault.types import Section, Style
 
 SMALLEST_WINDOW = 4096
@@ -76,6 +79,11 @@ class AgentSettings(BaseModel):
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The names in ``model``, the wanted one first."""
+        return tuple(name.strip() for name in self.model.split(",") if name.strip()) or ("",)
+
+    @property
     def policy(self) -> QueuePolicy:
         return QueuePolicy(self.warn, self.flush, self.evict, self.summary, self.page)
 
@@ -130,6 +138,18 @@ class ProviderSettings(BaseModel):
             raise UsageError(f"A header of a provider names {error}, which is not set; export it.") from None
 
 
+class PriceSettings(BaseModel):
+    """What a model costs, under ``[prices."PROVIDER:NAME"]``, in US dollars per million tokens. ``cached``:
+    of input that was read from the provider's cache; ``written``: put there; None: as other input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0.0)
+    output: float = Field(ge=0.0)
+    cached: float | None = Field(default=None, ge=0.0)
+    written: float | None = Field(default=None, ge=0.0)
+
+
 class Installation(BaseModel):
     """``HOME/config.toml``, overridden by ``PAGEFAULT_*``. ``agent`` holds defaults for new agents."""
 
@@ -140,7 +160,13 @@ class Installation(BaseModel):
     embedder: str = "minilm"
     concurrency: int = Field(default=32, ge=1)
     providers: dict[str, ProviderSettings] = {}
+    prices: dict[str, PriceSettings] = {}
     agent: AgentSettings = AgentSettings()
+
+    @property
+    def own_prices(self) -> dict[str, Price]:
+        """The prices of the user's own, by the model's name."""
+        return {name: Price(**price.model_dump()) for name, price in self.prices.items()}
 
 
 def parse_settings(values: dict[str, Any]) -> AgentSettings:
@@ -149,6 +175,15 @@ def parse_settings(values: dict[str, Any]) -> AgentSettings:
         return AgentSettings.model_validate(values)
     except ValidationError as error:
         raise UsageError(_sentence("setting", error)) from None
+
+
+def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
+    """The agent's time zone and its IANA name; the machine's if none is set."""
+    name = settings.zone or get_localzone_name() or "UTC"
+    try:
+        return ZoneInfo(name), name
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UsageError(f"{name!r} is not a time zone; write one like Europe/Lisbon.") from None
 
 
 def home_folder(given: Path | None) -> Path:
@@ -168,7 +203,7 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML ({error}); mend that line.") from None
     for field in Installation.model_fields:
-        if field not in ("agent", "providers") and (value := os.environ.get(_variable(field))):
+        if field not in ("agent", "providers", "prices") and (value := os.environ.get(_variable(field))):
             values[field] = value
     if database is not None:
         values["database"] = database

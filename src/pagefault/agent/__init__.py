@@ -20,6 +20,7 @@ from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.models import Completion, Model, Prompt
+from pagefault.models.spending import USAGE, Request, charged
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
@@ -52,6 +53,7 @@ class Process:
     emit: Callable[[Output], None]
     event: Event | None = None
     turn: list[Message] = field(default_factory=list[Message])
+    spent: list[Request] = field(default_factory=list[Request])  # goes with the next row that is committed
     put_off: int | None = None  # the event that has let a warning go first, as each may once
 
     async def load(self, record: AgentRecord | None = None) -> None:
@@ -140,7 +142,7 @@ class Process:
         event, memory = self.event, self.memory
 
         def work(tx: Transaction) -> tuple[list[Message], Queue]:
-            rows = memory.number(build(tx), event.id if event else None)
+            rows = memory.number(self._charge(build(tx)), event.id if event else None)
             action = self._next([*self.turn, *rows])
             if isinstance(action, Stop) and action.alert:
                 alert = self.rows.alert("stopped", action.alert)
@@ -153,11 +155,19 @@ class Process:
         with anyio.CancelScope(shield=True):
             rows, queue = await self.program.store.write(work)
             memory.committed(queue, rows)
+            self.spent.clear()
             memory.warning_waits &= not self._warning
             self.turn += rows
             for output in map(output_of, rows):
                 if output:
                     self.emit(output)
+
+    def _charge(self, rows: Sequence[Message]) -> Sequence[Message]:
+        """The rows, the first with what was spent until now."""
+        if not self.spent or not rows:
+            return rows
+        first = replace(rows[0], meta={**rows[0].meta, USAGE: [request.entry for request in self.spent]})
+        return [first, *rows[1:]]
 
     # a step: ask the model
 
@@ -177,19 +187,25 @@ class Process:
             except ModelError as error:
                 return await self._give_up(str(error))
             else:
-                reported = completion.usage.input if completion.usage else 0
-                if await self._is_cut_off(reported):
+                request = self._request(completion)
+                self.spent.append(request)
+                if request.cut and await self._is_cut_off(request.usage.input):
                     if self.turn[-1].meta.get("stop"):
                         return None
                     continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
-                    ratio = memory.calibrated(reported)
+                    ratio = memory.calibration.moved(memory.queue.state.ratio, request)
                     step = self._step(completion)
                     return await self._commit(lambda _, step=step: step, ratio)
                 empty += 1
                 if empty == 2:
                     return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
         return None
+
+    def _request(self, completion: Completion) -> Request:
+        memory, reported = self.memory, completion.usage.input if completion.usage else 0
+        cut = memory.falls_short(reported)
+        return charged(completion, self.program.model.name, memory.counted, memory.counter, cut=cut)
 
     async def _give_up(self, why: str) -> None:
         await self._commit(lambda _: [self.rows.alert("model_failed", why)])
@@ -206,11 +222,9 @@ class Process:
         return await stream.completion(self.program.model, prompt)
 
     async def _is_cut_off(self, reported: int) -> bool:
-        """Whether the server silently cut the prompt. Then the window is what it serves, here and in the
-        settings, and the log says so."""
+        """Whether the server silently cut a prompt that fell short. Then the window is what it serves, here
+        and in the settings, and the log says so."""
         memory, record = self.memory, self.record
-        if not memory.falls_short(reported):
-            return False
         served = await self.program.served() if self.program.served else None
         window = memory.served_window(reported, served)
         if window is None:

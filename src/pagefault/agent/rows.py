@@ -6,7 +6,7 @@ Pure but for the clock. Numbers, sizes and the form shown are given at admission
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 from pagefault import prompts
@@ -68,8 +68,8 @@ class Rows:
 
     def step(self, completion: Completion, *, speaks: bool, saw: Mapping[str, object]) -> list[Message]:
         """One completion: its thinking (not shown in later prompts), its text (speech if it ``speaks``, else
-        thought), then its calls. The first row's ``meta`` says what the model saw, what the provider reported
-        and wants back; the last call's, whether it was cut."""
+        thought), then its calls. The first row's ``meta`` says what the model saw, what was mended and what
+        the provider wants back; the last call's, whether it was cut."""
         now, text = self.clock.now(), completion.text.strip()
         rows = [
             Message(Role.CALL, call.arguments, now, completion=0, name=call.name) for call in completion.calls
@@ -77,7 +77,8 @@ class Rows:
         if text or not rows:
             role = Role.ASSISTANT if text and speaks else Role.THOUGHT
             rows.insert(0, Message(role, text, now, "{}" if text else "", completion=0))
-        meta: dict[str, object] = {"saw": {**saw, **_reported(completion)}}
+        notes = {"notes": list(completion.notes)} if completion.notes else {}
+        meta: dict[str, object] = {"saw": {**saw, **notes}}
         if completion.echo and (text or completion.calls):
             meta["echo"] = dict(completion.echo)
         if thinking := completion.thinking.strip():
@@ -104,10 +105,3 @@ class Rows:
             name=call.name, meta=meta,
         )  # fmt: skip
         return [*(replace(row, completion=call.completion) for row in outcome.rows), result]
-
-
-def _reported(completion: Completion) -> dict[str, object]:
-    """What is known of how a completion came about, what is zero or empty left out."""
-    usage = asdict(completion.usage) if completion.usage else {}
-    known = {**usage, "model": completion.model, "notes": list(completion.notes)}
-    return {name: value for name, value in known.items() if value}

@@ -4,10 +4,10 @@
     db_commands.py document_commands.py model_commands.py options.py    parts of it: `db`; `load`, `document`;
                   `models`; shared options
     session.py    one run of a command: which home, JSON or text, a kernel that is opened and closed
-    agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py    the rooms:
-                  what those commands do
+    agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py usage.py    the
+                  rooms: what those commands do
     chat.py slash.py screens.py               a conversation, its slash commands, how it is shown
-    render.py     values as lines of text
+    render.py tally.py    values, and what was spent, as lines of text
 
 Errors become one sentence on stderr and exit code 1; a wrong command line is exit code 2.
 """

@@ -11,8 +11,10 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -24,9 +26,11 @@ from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session, settings_of
 from pagefault.cli.slash import Slash, leaves
+from pagefault.cli.usage import Meter, prices_of
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.models.prices import Price
 from pagefault.types import Event, EventKind, Output, Role
 
 _OFFLINE = (
@@ -55,13 +59,19 @@ async def _chat(
         _, notice = await kernel.models.window(settings.model, settings.window)
         if notice:
             screen.notice(notice, "yellow")
-        await converse(kernel, name, screen, session.folder / "history")
+        await converse(kernel, name, screen, session.folder / "history", installation.own_prices)
 
 
-async def converse(kernel: Kernel, name: str, screen: Screen, history: Path) -> None:
-    """Carry on what was left unfinished, then talk until the input ends."""
+async def converse(
+    kernel: Kernel,
+    name: str,
+    screen: Screen,
+    history: Path,
+    prices: Mapping[str, Price] = MappingProxyType({}),
+) -> None:
+    """Carry on what was left unfinished, then talk until the input ends. ``prices`` are the user's own."""
     async with kernel.listen(name) as outputs, anyio.create_task_group() as tasks:
-        conversation = Conversation(kernel, name, screen, outputs)
+        conversation = Conversation(kernel, name, screen, outputs, prices)
         tasks.start_soon(conversation.listen)
         if isinstance(screen, Terminal):
             await _greet(kernel, name, screen)
@@ -103,6 +113,7 @@ class Conversation:
     name: str
     screen: Screen
     outputs: MemoryObjectReceiveStream[Output]
+    own_prices: Mapping[str, Price] = MappingProxyType({})
     _mine: set[int | None] = field(default_factory=set[int | None])
     _done: set[int | None] = field(default_factory=set[int | None])
 
@@ -135,7 +146,8 @@ class Conversation:
 
     async def slash(self, line: str) -> bool:
         """Run a slash command; False if the line is a message."""
-        ran = await Slash(self.kernel, self.name, self.screen.notice).run(line)
+        prices = prices_of(self.kernel, self.own_prices)
+        ran = await Slash(self.kernel, self.name, prices, self.screen.notice).run(line)
         await self.caught_up()
         return ran
 
@@ -201,6 +213,8 @@ async def _with_person(conversation: Conversation, screen: Terminal, history: Pa
     from prompt_toolkit.patch_stdout import patch_stdout
 
     prompt: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
+    kernel, name = conversation.kernel, conversation.name
+    meter = await Meter.started(kernel, name, prices_of(kernel, conversation.own_prices))
     interrupted = False
     while True:
         try:
@@ -219,8 +233,9 @@ async def _with_person(conversation: Conversation, screen: Terminal, history: Pa
             return
         if line.strip() and not await conversation.slash(line):
             await _interruptible(conversation, line)
-            process = await conversation.kernel.process(conversation.name)
-            screen.notice(gauge(process.memory.sizes()))
+            screen.notice(gauge((await kernel.process(name)).memory.sizes()))
+            if spent := await meter.line():
+                screen.notice(spent)
 
 
 async def _interruptible(conversation: Conversation, text: str) -> None:

@@ -110,6 +110,21 @@ def trace(
 
 
 @app.command()
+def usage(
+    agent: Annotated[str | None, typer.Argument(help="The agent's name; nothing: all of them.")] = None,
+    by: Annotated[str | None, typer.Option(help="turn, day or model.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Show what was spent: tokens and cost, by agent, turn, day or model."""
+    from pagefault.cli.usage import usage as show
+
+    show(session_of(home, database, json), agent, by, since)
+
+
+@app.command()
 def embedders(home: Home = None, database: Database = None, json: Json = False) -> None:
     """List the kinds of embedder, which one is set, and what is missing for the others."""
     from pagefault.cli.embedders import list_all

@@ -14,11 +14,12 @@ import anyio
 from anyio.abc import TaskGroup
 from rich.text import Text
 
-from pagefault.build import open_kernel, zone_of
+from pagefault.build import open_kernel
 from pagefault.cli.render import clip, fold, local, output_data, output_line, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session, settings_of
 from pagefault.clock import moment, next_due
+from pagefault.config import zone_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.types import Event, EventKind, Output, Schedule

@@ -114,17 +114,25 @@ def output_line(output: Output) -> str:
             return "memory pressure: the agent is warned, so that it can save what matters"
         case "flushed":
             count = output.data.get("messages", "?")
-            return f"flushed: {count} earlier rows are now under the summary, and in recall storage"
+            told = f"flushed: {count} earlier rows are now under the summary, and in recall storage"
+            return told + extracted(output.data)
         case "retracted":
             return "(taken back; the model is asked again)"
         case _:
             return fold(output.text)
 
 
+def extracted(meta: Mapping[str, Any]) -> str:
+    """What is to be known of a summary that the model did not write; empty if it did."""
+    why = meta.get("extracted")
+    return f"; the summary is an extract, because the model did not write it: {fold(why)}" if why else ""
+
+
 def row_line(row: Message, zone: tzinfo) -> str:
     """A row of the log on one line: its id, role, time and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
-    return f"{row.id} {row.at.astimezone(zone):%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
+    line = f"{row.id} {row.at.astimezone(zone):%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
+    return line + extracted(row.meta)
 
 
 def row_data(row: Message, zone: tzinfo) -> dict[str, Any]:

@@ -14,9 +14,16 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from pagefault.build import open_kernel, zone_of
+from pagefault.build import open_kernel
 from pagefault.cli.render import plain
-from pagefault.config import AgentSettings, Installation, home_folder, load_installation, parse_settings
+from pagefault.config import (
+    AgentSettings,
+    Installation,
+    home_folder,
+    load_installation,
+    parse_settings,
+    zone_of,
+)
 from pagefault.kernel import Kernel
 from pagefault.types import AgentRecord
 

@@ -1,4 +1,4 @@
-"""What can be asked for in a chat besides talking: /context, /memory, /recall, /archival, /flush, /help.
+"""What can be asked for in a chat besides talking: what it remembers and what it cost, and a flush.
 
 A slash command is a line that starts with a slash and one word; its answer is a notice, never a message.
 """
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pagefault.cli.memory import find
 from pagefault.cli.render import gauge, row_line
 from pagefault.cli.session import zone_for
+from pagefault.cli.usage import report, spent_by
 from pagefault.errors import PagefaultError
 from pagefault.kernel import Kernel
+from pagefault.models.prices import Prices
 from pagefault.storage import Filter
 from pagefault.types import Tier
 
@@ -25,6 +27,7 @@ HELP = """\
 /memory           the sections of the working context, with use and limit
 /recall QUERY     search the message log; `| page 2` at the end turns the page
 /archival QUERY   search documents and facts
+/usage            what was spent, by model
 /flush            flush the queue now
 /help             this list
 /quit             leave"""
@@ -36,6 +39,7 @@ class Slash:
 
     kernel: Kernel
     name: str
+    prices: Prices
     tell: Callable[[str], None]
 
     async def run(self, line: str) -> bool:
@@ -48,6 +52,7 @@ class Slash:
             "memory": self._memory,
             "recall": self._recall,
             "archival": self._archival,
+            "usage": self._usage,
             "flush": self._flush,
             "help": self._help,
         }
@@ -97,6 +102,11 @@ class Slash:
         query, page = (text[: paged.start()], int(paged[1])) if paged else (text, 1)
         record = await self.kernel.record(self.name)
         return (await find(self.kernel, record, tier, query.strip(), page, Filter())).text
+
+    async def _usage(self, _: str) -> str:
+        record = await self.kernel.record(self.name)
+        found = await spent_by(self.kernel, record, "model", None, self.prices)
+        return report([(record, key, tally) for key, tally in found], "model")
 
     async def _flush(self, _: str) -> str:
         return "" if await self.kernel.flush(self.name) else "There is nothing to flush."

@@ -1,7 +1,7 @@
 """Why did it say that: a turn step by step, from the log alone.
 
 The first row of each completion keeps what the model saw (sizes, the rows in the queue, the summary) and
-what the provider reported; calls, results and speech are rows of their own.
+what its requests cost; calls, results and speech are rows of their own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from zoneinfo import ZoneInfo
 
 from pagefault.cli.render import clip, fold, local, row_data, row_line
 from pagefault.cli.session import Session, zone_for
+from pagefault.cli.tally import Tally, tally_of
+from pagefault.cli.usage import prices_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.storage import Transaction
+from pagefault.models.prices import Prices
+from pagefault.models.spending import USAGE
+from pagefault.storage import Spent, Transaction
 from pagefault.types import AgentId, Event, Message, Role
 
 _RECENT = 5  # events listed under a trace
@@ -30,6 +34,7 @@ class Turn:
     event: Event
     rows: tuple[Message, ...]
     recent: tuple[Message, ...]  # the rows by which recent events entered the log
+    prices: Prices
 
     @property
     def steps(self) -> list[list[Message]]:
@@ -45,18 +50,24 @@ class Turn:
         """Flushes, warnings and alerts of the turn."""
         return [row for row in self.rows if row.role in (Role.SUMMARY, Role.ALERT)]
 
+    def spent(self, rows: Sequence[Message]) -> Tally:
+        """What some of its rows cost."""
+        told = [Spent(r.seq, r.at, r.event, r.role, tuple(r.meta.get(USAGE, ()))) for r in rows]
+        return tally_of(told, self.prices)
+
 
 def trace(session: Session, name: str, asked: str | None) -> None:
     async def work(kernel: Kernel) -> None:
         record = await kernel.record(name)
-        turn = await kernel.store.read(lambda tx: _read(tx, record.id, asked))
+        prices = prices_of(kernel, session.installation.own_prices)
+        turn = await kernel.store.read(lambda tx: _read(tx, record.id, asked, prices))
         zone = zone_for(record)
         session.show(_data(turn, zone), _text(turn, zone))
 
     session.run(work)
 
 
-def _read(tx: Transaction, agent: AgentId, asked: str | None) -> Turn:
+def _read(tx: Transaction, agent: AgentId, asked: str | None, prices: Prices) -> Turn:
     id = _event_of(tx, agent, asked)
     event = tx.event(agent, id)
     if event is None:
@@ -64,7 +75,7 @@ def _read(tx: Transaction, agent: AgentId, asked: str | None) -> Turn:
     own = tx.messages(agent, event=id)
     rows = tx.messages(agent, first=own[0].seq, last=own[-1].seq) if own else []
     turn = [row for row in rows if row.event == id or row.role is Role.SUMMARY]
-    return Turn(event, tuple(turn), tuple(_recent(tx, agent)))
+    return Turn(event, tuple(turn), tuple(_recent(tx, agent)), prices)
 
 
 def _event_of(tx: Transaction, agent: AgentId, asked: str | None) -> int:
@@ -88,21 +99,16 @@ def _recent(tx: Transaction, agent: AgentId) -> list[Message]:
     return list(opened.values())[-_RECENT:]
 
 
-def _saw(step: Sequence[Message]) -> Mapping[str, Any]:
-    return step[0].meta.get("saw", {})
-
-
 def _totals(turn: Turn) -> dict[str, Any]:
     calls = [row for row in turn.rows if row.role is Role.CALL]
     failed = [row for row in turn.rows if row.role is Role.RESULT and row.meta.get("failed")]
     seconds = (turn.rows[-1].at - turn.rows[0].at).total_seconds() if turn.rows else 0.0
-    tokens = {key: sum(_saw(s).get(key) or 0 for s in turn.steps) for key in ("input", "output", "cached")}
     return {
         "steps": len(turn.steps),
         "calls": len(calls),
         "failed": len(failed),
         "seconds": seconds,
-        **tokens,
+        **turn.spent(turn.rows).data,
     }
 
 
@@ -114,7 +120,8 @@ def _data(turn: Turn, zone: ZoneInfo) -> dict[str, Any]:
             {
                 "completion": step[0].completion,
                 "at": local(step[0].at, zone),
-                "saw": dict(_saw(step)),
+                "saw": dict(step[0].meta.get("saw", {})),
+                "spent": turn.spent(step).data,
                 "rows": [row_data(row, zone) for row in step],
             }
             for step in turn.steps
@@ -137,12 +144,12 @@ def _text(turn: Turn, zone: ZoneInfo) -> str:
             seen.add(row.completion)
             lines += [
                 f"Step {len(seen)}, at {local(row.at, zone)}",
-                f"  saw {_saw_line(row.meta.get('saw', {}))}",
+                f"  saw {_saw_line(row.meta.get('saw', {}))}; spent {turn.spent([row]).line}",
             ]
         lines.append(f"  {_row_text(row)}")
     lines.append(
         f"In all {totals['steps']} steps, {totals['calls']} calls ({totals['failed']} failed), "
-        f"{totals['seconds']:.1f} s; reported tokens: {totals['input']:,} in, {totals['output']:,} out."
+        f"{totals['seconds']:.1f} s; spent {turn.spent(turn.rows).line}."
     )
     lines += ["Recent events:", *(f"  {row.event}: {row_line(row, zone)}" for row in turn.recent)]
     return "\n".join(lines)
@@ -153,11 +160,11 @@ def _saw_line(saw: Mapping[str, Any]) -> str:
         return "nothing that the log tells of"
     summary = f", summary m{saw['summary']}" if saw.get("summary") else ""
     pinned = f", pinned m{saw['pinned']}" if saw.get("pinned") else ""
-    reported = f"; reported {saw['input']:,} in, {saw['output']:,} out" if saw.get("input") else ""
+    mended = f"; {fold(' '.join(saw['notes']))}" if saw.get("notes") else ""
     return (
         f"m{saw['from']} to m{saw['to']}{summary}{pinned}: instructions {saw['instructions']:,}, "
         f"working context {saw['working_context']:,}, queue {saw['queue']:,} of {saw['window']:,} "
-        f"tokens{reported}"
+        f"tokens{mended}"
     )
 
 

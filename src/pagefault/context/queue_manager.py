@@ -15,14 +15,15 @@ import anyio
 
 from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
+from pagefault.context.calibration import Calibration
 from pagefault.context.policy import Eviction, Policy, evict
-from pagefault.context.summary import summarise
+from pagefault.context.summary import Summary, summarise
 from pagefault.models import Model
+from pagefault.models.spending import LARGEST_RATIO, USAGE
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
 
-_LARGEST_RATIO = 3.0  # reported tokens per counted one that we still believe
 _CUT_OFF = 0.6  # reported tokens per expected one below which a prompt may have been cut off
 _LEAST_CUT = 512  # tokens that must be missing for that
 _PLATEAU = 0.25  # how far two cut-off prompts may differ in size
@@ -51,6 +52,7 @@ class QueueManager:
     counter: Counter
     clock: Clock
     budget: Budget
+    calibration: Calibration = field(default_factory=Calibration)
     queue: Queue = field(default_factory=Queue)
     last_seq: int = -1
     warning_waits: bool = False
@@ -79,10 +81,19 @@ class QueueManager:
     def sizes(self, queue: Queue | None = None) -> Sizes:
         """The main context with this queue (by default the live one), in calibrated tokens."""
         queue, b = queue or self.queue, self.budget
+        fixed, head, rows = (round(n * queue.state.ratio) for n in self._counts(queue))
+        return Sizes(b.window, b.reserve, b.margin, fixed, head, rows)
+
+    @property
+    def counted(self) -> int:
+        """The prompt as it stands, in uncalibrated tokens."""
+        return sum(self._counts(self.queue))
+
+    def _counts(self, queue: Queue) -> tuple[int, int, int]:
+        """Uncalibrated: what never changes, the working context, the queue."""
         if self._head[0] != queue.state.head:
             self._head = (queue.state.head, self.counter.count(queue.state.head))
-        fixed, head, rows = (round(n * queue.state.ratio) for n in (b.fixed, self._head[1], queue.tokens))
-        return Sizes(b.window, b.reserve, b.margin, fixed, head, rows)
+        return self.budget.fixed, self._head[1], queue.tokens
 
     def view(self) -> dict[str, object]:
         """What the model sees now, for the log: sizes in calibrated tokens, rows by number."""
@@ -97,17 +108,6 @@ class QueueManager:
             "summary": queue.state.summary,
             "pinned": queue.state.pinned,
         }
-
-    def calibrated(self, reported: int) -> float:
-        """The ratio of reported to counted tokens after a request of which ``reported`` is known: up at
-        once, down slowly, because too small a prompt is harmless and too large a one is not."""
-        old, counted = self.queue.state.ratio, self.sizes().prompt
-        if not reported or not counted or self._short:
-            return old
-        seen = old * reported / counted
-        moved = seen if seen > old else 0.8 * old + 0.2 * seen
-        ratio = round(min(_LARGEST_RATIO, max(0.5, moved)), 3)
-        return ratio if abs(ratio - old) > 0.02 * old else old
 
     def falls_short(self, reported: int) -> bool:
         """Whether a request's ``reported`` input tokens are far fewer than were counted: the server may have
@@ -209,13 +209,13 @@ class QueueManager:
         if eviction is None:
             return None
         old = self.queue.summary
-        text = await summarise(
+        summary = await summarise(
             self.model, old.text if old else "", eviction.evicted,
             window=int(self.budget.window / state.ratio), limit=limit, counter=self.counter,
         )  # fmt: skip
-        return await self._commit_flush(eviction, text, head)
+        return await self._commit_flush(eviction, summary, head)
 
-    async def _commit_flush(self, eviction: Eviction, text: str, head: str) -> Message:
+    async def _commit_flush(self, eviction: Eviction, summary: Summary, head: str) -> Message:
         old, pinned = self.queue, eviction.pinned
         before = old.summary.meta["messages"] if old.summary else 0
         meta: dict[str, Any] = {
@@ -223,10 +223,14 @@ class QueueManager:
             "through": eviction.start - 1,
             "warned": old.state.warned and not self.warning_waits,
         }
+        if summary.requests:
+            meta[USAGE] = [request.entry for request in summary.requests]
+        if summary.extracted:
+            meta["extracted"] = summary.extracted
         shown = (
             f"[summary of earlier messages]\n{{}}\n({meta['messages']} earlier rows are in recall storage.)"
         )
-        draft = Message(Role.SUMMARY, text, self.clock.now(), shown, meta=meta)
+        draft = Message(Role.SUMMARY, summary.text, self.clock.now(), shown, meta=meta)
         (row,) = self.number([draft], None)
         state = QueueState(
             eviction.start, row.seq, pinned.seq if pinned else None, head, False, old.state.ratio
@@ -255,7 +259,7 @@ class QueueManager:
         """The provider counts more than we do: believe it, and flush to what then fits."""
         sizes = self.sizes()
         ratio = self.queue.state.ratio * max(1.1, sizes.window / max(1, sizes.prompt))
-        await self._set_state(replace(self.queue.state, ratio=min(_LARGEST_RATIO, round(ratio, 3))))
+        await self._set_state(replace(self.queue.state, ratio=min(LARGEST_RATIO, round(ratio, 3))))
         return await self.flush(opened)
 
     async def _set_state(self, state: QueueState, extra: Callable[[Transaction], None] | None = None) -> None:

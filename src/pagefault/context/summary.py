@@ -1,27 +1,39 @@
 """The recursive summary: f(old summary, evicted messages), bounded in size.
 
 The model writes it, in chunks that fit its window; where the model fails, it is made by extraction, so
-that a flush never depends on the provider.
+that a flush never depends on the provider. Which of the two it was is said, for an extract tells less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from pagefault import prompts
 from pagefault.context import paging
 from pagefault.errors import ModelError
 from pagefault.models import Completion, Model, Prompt, PromptMessage
+from pagefault.models.spending import Request, charged, counted
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 from pagefault.types import Message, Role
 
 _EXCERPT = 160  # characters of a call, a result or an extracted line
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A summary with the requests that it took. ``extracted`` says why the model did not write it, or a part
+    of it; empty: it did."""
+
+    text: str
+    requests: tuple[Request, ...] = ()
+    extracted: str = ""
+
+
 async def summarise(
     model: Model, summary: str, evicted: Sequence[Message], *, window: int, limit: int, counter: Counter
-) -> str:
+) -> Summary:
     """The new summary of at most ``limit`` tokens, from the old one and the evicted rows.
 
     ``window``: uncalibrated tokens that a request to the model may take, reply included.
@@ -29,28 +41,39 @@ async def summarise(
     lines = [line for row in evicted if (line := transcript_line(row))]
     fixed = counter.count(prompts.text("summarize")) + 2 * limit + 16 * MESSAGE_OVERHEAD
     chunk_size = max(256, int((window - fixed) * 0.8))
+    requests: list[Request] = []
+    extracted = ""
     for chunk in _chunks(lines, chunk_size, counter):
-        made = await _ask(model, summary, chunk, limit)
+        prompt, made = _prompt(summary, chunk, limit), ""
+        try:
+            completion = await _completion(model, prompt)
+        except ModelError as error:  # the flush must not depend on the provider
+            extracted = extracted or str(error)
+        else:
+            requests.append(charged(completion, model.name, counted(prompt, counter), counter))
+            made = completion.text.strip()
+            extracted = extracted or ("" if made else f"{model.name} wrote nothing.")
         bounded = paging.split(made or extract(summary, chunk, limit, counter), limit, counter)
         summary = bounded[0].strip()
-    return summary
+    return Summary(summary, tuple(requests), extracted)
 
 
-async def _ask(model: Model, summary: str, chunk: Sequence[str], limit: int) -> str:
+def _prompt(summary: str, chunk: Sequence[str], limit: int) -> Prompt:
     request = (
         f"Previous summary:\n{summary or '(none)'}\n\nMessages:\n"
         + "\n".join(chunk)
         + f"\n\nWrite the new summary in at most {limit} tokens."
     )
     messages = (PromptMessage("system", prompts.text("summarize")), PromptMessage("user", request))
-    try:
-        async with aclosing(model.stream(Prompt(messages, (), limit))) as items:
-            async for item in items:
-                if isinstance(item, Completion):
-                    return item.text.strip()
-    except ModelError:
-        pass  # the fallback is a summary too; the flush must not depend on the provider
-    return ""
+    return Prompt(messages, (), limit)
+
+
+async def _completion(model: Model, prompt: Prompt) -> Completion:
+    async with aclosing(model.stream(prompt)) as items:
+        async for item in items:
+            if isinstance(item, Completion):
+                return item
+    raise ModelError(f"{model.name} ended its stream without a completion; try again.")
 
 
 def _chunks(lines: Sequence[str], size: int, counter: Counter) -> list[list[str]]:

@@ -114,8 +114,9 @@ class Completion:
     ``thinking`` is reasoning that the provider shows apart; it is never sent back as text. ``echo`` is what
     the provider wants back, unchanged, when this completion is part of a later prompt (signatures, say): JSON
     values, with the provider's name under ``provider``; an adapter sends back its own and leaves
-    out others'. ``cut``: the reply's limit of tokens ended it. ``model`` is who answered. ``notes`` are what
-    was mended on the way, each a sentence.
+    out others'. ``cut``: the reply's limit of tokens ended it. ``model`` is who answered, as the provider
+    calls it; ``target``, as settings name it (``openai:gpt-4o-mini``), and set by who chose among several.
+    ``notes`` are what was mended on the way, each a sentence.
     """
 
     text: str = ""
@@ -126,6 +127,7 @@ class Completion:
     cut: bool = False
     model: str = ""
     notes: tuple[str, ...] = ()
+    target: str = ""
 
 
 StreamItem = Delta | Notice | Completion

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import anyio
 
-from pagefault.addresses import checked_url, key_of, ollama_url
+from pagefault.addresses import checked_url, is_near, key_of, ollama_url
 from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking, Checked, Endpoint, Options
+from pagefault.models.endpoint import Asking, Checked, Endpoint, Options, Seller
 from pagefault.models.findings import Findings
 from pagefault.models.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
 from pagefault.models.windows import SAFE_WINDOW, window_of
@@ -126,6 +126,20 @@ class Catalogue:
             return f"It needs a key: export {provider.key}=..."
         return None
 
+    def seller(self, name: str) -> Seller | None:
+        """See ``ModelSource``. A provider that is known to be local is one's own wherever it is; an address
+        says it for the others."""
+        try:
+            target = self._target(name)
+        except UsageError:
+            return None
+        provider, url = target.endpoint.provider, target.endpoint.base_url
+        known = PROVIDERS.get(provider)
+        own = is_near(url) if url else False
+        usual = known.base_url if known else ""
+        elsewhere = url if url != usual else ""
+        return Seller(provider, target.model, elsewhere, own or bool(known and known.local))
+
     # models
 
     def model(self, names: str, window: int, asking: Asking) -> Model:
@@ -143,7 +157,8 @@ class Catalogue:
             return models[0]
         from pagefault.models.patience import PatientModel
 
-        return PatientModel(models, budget=asking.patience, delay=self._delay)
+        names = [target.name for target in targets]
+        return PatientModel(models, targets=names, budget=asking.patience, delay=self._delay)
 
     def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
         if target.provider.adapter == "offline":

@@ -20,6 +20,7 @@ __all__ = [
     "HowCalled",
     "ModelSource",
     "Options",
+    "Seller",
     "Thinking",
 ]
 
@@ -50,6 +51,17 @@ class Options:
 
     temperature: float | None = None
     thinking: Thinking = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who serves a model: the provider's name, the model's there, and the address if it is not the provider's
+    usual one. ``own``: it is no seller, but this machine, this network or a server of one's own."""
+
+    provider: str
+    model: str
+    url: str = ""
+    own: bool = False
 
 
 Calling = Literal["auto", "native", "json"]
@@ -108,6 +120,10 @@ class ModelSource(Protocol):
 
     async def served(self, names: str) -> int | None:
         """The window that the servers say they serve now, in tokens; None if they do not say."""
+        ...
+
+    def seller(self, name: str) -> Seller | None:
+        """Who serves the model of one name; None if that is no name of a model."""
         ...
 
     async def aclose(self) -> None:

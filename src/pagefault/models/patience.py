@@ -30,13 +30,15 @@ class PatientModel:
     before the first retry, doubled for each further one and shortened by up to half at random (``jitter``,
     from 0 to 1); a provider's ``retry_after`` counts if it is longer. A model that cannot answer at all gives
     way at once, and one that failed is not the first to be asked for two minutes. Each retry and each change
-    of model is told by a ``Notice``. When nobody answers, the last error is raised.
+    of model is told by a ``Notice``. When nobody answers, the last error is raised. ``targets`` are the names
+    that settings have for the models, if they have any; a completion says whose it is.
     """
 
     def __init__(
         self,
         models: Sequence[Model],
         *,
+        targets: Sequence[str] = (),
         budget: float = 600.0,
         tries: int = 4,
         delay: float = 1.0,
@@ -45,6 +47,7 @@ class PatientModel:
         self.name = ", ".join(model.name for model in models)
         self.window = min(model.window for model in models)
         self._models = tuple(models)
+        self._targets = tuple(targets) or ("",) * len(models)
         self._budget = budget
         self._tries = tries
         self._delay = delay
@@ -62,7 +65,7 @@ class PatientModel:
             try:
                 async with aclosing(self._insist(model, prompt, share)) as items:
                     async for item in items:
-                        yield _signed(item, model, failures) if isinstance(item, Completion) else item
+                        yield self._signed(item, number, failures)
                 return
             except ContextLengthExceeded:
                 raise
@@ -115,8 +118,10 @@ class PatientModel:
                     return
                 yield item
 
-
-def _signed(completion: Completion, model: Model, failures: Sequence[str]) -> Completion:
-    """The completion with who made it and why it was not the one that was wanted."""
-    notes = (*(f"{failure} {model.name} took over." for failure in failures), *completion.notes)
-    return replace(completion, model=completion.model or model.name, notes=notes)
+    def _signed(self, item: StreamItem, number: int, failures: Sequence[str]) -> StreamItem:
+        """A completion with who made it and why it was not the one that was wanted; else the item itself."""
+        if not isinstance(item, Completion):
+            return item
+        name = self._models[number].name
+        notes = (*(f"{failure} {name} took over." for failure in failures), *item.notes)
+        return replace(item, model=item.model or name, target=self._targets[number], notes=notes)

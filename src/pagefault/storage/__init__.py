@@ -7,11 +7,11 @@ together. Ranking is not here: a store filters, matches and scores; ``pagefault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -43,6 +43,7 @@ __all__ = [
     "Found",
     "Match",
     "PendingVector",
+    "Spent",
     "Store",
     "Transaction",
 ]
@@ -144,6 +145,18 @@ class PendingVector:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a row of the log says of requests to models: ``usage`` in its ``meta``, an entry to a request. Of
+    the row itself only what places it: no text."""
+
+    seq: int
+    at: datetime
+    event: int | None
+    role: Role
+    usage: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedderRecord:
     """An embedder that made or makes vectors here. ``name``: as the settings have it. ``dimensions``: 0 until
     its first vectors. ``wanted``: the one configured last; ``in_service``: the one that is searched."""
@@ -198,6 +211,19 @@ class Transaction(Protocol):
         newest: int | None = None,
     ) -> list[Message]:
         """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest."""
+        ...
+
+    def spent(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[Spent]:
+        """What rows with since <= at < until say of requests, oldest first; only those with a request to
+        ``model``; ``newest`` keeps that many of the newest. Of a long log only these rows are read."""
         ...
 
     # working context

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pagefault.storage import LONGEST_NAME
+from pagefault.storage import LONGEST_NAME, Spent
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -40,6 +40,8 @@ __all__ = [
     "to_passage",
     "to_schedule",
     "to_section",
+    "to_spent",
+    "with_model",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,6 +125,16 @@ def to_message(row: Any) -> Message:
     return Message(
         Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, known, seq, speaker
     )
+
+
+def to_spent(row: Any) -> Spent:
+    seq, at, event, role, meta = row
+    return Spent(seq, moment(at), event, Role(role), tuple(json.loads(meta).get("usage", ())))
+
+
+def with_model(model: str | None) -> str | None:
+    """The text that a row's ``meta`` holds if one of its requests went to ``model``."""
+    return None if model is None else json.dumps({"model": model})[1:-1]
 
 
 def to_section(row: Any) -> Section:

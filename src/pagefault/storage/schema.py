@@ -120,6 +120,14 @@ messages = Table(
     Index("messages_of_event", "agent", "event", "seq"),
     sqlite_autoincrement=True,
 )
+# Rows that tell of requests to models, by time, so that what a day cost is known without reading the log.
+Index(
+    "messages_with_usage",
+    messages.c.agent,
+    messages.c.at,
+    sqlite_where=text("""instr(meta, '"usage": [') > 0"""),
+    postgresql_where=text("""strpos(meta, '"usage": [') > 0"""),
+)
 
 speakers = Table(
     "speakers",

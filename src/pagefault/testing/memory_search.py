@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.storage import BEST_WINDOW, SESSION_GAP, Found, Match
+from pagefault.storage import BEST_WINDOW, SESSION_GAP, Filter, Found, Match
+from pagefault.types import Message, Passage
 
-__all__ = ["Row", "find_rows", "session_numbers"]
+__all__ = ["Row", "document_of", "find_rows", "passes", "session_numbers", "title_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -104,3 +105,22 @@ def _saturation(units: Sequence[str], unit: str, mean: float) -> float:
     """BM25's term frequency part with k1 = 1.2, b = 0.75 (Robertson and Zaragoza 2009)."""
     count = units.count(unit)
     return count * 2.2 / (count + 1.2 * (0.25 + 0.75 * len(units) / mean)) if count else 0.0
+
+
+def document_of(item: Message | Passage) -> int:
+    return item.place.document if isinstance(item, Passage) and item.place else 0
+
+
+def title_of(item: Message | Passage) -> str:
+    return item.title if isinstance(item, Passage) else ""
+
+
+def passes(item: Message | Passage, number: int, session: int, filter: Filter) -> bool:
+    kind = item.role in filter.roles if isinstance(item, Message) else set(filter.tags) <= set(item.tags)
+    return (
+        kind
+        and (filter.since is None or item.at >= filter.since)
+        and (filter.until is None or item.at < filter.until)
+        and (filter.before is None or number < filter.before)
+        and (filter.session is None or session == filter.session)
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from pagefault.types import (
     Tier,
 )
 
-__all__ = ["AgentTables", "Changes", "MemoryDatabase"]
+__all__ = ["AgentTables", "Changes", "MemoryDatabase", "turned_over"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -93,3 +94,8 @@ class Changes:
     def drop(self, table: dict[K, V], key: K) -> None:
         before = table.pop(key)
         self._undo.append(lambda: table.__setitem__(key, before))
+
+
+def turned_over(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As a database would give it back: JSON values."""
+    return json.loads(json.dumps(dict(value)))

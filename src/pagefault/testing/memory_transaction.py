@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError, StorageError, UsageError
-from pagefault.storage import EmbedderRecord, Filter, Found, Match, PendingVector
+from pagefault.storage import EmbedderRecord, Filter, Found, Match, PendingVector, Spent
 from pagefault.storage.rows import speakers_of
 from pagefault.storage.terms import message_terms, passage_terms
-from pagefault.testing.memory_search import Row, find_rows, session_numbers
-from pagefault.testing.memory_tables import AgentTables, Changes, MemoryDatabase
+from pagefault.testing.memory_search import (
+    Row,
+    document_of,
+    find_rows,
+    passes,
+    session_numbers,
+    title_of,
+)
+from pagefault.testing.memory_tables import AgentTables, Changes, MemoryDatabase, turned_over
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -51,7 +57,7 @@ class MemoryTransaction:
         if self.agent(record.name):
             raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
         number = AgentId(self._changes.next(self._database.last_agent, "agent"))
-        stored = replace(record, id=number, settings=_turned_over(record.settings), last_seq=0)
+        stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
         self._changes.put(self._database.agents, number, AgentTables(stored))
         return replace(record, id=number)
 
@@ -70,7 +76,7 @@ class MemoryTransaction:
         self._changes.drop(self._database.agents, agent)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
-        self._set_record(agent, settings=_turned_over(settings))
+        self._set_record(agent, settings=turned_over(settings))
 
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         self._set_record(agent, queue=queue)
@@ -82,7 +88,7 @@ class MemoryTransaction:
         stored: list[Message] = []
         for seq, row in enumerate(rows, first):
             completion = first if row.completion == 0 else row.completion
-            message = replace(row, seq=seq, completion=completion, meta=_turned_over(row.meta))
+            message = replace(row, seq=seq, completion=completion, meta=turned_over(row.meta))
             self._changes.put(owner.messages, seq, message)
             self._index(owner, "recall", seq, message_terms(row.role, row.text, row.meta))
             stored.append(message)
@@ -116,6 +122,26 @@ class MemoryTransaction:
             for message in map(owner.messages.__getitem__, range(max(first, 1), end + 1))
             if (roles is None or message.role in roles) and (event is None or message.event == event)
         ]
+        return found if newest is None else found[max(len(found) - newest, 0) :]
+
+    def spent(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[Spent]:
+        found = [
+            Spent(row.seq, row.at, row.event, row.role, tuple(usage))
+            for row in self.messages(agent)
+            if (usage := row.meta.get("usage"))
+            and (since is None or row.at >= since)
+            and (until is None or row.at < until)
+            and (model is None or model in [entry["model"] for entry in usage])
+        ]
+        found.sort(key=lambda spent: (spent.at, spent.seq))
         return found if newest is None else found[max(len(found) - newest, 0) :]
 
     # working context
@@ -285,7 +311,7 @@ class MemoryTransaction:
         items = list((owner.messages if tier == "recall" else owner.passages).items())
         default = [isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT for _, item in items]
         times = [(item.at, known) for (_, item), known in zip(items, default, strict=True)]
-        sessions = session_numbers(times) if tier == "recall" else [_document(item) for _, item in items]
+        sessions = session_numbers(times) if tier == "recall" else [document_of(item) for _, item in items]
         rows = [
             Row(
                 number,
@@ -297,7 +323,7 @@ class MemoryTransaction:
                 isinstance(item, Message) and item.role == Role.ASSISTANT,
                 session,
                 known,
-                _passes(item, number, session, filter),
+                passes(item, number, session, filter),
             )
             for (number, item), session, known in zip(items, sessions, default, strict=True)
         ]
@@ -307,7 +333,7 @@ class MemoryTransaction:
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         tiers: tuple[Tier, ...] = ("recall", "archival")
         found = [
-            (item.at, PendingVector(agent, tier, number, item.text, _title(item)))
+            (item.at, PendingVector(agent, tier, number, item.text, title_of(item)))
             for agent, owner in self._database.agents.items()
             for tier in tiers
             for number, item in (owner.messages if tier == "recall" else owner.passages).items()
@@ -370,26 +396,3 @@ class MemoryTransaction:
     def _index(self, owner: AgentTables, tier: Tier, number: int, units: list[str]) -> None:
         if units:
             self._changes.put(owner.units, (tier, number), units)
-
-
-def _turned_over(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    return json.loads(json.dumps(dict(value)))
-
-
-def _document(item: Message | Passage) -> int:
-    return item.place.document if isinstance(item, Passage) and item.place else 0
-
-
-def _title(item: Message | Passage) -> str:
-    return item.title if isinstance(item, Passage) else ""
-
-
-def _passes(item: Message | Passage, number: int, session: int, filter: Filter) -> bool:
-    kind = item.role in filter.roles if isinstance(item, Message) else set(filter.tags) <= set(item.tags)
-    return (
-        kind
-        and (filter.since is None or item.at >= filter.since)
-        and (filter.until is None or item.at < filter.until)
-        and (filter.before is None or number < filter.before)
-        and (filter.session is None or session == filter.session)
-    )

@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Transaction
+from pagefault.storage import Spent, Transaction
 from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
@@ -281,6 +281,47 @@ class _RecallConformance(StoreOpening):
             assert seqs(event=1, roles=[Role.USER], newest=1) == [1]
 
 
+class _SpendingConformance(StoreOpening):
+    def test_what_was_spent_is_told_by_the_rows_that_have_it_and_without_their_text(
+        self, tmp_path: Path
+    ) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            first, second = {"model": "x:a", "input": 7}, {"model": "x:b", "input": 9}
+            told = replace(said("1", Role.CALL, meta={"usage": [first, second]}), event=4)
+            named = said('"usage": [', meta={"name": '"usage": ['})
+            summary = said("2", Role.SUMMARY, meta={"saw": {"x": 1}, "usage": [second]})
+            db.write(lambda tx: tx.append(ana, [said("0"), told, named, summary]))
+            db.write(lambda tx: tx.append(bob, [said("0", meta={"usage": [first]})]))
+            spent = db.read(lambda tx: tx.spent(ana))
+        assert spent == [
+            Spent(2, NOW, 4, Role.CALL, (first, second)),
+            Spent(4, NOW, None, Role.SUMMARY, (second,)),
+        ]
+
+    def test_spending_is_chosen_by_time_model_and_number(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, models = db.agent("ana"), ("x:a", "x:a-1", 'x:"é', "x:a")
+            rows = [
+                said("", hours=hour, meta={"usage": [{"model": name}]}) for hour, name in enumerate(models)
+            ]
+            db.write(lambda tx: tx.append(ana, rows))
+
+            def seqs(**chosen: object) -> list[int]:
+                return [row.seq for row in db.read(lambda tx: tx.spent(ana, **chosen))]  # type: ignore[arg-type]
+
+            assert seqs() == [1, 2, 3, 4]
+            assert seqs(since=rows[1].at) == [2, 3, 4]
+            assert seqs(until=rows[1].at) == [1]
+            assert seqs(since=rows[1].at, until=rows[3].at) == [2, 3]
+            assert seqs(model="x:a") == [1, 4]
+            assert seqs(model='x:"é') == [3]
+            assert seqs(model="x:") == []
+            assert seqs(newest=2) == [3, 4]
+            assert seqs(model="x:a", newest=1, until=rows[3].at) == [1]
+            assert seqs(newest=0) == []
+
+
 class _MemoryConformance(StoreOpening):
     """Working context and archival storage."""
 
@@ -318,6 +359,7 @@ class StoreConformance(
     _TransactionConformance,
     _AgentConformance,
     _RecallConformance,
+    _SpendingConformance,
     _MemoryConformance,
     DocumentConformance,
     QueueConformance,

@@ -13,7 +13,7 @@ from pagefault.storage.postgres.connection import Driver, failure, place_of
 
 __all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare", "version_of"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: what says this is up to date, and Alembic need not be loaded to know it."""
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0

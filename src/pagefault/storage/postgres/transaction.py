@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Filter, Found, Match
+from pagefault.storage import Filter, Found, Match, Spent
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.postgres import postings
@@ -32,6 +32,8 @@ from pagefault.storage.rows import (
     to_agent,
     to_message,
     to_section,
+    to_spent,
+    with_model,
 )
 from pagefault.storage.terms import message_terms
 from pagefault.types import (
@@ -81,6 +83,10 @@ _MESSAGE = """
     WHERE agent = %(agent)s"""
 _MESSAGES = f"{_MESSAGE} AND seq BETWEEN %(first)s AND %(last)s"
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT %(newest)s"
+_SPENT = """
+    SELECT seq, at, event, role, meta FROM messages WHERE agent = %(agent)s AND at >= %(since)s
+    AND at < %(until)s AND strpos(meta, '"usage": [') > 0"""
+_LAST_SPENT = " ORDER BY at DESC, seq DESC LIMIT %(newest)s"
 _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
 _SECTIONS = f"""
     {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
@@ -206,6 +212,26 @@ class PostgresTransaction(ArchiveRows, VectorRows):
             newest=newest,
         )
         return [to_message(row) for row in reversed(found)]
+
+    def spent(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[Spent]:
+        of_model = "" if model is None else " AND strpos(meta, %(model)s) > 0"
+        found = self._db.rows(
+            _SPENT + of_model + _LAST_SPENT,
+            agent=agent,
+            since=-_EVER if since is None else micros(since),
+            until=_EVER if until is None else micros(until),
+            model=with_model(model),
+            newest=newest,
+        )
+        return [to_spent(row) for row in reversed(found)]
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

@@ -10,7 +10,7 @@ from pagefault.storage.sqlite.connection import Connection, Synchronous
 
 __all__ = ["HEAD", "open_file", "version_of"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a file that says this is up to date, and Alembic need not be loaded to know it."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pagefault.errors import UsageError
-from pagefault.storage import Filter, Found, Match
+from pagefault.storage import Filter, Found, Match, Spent
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.rows import (
@@ -26,6 +26,8 @@ from pagefault.storage.rows import (
     to_agent,
     to_message,
     to_section,
+    to_spent,
+    with_model,
 )
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.archive import ArchiveRows
@@ -71,6 +73,10 @@ _MESSAGES = (
     AND (:roles IS NULL OR role IN (SELECT value FROM json_each(:roles)))"""
 )
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
+_SPENT = """
+    SELECT seq, at, event, role, meta FROM messages WHERE agent = :agent AND at >= :since AND at < :until
+    AND instr(meta, '"usage": [') > 0 AND (:model IS NULL OR instr(meta, :model) > 0)
+    ORDER BY at DESC, seq DESC LIMIT :newest"""
 _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
 _SECTIONS = (
     _SECTION
@@ -185,6 +191,25 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
             newest=-1 if newest is None else newest,
         )
         return [to_message(row) for row in reversed(found)]
+
+    def spent(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[Spent]:
+        found = self._db.rows(
+            _SPENT,
+            agent=agent,
+            since=-(2**62) if since is None else micros(since),
+            until=2**62 if until is None else micros(until),
+            model=with_model(model),
+            newest=-1 if newest is None else newest,
+        )
+        return [to_spent(row) for row in reversed(found)]
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

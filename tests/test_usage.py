@@ -1,0 +1,462 @@
+"""What requests cost: told by the log, added up by `pagefault usage`, priced, correcting our own count."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Machine, Rig
+from pagefault.addresses import is_near
+from pagefault.build import change_settings
+from pagefault.cli.render import output_line, row_line
+from pagefault.cli.tally import Tally
+from pagefault.cli.usage import Meter, report, spent_by
+from pagefault.config import load_installation, parse_settings
+from pagefault.context.calibration import Calibration
+from pagefault.errors import ContextLengthExceeded, ModelError, UsageError
+from pagefault.models import Completion, Prompt, PromptMessage, Usage
+from pagefault.models.catalogue import Catalogue
+from pagefault.models.endpoint import Asking, Seller
+from pagefault.models.offline import OfflineModel
+from pagefault.models.patience import PatientModel
+from pagefault.models.prices import Price, Prices
+from pagefault.models.spending import Request, measured, requests
+from pagefault.storage.sqlite import SQLiteStore, transaction
+from pagefault.testing.models import ScriptedModel, call, say
+from pagefault.types import Message, Role
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+MINI = "openai:gpt-4o-mini"
+
+
+def usages(log: list[Message]) -> list[tuple[Role, list[dict[str, Any]]]]:
+    return [(row.role, row.meta["usage"]) for row in log if "usage" in row.meta]
+
+
+async def spent(rig: Rig) -> list[Request]:
+    record = await rig.kernel.record("ana")
+    rows = await rig.kernel.store.read(lambda tx: tx.spent(record.id))
+    return [request for row in rows for request in requests(row.usage)]
+
+
+# the log
+
+
+async def test_the_first_row_of_a_step_says_what_its_request_cost(machine: Machine) -> None:
+    usage = Usage(input=900, output=30, cached=800, thinking=20)
+    answer = Completion(
+        calls=(say("hi"), say("there")), usage=usage, model="gpt-4o-mini-2024-07-18", target=MINI
+    )
+    async with machine.open(ScriptedModel([answer])) as rig:
+        counted = (await rig.process()).memory.counted
+        await rig.send("hello")
+        log = await rig.log()
+    (row,) = [row for row in log if "usage" in row.meta]
+    assert (row.role, row.completion) == (Role.CALL, row.seq)
+    (entry,) = row.meta["usage"]
+    assert entry.pop("counted") > counted
+    assert entry == {
+        "model": MINI, "answered": "gpt-4o-mini-2024-07-18", "input": 900, "output": 30, "cached": 800,
+        "thinking": 20,
+    }  # fmt: skip
+    assert not {"input", "output", "model"} & set(row.meta["saw"])
+
+
+async def test_without_a_report_the_tokens_are_our_own_count_and_that_is_said(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(["a few words in answer"]), style="native") as rig:
+        await rig.send("hello")
+        (request,) = await spent(rig)
+    assert request.estimated
+    assert request.usage.input == request.counted > 0
+    assert request.usage.output > 4
+    assert request.ratio is None, "it says nothing about our count"
+
+
+async def test_a_completion_that_is_thrown_away_is_paid_for_on_the_next_row(machine: Machine) -> None:
+    nothing = Completion(usage=Usage(input=700))
+    model = ScriptedModel([nothing, Completion("hi", usage=Usage(input=701, output=2)), nothing, nothing])
+    async with machine.open(model, style="native") as rig:
+        await rig.send("hello")
+        await rig.send("hello?")
+        found = usages(await rig.log())
+    assert [(role, [entry["input"] for entry in entries]) for role, entries in found] == [
+        (Role.ASSISTANT, [700, 701]),
+        (Role.ALERT, [700, 700]),
+    ]
+
+
+async def test_a_prompt_that_the_server_cut_is_paid_for_and_says_nothing_of_our_count(
+    machine: Machine,
+) -> None:
+    words = "the quick brown fox jumps over the lazy dog " * 40
+
+    def server(prompt: Prompt) -> Completion:
+        size = 600 + sum(len(m.text) for m in prompt.messages) // 4
+        return Completion("ok", usage=Usage(input=size if size < 10_000 else 5500, output=2))
+
+    small = [{"name": "human", "limit": 64}]
+    async with machine.open(
+        ScriptedModel(server), window=16384, style="native", sections=small, warn=1.0
+    ) as rig:
+        for _ in range(24):
+            await rig.send(words)
+        log = await rig.log()
+    (told,) = [row for row in log if row.name == "truncated"]
+    assert [entry["input"] for entry in told.meta["usage"]] == [5500]
+    cut = [request for _, entries in usages(log) for request in requests(entries) if request.cut]
+    assert len(cut) == 2, "the one that was kept, and the one that was thrown away"
+    assert measured(cut) is None
+
+
+async def test_the_summariser_is_paid_for_too(machine: Machine) -> None:
+    def reporting(prompt: Prompt) -> Completion:
+        if prompt.functions:
+            return Completion(calls=(say("I see."),), usage=Usage(input=1000, output=9))
+        return Completion("They met.", usage=Usage(input=333, output=44))
+
+    async with machine.open(ScriptedModel(reporting), window=4096) as rig:
+        for _ in range(4):
+            await rig.send("some words to remember " * 20)
+        await rig.kernel.flush("ana")
+        (entries,) = [entries for role, entries in usages(await rig.log()) if role is Role.SUMMARY]
+    assert (entries[0]["input"], entries[0]["output"]) == (333, 44)
+    assert entries[0]["counted"] > 100
+
+
+async def test_what_thinking_took_is_told_apart_and_is_not_speech(machine: Machine) -> None:
+    answer = Completion("Hello.", thinking="Let me see.", usage=Usage(input=700, output=9, thinking=5))
+    async with machine.open(ScriptedModel([answer]), style="native") as rig:
+        outputs = await rig.send("hi")
+        assert [(o.type, o.text) for o in outputs] == [
+            ("thought", "Let me see."),
+            ("said", "Hello."),
+            ("done", ""),
+        ]
+        (request,) = await spent(rig)
+        rows = [row for row in await rig.log() if row.role is Role.THOUGHT]
+    assert request.usage.thinking == 5
+    assert [row.shown for row in rows] == [""], "it is never sent back as text"
+
+
+async def test_it_is_known_which_of_several_models_answered() -> None:
+    down, up = ScriptedModel([ModelError("down")], name="a"), ScriptedModel(["hi"], name="b")
+    model = PatientModel([down, up], targets=["openai:a", "ollama:b"])
+    items = [item async for item in model.stream(Prompt((), (), 10))]
+    last = items[-1]
+    assert isinstance(last, Completion)
+    assert (last.target, last.model) == ("ollama:b", "b")
+
+
+async def test_a_catalogue_s_model_says_its_name_as_the_settings_have_it() -> None:
+    source = Catalogue({})
+    model = source.model("offline, ollama:qwen3", 8192, Asking())
+    items = [item async for item in model.stream(Prompt((PromptMessage("user", "hi"),), (), 10))]
+    last = items[-1]
+    assert isinstance(last, Completion)
+    assert last.target == "offline"
+
+
+async def test_today_is_answered_without_reading_the_log(tmp_path: Path) -> None:
+    """The rows that tell of requests are found by an index that has nothing else."""
+    await SQLiteStore.open(tmp_path / "a.db").close()
+    statement: str = transaction.__dict__["_SPENT"]
+    values = {"agent": 1, "since": 0, "until": 9, "model": None, "newest": -1}
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        plan = " ".join(row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", values))
+    assert "messages_with_usage (agent=? AND at>? AND at<?)" in plan
+
+
+# a summary that the model did not write
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(ModelError("The provider is down."), "The provider is down."), ("", "scripted wrote nothing.")],
+)
+async def test_a_summary_that_the_model_did_not_write_says_so(
+    machine: Machine, answer: ModelError | str, why: str
+) -> None:
+    model = ScriptedModel(lambda prompt: Completion(calls=(say("I see."),)) if prompt.functions else answer)
+    async with machine.open(model, window=4096) as rig:
+        for _ in range(4):
+            await rig.send("some words to remember " * 20)
+        before = (await rig.kernel.record("ana")).last_seq
+        await rig.kernel.flush("ana")
+        (output,) = await rig.kernel.outputs("ana", before)
+        (row,) = [row for row in await rig.log() if row.role is Role.SUMMARY]
+    assert row.meta["extracted"] == output.data["extracted"] == why
+    told = f"; the summary is an extract, because the model did not write it: {why}"
+    assert output_line(output).endswith(told)
+    assert row_line(row, UTC).endswith(told)
+
+
+async def test_a_summary_that_the_model_wrote_does_not(machine: Machine) -> None:
+    model = ScriptedModel(lambda prompt: [say("I see.")] if prompt.functions else "They met.")
+    async with machine.open(model, window=4096) as rig:
+        for _ in range(4):
+            await rig.send("some words to remember " * 20)
+        await rig.kernel.flush("ana")
+        (row,) = [row for row in await rig.log() if row.role is Role.SUMMARY]
+    assert "extracted" not in row.meta
+
+
+# the ratio of reported to counted tokens
+
+
+def answered(model: str, reported: int) -> Request:
+    return Request(model, Usage(input=reported), counted=1000)
+
+
+def test_a_report_raises_the_ratio_at_once_and_lowers_it_slowly() -> None:
+    calibration = Calibration()
+    assert calibration.moved(1.0, answered("a", 1500)) == 1.5
+    assert calibration.moved(1.5, answered("a", 1000)) == 1.4
+    assert calibration.moved(1.0, answered("a", 1010)) == 1.0, "noise"
+    assert calibration.moved(1.2, replace(answered("a", 5000), estimated=True)) == 1.2
+
+
+def test_a_model_that_stands_in_only_raises_the_ratio_and_it_stays_there() -> None:
+    calibration, ratio, seen = Calibration("a"), 1.2, [1.2]
+    for model, reported in [("b", 700), ("a", 1200), ("b", 1600), ("a", 1200), ("b", 1600), ("a", 1200)]:
+        ratio = calibration.moved(ratio, answered(model, reported))
+        seen.append(ratio)
+    assert seen == [1.2, 1.2, 1.2, 1.6, 1.6, 1.6, 1.6]
+
+
+async def set_model(rig: Rig, names: str) -> None:
+    settings = dict((await rig.kernel.record("ana")).settings) | {"model": names}
+    await change_settings(rig.kernel, "ana", parse_settings(settings), rig.parts)
+
+
+async def test_a_new_model_starts_from_what_the_log_tells_of_it(machine: Machine) -> None:
+    """Here, there and back: no model is judged by another one's reports."""
+    names = {"x:dense": 1.5, "x:light": 0.8}
+    wanted = "x:dense"
+
+    def reporting(prompt: Prompt) -> Completion:  # noqa: ARG001
+        return Completion("ok", usage=Usage(input=round(names[wanted] * counted[0])), target=wanted)
+
+    counted = [0]
+    async with machine.open(ScriptedModel(reporting), style="native") as rig:
+        await set_model(rig, wanted)
+
+        async def talk() -> None:
+            for _ in range(3):
+                counted[0] = (await rig.process()).memory.counted
+                await rig.send("hi")
+
+        async def ratio_with(model: str) -> float:
+            await set_model(rig, model)
+            return (await rig.kernel.record("ana")).queue.ratio
+
+        await talk()
+        dense = (await rig.kernel.record("ana")).queue.ratio
+        assert dense > 1.4
+        assert await ratio_with("x:dense, x:light") == dense, "the wanted model is the same"
+        assert await ratio_with("x:light") == 1.0, "nothing is known of it yet"
+        wanted = "x:light"
+        await talk()
+        light = (await rig.kernel.record("ana")).queue.ratio
+        assert light < 1.0
+        assert await ratio_with("x:dense") == pytest.approx(dense, rel=0.05)
+        assert await ratio_with("x:light") < 0.85, "from its requests, not from where it had come to"
+
+
+async def test_a_prompt_that_was_too_long_still_raises_the_ratio(machine: Machine) -> None:
+    model = ScriptedModel([ContextLengthExceeded("too long"), [say("ok")]])
+    async with machine.open(model) as rig:
+        await set_model(rig, "a, b")
+        await rig.send("hi")
+        assert (await rig.kernel.record("ana")).queue.ratio >= 1.1
+
+
+# money
+
+SELLERS = Catalogue({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "seller"),
+    [
+        ("offline", Seller("offline", "", own=True)),
+        ("ollama:qwen3", Seller("ollama", "qwen3", "http://127.0.0.1:11434", own=True)),
+        ("vllm:qwen3", Seller("vllm", "qwen3", own=True)),
+        ("groq:llama", Seller("groq", "llama")),
+        ("openai:gpt-4o", Seller("openai", "gpt-4o", "http://127.0.0.1:9/v1", own=True)),
+        ("pydantic-ai:cohere:command-r", Seller("cohere", "command-r")),
+        ("nonsense", None),
+    ],
+)
+def test_who_serves_a_model(name: str, seller: Seller | None) -> None:
+    assert SELLERS.seller(name) == seller
+
+
+@pytest.mark.parametrize(
+    ("url", "near"),
+    [
+        ("http://127.0.0.1:8080/v1", True),
+        ("http://[::1]:8080/v1", True),
+        ("http://192.168.1.7/v1", True),
+        ("http://gpu:8000/v1", True),
+        ("http://gpu.local/v1", True),
+        ("https://8.8.8.8/v1", False),
+        ("https://api.openai.com/v1", False),
+    ],
+)
+def test_which_addresses_are_one_s_own(url: str, near: bool) -> None:
+    assert is_near(url) is near
+
+
+PRICES = Prices(Catalogue({}).seller, {"ollama:mine": Price(1.0, 2.0, cached=0.5)})
+
+
+def cost(name: str, usage: Usage, answered: str = "", prices: Prices = PRICES) -> float | None:
+    return prices.cost(Request(name, usage, answered=answered), NOW)
+
+
+def test_a_known_model_costs_what_the_table_says() -> None:
+    plain = cost(MINI, Usage(input=1_000_000))
+    assert plain == pytest.approx(0.15)
+    assert cost(MINI, Usage(input=1_000_000, cached=1_000_000)) == pytest.approx(0.075)
+    assert cost(MINI, Usage(output=1_000_000, thinking=500_000)) == pytest.approx(0.6)
+    assert cost("openai:my-name-for-it", Usage(input=1_000_000), "gpt-4o-mini-2024-07-18") == plain
+    assert cost("https://api.openai.com/v1#gpt-4o-mini", Usage(input=1_000_000)) == plain
+
+
+def test_one_s_own_server_costs_nothing_and_an_unknown_price_is_no_price() -> None:
+    much = Usage(input=1_000_000, output=1_000_000)
+    assert (
+        cost("ollama:other", much) == cost("http://127.0.0.1:8080/v1#x", much) == cost("offline", much) == 0
+    )
+    assert cost("openai:gpt-of-tomorrow", much) is None
+    assert cost("https://llm.example.com/v1#x", much) is None
+    assert cost("scripted", much) is None
+
+
+def test_a_price_of_the_user_s_own_goes_first(tmp_path: Path) -> None:
+    assert cost("ollama:mine", Usage(input=1000, output=100, cached=400, written=100)) == pytest.approx(
+        (600 * 1.0 + 400 * 0.5 + 100 * 2.0) / 1e6
+    )
+    (tmp_path / "config.toml").write_text(f'[prices."{MINI}"]\ninput = 3\noutput = 4\nwritten = 5.5\n')
+    prices = Prices(Catalogue({}).seller, load_installation(tmp_path).own_prices)
+    assert cost(MINI, Usage(input=2_000_000, written=1_000_000), prices=prices) == pytest.approx(8.5)
+
+
+@pytest.mark.parametrize(
+    "line", ["input = -1\noutput = 1", "input = 1", "input = 1\noutput = 1\nchached = 1"]
+)
+def test_a_price_that_is_wrong_is_one_sentence(tmp_path: Path, line: str) -> None:
+    (tmp_path / "config.toml").write_text(f'[prices."{MINI}"]\n{line}\n')
+    with pytest.raises(UsageError, match=r"The setting prices\.openai:gpt-4o-mini\.\w+ is wrong"):
+        load_installation(tmp_path)
+
+
+def test_prices_are_loaded_when_one_is_asked_for_and_nothing_is_fetched() -> None:
+    program = """
+import socket, sys, threading
+def refuse(*_): raise SystemExit("it went to the network")
+socket.socket.connect = refuse
+import pagefault.build, pagefault.models.prices
+assert "genai_prices" not in sys.modules
+from datetime import UTC, datetime
+from pagefault.models import Usage
+from pagefault.models.catalogue import Catalogue
+from pagefault.models.prices import Prices
+from pagefault.models.spending import Request
+prices = Prices(Catalogue({}).seller, {})
+assert prices.cost(Request("ollama:x", Usage(9, 9)), datetime.now(UTC)) == 0.0
+assert "genai_prices" not in sys.modules
+assert prices.cost(Request("openai:gpt-4o", Usage(9, 9)), datetime.now(UTC)) > 0.0
+assert threading.active_count() == 1
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# adding up
+
+
+def test_a_tally_says_what_is_not_known() -> None:
+    tally = Tally()
+    assert tally.line == "nothing"
+    tally.add(Request(MINI, Usage(1000, 50, 800, thinking=40), counted=1100), 0.0123)
+    assert tally.line == "1,000 in (80 % cached), 50 out (40 thinking), $0.0123"
+    assert (tally.error, tally.measured) == (10.0, 1)
+    tally.add(Request("x:y", Usage(1000, 50), counted=1000, estimated=True), None)
+    assert tally.line == "about 2,000 in (40 % cached), 100 out (40 thinking), $0.0123 + unknown"
+    assert (tally.error, tally.measured) == (10.0, 1), "an estimate is not held against itself"
+    assert tally.data["unpriced"] == ["x:y"]
+
+
+def test_no_price_at_all_is_not_nothing() -> None:
+    tally = Tally()
+    tally.add(Request("x:y", Usage(1000, 50)), None)
+    assert (tally.money, tally.data["cost"]) == ("unknown", None)
+
+
+async def test_the_meter_of_a_chat_tells_the_last_turn_and_the_session(machine: Machine) -> None:
+    answer = Completion(calls=(say("hi"),), usage=Usage(100_000, 1000, 50_000), target=MINI)
+    model = ScriptedModel(lambda _: answer)
+    async with machine.open(model, window=200_000) as rig:
+        await rig.send("before the chat")
+        meter = await Meter.started(rig.kernel, "ana", PRICES)
+        assert await meter.line() == ""
+        await rig.send("one")
+        turn = "100,000 in (50 % cached), 1,000 out, $0.0118"
+        assert await meter.line() == f"turn: {turn} · session: {turn}"
+        await rig.send("two")
+        twice = "200,000 in (50 % cached), 2,000 out, $0.0237"
+        assert await meter.line() == f"turn: {turn} · session: {twice}"
+
+
+async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:
+    """Days are the agent's own; a flush between turns is told by itself."""
+
+    def reporting(prompt: Prompt) -> Completion:
+        if not prompt.functions:
+            return Completion("They met.", usage=Usage(300, 30), target="openai:gpt-4o")
+        heartbeat = prompt.messages[-1].role == "user"
+        made = call("memory_search", query="x", heartbeat=True) if heartbeat else say("ok")
+        return Completion(calls=(made,), usage=Usage(1000, 10), target=MINI)
+
+    async with machine.open(ScriptedModel(reporting), zone="Asia/Tokyo") as rig:
+        machine.clock.advance(7 * 3600)  # 16:00 UTC of the first of March: the second in Tokyo
+        await rig.send("one")
+        machine.clock.advance(24 * 3600)
+        await rig.send("two")
+        await rig.kernel.flush("ana")
+        record = await rig.kernel.record("ana")
+
+        async def by(way: Any, since: str | None = None) -> list[tuple[str, int, int]]:
+            found = await spent_by(rig.kernel, record, way, since, PRICES)
+            return [(key, tally.requests, tally.input) for key, tally in found]
+
+        flush = next(row.id for row in await rig.log() if row.role is Role.SUMMARY)
+        assert await by("agent") == [("", 5, 4300)]
+        assert await by("turn") == [("1", 2, 2000), ("2", 2, 2000), (f"{flush} flush", 1, 300)]
+        assert await by("day") == [("2026-03-02", 2, 2000), ("2026-03-03", 3, 2300)]
+        assert await by("day", "2026-03-03") == [("2026-03-03", 3, 2300)]
+        assert await by("model") == [(MINI, 4, 4000), ("openai:gpt-4o", 1, 300)]
+        text = report(
+            [(record, key, t) for key, t in await spent_by(rig.kernel, record, "model", None, PRICES)],
+            "model",
+        )
+    assert "our count is off by" in text
+    assert "(4 requests)" in text
+
+
+async def test_the_offline_model_costs_nothing_and_its_tokens_are_shown(machine: Machine) -> None:
+    async with machine.open(OfflineModel(8192)) as rig:
+        await rig.send("My cat is called Nala.")
+        record = await rig.kernel.record("ana")
+        ((_, tally),) = await spent_by(rig.kernel, record, "agent", None, PRICES)
+    assert tally.input > 0
+    assert (tally.cost, tally.unpriced, tally.estimated) == (0.0, set(), tally.requests)
