@@ -11,14 +11,12 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from pagefault.models import Call, Completion
+from pagefault.models import Call, Completion, Usage
 from pagefault.testing.models import call, say
 from pagefault.testing.providers import Body, Request, Turn, refuse
 from pagefault.testing.providers.replies import offered
 
-TURNS = 60
 THINGS = ("boat", "bread", "garden", "piano", "clock", "bicycle")
 PLACES = ("Porto", "Bergen", "Kyoto", "Quito", "Cork", "Perth")
 SUMMARY = "They talked of things and where they are."
@@ -36,9 +34,6 @@ def message(turn: int) -> str:
         return f"Turn {turn}. Where is the {asked}?"
     filler = "It was a long day with much to see, and I would rather write more than less of it. " * 3
     return f"Turn {turn}. The {thing} is in {place}. {filler}"
-
-
-MESSAGES = [message(turn) for turn in range(TURNS)]
 
 
 def part(turn: int, results: Sequence[str]) -> Call:
@@ -87,15 +82,30 @@ def standing(body: Body) -> tuple[int | None, list[str]]:
     return None, results
 
 
-def with_functions(request: Request) -> Turn:
-    """A model that has functions."""
-    if not offered(request):
-        return Completion(SUMMARY)
+def with_functions(request: Request) -> Completion:
+    """A model that has functions, and writes JSON objects when it is asked for those."""
+    usage = Usage(len(request.raw) // 4, 20)
     turn, results = standing(request.body)
+    if not offered(request):
+        text = as_object(turn, results) if wants_objects(request) else SUMMARY
+        return Completion(text, usage=usage)
     if turn is None:  # a warning
-        return Completion("Nothing to save.")
+        return Completion("Nothing to save.", usage=usage)
     made = part(turn, results)
-    return Completion(calls=(Call(f"call_{turn}_{len(results)}", made.name, made.arguments),))
+    made = Call(f"call_{turn}_{len(results)}", made.name, made.arguments)
+    return Completion(calls=(made,), usage=usage)
+
+
+def wants_objects(request: Request) -> bool:
+    """Whether the request is one of JSON mode."""
+    return '"function"' in request.body["messages"][0]["content"]
+
+
+def as_object(turn: int | None, results: Sequence[str]) -> str:
+    """What is to be done in a turn, as the object that JSON mode asks for."""
+    made = call("none") if turn is None else part(turn, results)
+    arguments = json.loads(made.arguments)
+    return json.dumps({"thoughts": "Hm.", "function": made.name, "arguments": arguments})
 
 
 @dataclass
@@ -109,17 +119,10 @@ class WithoutFunctions:
         if offered(request):
             self.refused += 1
             return refuse(400, "registry/weak:7b does not support tools")
-        if '"function"' not in request.body["messages"][0]["content"]:
+        if not wants_objects(request):
             return Completion(SUMMARY)
-        turn, results = standing(request.body)
-        if turn is None:
-            return Completion(self._written("none", {}))
-        made = part(turn, results)
-        return Completion(self._written(made.name, json.loads(made.arguments)))
-
-    def _written(self, name: str, arguments: dict[str, Any]) -> str:
-        whole = json.dumps({"thoughts": "Hm.", "function": name, "arguments": arguments})
-        return self.random.choice(
+        whole = as_object(*standing(request.body))
+        written = self.random.choice(
             [
                 whole,
                 f"```json\n{whole}\n```",
@@ -129,3 +132,4 @@ class WithoutFunctions:
                 whole.replace("}}", "},}"),
             ]
         )
+        return Completion(written)

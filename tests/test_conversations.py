@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import anyio
 import pytest
 
 from conftest import Machine, Rig
+from machine_log import check_calls, check_queue, check_turns, dump
 from pagefault.build import change_settings, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.models import Call, Completion
@@ -22,22 +24,26 @@ from pagefault.models.patience import PatientModel
 from pagefault.testing.models import call, say
 from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
 from pagefault.testing.providers.anthropic import SIGNATURE
+from pagefault.testing.providers.quirks import QUIRKS
 from pagefault.testing.providers.replies import last_said, offered
 from pagefault.types import Event, EventKind, Passage, Role, Section
-from scripted_talk import MESSAGES, WithoutFunctions, fact, with_functions
+from scripted_talk import WithoutFunctions, fact, message, with_functions
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
 async def talking(machine: Machine, server: ProviderServer, **settings: Any) -> AsyncGenerator[Rig]:
-    adapter = OpenAIModel("weak:7b", 4096, Endpoint("openai", server.url), Options())
-    model = PatientModel([CallingModel(adapter, "auto")], delay=0.001)
+    """An agent whose model is at the server, and so is the one that takes over."""
+    endpoint = Endpoint("openai", server.url, timeout=1.0)
+    adapters = [OpenAIModel(name, 4096, endpoint, Options()) for name in ("weak:7b", "other:7b")]
+    model = PatientModel([CallingModel(adapter, "auto") for adapter in adapters], delay=0.001)
     try:
         async with machine.open(model, window=4096, **settings) as rig:
             yield rig
     finally:
-        await adapter.aclose()
+        for adapter in adapters:
+            await adapter.aclose()
 
 
 SAY_FINE = Completion(calls=(Call("c1", "send_message", '{"message": "fine"}'),))
@@ -58,24 +64,26 @@ class Talk:
     alerts: list[str]
 
 
-async def converse(machine: Machine, turn: Callable[[Request], Turn]) -> Talk:
+async def converse(machine: Machine, turns: int, turn: Callable[[Request], Turn]) -> Talk:
     with ProviderServer(turn) as server:
         async with talking(machine, server) as rig:
-            said = [await rig.said(text) for text in MESSAGES]
+            said = [await rig.said(message(number)) for number in range(turns)]
             log, record = await rig.log(), await rig.kernel.record("ana")
-            kept = await rig.kernel.store.read(
-                lambda tx: (tx.sections(record.id), tx.passages(record.id, range(1, 100)))
-            )
+            sections, now = await rig.kernel.store.read(lambda tx: (tx.sections(record.id), dump(tx)))
+    assert [row.text for row in log if row.role is Role.USER] == [message(n) for n in range(turns)]
+    check_queue(now)
+    check_turns(now, all_done=True)
+    check_calls(now)
     failed = [row.name or "" for row in log if row.role is Role.RESULT and row.meta.get("failed")]
     alerts = [row.text for row in log if row.role is Role.ALERT and row.meta.get("stop")]
     flushes = sum(row.role is Role.SUMMARY for row in log)
-    return Talk(said, *kept, failed, flushes, alerts)
+    return Talk(said, sections, now.passages, failed, flushes, alerts)
 
 
 async def test_json_mode_carries_the_same_conversation_as_functions_do(tmp_path: Path) -> None:
     weak = WithoutFunctions()
-    native = await converse(Machine(tmp_path / "native"), with_functions)
-    json_mode = await converse(Machine(tmp_path / "json"), weak)
+    native = await converse(Machine(tmp_path / "native"), 60, with_functions)
+    json_mode = await converse(Machine(tmp_path / "json"), 60, weak)
     assert weak.refused == 1
     assert json_mode.said == native.said
     assert all(said.startswith(f"Turn {turn}:") for turn, said in enumerate(json_mode.said))
@@ -88,6 +96,49 @@ async def test_json_mode_carries_the_same_conversation_as_functions_do(tmp_path:
     assert json_mode.failed == native.failed == ["remember_everything"] * 6
     assert json_mode.alerts == native.alerts == []
     assert min(native.flushes, json_mode.flushes) >= 3
+
+
+# A server of which every third answer is amiss
+
+
+@dataclass
+class Amiss:
+    """Plays the part of ``with_functions``; every third answer has a quirk, all kinds in turn, mixed."""
+
+    order: list[str]
+    asked: int = 0
+    shown: list[str] = field(default_factory=list[str])
+
+    def __call__(self, request: Request) -> Turn:
+        self.asked += 1
+        said = with_functions(request)
+        if self.asked % 3:
+            return said
+        self.shown.append(self.order[len(self.shown) % len(self.order)])
+        return QUIRKS[self.shown[-1]].make(said, request)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_conversation_in_which_every_third_answer_is_amiss_loses_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    order = [q.name for q in QUIRKS.values() if "openai" in q.shapes and q.calling == "auto"]
+    random.Random(seed).shuffle(order)
+    amiss = Amiss(order)
+    without = await converse(Machine(tmp_path / "without"), 100, with_functions)
+    talk = await converse(Machine(tmp_path / "amiss"), 100, amiss)
+    assert len(amiss.shown) >= 60
+    assert len(set(amiss.shown)) == len(amiss.shown), "each kind once"
+    assert talk.alerts == []
+    assert all(talk.said)
+    assert all(said.count("Turn ") <= 1 for said in talk.said), "nothing is said twice"
+    # an answer that the reply's limit cut stays cut, and what looks like text may be taken for text
+    assert sum(said == right for said, right in zip(talk.said, without.said, strict=True)) >= 97
+    kept = [passage.text for passage in talk.passages]
+    assert len(kept) <= len(set(kept)) + 1, "a refusal may flush a call of the open turn out of sight"
+    assert set(kept) <= {passage.text for passage in without.passages}
+    assert len(kept) >= 8
+    assert talk.flushes >= 5
 
 
 # From one provider to the next

@@ -216,12 +216,18 @@ def answered(model: str, reported: int) -> Request:
     return Request(model, Usage(input=reported), counted=1000)
 
 
-def test_a_report_raises_the_ratio_at_once_and_lowers_it_slowly() -> None:
+def test_a_report_raises_the_ratio_at_once_and_lowers_it_by_halves() -> None:
     calibration = Calibration()
     assert calibration.moved(1.0, answered("a", 1500)) == 1.5
-    assert calibration.moved(1.5, answered("a", 1000)) == 1.4
+    assert calibration.moved(1.5, answered("a", 1000)) == 1.25
     assert calibration.moved(1.0, answered("a", 1010)) == 1.0, "noise"
-    assert calibration.moved(1.2, replace(answered("a", 5000), estimated=True)) == 1.2
+
+
+def test_what_only_refusals_have_raised_fades_where_nothing_is_reported() -> None:
+    calibration, silent = Calibration(), replace(answered("a", 5000), estimated=True)
+    assert calibration.moved(2.0, silent) == 1.9
+    assert calibration.moved(1.02, silent) == 1.0
+    assert calibration.moved(0.8, silent) == 0.8
 
 
 def test_a_model_that_stands_in_only_raises_the_ratio_and_it_stays_there() -> None:

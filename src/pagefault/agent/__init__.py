@@ -230,14 +230,16 @@ class Process:
         if window is None:
             return False
         told = self.rows.truncated(self.program.model.name, memory.budget.window, window)
+        usable = not told.meta.get("stop")
         settings: dict[str, object] = {**record.settings, "window": window}
 
         def narrow(tx: Transaction) -> list[Message]:
-            if not told.meta.get("stop"):
+            if usable:
                 tx.save_settings(record.id, settings)
             return [told]
 
-        memory.narrow(window)
+        if usable:
+            memory.narrow(window)
         await self._commit(narrow)
         return True
 

@@ -14,6 +14,7 @@ from pagefault.storage import Transaction
 from pagefault.types import AgentId
 
 _LOOK_BACK = 20  # rows with requests to a model from which its ratio is taken
+_FADES = 0.95  # what is left of it after a request of which nothing was reported
 _NOISE = 0.02  # share of the ratio by which it must move to be worth it
 
 
@@ -26,20 +27,21 @@ class Calibration:
     _stand_ins: float = 0.0  # the largest ratio of those who answered in its place
 
     def moved(self, old: float, request: Request) -> float:
-        """The ratio after a request: up at once, down slowly, because too small a prompt is harmless and too
-        large a one is not.
+        """The ratio after a request: up at once, down by halves, because too small a prompt is harmless and
+        too large a one is not. Where nothing is reported a ratio above 1 can only come from refusals, which
+        may have had other reasons, and fades.
 
         The prompt must fit whoever answers, as the window is that of the smallest: a model that stands in
         only raises the ratio, and the wanted one then does not lower it below that again.
         """
         seen = request.ratio
         if seen is None:
-            return old
+            return round(max(1.0, _FADES * old), 3) if old > 1.0 else old
         stands_in = bool(self.wanted) and request.model != self.wanted
         if stands_in:
             self._stand_ins = max(self._stand_ins, seen)
         floor = old if stands_in else min(old, self._stand_ins)
-        moved = max(floor, seen if seen > old else 0.8 * old + 0.2 * seen)
+        moved = max(floor, seen if seen > old else (old + seen) / 2)
         ratio = round(min(LARGEST_RATIO, max(SMALLEST_RATIO, moved)), 3)
         return ratio if abs(ratio - old) > _NOISE * old else old
 

@@ -111,8 +111,8 @@ class QueueManager:
 
     def falls_short(self, reported: int) -> bool:
         """Whether a request's ``reported`` input tokens are far fewer than were counted: the server may have
-        cut the prompt without a word."""
-        counted = self.sizes().prompt
+        cut the prompt without a word. A ratio that refusals have raised is no reason to expect more."""
+        counted = min(self.counted, self.sizes().prompt)
         short = 0 < reported < _CUT_OFF * counted and counted - reported > _LEAST_CUT
         self._short = self._short if short else 0
         return short
