@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -145,7 +145,7 @@ def test_speech_is_a_call_where_plain_text_is_none() -> None:
 
 
 @contextmanager
-def process(*options: str) -> Iterator[str]:
+def process(*options: str) -> Generator[str]:
     """The server as a process of its own; yields the address of chat completions."""
     command = [sys.executable, "-m", "pagefault.testing.providers", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
