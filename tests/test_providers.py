@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -143,13 +144,38 @@ def test_speech_is_a_call_where_plain_text_is_none() -> None:
         }
 
 
-def test_it_runs_as_a_process_of_its_own() -> None:
-    command = [sys.executable, "-m", "pagefault.testing.providers", "--reply", "Hello."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        root = process.stdout.readline().strip()
+@contextmanager
+def process(*options: str) -> Generator[str]:
+    """The server as a process of its own; yields the address of chat completions."""
+    command = [sys.executable, "-m", "pagefault.testing.providers", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
         try:
-            answer = httpx2.post(f"{root}/v1/chat/completions", json={"messages": []}).json()
+            yield f"{running.stdout.readline().strip()}/v1/chat/completions"
         finally:
-            process.terminate()
+            running.terminate()
+
+
+def test_it_runs_as_a_process_of_its_own() -> None:
+    with process("--reply", "Hello.") as url:
+        answer = httpx2.post(url, json={"messages": []}).json()
     assert answer["choices"][0]["message"]["content"] == "Hello."
+
+
+def test_it_answers_amiss_at_a_rate_and_the_same_way_for_the_same_seed() -> None:
+    def statuses() -> list[int]:
+        options = ("--echo", "--quirk", "server error", "--quirk", "pings", "--rate", "0.5", "--seed", "7")
+        with process(*options) as url, httpx2.Client() as client:
+            return [client.post(url, json={"messages": []}).status_code for _ in range(20)]
+
+    first = statuses()
+    assert set(first) == {200, 500}
+    assert first == statuses()
+
+
+def test_json_mode_is_answered_with_an_object() -> None:
+    asked = {"role": "system", "content": "Answer with one JSON object ...\n- send_message(message: string)"}
+    with ProviderServer(lambda request: spoken(request, "Hi.")) as server:
+        answer = post(server, (WHOLE["openai"][0], {"messages": [asked]})).json()
+    said = json.loads(answer["choices"][0]["message"]["content"])
+    assert said == {"thoughts": "", "function": "send_message", "arguments": {"message": "Hi."}}

@@ -73,7 +73,7 @@ class PatientModel:
                 self._rests_until[number] = anyio.current_time() + _REST
                 if following is None:
                     raise
-                failures.append(str(error))
+                failures.append(f"{str(error).rstrip('.')}.")
             yield Notice(f"{failures[-1]} {self._models[following].name} takes over.", restart=True)
 
     async def _insist(self, model: Model, prompt: Prompt, deadline: float) -> AsyncGenerator[StreamItem]:

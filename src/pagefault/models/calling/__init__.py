@@ -40,9 +40,9 @@ class CallingModel:
             except ToolsUnsupported as error:
                 if self._mode == "native":
                     raise
-                refused = str(error)
+                refused = str(error).rstrip(".")
             self._mode = "json"
-            yield Notice(f"{refused} It is asked for JSON objects from now on.", restart=True)
+            yield Notice(f"{refused}. It is asked for JSON objects from now on.", restart=True)
         async with aclosing(self._json.stream(prompt)) as items:
             async for item in items:
                 yield item

@@ -61,7 +61,9 @@ class PydanticAIModel:
             async with model_request_stream(
                 model,
                 messages(prompt.messages, self._endpoint.provider),
-                model_settings=settings(prompt, self._endpoint.provider, self._options),
+                model_settings=settings(
+                    prompt, self._endpoint.provider, self._options, cast("dict[str, Any]", model.profile)
+                ),
                 model_request_parameters=parameters(prompt),
                 instrument=False,
             ) as answer:
@@ -74,6 +76,12 @@ class PydanticAIModel:
             raise self._mapped(error, begun=begun) from None
         except UserError as error:
             raise ModelError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
+        except (
+            AssertionError,
+            AttributeError,
+            ValueError,
+        ):  # the libraries take it to be as documented
+            raise ModelUnavailable(f"{self.name} sent a stream that cannot be read; try again.") from None
         yield self._checked(response, prompt)
 
     def _model(self) -> LibraryModel:

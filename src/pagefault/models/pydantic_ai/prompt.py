@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["messages", "parameters", "settings"]
 
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 24_576}  # tokens of thinking for a level
+_LEAST = 1024  # that Anthropic takes
 
 
 def parameters(prompt: Prompt) -> ModelRequestParameters:
@@ -40,25 +41,39 @@ def _tool(function: FunctionSchema) -> Any:
     )
 
 
-def settings(prompt: Prompt, provider: str, options: Options) -> ModelSettings:
+def settings(prompt: Prompt, provider: str, options: Options, profile: Mapping[str, Any]) -> ModelSettings:
     """What is asked for beside the prompt; the cache marks at the end of the tools, of the system text, and
-    of the whole. A fourth one stands where the previous request ended (``messages``)."""
+    of the whole. A fourth one stands where the previous request ended (``messages``).
+
+    ``profile`` is what the library knows of the model; a temperature that it would refuse is left out.
+    """
     settings: dict[str, Any] = {"max_tokens": prompt.max_tokens}
-    if options.temperature is not None:
+    if options.temperature is not None and not profile.get("anthropic_disallows_sampling_settings"):
         settings["temperature"] = options.temperature
-    thinking = options.thinking
-    if isinstance(thinking, int) and provider == "google":
-        settings["google_thinking_config"] = {"thinking_budget": thinking}
-    elif isinstance(thinking, int) and provider == "anthropic":
-        settings["anthropic_thinking"] = {"type": "enabled", "budget_tokens": thinking}
-    elif thinking is not None:
-        if isinstance(thinking, int):
-            thinking = next((level for level, most in _BUDGETS.items() if thinking <= most), "high")
-        settings["thinking"] = False if thinking == "off" else thinking
+    if options.thinking is not None:
+        settings = _thinking(settings, options.thinking, provider, profile)
     if provider == "anthropic":
         marks = ("tool_definitions", "instructions", "messages")
         settings |= {f"anthropic_cache_{where}": True for where in marks}
     return settings  # pyright: ignore[reportReturnType]  the keys are those of each provider's settings
+
+
+def _thinking(
+    settings: dict[str, Any], thinking: str | int, provider: str, profile: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The settings with a level or a budget of thinking, as the model takes it."""
+    if thinking == "off":
+        return settings | {"thinking": False}
+    if provider == "anthropic" and not profile.get("anthropic_supports_adaptive_thinking"):
+        budget = max(_LEAST, _BUDGETS[thinking] if isinstance(thinking, str) else thinking)
+        settings.pop("temperature", None)  # refused beside thinking
+        settings["max_tokens"] += budget  # of which the budget is a part
+        return settings | {"anthropic_thinking": {"type": "enabled", "budget_tokens": budget}}
+    if provider == "google" and isinstance(thinking, int):
+        return settings | {"google_thinking_config": {"thinking_budget": thinking, "include_thoughts": True}}
+    if isinstance(thinking, int):
+        thinking = next((level for level, most in _BUDGETS.items() if thinking <= most), "high")
+    return settings | {"thinking": thinking}
 
 
 def messages(prompt: Sequence[PromptMessage], provider: str) -> list[ai.ModelMessage]:

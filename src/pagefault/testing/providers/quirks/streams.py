@@ -162,6 +162,13 @@ STREAMS = (
     ),
     Quirk("pings", "Anthropic, at any time.", _pinged, shapes=("anthropic",)),
     Quirk(
+        "no beginning",
+        "Proxies before Anthropic: the first event is not that of a message.",
+        lambda said, request: Reply(tuple(stream_of(said, request)[1:])),
+        "asked again",
+        ("anthropic",),
+    ),
+    Quirk(
         "end without content",
         "Gemini: the last chunk has a reason and no content.",
         _without_content,
