@@ -19,6 +19,7 @@ from conftest import Ran, Run
 from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
+from pagefault.models import Completion, Usage
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import Item, ScriptedModel, call, say
@@ -365,6 +366,61 @@ def test_a_trace_tells_each_step_from_the_log(run: Run, tmp_path: Path) -> None:
     assert "m3 ← FAILED Error: 'nonsense' is not the id of a message" in text
     assert "m7 said: Noted: tea." in text
     assert "In all 3 steps, 3 calls (1 failed)" in text
+
+
+def test_a_trace_tells_what_each_step_cost(run: Run, tmp_path: Path) -> None:
+    search = call("memory_search", query="x", heartbeat=True)
+    asked = Completion(calls=(search,), usage=Usage(1000, 20, 400), target="openai:gpt-4o-mini")
+    said = Completion(calls=(say("ok"),), usage=Usage(1100, 30), target="x:y")
+    talk(tmp_path / "home", "ana", [asked, said], "hello")
+    traced = run("trace", "ana", "--json").json
+    assert [step["spent"]["input"] for step in traced["steps"]] == [1000, 1100]
+    assert (traced["totals"]["output"], traced["totals"]["unpriced"]) == (50, ["x:y"])
+    text = run("trace", "ana").out
+    assert "; spent 1,000 in (40 % cached), 20 out, $0.0001\n" in text
+    assert "; spent 2,100 in (19 % cached), 50 out, $0.0001 + unknown.\n" in text
+
+
+def test_usage_adds_up_what_was_spent(run: Run, tmp_path: Path) -> None:
+    assert run("usage").out == "No request to a model is in the log.\n"
+    script = [
+        Completion(calls=(say("ok"),), usage=Usage(1_000_000, 1000), target="openai:gpt-4o-mini"),
+        Completion(calls=(say("ok"),), usage=Usage(5000, 10), target="x:y"),
+    ]
+    talk(tmp_path / "home", "ana", script, "one", "two")
+    talk(tmp_path / "home", "bob", [], "hi")
+    ana, bob = run("usage", "--json").json
+    assert (ana["agent"], ana["requests"], ana["input"], ana["cost"]) == ("ana", 2, 1_005_000, 0.1506)
+    assert (bob["estimated"], bob["cost"], bob["unpriced"]) == (1, None, ["scripted"])
+    turns = run("usage", "ana", "--by", "turn", "--json").json
+    assert [(row["turn"], row["input"], row["cost"]) for row in turns] == [
+        ("1", 1_000_000, 0.1506),
+        ("2", 5000, None),
+    ]
+    models = run("usage", "ana", "--by", "model", "--json").json
+    assert [(row["model"], row["measured"]) for row in models] == [("openai:gpt-4o-mini", 1), ("x:y", 1)]
+    (tmp_path / "home" / "config.toml").write_text('[prices."x:y"]\ninput = 2\noutput = 100\n')
+    text = run("usage", "--by", "day").out
+    assert "ana" in text
+    assert "$0.1616" in text, "the price of one's own"
+    assert 'No price is known for scripted; set it in config.toml: [prices."scripted"]' in text
+    assert "Of 1 requests no usage was reported; their tokens are counted by us." in text
+    assert run("usage", "--since", "2999-01-01").out == "No request to a model is in the log.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("nobody",), "There is no agent"),
+        (("--by", "week"), "'week' is no way to add up; write --by turn, day, model."),
+        (("ana", "--since", "soon"), "'soon' is not a time"),
+    ],
+)
+def test_usage_of_nothing_is_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    run("agent", "create", "ana")
+    ran = run("usage", *arguments)
+    assert ran.code == 1
+    assert ran.err.startswith(f"pagefault: {sentence}")
 
 
 def test_a_trace_is_of_the_last_user_message_by_default(run: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from conftest import Machine, Rig
 from pagefault.addresses import is_near
 from pagefault.build import change_settings
 from pagefault.cli.render import output_line, row_line
+from pagefault.cli.slash import Slash
 from pagefault.cli.tally import Tally
 from pagefault.cli.usage import Meter, report, spent_by
 from pagefault.config import load_installation, parse_settings
@@ -421,6 +422,16 @@ async def test_the_meter_of_a_chat_tells_the_last_turn_and_the_session(machine: 
         await rig.send("two")
         twice = "200,000 in (50 % cached), 2,000 out, $0.0237"
         assert await meter.line() == f"turn: {turn} · session: {twice}"
+
+
+async def test_a_slash_command_tells_what_was_spent_by_model(machine: Machine) -> None:
+    answer = Completion(calls=(say("hi"),), usage=Usage(100_000, 1000), target=MINI)
+    told: list[str] = []
+    async with machine.open(ScriptedModel([answer]), window=200_000) as rig:
+        await rig.send("hello")
+        assert await Slash(rig.kernel, "ana", PRICES, told.append).run("/usage")
+    assert MINI in told[0]
+    assert "$0.0156" in told[0]
 
 
 async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:

@@ -113,7 +113,7 @@ class Conversation:
     name: str
     screen: Screen
     outputs: MemoryObjectReceiveStream[Output]
-    own_prices: Mapping[str, Price] = MappingProxyType({})
+    own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     _mine: set[int | None] = field(default_factory=set[int | None])
     _done: set[int | None] = field(default_factory=set[int | None])
 
