@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from machine_witness import ANA
-from pagefault.functions.arguments import parse_arguments
+from pagefault.errors import FunctionError
+from pagefault.functions import FunctionExecutor, describe
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role
@@ -112,22 +113,48 @@ def check_calls(now: Dump) -> None:
     assert len(asked) == len(set(asked)) == len({row.completion for row in steps})
 
 
+def send_message(message: str) -> None:
+    """As the agent's own takes it."""
+
+
+def archival_insert(text: str, tags: list[str] = []) -> None:  # noqa: B006
+    """As the agent's own takes it."""
+
+
+_MENDING = FunctionExecutor.of(
+    [describe(send_message, "memory"), describe(archival_insert, "memory")], "memgpt", 1.0
+)
+
+
+def _meant(call: Message, result: Message) -> tuple[str, str, str]:
+    """Which function a call meant, the text that it gave it, its result without notes of what was mended."""
+    text = result.text.partition(" (")[0]
+    try:
+        prepared = _MENDING.prepare(call.name or "", call.text)
+    except FunctionError:  # another function
+        return call.name or "", "", text
+    given = prepared.arguments
+    return prepared.function.name, str(given.get("text", given.get("message"))), text
+
+
 def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
     calls = {row.call_id: row for row in now.log if row.role is Role.CALL}
-    results = [(calls[r.call_id], r) for r in now.log if r.role is Role.RESULT and not r.meta.get("failed")]
-    saved = [
-        (r.text, parse_arguments("", c.text).get("text")) for c, r in results if c.name == "archival_insert"
+    results = [
+        _meant(calls[row.call_id], row)
+        for row in now.log
+        if row.role is Role.RESULT and not row.meta.get("failed")
     ]
-    deleted = {r.text.split()[0] for c, r in results if c.name == "archival_delete"}
+    saved = [(told, text) for name, text, told in results if name == "archival_insert"]
+    deleted = {told.split()[0] for name, _, told in results if name == "archival_delete"}
     assert [text for text, _ in saved] == [f"Saved as p{n}." for n in range(1, len(saved) + 1)]
     kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted]
     assert [(p.number, p.text) for p in now.passages] == kept
-    sizes = [found.group(1) for _, row in results if (found := _SIZE.fullmatch(row.text))]
+    sizes = [found.group(1) for *_, told in results if (found := _SIZE.fullmatch(told))]
     assert Counter(now.versions) == Counter(now.versions.keys()) + Counter(sizes) + edits
-    said = [parse_arguments("", c.text).get("message") for c, _ in results if c.name == "send_message"]
+    said = [text for name, text, _ in results if name == "send_message"]
     spoken = [row.text for row in now.log if row.role is Role.ASSISTANT and not row.shown]
     assert spoken == said
     assert max(poked.values(), default=0) <= 1, "an outside tool ran twice"
-    done = [r.text for c, r in results if c.name == "poke"]
+    done = [told for name, _, told in results if name == "poke"]
     assert set(done) <= {f"poked {number}" for number in poked}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking, Seller
+from pagefault.models.endpoint import OneModel
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
@@ -241,28 +242,6 @@ def _provider(name: str, settings: ProviderSettings) -> Provider:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OneModel:
-    """A source of models that has one, whatever the name."""
-
-    given: Model
-
-    def model(self, names: str, window: int, asking: Asking) -> Model:  # noqa: ARG002
-        return self.given
-
-    async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
-        return wanted or self.given.window, ""
-
-    async def served(self, names: str) -> int | None:  # noqa: ARG002
-        return None
-
-    def seller(self, name: str) -> Seller | None:  # noqa: ARG002
-        return None
-
-    async def aclose(self) -> None:
-        """Nothing to close: who gave the model owns it."""
-
-
 def check_name(name: str) -> None:
     """``UsageError`` if no agent can be called that."""
     if not _NAME.fullmatch(name):
@@ -298,16 +277,22 @@ async def create_agent(
 async def change_settings(
     kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
 ) -> None:
-    """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
+    """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
+
+    What a server was found to serve goes with the model and the window that were asked for.
+    """
     stored = await kernel.record(name)
+    old = parse_settings(dict(stored.settings))
+    if (old.model, old.window) != (settings.model, settings.window):
+        settings = settings.model_copy(update={"served": None})
     record = replace(stored, settings=settings.model_dump(mode="json"))
     sections = await kernel.store.read(lambda tx: tx.sections(record.id))
     await assemble(kernel, record, sections, parts or Parts())
-    wanted, before = settings.models[0], parse_settings(dict(stored.settings)).models[0]
+    wanted = settings.models[0]
 
     def work(tx: Transaction) -> None:
         tx.save_settings(record.id, dict(record.settings))
-        if wanted != before:
+        if wanted != old.models[0]:
             start_from_log(tx, record.id, wanted)
 
     await kernel.store.write(work)
@@ -344,7 +329,10 @@ def plan(
             "window for messages; shorten the instructions or sections, or use a larger window."
         )
     page = (parts.policy or settings.policy).page_limit(room())
-    return instructions, executor, Budget(window, reserve, margin, fixed(), page)
+    taken = _LEAST_ROOM + settings.margin + (reserve / window if settings.reserve is None else 0.0)
+    least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
+    budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
+    return instructions, executor, budget
 
 
 async def assemble(
@@ -356,7 +344,8 @@ async def assemble(
 ) -> Process:
     """Put an agent together from its record; ``UsageError`` if it could not work as set."""
     settings = parse_settings(dict(record.settings))
-    window, _ = await kernel.models.window(settings.model, settings.window)
+    wanted_window, _ = await kernel.models.window(settings.model, settings.window)
+    window = settings.bounded(wanted_window)
     if window < SMALLEST_WINDOW:
         raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
     model = kernel.models.model(settings.model, window, settings.asking)

@@ -52,6 +52,9 @@ class AgentSettings(BaseModel):
 
     model: str = "offline"
     window: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="None: the model's own")
+    served: int | None = Field(
+        default=None, ge=SMALLEST_WINDOW, description="what the server was found to serve, if it is less"
+    )
     style: Style = "memgpt"
     zone: str = Field(default="", description="IANA time zone; empty: the machine's")
     instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
@@ -91,6 +94,10 @@ class AgentSettings(BaseModel):
     def asking(self) -> Asking:
         """How the model is asked."""
         return Asking(Options(self.temperature, self.thinking), self.calling, self.patience)
+
+    def bounded(self, window: int) -> int:
+        """A window, no larger than what the server was found to serve."""
+        return min(window, self.served or window)
 
     def instructions_name(self, window: int) -> str:
         """Which of the shipped instructions the agent gets, as ``prompts.text`` names them."""

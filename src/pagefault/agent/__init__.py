@@ -226,12 +226,13 @@ class Process:
         and in the settings, and the log says so."""
         memory, record = self.memory, self.record
         served = await self.program.served() if self.program.served else None
-        window = memory.served_window(reported, served)
+        window = memory.truncation.window(memory.sizes().prompt, reported, served)
         if window is None:
             return False
-        told = self.rows.truncated(self.program.model.name, memory.budget.window, window)
+        budget = memory.budget
+        told = self.rows.truncated(self.program.model.name, budget.window, window, budget.least)
         usable = not told.meta.get("stop")
-        settings: dict[str, object] = {**record.settings, "window": window}
+        settings: dict[str, object] = {**record.settings, "served": window}
 
         def narrow(tx: Transaction) -> list[Message]:
             if usable:

@@ -11,7 +11,6 @@ from datetime import tzinfo
 
 from pagefault import prompts
 from pagefault.clock import Clock
-from pagefault.config import SMALLEST_WINDOW
 from pagefault.context import Sizes, label
 from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
@@ -53,12 +52,13 @@ class Rows:
         """An alert that ends the turn."""
         return replace(self._labelled(Role.ALERT, "alert", text, name), meta={"stop": True})
 
-    def truncated(self, model: str, wanted: int, served: int) -> Message:
-        """An alert that the server cut prompts silently; it ends the turn if what it serves is too little."""
+    def truncated(self, model: str, wanted: int, served: int, least: int) -> Message:
+        """An alert that the server cut prompts silently; it ends the turn if what it serves is less than the
+        ``least`` that would do."""
         cuts = f"The server of {model} silently cuts prompts to about {served:,} tokens"
-        if served < SMALLEST_WINDOW:
-            mend = f"have it serve {SMALLEST_WINDOW:,} or more (Ollama: OLLAMA_CONTEXT_LENGTH)"
-            return self.alert("truncated", f"{cuts}, too few to work with; {mend}.")
+        if served < least:
+            mend = f"have it serve {least:,} or more (Ollama: OLLAMA_CONTEXT_LENGTH)"
+            return self.alert("truncated", f"{cuts}, too few for this agent; {mend}.")
         text = f"{cuts}; the window, set to {wanted:,}, is {served:,} from now on, and nothing is lost."
         return Message(Role.ALERT, text, self.clock.now(), name="truncated")
 

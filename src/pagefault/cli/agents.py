@@ -31,7 +31,7 @@ async def _data(kernel: Kernel, record: AgentRecord) -> dict[str, Any]:
 async def _window(kernel: Kernel, settings: AgentSettings) -> int | None:
     """The window in tokens; None if the model's name is none."""
     try:
-        return (await kernel.models.window(settings.model, settings.window))[0]
+        return settings.bounded((await kernel.models.window(settings.model, settings.window))[0])
     except UsageError:
         return None
 

@@ -1,4 +1,4 @@
-"""The ratio of reported to counted tokens, by which all sizes are corrected: how it moves, where it starts.
+"""What reported tokens tell: the ratio by which all counts are corrected, and that a server cuts prompts.
 
 A ratio belongs to a model, and an agent has one ratio, so a change of model starts from what this agent's log
 tells of the new one, and a model that only stands in must not pull it to and fro. What a request tells is in
@@ -16,6 +16,13 @@ from pagefault.types import AgentId
 _LOOK_BACK = 20  # rows with requests to a model from which its ratio is taken
 _FADES = 0.95  # what is left of it after a request of which nothing was reported
 _NOISE = 0.02  # share of the ratio by which it must move to be worth it
+
+_CUT_OFF = 0.6  # reported tokens per expected one below which a prompt may have been cut off
+_LEAST_CUT = 512  # tokens that must be missing for that
+_KEEPS_UP = 0.25  # reported tokens per counted one that a prompt grew by, where nothing is cut off
+_LEAST_GROWTH = 256  # tokens by which it must have grown to tell
+_PLATEAU = 0.25  # how far two cut-off prompts may differ in size
+_LEAST_WINDOW = 1024  # tokens; who reports fewer reports what was not in its cache
 
 
 @dataclass(slots=True)
@@ -44,6 +51,42 @@ class Calibration:
         moved = max(floor, seen if seen > old else (old + seen) / 2)
         ratio = round(min(LARGEST_RATIO, max(SMALLEST_RATIO, moved)), 3)
         return ratio if abs(ratio - old) > _NOISE * old else old
+
+
+@dataclass(slots=True)
+class Truncation:
+    """Whether a server cuts prompts without a word: its reports do not grow with the prompts."""
+
+    _kept_up: tuple[int, int] = (0, 0)  # counted and reported of the last request whose report kept up
+    _short: int = 0  # reported of the request before, if that fell short
+
+    def suspects(self, counted: int, reported: int, ratio: float) -> bool:
+        """Whether a report falls short of its prompt. ``counted`` is uncalibrated; a ``ratio`` that refusals
+        have raised is no reason to expect more."""
+        if reported < _LEAST_WINDOW:
+            return False
+        before, then = self._kept_up
+        grown = counted - before
+        if not before or grown < 0:  # the first one, or after a flush
+            expected = counted * min(1.0, ratio)
+            short = reported < _CUT_OFF * expected and expected - reported > _LEAST_CUT
+            keeps_up = not short
+        else:
+            keeps_up = reported - then >= _KEEPS_UP * grown
+            short = not keeps_up and grown >= _LEAST_GROWTH
+        if keeps_up:
+            self._kept_up = (counted, reported)
+        self._short = self._short if short else 0
+        return short
+
+    def window(self, prompt: int, reported: int, served: int | None) -> int | None:
+        """The window, if a ``prompt`` (calibrated) whose report fell short was cut off: ``served`` if the
+        server says what it serves, else what it reports, if it does so twice in a row; None if it was not."""
+        if served is not None:
+            return served if served < prompt else None
+        before, self._short = self._short, reported
+        again = before > 0 and abs(reported - before) <= _PLATEAU * before
+        return max(before, reported) if again else None
 
 
 def start_from_log(tx: Transaction, agent: AgentId, model: str) -> None:

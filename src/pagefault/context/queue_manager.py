@@ -15,7 +15,7 @@ import anyio
 
 from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
-from pagefault.context.calibration import Calibration
+from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.summary import Summary, summarise
 from pagefault.models import Model
@@ -24,21 +24,18 @@ from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
 
-_CUT_OFF = 0.6  # reported tokens per expected one below which a prompt may have been cut off
-_LEAST_CUT = 512  # tokens that must be missing for that
-_PLATEAU = 0.25  # how far two cut-off prompts may differ in size
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How the window is divided, in tokens. ``fixed`` (instructions and schemas) and ``page`` (what one
-    message or page may take) are uncalibrated."""
+    message or page may take) are uncalibrated. ``least``: the smallest window that would do."""
 
     window: int
     reserve: int
     margin: int
     fixed: int
     page: int
+    least: int = 0
 
 
 @dataclass(slots=True)
@@ -53,11 +50,11 @@ class QueueManager:
     clock: Clock
     budget: Budget
     calibration: Calibration = field(default_factory=Calibration)
+    truncation: Truncation = field(default_factory=Truncation)
     queue: Queue = field(default_factory=Queue)
     last_seq: int = -1
     warning_waits: bool = False
     _head: tuple[str, int] = ("", 0)
-    _short: int = 0  # reported of the last request, if it fell short
 
     async def load(self, record: AgentRecord) -> None:
         """Read the queue as it stands in the log."""
@@ -110,21 +107,8 @@ class QueueManager:
         }
 
     def falls_short(self, reported: int) -> bool:
-        """Whether a request's ``reported`` input tokens are far fewer than were counted: the server may have
-        cut the prompt without a word. A ratio that refusals have raised is no reason to expect more."""
-        counted = min(self.counted, self.sizes().prompt)
-        short = 0 < reported < _CUT_OFF * counted and counted - reported > _LEAST_CUT
-        self._short = self._short if short else 0
-        return short
-
-    def served_window(self, reported: int, served: int | None) -> int | None:
-        """The window, if a request that fell short was cut off: ``served`` if the server says what it serves,
-        else what it reports, if it does so twice in a row; None if it was not."""
-        if served is not None:
-            return served if served < self.sizes().prompt else None
-        before, self._short = self._short, reported
-        again = before > 0 and abs(reported - before) <= _PLATEAU * before
-        return reported if again else None
+        """Whether a request's ``reported`` input tokens fall short of what was sent (``Truncation``)."""
+        return self.truncation.suspects(self.counted, reported, self.queue.state.ratio)
 
     def narrow(self, window: int) -> None:
         """The window is smaller than was thought."""

@@ -19,6 +19,7 @@ __all__ = [
     "Endpoint",
     "HowCalled",
     "ModelSource",
+    "OneModel",
     "Options",
     "Seller",
     "Thinking",
@@ -129,3 +130,25 @@ class ModelSource(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneModel:
+    """A source of models that has one, whatever the name."""
+
+    given: Model
+
+    def model(self, names: str, window: int, asking: Asking) -> Model:  # noqa: ARG002
+        return self.given
+
+    async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
+        return wanted or self.given.window, ""
+
+    async def served(self, names: str) -> int | None:  # noqa: ARG002
+        return None
+
+    def seller(self, name: str) -> Seller | None:  # noqa: ARG002
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing to close: who gave the model owns it."""
