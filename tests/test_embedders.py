@@ -21,7 +21,7 @@ from pagefault.embedders.vectors import unit
 from pagefault.errors import EmbedderSetupError, UsageError
 from pagefault.testing.embedders import EmbedderConformance, HashEmbedder
 from pagefault.testing.embeddings_server import Embeddings
-from pagefault.testing.openai_server import OpenAIServer
+from pagefault.testing.providers import ProviderServer
 
 MINILM = MiniLM()
 FILES = files("pagefault.embedders.minilm")
@@ -52,7 +52,7 @@ def test_a_name_means_an_embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_what_costs_is_cached_and_what_does_not_is_not(tmp_path: Path) -> None:
-    with OpenAIServer(Embeddings()) as server:
+    with ProviderServer(Embeddings()) as server:
         for _ in range(2):
             embedder = make_embedder(f"{server.url}#m", tmp_path)
             assert asyncio.run(embedder.embed(["one"])).shape == (1, 8)

@@ -36,7 +36,7 @@ from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.openai.body import BodyBuilder
 from pagefault.testing.models import Fault, ModelConformance
-from pagefault.testing.openai_server import OpenAIServer, Turn, answer, delta, refuse
+from pagefault.testing.providers import Answer, ProviderServer, Reply, Turn, delta, refuse
 
 pytestmark = pytest.mark.anyio
 
@@ -49,12 +49,14 @@ FAULTS: dict[Fault, Turn] = {
     "too_long": refuse(400, TOO_LONG, code="context_length_exceeded"),
     "refused": refuse(401, f"Incorrect API key provided: {KEY}."),
     "overloaded": refuse(503, "The server is\noverloaded."),
-    "cut": answer(Completion("never to be finished"), cut=True),
+    "cut": Answer(Completion("never to be finished"), cut=True),
 }
 
 
 @asynccontextmanager
-async def model_at(server: OpenAIServer, name: str = "test-1", **options: Any) -> AsyncGenerator[OpenAIModel]:
+async def model_at(
+    server: ProviderServer, name: str = "test-1", **options: Any
+) -> AsyncGenerator[OpenAIModel]:
     model = OpenAIModel(
         name, 8192, Endpoint("openai", server.url, KEY, "OPENAI_API_KEY", **options), Options()
     )
@@ -65,7 +67,7 @@ async def model_at(server: OpenAIServer, name: str = "test-1", **options: Any) -
 
 
 async def streamed(turn: Turn, prompt: Prompt = PROMPT) -> list[StreamItem]:
-    with OpenAIServer([turn]) as server:
+    with ProviderServer([turn]) as server:
         async with model_at(server) as model:
             return [item async for item in model.stream(prompt)]
 
@@ -92,8 +94,8 @@ class TestOpenAIModel(ModelConformance):
     def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
         @asynccontextmanager
         async def serve() -> AsyncGenerator[Model]:
-            scripted = [FAULTS[turn] if isinstance(turn, str) else answer(turn) for turn in turns]
-            with OpenAIServer(scripted) as server:
+            scripted = [FAULTS[turn] if isinstance(turn, str) else Answer(turn) for turn in turns]
+            with ProviderServer(scripted) as server:
                 async with model_at(server) as model:
                     yield model
 
@@ -171,7 +173,7 @@ async def test_a_prompt_that_goes_on_is_sent_as_bytes_that_go_on() -> None:
     longer = replace(
         PROMPT, messages=(*PROMPT.messages, PromptMessage("assistant", "Hi."), PROMPT.messages[1])
     )
-    with OpenAIServer() as server:
+    with ProviderServer() as server:
         async with model_at(server) as model:
             for prompt in (PROMPT, PROMPT, longer):
                 assert [item async for item in model.stream(prompt)][-1] == Completion("ok")
@@ -185,7 +187,7 @@ async def test_a_prompt_that_goes_on_is_sent_as_bytes_that_go_on() -> None:
 
 
 async def test_text_and_calls_come_in_pieces_then_whole() -> None:
-    turn = answer(Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)), piece=4)
+    turn = Answer(Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)), piece=4)
     assert await streamed(turn) == [
         Delta("Noti"),
         Delta("ng."),
@@ -254,7 +256,7 @@ ODD: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 async def test_odd_calls_are_understood(case: str) -> None:
     pieces, expected = ODD[case]
     chunks = [delta(tool_calls=[p]) for p in pieces]
-    got = await completed(Turn((*chunks, delta(finish="tool_calls"))))
+    got = await completed(Reply((*chunks, delta(finish="tool_calls"))))
     assert [(call.name, call.arguments) for call in got.calls] == expected
     ids = [call.id for call in got.calls]
     assert all(ids)
@@ -264,30 +266,30 @@ async def test_odd_calls_are_understood(case: str) -> None:
 async def test_a_refusal_is_text_and_empty_chunks_are_nothing() -> None:
     empty: dict[str, Any] = {**delta(), "choices": []}
     no_delta: dict[str, Any] = {**delta(), "choices": [{"index": 0, "delta": None}]}
-    turn = Turn((empty, no_delta, delta(refusal="I can't."), delta(finish="stop")))
+    turn = Reply((empty, no_delta, delta(refusal="I can't."), delta(finish="stop")))
     assert await streamed(turn) == [Delta("I can't."), Completion("I can't.")]
 
 
 async def test_a_stream_without_a_finish_reason_was_cut() -> None:
-    error = await error_of(answer(Completion("Half an ans"), finish=None))
+    error = await error_of(Answer(Completion("Half an ans"), finish=None))
     assert str(error) == "The answer of test-1 was cut off; try again."
 
 
 async def test_a_reply_that_ran_out_of_tokens_keeps_what_there_is() -> None:
-    assert await completed(answer(Completion("Half"), finish="length")) == Completion("Half", cut=True)
-    error = await error_of(answer(Completion(), finish="length"))
+    assert await completed(Answer(Completion("Half"), finish="length")) == Completion("Half", cut=True)
+    error = await error_of(Answer(Completion(), finish="length"))
     assert str(error) == (
         "test-1 used up its 100 reply tokens with no answer; reserve more, or let it think less."
     )
 
 
 async def test_a_withheld_answer_says_so() -> None:
-    assert "content filter" in str(await error_of(answer(Completion(), finish="content_filter")))
+    assert "content filter" in str(await error_of(Answer(Completion(), finish="content_filter")))
 
 
 async def test_leaving_or_cancelling_closes_the_stream() -> None:
-    held = replace(answer(Completion("One piece and then silence"), finish=None), held=True)
-    with OpenAIServer([held, held, answer(Completion("after"))]) as server:
+    held = replace(Answer(Completion("One piece and then silence"), finish=None), held=True)
+    with ProviderServer([held, held, Answer(Completion("after"))]) as server:
         async with model_at(server) as model:
             async with aclosing(cast("Any", model.stream(PROMPT))) as left:
                 assert await anext(left) == Delta("One piec")
@@ -324,7 +326,7 @@ async def test_every_way_to_say_too_long_is_one_error(message: str) -> None:
 
 
 async def test_too_long_may_also_come_in_the_stream() -> None:
-    turn = Turn((delta(content="x"), {"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}))
+    turn = Reply((delta(content="x"), {"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}))
     assert isinstance(await error_of(turn), ContextLengthExceeded)
 
 
@@ -387,14 +389,14 @@ async def test_a_server_may_ask_to_wait_until_a_time() -> None:
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    with OpenAIServer([Turn(held=True)]) as server:
+    with ProviderServer([Reply(held=True)]) as server:
         async with model_at(server, timeout=0.2) as model:
             with pytest.raises(ModelError, match=r"did not answer within 0\.2 s"):
                 await anext(model.stream(PROMPT))
 
 
 async def test_a_server_that_is_not_there() -> None:
-    with OpenAIServer() as server:
+    with ProviderServer() as server:
         pass
     async with model_at(server) as model:
         with pytest.raises(ModelError, match="cannot be reached; check the network and the address"):
@@ -402,7 +404,7 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 async def test_a_stream_that_is_not_json() -> None:
-    with OpenAIServer([Turn(("{oops",))]) as server:
+    with ProviderServer([Reply(("{oops",))]) as server:
         async with model_at(server) as model:
             with pytest.raises(ModelError, match="not JSON"):
                 await anext(model.stream(PROMPT))
@@ -417,7 +419,7 @@ def test_a_missing_key_is_said_at_once() -> None:
 
 
 async def test_a_server_of_ones_own_needs_no_key_and_gets_the_headers_that_are_set() -> None:
-    with OpenAIServer() as server:
+    with ProviderServer() as server:
         endpoint = Endpoint("mine", server.url, headers={"x-team": "blue"})
         model = OpenAIModel("local", 8192, endpoint, Options())
         assert [item async for item in model.stream(PROMPT)][-1] == Completion("ok")
@@ -436,7 +438,7 @@ async def test_thinking_comes_apart_and_is_counted() -> None:
         "completion_tokens_details": {"reasoning_tokens": 20},
     }
     for name in ("reasoning_content", "reasoning"):
-        turn = Turn(
+        turn = Reply(
             (
                 delta(**{name: "Let me"}),
                 delta(**{name: " see."}),
@@ -452,8 +454,8 @@ async def test_thinking_comes_apart_and_is_counted() -> None:
 
 async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> None:
     details = [{"type": "reasoning.encrypted", "data": "xyz"}]
-    turn = Turn((delta(reasoning_details=details, content="Hm."), delta("stop")))
-    with OpenAIServer([turn, turn, turn]) as server:
+    turn = Reply((delta(reasoning_details=details, content="Hm."), delta("stop")))
+    with ProviderServer([turn, turn, turn]) as server:
         for provider in ("openrouter", "openai"):
             model = OpenAIModel("m", 8192, Endpoint(provider, server.url), Options())
             first = [item async for item in model.stream(PROMPT)][-1]
@@ -471,8 +473,8 @@ async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> N
 
 async def test_deepseek_gets_its_thinking_back_within_a_chain_of_calls() -> None:
     call = {"index": 0, "id": "a", "function": {"name": "note", "arguments": "{}"}}
-    turn = Turn((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
-    with OpenAIServer([turn]) as server:
+    turn = Reply((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
+    with ProviderServer([turn]) as server:
         model = OpenAIModel("m", 8192, Endpoint("deepseek", server.url), Options())
         end = [item async for item in model.stream(PROMPT)][-1]
         await model.aclose()
@@ -486,7 +488,7 @@ async def test_arguments_that_are_sent_again_and_again_are_taken_once() -> None:
             tool_calls=[{"index": 0, "id": "a", "function": {"name": "note", "arguments": arguments}}]
         )
 
-    turn = Turn(
+    turn = Reply(
         (piece('{"te'), piece('{"text": "x'), piece('{"text": "xx"}'), piece('{"text": "xx"}'), delta("stop"))
     )
     items = await streamed(turn)
@@ -498,14 +500,14 @@ async def test_arguments_that_are_sent_again_and_again_are_taken_once() -> None:
 
 async def test_a_call_in_the_old_form_is_a_call() -> None:
     legacy = {"name": "note", "arguments": "{}"}
-    end = await completed(Turn((delta(function_call=legacy), delta("function_call"))))
+    end = await completed(Reply((delta(function_call=legacy), delta("function_call"))))
     assert [(c.name, c.arguments) for c in end.calls] == [("note", "{}")]
 
 
 async def test_calls_that_were_lost_while_streaming_are_asked_for_in_one_piece() -> None:
     message = {"content": None, "tool_calls": [{"id": "a", "function": {"name": "note", "arguments": "{}"}}]}
-    whole = Turn(body={"choices": [{"message": message, "finish_reason": "tool_calls"}]})
-    with OpenAIServer([Turn((delta("tool_calls"),)), whole]) as server:
+    whole = Reply(body={"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    with ProviderServer([Reply((delta("tool_calls"),)), whole]) as server:
         async with model_at(server) as model:
             end = [item async for item in model.stream(PROMPT)][-1]
     assert isinstance(end, Completion)
@@ -515,14 +517,14 @@ async def test_calls_that_were_lost_while_streaming_are_asked_for_in_one_piece()
 
 
 async def test_a_cut_completion_says_so() -> None:
-    end = await completed(answer(Completion("It is"), finish="length"))
+    end = await completed(Answer(Completion("It is"), finish="length"))
     assert end.cut
 
 
 async def test_a_schema_for_the_answer_is_sent_until_a_server_refuses_it() -> None:
     asked = replace(PROMPT, functions=(), answer_schema={"type": "object"})
     no = refuse(400, "response_format is not supported")
-    with OpenAIServer([no, answer(Completion("{}")), answer(Completion("{}"))]) as server:
+    with ProviderServer([no, Answer(Completion("{}")), Answer(Completion("{}"))]) as server:
         async with model_at(server) as model:
             first = [item async for item in model.stream(asked)][-1]
             [item async for item in model.stream(asked)]

@@ -19,19 +19,19 @@ from pagefault.embedders.servers import Server, server_of
 from pagefault.errors import EmbedderError, EmbedderSetupError, UsageError
 from pagefault.testing.embedders import TEXTS, EmbedderConformance
 from pagefault.testing.embeddings_server import Embeddings, Fault, vectors_of
-from pagefault.testing.openai_server import Body, OpenAIServer, Turn, refuse
+from pagefault.testing.providers import Body, ProviderServer, Refused, Reply, Request, refuse
 
 KEY = "sk-secret-0123456789"
-RESET = Turn(cut=True)
+RESET = Reply(cut=True)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(Embeddings()) as server:
+def server() -> Iterator[ProviderServer]:
+    with ProviderServer(Embeddings()) as server:
         yield server
 
 
-def embedder_at(server: OpenAIServer, **options: Any) -> RemoteEmbedder:
+def embedder_at(server: ProviderServer, **options: Any) -> RemoteEmbedder:
     target = Server(f"{server.url}#m", "m", server.url, KEY, "SOME_KEY", "run `mend it`")
     return RemoteEmbedder(target, **{"max_retries": 0, **options})
 
@@ -49,7 +49,7 @@ def embed(embedder: RemoteEmbedder, *calls: Sequence[str]) -> list[Vectors]:
 
 
 def embedded(texts: Sequence[str], embeddings: Embeddings, **options: Any) -> Vectors:
-    with OpenAIServer(embeddings) as server:
+    with ProviderServer(embeddings) as server:
         return embed(embedder_at(server, **options), texts)[0]
 
 
@@ -72,7 +72,7 @@ class Suite(EmbedderConformance):
 
 class TestOpenAI(Suite):
     @pytest.fixture(autouse=True)
-    def served(self, server: OpenAIServer) -> None:
+    def served(self, server: ProviderServer) -> None:
         target = server_of("openai:m", {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url})
         assert target
         self.one = RemoteEmbedder(target)
@@ -83,7 +83,7 @@ class TestOpenAI(Suite):
 
 class TestOllama(Suite):
     @pytest.fixture(autouse=True)
-    def served(self, server: OpenAIServer) -> None:
+    def served(self, server: ProviderServer) -> None:
         target = server_of("ollama:m", {"OLLAMA_HOST": server.url.removesuffix("/v1")})
         assert target
         self.one = RemoteEmbedder(target)
@@ -97,7 +97,7 @@ class TestAnyServer(Suite):
 
     @pytest.fixture(autouse=True)
     def served(self) -> Iterator[None]:
-        with OpenAIServer(Embeddings(faults=[RESET], plain=True, batch=2)) as server:
+        with ProviderServer(Embeddings(faults=[RESET], plain=True, batch=2)) as server:
             target = server_of(f"{server.url}#m", {})
             assert target
             self.one = RemoteEmbedder(target)
@@ -194,7 +194,7 @@ def test_other_names_are_none_of_these(name: str) -> None:
 
 def test_texts_go_out_in_batches_and_come_back_in_order() -> None:
     texts = [f"text {number}" for number in range(3 * BATCH_TEXTS + 1)]
-    with OpenAIServer(Embeddings()) as server:
+    with ProviderServer(Embeddings()) as server:
         (vectors,) = embed(embedder_at(server), texts)
         sizes = sorted(len(body["input"]) for body in server.requests)
     assert sizes == [1, BATCH_TEXTS, BATCH_TEXTS, BATCH_TEXTS]
@@ -203,7 +203,7 @@ def test_texts_go_out_in_batches_and_come_back_in_order() -> None:
 
 def test_a_batch_is_bounded_in_characters_too() -> None:
     texts = [letter * 30_000 for letter in "abcdefg"]
-    with OpenAIServer(Embeddings(window=30_000)) as server:
+    with ProviderServer(Embeddings(window=30_000)) as server:
         embed(embedder_at(server), texts)
         assert sorted(len(body["input"]) for body in server.requests) == [1, 3, 3]
         assert all(sum(map(len, body["input"])) <= BATCH_CHARACTERS for body in server.requests)
@@ -215,20 +215,20 @@ def test_some_requests_are_open_at_a_time_and_no_more() -> None:
     open_now: list[int] = []
     most: list[int] = []
 
-    def slow(request: Body) -> Turn:
+    def slow(request: Request) -> Reply | Refused:
         open_now.append(1)
         most.append(len(open_now))
         together.wait(10)
         open_now.pop()
         return embeddings(request)
 
-    with OpenAIServer(slow) as server:
+    with ProviderServer(slow) as server:
         embed(embedder_at(server), ["x"] * (2 * AT_ONCE * BATCH_TEXTS))
     assert max(most) == AT_ONCE
 
 
 def test_what_servers_refuse_is_not_sent() -> None:
-    with OpenAIServer(Embeddings()) as server:
+    with ProviderServer(Embeddings()) as server:
         embed(embedder_at(server), ["", " \n", "a\0b", "half \ud83d", "c" * 50_000])
         sent = [text for body in server.requests for text in body["input"]]
     assert sent[:4] == [".", ".", "a b", "half ?"]
@@ -251,7 +251,7 @@ def test_a_server_that_finds_everything_too_long_is_given_up() -> None:
 
 
 def test_nothing_is_sent_for_no_texts() -> None:
-    with OpenAIServer(Embeddings()) as server:
+    with ProviderServer(Embeddings()) as server:
         embedder = embedder_at(server)
         before, _, after = embed(embedder, [], ["x"], [])
         assert (before.shape, after.shape) == ((0, 0), (0, 8))
@@ -311,7 +311,7 @@ def test_an_answer_that_is_wrong_is_not_believed(fault: Callable[[Body], Body], 
 
 def test_the_number_of_dimensions_stays() -> None:
     turns = [Embeddings(dimensions=8), Embeddings(dimensions=5)]
-    with OpenAIServer(lambda request: turns.pop(0)(request)) as server:
+    with ProviderServer(lambda request: turns.pop(0)(request)) as server:
         embedder = embedder_at(server)
         with pytest.raises(EmbedderError, match="5 dimensions, and of 8 before"):
             embed(embedder, ["one"], ["two"])
@@ -322,8 +322,8 @@ def test_the_number_of_dimensions_stays() -> None:
 
 
 @pytest.mark.parametrize("fault", [refuse(500, "Oops"), refuse(503, "Busy"), RESET])
-def test_a_passing_fault_is_waited_out(fault: Turn) -> None:
-    with OpenAIServer(Embeddings([fault])) as server:
+def test_a_passing_fault_is_waited_out(fault: Reply | Refused) -> None:
+    with ProviderServer(Embeddings([fault])) as server:
         (vectors,) = embed(embedder_at(server, max_retries=1), ["one"])
         assert len(server.requests) == 2
     np.testing.assert_allclose(vectors, unit(["one"]), atol=1e-6)
@@ -336,7 +336,7 @@ def test_a_rate_limit_is_waited_out_as_long_as_the_server_says() -> None:
 
 
 def test_a_key_that_is_not_accepted_is_not_tried_again() -> None:
-    with OpenAIServer(Embeddings([refuse(401, f"Incorrect API key: {KEY}")] * 9)) as server:
+    with ProviderServer(Embeddings([refuse(401, f"Incorrect API key: {KEY}")] * 9)) as server:
         with pytest.raises(EmbedderSetupError) as raised:
             embed(embedder_at(server, max_retries=3), ["one"])
         assert len(server.requests) == 1
@@ -358,7 +358,7 @@ def test_a_model_that_is_not_there_is_a_matter_of_setting_up() -> None:
         (RESET, "cannot be reached; check the network"),
     ],
 )
-def test_errors_are_one_line_with_the_mend_and_without_the_key(turn: Turn, said: str) -> None:
+def test_errors_are_one_line_with_the_mend_and_without_the_key(turn: Reply | Refused, said: str) -> None:
     error = error_of(turn)
     assert not isinstance(error, EmbedderSetupError)
     assert said in str(error)
@@ -367,7 +367,7 @@ def test_errors_are_one_line_with_the_mend_and_without_the_key(turn: Turn, said:
 
 
 def test_a_server_that_is_silent_or_not_there_is_an_error() -> None:
-    with OpenAIServer(lambda _: time.sleep(0.5) or RESET) as server:
+    with ProviderServer(lambda _: time.sleep(0.5) or RESET) as server:
         with pytest.raises(EmbedderError, match=r"did not answer within 0\.1 s"):
             embed(embedder_at(server, timeout=0.1), ["one"])
         gone = embedder_at(server)
@@ -377,14 +377,14 @@ def test_a_server_that_is_silent_or_not_there_is_an_error() -> None:
 
 def test_one_batch_that_fails_ends_the_call() -> None:
     texts = ["x"] * (20 * BATCH_TEXTS)
-    with OpenAIServer(Embeddings([refuse(401, "No")])) as server:
+    with ProviderServer(Embeddings([refuse(401, "No")])) as server:
         with pytest.raises(EmbedderSetupError):
             embed(embedder_at(server), texts)
         assert len(server.requests) < 20
 
 
 def test_after_an_error_the_next_call_is_answered() -> None:
-    with OpenAIServer(Embeddings([refuse(500, "Oops")])) as server:
+    with ProviderServer(Embeddings([refuse(500, "Oops")])) as server:
         embedder = embedder_at(server)
         with pytest.raises(EmbedderError):
             embed(embedder, ["one"])
@@ -392,7 +392,7 @@ def test_after_an_error_the_next_call_is_answered() -> None:
 
 
 def test_the_key_goes_to_the_server_and_is_shown_nowhere() -> None:
-    with OpenAIServer(Embeddings()) as server:
+    with ProviderServer(Embeddings()) as server:
         embedder = embedder_at(server)
         embed(embedder, ["one"])
         assert server.keys == [KEY]
@@ -407,6 +407,6 @@ def test_the_client_is_not_imported_before_the_first_text() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_all_odd_texts_get_the_vectors_of_what_is_sent(server: OpenAIServer) -> None:
+def test_all_odd_texts_get_the_vectors_of_what_is_sent(server: ProviderServer) -> None:
     alone = [embed(embedder_at(server), [text])[0][0] for text in TEXTS]
     np.testing.assert_allclose(embed(embedder_at(server), TEXTS)[0], alone, atol=1e-6)

@@ -1,6 +1,6 @@
-"""An embeddings server for ``OpenAIServer``: vectors that depend on the text alone, and what goes wrong.
+"""Embeddings for ``ProviderServer``: vectors that depend on the text alone, and what goes wrong.
 
-    with OpenAIServer(Embeddings([refuse(429, "slow down", retry_after="1")])) as server: ...
+    with ProviderServer(Embeddings([refuse(429, "slow down", retry_after="1")])) as server: ...
 
 The first requests get the faults, in order; the rest are answered. Left out: meaning. The vectors of two
 texts have nothing to do with each other.
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pagefault.embedders import Vectors
-from pagefault.testing.openai_server import Body, Turn, refuse
+from pagefault.testing.providers import Body, Refused, Reply, Request, refuse
 
 __all__ = ["Embeddings", "vectors_of"]
 
-Fault = Turn | Callable[[Body], Body]
+Fault = Reply | Refused | Callable[[Body], Body]
 """A turn of its own, or a change of the body that would be the answer."""
 
 
@@ -35,7 +35,7 @@ def vectors_of(texts: Sequence[str], dimensions: int) -> Vectors:
 
 @dataclass(slots=True)
 class Embeddings:
-    """The turns of an ``OpenAIServer``. ``window`` is in characters of one text, ``batch`` in texts.
+    """The turns of an ``ProviderServer``. ``window`` is in characters of one text, ``batch`` in texts.
 
     ``plain``: as many servers do, it sends lists of numbers although base64 was asked for.
     """
@@ -47,11 +47,11 @@ class Embeddings:
     plain: bool = False
     _numbers: Iterator[int] = field(default_factory=count, init=False)
 
-    def __call__(self, request: Body) -> Turn:
-        texts: list[str] = request["input"]
+    def __call__(self, request: Request) -> Reply | Refused:
+        texts: list[str] = request.body["input"]
         number = next(self._numbers)
         fault = self.faults[number] if number < len(self.faults) else None
-        if isinstance(fault, Turn):
+        if isinstance(fault, Reply | Refused):
             return fault
         if len(texts) > self.batch:
             return refuse(422, f"batch size {len(texts)} > maximum allowed batch size {self.batch}")
@@ -60,7 +60,7 @@ class Embeddings:
         if max(map(len, texts)) > self.window:
             return refuse(400, f"This model's maximum context length is {self.window} tokens.")
         answer = self._answer(texts)
-        return Turn(body=fault(answer) if fault else answer)
+        return Reply(body=fault(answer) if fault else answer)
 
     def _answer(self, texts: Sequence[str]) -> Body:
         data: list[dict[str, Any]] = [

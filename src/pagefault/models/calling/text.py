@@ -104,7 +104,7 @@ class TextSplitter:
             self._buffer = self._buffer[len(ready) :]
 
     def _first_mark(self) -> tuple[int, Mark | None]:
-        """Where the first mark in the buffer begins, the longest of those that begin there; -1 if none does."""
+        """Where the first mark in the buffer begins, of several there the longest; -1 if none does."""
         found = [(self._buffer.find(mark.begin), mark) for mark in self._marks()]
         begun = [
             (at, mark)

@@ -1,0 +1,53 @@
+"""What a server says when nobody told it what: a fixed text, or what the user said, as the prompt has speech.
+
+A prompt that offers ``send_message`` gets a call of it, for there plain text is no speech. Left out: meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pagefault.models import Call, Completion, Usage
+from pagefault.testing.providers.turns import Body, Request
+
+__all__ = ["last_said", "offered", "spoken"]
+
+_CHARACTERS = 4  # to a token, roughly
+
+
+def spoken(request: Request, text: str) -> Completion:
+    """The text as speech, with a report of tokens as rough as it is steady."""
+    usage = Usage(len(request.raw) // _CHARACTERS, len(text) // _CHARACTERS + 1)
+    if "send_message" not in offered(request):
+        return Completion(text, usage=usage)
+    call = Call("call_1", "send_message", json.dumps({"message": text}, ensure_ascii=False))
+    return Completion(calls=(call,), usage=usage)
+
+
+def offered(request: Request) -> list[str]:
+    """The names of the functions that the request offers."""
+    return [str(name) for tool in request.body.get("tools") or () for name in _names(tool)]
+
+
+def _names(tool: Body) -> Iterator[Any]:
+    if "functionDeclarations" in tool:
+        yield from (declared["name"] for declared in tool["functionDeclarations"])
+    else:
+        yield tool.get("function", tool)["name"]
+
+
+def last_said(request: Request) -> str:
+    """The last text that the user said, without the results of calls; empty if there is none."""
+    messages: list[Body] = request.body.get("messages") or request.body.get("contents") or []
+    for message in reversed(messages):
+        if message["role"] == "user" and (text := _text(message.get("content") or message.get("parts"))):
+            return text
+    return ""
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content or () if part.get("text"))

@@ -1,0 +1,109 @@
+"""What a request gets, as a test says it: a completion in the shape of who asks, a refusal, or raw chunks.
+
+    Completion("Hi.")                        whole or streamed, in the shape that the request's path asks for
+    Answer(Completion("Hi."), finish=None)   the same, with its delivery told
+    refuse(429, "Slow down.", retry_after="1")
+    Reply((chunk, chunk), cut=True)          what a test makes up itself
+
+or a function of the request that returns one of these. Left out: the shapes, which have a module each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pagefault.models import Completion
+
+__all__ = ["Answer", "Body", "Refused", "Reply", "Request", "Shape", "Turn", "pieces", "refuse"]
+
+Body = dict[str, Any]
+
+Shape = Literal["openai", "anthropic", "ollama", "gemini", "embeddings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came. ``key`` is the credential, wherever the shape puts it."""
+
+    path: str
+    shape: Shape
+    raw: bytes
+    headers: Mapping[str, str]
+    key: str
+
+    @property
+    def body(self) -> Body:
+        return json.loads(self.raw)
+
+    @property
+    def stream(self) -> bool:
+        """Whether it asks for a stream."""
+        if self.shape == "gemini":
+            return ":stream" in self.path
+        return bool(self.body.get("stream", self.shape == "ollama"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A completion and how it is delivered, ``piece`` characters a chunk.
+
+    ``finish`` replaces the reason given for the end (None: none is given, and no end is sent). ``cut`` leaves
+    out the second half and the end that HTTP requires; ``held``: nothing follows until the client leaves.
+    """
+
+    completion: Completion
+    piece: int = 8
+    finish: str | None = ""
+    cut: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error with a status, in the shape's own words; ``code`` is the server's word for its kind."""
+
+    status: int
+    message: str
+    code: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Raw: a ``body`` with ``status`` (bytes are sent as they are), or else a stream of ``chunks``.
+
+    A chunk that is a mapping or a text is framed as the shape frames its own; bytes are sent as they are.
+    ``done``: the shape's mark of the end follows the chunks. A stream that is ``cut`` ends without the end
+    that HTTP requires; ``reset`` tears the connection down instead, before the first byte if there are no
+    chunks; one that is ``held`` goes no further, until the client leaves.
+    """
+
+    chunks: tuple[Body | str | bytes, ...] = ()
+    status: int = 200
+    body: Body | bytes = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    cut: bool = False
+    held: bool = False
+    reset: bool = False
+    done: bool = True
+
+    @property
+    def is_stream(self) -> bool:
+        return not self.body and self.status == 200
+
+
+Turn: TypeAlias = "Completion | Answer | Refused | Reply | Callable[[Request], Turn]"
+"""What one request gets."""
+
+
+def refuse(status: int, message: str, *, code: str = "", **headers: str) -> Refused:
+    """A refusal; ``headers`` with underscores for hyphens, as ``retry_after="1"``."""
+    return Refused(status, message, code, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def pieces(text: str, size: int) -> list[str]:
+    """The text cut into pieces of ``size`` characters, none of an empty one."""
+    return [text[start : start + size] for start in range(0, len(text), size)]
