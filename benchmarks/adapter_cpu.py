@@ -128,7 +128,7 @@ async def clients(url: str):
     adapters = [
         OpenAIModel("instant", WINDOW, Endpoint(at, at), options),
         OllamaModel("instant", WINDOW, Endpoint("ollama", url), options),
-        PydanticAIModel("claude-sonnet-4-5", WINDOW, Endpoint("anthropic", url, "none"), options),
+        PydanticAIModel("claude-sonnet-4-6", WINDOW, Endpoint("anthropic", url, "none"), options),
     ]
     async with (
         httpx2.AsyncClient(base_url=at) as http,
