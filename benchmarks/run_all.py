@@ -19,7 +19,7 @@ QUICK: dict[str, list[list[str]]] = {
     "turn_overhead": [["--turns", "80", "--repeats", "3"]],
     "prefix_share": [[]],
     "adapter_cpu": [["--requests", "20"]],
-    "turn_http": [["--turns", "8", "--repeats", "1"]],
+    "turn_http": [["--turns", "8", "--repeats", "1", "--agents", "1", "8"]],
     "wire_prefix": [["--turns", "100", "--windows", "4096"]],
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],
     "crash_matrix": [["--every", "40", "--kills", "25"]],

@@ -6,7 +6,7 @@ functions and messages and keep the talk in a list; plain is ``httpx2`` with ``j
 ``json.loads``. The window is so large that nothing is flushed. The queue grows by three messages a turn from
 the number that is given.
 
-    python benchmarks/turn_http.py [--turns 24] [--repeats 3]
+    python benchmarks/turn_http.py [--turns 24] [--repeats 3] [--agents 1 8 32]
 
 Left out: the network, and providers' latency.
 """
@@ -18,7 +18,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -92,11 +92,11 @@ async def bare_turn(send: Send, body: dict[str, Any], number: int) -> float:
     return (time.perf_counter() - begin) * 1e3
 
 
-def report(folder: Path, url: str, turns: int, repeats: int) -> bool:
+def report(folder: Path, url: str, turns: int, repeats: int, crowds: Sequence[int]) -> bool:
     """Measure and print everything; whether the aim is met."""
     dearest = 0.0
     print(f"{'per turn over HTTP, ms':<54}{'CPU':>9}{'p50':>9}{'p95':>9}{'turns/s':>9}")
-    for agents in AGENTS:
+    for agents in crowds:
         for messages in IN_CONTEXT:
             size = {"turns": max(4, turns // agents), "messages": messages, "agents": agents}
             title = f"{agents} at once, {messages} in context: "
@@ -115,9 +115,10 @@ def main() -> int:
         "--turns", type=int, default=24, help="of one agent; of more in all, four each at least"
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--agents", type=int, nargs="+", default=AGENTS, help="at once")
     options = parser.parse_args()
     with instant_server() as url, tempfile.TemporaryDirectory() as name:
-        return 0 if report(Path(name), url, options.turns, options.repeats) else 1
+        return 0 if report(Path(name), url, options.turns, options.repeats, options.agents) else 1
 
 
 if __name__ == "__main__":
