@@ -26,7 +26,6 @@ from pagefault.models import (
     Completion,
     Delta,
     FunctionSchema,
-    Model,
     Prompt,
     PromptMessage,
     StreamItem,
@@ -35,7 +34,8 @@ from pagefault.models import (
 from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.openai.body import BodyBuilder
-from pagefault.testing.models import Fault, ModelConformance
+from pagefault.testing.model_requests import RequestConformance, Served
+from pagefault.testing.models import Fault
 from pagefault.testing.providers import Answer, ProviderServer, Reply, Turn, delta, refuse
 
 pytestmark = pytest.mark.anyio
@@ -90,14 +90,14 @@ def request_body(model: str, prompt: Prompt, *, official: bool = False, **option
     return json.loads(body)
 
 
-class TestOpenAIModel(ModelConformance):
-    def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
+class TestOpenAIModel(RequestConformance):
+    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Served]:
         @asynccontextmanager
-        async def serve() -> AsyncGenerator[Model]:
-            scripted = [FAULTS[turn] if isinstance(turn, str) else Answer(turn) for turn in turns]
+        async def serve() -> AsyncGenerator[Served]:
+            scripted = [FAULTS[turn] if isinstance(turn, str) else turn for turn in turns]
             with ProviderServer(scripted) as server:
                 async with model_at(server) as model:
-                    yield model
+                    yield Served(model, lambda: server.requests)
 
         return serve()
 

@@ -8,7 +8,8 @@ stateless: it sees the prompt and nothing else. Adapters live beside this file a
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+import uuid
+from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -23,6 +24,7 @@ __all__ = [
     "PromptMessage",
     "StreamItem",
     "Usage",
+    "own_id",
     "plain_name",
 ]
 
@@ -156,3 +158,8 @@ def plain_name(name: str) -> str:
     while (shorter := _AROUND_NAME.sub("", bare)) != bare:
         bare = shorter
     return bare.lower().replace("-", "_")
+
+
+def own_id(given: str = "", taken: Container[str] = ()) -> str:
+    """A call's id: as it was given, or a new one if there is none or another call has it."""
+    return given if given and given not in taken else f"call_{uuid.uuid4().hex[:24]}"

@@ -43,7 +43,8 @@ class Catalogue:
     """Makes models, each once, so that agents of one model share its connections.
 
     ``environment`` is where keys and addresses are read; ``own`` are the providers of ``config.toml``, which
-    may stand for known ones; ``json_mode`` are the names that a check found to need JSON mode.
+    may stand for known ones; ``json_mode`` are the names that a check found to need JSON mode; ``delay`` is
+    the time before the first retry, in seconds.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Catalogue:
         environment: Mapping[str, str],
         own: Mapping[str, Provider] | None = None,
         json_mode: frozenset[str] = frozenset(),
+        delay: float = 1.0,
     ) -> None:
         self.providers = {**PROVIDERS, **(own or {})}
         self._environment = environment
         self._json_mode = json_mode
+        self._delay = delay
         self._made: dict[tuple[str, int, Asking], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
@@ -136,7 +139,7 @@ class Catalogue:
             return models[0]
         from pagefault.models.patience import PatientModel
 
-        return PatientModel(models, budget=asking.patience)
+        return PatientModel(models, budget=asking.patience, delay=self._delay)
 
     def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
         if target.provider.adapter == "offline":

@@ -7,15 +7,14 @@ longer prompts without a word; here each request says it (``num_ctx``). Left out
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelUnavailable
-from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage, own_id
 from pagefault.models.endpoint import Endpoint, Options
-from pagefault.models.refusal import Refusal, model_error
+from pagefault.models.refusal import Refusal, model_error, unanswered
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
@@ -54,7 +53,7 @@ class OllamaModel:
             async with self._client().stream("POST", "/api/chat", json=self._body(prompt)) as response:
                 if not response.is_success:
                     raise await self._refused(response, where)
-                async for line in response.aiter_lines():
+                async for line in _lines(response.aiter_bytes()):
                     for delta in answer.take(line, where, self._endpoint):
                         yield delta
         except httpx2.TimeoutException:
@@ -66,7 +65,10 @@ class OllamaModel:
             raise ModelUnavailable(f"{where} cannot be reached; {mend}.") from None
         if not answer.done:
             raise ModelUnavailable(f"The answer of {where} was cut off; try again.")
-        yield answer.completion()
+        made = answer.completion()
+        if error := unanswered(self.name, made, "length" if made.cut else "", prompt.max_tokens):
+            raise error
+        yield made
 
     def _client(self) -> AsyncClient:
         if not self._made:
@@ -111,6 +113,16 @@ class OllamaModel:
             said = f"{said}; run `ollama pull {self.name}`"
         headers = dict(response.headers)
         return model_error(Refusal(where, response.status_code, "", said, headers), self._endpoint)
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
+    """Lines ended by a line feed only: JSON may hold what else Unicode has for it."""
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+    yield rest.decode("utf-8", "replace")
 
 
 def _message(message: PromptMessage) -> dict[str, Any]:
@@ -180,8 +192,7 @@ class _Answer:
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments or {}, ensure_ascii=False)
         taken = {call.id for call in self.calls}
-        id = id if id and id not in taken else f"call_{uuid.uuid4().hex[:24]}"
-        self.calls.append(Call(id, str(function.get("name") or "unnamed"), arguments))
+        self.calls.append(Call(own_id(id, taken), str(function.get("name") or "unnamed"), arguments))
         return Delta(arguments, len(self.calls) - 1, self.calls[-1].name)
 
     def completion(self) -> Completion:

@@ -69,7 +69,7 @@ PROVIDERS: Mapping[str, Provider] = {
         address="OPENAI_BASE_URL", key="OPENAI_API_KEY",
     ),
     "anthropic": Provider(
-        "Anthropic", "claude-sonnet-4-5", "pydantic_ai", package="anthropic", extra="anthropic",
+        "Anthropic", "claude-haiku-4-5", "pydantic_ai", package="anthropic", extra="anthropic",
         address="ANTHROPIC_BASE_URL", key="ANTHROPIC_API_KEY",
     ),
     "google": Provider(

@@ -19,9 +19,10 @@ from pagefault.errors import (
     ModelUnavailable,
     ToolsUnsupported,
 )
+from pagefault.models import Completion
 from pagefault.models.endpoint import Endpoint
 
-__all__ = ["Refusal", "model_error", "retry_after"]
+__all__ = ["Refusal", "model_error", "retry_after", "unanswered"]
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|(prompt|input|request|messages?) (is |are )?too (long|large)"
@@ -40,6 +41,7 @@ _NO_CREDIT = re.compile(
     r"|billing|payment required",
     re.IGNORECASE,
 )
+_WRONG_KEY = re.compile(r"authentication_error|invalid_api_key|API key not valid", re.IGNORECASE)
 _FILTERED = re.compile(r"content[ _](filter|policy|management)|flagged|safety", re.IGNORECASE)
 _BUSY = re.compile(
     r"overloaded|rate[ _]limit|too many requests|unavailable|try again|timed? ?out", re.IGNORECASE
@@ -62,17 +64,20 @@ def model_error(refusal: Refusal, endpoint: Endpoint) -> ModelError:
     """The error of ours: one sentence, without the key, with the mend if there is one."""
     where, status, said = refusal.where, refusal.status, _shown(refusal.said, endpoint.key)
     told, key = f"{refusal.code} {said}", endpoint.key_variable or "the key"
+    wait = retry_after(refusal.headers)
     if _NO_TOOLS.search(told) and status in (None, 400, 404, 422, 500, 501):
         return ToolsUnsupported(f"{where} does not take functions: {said}")
     if "context_length_exceeded" in told or (
-        status in (None, 400, 413, 422, 500) and _TOO_LONG.search(told) and "rate" not in refusal.code
+        (status == 413 or (status in (None, 400, 422, 500) and _TOO_LONG.search(told)))
+        and "rate" not in refusal.code
     ):
         return ContextLengthExceeded(f"The prompt is too long for {where}: {said}")
-    if status == 402 or (status in (None, 400, 403, 429) and _NO_CREDIT.search(told)):
+    comes_back = status == 429 and wait is not None and "insufficient_quota" not in told
+    if status == 402 or (status in (None, 400, 403, 429) and _NO_CREDIT.search(told) and not comes_back):
         return ModelSetupError(
             f"The account of {where} has no credit left; top it up, or use another model: {said}"
         )
-    if status == 401 or "authentication_error" in told or "invalid_api_key" in told:
+    if status == 401 or _WRONG_KEY.search(told):
         return ModelSetupError(f"{where} does not accept the key; set {key} to a valid one.")
     if status == 403:
         return ModelSetupError(f"The key in {key} may not use {where}; use another key or model: {said}")
@@ -82,12 +87,27 @@ def model_error(refusal: Refusal, endpoint: Endpoint) -> ModelError:
         )
     if status in (408, 409, 425, 429) or (status is not None and status >= 500):
         what = "is over its rate limit" if status == 429 else f"failed with status {status}"
-        return ModelUnavailable(f"{where} {what}: {said}", retry_after(refusal.headers))
+        return ModelUnavailable(f"{where} {what}: {said}", wait)
     if status is None and (_BUSY.search(told) or not _FILTERED.search(told)):
         return ModelUnavailable(f"{where} broke off: {said}")
     if _FILTERED.search(told):
         return ModelError(f"A content filter of {where} refused the prompt; say it another way: {said}")
     return ModelError(f"{where} refused the request with status {status}: {said}")
+
+
+def unanswered(name: str, completion: Completion, finish: str, limit: int) -> ModelError | None:
+    """The error if a completion has nothing in it and its end says why: a filter, or the reply's limit.
+
+    ``finish`` is ``content_filter`` or ``length``, as OpenAI calls them.
+    """
+    if completion.text.strip() or completion.calls:
+        return None
+    if finish == "content_filter":
+        return ModelError(f"A content filter withheld the answer of {name}; say it another way.")
+    if finish == "length":
+        used = f"{name} used up its {limit:,} reply tokens with no answer"
+        return ModelError(f"{used}; reserve more, or let it think less.")
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

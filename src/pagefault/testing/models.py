@@ -2,7 +2,7 @@
 
 ``ScriptedModel`` streams what a list or a function tells it and keeps the prompts it saw. The suite is
 pytest classes in shape but imports no pytest. It asserts what the agent relies on and leaves out whether
-what a model says makes sense.
+what a model says makes sense, and what is sent (``model_requests``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pagefault.models import (
     Usage,
 )
 
-__all__ = ["Fault", "Item", "ModelConformance", "ScriptedModel", "call", "say"]
+__all__ = ["LATER", "PROMPT", "Fault", "Item", "ModelConformance", "ScriptedModel", "call", "end_of", "say"]
 
 Item = Completion | str | Sequence[Call | tuple[str, dict[str, Any]]] | Exception
 """One completion of a script: whole, plain text, calls (also as name and arguments), or an error to raise."""
@@ -78,6 +78,8 @@ class ScriptedModel:
         if isinstance(item, Exception):
             raise item
         completion = self._complete(prompt, item)
+        for piece in self._pieces(completion.thinking):
+            yield Delta(piece, thinking=True)
         for piece in self._pieces(completion.text):
             yield Delta(piece)
         for index, made in enumerate(completion.calls):
@@ -117,15 +119,34 @@ serve now, also after retries; the stream breaks off in the middle."""
 _SCHEMA = FunctionSchema(
     "note", "Keep a note.", {"type": "object", "properties": {"text": {"type": "string"}}}
 )
-_PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "Hello")), (_SCHEMA,), 100)
+PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "Hello")), (_SCHEMA,), 100)
+LATER = replace(
+    PROMPT,
+    messages=(
+        *PROMPT.messages,
+        PromptMessage("user", "Are you there?"),
+        PromptMessage("assistant", "", (Call("a", "note", "{}"), Call("b", "note", '{"text": "cut'))),
+        PromptMessage("tool", "Kept it.", call_id="a", name="note"),
+        PromptMessage("tool", "Error: that is no JSON.", call_id="b", name="note"),
+        PromptMessage("user", "[alert] Memory is running low."),
+        PromptMessage("assistant", "All is done."),
+        PromptMessage("user", "Many thanks"),
+    ),
+)
 _ARGUMENTS = ('{"text": "a \\"quoted\\" note, 字 and 😀"}', "{}", '{"text": ["not a text", {"deep": 1}]}')
 
 
 class ModelConformance:
     """Subclass it as ``class TestMine(ModelConformance)`` and override ``serving``; pytest does the rest.
 
-    The provider behind the model must be one that can be told what to answer: a server on loopback.
+    The provider behind the model must be one that can be told what to answer: a server on loopback. What a
+    protocol cannot carry is said by the two flags.
     """
+
+    arguments_are_text = True
+    """Arguments travel as text, so that broken ones can come."""
+    reports_cached = True
+    """Usage says how much was read from the provider's cache."""
 
     def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
         """The model under test while its provider answers with ``turns``, one to a request."""
@@ -146,10 +167,11 @@ class ModelConformance:
         assert isinstance(items[-1], Completion)
         deltas = [cast("Delta", item) for item in items[:-1]]
         assert all(isinstance(item, Delta) for item in deltas)
-        assert "".join(d.text for d in deltas if d.call is None) == items[-1].text
+        assert "".join(d.text for d in deltas if d.call is None and not d.thinking) == items[-1].text
+        assert "".join(d.text for d in deltas if d.thinking) == items[-1].thinking
         for index, made in enumerate(items[-1].calls):
             pieces = [d for d in deltas if d.call == index]
-            assert "".join(d.text for d in pieces) == made.arguments
+            assert ("".join(d.text for d in pieces) or "{}") == made.arguments
             assert {d.name for d in pieces} <= {made.name}
         assert all(d.call is None or d.call < len(items[-1].calls) for d in deltas)
         return items[-1]
@@ -157,7 +179,7 @@ class ModelConformance:
     def error_of(self, fault: Fault) -> Exception:
         """What the model raises for a fault of its provider."""
         try:
-            self.ask(_PROMPT, fault)
+            self.ask(PROMPT, fault)
         except ModelError as error:
             return error
         raise AssertionError(f"the provider's fault {fault!r} did not raise ModelError")
@@ -172,41 +194,41 @@ class ModelConformance:
 
     def test_text_arrives_whole(self) -> None:
         text = "One line,\nanother; 你好, 😀 and \u2028 between.\n" * 20
-        assert self.check(_PROMPT, Completion(text)).text == text
+        assert self.check(PROMPT, Completion(text)).text == text
 
     def test_calls_arrive_whole_and_in_order_with_ids_of_their_own(self) -> None:
         calls = tuple(Call(f"id_{n}", "note", arguments) for n, arguments in enumerate(_ARGUMENTS))
-        got = self.check(_PROMPT, Completion("I keep three.", calls))
+        got = self.check(PROMPT, Completion("I keep three.", calls))
         assert got.text == "I keep three."
         assert [c.name for c in got.calls] == ["note"] * 3
         assert [json.loads(c.arguments) for c in got.calls] == [json.loads(text) for text in _ARGUMENTS]
         assert len({c.id for c in got.calls}) == 3
 
     def test_broken_arguments_are_handed_on(self) -> None:
-        broken = '{"text": "no end'
-        assert (
-            self.check(_PROMPT, Completion(calls=(Call("id", "note", broken),))).calls[0].arguments == broken
-        )
+        broken = '{"text": "no end' if self.arguments_are_text else '{"txet": 1}'
+        (made,) = self.check(PROMPT, Completion(calls=(Call("id", "note", broken),))).calls
+        assert made.arguments == broken
 
     def test_reported_usage_arrives(self) -> None:
-        usage = Usage(input=1200, output=30, cached=1024)
-        assert self.check(_PROMPT, Completion("ok", usage=usage)).usage == usage
+        usage = Usage(input=1200, output=30, cached=1024 if self.reports_cached else 0)
+        assert self.check(PROMPT, Completion("ok", usage=usage)).usage == usage
+
+    def test_thinking_comes_apart_from_the_text(self) -> None:
+        got = self.check(PROMPT, Completion("Four.", thinking="Two and two,\nlet me see. " * 3))
+        assert (got.text, got.thinking) == ("Four.", "Two and two,\nlet me see. " * 3)
+
+    def test_a_completion_that_ran_into_its_limit_says_so(self) -> None:
+        got = self.check(PROMPT, Completion("It is", cut=True))
+        assert (got.text, got.cut) == ("It is", True)
+        assert not self.check(PROMPT, Completion("It is.")).cut
 
     def test_a_history_with_calls_and_results_is_accepted(self) -> None:
-        history = (
-            *_PROMPT.messages,
-            PromptMessage("assistant", "", (Call("a", "note", "{}"), Call("b", "note", '{"text": "cut'))),
-            PromptMessage("tool", "Kept.", call_id="a", name="note"),
-            PromptMessage("tool", "Error: that is no JSON.", call_id="b", name="note"),
-            PromptMessage("assistant", "Done."),
-            PromptMessage("user", "Thanks"),
-        )
-        assert self.check(replace(_PROMPT, messages=history), Completion("Welcome.")).text == "Welcome."
-        assert self.check(replace(_PROMPT, functions=()), Completion("No functions.")).text == "No functions."
+        assert self.check(LATER, Completion("Welcome.")).text == "Welcome."
+        assert self.check(replace(PROMPT, functions=()), Completion("No functions.")).text == "No functions."
 
     def test_a_model_keeps_nothing_from_one_prompt_to_the_next(self) -> None:
-        first, second = self.ask(_PROMPT, Completion("one"), Completion("two"))
-        assert (first[-1], second[-1]) == (Completion("one"), Completion("two"))
+        first, second = self.ask(PROMPT, Completion("one"), Completion("two"))
+        assert [end_of(first).text, end_of(second).text] == ["one", "two"]
 
     def test_faults_are_errors_of_ours_in_one_sentence(self) -> None:
         kinds: dict[Fault, type[ModelError]] = {
@@ -224,8 +246,14 @@ class ModelConformance:
     def test_a_stream_may_be_left_and_the_model_asked_again(self) -> None:
         async def run() -> None:
             async with self.serving(Completion("never mind " * 200), Completion("again")) as model:
-                async with aclosing(cast("Any", model.stream(_PROMPT))) as stream:
+                async with aclosing(model.stream(PROMPT)) as stream:
                     assert isinstance(await anext(stream), Delta)
-                assert [item async for item in model.stream(_PROMPT)][-1] == Completion("again")
+                assert end_of([item async for item in model.stream(PROMPT)]).text == "again"
 
         asyncio.run(run())
+
+
+def end_of(items: Sequence[StreamItem]) -> Completion:
+    """The completion that a stream ends with."""
+    assert isinstance(items[-1], Completion)
+    return items[-1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,7 +16,17 @@ from typing import Any, cast
 
 from json_repair import repair_json
 
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Model, Prompt, PromptMessage, StreamItem
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    FunctionSchema,
+    Model,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+    own_id,
+)
 
 __all__ = ["JSONMode"]
 
@@ -207,7 +216,7 @@ def _completion(whole: Completion, last: str) -> Completion:
     raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
     if name is None:
         name, raw = "unnamed", whole.text
-    call = Call(f"call_{uuid.uuid4().hex[:24]}", str(name), raw)
+    call = Call(own_id(), str(name), raw)
     return replace(whole, text=thoughts, calls=(*whole.calls, call), notes=notes)
 
 

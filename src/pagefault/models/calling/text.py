@@ -7,11 +7,10 @@ is taken; all other text passes unchanged, code and JSON included. Left out: whe
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pagefault.models import Call, Completion, Delta, FunctionSchema, Notice, StreamItem
+from pagefault.models import Call, Completion, Delta, FunctionSchema, Notice, StreamItem, own_id
 from pagefault.models.calling.forms import CALL_MARKS, Mark, Written, looks_like_call, read_calls
 
 __all__ = ["TextSplitter"]
@@ -56,9 +55,7 @@ class TextSplitter:
         """The completion with what was taken out of its text in its place."""
         if not self._written and not self._thinking and self._text == whole.text:
             return whole
-        calls = tuple(
-            Call(f"call_{uuid.uuid4().hex[:24]}", call.name, call.arguments) for call in self._written
-        )
+        calls = tuple(Call(own_id(), call.name, call.arguments) for call in self._written)
         note = ("Calls that were written as text were understood.",) if calls else ()
         thinking = whole.thinking + self._thinking
         text = self._text.strip() if calls or self._thinking else self._text

@@ -17,7 +17,7 @@ from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.openai.answer import Answer
 from pagefault.models.openai.body import BodyBuilder
-from pagefault.models.refusal import Refusal, model_error
+from pagefault.models.refusal import Refusal, model_error, unanswered
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI, AsyncStream
@@ -27,7 +27,7 @@ __all__ = ["OpenAIModel"]
 _NO_KEY = "none"  # the client insists on one
 _PATH = "/chat/completions"
 _HEADERS = {"content-type": "application/json"}
-_LOST = "The calls were lost while streaming; they were asked for again in one piece."
+_LOST = "What was lost while streaming was asked for again in one piece."
 _NO_SCHEMA = "The server takes no JSON schema; it was asked without one."
 
 
@@ -70,7 +70,7 @@ class OpenAIModel:
                 async for chunk in chunks:
                     for delta in answer.take(chunk):
                         yield delta
-            if answer.has_lost_calls():
+            if answer.has_lost_calls() or not answer.begun:
                 answer = answer.anew(_LOST)
                 whole = await self._post(prompt, stream=False)
                 for delta in answer.take(whole):
@@ -120,14 +120,10 @@ class OpenAIModel:
         """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
         if not answer.finish:
             raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
-        if answer.is_empty and answer.finish == "length":
-            limit = f"{prompt.max_tokens:,} reply tokens"
-            raise ModelError(
-                f"{self.name} used up its {limit} with no answer; reserve more, or let it think less."
-            )
-        if answer.is_empty and answer.finish == "content_filter":
-            raise ModelError(f"A content filter withheld the answer of {self.name}; say it another way.")
-        return answer.completion()
+        made = answer.completion()
+        if error := unanswered(self.name, made, answer.finish, prompt.max_tokens):
+            raise error
+        return made
 
     def _mapped(self, error: APIError, answer: Answer) -> ModelError:
         import openai

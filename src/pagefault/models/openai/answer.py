@@ -7,12 +7,11 @@ another type, or sent twice. Left out: texts that are calls (``calling``), and w
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from pagefault.models import Call, Completion, Delta, Usage
+from pagefault.models import Call, Completion, Delta, Usage, own_id
 
 __all__ = ["Answer"]
 
@@ -129,7 +128,7 @@ class Answer:
         """The whole; every call has an id of its own."""
         calls: dict[str, Call] = {}
         for call in self.calls:
-            id = call.id if call.id and call.id not in calls else f"call_{uuid.uuid4().hex[:24]}"
+            id = own_id(call.id, calls)
             calls[id] = Call(id, call.name or "unnamed", call.arguments or "{}")
         cut, who = self.finish == "length", self.model
         made = tuple(calls.values())

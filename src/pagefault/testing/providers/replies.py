@@ -1,6 +1,7 @@
 """What a server says when nobody told it what: a fixed text, or what the user said, as the prompt has speech.
 
-A prompt that offers ``send_message`` gets a call of it, for there plain text is no speech. Left out: meaning.
+A prompt that offers ``send_message`` gets a call of it, for there plain text is no speech; one that asks for
+JSON objects gets one. Left out: meaning.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ _CHARACTERS = 4  # to a token, roughly
 def spoken(request: Request, text: str) -> Completion:
     """The text as speech, with a report of tokens as rough as it is steady."""
     usage = Usage(len(request.raw) // _CHARACTERS, len(text) // _CHARACTERS + 1)
+    if function := _of_json_mode(request):
+        said = {"thoughts": "", "function": function, "arguments": {"message": text}}
+        return Completion(json.dumps(said, ensure_ascii=False), usage=usage)
     if "send_message" not in offered(request):
         return Completion(text, usage=usage)
     call = Call("call_1", "send_message", json.dumps({"message": text}, ensure_ascii=False))
     return Completion(calls=(call,), usage=usage)
+
+
+def _of_json_mode(request: Request) -> str:
+    """The function to speak by if the prompt asks for JSON objects; else empty."""
+    if offered(request) or b"Answer with one JSON object" not in request.raw:
+        return ""
+    return "send_message" if b"- send_message(" in request.raw else "answer"
 
 
 def offered(request: Request) -> list[str]:

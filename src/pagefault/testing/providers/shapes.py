@@ -51,6 +51,14 @@ def _data(chunk: Chunk) -> bytes:
     return f"data: {_text(chunk)}\n\n".encode()
 
 
+def _escaped(chunk: Chunk) -> bytes:
+    """As Google writes JSON: the line ends of Unicode are escaped."""
+    text = _text(chunk)
+    for end in ("\x85", "\u2028", "\u2029"):
+        text = text.replace(end, f"\\u{ord(end):04x}")
+    return _data(text)
+
+
 def _event(chunk: Chunk) -> bytes:
     kind: Any = chunk.get("type", "") if not isinstance(chunk, str) else "content_block_delta"
     return f"event: {kind}\n".encode() + _data(chunk)
@@ -66,7 +74,7 @@ WIRES: Mapping[Shape, Wire] = {
     "openai": _OPENAI,
     "anthropic": Wire(anthropic.chunks, anthropic.whole, anthropic.refusal, _event),
     "ollama": Wire(ollama.chunks, ollama.whole, ollama.refusal, _line, kind="application/x-ndjson"),
-    "gemini": Wire(gemini.chunks, gemini.whole, gemini.refusal, _data),
+    "gemini": Wire(gemini.chunks, gemini.whole, gemini.refusal, _escaped),
     "embeddings": _OPENAI,  # its errors; what it answers is made by ``embeddings_server``
 }
 

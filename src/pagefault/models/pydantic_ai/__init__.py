@@ -1,0 +1,171 @@
+"""Anthropic, Gemini and whatever else pydantic-ai knows, through its model layer.
+
+Only that layer is used: a prompt in its parts, one streamed request, typed errors. Nothing of its agents, and
+no row of ours is ever its JSON: what a provider wants back with a completion (signed thinking) is kept as
+``echo``. Left out: its retries (``patience`` has them), files, tools that providers run themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
+from pagefault.models import Completion, Prompt, StreamItem
+from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.pydantic_ai.answer import completion, deltas
+from pagefault.models.pydantic_ai.prompt import messages, parameters, settings
+from pagefault.models.refusal import Refusal, model_error, unanswered
+
+if TYPE_CHECKING:
+    from pydantic_ai import messages as ai
+    from pydantic_ai.exceptions import ModelAPIError
+    from pydantic_ai.models import Model as LibraryModel
+
+__all__ = ["PydanticAIModel"]
+
+
+class PydanticAIModel:
+    """A model of the provider ``endpoint.provider``, by pydantic-ai's name for it; ``window`` is in tokens.
+
+    ``ModelSetupError`` at the first ``stream`` if a package is missing. The connections belong to the event
+    loop of the first ``stream``.
+    """
+
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+        self.name = model
+        self.window = window
+        self._endpoint = endpoint
+        self._options = options
+        self._made: LibraryModel | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
+
+    def __repr__(self) -> str:
+        return f"PydanticAIModel({self.name!r}, {self.window}, provider={self._endpoint.provider!r})"
+
+    async def aclose(self) -> None:
+        """Close the connections; the next ``stream`` opens new ones."""
+        if self._close:
+            await self._close()
+        self._made = self._close = None
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        model = self._model()
+        from pydantic_ai.direct import model_request_stream
+        from pydantic_ai.exceptions import AgentRunError, UserError
+
+        numbers: dict[int, tuple[int, str]] = {}  # their part: our call
+        begun = False
+        try:
+            async with model_request_stream(
+                model,
+                messages(prompt.messages, self._endpoint.provider),
+                model_settings=settings(prompt, self._endpoint.provider, self._options),
+                model_request_parameters=parameters(prompt),
+                instrument=False,
+            ) as answer:
+                async for event in answer:
+                    begun = True
+                    for delta in deltas(event, numbers):
+                        yield delta
+                response = answer.get()
+        except AgentRunError as error:
+            raise self._mapped(error, begun=begun) from None
+        except UserError as error:
+            raise ModelError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
+        yield self._checked(response, prompt)
+
+    def _model(self) -> LibraryModel:
+        if self._made is None:
+            try:
+                self._made = self._make()
+            except ImportError:
+                extra = self._endpoint.provider
+                what = f"'pagefault[{extra}]'" if extra in _EXTRAS else f"'pydantic-ai-slim[{extra}]'"
+                raise ModelSetupError(f"{self.name} needs a package; run: pip install {what}") from None
+        return self._made
+
+    def _make(self) -> LibraryModel:
+        endpoint = self._endpoint
+        if endpoint.provider == "anthropic":
+            from anthropic import AsyncAnthropic
+            from pydantic_ai.models.anthropic import AnthropicModel
+            from pydantic_ai.providers.anthropic import AnthropicProvider
+
+            client = AsyncAnthropic(
+                api_key=endpoint.key, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
+                max_retries=0, default_headers=dict(endpoint.headers),
+            )  # fmt: skip
+            self._close = client.close
+            return AnthropicModel(self.name, provider=AnthropicProvider(anthropic_client=client))
+        if endpoint.provider == "google":
+            from google.genai import Client
+            from google.genai.types import HttpOptions, HttpRetryOptions
+            from httpx2 import AsyncClient
+            from pydantic_ai.models.google import GoogleModel
+            from pydantic_ai.providers.google import GoogleProvider
+
+            http = AsyncClient(timeout=endpoint.timeout)  # its errors are those that pydantic-ai knows
+            self._close = http.aclose
+            options = HttpOptions(
+                base_url=endpoint.base_url or None, headers=dict(endpoint.headers),
+                timeout=int(endpoint.timeout * 1e3), retry_options=HttpRetryOptions(attempts=1),
+                httpx_async_client=http,
+            )  # fmt: skip
+            made = Client(vertexai=False, api_key=endpoint.key, http_options=options)
+            return GoogleModel(self.name, provider=GoogleProvider(client=made))
+        from pydantic_ai.exceptions import UserError
+        from pydantic_ai.models import infer_model
+
+        try:
+            return infer_model(f"{endpoint.provider}:{self.name}")
+        except (UserError, ValueError) as error:
+            raise ModelSetupError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
+
+    def _checked(self, response: ai.ModelResponse, prompt: Prompt) -> Completion:
+        """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
+        finish, made = response.finish_reason, completion(response, self._endpoint.provider)
+        if finish is None:  # the library takes a stream that was cut for a whole one
+            raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
+        if finish == "error":
+            raise ModelUnavailable(f"{self.name} broke off its answer; try again.")
+        if error := unanswered(self.name, made, finish, prompt.max_tokens):
+            raise error
+        return made
+
+    def _mapped(self, error: Exception, *, begun: bool) -> ModelError:
+        from pydantic_ai import exceptions as ai_errors
+
+        base = self._endpoint.base_url
+        where = f"{self.name} at {base}" if base else self.name
+        if isinstance(error, ai_errors.ModelHTTPError):
+            return self._refused(error, where)
+        if isinstance(error, ai_errors.ModelTimeoutError | ai_errors.ModelRequestTimeout):
+            return ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.")
+        if isinstance(error, ai_errors.ModelConnectionError):
+            if begun:
+                return ModelUnavailable(f"The answer of {where} was cut off; try again.")
+            return ModelUnavailable(f"{where} cannot be reached; check the network and the address.")
+        said = " ".join(str(error).replace(self._endpoint.key or "\0", "[key]").split())[:300]
+        if isinstance(error, ai_errors.ContentFilterError):
+            return ModelError(f"A content filter withheld the answer of {where}; say it another way.")
+        return ModelUnavailable(f"{where} broke off: {said}")
+
+    def _refused(self, error: ModelAPIError, where: str) -> ModelError:
+        from pydantic_ai.exceptions import ModelQuotaExceededError
+
+        body: Any = error.body
+        told = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        if isinstance(told.get("error"), dict):
+            told = cast("dict[str, Any]", told["error"])
+        said = str(told.get("message") or cast("object", body) or error)
+        status: int | None = getattr(error, "status_code", None)
+        headers: dict[str, str] = {}
+        if error.retry_after is not None and not isinstance(error, ModelQuotaExceededError):
+            headers["retry-after"] = str(error.retry_after)  # Gemini says it in the body
+        code = f"{told.get('type') or ''} {told.get('status') or ''}"
+        return model_error(Refusal(where, status, code, said, headers), self._endpoint)
+
+
+_EXTRAS = ("anthropic", "google")

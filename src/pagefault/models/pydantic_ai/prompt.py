@@ -1,0 +1,135 @@
+"""A prompt in the library's parts: messages, functions, settings, and the marks for a provider's cache.
+
+A completion goes back to its own provider in the parts it came in, thinking with its signature included, and
+to another as text and calls. Left out: sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, groupby, islice
+from typing import TYPE_CHECKING, Any
+
+from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
+from pagefault.models.endpoint import Options
+
+if TYPE_CHECKING:
+    from pydantic_ai import messages as ai
+    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
+
+__all__ = ["messages", "parameters", "settings"]
+
+_BUDGETS = {"low": 2048, "medium": 8192, "high": 24_576}  # tokens of thinking for a level
+
+
+def parameters(prompt: Prompt) -> ModelRequestParameters:
+    from pydantic_ai.models import ModelRequestParameters
+
+    return ModelRequestParameters(function_tools=[_tool(function) for function in prompt.functions])
+
+
+def _tool(function: FunctionSchema) -> Any:
+    from pydantic_ai.tools import ToolDefinition
+
+    return ToolDefinition(
+        name=function.name,
+        description=function.description,
+        parameters_json_schema=dict(function.parameters),
+        strict=False,
+    )
+
+
+def settings(prompt: Prompt, provider: str, options: Options) -> ModelSettings:
+    """What is asked for beside the prompt; the cache marks at the end of the tools, of the system text, and
+    of the whole. A fourth one stands where the previous request ended (``messages``)."""
+    settings: dict[str, Any] = {"max_tokens": prompt.max_tokens}
+    if options.temperature is not None:
+        settings["temperature"] = options.temperature
+    thinking = options.thinking
+    if isinstance(thinking, int) and provider == "google":
+        settings["google_thinking_config"] = {"thinking_budget": thinking}
+    elif isinstance(thinking, int) and provider == "anthropic":
+        settings["anthropic_thinking"] = {"type": "enabled", "budget_tokens": thinking}
+    elif thinking is not None:
+        if isinstance(thinking, int):
+            thinking = next((level for level, most in _BUDGETS.items() if thinking <= most), "high")
+        settings["thinking"] = False if thinking == "off" else thinking
+    if provider == "anthropic":
+        marks = ("tool_definitions", "instructions", "messages")
+        settings |= {f"anthropic_cache_{where}": True for where in marks}
+    return settings  # pyright: ignore[reportReturnType]  the keys are those of each provider's settings
+
+
+def messages(prompt: Sequence[PromptMessage], provider: str) -> list[ai.ModelMessage]:
+    """The prompt as requests and responses by turns: what the model did not say is one request each time."""
+    from pydantic_ai.messages import CachePoint, ModelMessage, ModelRequest, UserPromptPart
+
+    made: list[ModelMessage] = []
+    for said, group in groupby(prompt, key=lambda message: message.role == "assistant"):
+        if said:
+            made += [_response(message, provider) for message in group]
+        else:
+            made.append(ModelRequest(parts=[_part(message) for message in group]))
+    asked = [message for message in made if isinstance(message, ModelRequest)]
+    if provider == "anthropic" and len(asked) > 1 and isinstance(made[-1], ModelRequest):
+        before = asked[-2]  # where the request before this one ended
+        before.parts = [*before.parts, UserPromptPart([CachePoint()])]
+    return made
+
+
+def _part(message: PromptMessage) -> ai.ModelRequestPart:
+    from pydantic_ai.messages import SystemPromptPart, ToolReturnPart, UserPromptPart
+
+    if message.role == "system":
+        return SystemPromptPart(message.text)
+    if message.role == "tool":
+        return ToolReturnPart(message.name or "", message.text, message.call_id or "")
+    return UserPromptPart(message.text)
+
+
+def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:
+    """In the parts it came in, if it came from this provider. Calls that had been written as text are no
+    parts; they stand before the others."""
+    from pydantic_ai.messages import ModelResponse, ThinkingPart
+
+    echo: Mapping[str, Any] = message.echo or {}
+    kept: Sequence[Mapping[str, Any]] = echo.get("parts", ()) if echo.get("provider") == provider else ()
+    written = max(0, len(message.calls) - sum("call" in part for part in kept))
+    calls = iter(message.calls[written:])
+    texts = _cut(message.text, [part["text"] for part in kept if "text" in part])
+    parts: list[ai.ModelResponsePart] = []
+    first = 0  # where neither text nor call has come
+    for part in kept:
+        owned: dict[str, Any] = {"provider_name": provider, "provider_details": part.get("details")}
+        if "thinking" in part:
+            kind = part.get("id")  # of thinking that came encrypted
+            parts.append(ThinkingPart(part["thinking"], id=kind, signature=part.get("signature"), **owned))
+            first = len(parts) if len(parts) == first + 1 else first
+        elif "text" in part:
+            parts += _said(texts.pop(0), **owned)
+        else:
+            parts += [_called(call, **owned) for call in islice(calls, 1)]
+    parts[first:first] = [*_said("".join(texts)), *map(_called, message.calls[:written])]
+    return ModelResponse(parts=parts, provider_name=provider)
+
+
+def _cut(text: str, sizes: Sequence[int]) -> list[str]:
+    """The text in parts of these sizes; in one if they do not add up, for it is not quite what was said."""
+    if sum(sizes) != len(text):
+        return [text, *[""] * (len(sizes) - 1)]
+    ends = list(accumulate(sizes))
+    return [text[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+
+
+def _said(text: str, **owned: Any) -> list[ai.TextPart]:
+    """The text as a part, none if it is blank: a provider may refuse those."""
+    from pydantic_ai.messages import TextPart
+
+    return [TextPart(text, **owned)] if text.strip() else []
+
+
+def _called(call: Call, **owned: Any) -> ai.ToolCallPart:
+    from pydantic_ai.messages import ToolCallPart
+
+    return ToolCallPart(call.name, call.arguments, call.id, **owned)

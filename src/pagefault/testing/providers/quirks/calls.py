@@ -1,0 +1,358 @@
+"""Calls that are said amiss: ids, indices, arguments and names, and servers that take no functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pagefault.models import Call, Completion
+from pagefault.testing.providers.openai import delta
+from pagefault.testing.providers.quirks.quirk import ONE_CALL, Quirk, changed, stream_of
+from pagefault.testing.providers.replies import offered
+from pagefault.testing.providers.shapes import WIRES
+from pagefault.testing.providers.turns import Answer, Body, Reply, Request, Turn, refuse
+
+__all__ = ["CALLS"]
+
+Pieces = Callable[[int, Call], list[Body]]
+"""The pieces of a call in ``tool_calls``, by its number."""
+
+
+def _said_in(pieces: Pieces, finish: str = "tool_calls") -> Callable[[Completion, Request], Turn]:
+    """OpenAI's stream with calls in other pieces."""
+
+    def make(said: Completion, request: Request) -> Turn:
+        chunks = stream_of(replace(said, calls=()), request)
+        made = [
+            delta(tool_calls=[piece])
+            for number, call in enumerate(said.calls)
+            for piece in pieces(number, call)
+        ]
+        last = 2 if said.usage else 1
+        return Reply((*chunks[:-last], *made, delta(finish), *chunks[len(chunks) - last + 1 :]))
+
+    return make
+
+
+def _cuts(call: Call) -> tuple[str, str]:
+    half = len(call.arguments) // 2
+    return call.arguments[:half], call.arguments[half:]
+
+
+def _piece(number: int, call: Call, arguments: Any, **fields: Any) -> Body:
+    function = {"name": call.name, "arguments": arguments}
+    return {"index": number, "id": call.id, "type": "function", "function": function, **fields}
+
+
+def _without(*names: str) -> Pieces:
+    def pieces(number: int, call: Call) -> list[Body]:
+        first, rest = _cuts(call)
+        made = [_piece(number, call, first), {"index": number, "function": {"arguments": rest}}]
+        return [{key: value for key, value in piece.items() if key not in names} for piece in made]
+
+    return pieces
+
+
+def _cumulative(number: int, call: Call) -> list[Body]:
+    ends = (4, 9, len(call.arguments), len(call.arguments))
+    return [_piece(number, call, call.arguments[:end]) for end in ends]
+
+
+def _altered(change: Callable[[int, Call], Call]) -> Callable[[Completion, Request], Turn]:
+    """The calls with something changed, in any shape."""
+    return lambda said, _: replace(said, calls=tuple(change(n, call) for n, call in enumerate(said.calls)))
+
+
+def _named(rename: Callable[[str], str]) -> Callable[[Completion, Request], Turn]:
+    return _altered(lambda _, call: replace(call, name=rename(call.name)))
+
+
+def _argued(rewrite: Callable[[str], str]) -> Callable[[Completion, Request], Turn]:
+    return _altered(lambda _, call: replace(call, arguments=rewrite(call.arguments)))
+
+
+def _with_key(key: str, change: Callable[[Body], Body]) -> Callable[[Completion, Request], Turn]:
+    """The chunks of any shape with the objects under a key changed, wherever they are."""
+
+    def under(name: str, value: Body) -> Body:
+        return change(value) if name == key else value
+
+    return lambda said, request: Reply(tuple(changed(chunk, under) for chunk in stream_of(said, request)))
+
+
+def _no_ids(said: Completion, request: Request) -> Turn:
+    if request.shape == "openai":
+        return _said_in(_without("id"))(said, request)
+    key = "functionCall" if request.shape == "gemini" else "message"
+
+    def drop(value: Body) -> Body:
+        calls = [{k: v for k, v in call.items() if k != "id"} for call in value.get("tool_calls", ())]
+        kept = {k: v for k, v in value.items() if k != "id"}
+        return kept | ({"tool_calls": calls} if calls else {})
+
+    return _with_key(key, drop)(said, request)
+
+
+def _as_text(value: Body) -> Body:
+    return {**value, "arguments": json.dumps(value["arguments"])}
+
+
+def _lost(said: Completion, request: Request) -> Turn:
+    if not request.stream:
+        return said
+    return Reply((delta(role="assistant"), delta("tool_calls")))
+
+
+def _ignored(said: Completion, request: Request) -> Turn:
+    return Reply(body=WIRES[request.shape].whole(Answer(said)))
+
+
+def _cut_short(said: Completion, _: Request) -> Turn:
+    calls = tuple(replace(call, arguments=call.arguments[:16]) for call in said.calls[:1])
+    return replace(said, calls=calls, cut=True)
+
+
+def _legacy(said: Completion, _: Request) -> Turn:
+    """In the old form, which has one call and no more."""
+    if len(said.calls) != 1:
+        return said
+    (call,) = said.calls
+    first, rest = _cuts(call)
+    pieces = (
+        delta(function_call={"name": call.name, "arguments": first}),
+        delta(function_call={"arguments": rest}),
+    )
+    usage = {"prompt_tokens": 70, "completion_tokens": 9}
+    return Reply((delta(content=said.text), *pieces, delta("function_call"), {"choices": [], "usage": usage}))
+
+
+def _no_functions(status: int, message: str) -> Callable[[Completion, Request], Turn]:
+    """A server that refuses functions, and answers with a JSON object when it is asked for one."""
+
+    def make(said: Completion, request: Request) -> Turn:
+        return refuse(status, message) if offered(request) else _as_object(said)
+
+    return make
+
+
+def _as_object(said: Completion) -> Completion:
+    if len(said.calls) != 1:
+        return said
+    (call,) = said.calls
+    arguments = json.loads(call.arguments)
+    made = {"thoughts": said.text, "function": call.name, "arguments": arguments}
+    return replace(said, text=json.dumps(made, ensure_ascii=False), calls=())
+
+
+def _no_schema(said: Completion, request: Request) -> Turn:
+    if "response_format" in request.body:
+        return refuse(400, "'response_format.type' must be 'text'; json_schema is not supported")
+    return _as_object(said)
+
+
+_TEXT_ARGUMENTS = ("openai", "anthropic")
+
+CALLS = (
+    Quirk("missing id", "llama.cpp, older Ollama, Gemini.", _no_ids, shapes=("openai", "ollama", "gemini")),
+    Quirk(
+        "missing index",
+        "Gemini's address of OpenAI's shape.",
+        _said_in(_without("index")),
+        shapes=("openai",),
+    ),
+    Quirk("missing type", "Older vLLM and proxies.", _said_in(_without("type")), shapes=("openai",)),
+    Quirk(
+        "missing id, index and type",
+        "Servers put together in haste.",
+        _said_in(_without("id", "index", "type")),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "same id twice",
+        "Proxies that number each answer anew.",
+        _altered(lambda _, call: replace(call, id="id_1")),
+    ),
+    Quirk(
+        "index as text",
+        "Proxies.",
+        _said_in(lambda n, call: [_piece(n, call, call.arguments, index=str(n))]),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "two calls on one index",
+        "Gemini's and other addresses of OpenAI's shape.",
+        _said_in(lambda _, call: [_piece(0, call, call.arguments)]),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "two calls on one index without ids",
+        "The same, worse.",
+        _said_in(lambda _, call: [_piece(0, call, call.arguments, id=None)]),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "whole calls in one chunk",
+        "Servers that parse calls at their end: vLLM, llama.cpp.",
+        _said_in(lambda n, call: [_piece(n, call, call.arguments)]),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "id and name in each piece",
+        "SGLang, some proxies.",
+        _said_in(lambda n, call: [_piece(n, call, part) for part in _cuts(call)]),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "arguments as an object",
+        "Servers that parse what they generated.",
+        _said_in(lambda n, call: [_piece(n, call, json.loads(call.arguments))]),
+        shapes=("openai",),
+    ),
+    Quirk("arguments as text", "Proxies before Ollama.", _with_key("function", _as_text), shapes=("ollama",)),
+    Quirk(
+        "arguments as text of text",
+        "Models that quote their JSON once more.",
+        _argued(json.dumps),
+        shapes=_TEXT_ARGUMENTS,
+    ),
+    Quirk(
+        "cumulative arguments",
+        "All arguments so far in each piece.",
+        _said_in(_cumulative),
+        shapes=("openai",),
+    ),
+    Quirk(
+        "broken arguments",
+        "Weak models: the end of the JSON is missing.",
+        _argued(lambda text: text[:-1]),
+        "executor",
+        shapes=_TEXT_ARGUMENTS,
+    ),
+    Quirk(
+        "arguments with single quotes",
+        "Weak models write Python.",
+        lambda said, request: _argued(lambda text: str(json.loads(text)))(said, request),
+        "executor",
+        shapes=_TEXT_ARGUMENTS,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "arguments cut by the limit",
+        "The reply's limit falls within a call.",
+        _cut_short,
+        "cut, executor",
+        shapes=_TEXT_ARGUMENTS,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "arguments under arguments",
+        "Models that copy the schema's form.",
+        _argued(lambda text: json.dumps({"arguments": json.loads(text)})),
+        "executor",
+    ),
+    Quirk("no arguments", "A call of nothing but its name.", _argued(lambda _: "{}"), "told to the model"),
+    Quirk(
+        "null for what may be left out",
+        "Models that fill in every parameter.",
+        _argued(lambda text: json.dumps({**json.loads(text), "loud": None})),
+    ),
+    Quirk("name in capitals", "Weak models.", _named(str.upper), "executor"),
+    Quirk(
+        "name with a prefix",
+        "Models trained on other protocols: functions.note.",
+        _named("functions.{}".format),
+        "executor",
+    ),
+    Quirk("name that is nearly one", "A slip of the pen.", _named(lambda name: f"{name}s"), "executor"),
+    Quirk(
+        "name of nothing",
+        "A function that was made up.",
+        _named(lambda _: "fly_to_the_moon"),
+        "told to the model",
+    ),
+    Quirk(
+        "calls lost while streaming",
+        "Older Ollama and vLLM at their addresses of OpenAI's shape.",
+        _lost,
+        "noted",
+        ("openai",),
+        lasting=True,
+    ),
+    Quirk(
+        "stream ignored",
+        "A whole answer although a stream was asked for.",
+        _ignored,
+        "noted",
+        ("openai",),
+        lasting=True,
+    ),
+    Quirk(
+        "stop beside calls",
+        "Gemini, Ollama, llama.cpp: the reason for the end does not speak of calls.",
+        lambda said, request: Answer(
+            said,
+            finish={"openai": "stop", "anthropic": "end_turn", "ollama": "stop", "gemini": "STOP"}[
+                request.shape
+            ],
+        ),
+    ),
+    Quirk("legacy function_call", "Servers of before tools.", _legacy, shapes=("openai",), sample=ONE_CALL),
+    Quirk(
+        "no functions, vLLM",
+        "vLLM without its flags.",
+        _no_functions(
+            400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+        ),
+        "JSON mode",
+        ("openai",),
+        lasting=True,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "no functions, llama.cpp",
+        "llama-server without --jinja.",
+        _no_functions(500, "tools param requires --jinja flag"),
+        "JSON mode",
+        ("openai",),
+        lasting=True,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "no functions, OpenRouter",
+        "OpenRouter, for models without them.",
+        _no_functions(404, "No endpoints found that support tool use."),
+        "JSON mode",
+        ("openai",),
+        lasting=True,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "no functions, Ollama",
+        "Ollama, for models without them; LM Studio alike.",
+        _no_functions(400, "registry.ollama.ai/library/qwen-test does not support tools"),
+        "JSON mode",
+        ("openai", "ollama"),
+        lasting=True,
+        sample=ONE_CALL,
+    ),
+    Quirk(
+        "no JSON schema",
+        "Servers that hold no answer to a schema, in JSON mode.",
+        _no_schema,
+        "noted",
+        ("openai",),
+        lasting=True,
+        sample=ONE_CALL,
+        calling="json",
+    ),
+    Quirk(
+        "broken JSON mode",
+        "A weak model in JSON mode: the end of the object is missing.",
+        lambda said, _: replace(_as_object(said), text=_as_object(said).text[:-2]),
+        "noted",
+        sample=ONE_CALL,
+        calling="json",
+    ),
+)

@@ -1,0 +1,195 @@
+"""Streams that are whole but not as they should be: framing, empty chunks, unknown fields, usage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pagefault.models import Completion, Usage
+from pagefault.testing.providers import gemini
+from pagefault.testing.providers.openai import delta, usage
+from pagefault.testing.providers.quirks.quirk import Quirk, changed, stream_of
+from pagefault.testing.providers.shapes import WIRES
+from pagefault.testing.providers.turns import Answer, Body, Reply, Request, Turn
+
+__all__ = ["STREAMS"]
+
+_KEEP_ALIVE = b": KEEP-ALIVE\n\n"
+
+
+def _with_role(said: Completion, request: Request) -> Turn:
+    def grown(name: str, value: Body) -> Body:
+        return {"role": "assistant", **value} if name == "delta" else value
+
+    return Reply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
+
+
+def _framed(change: Callable[[bytes], bytes]) -> Callable[[Completion, Request], Turn]:
+    """The stream with its bytes changed."""
+
+    def make(said: Completion, request: Request) -> Turn:
+        wire = WIRES[request.shape]
+        return Reply(tuple(change(wire.frame(chunk)) for chunk in stream_of(said, request)))
+
+    return make
+
+
+def _kept_alive(said: Completion, request: Request) -> Turn:
+    mark = b"\n" if request.shape == "ollama" else _KEEP_ALIVE
+    wire = WIRES[request.shape]
+    return Reply(tuple(part for chunk in stream_of(said, request) for part in (mark, wire.frame(chunk))))
+
+
+def _one_byte_at_a_time(said: Completion, request: Request) -> Turn:
+    wire = WIRES[request.shape]
+    whole = b"".join(wire.frame(chunk) for chunk in stream_of(said, request))
+    return Reply(tuple(whole[at : at + 1] for at in range(len(whole))))
+
+
+def _at_once(said: Completion, request: Request) -> Turn:
+    wire = WIRES[request.shape]
+    return Reply((b"".join(wire.frame(chunk) for chunk in stream_of(said, request)),))
+
+
+def _no_json(said: Completion, request: Request) -> Turn:
+    chunks = stream_of(said, request)
+    return Reply((*chunks[:2], "{oops", *chunks[2:]))
+
+
+def _unknown_fields(said: Completion, request: Request) -> Turn:
+    def grown(name: str, value: Body) -> Body:
+        arguments = name in ("input", "args", "arguments")  # which are the model's
+        return value if arguments else {**value, "x_new": {"deep": [1]}, "x_none": None}
+
+    return Reply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
+
+
+def _azure(said: Completion, request: Request) -> Turn:
+    first: Body = {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
+    return Reply((first, *stream_of(said, request)))
+
+
+def _content(value: object) -> Callable[[Completion, Request], Turn]:
+    """Chunks with a content that says nothing, between the others."""
+    return lambda said, request: Reply(
+        tuple(part for chunk in stream_of(said, request) for part in (delta(content=value), chunk))
+    )
+
+
+def _parts(said: Completion, request: Request) -> Turn:
+    chunks = stream_of(replace(said, text=""), request)
+    return Reply((delta(content=[{"type": "text", "text": said.text}]), *chunks))
+
+
+def _counted(said: Completion, request: Request) -> Turn:
+    so_far = [usage(Usage(70, number)) for number, _ in enumerate(stream_of(said, request))]
+    chunks = zip(stream_of(said, request), so_far, strict=True)
+    return Reply(tuple({**chunk, "usage": chunk.get("usage") or counted} for chunk, counted in chunks))
+
+
+def _pinged(said: Completion, request: Request) -> Turn:
+    chunks = stream_of(said, request)
+    return Reply(tuple(part for chunk in chunks for part in (chunk, {"type": "ping"})))
+
+
+def _without_content(said: Completion, request: Request) -> Turn:
+    *chunks, last = stream_of(said, request)
+    del last["candidates"][0]["content"]
+    return Reply((*chunks, last))
+
+
+def _null_delta(said: Completion, request: Request) -> Turn:
+    nothing: Body = {**delta(), "choices": [{"index": 0, "delta": None}]}
+    return Reply((nothing, {**delta(), "choices": None}, *stream_of(said, request)))
+
+
+def _new_reason(said: Completion, _: Request) -> Turn:
+    return Answer(said, finish="eos")
+
+
+_SSE = ("openai", "anthropic", "gemini")
+_SILENT = Completion(usage=Usage(70, 0))
+
+STREAMS = (
+    Quirk(
+        "keep-alives",
+        "OpenRouter and proxies: comments, or empty lines, while a model thinks.",
+        _kept_alive,
+        otherwise={"gemini": "unavailable"},
+        lasting=True,
+    ),
+    Quirk("one byte at a time", "Proxies cut packets anywhere, within a character too.", _one_byte_at_a_time),
+    Quirk("all at once", "Proxies hold a stream back until its end.", _at_once),
+    Quirk("other line ends", "CR LF.", _framed(lambda data: data.replace(b"\n", b"\r\n"))),
+    Quirk(
+        "no space after data:",
+        "Hand-written servers.",
+        _framed(lambda data: data.replace(b"data: ", b"data:", 1)),
+        shapes=_SSE,
+        otherwise={"gemini": "unavailable"},
+        lasting=True,
+    ),
+    Quirk(
+        "no [DONE]",
+        "Proxies and hand-written servers.",
+        lambda said, request: Reply(tuple(stream_of(said, request)), done=False),
+        shapes=("openai",),
+    ),
+    Quirk("a line that is no JSON", "A server's log in its stream.", _no_json, "asked again"),
+    Quirk("unknown fields", "Every server, some day.", _unknown_fields),
+    Quirk("chunks without choices", "Azure, and usage.", _azure, shapes=("openai",)),
+    Quirk("no delta", "Proxies: null where an object should be.", _null_delta, shapes=("openai",)),
+    Quirk("content null", "vLLM and others, beside calls.", _content(None), shapes=("openai",)),
+    Quirk("content empty", "The same as an empty text.", _content(""), shapes=("openai",)),
+    Quirk("content as parts", "Mistral and proxies: a list of parts.", _parts, shapes=("openai",)),
+    Quirk(
+        "role in each chunk",
+        "Many servers.",
+        _with_role,
+        shapes=("openai",),
+    ),
+    Quirk(
+        "usage missing", "Servers that do not count.", lambda said, _: replace(said, usage=None), "no usage"
+    ),
+    Quirk(
+        "usage in each chunk", "vLLM when asked for it, and proxies; Gemini.", _counted, shapes=("openai",)
+    ),
+    Quirk(
+        "prompt cut silently",
+        "Ollama and others, when the prompt is larger than the window: the reported input tells.",
+        lambda said, _: replace(said, usage=Usage(5, 9)),
+        "usage as reported",
+    ),
+    Quirk("pings", "Anthropic, at any time.", _pinged, shapes=("anthropic",)),
+    Quirk(
+        "end without content",
+        "Gemini: the last chunk has a reason and no content.",
+        _without_content,
+        shapes=("gemini",),
+    ),
+    Quirk(
+        "empty completion",
+        "Weak models, and strong ones after a result: nothing at all.",
+        lambda _, __: _SILENT,
+        "empty",
+    ),
+    Quirk(
+        "empty part",
+        "Gemini: a part without a text.",
+        lambda _, __: Reply((gemini.chunk({"text": ""}, finish="STOP"),)),
+        "empty",
+        ("gemini",),
+    ),
+    Quirk(
+        "unknown reason for the end",
+        "Servers with words of their own.",
+        _new_reason,
+        shapes=("openai", "ollama"),
+    ),
+    Quirk(
+        "cut by the limit",
+        "The reply's limit ends the text.",
+        lambda said, _: replace(said, text=said.text[:-3], calls=(), cut=True),
+        "cut",
+    ),
+)

@@ -1,0 +1,95 @@
+"""The adapters as the catalogue makes them, each at a server on loopback that is told what to answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+from pagefault.errors import ModelError
+from pagefault.models import Completion, Model, Prompt, StreamItem
+from pagefault.models.catalogue import Catalogue
+from pagefault.models.endpoint import Options
+from pagefault.models.providers import PROVIDERS
+from pagefault.testing.model_requests import RequestConformance, Served
+from pagefault.testing.models import PROMPT, Fault, end_of
+from pagefault.testing.providers import Answer, ProviderServer, Request, Shape, Turn, refuse
+
+NAMES: dict[Shape, str] = {
+    "openai": "openai:gpt-test",
+    "anthropic": "anthropic:claude-haiku-4-5",
+    "ollama": "ollama:qwen-test",
+    "gemini": "google:gemini-2.5-flash",
+}
+TOO_LONG: dict[Shape, Turn] = {
+    "openai": refuse(
+        400, "This model's maximum context length is 8192 tokens.", code="context_length_exceeded"
+    ),
+    "anthropic": refuse(400, "prompt is too long: 210000 tokens > 200000 maximum"),
+    "ollama": refuse(500, "the input length exceeds the context length"),
+    "gemini": refuse(
+        400, "The input token count (40000) exceeds the maximum number of tokens allowed (32768)."
+    ),
+}
+
+
+@asynccontextmanager
+async def adapter_at(
+    server: ProviderServer, shape: Shape, options: Options | None = None, seconds: float = 30.0
+) -> AsyncGenerator[Model]:
+    """The bare adapter of a shape, one request to a completion."""
+    name = NAMES[shape].partition(":")[0]
+    catalogue = Catalogue(server.environment, {name: replace(PROVIDERS[name], timeout=seconds)})
+    (target,) = catalogue.targets(NAMES[shape])
+    try:
+        yield catalogue.adapter(target, 8192, options or Options())
+    finally:
+        await catalogue.aclose()
+
+
+async def streamed(
+    shape: Shape,
+    turns: Sequence[Turn] | Callable[[Request], Turn],
+    prompt: Prompt = PROMPT,
+    options: Options | None = None,
+) -> list[StreamItem]:
+    """What the adapter streams for one prompt."""
+    with ProviderServer(turns) as server:
+        async with adapter_at(server, shape, options) as model:
+            return [item async for item in model.stream(prompt)]
+
+
+async def completed(shape: Shape, *turns: Turn, prompt: Prompt = PROMPT) -> Completion:
+    return end_of(await streamed(shape, turns, prompt))
+
+
+async def error_of(shape: Shape, turn: Turn) -> ModelError:
+    try:
+        await streamed(shape, [turn])
+    except ModelError as error:
+        return error
+    raise AssertionError("no ModelError was raised")
+
+
+class AdapterConformance(RequestConformance):
+    """The suite for the adapter of one shape."""
+
+    __test__ = False
+    shape: Shape
+
+    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Served]:
+        faults: dict[Fault, Turn] = {
+            "too_long": TOO_LONG[self.shape],
+            "refused": refuse(401, "Incorrect API key provided."),
+            "overloaded": refuse(503, "The server is\noverloaded."),
+            "cut": Answer(Completion("never to be finished"), cut=True),
+        }
+
+        @asynccontextmanager
+        async def serve() -> AsyncGenerator[Served]:
+            scripted = [faults[turn] if isinstance(turn, str) else turn for turn in turns]
+            with ProviderServer(scripted) as server:
+                async with adapter_at(server, self.shape) as model:
+                    yield Served(model, lambda: server.requests)
+
+        return serve()
