@@ -3,7 +3,7 @@
 A prompt is a row of blocks: tools, system, messages. A request writes one entry for each of its marks
 (``cache_control``): the whole prefix that ends there, if it is long enough. It reads the longest entry that
 is found at one of its marks or at one of the blocks before it. Left out: that entries expire (after five
-minutes without use), prices, and requests that overlap.
+minutes without use), prices, marks that Anthropic sets itself, and requests that overlap.
 """
 
 from __future__ import annotations
