@@ -17,7 +17,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -25,7 +25,7 @@ from typing import get_args
 from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.models import Call, Completion, Prompt, StreamItem
+from pagefault.models import Call, Completion, Model, Prompt, StreamItem
 from pagefault.testing.models import call, say
 from pagefault.types import Style
 
@@ -42,46 +42,31 @@ def cached_form(prompt: Prompt) -> bytes:
 
 def share(before: bytes, now: bytes) -> float:
     """Common prefix / previous prompt."""
-    same = next((n for n, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), len(now))
-    return min(same, len(before)) / len(before)
+    if now.startswith(before):
+        return 1.0
+    return next(n for n, byte in enumerate(before) if now[n : n + 1] != bytes((byte,))) / len(before)
 
 
 @dataclass
-class WatchedModel:
-    """Answers each message, edits the working context first where the turn is to; keeps the shares."""
+class Conversation:
+    """What the model says: it answers each message; in every tenth ``turn`` it edits its memory first."""
 
-    window: int
-    name: str = "watched"
     turn: int = 0
     edited: int = 0
-    flushes: int = 0
-    between: list[float] = field(default_factory=list[float])
-    after_flush: list[float] = field(default_factory=list[float])
-    _before: bytes = b""
-    _flushed: bool = False
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
-        if not prompt.functions:
-            self._flushed = True
-            yield Completion(
+    def completion(self, offered: Sequence[str], last: str) -> Completion:
+        """The next completion, where these functions are offered and ``last`` is the last event."""
+        if not offered:
+            return Completion(
                 f"The user and I talked about trips; the last fact noted was number {self.edited}."
             )
-            return
-        self._watch(cached_form(prompt))
-        speaks = any(schema.name == "send_message" for schema in prompt.functions)
-        if prompt.messages[-1].text.startswith("[memory_pressure"):
-            yield Completion("All that matters is noted.")
-        elif self.turn % EDIT_EVERY == 0 and self.edited < self.turn:
-            yield Completion(calls=(self._edit(heartbeat=speaks),))
-        else:
-            text = f"Trip {self.turn} sounds fine; pack a coat, take the early train, and say hello to Clara."
-            yield Completion(calls=(say(text),)) if speaks else Completion(text)
-
-    def _watch(self, now: bytes) -> None:
-        if self._before:
-            (self.after_flush if self._flushed else self.between).append(share(self._before, now))
-        self.flushes += self._flushed
-        self._before, self._flushed = now, False
+        speaks = "send_message" in offered
+        if last.startswith("[memory_pressure"):
+            return Completion("All that matters is noted.")
+        if self.turn % EDIT_EVERY == 0 and self.edited < self.turn:
+            return Completion(calls=(self._edit(heartbeat=speaks),))
+        text = f"Trip {self.turn} sounds fine; pack a coat, take the early train, and say hello to Clara."
+        return Completion(calls=(say(text),)) if speaks else Completion(text)
 
     def _edit(self, *, heartbeat: bool) -> Call:
         was, self.edited = self.edited, self.turn
@@ -93,20 +78,77 @@ class WatchedModel:
         )
 
 
-async def converse(window: int, style: Style, turns: int) -> WatchedModel:
+@dataclass
+class Shares:
+    """The shares of an agent's requests, one after another."""
+
+    between: list[float] = field(default_factory=list[float])
+    after_flush: list[float] = field(default_factory=list[float])
+    flushes: int = 0
+    _before: bytes = b""
+    _flushed: bool = False
+
+    def summarised(self) -> None:
+        """What comes next is after a flush."""
+        self._flushed = True
+
+    def add(self, now: bytes) -> None:
+        """A request of the agent."""
+        if self._before:
+            (self.after_flush if self._flushed else self.between).append(share(self._before, now))
+        self.flushes += self._flushed
+        self._before, self._flushed = now, False
+
+    @property
+    def held(self) -> bool:
+        """Whether the bars are: nothing lost between flushes, little in all."""
+        return min(self.between) == 1 and self.mean >= AIM
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean([*self.between, *self.after_flush])
+
+    def row(self, name: str) -> str:
+        """A line of the table under ``HEADER``."""
+        after = statistics.fmean(self.after_flush) if self.after_flush else 1.0
+        requests = len(self.between) + len(self.after_flush) + 1
+        least = min(self.between)
+        return f"{name:<31}{requests:>9}{self.flushes:>9}{least:>9.4f}{after:>8.3f}{self.mean:>8.3f}"
+
+
+HEADER = f"{'requests':>9}{'flushes':>9}{'between':>9}{'after':>8}{'mean':>8}"
+
+
+@dataclass
+class WatchedModel:
+    """Holds the conversation in this process and keeps the shares."""
+
+    window: int
+    name: str = "watched"
+    conversation: Conversation = field(default_factory=Conversation)
+    shares: Shares = field(default_factory=Shares)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        if prompt.functions:
+            self.shares.add(cached_form(prompt))
+        else:
+            self.shares.summarised()
+        offered = [schema.name for schema in prompt.functions]
+        yield self.conversation.completion(offered, prompt.messages[-1].text)
+
+
+async def converse(model: Model, conversation: Conversation, style: Style, turns: int) -> None:
     """The conversation, on an agent of its own."""
-    model = WatchedModel(window)
     parts = Parts(model=model, embedder=NullEmbedder())
     with tempfile.TemporaryDirectory() as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
             await create_agent(kernel, "ana", parse_settings({"zone": "UTC", "style": style}), parts)
             for turn in range(1, turns + 1):
-                model.turn = turn
+                conversation.turn = turn
                 message = f"Tomorrow I make trip {turn} to Porto with my sister; what should we not forget?"
                 said = [output.type async for output in kernel.send("ana", message)]
                 assert "said" in said, said
                 await kernel.idle()
-    return model
 
 
 def main() -> int:
@@ -114,18 +156,13 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=200)
     turns: int = parser.parse_args().turns
     held = True
-    print(f"{turns} turns{'requests':>26}{'edits':>8}{'flushes':>9}{'between':>9}{'after':>8}{'mean':>8}")
+    print(f"{f'{turns} turns, {turns // EDIT_EVERY} edits':<31}{HEADER}")
     for style in get_args(Style):
         for window in WINDOWS:
-            model = asyncio.run(converse(window, style, turns))
-            shares = [*model.between, *model.after_flush]
-            least, mean = min(model.between), statistics.fmean(shares)
-            after = statistics.fmean(model.after_flush) if model.after_flush else 1.0
-            held &= least == 1 and mean >= AIM
-            print(
-                f"{f'{style}, window {window:,}':<27}{len(shares) + 1:>8}{turns // EDIT_EVERY:>8}"
-                f"{model.flushes:>9}{least:>9.4f}{after:>8.3f}{mean:>8.3f}"
-            )
+            model = WatchedModel(window)
+            asyncio.run(converse(model, model.conversation, style, turns))
+            held &= model.shares.held
+            print(model.shares.row(f"{style}, window {window:,}"))
     print(f"between flushes (the least) 1 and mean at least {AIM:.2f}: {'held' if held else 'NOT held'}")
     return 0 if held else 1
 

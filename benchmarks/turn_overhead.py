@@ -7,7 +7,7 @@ of a row differ in nothing but what is stored. Warnings and flushes are among th
 
     python benchmarks/turn_overhead.py [--turns 200] [--repeats 3]
 
-Left out: a real model's client (network, TLS, JSON), which costs more than a turn does.
+Left out: a real model's client, which costs as much again (``turn_http.py``), the network and TLS.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from pagefault.build import Parts, create_agent, make_embedder, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder
 from pagefault.kernel import Kernel
-from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
+from pagefault.models import Call, Completion, Delta, Model, Prompt, StreamItem
 from pagefault.testing.models import call, say
 from pagefault.types import AgentId, AgentRecord, Message, QueueState, Role
 
@@ -110,7 +111,7 @@ def sentence(number: int) -> str:
     )
 
 
-async def store_history(kernel: Kernel, agent: AgentId, stored: int) -> None:
+async def store_history(kernel: Kernel, agent: AgentId, stored: int, in_queue: int) -> None:
     """Messages as earlier turns left them; the newest are in the queue, the others evicted."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [
@@ -122,13 +123,19 @@ async def store_history(kernel: Kernel, agent: AgentId, stored: int) -> None:
         await kernel.store.write(lambda tx, start=start: tx.append(agent, rows[start : start + 1000]))
     record = await kernel.store.read(lambda tx: tx.agent_by_id(agent))
     assert record is not None
-    queue = QueueState(start=max(1, stored - IN_QUEUE + 1), head=record.queue.head)
+    queue = QueueState(start=max(1, stored - in_queue + 1), head=record.queue.head)
     await kernel.store.write(lambda tx: tx.save_queue(agent, queue))
 
 
 @asynccontextmanager
 async def running(
-    folder: Path, model: InstantModel, embedder: Embedder, *, stored: int, agents: int = 1
+    folder: Path,
+    model: Model,
+    embedder: Embedder,
+    *,
+    stored: int,
+    agents: int = 1,
+    in_queue: int = IN_QUEUE,
 ) -> AsyncIterator[tuple[Kernel, list[AgentRecord]]]:
     """A kernel with agents that each have ``stored`` messages, indexed and warm."""
     parts = Parts(model=model, embedder=embedder)
@@ -137,7 +144,7 @@ async def running(
         async with open_kernel(Path(home), parts, Installation()) as kernel:
             made = [await create_agent(kernel, f"agent{n}", settings, parts) for n in range(agents)]
             for record in made:
-                await store_history(kernel, record.id, stored)
+                await store_history(kernel, record.id, stored, in_queue)
             await kernel.settled()
             for record in made:
                 await turn(kernel, record.name, 0)
@@ -170,19 +177,28 @@ async def measure(
         folder, InstantModel(calls), make_embedder(embedder), stored=stored, agents=agents
     ) as (kernel, made):
 
-        async def talk(name: str) -> list[float]:
-            walls: list[float] = []
+        async def talk(name: str) -> AsyncGenerator[float]:
             for number in range(turns):
-                walls.append(await turn(kernel, name, number))
+                yield await turn(kernel, name, number)
                 await asyncio.sleep(pause)
-            return walls
 
-        cpu, begin = time.process_time(), time.perf_counter()
-        walls = await asyncio.gather(*(talk(record.name) for record in made))
-        await kernel.idle()
-        cpu, took = time.process_time() - cpu, time.perf_counter() - begin
-        total = turns * agents
-        return Cost(cpu * 1e3 / total, total / took, [wall for each in walls for wall in each])
+        return await cost_of([talk(record.name) for record in made], kernel.idle)
+
+
+async def cost_of(
+    talks: Sequence[AsyncGenerator[float]], settled: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> Cost:
+    """What talks cost that are held at once; each gives the wall ms of its turns as they are made."""
+
+    async def whole(talk: AsyncGenerator[float]) -> list[float]:
+        return [wall async for wall in talk]
+
+    cpu, begin = time.process_time(), time.perf_counter()
+    walls = [wall for each in await asyncio.gather(*map(whole, talks)) for wall in each]
+    if settled:
+        await settled()
+    cpu, took = time.process_time() - cpu, time.perf_counter() - begin
+    return Cost(cpu * 1e3 / len(walls), len(walls) / took, walls)
 
 
 async def embedding(folder: Path, texts: int) -> float:
@@ -195,16 +211,13 @@ async def embedding(folder: Path, texts: int) -> float:
         return (time.process_time() - cpu) * 1e3 / texts
 
 
-Case = dict[str, Any]
-"""The options of ``measure``."""
+Case = Callable[[], Coroutine[Any, Any, Cost]]
 
 
-def compare(folder: Path, repeats: int, cases: Mapping[str, Case]) -> dict[str, Cost]:
+def compare(repeats: int, cases: Mapping[str, Case]) -> dict[str, Cost]:
     """Measure cases against each other, in rounds over all of them, so that a slow minute hits all alike;
     print and return of each the round least disturbed by what else the machine did."""
-    rounds = [
-        {name: asyncio.run(measure(folder, **case)) for name, case in cases.items()} for _ in range(repeats)
-    ]
+    rounds = [{name: asyncio.run(case()) for name, case in cases.items()} for _ in range(repeats)]
     chosen = {name: min((costs[name] for costs in rounds), key=lambda cost: cost.cpu) for name in cases}
     for name, cost in chosen.items():
         print(
@@ -216,18 +229,20 @@ def compare(folder: Path, repeats: int, cases: Mapping[str, Case]) -> dict[str, 
 def report(folder: Path, turns: int, repeats: int) -> bool:
     """Measure and print everything; whether the aims are met."""
     print(f"{f'per turn, window {WINDOW:,}, ms':<54}{'CPU':>9}{'p50':>9}{'p95':>9}{'turns/s':>9}")
-    flat = compare(folder, repeats, {f"{n:,} stored": {"stored": n, "turns": turns} for n in STORED})
+    case = partial(measure, folder)
+    flat = compare(repeats, {f"{n:,} stored": partial(case, stored=n, turns=turns) for n in STORED})
     few = max(10, turns // 8)
-    crowd = compare(folder, repeats, {f"{n} agents at once": {"agents": n, "turns": few} for n in (8, 32)})
-    chain: Case = {"calls": CHAIN, "turns": max(20, turns // 4)}
+    crowd = compare(repeats, {f"{n} agents at once": partial(case, agents=n, turns=few) for n in (8, 32)})
+    chain = partial(case, calls=CHAIN, turns=max(20, turns // 4))
     ends = (STORED[0], STORED[-1])
-    compare(folder, repeats, {f"chain of 5 calls, {n:,} stored": {"stored": n, **chain} for n in ends})
+    compare(repeats, {f"chain of 5 calls, {n:,} stored": partial(chain, stored=n) for n in ends})
     for pause in (0.0, 0.1):
-        both: Case = {"pause": pause, "turns": turns // 2}
+        paused = partial(case, pause=pause, turns=turns // 2)
         cases = {
-            f"{e} embedder, {pause:g} s between turns": {"embedder": e, **both} for e in ("null", "minilm")
+            f"{e} embedder, {pause:g} s between turns": partial(paused, embedder=e)
+            for e in ("null", "minilm")
         }
-        compare(folder, repeats, cases)
+        compare(repeats, cases)
     cpu = min(asyncio.run(embedding(folder, turns)) for _ in range(repeats))
     print(f"MiniLM, in the background: {cpu:.1f} ms CPU a text (two texts a turn)")
     costs, many = list(flat.values()), list(crowd.values())[-1]

@@ -160,8 +160,9 @@ _ECHO = "echo"  # in a row's meta: what the provider wants back (see Completion)
 
 
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:
-    message = replace(message, echo=row.meta.get(_ECHO, message.echo))
+    echo = row.meta.get(_ECHO, message.echo)
     if row.role is Role.CALL:
         call = Call(row.call_id or row.id, row.name or "", row.shown)
-        return replace(message, calls=(*message.calls, call))
-    return replace(message, text=f"{message.text}\n{row.shown}" if message.text else row.shown)
+        return PromptMessage("assistant", message.text, (*message.calls, call), echo=echo)
+    text = f"{message.text}\n{row.shown}" if message.text else row.shown
+    return PromptMessage("assistant", text, message.calls, echo=echo)

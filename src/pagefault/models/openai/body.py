@@ -161,5 +161,9 @@ def _valid(arguments: str) -> str:
     return arguments if isinstance(parsed, dict) else json.dumps({"malformed": arguments}, ensure_ascii=False)
 
 
+# made once: ``json.dumps`` with settings of its own makes one for each value
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()

@@ -1,0 +1,109 @@
+"""Anthropic's prompt cache as documented, fed with request bodies: how much of a prompt is read from it.
+
+A prompt is a row of blocks: tools, system, messages. A request writes one entry for each of its marks
+(``cache_control``): the whole prefix that ends there, if it is long enough. It reads the longest entry that
+is found at one of its marks or at one of the blocks before it. Left out: that entries expire (after five
+minutes without use), prices, marks that Anthropic sets itself, and requests that overlap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pagefault.models.tokens import Counter, HeuristicCounter
+
+__all__ = ["MOST_MARKS", "Block", "PromptCache", "Read", "blocks_of"]
+
+MOST_MARKS = 4
+"""A request with more is refused."""
+
+_AT_MESSAGES = ("tool_choice", "thinking")  # what the messages' entries depend on besides blocks
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a prompt: ``content`` is its JSON with its place and without its mark, ``text`` what of it
+    the model reads."""
+
+    content: str
+    text: str
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Tokens of one request: all, and those that were ``cached``."""
+
+    input: int
+    cached: int
+
+
+class PromptCache:
+    """The cache of one account. ``minimum``: tokens that a prefix must have to be cached (it depends on the
+    model); ``lookback``: how many blocks are looked at for each mark, its own included."""
+
+    def __init__(self, minimum: int = 1024, lookback: int = 20, counter: Counter | None = None) -> None:
+        self._minimum = minimum
+        self._lookback = lookback
+        self._counter = counter or HeuristicCounter()
+        self._entries: set[bytes] = set()
+
+    def ask(self, body: Body) -> Read:
+        """One request; ``ValueError`` if Anthropic would refuse its marks."""
+        blocks = blocks_of(body)
+        marks = [place for place, block in enumerate(blocks) if block.marked]
+        if len(marks) > MOST_MARKS:
+            raise ValueError(f"The request has {len(marks)} cache marks; {MOST_MARKS} are allowed.")
+        prefixes: list[bytes] = []
+        sizes: list[int] = []
+        hashed, size = hashlib.sha256(str(body.get("model")).encode()), 0
+        for block in blocks:
+            hashed.update(block.content.encode())
+            size += self._counter.count(block.text)
+            prefixes.append(hashed.digest())
+            sizes.append(size)
+        seen = (place for mark in marks for place in range(mark, max(-1, mark - self._lookback), -1))
+        cached = max((sizes[place] for place in seen if prefixes[place] in self._entries), default=0)
+        self._entries |= {prefixes[mark] for mark in marks if sizes[mark] >= self._minimum}
+        return Read(size, cached)
+
+
+def blocks_of(body: Body) -> list[Block]:
+    """The blocks of a request in the order in which they are cached."""
+    made = [_block("tools", tool) for tool in body.get("tools") or ()]
+    made += [_block("system", part) for part in _parts(body.get("system") or ())]
+    settings = json.dumps([body.get(name) for name in _AT_MESSAGES])
+    for message in body["messages"]:
+        made += [_block(f"{message['role']} {settings}", part) for part in _parts(message["content"])]
+    return made
+
+
+def _block(place: str, value: Body) -> Block:
+    bare = {name: field for name, field in value.items() if name != "cache_control"}
+    content = json.dumps([place, bare], ensure_ascii=False, separators=(",", ":"))
+    return Block(content, "\n".join(_read(bare)), "cache_control" in value)
+
+
+def _parts(content: Any) -> Iterator[Body]:
+    """The blocks of a content, which may be a text."""
+    if isinstance(content, str):
+        yield {"type": "text", "text": content}
+    else:
+        yield from content
+
+
+def _read(value: Body) -> Iterator[str]:
+    """What of a block the model reads: not its type, not ids, not signatures."""
+    for name, field in value.items():
+        if name in ("type", "id", "tool_use_id", "signature"):
+            continue
+        if name == "content":
+            yield from (text for part in _parts(field) for text in _read(part))
+        else:
+            yield field if isinstance(field, str) else json.dumps(field, separators=(",", ":"))
