@@ -141,6 +141,16 @@ async def test_thinking_is_asked_for_as_the_model_takes_it(
     assert {key: value for key, value in body.items() if key in asked} == wanted
 
 
+async def test_a_temperature_that_is_left_out_is_said_once() -> None:
+    with ProviderServer() as server:
+        endpoint = Endpoint("anthropic", server.root, KEY)
+        model = PydanticAIModel(CLAUDE, 8192, endpoint, Options(0.3, "low"))
+        first, second = [end_of([item async for item in model.stream(PROMPT)]) for _ in range(2)]
+        await model.aclose()
+    assert first.notes == ("The model takes no temperature, or none beside thinking; it is asked without.",)
+    assert second.notes == ()
+
+
 async def test_only_the_headers_that_are_set_and_the_key_are_sent() -> None:
     with ProviderServer() as server:
         endpoint = Endpoint("anthropic", server.root, KEY, headers={"x-team": "blue"})

@@ -9,6 +9,7 @@ import pytest
 from conftest import Machine, Rig
 from pagefault.build import Parts, change_settings, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
+from pagefault.context.calibration import Truncation
 from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.models import ScriptedModel
 from pagefault.testing.providers import ProviderServer, Request
@@ -47,6 +48,28 @@ async def talk(rig: Rig, turns: int) -> list[Message]:
 
 def told(log: list[Message]) -> list[Message]:
     return [row for row in log if row.name == "truncated"]
+
+
+def test_one_report_that_was_too_high_is_no_truncation() -> None:
+    truncation = Truncation()
+    assert not truncation.suspects(3000, 9000, 1.0)
+    assert truncation.suspects(3400, 3400, 1.0)
+    assert truncation.window(3400, 3400, 3400, None) is None
+    assert not truncation.suspects(3800, 3790, 1.0), "the reports grow after all"
+
+
+def test_reports_that_stay_while_the_prompt_grows_are_a_window() -> None:
+    truncation = Truncation()
+    reports = [(3000, 3100), (3300, 3400), (3600, 3500), (3700, 3480), (3900, 3490)]
+    assert [truncation.suspects(*report, 1.0) for report in reports] == [False, False, False, False, True]
+    assert truncation.window(3900, 3900, 3490, None) is None, "too little growth since the first"
+    assert truncation.suspects(4200, 3500, 1.0)
+    assert truncation.window(4200, 4200, 3500, None) == 3500
+
+
+def test_a_report_of_what_was_not_in_the_cache_tells_nothing() -> None:
+    truncation = Truncation()
+    assert not any(truncation.suspects(counted, 60, 1.0) for counted in range(3000, 9000, 300))
 
 
 async def test_what_it_reports_twice_is_taken_for_the_window(machine: Machine) -> None:

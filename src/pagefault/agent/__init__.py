@@ -226,7 +226,7 @@ class Process:
         and in the settings, and the log says so."""
         memory, record = self.memory, self.record
         served = await self.program.served() if self.program.served else None
-        window = memory.truncation.window(memory.sizes().prompt, reported, served)
+        window = memory.truncation.window(memory.sizes().prompt, memory.counted, reported, served)
         if window is None:
             return False
         budget = memory.budget

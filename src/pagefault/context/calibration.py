@@ -21,7 +21,6 @@ _CUT_OFF = 0.6  # reported tokens per expected one below which a prompt may have
 _LEAST_CUT = 512  # tokens that must be missing for that
 _KEEPS_UP = 0.25  # reported tokens per counted one that a prompt grew by, where nothing is cut off
 _LEAST_GROWTH = 256  # tokens by which it must have grown to tell
-_PLATEAU = 0.25  # how far two cut-off prompts may differ in size
 _LEAST_WINDOW = 1024  # tokens; who reports fewer reports what was not in its cache
 
 
@@ -55,38 +54,58 @@ class Calibration:
 
 @dataclass(slots=True)
 class Truncation:
-    """Whether a server cuts prompts without a word: its reports do not grow with the prompts."""
+    """Whether a server cuts prompts without a word: its reports do not grow with the prompts.
 
-    _kept_up: tuple[int, int] = (0, 0)  # counted and reported of the last request whose report kept up
-    _short: int = 0  # reported of the request before, if that fell short
+    A report that falls short of one that kept up may also mean that that one was wrong. So a first one is
+    only a suspicion; what is reported of a prompt that has grown further decides.
+    """
+
+    _kept_up: tuple[int, int] | None = None  # counted and reported of the last request whose report kept up
+    _suspect: tuple[int, int] | None = None  # the same of the first one since then that fell short
 
     def suspects(self, counted: int, reported: int, ratio: float) -> bool:
         """Whether a report falls short of its prompt. ``counted`` is uncalibrated; a ``ratio`` that refusals
         have raised is no reason to expect more."""
         if reported < _LEAST_WINDOW:
             return False
-        before, then = self._kept_up
-        grown = counted - before
-        if not before or grown < 0:  # the first one, or after a flush
+        if self._kept_up and counted < self._kept_up[0]:  # a flush
+            self._kept_up = self._suspect = None
+        if self._suspect:
+            short = not _keeps_up(self._suspect, counted, reported)
+        elif self._kept_up:
+            grown = counted - self._kept_up[0]
+            short = grown >= _LEAST_GROWTH and not _keeps_up(self._kept_up, counted, reported)
+            if not short and not _keeps_up(self._kept_up, counted, reported):
+                return False  # too little to tell
+        else:
             expected = counted * min(1.0, ratio)
             short = reported < _CUT_OFF * expected and expected - reported > _LEAST_CUT
-            keeps_up = not short
+        if short:
+            self._suspect = self._suspect or (counted, reported)
         else:
-            keeps_up = reported - then >= _KEEPS_UP * grown
-            short = not keeps_up and grown >= _LEAST_GROWTH
-        if keeps_up:
-            self._kept_up = (counted, reported)
-        self._short = self._short if short else 0
+            self._kept_up, self._suspect = (counted, reported), None
         return short
 
-    def window(self, prompt: int, reported: int, served: int | None) -> int | None:
-        """The window, if a ``prompt`` (calibrated) whose report fell short was cut off: ``served`` if the
-        server says what it serves, else what it reports, if it does so twice in a row; None if it was not."""
-        if served is not None:
-            return served if served < prompt else None
-        before, self._short = self._short, reported
-        again = before > 0 and abs(reported - before) <= _PLATEAU * before
-        return max(before, reported) if again else None
+    def window(self, prompt: int, counted: int, reported: int, served: int | None) -> int | None:
+        """The window, if a ``prompt`` (calibrated) whose report fell short was cut off; None if it was not.
+
+        It is what the server says it ``served``; if it does not say, the larger of two reports, the second
+        of a prompt that has grown since the first.
+        """
+        if served is not None and served >= prompt:
+            self._kept_up, self._suspect = (counted, reported), None
+            return None
+        before = self._suspect or (counted, reported)
+        if served is None and counted - before[0] < _LEAST_GROWTH:
+            return None
+        self._kept_up = self._suspect = None
+        return served or max(before[1], reported)
+
+
+def _keeps_up(before: tuple[int, int], counted: int, reported: int) -> bool:
+    """Whether a report grew with its prompt since another one."""
+    grown = counted - before[0]
+    return grown > 0 and reported - before[1] >= _KEEPS_UP * grown
 
 
 def start_from_log(tx: Transaction, agent: AgentId, model: str) -> None:

@@ -8,6 +8,7 @@ no row of ours is ever its JSON: what a provider wants back with a completion (s
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PydanticAIModel"]
 
+_NO_TEMPERATURE = "The model takes no temperature, or none beside thinking; it is asked without."
+
 
 class PydanticAIModel:
     """A model of the provider ``endpoint.provider``, by pydantic-ai's name for it; ``window`` is in tokens.
@@ -39,6 +42,7 @@ class PydanticAIModel:
         self._options = options
         self._made: LibraryModel | None = None
         self._close: Callable[[], Awaitable[None]] | None = None
+        self._told = False  # that the temperature is left out
 
     def __repr__(self) -> str:
         return f"PydanticAIModel({self.name!r}, {self.window}, provider={self._endpoint.provider!r})"
@@ -55,15 +59,15 @@ class PydanticAIModel:
         from pydantic_ai.direct import model_request_stream
         from pydantic_ai.exceptions import AgentRunError, UserError
 
+        provider, profile = self._endpoint.provider, cast("dict[str, Any]", model.profile)
+        asked = settings(prompt, provider, self._options, profile)
         numbers: dict[int, tuple[int, str]] = {}  # their part: our call
         begun = False
         try:
             async with model_request_stream(
                 model,
-                messages(prompt.messages, self._endpoint.provider),
-                model_settings=settings(
-                    prompt, self._endpoint.provider, self._options, cast("dict[str, Any]", model.profile)
-                ),
+                messages(prompt.messages, provider),
+                model_settings=asked,
                 model_request_parameters=parameters(prompt),
                 instrument=False,
             ) as answer:
@@ -76,13 +80,13 @@ class PydanticAIModel:
             raise self._mapped(error, begun=begun) from None
         except UserError as error:
             raise ModelError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
-        except (
-            AssertionError,
-            AttributeError,
-            ValueError,
-        ):  # the libraries take it to be as documented
+        except (AssertionError, AttributeError, ValueError):  # the libraries take it to be as documented
             raise ModelUnavailable(f"{self.name} sent a stream that cannot be read; try again.") from None
-        yield self._checked(response, prompt)
+        made = self._checked(response, prompt)
+        if self._options.temperature is not None and "temperature" not in asked and not self._told:
+            self._told = True
+            made = replace(made, notes=(*made.notes, _NO_TEMPERATURE))
+        yield made
 
     def _model(self) -> LibraryModel:
         if self._made is None:
