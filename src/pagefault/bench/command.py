@@ -68,7 +68,7 @@ def run(wanted: Wanted, home: Path | None = None) -> None:
 
 async def _run(wanted: Wanted, home: Path) -> None:
     task = task_named(wanted.task)
-    data = wanted.data or SHIPPED / wanted.task
+    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
     if not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
     async with _model(wanted, home) as (model, window, free):

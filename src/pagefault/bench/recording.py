@@ -177,7 +177,7 @@ def _plain(message: PromptMessage) -> dict[str, Any]:
 
 
 def _digest(prompt: Prompt) -> str:
-    return hashlib.sha256(json.dumps(asdict(prompt), sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr(prompt).encode()).hexdigest()[:32]
 
 
 def _read(file: Path) -> defaultdict[str, deque[tuple[Completion, Spent]]]:
