@@ -167,22 +167,26 @@ def _postgres(url: str) -> Generator[None]:
         raise UsageError("PostgreSQL needs more packages; run: pip install 'pagefault[postgres]'.") from None
 
 
-def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1) -> Embedder:
+def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1, keep: bool = False) -> Embedder:
     """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
     ``ollama:NAME``, ``URL#NAME`` or ``fastembed:NAME``.
 
-    Vectors of the last four are kept in the folder ``cache``; ``threads`` are for the first. Nothing is sent,
-    loaded or written yet; ``EmbedderSetupError`` if a key or an extra is missing.
+    Vectors of the last four are kept in the folder ``cache``, with ``keep`` those of the first too, whose
+    ``threads`` these are. Nothing is sent, loaded or written yet; ``EmbedderSetupError`` if a key or an extra
+    is missing.
     """
     if name == "minilm":
         from pagefault.embedders.minilm import MiniLM
 
-        return MiniLM(threads=threads)
-    if name == "null":
+        embedder = MiniLM(threads=threads)
+        if not keep:
+            return embedder
+    elif name == "null":
         from pagefault.embedders.null import NullEmbedder
 
         return NullEmbedder()
-    embedder = _costly_embedder(name, cache)
+    else:
+        embedder = _costly_embedder(name, cache)
     if embedder and cache:
         from pagefault.embedders.cached import CachedEmbedder
 

@@ -1,11 +1,43 @@
-"""Benchmarks: what `pagefault bench` runs on data that is given as a folder.
+"""Benchmarks: what `pagefault bench` runs on data that is given as a file or a folder.
 
-    datasets.py    a folder to documents, queries and gold
-    measures.py    recall, reciprocal rank, NDCG of one ranking
-    baselines.py   what others do: dense, BM25, reciprocal-rank fusion
-    corpora.py     documents of one pool in a store, as an agent would have them
-    retrieval.py   scores of all methods on a set, and of the ranker without each of its parts
-    report.py      scores as JSON and as tables
+retrieval/     how well the ranker finds things, without a language model
+tasks/         what is asked and how an answer is scored: the paper's experiments, and some of later papers
+strategies/    ways of managing context, each of which answers the same items with the same model
+prompts.py     every text that a model reads in a benchmark, but for an agent's own
+pools.py       the texts of items in a store, to be searched
+recording.py   models whose completions are written down, counted, and not asked for again
+reference.py   a policy that follows the rules of nested key-value retrieval, in place of a model
+scoring.py     measures of one answer, means with their intervals
+judge.py       a model as the judge of an answer
+running.py     items in parallel, results in a folder, resumed where they were left
+command.py     `pagefault bench TASK`: from options to results
 
-No data is shipped. Leaves out benchmarks that need an LLM.
+data/          small data of our own for every task, in the formats of the published sets
 """
+
+__all__ = ["STRATEGIES", "TASKS"]
+
+TASKS = {
+    "dmr": "Deep memory retrieval: a question about earlier sessions (the paper's Table 2).",
+    "opener": "Conversation opener: the first message of a new session (the paper's Table 3).",
+    "docqa": "Questions on documents in archival storage (the paper's Figure 5).",
+    "nested-kv": "Nested key-value retrieval (the paper's Figure 7).",
+    "locomo": "Questions on long conversations of two people (LoCoMo).",
+    "longmemeval": "Questions on long histories of a user and an assistant (LongMemEval).",
+    "retention": "Facts told long ago, with and without the parts of memory (an ablation of ours).",
+}
+"""What each task is."""
+
+STRATEGIES = {
+    "memgpt": "an agent of pagefault with its virtual memory",
+    "truncate": "the newest texts that fit",
+    "full": "all texts, if they fit",
+    "recursive-summary": "a summary of all texts, made piece by piece, of at most 300 tokens",
+    "retriever-reader": "the K texts that are found best; @K for one K",
+    "memgpt-without-warning": "memgpt, but no warning of memory pressure",
+    "memgpt-without-recall": "memgpt, but no search of recall storage",
+    "memgpt-without-both": "memgpt, with neither",
+    "memgpt-without-working-context": "memgpt, but no sections to keep things in",
+    "human": "what a person wrote (openers)",
+}
+"""What each strategy is."""

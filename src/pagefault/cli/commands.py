@@ -6,18 +6,18 @@ Only Typer is imported here, so that ``--help`` is quick; a command imports the 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pagefault.cli.bench_commands import bench
 from pagefault.cli.db_commands import db
 from pagefault.cli.document_commands import document, load
 from pagefault.cli.model_commands import models
 from pagefault.cli.options import Agent, Database, Home, Json, Name, Page, Tags, grown, session_of
 from pagefault.errors import UsageError
 
-app, agent, recall, archival, event, schedule, bench = (grown() for _ in range(7))
+app, agent, recall, archival, event, schedule = (grown() for _ in range(6))
 app.add_typer(agent, name="agent", help="The agents of this home.")
 app.add_typer(recall, name="recall", help="Recall storage: every message ever, verbatim.")
 app.add_typer(archival, name="archival", help="Archival storage: documents and facts.")
@@ -27,7 +27,7 @@ app.add_typer(models, name="models", help="Models: the providers there are, and 
 app.add_typer(event, name="event", help="Events in an agent's inbox.")
 app.add_typer(schedule, name="schedule", help="Timers.")
 app.add_typer(db, name="db", help="The database itself: upgrades, checks, backups, copies.")
-app.add_typer(bench, name="bench", help="Benchmarks, on data of your own.")
+app.add_typer(bench, name="bench", help="Benchmarks: the paper's experiments, and how well things are found.")
 
 
 Model = Annotated[
@@ -340,28 +340,6 @@ def schedule_remove(
     from pagefault.cli import events
 
     events.remove_schedule(session_of(home, database, json), name, id)
-
-
-@bench.callback()
-def benchmarks() -> None:
-    """Benchmarks, on data of your own."""
-
-
-@bench.command("retrieval")
-def bench_retrieval(
-    data: Annotated[Path, typer.Option(help="A folder of sets: docs.jsonl.gz, queries.jsonl.gz, qrels.tsv.")],
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="A set; give it once for each. All by default.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the scores to this file.")] = None,
-    ablate: Annotated[bool, typer.Option("--ablate", help="Also without each part of the ranker.")] = False,
-    pool: Annotated[bool, typer.Option("--pool", help="Search all groups of a set together.")] = False,
-    embedder: Annotated[str, typer.Option(help="minilm.")] = "minilm",
-) -> None:
-    """Measure how well the ranker finds what it should, beside dense, BM25 and their fusion."""
-    from pagefault.bench import report
-
-    report.run(data, sets or [], embedder, ablate=ablate, pooled=pool, file=json)
 
 
 def _given(**options: Any) -> dict[str, Any]:

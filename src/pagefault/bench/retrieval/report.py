@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from pagefault.bench import datasets
-from pagefault.bench.measures import MEASURES
-from pagefault.bench.retrieval import Scores, SetScores, score_set
+from pagefault.bench.retrieval import datasets
+from pagefault.bench.retrieval.measures import MEASURES
+from pagefault.bench.retrieval.scores import Scores, SetScores, score_set
 from pagefault.build import make_embedder
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pagefault.bench import datasets
-from pagefault.bench.baselines import bm25, fused
-from pagefault.bench.datasets import Document
-from pagefault.bench.measures import MEASURES, measure
-from pagefault.bench.retrieval import ABLATIONS
+from pagefault.bench.retrieval import datasets
+from pagefault.bench.retrieval.baselines import bm25, fused
+from pagefault.bench.retrieval.datasets import Document
+from pagefault.bench.retrieval.measures import MEASURES, measure
+from pagefault.bench.retrieval.scores import ABLATIONS
 from pagefault.cli import main
 from pagefault.errors import UsageError
 

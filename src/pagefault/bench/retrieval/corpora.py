@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pagefault.bench.datasets import Document
+from pagefault.bench.retrieval.datasets import Document
 from pagefault.storage import SESSION_GAP, Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role, Tier
 

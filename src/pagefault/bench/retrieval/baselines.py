@@ -15,7 +15,7 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.bench.datasets import Document
+from pagefault.bench.retrieval.datasets import Document
 
 __all__ = ["bm25", "dense", "fused"]
 

@@ -16,10 +16,10 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.bench.baselines import bm25, dense, fused
-from pagefault.bench.corpora import load
-from pagefault.bench.datasets import Dataset, Pool, Question
-from pagefault.bench.measures import MEASURES, measure
+from pagefault.bench.retrieval.baselines import bm25, dense, fused
+from pagefault.bench.retrieval.corpora import load
+from pagefault.bench.retrieval.datasets import Dataset, Pool, Question
+from pagefault.bench.retrieval.measures import MEASURES, measure
 from pagefault.build import open_store
 from pagefault.config import Installation
 from pagefault.embedders import Embedder

@@ -1,0 +1,187 @@
+"""`pagefault bench TASK`: from options to a folder with results, told on the way.
+
+Leaves out the command line's grammar (``cli.bench_commands``) and the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pagefault.bench.recording import Ledger
+from pagefault.bench.reference import ReferencePolicy
+from pagefault.bench.results import Results, Settings
+from pagefault.bench.running import Run
+from pagefault.bench.strategies import strategies_named
+from pagefault.bench.tasks import Item, Options, Task, task_named
+from pagefault.build import catalogue_of, make_embedder
+from pagefault.config import Installation, home_folder, load_installation
+from pagefault.errors import UsageError
+from pagefault.models import Model
+from pagefault.models.endpoint import Asking
+from pagefault.models.endpoint import Options as Asked
+from pagefault.models.tokens import HeuristicCounter, family_of
+
+__all__ = ["Wanted", "run"]
+
+OFFLINE = "offline"
+SHIPPED = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of the command, as given; None or empty: not given."""
+
+    task: str
+    out: Path
+    data: Path | None = None
+    model: str = OFFLINE
+    strategies: tuple[str, ...] = ()
+    window: int | None = None
+    limit: int | None = None
+    sets: tuple[str, ...] = ()
+    seed: int = 0
+    preload: bool = False
+    lenient: bool = False
+    judge: str = ""
+    embedder: str = "minilm"
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    concurrency: int = 4
+
+
+def run(wanted: Wanted, home: Path | None = None) -> None:
+    """Run a task and print its scores. ``UsageError`` for options or data that are wrong."""
+    anyio.run(_run, wanted, home_folder(home))
+
+
+async def _run(wanted: Wanted, home: Path) -> None:
+    task = task_named(wanted.task)
+    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
+    if not data.exists():
+        raise UsageError(f"There is no {data}; give a file or a folder with --data.")
+    async with _model(wanted, home) as (model, window, free):
+        options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
+        items = task.items(data, options)
+        if not items:
+            raise UsageError(f"No item of {data} is asked for; mend --set.")
+        settings = Settings(
+            wanted.task, wanted.model, window, wanted.seed, _digest(data), tuple(sorted(wanted.sets)),
+            wanted.preload, wanted.lenient, wanted.judge, wanted.embedder, str(wanted.data or "shipped"),
+        )  # fmt: skip
+        results = Results(wanted.out, settings)
+        with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
+            made = _prepared(wanted, task, items, results, model, Path(scratch))
+            made.ledger.free = free
+            await _watched(made)
+    found = results.write(
+        [item.id for item in items], made.totals, model.name,
+        left_out=options.left_out, stopped=made.stopped,
+    )  # fmt: skip
+    _show(found, task, made.stopped)
+
+
+def _prepared(
+    wanted: Wanted, task: Task, items: Sequence[Item], results: Results, model: Model, scratch: Path
+) -> Run:
+    provider, _, name = wanted.model.partition(":")
+    return Run(
+        task=task,
+        items=items,
+        strategies=strategies_named(wanted.strategies or task.strategies, task.sweep),
+        results=results,
+        model=model,
+        ledger=Ledger(provider, wanted.max_tokens, wanted.max_cost),
+        counter=HeuristicCounter(family_of(name)),
+        embedder=make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True),
+        scratch=scratch,
+        concurrency=wanted.concurrency,
+    )
+
+
+@asynccontextmanager
+async def _model(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, int, bool]]:
+    """The model, the window to use, and whether it costs nothing."""
+    installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
+    catalogue = catalogue_of(home, installation)
+    window, _ = await catalogue.window(wanted.model, wanted.window)
+    free = all(target.provider.local for target in catalogue.targets(wanted.model))
+    try:
+        if wanted.model == OFFLINE and wanted.task == "nested-kv":
+            yield ReferencePolicy(window), window, True
+        else:
+            asking = Asking(Asked(temperature=0.0))
+            yield catalogue.model(wanted.model, window, asking), window, free or wanted.model == OFFLINE
+    finally:
+        await catalogue.aclose()
+
+
+async def _watched(run: Run) -> None:
+    """Run with a progress bar on stderr."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[spent]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        waiting = sum(
+            item.id not in done
+            for done in (run.results.done(strategy.name) for strategy in run.strategies)
+            for item in run.items
+        )
+        bar = progress.add_task(run.task.name, total=waiting, spent="")
+
+        def watch(ledger: Ledger) -> None:
+            spent = ledger.spent
+            cost = "cost unknown" if spent.cost is None else f"{spent.cost:.2f} USD"
+            progress.update(bar, advance=1, spent=f"{spent.input + spent.output:,} tokens, {cost}")
+
+        run.watch = watch
+        await run.run()
+
+
+def _digest(data: Path) -> str:
+    """One digest of a file, or of all files of a folder."""
+    found = hashlib.sha256()
+    for path in [data] if data.is_file() else sorted(p for p in data.rglob("*") if p.is_file()):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
+    """A row for each strategy: the headline with its interval, the means of the other measures; below it the
+    headline by parts."""
+    headline, *others = task.measures
+    table = Table("strategy", "n", headline, "95 %", *others)
+    for name, one in found["strategies"].items():
+        interval = one.get(headline)
+        between = f"{interval['low']:.3f}-{interval['high']:.3f}" if interval else ""
+        table.add_row(name, str(one["n"]), _mean(interval), between, *(_mean(one.get(m)) for m in others))
+        for part, own in one.get("parts", {}).items():
+            means = [_mean(own.get(measure)) for measure in others]
+            table.add_row(f"  {part}", str(own["n"]), _mean(own.get(headline)), "", *means)
+    Console().print(table)
+    notes = [f"{name}: {one['why']}" for name, one in found["strategies"].items() if one.get("why")]
+    notes += [
+        f"{name}: {len(failed)} items failed and wait for the next run; {next(iter(failed.values()))}"
+        for name, one in found["strategies"].items()
+        if (failed := one.get("failed"))
+    ]
+    notes += [f"{len(found['left_out'])} records were left out."] if found["left_out"] else []
+    notes += [f"{stopped} The same command goes on where this run stopped."] if stopped else []
+    for note in notes:
+        print(note)
+
+
+def _mean(interval: dict[str, float] | None) -> str:
+    return f"{interval['mean']:.3f}" if interval else ""

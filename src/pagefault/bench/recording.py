@@ -1,0 +1,201 @@
+"""A model whose completions are written down, counted, and not asked for a second time.
+
+Each request is a line of a transcript: what is new of its prompt, the completion, tokens and seconds. A
+prompt that the transcript holds already is answered from it, so that a run that was broken off goes on where
+it was and pays for nothing twice. Leaves out prices that differ by agreement, and retries
+(``models.patience``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from pagefault.context import fixed_tokens
+from pagefault.errors import ModelError
+from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
+
+__all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent"]
+
+
+class BudgetSpent(ModelError):
+    """The run may spend no more."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """Tokens (``estimated`` where nothing was reported), USD (None: a price is not known) and seconds."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cost: float | None = 0.0
+    seconds: float = 0.0
+    estimated: bool = False
+
+    def add(self, other: Spent) -> None:
+        self.requests += other.requests
+        self.input += other.input
+        self.output += other.output
+        self.cached += other.cached
+        self.cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        self.seconds += other.seconds
+        self.estimated |= other.estimated
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What this run has spent, of what it may: tokens in and out, and USD. ``provider``: of the model."""
+
+    provider: str = ""
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    free: bool = False  # the model costs nothing
+    spent: Spent = field(default_factory=Spent)
+
+    def check(self) -> None:
+        """``BudgetSpent`` if nothing more may be asked."""
+        if self.max_tokens is not None and self.spent.input + self.spent.output >= self.max_tokens:
+            raise BudgetSpent(f"The budget of {self.max_tokens:,} tokens is spent.")
+        if self.max_cost is not None and not self.free:
+            if self.spent.cost is None:
+                raise BudgetSpent("The price of this model is not known, so --max-cost cannot be kept.")
+            if self.spent.cost >= self.max_cost:
+                raise BudgetSpent(f"The budget of {self.max_cost:.2f} USD is spent.")
+
+    def priced(self, name: str, model: str, usage: Usage) -> float | None:
+        """What a completion cost in USD; None if nobody knows."""
+        if self.free:
+            return 0.0
+        from genai_prices import Usage as Priced
+        from genai_prices import calc_price
+
+        used = Priced(
+            input_tokens=usage.input, output_tokens=usage.output,
+            cache_read_tokens=usage.cached, cache_write_tokens=usage.written,
+        )  # fmt: skip
+        for reference in filter(None, (model, name)):
+            try:
+                return float(calc_price(used, reference, provider_id=self.provider or None).total_price)
+            except (LookupError, ValueError):
+                continue
+        return None
+
+
+class Recorded:
+    """``model``, written down in ``file``. ``spent`` is what the answers took, those from the transcript
+    included; ``ledger`` hears only of what was asked anew. ``failed`` is the last error of the model."""
+
+    def __init__(self, model: Model, file: Path, ledger: Ledger, counter: Counter) -> None:
+        self.spent = Spent()
+        self.failed: ModelError | None = None
+        self._model = model
+        self._file = file
+        self._ledger = ledger
+        self._counter = counter
+        self._known = _read(file)
+        self._last: tuple[PromptMessage, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def window(self) -> int:
+        return self._model.window
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """The completion, without deltas."""
+        key = _digest(prompt)
+        if known := self._known[key]:
+            completion, spent = known.popleft()
+        else:
+            completion, spent = await self._ask(prompt)
+            self._write(key, prompt, completion, spent)
+        self._last = prompt.messages
+        self.spent.add(spent)
+        yield completion
+
+    async def _ask(self, prompt: Prompt) -> tuple[Completion, Spent]:
+        begin = time.monotonic()
+        try:
+            self._ledger.check()
+            async with aclosing(self._model.stream(prompt)) as items:
+                async for item in items:
+                    if isinstance(item, Completion):
+                        spent = self._spent(prompt, item, time.monotonic() - begin)
+                        self._ledger.spent.add(spent)
+                        return item, spent
+            raise ModelError(f"{self.name} ended its stream without a completion; try again.")
+        except ModelError as error:
+            self.failed = error
+            raise
+
+    def _spent(self, prompt: Prompt, completion: Completion, seconds: float) -> Spent:
+        usage = completion.usage or self._estimate(prompt, completion)
+        cost = self._ledger.priced(self.name, completion.model, usage)
+        estimated = completion.usage is None
+        return Spent(1, usage.input, usage.output, usage.cached, cost, round(seconds, 4), estimated)
+
+    def _estimate(self, prompt: Prompt, completion: Completion) -> Usage:
+        count = self._counter.count
+        shown = sum(
+            MESSAGE_OVERHEAD + count(message.text) + sum(count(call.arguments) for call in message.calls)
+            for message in prompt.messages
+        )
+        said = count(completion.text) + sum(count(call.arguments) for call in completion.calls)
+        return Usage(shown + fixed_tokens("", prompt.functions, self._counter), said)
+
+    def _write(self, key: str, prompt: Prompt, completion: Completion, spent: Spent) -> None:
+        pairs = zip(self._last, prompt.messages, strict=False)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        line = {
+            "key": key,
+            "kept": kept,  # messages that the prompt has in common with that of the line before
+            "messages": [_plain(message) for message in prompt.messages[kept:]],
+            "functions": [function.name for function in prompt.functions],
+            "completion": asdict(completion),
+            "spent": asdict(spent),
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _plain(message: PromptMessage) -> dict[str, Any]:
+    return {name: value for name, value in asdict(message).items() if value}
+
+
+def _digest(prompt: Prompt) -> str:
+    return hashlib.sha256(repr(prompt).encode()).hexdigest()[:32]
+
+
+def _read(file: Path) -> defaultdict[str, deque[tuple[Completion, Spent]]]:
+    """The answers of a transcript by prompt. A last line that was cut off is taken out of the file."""
+    known: defaultdict[str, deque[tuple[Completion, Spent]]] = defaultdict(deque)
+    if not file.is_file():
+        return known
+    data = file.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        file.write_bytes(whole)
+    for line in filter(None, whole.decode().split("\n")):
+        value = json.loads(line)
+        known[value["key"]].append((_completion(value["completion"]), Spent(**value["spent"])))
+    return known
+
+
+def _completion(value: Mapping[str, Any]) -> Completion:
+    calls = tuple(Call(**call) for call in value["calls"])
+    usage = Usage(**value["usage"]) if value["usage"] else None
+    return replace(Completion(**value), calls=calls, usage=usage, notes=tuple(value["notes"]))

@@ -1,0 +1,91 @@
+"""A policy that follows the rules of nested key-value retrieval, where no language model is at hand.
+
+It stands for a model that makes no mistake: an upper bound that shows the mechanics, and no result of a
+model. It knows nothing but the prompt: the key it is asked for, and the pairs that its searches (or the
+prompt itself) show. One search a hop, through ``archival_search``, page after page if a page does not decide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+from pagefault.bench.prompts import headings
+from pagefault.models import Call, Completion, Prompt, PromptMessage, StreamItem
+from pagefault.testing.models import call, say
+
+__all__ = ["ReferencePolicy"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PAIR = re.compile(rf'"({_UUID.pattern})": "({_UUID.pattern})"')
+_PAGE = re.compile(r"Showing \d+ of \d+ results \(page (\d+)/(\d+)\)")
+
+
+class ReferencePolicy:
+    """``window`` in tokens; any will do."""
+
+    name = "reference-policy"
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        """The next search, or the answer."""
+        yield _in_one_prompt(prompt) if not prompt.functions else _next(prompt)
+
+
+def _in_one_prompt(prompt: Prompt) -> Completion:
+    """Follow the chain through a JSON object that the prompt holds."""
+    shown, _, question = prompt.messages[-1].text.rpartition("\n")
+    asked = _UUID.search(question)
+    if asked is None or not shown.startswith(headings["pairs"]):
+        return Completion("Nothing to look up.")
+    pairs = dict(_pairs(shown))
+    value, seen = asked[0], set[str]()
+    while value in pairs and value not in seen:
+        seen.add(value)
+        value = pairs[value]
+    return Completion(value)
+
+
+def _next(prompt: Prompt) -> Completion:
+    """What the results since the question say: whose value to search for, or that the chain has ended."""
+    opened = max(n for n, message in enumerate(prompt.messages) if message.role == "user")
+    asked = _UUID.search(prompt.messages[opened].text)
+    if asked is None:
+        return Completion("Nothing to look up.")
+    searches = list(_searches(prompt.messages[opened:]))
+    key, page = asked[0], 1
+    for query, result in searches:
+        if query != key:
+            continue
+        following = dict(_pairs(result)).get(key)
+        more = _PAGE.search(result)
+        if following is not None:
+            key, page = following, 1
+        elif more and int(more[1]) < int(more[2]):
+            page = int(more[1]) + 1
+        else:
+            return Completion(calls=(_numbered(say(key), prompt),))
+    if key in [query for query, _ in searches] and page == 1:
+        return Completion(calls=(_numbered(say(f"The chain comes back to {key}."), prompt),))
+    made = call("archival_search", query=key, page=page) if page > 1 else call("archival_search", query=key)
+    return Completion(calls=(_numbered(made, prompt),))
+
+
+def _numbered(made: Call, prompt: Prompt) -> Call:
+    return Call(f"call_{sum(len(message.calls) for message in prompt.messages)}", made.name, made.arguments)
+
+
+def _searches(messages: Sequence[PromptMessage]) -> Iterator[tuple[str, str]]:
+    """Query and result of each search, in order."""
+    results = {message.call_id: message.text for message in messages if message.role == "tool"}
+    for message in messages:
+        for made in message.calls:
+            if made.name == "archival_search" and made.id in results:
+                yield json.loads(made.arguments)["query"], results[made.id]
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    return ((key, value) for key, value in _PAIR.findall(text))

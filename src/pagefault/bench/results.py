@@ -1,0 +1,164 @@
+"""A run's folder: its settings, a line for each item that is done, and what follows from all of them.
+
+    settings.json               what the run is; another run cannot have the same folder
+    items/STRATEGY.jsonl        reply, scores, texts seen and tokens of each item
+    transcripts/STRATEGY/       every request of each item (``recording``)
+    results.json                means and intervals
+
+Leaves out how items are run, and how results are shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pagefault.bench.recording import Spent
+from pagefault.bench.scoring import intervals
+from pagefault.errors import UsageError
+
+__all__ = ["ItemResult", "Results", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run is. ``data``: the digest of the files; ``path``: where they were (it may differ)."""
+
+    task: str
+    model: str
+    window: int
+    seed: int
+    data: str
+    sets: tuple[str, ...] = ()
+    preload: bool = False
+    lenient: bool = False
+    judge: str = ""
+    embedder: str = "minilm"
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """One item that is done. ``unfit``: why the strategy could not answer it (empty: it could)."""
+
+    id: str
+    part: str
+    question: str
+    gold: tuple[str, ...]
+    reply: str
+    scores: Mapping[str, float]
+    seen: tuple[str, ...] = ()
+    unfit: str = ""
+    seconds: float = 0.0
+    spent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Results:
+    """The folder of a run; made if it is not there. ``UsageError`` if it holds another run."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        file = folder / "settings.json"
+        given = json.loads(json.dumps(asdict(settings)))
+        if file.is_file():
+            before = json.loads(file.read_text("utf-8"))
+            for name, value in given.items():
+                if name != "path" and before.get(name) != value:
+                    raise UsageError(
+                        f"{folder} holds a run whose {name} is {before.get(name)!r}, not {value!r}; "
+                        "give another --out, or the same settings to go on with it."
+                    )
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(given, indent=2) + "\n", "utf-8")
+
+    def done(self, strategy: str) -> dict[str, ItemResult]:
+        """The items of a strategy that are done, by id."""
+        file = self._file(strategy)
+        if not file.is_file():
+            return {}
+        data = file.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):  # a line that was cut off when the run was killed
+            file.write_bytes(whole)
+        lines = [json.loads(line) for line in whole.decode().split("\n") if line]
+        return {line["id"]: ItemResult(**line) for line in lines}
+
+    def add(self, strategy: str, result: ItemResult) -> None:
+        """Write down that an item is done."""
+        file = self._file(strategy)
+        file.parent.mkdir(exist_ok=True)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+
+    def transcript(self, strategy: str, name: str) -> Path:
+        """Where requests are written down."""
+        return self.folder / "transcripts" / strategy / f"{name}.jsonl"
+
+    def _file(self, strategy: str) -> Path:
+        return self.folder / "items" / f"{strategy}.jsonl"
+
+    def write(
+        self, items: Sequence[str], strategies: Mapping[str, StrategyTotals], model: str, **more: object
+    ) -> dict[str, Any]:
+        """Write ``results.json`` over the items of these ids, and return it. ``model``: who answered."""
+        settings = asdict(self.settings)
+        found = {
+            "task": self.settings.task,
+            "model": model,
+            "window": self.settings.window,
+            "strategies": {
+                name: totals.as_json(
+                    [d for id in items if (d := self.done(name).get(id))], self.settings.seed
+                )
+                for name, totals in strategies.items()
+            },
+            "items": len(items),
+            "settings": settings,
+            **more,
+        }
+        (self.folder / "results.json").write_text(
+            json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
+        return found
+
+
+@dataclass(slots=True)
+class StrategyTotals:
+    """What a strategy has besides its items: work that several of them shared, and items that failed."""
+
+    shared: list[Spent] = field(default_factory=list[Spent])
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+
+    def as_json(self, results: Sequence[ItemResult], seed: int) -> dict[str, Any]:
+        """The strategy's entry in ``results.json``."""
+        answered = [result for result in results if not result.unfit]
+        parts: defaultdict[str, list[ItemResult]] = defaultdict(list)
+        for result in answered:
+            parts[result.part].append(result)
+        found: dict[str, Any] = {"n": len(answered), **intervals([r.scores for r in answered], seed)}
+        if len(parts) > 1:
+            found["parts"] = {
+                part: {"n": len(own), **intervals([r.scores for r in own], seed)}
+                for part, own in parts.items()
+            }
+        if len(answered) < len(results):
+            found["does_not_fit"] = len(results) - len(answered)
+            found["why"] = next(result.unfit for result in results if result.unfit)
+        if self.failed:
+            found["failed"] = self.failed
+        found["spent"] = asdict(_sum([*self.shared, *(Spent(**r.spent) for r in results)]))
+        found["seconds_an_item"] = round(fmean(r.seconds for r in results), 3) if results else 0.0
+        return found
+
+
+def _sum(spent: Iterable[Spent]) -> Spent:
+    total = Spent()
+    for one in spent:
+        total.add(one)
+    return total
