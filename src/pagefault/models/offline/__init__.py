@@ -12,9 +12,13 @@ import json
 from collections.abc import AsyncGenerator
 
 from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
+from pagefault.models.offline.given import given
 from pagefault.models.offline.noting import Act, Intent
 from pagefault.models.offline.policy import decide
-from pagefault.models.offline.reading import View, view
+from pagefault.models.offline.questions import parse
+from pagefault.models.offline.quoting import FORM, in_form, retold
+from pagefault.models.offline.reader import best_first
+from pagefault.models.offline.reading import Found, View, view
 from pagefault.models.offline.summaries import is_summary_request, summarise
 
 __all__ = ["OfflineModel"]
@@ -47,6 +51,8 @@ class OfflineModel:
 def _complete(prompt: Prompt) -> Completion:
     if is_summary_request(prompt):
         return Completion(summarise(prompt))
+    if (asked := given(prompt)) is not None:
+        return Completion(_read(prompt, *asked))
     seen = view(prompt)
     act = _in_style(seen, decide(seen))
     made = {(step.name, _written(step.arguments)) for step in seen.steps}
@@ -57,6 +63,14 @@ def _complete(prompt: Prompt) -> Completion:
     )
     thought = "Nothing more to do." if seen.style == "memgpt" and not calls and not act.say else ""
     return Completion(act.say or thought, calls)
+
+
+def _read(prompt: Prompt, question: str, texts: tuple[Found, ...]) -> str:
+    """The answer from texts that the prompt itself holds."""
+    asked = parse(question)
+    found = texts if texts and texts[0].speaker == "archival" else best_first(asked, texts)
+    form = any(FORM.search(message.text) for message in prompt.messages)
+    return in_form(asked, found) if form else retold(asked, found)
 
 
 def _in_style(seen: View, act: Act) -> Act:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pagefault.models.offline.evidence import KEPT, Evidence
+from pagefault.models.offline.evidence import KEPT, Evidence, is_own_quote
 from pagefault.models.offline.facts import alias, is_question, read
 from pagefault.models.offline.language import fold, is_chinese, is_concept, lexicon, runs
 from pagefault.models.offline.questions import Need, Question
@@ -29,9 +29,6 @@ from pagefault.models.offline.statement_patterns import (
 
 __all__ = ["Answer", "aliases", "best"]
 
-_OWN_QUOTE = re.compile(
-    r"^(?:You told me|I said|Noted|Got it|你.{0,16}告诉我|我.{0,16}说过|I don't know|我不知道)"
-)
 _PLACE = re.compile(
     r"\b(?:in|at|from|to|on|near|by|under|behind|inside|outside|into|beside|next|above|below|there)\b|在|到"
     r"|去|从|里|上|下面|旁边|来自|隔壁"
@@ -57,6 +54,7 @@ _NAME_IN = re.compile(r"(?<=[\w,] )[A-ZÀ-Ý][\w-]+")
 _REPLACED = frozenset({"job:self", "home:self"})  # what one had before, where a newer was told
 _FOREIGN = 0.12  # what it loses in the other language: a search in the question's own comes first
 _IN_PASSING = 0.2  # what an answer loses that was said in passing
+_BAR = 0.6  # of what is asked, for an answer
 _NEVER = 1000.0
 
 
@@ -117,7 +115,7 @@ def _score(
     leaning = evidence.before if PRONOUN.match(fold(evidence.text)) else ""
     reading = read(evidence.text, leaning)
     held = bool(tags & reading.tags)
-    if question.tags and not held and not question.presumed:
+    if question.tags and not held:
         return 0.0
     folded = fold(f"{leaning} {evidence.text}")
     units = reading.units | read(leaning).units
@@ -133,26 +131,21 @@ def _coverage(
     question: Question, evidence: Evidence, names: frozenset[str], units: frozenset[str], folded: str
 ) -> tuple[float, float]:
     """How much of the needs is met, of how much; negative if an indispensable one is not."""
-    excused = bool(question.presumed or _corrects(question, evidence))
+    excused = _corrects(question, evidence)
     done = any(need.verb and need.units & units for need in question.needs)
     named = done and (
         _NAME_IN.search(evidence.text) is not None or (_is_told_by_me(folded) and _is_else(question, units))
     )
     total = covered = 0.0
     focuses = [need for need in question.needs if need.focus]
-    if (
-        focuses
-        and not question.tags
-        and not question.presumed
-        and not any(_covers(need, units, folded) for need in focuses)
-    ):
+    if focuses and not question.tags and not any(_covers(need, units, folded) for need in focuses):
         excused = False
     undone = besides = False  # another thing was done; something else than the owner is told
     for need in question.needs:
         got = _covers(need, units, folded) or 0.7 * (need.kind and named)
         if not got and names & units and _is_entity(need):
             got = 1.0
-        if need.focus and not got and not question.presumed and not (excused and not _is_entity(need)):
+        if need.focus and not got and not (excused and not _is_entity(need)):
             return -_NEVER, 1.0
         undone = undone or (need.verb and not got)
         besides = besides or (got > 0 and not need.focus and not need.verb)
@@ -214,13 +207,12 @@ def _usable(question: Question, evidence: Evidence) -> bool:
     if question.about != "either" and evidence.speaker != question.about:
         return False
     return not is_question(evidence.text) and not (
-        evidence.speaker == "agent" and _OWN_QUOTE.match(evidence.text)
+        evidence.speaker == "agent" and is_own_quote(evidence.text)
     )
 
 
 def best(question: Question, evidence: Iterable[Evidence]) -> list[Answer]:
     """The answers, best first: the newest of those that are about as good as the best one."""
-    bar = 0.15 if question.presumed else 0.6
     evidence = list(evidence)
     attributes = {tag.partition(":")[0] for tag in question.tags}
     names = aliases(question, evidence)
@@ -232,12 +224,9 @@ def best(question: Question, evidence: Iterable[Evidence]) -> list[Answer]:
     good = [
         answer
         for answer in scored
-        if answer.score >= bar - (0.1 if _corrects(question, answer.evidence) else 0)
+        if answer.score >= _BAR - (0.1 if _corrects(question, answer.evidence) else 0)
     ]
     top = max((answer.score for answer in good), default=0.0)
-    if question.presumed:
-        good.sort(key=lambda answer: -answer.score)
-        return _distinct(good)
     near = [answer for answer in good if answer.score >= top - _slack(question, answer.evidence)]
 
     def age(answer: Answer) -> tuple[str, int, float]:

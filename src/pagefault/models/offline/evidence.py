@@ -14,9 +14,13 @@ from pagefault.models.offline.keeping import slots
 from pagefault.models.offline.language import sentences
 from pagefault.models.offline.reading import Found, View
 
-__all__ = ["KEPT", "Evidence", "dated_lines", "from_results", "in_view", "pieces_of"]
+__all__ = ["KEPT", "OWN", "Evidence", "dated_lines", "from_results", "in_view", "is_own_quote", "pieces_of"]
 
+OWN = "assistant: "  # before what the agent said, in a summary
 _LINE = re.compile(r"(?:^|(?<=\s))(?:- )?(?P<day>\d{4}-\d\d-\d\d)(?: \d\d:\d\d)?: ")
+_OWN_QUOTE = re.compile(
+    r"^(?:You told me|You said|I said|Noted|Got it|你.{0,16}告诉我|[你我].{0,16}说过|I don't know|我不知道)"
+)
 _QUEUE = 10**12
 KEPT = _QUEUE - 1  # a note in the working context of what has one value: it is kept up to date
 
@@ -62,6 +66,11 @@ def dated_lines(text: str) -> Iterator[tuple[str, str]]:
         yield cut["day"], text[cut.end() : after.start() if after else None].strip()
 
 
+def is_own_quote(text: str) -> bool:
+    """Whether the agent's words are about what was said, or that nothing was: no evidence of their own."""
+    return _OWN_QUOTE.match(text) is not None
+
+
 def in_view(view: View) -> list[Evidence]:
     """What the prompt itself holds: notes, the summary, the queue with the open event."""
     found: list[Evidence] = []
@@ -72,7 +81,8 @@ def in_view(view: View) -> list[Evidence]:
                 found += pieces_of(text, speaker, day, number)
     for line in view.summary.splitlines():
         for day, text in dated_lines(line):
-            found += pieces_of(text, "user", day)
+            own = text.startswith(OWN)
+            found += pieces_of(text.removeprefix(OWN), "agent" if own else "user", day)
     for index, row in enumerate(view.rows):
         if row.kind in ("user", "assistant"):
             found += pieces_of(

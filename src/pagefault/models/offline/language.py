@@ -39,7 +39,7 @@ _SENTENCE = re.compile(
     r"(?<=[.!?…])\s+|(?<=[.!?…][\"')”’])\s+|(?<=[。！？；])(?![”』」）])|(?<=[。！？；][”』」）])|\n+"
 )
 _LONGEST = 500
-_ABBREVIATED = re.compile(r"\b(?:Mr|Ms|Mrs|Dr|St|Prof|vs|No|e\.g|i\.e|approx)\.$")
+_ABBREVIATED = re.compile(r"\b(?:Mr|Ms|Mrs|Dr|St|Prof|Jr|vs|No|e\.g|i\.e|approx|(?<!\d\s)[A-HJ-Z])\.$")
 _CLAUSE = re.compile(
     r"[;，；、]\s*|\s+[-–—]+\s+"
     r"|,?\s+(?:and|but|while|whereas)\s+(?=(?:i|i'm|my|we|our|she|he|her|his|they|it|works?|lives?)\b)"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from pagefault.models.offline.answers import Answer, aliases, best
-from pagefault.models.offline.evidence import dated_lines, from_results, in_view
+from pagefault.models.offline.evidence import dated_lines, from_results, in_view, is_own_quote
 from pagefault.models.offline.facts import is_question, is_rhetorical, read
 from pagefault.models.offline.language import fold, is_chinese, sentences
 from pagefault.models.offline.noting import (
@@ -25,8 +25,9 @@ from pagefault.models.offline.noting import (
 )
 from pagefault.models.offline.queries import first_query, named_query, second_query
 from pagefault.models.offline.questions import Question, parse
-from pagefault.models.offline.quoting import quote
-from pagefault.models.offline.reading import View, found_in
+from pagefault.models.offline.quoting import FORM, in_form, quote, retold
+from pagefault.models.offline.reader import by_speaker, names_speaker
+from pagefault.models.offline.reading import Found, View, found_in
 from pagefault.models.offline.replies import is_small_talk, pick
 
 __all__ = ["decide"]
@@ -36,6 +37,7 @@ _MOST_SEARCHES = 3
 _IDENTITY = re.compile(
     r"\b(?:who|what) are you\b|\bwhat can you\b|\bwhat's your\b|你是谁|你是什么|你叫什么|你能做什么"
 )
+_SMALL_PAGE = 1500  # characters: of pages that small, three fit into any window
 _SURE = 0.9  # of what was asked is in the answer: no second search
 
 
@@ -45,6 +47,8 @@ def decide(view: View) -> Act:
 
 
 def _user(view: View) -> Act:
+    if not view.spoken and any(FORM.search(text) for text in (view.event.text, *view.sections.values())):
+        return _in_form(view)
     asked = _asked(view)
     noted = any(step.name in NOTES for step in view.steps)
     calls = tuple(saved_elsewhere(view) if noted else notes(view))
@@ -53,7 +57,8 @@ def _user(view: View) -> Act:
     if asked is None:
         text = view.event.text
         return Act(calls, pick("noted" if calls or view.steps else "chat", text, is_chinese(text)))
-    act = _by_day(view, asked) if asked.day else _answer(view, asked)
+    way = _by_day if asked.day else _retell if asked.presumed else _answer
+    act = way(view, asked)
     return Act((*calls, *act.calls), act.say)
 
 
@@ -74,6 +79,46 @@ def _asked(view: View) -> Question | None:
 # -- questions -----------------------------------------------------------------------------------------
 
 
+def _in_form(view: View) -> Act:
+    """A question about documents, answered from archival storage."""
+    found, search = _searched(view, "archival_search")
+    return search or Act(say=in_form(parse(_question(view)), found))
+
+
+def _retell(view: View, asked: Question) -> Act:
+    """A question about what was said in a conversation: from the log, without what was retold before."""
+    name = "recall_search" if "recall_search" in view.functions else _search(view)
+    found, search = _searched(view, name)
+    if search:
+        return search
+    in_queue = (
+        Found(number, row.text, row.at, row.kind, row.sender)
+        for number, row in enumerate(view.rows[:-1])
+        if row.kind in ("user", "assistant")
+    )
+    told = (by_speaker(text) for text in found or in_queue)
+    turns = [text for text in told if text.speaker != "assistant" or not is_own_quote(text.text)]
+    return Act(say=retold(asked, turns))
+
+
+def _question(view: View) -> str:
+    return " ".join(view.event.text.rpartition("Question:")[2].split())
+
+
+def _searched(view: View, name: str) -> tuple[list[Found], Act | None]:
+    """What a search for the question as it stands has found, and the call for its next page, if pages are so
+    small that another one fits."""
+    query = _question(view)
+    steps = [step for step in view.steps if step.name == name and step.text("query") == query]
+    pages = [found_in(step.result or "") for step in steps]
+    found = [line for lines, _ in pages for line in lines]
+    small = sum(len(line.text) for line in found) < _SMALL_PAGE * len(pages)
+    if name not in view.functions or (pages and not (pages[-1][1] and small and len(pages) < _MOST_SEARCHES)):
+        return found, None
+    arguments = {"query": query, "page": len(pages) + 1} if pages else {"query": query}
+    return found, Act((Intent(name, arguments, more=True),))
+
+
 def _answer(view: View, asked: Question) -> Act:
     evidence = in_view(view)
     searches = [step for step in view.steps if step.name in _SEARCHES]
@@ -81,6 +126,8 @@ def _answer(view: View, asked: Question) -> Act:
     for step in searches:
         lines, more = found_in(step.result or "")
         further = further or (more and step is searches[0])
+        if names_speaker(asked, [by_speaker(line) for line in lines]):
+            return _retell(view, asked)
         evidence += from_results(lines)
     answers = best(asked, evidence)
     if answers and _is_strong(asked, answers[0], len(searches)):
@@ -98,7 +145,7 @@ def _answer(view: View, asked: Question) -> Act:
 def _is_strong(asked: Question, answer: Answer, searched: int) -> bool:
     """Nothing newer than the queue can be elsewhere; of what else is found, a correction may be, which
     one search for the same words brings up too."""
-    if asked.many or asked.presumed:
+    if asked.many:
         return False
     return answer.evidence.near or (searched > 0 and answer.score >= _SURE)
 

@@ -85,13 +85,15 @@ class Question:
 
 
 def _asking(text: str) -> tuple[str, str]:
-    """The last asking sentence and what stands before it ("remember when we talked about music?")."""
+    """The last asking sentence and what stands before it ("remember when we talked about music?"): what
+    asks, and all else too where the question itself says that there is an answer."""
     pieces = sentences(text)
     asking = [index for index, piece in enumerate(pieces) if is_question(piece)]
     last = asking[-1] if asking else len(pieces) - 1
     if last > 0 and _telling(pieces[last]) == 0:
         last = max((index for index in asking[:-1]), default=last)
-    return pieces[last], " ".join(pieces[index] for index in asking if index < last)
+    before = range(last) if PRESUMED.search(fold(text)) else (index for index in asking if index < last)
+    return pieces[last], " ".join(pieces[index] for index in before)
 
 
 def _telling(sentence: str) -> int:

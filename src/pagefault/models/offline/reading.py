@@ -31,6 +31,7 @@ _RESULT = re.compile(
     r"(?: \w+)?(?: (?P<time>\d\d:\d\d))?(?P<more>[^\]]*)\] (?P<text>.*)$",
     re.MULTILINE,
 )
+_PLACE = re.compile(r"(?:, p\. \d+)?(?: #.*)?$")  # behind a title: the page and the tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +81,30 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One line of a search result: ``speaker`` is a recall role or ``archival``, ``number`` its id's."""
+    """One line of a search result. ``speaker``: a recall role, or ``archival``; ``number``: its id's;
+    ``name``: who speaks, or the title of the document, where there is one."""
 
     number: int
     text: str
     at: str
     speaker: str
+    name: str = ""
 
 
 def found_in(result: str) -> tuple[tuple[Found, ...], bool]:
     """The lines of a search result, and whether there are further pages."""
     header = _TOTAL.search(result)
-    lines = tuple(
-        Found(
-            int(match["id"]),
-            match["text"],
-            f"{match['day']} {match['time'] or ''}".strip(),
-            "archival" if match["tier"] == "archival" else match["more"].strip() or "user",
-        )
-        for match in _RESULT.finditer(result)
-    )
+    lines = tuple(_found(match) for match in _RESULT.finditer(result))
     return lines, header is not None and int(header[3]) < int(header[4])
+
+
+def _found(match: re.Match[str]) -> Found:
+    at = f"{match['day']} {match['time'] or ''}".strip()
+    if match["tier"] == "archival":
+        title = _PLACE.sub("", match["more"]).strip()
+        return Found(int(match["id"]), match["text"], at, "archival", title)
+    role, _, name = match["more"].strip().partition(" ")
+    return Found(int(match["id"]), match["text"], at, role or "user", name)
 
 
 def _row(message: PromptMessage) -> Row:

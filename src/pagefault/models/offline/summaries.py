@@ -1,7 +1,8 @@
 """Extractive summaries: what the summariser asks of the offline model.
 
 Keeps the previous summary's facts and the user's new first-person statements, the newest of each slot,
-then what else the user said for as long as the bound allows. It leaves out the agent's own words.
+the agent's own about itself too, then what else was said for as long as the bound allows. It leaves out
+questions, and what the agent only retold.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 
 from pagefault.models import Prompt
-from pagefault.models.offline.evidence import dated_lines
+from pagefault.models.offline.evidence import OWN, dated_lines, is_own_quote
 from pagefault.models.offline.facts import is_question
 from pagefault.models.offline.keeping import is_durable, slots
 from pagefault.models.offline.language import sentences, size
@@ -19,23 +20,28 @@ __all__ = ["is_summary_request", "summarise"]
 _ROW = re.compile(
     r"^\[(?P<kind>\w+)(?: [^\]\d][^\]]*?)?(?: (?P<day>\d{4}-\d\d-\d\d)[^\]]*)?\] ?", re.MULTILINE
 )
+_REQUEST = re.compile(r"^Messages:$.*^Write the new summary", re.MULTILINE | re.DOTALL)
 _BOUND = re.compile(r"at most (\d+)")
 _TOKENS_PER_WORD = 1.6  # of ours, see language.size: on the safe side for names, dates and Chinese
 
 
 def is_summary_request(prompt: Prompt) -> bool:
     """The summariser offers no functions and names its two parts."""
-    return not prompt.functions and "Messages:" in prompt.messages[-1].text
+    return not prompt.functions and _REQUEST.search(prompt.messages[-1].text) is not None
 
 
 def _statements(messages: str) -> list[tuple[str, str]]:
-    """(day, sentence) of each statement by the user, in order."""
+    """(day, sentence) of each statement, in order; the agent's are marked, and of the day before them."""
     found: list[tuple[str, str]] = []
     rows = list(_ROW.finditer(messages))
+    day = ""
     for row, after in zip(rows, [*rows[1:], None], strict=False):
-        if row["kind"] == "user":
-            text = messages[row.end() : after.start() if after else None]
-            found += [(row["day"] or "", piece) for piece in sentences(text) if not is_question(piece)]
+        day = row["day"] or day
+        text = messages[row.end() : after.start() if after else None].strip()
+        own = row["kind"] == "assistant" and not is_own_quote(text)
+        if own or row["kind"] == "user":
+            said = [piece for piece in sentences(text) if not is_question(piece)]
+            found += [(day, f"{OWN}{piece}" if own else piece) for piece in said]
     return found
 
 
@@ -53,9 +59,12 @@ def summarise(prompt: Prompt) -> str:
         if item[1] and item[1].strip("()").lower() not in ("none", "nothing", "empty")
     ]
     new = _statements(messages or rest)
-    facts = _newest([*old, *(item for item in new if is_durable(item[1]))])
+    facts = _newest([*old, *(item for item in new if is_durable(item[1].removeprefix(OWN)))])
     kept: list[tuple[str, str]] = []
-    for item in [*reversed(facts), *(item for item in reversed(new) if item not in facts)]:
+    rest = sorted(
+        (item for item in reversed(new) if item not in facts), key=lambda item: item[1].startswith(OWN)
+    )
+    for item in [*reversed(facts), *rest]:
         cost = size(item[1]) + (4 if item[0] else 0) + 1
         if cost <= budget and item not in kept:
             kept.append(item)
@@ -69,9 +78,9 @@ def summarise(prompt: Prompt) -> str:
 def _newest(facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Without those whose every slot a later one fills."""
     kept: list[tuple[str, str]] = []
-    filled: set[str] = set()
+    filled: set[tuple[bool, str]] = set()
     for day, text in reversed(facts):
-        own = slots(text)
+        own = {(text.startswith(OWN), slot) for slot in slots(text.removeprefix(OWN))}
         if own and own <= filled:
             continue
         filled |= own
