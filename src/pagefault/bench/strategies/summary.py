@@ -39,9 +39,10 @@ class RecursiveSummary:
         for _, session in groupby(item.texts, key=lambda text: text.session):
             rows = [message_of(text) for text in session]
             shown = [replace(row, shown=row.shown.replace("{}", row.text, 1)) for row in rows]
-            summary = await summarise(
+            made = await summarise(
                 model, summary, shown, window=bench.window, limit=_LONGEST, counter=bench.counter
             )
+            summary = made.text
         if model.failed:  # the summariser goes on when a model fails; a benchmark does not
             raise model.failed
         return summary
