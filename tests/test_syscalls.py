@@ -217,3 +217,12 @@ async def test_functions_for_timers_and_agents_are_offered_only_where_switched_o
         plain = {f.name for f in (await rig.process()).prompt().functions}
     assert not plain & {"schedule", "unschedule", "list_schedules", "send_to_agent"}
     assert len(plain) == 13
+
+
+async def test_a_result_says_who_spoke_where_the_role_does_not(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        model.script = [[say("Noted.")]]
+        await rig.send(Event("message", "The bees have swarmed.", sender="Ben"))
+        found = await returned(rig, model, "memory_search", query="bees swarmed")
+    assert "[recall m1 2026-03-01 Sun 09:00 user Ben] The bees have swarmed." in found

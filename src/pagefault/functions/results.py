@@ -47,8 +47,8 @@ def find_passage(tx: Transaction, agent: AgentId, id: str) -> Passage:
 
 
 def label_of(item: Message | Passage, zone: tzinfo) -> str:
-    """Date and origin: ``2026-11-20 Fri 18:54 user``, ``2026-11-20 Fri 18:54 On tides, p. 12 #sea``."""
-    where = str(item.role) if isinstance(item, Message) else _origin(item)
+    """Date and origin: ``2026-11-20 Fri 18:54 user``, ``... event Ana``, ``... On tides, p. 12 #sea``."""
+    where = f"{item.role} {brief(item.speaker)}" if isinstance(item, Message) else _origin(item)
     return f"{stamp(item.at, zone)} {where}".rstrip()
 
 

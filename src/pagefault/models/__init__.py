@@ -7,11 +7,12 @@ stateless: it sees the prompt and nothing else. Adapters live beside this file a
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 __all__ = [
     "Call",
@@ -24,6 +25,7 @@ __all__ = [
     "PromptMessage",
     "StreamItem",
     "Usage",
+    "object_of",
     "own_id",
     "plain_name",
 ]
@@ -165,3 +167,13 @@ def plain_name(name: str) -> str:
 def own_id(given: str = "", taken: Container[str] = ()) -> str:
     """A call's id: as it was given, or a new one if there is none or another call has it."""
     return given if given and given not in taken else f"call_{uuid.uuid4().hex[:24]}"
+
+
+def object_of(arguments: str) -> Mapping[str, Any]:
+    """A call's arguments as an object, for a history that is sent back: some servers parse it, and one broken
+    call would end the talk. What is no object is wrapped."""
+    try:
+        value: object = json.loads(arguments or "{}")
+    except ValueError:
+        value = None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"malformed": arguments}

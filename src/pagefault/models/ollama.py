@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelUnavailable
-from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage, StreamItem, Usage, own_id
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    Prompt,
+    PromptMessage,
+    StreamItem,
+    Usage,
+    object_of,
+    own_id,
+)
 from pagefault.models.endpoint import Endpoint, Options
 from pagefault.models.refusal import Refusal, model_error, unanswered
 
@@ -131,14 +141,10 @@ def _message(message: PromptMessage) -> dict[str, Any]:
         fields["tool_name"] = message.name
     if message.calls:
         fields["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": _object(call.arguments)}} for call in message.calls
+            {"function": {"name": call.name, "arguments": object_of(call.arguments)}}
+            for call in message.calls
         ]
     return fields
-
-
-def _object(arguments: str) -> Mapping[str, Any]:
-    """Arguments as the object that Ollama wants; what is none is wrapped."""
-    return _read(arguments) or ({"malformed": arguments} if arguments.strip() not in ("", "{}") else {})
 
 
 def _read(text: str) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from pagefault.models import (
     Prompt,
     PromptMessage,
     StreamItem,
+    object_of,
     own_id,
 )
 
@@ -127,7 +128,7 @@ def _message(message: PromptMessage, last: str) -> PromptMessage:
         {
             "thoughts": "" if number else message.text,
             "function": call.name,
-            "arguments": _object(call.arguments),
+            "arguments": object_of(call.arguments),
         }
         for number, call in enumerate(message.calls)
     ]
@@ -136,14 +137,6 @@ def _message(message: PromptMessage, last: str) -> PromptMessage:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _object(arguments: str) -> Mapping[str, Any]:
-    try:
-        value: object = json.loads(arguments)
-    except ValueError:
-        value = None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"malformed": arguments}
 
 
 # The answer

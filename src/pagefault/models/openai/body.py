@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from pagefault.models import FunctionSchema, Prompt, PromptMessage
+from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
 from pagefault.models.endpoint import Endpoint, Options
 
 __all__ = ["BodyBuilder"]
@@ -153,12 +153,9 @@ def _tool(function: FunctionSchema) -> dict[str, Any]:
 
 
 def _valid(arguments: str) -> str:
-    """Arguments that are JSON: some servers parse the history, and one broken call would end the talk."""
-    try:
-        parsed = json.loads(arguments)
-    except ValueError:
-        parsed = None
-    return arguments if isinstance(parsed, dict) else json.dumps({"malformed": arguments}, ensure_ascii=False)
+    """Arguments that are JSON, byte for byte as they were if they are."""
+    parsed = object_of(arguments)
+    return _ENCODER.encode(parsed) if "malformed" in parsed or not arguments else arguments
 
 
 # made once: ``json.dumps`` with settings of its own makes one for each value
