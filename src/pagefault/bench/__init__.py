@@ -11,6 +11,7 @@ scoring.py     measures of one answer, means with their intervals
 judge.py       a model as the judge of an answer
 running.py     items in parallel, results in a folder, resumed where they were left
 command.py     `pagefault bench TASK`: from options to results
+report/        `pagefault bench report`: a page and tables of one run or several
 
 data/          small data of our own for every task, in the formats of the published sets
 """

@@ -11,9 +11,12 @@ Leaves out how items are run, and how results are shown.
 from __future__ import annotations
 
 import json
+import platform
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,7 +25,10 @@ from pagefault.bench.recording import Spent
 from pagefault.bench.scoring import intervals
 from pagefault.errors import UsageError
 
-__all__ = ["ItemResult", "Results", "Settings"]
+__all__ = ["FORMAT", "ItemResult", "Results", "Settings", "StrategyTotals"]
+
+FORMAT = 1
+"""Of ``results.json``; another one is another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class Results:
         """Write ``results.json`` over the items of these ids, and return it. ``model``: who answered."""
         settings = asdict(self.settings)
         found = {
+            "format": FORMAT,
             "task": self.settings.task,
             "model": model,
             "window": self.settings.window,
@@ -120,6 +127,11 @@ class Results:
             },
             "items": len(items),
             "settings": settings,
+            "made": {
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "pagefault": version("pagefault"),
+                "python": platform.python_version(),
+            },
             **more,
         }
         (self.folder / "results.json").write_text(

@@ -1,4 +1,4 @@
-"""The grammar of `pagefault bench`: one command for each task, all with the same options, and `retrieval`."""
+"""The grammar of `pagefault bench`: a command for each task, all with the same options; retrieval; report."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def bench_retrieval(
     from pagefault.bench.retrieval import report
 
     report.run(data, sets or [], embedder, ablate=ablate, pooled=pool, file=json)
+
+
+@bench.command("report")
+def bench_report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The --out of a run, or a folder of several.")
+    ],
+) -> None:
+    """Write a page and a table with the scores of one or more runs, the paper's figures beside them."""
+    from pagefault.bench.report import write
+
+    for file in write(folder):
+        print(file)
 
 
 _STRATEGY_HELP = f"One or more of {', '.join(STRATEGIES)}; with commas between them."
