@@ -26,5 +26,9 @@ STRATEGIES = {
     "memgpt": "an agent of pagefault with its virtual memory",
     "truncate": "the newest texts that fit",
     "full": "all texts, if they fit",
+    "flare": "searches again where the draft of the answer is uncertain",
+    "ircot": "reasons a step, searches with it, repeats",
+    "pages": "a text browser: search, open, next page, quote, answer",
+    "generative-agents": "a memory stream by recency, importance and relevance, with reflections",
 }
 """What each strategy is."""

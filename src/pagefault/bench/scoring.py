@@ -17,6 +17,7 @@ from typing import TypedDict
 __all__ = [
     "Interval",
     "interval",
+    "is_refusal",
     "matches",
     "normalised",
     "rouge_l_recall",
@@ -79,6 +80,20 @@ def token_f1(answer: str, gold: str) -> float:
 def matches(answer: str, gold: str) -> bool:
     """Whether the normalised answer has the normalised gold in it, as whole words."""
     return bool(wanted := words(gold)) and f" {' '.join(wanted)} " in f" {' '.join(words(answer))} "
+
+
+_REFUSAL = re.compile(
+    r"\bno answer\b|insufficient information"
+    r"|\b(?:don't|do not|doesn't|cannot|can't) (?:know|recall|remember|say)\b"
+    r"|\bno (?:record|information|memory|mention)\b|\bnot (?:mentioned|said|stated|specified)\b|\bnot sure\b"
+    r"|不知道|没有(?:找到|这|记录|提)",
+    re.IGNORECASE,
+)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer says that there is none; an empty one does."""
+    return not answer.strip() or _REFUSAL.search(answer.replace("\u2019", "'")) is not None
 
 
 def interval(values: Sequence[float], seed: int = 0) -> Interval:

@@ -87,6 +87,14 @@ def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strateg
             from pagefault.bench.strategies.fixed import Full, Truncate
 
             found.append(Truncate() if name == "truncate" else Full())
+        elif name in ("flare", "ircot", "pages", "generative-agents"):
+            from pagefault.bench.strategies.flare import Flare
+            from pagefault.bench.strategies.generative_agents import GenerativeAgents
+            from pagefault.bench.strategies.ircot import IRCoT
+            from pagefault.bench.strategies.pages import Pages
+
+            related = {"flare": Flare, "ircot": IRCoT, "pages": Pages, "generative-agents": GenerativeAgents}
+            found.append(related[name]())
         else:
             raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
     return found

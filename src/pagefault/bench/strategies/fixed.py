@@ -11,7 +11,7 @@ from pagefault.bench.strategies import Bench
 from pagefault.bench.tasks import Item, Reply, Text
 from pagefault.context import stamp
 
-__all__ = ["Full", "Truncate", "answered", "context_of"]
+__all__ = ["Full", "Truncate", "answered", "context_of", "line_of"]
 
 
 def context_of(item: Item, texts: Sequence[Text]) -> str:
