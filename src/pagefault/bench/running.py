@@ -107,8 +107,7 @@ class Run:
         if not reply.unfit:
             scores = {**await self.task.score(item, reply, self.embedder)}
             scores["mean_length"] = float(len(reply.text.split()))
-            if item.evidence:
-                scores["evidence_recall"] = len(item.evidence & set(reply.seen)) / len(item.evidence)
+            scores |= reply.counted
             if self.judge and item.gold:
                 scores["judged"] = await self.judge(
                     item, reply, lambda model: self._recorded(strategy.name, f"{item.id} judged", model)

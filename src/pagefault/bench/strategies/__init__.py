@@ -75,26 +75,36 @@ class Strategy(Protocol):
     async def reply(self, item: Item, bench: Bench) -> Reply: ...
 
 
-def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strategy]:  # noqa: ARG001
+def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strategy]:
     """The strategies of these names; ``UsageError`` if there is no such one. ``sweep``: see ``Task``."""
-    found: list[Strategy] = []
-    for name in names:
-        if name == "memgpt":
-            from pagefault.bench.strategies.memgpt import MemGPT
+    return [strategy for name in dict.fromkeys(names) for strategy in _named(name, sweep)]
 
-            found.append(MemGPT())
-        elif name in ("truncate", "full"):
-            from pagefault.bench.strategies.fixed import Full, Truncate
 
-            found.append(Truncate() if name == "truncate" else Full())
-        elif name in ("flare", "ircot", "pages", "generative-agents"):
-            from pagefault.bench.strategies.flare import Flare
-            from pagefault.bench.strategies.generative_agents import GenerativeAgents
-            from pagefault.bench.strategies.ircot import IRCoT
-            from pagefault.bench.strategies.pages import Pages
+def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
+    plain, _, number = name.partition("@")
+    if name.startswith("memgpt") and name in STRATEGIES:
+        from pagefault.bench.strategies.memgpt import MemGPT
 
-            related = {"flare": Flare, "ircot": IRCoT, "pages": Pages, "generative-agents": GenerativeAgents}
-            found.append(related[name]())
-        else:
-            raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
-    return found
+        return [MemGPT(name)]
+    if name in ("truncate", "full", "human"):
+        from pagefault.bench.strategies.fixed import Full, Human, Truncate
+
+        return [{"truncate": Truncate, "full": Full, "human": Human}[name]()]
+    if name == "recursive-summary":
+        from pagefault.bench.strategies.summary import RecursiveSummary
+
+        return [RecursiveSummary()]
+    if plain == "retriever-reader" and (number.isdecimal() or not number):
+        from pagefault.bench.strategies.retriever_reader import RetrieverReader
+
+        return [RetrieverReader(most) for most in ([int(number)] if number else sweep)]
+    if name in ("flare", "ircot", "pages", "generative-agents"):
+        from pagefault.bench.strategies.flare import Flare
+        from pagefault.bench.strategies.generative_agents import GenerativeAgents
+        from pagefault.bench.strategies.ircot import IRCoT
+        from pagefault.bench.strategies.pages import Pages
+
+        return [
+            {"flare": Flare, "ircot": IRCoT, "pages": Pages, "generative-agents": GenerativeAgents}[name]()
+        ]
+    raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
