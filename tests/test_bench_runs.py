@@ -28,7 +28,7 @@ from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import Item as Scripted
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.testing.openai_server import Body, OpenAIServer, Turn, answer, refuse
+from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
 from pagefault.types import Role
 
 DMR = SHIPPED / "dmr"
@@ -120,19 +120,19 @@ class Server:
         self.last = last
         self.kill = kill
 
-    def __call__(self, body: Body) -> Turn:
+    def __call__(self, request: Request) -> Turn:
         if self.last is not None and len(self.asked) >= self.last:
             self.kill()
             return refuse(503, "Too late.")
-        self.asked.append(json.dumps(body, sort_keys=True))
+        self.asked.append(json.dumps(request.body, sort_keys=True))
         usage = Usage(input=100, output=10)
-        if not body.get("tools"):
-            return answer(Completion("I live by the sea.", usage=usage))
+        if not request.body.get("tools"):
+            return Completion("I live by the sea.", usage=usage)
         said = say("I know that: by the sea.")
-        return answer(Completion(calls=(replace(said, id=f"call_{len(self.asked)}"),), usage=usage))
+        return Completion(calls=(replace(said, id=f"call_{len(self.asked)}"),), usage=usage)
 
 
-def arguments(server: OpenAIServer, out: Path, *more: str) -> list[str]:
+def arguments(server: ProviderServer, out: Path, *more: str) -> list[str]:
     model = ["--model", f"{server.url}#test", "--window", "8192", "--embedder", "null"]
     strategies = ["--strategy", "memgpt,recursive-summary", "--limit", "2", "--concurrency", "1"]
     return ["--out", str(out), *model, *strategies, *more]
@@ -158,10 +158,10 @@ def without_seconds(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_run_that_was_killed_goes_on_with_the_same_scores_and_asks_nothing_twice(tmp_path: Path) -> None:
     whole, killed = Server(), Server()
-    with OpenAIServer(whole) as server:
+    with ProviderServer(whole) as server:
         assert bench("dmr", *arguments(server, tmp_path / "whole")) == 0
     killed.last = len(whole.asked) // 3  # in the middle of the second conversation that is lived through
-    with OpenAIServer(killed) as server:
+    with ProviderServer(killed) as server:
         mine = arguments(server, tmp_path / "killed")
         child = subprocess.Popen(
             [sys.executable, "-m", "pagefault", "bench", "dmr", *mine], stderr=subprocess.DEVNULL
@@ -180,7 +180,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_scores_and_asks_nothing_twi
 def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with OpenAIServer(lambda _: refuse(401, "No such key.")) as server:
+    with ProviderServer(lambda _: refuse(401, "No such key.")) as server:
         assert bench("dmr", *arguments(server, tmp_path / "out")) == 0
     assert "does not accept the key" in capsys.readouterr().out
     assert results(tmp_path / "out")["strategies"]["memgpt"]["n"] == 0
@@ -188,7 +188,7 @@ def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
 
 def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rule = Server()
-    with OpenAIServer(rule) as server:
+    with ProviderServer(rule) as server:
         assert bench("dmr", *arguments(server, tmp_path / "out", "--max-tokens", "500")) == 0
     assert len(rule.asked) == 5  # 110 tokens each
     assert "The budget of 500 tokens is spent." in results(tmp_path / "out")["stopped"]

@@ -39,6 +39,10 @@ STRATEGIES = {
     "memgpt-without-recall": "memgpt, but no search of recall storage",
     "memgpt-without-both": "memgpt, with neither",
     "memgpt-without-working-context": "memgpt, but no sections to keep things in",
+    "flare": "searches again where the draft of the answer is uncertain",
+    "ircot": "reasons a step, searches with it, repeats",
+    "pages": "a text browser: search, open, next page, quote, answer",
+    "generative-agents": "a memory stream by recency, importance and relevance, with reflections",
     "human": "what a person wrote (openers)",
 }
 """What each strategy is."""

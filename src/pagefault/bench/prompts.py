@@ -130,3 +130,45 @@ RETENTION = Brief(
         "it, briefly. If it does not say, answer NO ANSWER."
     ),
 )
+
+
+# Other systems' strategies: flare, ircot, pages, generative-agents
+
+FLARE = "If an answer so far is given, write only what follows it."
+SO_FAR = "Answer so far:"
+
+IRCOT = (
+    "Below is what was found so far for a question, and the reasoning so far if there is any. Write the "
+    "next sentence of the reasoning and nothing else: one step, which names what is to be looked up next. "
+    'When the answer is known, that sentence begins with "So the answer is". If nothing below helps, write '
+    "NO ANSWER."
+)
+THOUGHTS = "Reasoning so far:"
+
+PAGES = (
+    "You look for the answer in a text browser. Each of your replies is one JSON object and nothing else: "
+    '{{"command": "...", "text": "..."}}. Commands: search (text: what to search for), open (text: the '
+    "number of a text, to read all of it and what stands around it), next (the next page), quote (text: "
+    "words of the page in view, exactly as they stand; quotes are kept), answer (text: the answer, in the "
+    "form asked for above; without a text you are shown your quotes alone and asked again). {left} commands "
+    "are left."
+)
+PAGES_DONE = "Commands so far:"
+PAGES_QUOTES = "Quotes:"
+
+IMPORTANCE = (
+    "Below are memories, each with a number. On the scale of 1 to 10, where 1 is purely mundane (brushing "
+    "teeth, making the bed) and 10 is extremely poignant (a break-up, being admitted to college), rate how "
+    "poignant each of them is. Answer with one line a memory and nothing else: its number, a colon, its "
+    "rating."
+)
+
+REFLECTION = (
+    "Below are memories, the newest last. Write the 3 most salient high-level questions that can be answered "
+    "about the people in them, one a line, and nothing else."
+)
+
+INSIGHT = (
+    "Below are memories, each with a number. Write at most 5 high-level insights that can be inferred from "
+    "them and answer this, one a line, each in the form: insight (because of 1, 5, 3).\n\n{question}"
+)

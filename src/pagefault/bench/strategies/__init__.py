@@ -104,4 +104,13 @@ def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
         from pagefault.bench.strategies.retriever_reader import RetrieverReader
 
         return [RetrieverReader(most) for most in ([int(number)] if number else sweep)]
+    if name in ("flare", "ircot", "pages", "generative-agents"):
+        from pagefault.bench.strategies.flare import Flare
+        from pagefault.bench.strategies.generative_agents import GenerativeAgents
+        from pagefault.bench.strategies.ircot import IRCoT
+        from pagefault.bench.strategies.pages import Pages
+
+        return [
+            {"flare": Flare, "ircot": IRCoT, "pages": Pages, "generative-agents": GenerativeAgents}[name]()
+        ]
     raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
