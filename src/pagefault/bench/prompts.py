@@ -172,3 +172,12 @@ INSIGHT = (
     "Below are memories, each with a number. Write at most 5 high-level insights that can be inferred from "
     "them and answer this, one a line, each in the form: insight (because of 1, 5, 3).\n\n{question}"
 )
+
+
+PAIR = (
+    "Below is a session of a longer conversation between A and B. Write one question that B could ask A in a "
+    "later session, and A's answer. The question must be about something definite that was said in this "
+    "session, so that whoever has not kept it cannot answer; it may name the subject, but must not give the "
+    'answer away. The answer is one short phrase. Reply with one JSON object: {"B": "question", "A": "answer"}.'
+)
+"""What makes new pairs for deep memory retrieval, as the paper did, in our own words."""

@@ -8,7 +8,7 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,6 +62,18 @@ def _read(data: Path, options: Options) -> list[tuple[str, _Dialogues]]:
     ]
 
 
+def _pooled(
+    records: Sequence[tuple[str, _Dialogues]],
+) -> Iterator[tuple[str, str, _Dialogues]]:
+    """Records with their names, and the name of the first one of the same conversation."""
+    first: list[tuple[str, list[_Session]]] = []
+    for name, record in records:
+        pool = next((pool for pool, sessions in first if sessions == record.previous_dialogs), name)
+        if pool == name:
+            first.append((name, record.previous_dialogs))
+        yield name, pool, record
+
+
 def _texts(name: str, sessions: Sequence[_Session]) -> list[Text]:
     texts: list[Text] = []
     for number, session in enumerate(sessions, 1):
@@ -91,9 +103,9 @@ class DMR:
         return [
             Item(
                 id=name,
-                pool=name,
+                pool=pool,
                 form="conversation",
-                texts=_texts(name, record.previous_dialogs),
+                texts=_texts(pool, record.previous_dialogs),
                 question=record.self_instruct.B,
                 brief=prompts.DMR,
                 gold=(record.self_instruct.A,),
@@ -101,7 +113,7 @@ class DMR:
                 asked=START + len(record.previous_dialogs) * _APART,
                 lived=True,
             )
-            for name, record in _read(data, options)
+            for name, pool, record in _pooled(_read(data, options))
             if record.self_instruct
         ][: options.limit]
 
