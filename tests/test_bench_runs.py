@@ -186,6 +186,18 @@ def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
     assert results(tmp_path / "out")["strategies"]["memgpt"]["n"] == 0
 
 
+def test_a_judge_is_asked_with_the_known_answer(tmp_path: Path) -> None:
+    def rule(body: Body) -> Turn:
+        text = body["messages"][-1]["content"]
+        return answer(Completion("CORRECT" if "Known answer: She taught me" in text else "WRONG"))
+
+    with OpenAIServer(rule) as server:
+        judge = ["--judge", f"{server.url}#judge", "--embedder", "null", "--limit", "2"]
+        assert bench("dmr", "--out", str(tmp_path / "out"), "--strategy", "truncate", *judge) == 0
+        assert len(server.bodies) == 2
+    assert results(tmp_path / "out")["strategies"]["truncate"]["judged"]["mean"] == 0.5
+
+
 def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rule = Server()
     with OpenAIServer(rule) as server:
