@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 from rouge_score.rouge_scorer import RougeScorer  # pyright: ignore[reportMissingTypeStubs]
 
@@ -184,6 +185,63 @@ def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
         assert bench("dmr", *arguments(server, tmp_path / "out")) == 0
     assert "does not accept the key" in capsys.readouterr().out
     assert results(tmp_path / "out")["strategies"]["memgpt"]["n"] == 0
+
+
+def test_a_judge_is_asked_with_the_known_answer(tmp_path: Path) -> None:
+    def rule(request: Request) -> Turn:
+        text = request.body["messages"][-1]["content"]
+        return Completion("CORRECT" if "Known answer: She taught me" in text else "WRONG")
+
+    with ProviderServer(rule) as server:
+        judge = ["--judge", f"{server.url}#judge", "--embedder", "null", "--limit", "2"]
+        assert bench("dmr", "--out", str(tmp_path / "out"), "--strategy", "truncate", *judge) == 0
+        assert len(server.bodies) == 2
+    assert results(tmp_path / "out")["strategies"]["truncate"]["judged"]["mean"] == 0.5
+
+
+def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
+    clock = FixedClock()
+
+    async def lived() -> None:
+        parts = Parts(model=ScriptedModel([]), clock=clock)
+        async with open_kernel(tmp_path / "home", parts) as kernel:
+            await create_agent(kernel, "ana", parse_settings({"zone": "UTC"}), parts)
+            for session in ("The boat is called Wilma.", "It rained."):
+                _ = [output async for output in kernel.send("ana", session)]
+                clock.advance(86_400)
+
+    anyio.run(lived)
+
+    def rule(request: Request) -> Turn:
+        asked = request.body["messages"]
+        if "later session" in asked[0]["content"]:
+            assert asked[1]["content"] == "B: The boat is called Wilma.\nA: ok"
+            return Completion('{"B": "What is the boat called?", "A": "Wilma"}')
+        return Completion("It is called Wilma.")
+
+    with ProviderServer(rule) as server:
+        mine = ["--model", f"{server.url}#test", "--generate", "ana", "--limit", "2", "--embedder", "null"]
+        for _ in range(2):
+            assert bench("dmr", "--out", str(tmp_path / "out"), "--strategy", "truncate", *mine) == 0
+        assert len(server.requests) == 4, "two pairs, two answers"
+    found = results(tmp_path / "out")["strategies"]["truncate"]
+    assert (found["n"], found["rouge_l_recall"]["mean"]) == (2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "said"),
+    [
+        ("locomo", ["--generate", "ana"], "--generate makes the data of the task dmr"),
+        ("dmr", ["--generate", "nobody"], "There is no agent nobody"),
+    ],
+)
+def test_what_cannot_be_generated_is_one_sentence(
+    tmp_path: Path, task: str, more: list[str], said: str
+) -> None:
+    assert said in str(bench(task, "--out", str(tmp_path / "out"), *more))
 
 
 def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ TALK = """[recall m4 2026-01-01 Thu 18:03 assistant] I play the cello, badly. Ho
 TWO = """[recall m2 2023-05-08 Mon 13:57 user] Ana: I went to the pottery class yesterday.
 [recall m3 2023-05-08 Mon 13:58 user] Ben: Nice. I have never tried clay.
 [recall m7 2023-06-09 Fri 10:00 user] Ben: My violin was repaired last week."""
-DOCUMENTS = """[archival p3 2026-01-01 Thu 09:00 Tides, p. 4 #sea] The barrage at La Rance opened in 1966. It is long.
+DOCUMENTS = """[archival p3 2026-01-01 Thu 09:00 Tides, p. 4] The barrage at La Rance opened in 1966. Long.
 [archival p8 2026-01-01 Thu 09:00 Lighthouses] The lamp of Phare du Bout was lit by oil."""
 
 
@@ -136,7 +136,7 @@ def test_documents_are_answered_from_in_the_form_that_the_task_asks_for(question
     assert calls(asked(question, head=head))[0][0] == "archival_search"
     found = ("archival_search", {"query": question}, ALL + DOCUMENTS)
     assert said(asked(question, found, head=head)) == reply
-    passages = "[1] (Tides) The barrage at La Rance opened in 1966. It is long."
+    passages = "[1] (Tides) The barrage at La Rance opened in 1966. Long."
     assert given(f"Passages:\n{passages}\n\nQuestion: {question}", FORM) == reply
 
 

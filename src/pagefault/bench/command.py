@@ -19,13 +19,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pagefault.bench.generating import generate
+from pagefault.bench.judge import ModelJudge
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.results import Results, Settings
-from pagefault.bench.running import Run
+from pagefault.bench.running import Judge, Run
 from pagefault.bench.strategies import strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
-from pagefault.build import catalogue_of, make_embedder
+from pagefault.build import catalogue_of, make_embedder, open_kernel
 from pagefault.config import Installation, home_folder, load_installation
 from pagefault.errors import UsageError
 from pagefault.models import Model
@@ -37,6 +39,8 @@ __all__ = ["Wanted", "run"]
 
 OFFLINE = "offline"
 SHIPPED = Path(__file__).parent / "data"
+GENERATED = "generated.jsonl"
+PAIRS = 20  # that --generate makes, unless a limit says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Wanted:
     preload: bool = False
     lenient: bool = False
     judge: str = ""
+    generate: str = ""
     embedder: str = "minilm"
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -69,9 +74,15 @@ def run(wanted: Wanted, home: Path | None = None) -> None:
 async def _run(wanted: Wanted, home: Path) -> None:
     task = task_named(wanted.task)
     data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
-    if not data.exists():
+    if wanted.generate:
+        if wanted.task != "dmr" or wanted.data:
+            raise UsageError("--generate makes the data of the task dmr; leave out --data, or --generate.")
+        data = wanted.out / GENERATED
+    elif not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
-    async with _model(wanted, home) as (model, window, free):
+    async with _models(wanted, home) as (model, judge, window, free):
+        if wanted.generate and not data.exists():
+            await _generate(wanted, home, model, data)
         options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
         items = task.items(data, options)
         if not items:
@@ -84,6 +95,7 @@ async def _run(wanted: Wanted, home: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, results, model, Path(scratch))
             made.ledger.free = free
+            made.judge = judge
             await _watched(made)
     found = results.write(
         [item.id for item in items], made.totals, model.name,
@@ -92,10 +104,22 @@ async def _run(wanted: Wanted, home: Path) -> None:
     _show(found, task, made.stopped)
 
 
+async def _generate(wanted: Wanted, home: Path, model: Model, file: Path) -> None:
+    """Pairs from the log of an agent of this home, once: the next run asks the same."""
+    kernel = open_kernel(home, installation=load_installation(home))
+    counter = HeuristicCounter(family_of(wanted.model))
+    try:
+        count = wanted.limit or PAIRS
+        made = await generate(kernel, wanted.generate, model, counter, count, wanted.seed, file)
+    finally:
+        await kernel.store.close()
+    print(f"{made} of {count} pairs were made; {file} has them.")
+
+
 def _prepared(
     wanted: Wanted, task: Task, items: Sequence[Item], results: Results, model: Model, scratch: Path
 ) -> Run:
-    provider, _, name = wanted.model.partition(":")
+    provider = wanted.model.partition(":")[0]
     return Run(
         task=task,
         items=items,
@@ -103,7 +127,7 @@ def _prepared(
         results=results,
         model=model,
         ledger=Ledger(provider, wanted.max_tokens, wanted.max_cost),
-        counter=HeuristicCounter(family_of(name)),
+        counter=HeuristicCounter(family_of(wanted.model)),
         embedder=make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True),
         scratch=scratch,
         concurrency=wanted.concurrency,
@@ -111,18 +135,24 @@ def _prepared(
 
 
 @asynccontextmanager
-async def _model(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, int, bool]]:
-    """The model, the window to use, and whether it costs nothing."""
+async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, bool]]:
+    """The model, the judge if one is wanted, the window to use, and whether they cost nothing."""
     installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
     catalogue = catalogue_of(home, installation)
-    window, _ = await catalogue.window(wanted.model, wanted.window)
-    free = all(target.provider.local for target in catalogue.targets(wanted.model))
+    asking = Asking(Asked(temperature=0.0))
     try:
+        window, _ = await catalogue.window(wanted.model, wanted.window)
+        asked = [
+            target for name in (wanted.model, wanted.judge) if name for target in catalogue.targets(name)
+        ]
+        free = all(target.provider.local or target.provider.adapter == OFFLINE for target in asked)
+        judge = None
+        if wanted.judge:
+            judge = ModelJudge(catalogue.model(wanted.judge, window, asking))
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
-            yield ReferencePolicy(window), window, True
+            yield ReferencePolicy(window), judge, window, free
         else:
-            asking = Asking(Asked(temperature=0.0))
-            yield catalogue.model(wanted.model, window, asking), window, free or wanted.model == OFFLINE
+            yield catalogue.model(wanted.model, window, asking), judge, window, free
     finally:
         await catalogue.aclose()
 

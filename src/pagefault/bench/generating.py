@@ -54,9 +54,13 @@ async def generate(
             made.append(json.dumps(asked, ensure_ascii=False))
     if not made:
         raise UsageError(f"{model.name} made no question from the log of {agent}; choose another --model.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(made) + "\n", "utf-8")
+    _write(file, made)
     return len(made)
+
+
+def _write(file: Path, lines: Sequence[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _sessions(rows: Sequence[Message]) -> list[list[Message]]:
@@ -73,7 +77,7 @@ def _turn(row: Message) -> dict[str, str]:
 
 
 async def _pair(model: Model, session: Sequence[Message], counter: Counter) -> dict[str, str] | None:
-    """A question of B with the answer of A, None if the model gives none; of a long session its newest part."""
+    """A question of B with A's answer, None if the model gives none; of a long session its newest part."""
     left = model.window - 2 * _REPLY - counter.count(PAIR)
     lines: list[str] = []
     for row in reversed(session):
@@ -85,7 +89,7 @@ async def _pair(model: Model, session: Sequence[Message], counter: Counter) -> d
     messages = (PromptMessage("system", PAIR), PromptMessage("user", "\n".join(lines)))
     async for item in model.stream(Prompt(messages, (), _REPLY)):
         if isinstance(item, Completion):
-            found: object = repair_json(item.text, return_objects=True)
+            found: Any = repair_json(item.text, return_objects=True)
             values = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
             pair = {name: str(values.get(name) or "").strip() for name in ("B", "A")}
             return pair if all(pair.values()) else None

@@ -16,6 +16,7 @@ __all__ = [
     "ANSWER_FORM",
     "INSUFFICIENT",
     "NO_ANSWER",
+    "PAIR",
     "QUESTION",
     "SUMMARY",
     "Brief",
@@ -178,6 +179,7 @@ PAIR = (
     "Below is a session of a longer conversation between A and B. Write one question that B could ask A in a "
     "later session, and A's answer. The question must be about something definite that was said in this "
     "session, so that whoever has not kept it cannot answer; it may name the subject, but must not give the "
-    'answer away. The answer is one short phrase. Reply with one JSON object: {"B": "question", "A": "answer"}.'
+    "answer away. The answer is one short phrase. Reply with one JSON object: "
+    '{"B": "question", "A": "answer"}.'
 )
 """What makes new pairs for deep memory retrieval, as the paper did, in our own words."""

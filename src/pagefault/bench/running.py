@@ -109,9 +109,8 @@ class Run:
             scores["mean_length"] = float(len(reply.text.split()))
             scores |= reply.counted
             if self.judge and item.gold:
-                scores["judged"] = await self.judge(
-                    item, reply, lambda model: self._recorded(strategy.name, f"{item.id} judged", model)
-                )
+                judging = partial(self._recorded, strategy.name, f"{item.id} judged")
+                scores["judged"] = await self.judge(item, reply, judging)
         return ItemResult(
             item.id, item.part, item.question, item.gold, reply.text, scores, reply.seen, reply.unfit,
             round(seconds, 4), asdict(bench.model.spent),

@@ -78,6 +78,9 @@ def _command_of(task: str) -> Callable[..., None]:
             bool, typer.Option("--lenient", help="Leave wrong records out and go on with the others.")
         ] = False,
         judge: Annotated[str, typer.Option(help="A model that judges the answers.")] = "",
+        generate: Annotated[
+            str, typer.Option(metavar="AGENT", help="dmr: have the model make the questions from its log.")
+        ] = "",
         embedder: Annotated[str, typer.Option(help="As `pagefault embedders` lists them.")] = "minilm",
         max_tokens: Annotated[int | None, typer.Option(help="Stop when so many tokens are spent.")] = None,
         max_cost: Annotated[float | None, typer.Option(help="Stop when so many USD are spent.")] = None,
@@ -89,7 +92,7 @@ def _command_of(task: str) -> Callable[..., None]:
         run(
             Wanted(
                 task, out, data, model, names, window, limit, tuple(sets or ()), seed, preload, lenient,
-                judge, embedder, max_tokens, max_cost, concurrency,
+                judge, generate, embedder, max_tokens, max_cost, concurrency,
             )
         )  # fmt: skip
 
