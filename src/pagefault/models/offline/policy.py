@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pagefault.models.offline.answers import Answer, aliases, best
 from pagefault.models.offline.evidence import dated_lines, from_results, in_view, is_own_quote
 from pagefault.models.offline.facts import is_question, is_rhetorical, read
-from pagefault.models.offline.language import fold, is_chinese, sentences
+from pagefault.models.offline.language import fold, is_chinese, sentences, size
 from pagefault.models.offline.noting import (
     NOTES,
     Act,
@@ -38,6 +38,8 @@ _IDENTITY = re.compile(
     r"\b(?:who|what) are you\b|\bwhat can you\b|\bwhat's your\b|你是谁|你是什么|你叫什么|你能做什么"
 )
 _SMALL_PAGE = 1500  # characters: of pages that small, three fit into any window
+_TO_OPEN = "open the conversation"  # what a section asks for that wants more than a greeting
+_SHORT = 14  # words of a fact that an opener takes up
 _SURE = 0.9  # of what was asked is in the answer: no second search
 
 
@@ -216,7 +218,12 @@ def _login(view: View) -> Act:
     name = _user_name(view)
     last = next((row.text for row in reversed(view.rows[:-1]) if row.kind == "user"), name)
     chinese = is_chinese(last)
-    return Act(say=pick("welcome", last, chinese, f"{'，' if chinese else ', '}{name}" if name else ""))
+    greeting = pick("welcome", last, chinese, f"{'，' if chinese else ', '}{name}" if name else "")
+    if any(_TO_OPEN in text for text in view.sections.values()):
+        facts = [text for _, text in dated_lines(view.sections.get(human_section(view), ""))]
+        told = [text for text in reversed(facts) if size(text) <= _SHORT][:2]
+        greeting += pick("opener", last, chinese, " ".join(told)) if told else ""
+    return Act(say=greeting)
 
 
 _GIVEN_NAME = re.compile(

@@ -57,6 +57,7 @@ _PHRASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("我是程序，没有自己的喜好和看法。", "我只是个程序，这个我说不上来。"),
     ),
     "welcome": (("Welcome back{}!",), ("欢迎回来{}！",)),
+    "opener": ((" You told me: {} How is that going?",), ("你告诉过我：{}最近怎么样？",)),
     "reminder": (("Reminder: {}",), ("提醒：{}",)),
     "upload": (("Thank you, the upload has arrived: {}",), ("谢谢，文件已收到：{}",)),
     "agent": (("A message from {} has arrived.",), ("收到了{}的消息。",)),
