@@ -1,4 +1,4 @@
-"""Every task of ``pagefault bench`` on the small data that is shipped, with the offline model, and the report:
+"""Every task of ``pagefault bench`` on the small data that is shipped, with the offline model, and its report:
 that all of it runs.
 
 The figures mean little: the data is small, and the model a stand-in. One thing is an aim: the reference
