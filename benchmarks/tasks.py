@@ -1,5 +1,5 @@
-"""Every task of ``pagefault bench`` on the small data that is shipped, with the offline model, and its report:
-that all of it runs.
+"""Every task of ``pagefault bench`` on the small data that is shipped, with the offline model; the report.
+What it shows is that all of it runs.
 
 The figures mean little: the data is small, and the model a stand-in. One thing is an aim: the reference
 policy finds the end of every nested chain.
