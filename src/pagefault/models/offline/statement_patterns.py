@@ -11,8 +11,9 @@ import re
 NUMBER = re.compile(
     r"\d|[零一二两三四五六七八九十百千万]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven"
     r"|twelve|dozen"
-    r"|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|hundred"
-    r"|thousand|twice)\b"
+    r"|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+    r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    r"|hundred|thousand|million|twice)\b"
 )
 TIME = re.compile(
     r"\b(?:january|february|march|april|june|july|august|september|october|november|december|may \d"
