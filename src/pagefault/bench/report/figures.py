@@ -30,11 +30,11 @@ _BESIDE_RECALL = ("token_f1", "mean_length")
 
 _STAND_INS = {
     "offline": (
-        "The model `offline` is a stand-in: rules that search and quote, and no language model. Its scores "
+        "The model “offline” is a stand-in: rules that search and quote, and no language model. Its scores "
         "show what the memory brings into view; they say nothing about how well a model answers."
     ),
     "reference-policy": (
-        "The model `reference-policy` is a stand-in: fixed rules that follow the task without a mistake. Its "
+        "The model “reference-policy” is a stand-in: fixed rules that follow the task without a mistake. Its "
         "scores are an upper bound that shows the mechanics of memory; they are no result of a model."
     ),
 }
