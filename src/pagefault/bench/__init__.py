@@ -19,7 +19,13 @@ data/          small data of our own for every task, in the formats of the publi
 __all__ = ["STRATEGIES", "TASKS"]
 
 TASKS = {
+    "dmr": "Deep memory retrieval: a question about earlier sessions (the paper's Table 2).",
+    "opener": "Conversation opener: the first message of a new session (the paper's Table 3).",
+    "docqa": "Questions on documents in archival storage (the paper's Figure 5).",
     "nested-kv": "Nested key-value retrieval (the paper's Figure 7).",
+    "locomo": "Questions on long conversations of two people (LoCoMo).",
+    "longmemeval": "Questions on long histories of a user and an assistant (LongMemEval).",
+    "retention": "Facts told long ago, with and without the parts of memory (an ablation of ours).",
 }
 """What each task is."""
 
@@ -27,5 +33,12 @@ STRATEGIES = {
     "memgpt": "an agent of pagefault with its virtual memory",
     "truncate": "the newest texts that fit",
     "full": "all texts, if they fit",
+    "recursive-summary": "a summary of all texts, made piece by piece, of at most 300 tokens",
+    "retriever-reader": "the K texts that are found best; @K for one K",
+    "memgpt-without-warning": "memgpt, but no warning of memory pressure",
+    "memgpt-without-recall": "memgpt, but no search of recall storage",
+    "memgpt-without-both": "memgpt, with neither",
+    "memgpt-without-working-context": "memgpt, but no sections to keep things in",
+    "human": "what a person wrote (openers)",
 }
 """What each strategy is."""

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pagefault.bench.judge import ModelJudge
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.results import Results, Settings
-from pagefault.bench.running import Run
+from pagefault.bench.running import Judge, Run
 from pagefault.bench.strategies import strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder
@@ -37,6 +37,7 @@ from pagefault.models.tokens import HeuristicCounter, family_of
 __all__ = ["Wanted", "run"]
 
 OFFLINE = "offline"
+SHIPPED = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +69,23 @@ def run(wanted: Wanted, home: Path | None = None) -> None:
 
 async def _run(wanted: Wanted, home: Path) -> None:
     task = task_named(wanted.task)
-    with as_file(files("pagefault.bench") / "data") as shipped:
-        data = wanted.data or shipped / wanted.task
-        if not data.exists():
-            raise UsageError(f"There is no {data}; give a file or a folder with --data.")
-        options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, wanted.lenient)
+    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
+    if not data.exists():
+        raise UsageError(f"There is no {data}; give a file or a folder with --data.")
+    async with _models(wanted, home) as (model, judge, window, free):
+        options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
         items = task.items(data, options)
-        digest = _digest(data)
-    if not items:
-        raise UsageError(f"No item of {data} is asked for; mend --set or --limit.")
-    async with _model(wanted, home) as (model, window, free):
+        if not items:
+            raise UsageError(f"No item of {data} is asked for; mend --set.")
         settings = Settings(
-            wanted.task, wanted.model, window, wanted.seed, digest, tuple(sorted(wanted.sets)),
+            wanted.task, wanted.model, window, wanted.seed, _digest(data), tuple(sorted(wanted.sets)),
             wanted.preload, wanted.lenient, wanted.judge, wanted.embedder, str(wanted.data or "shipped"),
         )  # fmt: skip
         results = Results(wanted.out, settings)
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, results, model, Path(scratch))
             made.ledger.free = free
+            made.judge = judge
             await _watched(made)
     found = results.write(
         [item.id for item in items], made.totals, model.name,
@@ -113,18 +113,24 @@ def _prepared(
 
 
 @asynccontextmanager
-async def _model(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, int, bool]]:
-    """The model, the window to use, and whether it costs nothing."""
+async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, bool]]:
+    """The model, the judge if one is wanted, the window to use, and whether they cost nothing."""
     installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
     catalogue = catalogue_of(home, installation)
-    window, _ = await catalogue.window(wanted.model, wanted.window)
-    free = all(target.provider.local for target in catalogue.targets(wanted.model))
+    asking = Asking(Asked(temperature=0.0))
     try:
+        window, _ = await catalogue.window(wanted.model, wanted.window)
+        asked = [
+            target for name in (wanted.model, wanted.judge) if name for target in catalogue.targets(name)
+        ]
+        free = all(target.provider.local or target.provider.adapter == OFFLINE for target in asked)
+        judge = None
+        if wanted.judge:
+            judge = ModelJudge(catalogue.model(wanted.judge, window, asking))
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
-            yield ReferencePolicy(window), window, True
+            yield ReferencePolicy(window), judge, window, free
         else:
-            asking = Asking(Asked(temperature=0.0))
-            yield catalogue.model(wanted.model, window, asking), window, free or wanted.model == OFFLINE
+            yield catalogue.model(wanted.model, window, asking), judge, window, free
     finally:
         await catalogue.aclose()
 
@@ -161,22 +167,29 @@ def _digest(data: Path) -> str:
 
 
 def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
-    """The headline of each strategy, and of its parts."""
-    parts = list(dict.fromkeys(part for one in found["strategies"].values() for part in one.get("parts", {})))
-    table = Table("strategy", "n", *task.measures, *(f"{part or '-'}" for part in parts))
+    """A row for each strategy: the headline with its interval, the means of the other measures; below it the
+    headline by parts."""
+    headline, *others = task.measures
+    table = Table("strategy", "n", headline, "95 %", *others)
     for name, one in found["strategies"].items():
-        figures = [_figure(one.get(measure)) for measure in task.measures]
-        of_parts = [_figure(one.get("parts", {}).get(part, {}).get(task.measures[0])) for part in parts]
-        table.add_row(name, str(one["n"]), *figures, *of_parts)
+        interval = one.get(headline)
+        between = f"{interval['low']:.3f}-{interval['high']:.3f}" if interval else ""
+        table.add_row(name, str(one["n"]), _mean(interval), between, *(_mean(one.get(m)) for m in others))
+        for part, own in one.get("parts", {}).items():
+            means = [_mean(own.get(measure)) for measure in others]
+            table.add_row(f"  {part}", str(own["n"]), _mean(own.get(headline)), "", *means)
     Console().print(table)
     notes = [f"{name}: {one['why']}" for name, one in found["strategies"].items() if one.get("why")]
+    notes += [
+        f"{name}: {len(failed)} items failed and wait for the next run; {next(iter(failed.values()))}"
+        for name, one in found["strategies"].items()
+        if (failed := one.get("failed"))
+    ]
     notes += [f"{len(found['left_out'])} records were left out."] if found["left_out"] else []
     notes += [f"{stopped} The same command goes on where this run stopped."] if stopped else []
     for note in notes:
         print(note)
 
 
-def _figure(interval: dict[str, float] | None) -> str:
-    if interval is None:
-        return ""
-    return f"{interval['mean']:.3f} ({interval['low']:.3f}-{interval['high']:.3f})"
+def _mean(interval: dict[str, float] | None) -> str:
+    return f"{interval['mean']:.3f}" if interval else ""

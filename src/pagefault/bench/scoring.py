@@ -10,13 +10,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import TypedDict
 
 __all__ = [
     "Interval",
+    "answer_scores",
+    "found",
     "interval",
+    "intervals",
+    "is_refusal",
     "matches",
     "normalised",
     "rouge_l_recall",
@@ -79,6 +83,38 @@ def token_f1(answer: str, gold: str) -> float:
 def matches(answer: str, gold: str) -> bool:
     """Whether the normalised answer has the normalised gold in it, as whole words."""
     return bool(wanted := words(gold)) and f" {' '.join(wanted)} " in f" {' '.join(words(answer))} "
+
+
+_REFUSAL = re.compile(
+    r"\bno answer\b|insufficient information"
+    r"|\b(?:don't|do not|doesn't|cannot|can't) (?:know|recall|remember|say)\b"
+    r"|\bno (?:record|information|memory|mention)\b|\bnot (?:mentioned|said|stated|specified)\b|\bnot sure\b"
+    r"|不知道|没有(?:找到|这|记录|提)",
+    re.IGNORECASE,
+)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer says that there is none; an empty one does."""
+    return not answer.strip() or _REFUSAL.search(answer.replace("\u2019", "'")) is not None
+
+
+def answer_scores(answer: str, gold: Sequence[str]) -> dict[str, float]:
+    """How much of the gold answer is in an answer, the best of several; with no gold, whether it was wrongly
+    answered at all."""
+    if not gold:
+        return {"wrongly_answered": float(not is_refusal(answer))}
+    return {
+        "rouge_l_recall": max(rouge_l_recall(answer, one) for one in gold),
+        "answer_token_recall": max(token_recall(answer, one) for one in gold),
+        "token_f1": max(token_f1(answer, one) for one in gold),
+        "refused": float(is_refusal(answer)),
+    }
+
+
+def found(evidence: Collection[str], seen: Collection[str]) -> dict[str, float]:
+    """The share of the evidence that came into view; nothing if there is none."""
+    return {"evidence_recall": len(set(evidence) & set(seen)) / len(evidence)} if evidence else {}
 
 
 def interval(values: Sequence[float], seed: int = 0) -> Interval:

@@ -21,7 +21,7 @@ from pagefault.errors import UsageError
 from pagefault.models import Completion, Prompt
 from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 
-__all__ = ["Bench", "Strategy", "strategies_named"]
+__all__ = ["Bench", "Strategy", "shared_by", "strategies_named"]
 
 _LONGEST_REPLY = 512  # tokens
 
@@ -30,9 +30,10 @@ _LONGEST_REPLY = 512  # tokens
 class Bench:
     """What a strategy works with at one item.
 
-    ``model`` writes down what it is asked; ``shared`` makes one that writes to a transcript of another name,
-    for work that several items need once. ``named`` is the model as settings name it, ``scratch`` a folder
-    that goes with the run, ``preload`` whether conversations are loaded and not lived through.
+    ``model`` writes down what it is asked; ``shared`` makes one that writes to a transcript of another name
+    (``shared_by``), for work that the items of a pool need once. ``named`` is the model as settings name it,
+    ``scratch`` a folder that goes with the run, ``preload`` whether conversations are loaded and not lived
+    through.
     """
 
     model: Recorded
@@ -65,6 +66,11 @@ class Bench:
         raise AssertionError("a recorded model ends with a completion")
 
 
+def shared_by(pool: str) -> str:
+    """The name of the transcript of a pool's work."""
+    return f"pool {pool}"
+
+
 class Strategy(Protocol):
     """``reply`` answers one item; the model's errors are raised, all else that can go wrong is a ``Reply``.
     One object serves a whole run, several items at once."""
@@ -75,18 +81,27 @@ class Strategy(Protocol):
     async def reply(self, item: Item, bench: Bench) -> Reply: ...
 
 
-def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strategy]:  # noqa: ARG001
+def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strategy]:
     """The strategies of these names; ``UsageError`` if there is no such one. ``sweep``: see ``Task``."""
-    found: list[Strategy] = []
-    for name in names:
-        if name == "memgpt":
-            from pagefault.bench.strategies.memgpt import MemGPT
+    return [strategy for name in dict.fromkeys(names) for strategy in _named(name, sweep)]
 
-            found.append(MemGPT())
-        elif name in ("truncate", "full"):
-            from pagefault.bench.strategies.fixed import Full, Truncate
 
-            found.append(Truncate() if name == "truncate" else Full())
-        else:
-            raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
-    return found
+def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
+    plain, _, number = name.partition("@")
+    if name.startswith("memgpt") and name in STRATEGIES:
+        from pagefault.bench.strategies.memgpt import MemGPT
+
+        return [MemGPT(name)]
+    if name in ("truncate", "full", "human"):
+        from pagefault.bench.strategies.fixed import Full, Human, Truncate
+
+        return [{"truncate": Truncate, "full": Full, "human": Human}[name]()]
+    if name == "recursive-summary":
+        from pagefault.bench.strategies.summary import RecursiveSummary
+
+        return [RecursiveSummary()]
+    if plain == "retriever-reader" and (number.isdecimal() or not number):
+        from pagefault.bench.strategies.retriever_reader import RetrieverReader
+
+        return [RetrieverReader(most) for most in ([int(number)] if number else sweep)]
+    raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")

@@ -1,4 +1,7 @@
-"""Strategies with a fixed context, one request an item: the newest texts that fit, or all of them."""
+"""Strategies with a fixed context, one request an item: the newest texts that fit, or all of them.
+
+Also what the others share that put texts into one prompt.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pagefault.bench.strategies import Bench
 from pagefault.bench.tasks import Item, Reply, Text
 from pagefault.context import stamp
 
-__all__ = ["Full", "Truncate", "answered", "context_of"]
+__all__ = ["Full", "Human", "Truncate", "answered", "context_of", "line_of"]
 
 
 def context_of(item: Item, texts: Sequence[Text]) -> str:
@@ -29,13 +32,24 @@ def line_of(item: Item, text: Text, number: int) -> str:
     return f"[{number}] ({text.title}) {text.text}" if text.title else f"[{number}] {text.text}"
 
 
-async def answered(item: Item, bench: Bench, texts: Sequence[Text], context: str = "") -> Reply:
-    """What the model answers with these texts in view (as ``context`` if they are not shown as they are)."""
-    heading = prompts.headings[item.form]
-    shown = context or context_of(item, texts)
+async def answered(
+    item: Item, bench: Bench, texts: Sequence[Text], heading: str = "", context: str = ""
+) -> Reply:
+    """What the model answers with these texts in view, or with another context under a heading of its own."""
+    shown = context if heading else context_of(item, texts)
+    heading = heading or prompts.headings[item.form]
     completion = await bench.ask(prompts.one_prompt(item.brief, heading, shown, item.question, bench.reserve))
     named = {str(number): text.id for number, text in enumerate(texts, 1)}
     return Reply(completion.text.strip(), tuple(text.id for text in texts), named)
+
+
+class Human:
+    """What a person wrote, as a row to compare with; nothing is asked."""
+
+    name = "human"
+
+    async def reply(self, item: Item, bench: Bench) -> Reply:  # noqa: ARG002
+        return Reply(item.gold[0]) if item.gold else Reply("", unfit="Nobody's answer is known.")
 
 
 class Truncate:

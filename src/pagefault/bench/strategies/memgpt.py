@@ -10,8 +10,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 import anyio
@@ -20,18 +21,29 @@ import anyio.to_thread
 from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
-from pagefault.bench.strategies import Bench
+from pagefault.bench.strategies import Bench, shared_by
 from pagefault.bench.tasks import Item, Reply
 from pagefault.build import DATABASE, Parts, create_agent, open_kernel
-from pagefault.config import Installation, parse_settings
+from pagefault.config import AgentSettings, Installation, parse_settings
+from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
-from pagefault.models import Model
+from pagefault.models import Model, Prompt, StreamItem
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 
 __all__ = ["MemGPT"]
 
 _AGENT = "agent"
+_RECALL = frozenset({"memory_search", "recall_search", "recall_search_by_date", "recall_read"})
+_WORKING_CONTEXT = frozenset({"working_context_append", "working_context_replace", "page_in", "page_out"})
+_HIDDEN: dict[str, frozenset[str]] = {
+    "memgpt-without-recall": _RECALL,
+    "memgpt-without-both": _RECALL,
+    "memgpt-without-working-context": _WORKING_CONTEXT,
+}
+"""Functions that an ablation does without."""
+
+_UNWARNED = ("memgpt-without-warning", "memgpt-without-both")
 _BRIEF_SLACK = 16  # tokens that a section may take beyond its text
 
 
@@ -42,11 +54,12 @@ class _Image:
 
     file: Path
     names: Mapping[str, str]
+    flushes: int = 0
 
 
 @dataclass(slots=True)
 class MemGPT:
-    """``without`` leaves out parts of the agent, for ablations."""
+    """``name`` is one of the names of ``bench.STRATEGIES`` that begin with ``memgpt``."""
 
     name: str = "memgpt"
     _images: dict[str, _Image] = field(default_factory=dict[str, _Image])
@@ -59,24 +72,29 @@ class MemGPT:
         image = self._images[item.pool]
         with tempfile.TemporaryDirectory(dir=bench.scratch) as home:
             await anyio.to_thread.run_sync(shutil.copyfile, image.file, Path(home) / DATABASE)
-            async with _running(Path(home), bench, bench.model, FixedClock(item.asked)) as kernel:
+            clock = FixedClock(item.asked)
+            async with self._running(Path(home), bench, bench.model, clock) as kernel:
                 last = (await kernel.record(_AGENT)).last_seq
                 event = Event(EventKind.MESSAGE, item.question) if item.question else Event(EventKind.LOGIN)
                 said = [o.text async for o in kernel.send(_AGENT, event) if o.type == "said"]
                 agent = (await kernel.record(_AGENT)).id
                 rows = await kernel.store.read(lambda tx: tx.messages(agent, first=last + 1))
         _raise_failure(bench.model)
-        return Reply("\n".join(said), _seen(rows, image.names), image.names)
+        counted = {"flushes": float(image.flushes)} if item.lived else {}
+        return Reply("\n".join(said), _seen(rows, image.names), image.names, counted)
 
     async def _made(self, item: Item, bench: Bench) -> _Image:
         """The pool's agent, made in a folder of its own."""
         home = bench.scratch / file_name(self.name) / file_name(item.pool)
         shutil.rmtree(home, ignore_errors=True)
-        model = bench.shared(f"pool {item.pool}")
+        model = bench.shared(shared_by(item.pool))
         clock = FixedClock(min((text.at for text in item.texts), default=item.asked))
         rehearsed = Rehearsed(model)
-        async with _running(home, bench, rehearsed, clock) as kernel:
-            settings = {"model": bench.named, "window": bench.window, "zone": "UTC", **_sections(item, bench)}
+        async with self._running(home, bench, rehearsed, clock) as kernel:
+            settings = {
+                "model": bench.named, "window": bench.window, "zone": "UTC",
+                "sections": self._sections(item, bench),
+            }  # fmt: skip
             parts = Parts(model=rehearsed, clock=clock)
             agent = await create_agent(kernel, _AGENT, parse_settings(settings), parts)
             if item.form != "conversation":
@@ -87,28 +105,61 @@ class MemGPT:
                 names = await live(kernel, _AGENT, item.texts, rehearsed, clock)
             else:
                 names = await _load(kernel, item)
+            flushed = await kernel.store.read(lambda tx: tx.messages(agent.id, roles=[Role.SUMMARY]))
             clock.at = item.asked
             await (await kernel.process(_AGENT)).flush(0)  # the question comes in a new session
             await kernel.settled()
         _raise_failure(model)
-        return _Image(home / DATABASE, names)
+        return _Image(home / DATABASE, names, len(flushed))
+
+    @asynccontextmanager
+    async def _running(
+        self, home: Path, bench: Bench, model: Model, clock: FixedClock
+    ) -> AsyncGenerator[Kernel]:
+        hidden = _HIDDEN.get(self.name)
+        parts = Parts(
+            model=_Hiding(model, hidden) if hidden else model,
+            embedder=bench.embedder,
+            clock=clock,
+            policy=QueuePolicy(warn=inf) if self.name in _UNWARNED else None,
+        )
+        async with open_kernel(home, parts, Installation()) as kernel:
+            yield kernel
+
+    def _sections(self, item: Item, bench: Bench) -> list[dict[str, object]]:
+        """The working context that an agent starts with: the usual one, and its brief."""
+        usual = (
+            ()
+            if _HIDDEN.get(self.name) == _WORKING_CONTEXT
+            else AgentSettings().declared_sections(bench.window)
+        )
+        sections = [section.model_dump() for section in usual]
+        if text := item.brief.agent:
+            limit = max(16, bench.counter.count(text) + _BRIEF_SLACK)
+            sections.append({"name": "task", "limit": limit, "text": text, "read_only": True})
+        return sections
 
 
-@asynccontextmanager
-async def _running(home: Path, bench: Bench, model: Model, clock: FixedClock) -> AsyncGenerator[Kernel]:
-    parts = Parts(model=model, embedder=bench.embedder, clock=clock)
-    async with open_kernel(home, parts, Installation()) as kernel:
-        yield kernel
+@dataclass(frozen=True, slots=True)
+class _Hiding:
+    """A model that is not offered some functions."""
 
+    model: Model
+    hidden: frozenset[str]
 
-def _sections(item: Item, bench: Bench) -> dict[str, object]:
-    """The working context that an agent starts with: the usual one, and its brief."""
-    declared = parse_settings({}).declared_sections(bench.window)
-    sections = [section.model_dump() for section in declared]
-    if text := item.brief.agent:
-        limit = max(16, bench.counter.count(text) + _BRIEF_SLACK)
-        sections.append({"name": "task", "limit": limit, "text": text, "read_only": True})
-    return {"sections": sections}
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def window(self) -> int:
+        return self.model.window
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        offered = tuple(function for function in prompt.functions if function.name not in self.hidden)
+        async with aclosing(self.model.stream(replace(prompt, functions=offered))) as items:
+            async for item in items:
+                yield item
 
 
 async def _load(kernel: Kernel, item: Item) -> dict[str, str]:

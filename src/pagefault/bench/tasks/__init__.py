@@ -68,13 +68,14 @@ class Reply:
     """What a strategy answered.
 
     ``seen``: ids of the texts that it brought into view, first seen first. ``named``: how texts were called
-    there (``3``, ``p17``), to their ids. ``unfit``: why the strategy cannot answer this item at all (empty:
-    it can).
+    there (``3``, ``p17``), to their ids. ``counted``: figures of the strategy's own, reported beside the
+    scores. ``unfit``: why the strategy cannot answer this item at all (empty: it can).
     """
 
     text: str
     seen: tuple[str, ...] = ()
     named: Mapping[str, str] = field(default_factory=dict[str, str])
+    counted: Mapping[str, float] = field(default_factory=dict[str, float])
     unfit: str = ""
 
 
@@ -82,11 +83,12 @@ class Reply:
 class Options:
     """Which items: at most ``limit`` (of each part where a task has parts that are equal in number), of the
     ``parts`` named (empty: all). ``lenient``: records that are wrong are left out and counted in ``left_out``
-    instead of refused. ``seed`` is for what the data leaves open."""
+    instead of refused. ``seed`` is for what the data leaves open, ``window`` the run's window in tokens."""
 
     limit: int | None = None
     parts: frozenset[str] = frozenset()
     seed: int = 0
+    window: int = 4096
     lenient: bool = False
     left_out: list[str] = field(default_factory=list[str])
 
@@ -115,8 +117,28 @@ class Task(Protocol):
 
 def task_named(name: str) -> Task:
     """``UsageError`` if there is no such task."""
+    if name in ("dmr", "opener"):
+        from pagefault.bench.tasks.msc import DMR, Opener
+
+        return DMR() if name == "dmr" else Opener()
+    if name == "docqa":
+        from pagefault.bench.tasks.docqa import DocQA
+
+        return DocQA()
     if name == "nested-kv":
         from pagefault.bench.tasks.nested_kv import NestedKV
 
         return NestedKV()
+    if name == "locomo":
+        from pagefault.bench.tasks.locomo import LoCoMo
+
+        return LoCoMo()
+    if name == "longmemeval":
+        from pagefault.bench.tasks.longmemeval import LongMemEval
+
+        return LongMemEval()
+    if name == "retention":
+        from pagefault.bench.tasks.retention import Retention
+
+        return Retention()
     raise UsageError(f"There is no task {name!r}; choose from {', '.join(TASKS)}.")

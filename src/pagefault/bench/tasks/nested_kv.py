@@ -18,9 +18,9 @@ from pathlib import Path
 from pydantic import Field, RootModel, model_validator
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import matches
+from pagefault.bench.scoring import found, matches
 from pagefault.bench.tasks import Item, Options, Reply, Text
-from pagefault.bench.tasks.reading import Record, files, matching, records
+from pagefault.bench.tasks.reading import Record, matching, read, records
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 
@@ -54,10 +54,8 @@ class NestedKV:
     sweep = (10,)
 
     def items(self, data: Path, options: Options) -> list[Item]:
-        found = files(data, _RECORDS, "key-value records")
-        pairs = [record.ordered_kv_records for path in found for record in records(path, _Pairs, options)]
-        if not pairs:
-            raise UsageError(f"{data} holds no key-value records; give another --data.")
+        read_pairs = read(data, _RECORDS, "key-value records", _Pairs, options)
+        pairs = [record.ordered_kv_records for record in read_pairs]
         levels = [level for level in LEVELS if not options.parts or str(level) in options.parts]
         count = options.limit or ORDERINGS
         given = _given_orderings(data if data.is_dir() else data.parent, options)
@@ -70,7 +68,7 @@ class NestedKV:
         ]
 
     async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
-        return {"accuracy": float(matches(reply.text, item.gold[0]))}
+        return {"accuracy": float(matches(reply.text, item.gold[0])), **found(item.evidence, reply.seen)}
 
 
 class _Ordering(RootModel[list[int]]):
@@ -78,11 +76,11 @@ class _Ordering(RootModel[list[int]]):
 
 
 def _given_orderings(folder: Path, options: Options) -> dict[int, list[list[int]]]:
-    found: dict[int, list[list[int]]] = {}
+    given: dict[int, list[list[int]]] = {}
     for path in matching(folder, _ORDERINGS):
         if name := _LEVELS_FILE.search(path.name):
-            found[int(name[1]) - 1] = [ordering.root for ordering in records(path, _Ordering, options)]
-    return found
+            given[int(name[1]) - 1] = [ordering.root for ordering in records(path, _Ordering, options)]
+    return given
 
 
 def _drawn(size: int, level: int, count: int, seed: int) -> list[list[int]]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pagefault.bench.tasks import Options
 from pagefault.errors import UsageError
 
-__all__ = ["Record", "files", "matching", "records"]
+__all__ = ["Record", "matching", "read", "records"]
 
 
 class Record(BaseModel):
@@ -30,11 +30,11 @@ class Record(BaseModel):
 _R = TypeVar("_R", bound=BaseModel)
 
 
-def files(data: Path, patterns: Sequence[str], what: str) -> list[Path]:
-    """``data`` if it is a file, else the files in that folder whose names match; ``UsageError`` if none."""
-    if data.is_file():
-        return [data]
-    found = matching(data, patterns)
+def read(data: Path, patterns: Sequence[str], what: str, shape: type[_R], options: Options) -> list[_R]:
+    """The records of ``data`` if it is a file, else of the files in that folder whose names match;
+    ``UsageError`` if there are none."""
+    paths = [data] if data.is_file() else matching(data, patterns)
+    found = [record for path in paths for record in records(path, shape, options)]
     if not found:
         raise UsageError(f"{data} holds no {what} ({' or '.join(patterns)}); give another --data.")
     return found

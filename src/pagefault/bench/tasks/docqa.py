@@ -1,0 +1,96 @@
+"""Questions on documents (the paper's section 3.2.1): Natural Questions with a gold Wikipedia passage each.
+
+Data: a file or folder in the form of "Lost in the Middle" (Liu et al. 2023): ``question``, ``answers``, and
+``ctxs`` with ``title``, ``text`` and ``isgold``. The passages of all records are one archive; a
+``docs.jsonl.gz`` (``title``, ``text``) in the folder adds to it. An answer counts only if it is in the
+document that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from pagefault.bench import prompts
+from pagefault.bench.scoring import found, is_refusal, matches, normalised
+from pagefault.bench.tasks import Item, Options, Reply, Text
+from pagefault.bench.tasks.reading import Record, matching, read, records
+from pagefault.embedders import Embedder
+
+__all__ = ["DocQA"]
+
+_QUESTIONS = ("nq*.jsonl", "nq*.jsonl.gz")
+_ARCHIVE = ("docs.jsonl", "docs.jsonl.gz")
+_REPLY = re.compile(
+    r"ANSWER:\s*(?P<answer>.*?)\s*,?\s*DOCUMENT:\s*(?P<document>.*)", re.DOTALL | re.IGNORECASE
+)
+_QUOTED = 30  # characters of a passage that name it
+
+
+class _Passage(Record):
+    title: str = ""
+    text: str
+    isgold: bool = False
+
+
+class _Question(Record):
+    question: str
+    answers: list[str] = Field(min_length=1)
+    ctxs: list[_Passage] = Field(default=[])
+
+
+class DocQA:
+    name = "docqa"
+    measures = ("accuracy", "answered", "mean_length", "evidence_recall")
+    strategies = ("memgpt", "retriever-reader")
+    sweep = (1, 5, 10, 20, 50, 100, 200)
+
+    def items(self, data: Path, options: Options) -> list[Item]:
+        asked = read(data, _QUESTIONS, "questions", _Question, options)
+        beside = data if data.is_dir() else data.parent
+        more = [p for path in matching(beside, _ARCHIVE) for p in records(path, _Passage, options)]
+        archive: dict[tuple[str, str], Text] = {}
+        for passage in [*(passage for question in asked for passage in question.ctxs), *more]:
+            key = (passage.title, passage.text)
+            archive.setdefault(key, Text(f"doc{len(archive)}", passage.text, title=passage.title))
+        texts = list(archive.values())
+        return [
+            Item(
+                id=f"q{number}",
+                pool="archive",
+                form="passages",
+                texts=texts,
+                question=question.question,
+                brief=prompts.DOCQA,
+                gold=tuple(question.answers),
+                evidence=frozenset(archive[p.title, p.text].id for p in question.ctxs if p.isgold),
+            )
+            for number, question in enumerate(asked)
+        ][: options.limit]
+
+    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+        scores = {"accuracy": 0.0, "answered": float(not is_refusal(reply.text))}
+        if parsed := _REPLY.search(reply.text):
+            right = [gold for gold in item.gold if matches(parsed["answer"], gold)]
+            scores["accuracy"] = float(
+                any(
+                    matches(f"{text.title}. {text.text}", gold)
+                    for text in _named(item, reply, parsed["document"])
+                    for gold in right
+                )
+            )
+        return {**scores, **found(item.evidence, reply.seen)}
+
+
+def _named(item: Item, reply: Reply, document: str) -> Iterator[Text]:
+    """The texts that a reply may mean by a document: by its id in the prompt, its title, or a part of it."""
+    wanted = document.strip(" \n.\"'`()")
+    id = reply.named.get(wanted.strip("[]#"), "")
+    plain = normalised(wanted)
+    for text in item.texts:
+        quoted = len(plain) >= _QUOTED and plain in normalised(text.text)
+        if text.id == id or quoted or (plain and normalised(text.title) == plain):
+            yield text

@@ -1,0 +1,137 @@
+"""LoCoMo (Maharana et al. 2024): questions on conversations of two people over months, in the original
+format.
+
+The agent is neither of the two: the conversation is loaded into its recall storage, each message with its
+speaker. What a photo shows is told behind the text, as in the authors' code. Questions of category 5 have no
+answer there (they ask of one person what the other said).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
+
+from pagefault.bench import prompts
+from pagefault.bench.scoring import answer_scores, found
+from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks.reading import Record, read
+from pagefault.embedders import Embedder
+
+__all__ = ["CATEGORIES", "LoCoMo"]
+
+CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+
+_FILES = ("locomo*.json", "locomo*.json.gz")
+_SESSION = re.compile(r"session_(\d+)")
+_DATE = "%I:%M %p on %d %B, %Y"
+_TURN_ID = re.compile(r"D:?(\d+):(\d+)")
+_TURN = timedelta(seconds=20)
+
+
+class _Turn(Record):
+    speaker: str
+    dia_id: str
+    text: str
+    blip_caption: str | None = None
+
+
+_TURNS = TypeAdapter(list[_Turn])
+
+
+class _Question(Record):
+    question: str
+    category: int
+    answer: str | int | float | None = None
+    evidence: list[str] = Field(default=[])
+
+
+class _Conversation(Record):
+    sample_id: str
+    qa: list[_Question]
+    conversation: dict[str, Any]
+
+    @field_validator("conversation")
+    @classmethod
+    def _sessions(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Turns of each session, checked; dates as they are."""
+        for name, turns in value.items():
+            if _SESSION.fullmatch(name):
+                try:
+                    value[name] = _TURNS.validate_python(turns)
+                except ValidationError as error:
+                    fault = error.errors()[0]
+                    where = ".".join(str(part) for part in fault["loc"])
+                    raise ValueError(f"{name}.{where}: {fault['msg']}") from None
+        return value
+
+
+class LoCoMo:
+    """``parts`` are categories, by name."""
+
+    name = "locomo"
+    measures = ("answer_token_recall", "token_f1", "mean_length", "evidence_recall", "wrongly_answered")
+    strategies = ("memgpt", "truncate", "recursive-summary")
+    sweep = (5, 10, 20)
+
+    def items(self, data: Path, options: Options) -> list[Item]:
+        conversations = read(data, _FILES, "conversations", _Conversation, options)
+        items = [item for conversation in conversations for item in _items(conversation)]
+        return [item for item in items if not options.parts or item.part in options.parts][: options.limit]
+
+    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+        return {**answer_scores(reply.text, item.gold), **found(item.evidence, reply.seen)}
+
+
+def _items(read: _Conversation) -> Iterator[Item]:
+    texts = _texts(read)
+    ids = {text.id for text in texts}
+    for number, question in enumerate(read.qa):
+        part = CATEGORIES.get(question.category, str(question.category))
+        gold = "" if question.answer is None or question.category == 5 else str(question.answer)
+        if question.category == 3:
+            gold = gold.partition(";")[0]  # what follows is the annotator's reason
+        named = {f"D{session}:{turn}" for e in question.evidence for session, turn in _TURN_ID.findall(e)}
+        yield Item(
+            id=f"{read.sample_id}-{number}",
+            pool=read.sample_id,
+            form="conversation",
+            texts=texts,
+            question=question.question,
+            brief=prompts.LOCOMO,
+            gold=(gold,) if gold else (),
+            evidence=frozenset(named & ids),
+            part=part,
+            asked=max((text.at for text in texts), default=START) + timedelta(days=1),
+        )
+
+
+def _texts(read: _Conversation) -> list[Text]:
+    found: list[Text] = []
+    sessions = sorted(int(match[1]) for name in read.conversation if (match := _SESSION.fullmatch(name)))
+    at = START
+    for session in sessions:
+        at = _moment(str(read.conversation.get(f"session_{session}_date_time", "")), at + timedelta(days=1))
+        for place, turn in enumerate(read.conversation[f"session_{session}"]):
+            photo = f" [photo: {turn.blip_caption}]" if turn.blip_caption else ""
+            found.append(
+                Text(
+                    turn.dia_id,
+                    turn.text + photo,
+                    speaker=turn.speaker,
+                    session=session,
+                    at=at + place * _TURN,
+                )
+            )
+    return found
+
+
+def _moment(date: str, otherwise: datetime) -> datetime:
+    try:
+        return datetime.strptime(date, _DATE).replace(tzinfo=UTC)
+    except ValueError:
+        return otherwise

@@ -1,0 +1,106 @@
+"""LongMemEval (Wu et al. 2024): questions on a user's chat history with an assistant, in the original format.
+
+The agent is the assistant. Evidence is known by session: it counts as seen when any turn of it is. A question
+whose id ends in ``_abs`` has no answer in the history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from pagefault.bench import prompts
+from pagefault.bench.scoring import answer_scores, found
+from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks.reading import Record, read
+from pagefault.embedders import Embedder
+
+__all__ = ["LongMemEval"]
+
+_FILES = ("longmemeval*.json", "longmemeval*.json.gz")
+_WEEKDAY = re.compile(r" ?\(\w+\)")
+_TURN = timedelta(seconds=30)
+
+
+class _Turn(Record):
+    role: str
+    content: str
+
+
+class _Instance(Record):
+    question_id: str
+    question_type: str
+    question: str
+    answer: str | int | float
+    question_date: str | None = None
+    haystack_session_ids: list[str]
+    haystack_dates: list[str | None]
+    haystack_sessions: list[list[_Turn]] = Field(min_length=1)
+    answer_session_ids: list[str] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _as_many_of_each(self) -> _Instance:
+        lengths = {len(self.haystack_sessions), len(self.haystack_dates), len(self.haystack_session_ids)}
+        if len(lengths) > 1:
+            raise ValueError("haystack_sessions, haystack_dates and haystack_session_ids differ in number")
+        return self
+
+
+class LongMemEval:
+    """``parts`` are question types."""
+
+    name = "longmemeval"
+    measures = ("answer_token_recall", "token_f1", "mean_length", "evidence_recall", "wrongly_answered")
+    strategies = ("memgpt", "truncate", "recursive-summary")
+    sweep = (5, 10, 20)
+
+    def items(self, data: Path, options: Options) -> list[Item]:
+        instances = read(data, _FILES, "instances", _Instance, options)
+        chosen = [one for one in instances if not options.parts or one.question_type in options.parts]
+        return [_item(one) for one in chosen[: options.limit]]
+
+    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+        sessions = {id.rpartition("/")[0] for id in reply.seen}
+        return {**answer_scores(reply.text, item.gold), **found(item.evidence, sessions)}
+
+
+def _item(read: _Instance) -> Item:
+    texts: list[Text] = []
+    at = START
+    sessions = zip(read.haystack_session_ids, read.haystack_dates, read.haystack_sessions, strict=True)
+    for number, (id, date, turns) in enumerate(sessions, 1):
+        at = _moment(date, at + timedelta(hours=8))
+        for place, turn in enumerate(turns):
+            if turn.content.strip():
+                own = turn.role == "assistant"
+                texts.append(
+                    Text(f"{id}/{place}", turn.content, session=number, own=own, at=at + place * _TURN)
+                )
+    last = max((text.at for text in texts), default=START) + timedelta(days=1)
+    unanswerable = read.question_id.endswith("_abs")
+    return Item(
+        id=read.question_id,
+        pool=read.question_id,
+        form="conversation",
+        texts=sorted(texts, key=lambda text: text.at),
+        question=read.question,
+        brief=prompts.LONGMEMEVAL,
+        gold=() if unanswerable else (str(read.answer),),
+        evidence=frozenset(read.answer_session_ids),
+        part=read.question_type,
+        asked=max(_moment(read.question_date, last), last - timedelta(days=1)),
+        lived=True,
+    )
+
+
+def _moment(date: str | None, otherwise: datetime) -> datetime:
+    """``2023/05/20 (Sat) 02:21`` as published, or ISO."""
+    try:
+        at = datetime.fromisoformat(_WEEKDAY.sub("", date or "").replace("/", "-"))
+    except ValueError:
+        return otherwise
+    return at.replace(tzinfo=UTC)
