@@ -26,6 +26,7 @@ _LABELS = {
     "sim_h": "SIM-H",
 }
 _COUNTS = {"mean_length", "flushes"}  # all other measures are shares or cosines
+_RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays
 _BESIDE_RECALL = ("token_f1", "mean_length")
 
 _STAND_INS = {
@@ -75,7 +76,7 @@ def measures_of(run: Run) -> list[str]:
         first = ()
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
     head = first[:1]
-    beside = _BESIDE_RECALL if any(measure.endswith("recall") for measure in head) else ()
+    beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
     return [measure for measure in dict.fromkeys([*head, *beside, *first, *there]) if measure in there]
 
 
