@@ -26,15 +26,16 @@ _LABELS = {
     "sim_h": "SIM-H",
 }
 _COUNTS = {"mean_length", "flushes"}  # all other measures are shares or cosines
+_RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays
 _BESIDE_RECALL = ("token_f1", "mean_length")
 
 _STAND_INS = {
     "offline": (
-        "The model `offline` is a stand-in: rules that search and quote, and no language model. Its scores "
+        "The model “offline” is a stand-in: rules that search and quote, and no language model. Its scores "
         "show what the memory brings into view; they say nothing about how well a model answers."
     ),
     "reference-policy": (
-        "The model `reference-policy` is a stand-in: fixed rules that follow the task without a mistake. Its "
+        "The model “reference-policy” is a stand-in: fixed rules that follow the task without a mistake. Its "
         "scores are an upper bound that shows the mechanics of memory; they are no result of a model."
     ),
 }
@@ -75,7 +76,7 @@ def measures_of(run: Run) -> list[str]:
         first = ()
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
     head = first[:1]
-    beside = _BESIDE_RECALL if any(measure.endswith("recall") for measure in head) else ()
+    beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
     return [measure for measure in dict.fromkeys([*head, *beside, *first, *there]) if measure in there]
 
 

@@ -17,7 +17,7 @@ from pagefault.bench.report.plots import drawn
 __all__ = ["as_html"]
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # so that the browser holds us to it
-_LONG = 40  # characters without a space, as a key: may be broken anywhere
+_LONG = 40  # characters of a cell that is broken into lines
 
 
 def as_html(report: Report) -> str:
@@ -86,7 +86,7 @@ def _table(table: Table) -> Iterator[Element]:
 def _kind(table: Table, column: int, cell: str = "") -> str:
     if column in table.published:
         return "paper"
-    long = " long" if max(map(len, cell.split()), default=0) > _LONG else ""
+    long = " long" if len(cell) > _LONG else ""
     return f"name{long}" if column < table.names else "figure"
 
 
