@@ -33,6 +33,7 @@ from pagefault.errors import UsageError
 from pagefault.models import Model
 from pagefault.models.endpoint import Asking
 from pagefault.models.endpoint import Options as Asked
+from pagefault.models.prices import Prices
 from pagefault.models.tokens import HeuristicCounter, family_of
 
 __all__ = ["Wanted", "run"]
@@ -80,7 +81,7 @@ async def _run(wanted: Wanted, home: Path) -> None:
         data = wanted.out / GENERATED
     elif not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
-    async with _models(wanted, home) as (model, judge, window, free):
+    async with _models(wanted, home) as (model, judge, window, prices):
         if wanted.generate and not data.exists():
             await _generate(wanted, home, model, data)
         options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
@@ -93,8 +94,7 @@ async def _run(wanted: Wanted, home: Path) -> None:
         )  # fmt: skip
         results = Results(wanted.out, settings)
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
-            made = _prepared(wanted, task, items, results, model, Path(scratch))
-            made.ledger.free = free
+            made = _prepared(wanted, task, items, results, model, prices, Path(scratch))
             made.judge = judge
             await _watched(made)
     found = results.write(
@@ -117,16 +117,21 @@ async def _generate(wanted: Wanted, home: Path, model: Model, file: Path) -> Non
 
 
 def _prepared(
-    wanted: Wanted, task: Task, items: Sequence[Item], results: Results, model: Model, scratch: Path
+    wanted: Wanted,
+    task: Task,
+    items: Sequence[Item],
+    results: Results,
+    model: Model,
+    prices: Prices,
+    scratch: Path,
 ) -> Run:
-    provider = wanted.model.partition(":")[0]
     return Run(
         task=task,
         items=items,
         strategies=strategies_named(wanted.strategies or task.strategies, task.sweep),
         results=results,
         model=model,
-        ledger=Ledger(provider, wanted.max_tokens, wanted.max_cost),
+        ledger=Ledger(wanted.model, prices, wanted.max_tokens, wanted.max_cost),
         counter=HeuristicCounter(family_of(wanted.model)),
         embedder=make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True),
         scratch=scratch,
@@ -135,24 +140,21 @@ def _prepared(
 
 
 @asynccontextmanager
-async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, bool]]:
-    """The model, the judge if one is wanted, the window to use, and whether they cost nothing."""
+async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, Prices]]:
+    """The model, the judge if one is wanted, the window to use, and what models cost."""
     installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
     catalogue = catalogue_of(home, installation)
     asking = Asking(Asked(temperature=0.0))
     try:
         window, _ = await catalogue.window(wanted.model, wanted.window)
-        asked = [
-            target for name in (wanted.model, wanted.judge) if name for target in catalogue.targets(name)
-        ]
-        free = all(target.provider.local or target.provider.adapter == OFFLINE for target in asked)
+        prices = Prices(catalogue.seller, installation.own_prices)
         judge = None
         if wanted.judge:
             judge = ModelJudge(catalogue.model(wanted.judge, window, asking))
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
-            yield ReferencePolicy(window), judge, window, free
+            yield ReferencePolicy(window), judge, window, prices
         else:
-            yield catalogue.model(wanted.model, window, asking), judge, window, free
+            yield catalogue.model(wanted.model, window, asking), judge, window, prices
     finally:
         await catalogue.aclose()
 

@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 from pagefault.context import fixed_tokens
 from pagefault.errors import ModelError
 from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models.prices import Prices
+from pagefault.models.spending import Request
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 
 __all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent", "spent_in"]
@@ -55,41 +58,31 @@ class Spent:
 
 @dataclass(slots=True)
 class Ledger:
-    """What this run has spent, of what it may: tokens in and out, and USD. ``provider``: of the model."""
+    """What this run has spent, of what it may: tokens in and out, and USD. ``named``: the model, as settings
+    name it; ``prices`` is None where nothing has one."""
 
-    provider: str = ""
+    named: str = ""
+    prices: Prices | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
-    free: bool = False  # the model costs nothing
     spent: Spent = field(default_factory=Spent)
 
     def check(self) -> None:
         """``BudgetSpent`` if nothing more may be asked."""
         if self.max_tokens is not None and self.spent.input + self.spent.output >= self.max_tokens:
             raise BudgetSpent(f"The budget of {self.max_tokens:,} tokens is spent.")
-        if self.max_cost is not None and not self.free:
+        if self.max_cost is not None:
             if self.spent.cost is None:
                 raise BudgetSpent("The price of this model is not known, so --max-cost cannot be kept.")
             if self.spent.cost >= self.max_cost:
                 raise BudgetSpent(f"The budget of {self.max_cost:.2f} USD is spent.")
 
-    def priced(self, name: str, model: str, usage: Usage) -> float | None:
+    def priced(self, completion: Completion, usage: Usage) -> float | None:
         """What a completion cost in USD; None if nobody knows."""
-        if self.free:
-            return 0.0
-        from genai_prices import Usage as Priced
-        from genai_prices import calc_price
-
-        used = Priced(
-            input_tokens=usage.input, output_tokens=usage.output,
-            cache_read_tokens=usage.cached, cache_write_tokens=usage.written,
-        )  # fmt: skip
-        for reference in filter(None, (model, name)):
-            try:
-                return float(calc_price(used, reference, provider_id=self.provider or None).total_price)
-            except (LookupError, ValueError):
-                continue
-        return None
+        if self.prices is None:
+            return None
+        request = Request(completion.target or self.named, usage, answered=completion.model)
+        return self.prices.cost(request, datetime.now(UTC))
 
 
 class Recorded:
@@ -143,7 +136,7 @@ class Recorded:
 
     def _spent(self, prompt: Prompt, completion: Completion, seconds: float) -> Spent:
         usage = completion.usage or self._estimate(prompt, completion)
-        cost = self._ledger.priced(self.name, completion.model, usage)
+        cost = self._ledger.priced(completion, usage)
         estimated = completion.usage is None
         return Spent(1, usage.input, usage.output, usage.cached, cost, round(seconds, 4), estimated)
 
