@@ -23,6 +23,7 @@ QUICK: dict[str, list[list[str]]] = {
     "load_pdf": [["--pages", "200"]],
     "fleet": [["--events", "100"], ["--events", "100", "--postgres"]],
     "long_chat": [["--window", "4096"], ["--window", "8192"]],
+    "tasks": [[]],
 }
 """What runs, with which arguments; a benchmark that misses its aim exits with 1."""
 

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pagefault.bench.judge import ModelJudge
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.results import Results, Settings
-from pagefault.bench.running import Run
+from pagefault.bench.running import Judge, Run
 from pagefault.bench.strategies import strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder
@@ -68,10 +69,10 @@ def run(wanted: Wanted, home: Path | None = None) -> None:
 
 async def _run(wanted: Wanted, home: Path) -> None:
     task = task_named(wanted.task)
-    data = wanted.data or SHIPPED / wanted.task
+    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
     if not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
-    async with _model(wanted, home) as (model, window, free):
+    async with _models(wanted, home) as (model, judge, window, free):
         options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
         items = task.items(data, options)
         if not items:
@@ -84,6 +85,7 @@ async def _run(wanted: Wanted, home: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, results, model, Path(scratch))
             made.ledger.free = free
+            made.judge = judge
             await _watched(made)
     found = results.write(
         [item.id for item in items], made.totals, model.name,
@@ -111,18 +113,24 @@ def _prepared(
 
 
 @asynccontextmanager
-async def _model(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, int, bool]]:
-    """The model, the window to use, and whether it costs nothing."""
+async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, bool]]:
+    """The model, the judge if one is wanted, the window to use, and whether they cost nothing."""
     installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
     catalogue = catalogue_of(home, installation)
-    window, _ = await catalogue.window(wanted.model, wanted.window)
-    free = all(target.provider.local for target in catalogue.targets(wanted.model))
+    asking = Asking(Asked(temperature=0.0))
     try:
+        window, _ = await catalogue.window(wanted.model, wanted.window)
+        asked = [
+            target for name in (wanted.model, wanted.judge) if name for target in catalogue.targets(name)
+        ]
+        free = all(target.provider.local or target.provider.adapter == OFFLINE for target in asked)
+        judge = None
+        if wanted.judge:
+            judge = ModelJudge(catalogue.model(wanted.judge, window, asking))
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
-            yield ReferencePolicy(window), window, True
+            yield ReferencePolicy(window), judge, window, free
         else:
-            asking = Asking(Asked(temperature=0.0))
-            yield catalogue.model(wanted.model, window, asking), window, free or wanted.model == OFFLINE
+            yield catalogue.model(wanted.model, window, asking), judge, window, free
     finally:
         await catalogue.aclose()
 

@@ -24,7 +24,7 @@ from pagefault.errors import ModelError
 from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 
-__all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent"]
+__all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent", "spent_in"]
 
 
 class BudgetSpent(ModelError):
@@ -177,7 +177,7 @@ def _plain(message: PromptMessage) -> dict[str, Any]:
 
 
 def _digest(prompt: Prompt) -> str:
-    return hashlib.sha256(json.dumps(asdict(prompt), sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr(prompt).encode()).hexdigest()[:32]
 
 
 def _read(file: Path) -> defaultdict[str, deque[tuple[Completion, Spent]]]:
@@ -193,6 +193,15 @@ def _read(file: Path) -> defaultdict[str, deque[tuple[Completion, Spent]]]:
         value = json.loads(line)
         known[value["key"]].append((_completion(value["completion"]), Spent(**value["spent"])))
     return known
+
+
+def spent_in(file: Path) -> Spent:
+    """What the requests of a transcript took; nothing if there is none."""
+    total = Spent()
+    for answers in _read(file).values():
+        for _, spent in answers:
+            total.add(spent)
+    return total
 
 
 def _completion(value: Mapping[str, Any]) -> Completion:

@@ -145,7 +145,7 @@ class StrategyTotals:
         if len(parts) > 1:
             found["parts"] = {
                 part: {"n": len(own), **intervals([r.scores for r in own], seed)}
-                for part, own in sorted(parts.items())
+                for part, own in parts.items()
             }
         if len(answered) < len(results):
             found["does_not_fit"] = len(results) - len(answered)

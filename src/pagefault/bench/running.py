@@ -10,15 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 
 from pagefault.bench.pools import Pools, file_name
-from pagefault.bench.recording import BudgetSpent, Ledger, Recorded
+from pagefault.bench.recording import BudgetSpent, Ledger, Recorded, spent_in
 from pagefault.bench.results import ItemResult, Results, StrategyTotals
-from pagefault.bench.strategies import Bench, Strategy
+from pagefault.bench.strategies import Bench, Strategy, shared_by
 from pagefault.bench.tasks import Item, Reply, Task
 from pagefault.embedders import Embedder
 from pagefault.errors import ModelError, ModelSetupError
@@ -67,15 +68,11 @@ class Run:
         finally:
             await pools.aclose()
 
-    async def _strategy(self, strategy: Strategy, pools: Pools) -> None:
+    async def _strategy(self, strategy: Strategy, stores: Pools) -> None:
         done = self.results.done(strategy.name)
         waiting = iter([item for item in self.items if item.id not in done])
         totals = self.totals[strategy.name]
-
-        def shared(name: str) -> Recorded:
-            recorded = self._recorded(strategy.name, name)
-            totals.shared.append(recorded.spent)
-            return recorded
+        shared = partial(self._recorded, strategy.name)
 
         async def work() -> None:
             for item in waiting:
@@ -84,7 +81,7 @@ class Run:
                 recorded = self._recorded(strategy.name, item.id)
                 bench = Bench(
                     recorded, shared, self.results.settings.model, self.results.settings.window,
-                    self.counter, self.embedder, pools, self.scratch, self.results.settings.preload,
+                    self.counter, self.embedder, stores, self.scratch, self.results.settings.preload,
                     self.results.settings.seed,
                 )  # fmt: skip
                 try:
@@ -98,6 +95,9 @@ class Run:
         async with anyio.create_task_group() as tasks:
             for _ in range(self.concurrency):
                 tasks.start_soon(work)
+        pools = dict.fromkeys(item.pool for item in self.items)
+        files = [self.results.transcript(strategy.name, file_name(shared_by(pool))) for pool in pools]
+        totals.shared = [spent_in(file) for file in files]
 
     async def _one(self, item: Item, strategy: Strategy, bench: Bench) -> ItemResult:
         begin = time.monotonic()
@@ -109,9 +109,8 @@ class Run:
             scores["mean_length"] = float(len(reply.text.split()))
             scores |= reply.counted
             if self.judge and item.gold:
-                scores["judged"] = await self.judge(
-                    item, reply, lambda model: self._recorded(strategy.name, f"{item.id} judged", model)
-                )
+                judging = partial(self._recorded, strategy.name, f"{item.id} judged")
+                scores["judged"] = await self.judge(item, reply, judging)
         return ItemResult(
             item.id, item.part, item.question, item.gold, reply.text, scores, reply.seen, reply.unfit,
             round(seconds, 4), asdict(bench.model.spent),

@@ -21,7 +21,7 @@ from pagefault.errors import UsageError
 from pagefault.models import Completion, Prompt
 from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 
-__all__ = ["Bench", "Strategy", "strategies_named"]
+__all__ = ["Bench", "Strategy", "shared_by", "strategies_named"]
 
 _LONGEST_REPLY = 512  # tokens
 
@@ -30,9 +30,10 @@ _LONGEST_REPLY = 512  # tokens
 class Bench:
     """What a strategy works with at one item.
 
-    ``model`` writes down what it is asked; ``shared`` makes one that writes to a transcript of another name,
-    for work that several items need once. ``named`` is the model as settings name it, ``scratch`` a folder
-    that goes with the run, ``preload`` whether conversations are loaded and not lived through.
+    ``model`` writes down what it is asked; ``shared`` makes one that writes to a transcript of another name
+    (``shared_by``), for work that the items of a pool need once. ``named`` is the model as settings name it,
+    ``scratch`` a folder that goes with the run, ``preload`` whether conversations are loaded and not lived
+    through.
     """
 
     model: Recorded
@@ -63,6 +64,11 @@ class Bench:
             if isinstance(piece, Completion):
                 return piece
         raise AssertionError("a recorded model ends with a completion")
+
+
+def shared_by(pool: str) -> str:
+    """The name of the transcript of a pool's work."""
+    return f"pool {pool}"
 
 
 class Strategy(Protocol):

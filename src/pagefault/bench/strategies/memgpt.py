@@ -21,7 +21,7 @@ import anyio.to_thread
 from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
-from pagefault.bench.strategies import Bench
+from pagefault.bench.strategies import Bench, shared_by
 from pagefault.bench.tasks import Item, Reply
 from pagefault.build import DATABASE, Parts, create_agent, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
@@ -87,7 +87,7 @@ class MemGPT:
         """The pool's agent, made in a folder of its own."""
         home = bench.scratch / file_name(self.name) / file_name(item.pool)
         shutil.rmtree(home, ignore_errors=True)
-        model = bench.shared(f"pool {item.pool}")
+        model = bench.shared(shared_by(item.pool))
         clock = FixedClock(min((text.at for text in item.texts), default=item.asked))
         rehearsed = Rehearsed(model)
         async with self._running(home, bench, rehearsed, clock) as kernel:

@@ -9,7 +9,7 @@ import anyio
 
 from pagefault.bench import prompts
 from pagefault.bench.pools import message_of
-from pagefault.bench.strategies import Bench
+from pagefault.bench.strategies import Bench, shared_by
 from pagefault.bench.strategies.fixed import answered
 from pagefault.bench.tasks import Item, Reply
 from pagefault.context.summary import summarise
@@ -35,7 +35,7 @@ class RecursiveSummary:
         return await answered(item, bench, (), prompts.SUMMARY, self._summaries[item.pool])
 
     async def _made(self, item: Item, bench: Bench) -> str:
-        model, summary = bench.shared(f"pool {item.pool}"), ""
+        model, summary = bench.shared(shared_by(item.pool)), ""
         for _, session in groupby(item.texts, key=lambda text: text.session):
             rows = [message_of(text) for text in session]
             shown = [replace(row, shown=row.shown.replace("{}", row.text, 1)) for row in rows]

@@ -26,9 +26,12 @@ __all__ = ["FLUSHES", "Retention"]
 FLUSHES = (1, 3, 10)
 _FILES = ("*.json", "*.json.gz")
 _APART = timedelta(minutes=7)
-_FLUSHED = 0.40  # of the window: tokens of messages that one flush evicts, at most
+_FIRST, _NEXT = (
+    0.45,
+    0.25,
+)  # of the window: tokens of messages until the first flush, and from one to the next
 _OVERHEAD = 24  # tokens that label, reply and call take around a message
-_FACTS = 20  # a conversation
+_FACTS = 30  # a conversation
 
 
 class _Fact(Record):
@@ -84,11 +87,11 @@ def _items(material: _Material, flushes: int, options: Options) -> list[Item]:
 
 
 def _texts(material: _Material, facts: Sequence[_Fact], flushes: int, options: Options) -> list[Text]:
-    """Facts first, one between two lines of chatter, then chatter until the flushes must have come about."""
+    """Facts first, then chatter until the flushes must have come about."""
     drawing = random.Random(f"{options.seed}/{flushes}")
     counter = HeuristicCounter()
-    told = [line for fact in facts for line in (fact.told, _chatter(material, drawing))]
-    size, most = 0, flushes * _FLUSHED * options.window + 0.5 * options.window
+    told = [fact.told for fact in facts]
+    size, most = 0, (_FIRST + _NEXT * (flushes - 1)) * options.window
     lines: list[str] = []
     while told or size < most:
         lines.append(told.pop(0) if told else _chatter(material, drawing))
