@@ -17,6 +17,7 @@ from pagefault.bench.recording import Ledger, Recorded
 from pagefault.bench.strategies import Bench, strategies_named
 from pagefault.bench.strategies.evidence import sentences
 from pagefault.bench.tasks import START, Item, Reply, Text
+from pagefault.cli import main
 from pagefault.models import Model, Prompt
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.testing.embedders import HashEmbedder
@@ -380,3 +381,19 @@ async def test_an_item_without_a_question_or_without_texts_is_answered_too(lab: 
     assert (await lab.reply(name, conversation(""), model)).text == "Hello"
     empty = replace(conversation("Who?"), pool="none", id="none", texts=[])
     assert (await lab.reply(name, empty, model)).text == "Hello"
+
+
+@pytest.mark.parametrize("task", ["dmr", "opener", "docqa", "locomo", "longmemeval"])
+def test_all_four_run_on_the_data_that_is_shipped(task: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["bench", task, "--strategy", ",".join(RELATED), "--limit", "2", "--out", str(out)]
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 0
+    results = json.loads((out / "results.json").read_text("utf-8"))
+    assert list(results["strategies"]) == list(RELATED)
+    for scores in results["strategies"].values():
+        assert scores["n"] == 2
+        assert "failed" not in scores
+        assert scores["mean_length"]["mean"] > 0
+        assert scores.get("evidence_recall", {"mean": 1.0})["mean"] > 0
