@@ -21,7 +21,7 @@ lint: .venv/.dev ## ruff and pyright
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
 
-bench: .venv/.core ## run the benchmarks
+bench: .venv/.dev ## run the benchmarks in their quick form
 	@.venv/bin/python benchmarks/run_all.py $(ARGS)
 
 nightly: .venv/.dev ## the state machine of the agent, 10,000 steps on each store

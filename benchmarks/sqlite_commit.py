@@ -168,7 +168,7 @@ def search_lock_and_opening(path: Path, rows: int) -> None:
     async def fill() -> None:
         await store.write(lambda tx: tx.append(agent, [Message(Role.USER, text, NOW) for text in texts]))
         waiting = await store.read(lambda tx: tx.pending_vectors("f", rows))
-        await store.write(lambda tx: tx.put_vectors("f", waiting, vectors))
+        await store.write(lambda tx: tx.put_vectors("f", waiting, list(vectors[:, None])))
 
     asyncio.run(fill())
     matches = {
