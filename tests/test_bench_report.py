@@ -15,7 +15,7 @@ import pytest
 from pagefault.bench.recording import Spent
 from pagefault.bench.report import write
 from pagefault.bench.report.paper import published
-from pagefault.bench.results import ItemResult, Results, Settings, StrategyTotals
+from pagefault.bench.results import ItemResult, Results, Settings
 from pagefault.cli import main
 from pagefault.errors import UsageError
 
@@ -42,9 +42,9 @@ def write_run(
         for one in done:
             results.add(name, one)
     if finish:
-        totals = {name: StrategyTotals(failed=dict(failed or {})) for name in items}
-        ids = list(dict.fromkeys(one.id for done in items.values() for one in done))
-        results.write(ids, totals, model or settings.model, **more)
+        ids = list(dict.fromkeys([*(one.id for done in items.values() for one in done), *(failed or {})]))
+        left = {name: dict(failed or {}) for name in items}
+        results.write(ids, (), left, model or settings.model, **more)
     return folder
 
 

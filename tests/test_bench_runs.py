@@ -78,6 +78,11 @@ def test_answers_are_compared_as_words_without_case_punctuation_and_articles() -
 def test_a_refusal_is_no_wrong_answer(text: str) -> None:
     assert scoring.answer_scores(text, ()) == {"wrongly_answered": 0.0}
     assert scoring.answer_scores("She loved it.", ()) == {"wrongly_answered": 1.0}
+    assert scoring.answer_scores(f'"{text}"', ()) == {"wrongly_answered": 0.0}
+
+
+def test_what_an_answer_quotes_is_no_refusal_of_its_own() -> None:
+    assert scoring.answer_scores('Ana said: "I don\'t know, in May."', ()) == {"wrongly_answered": 1.0}
 
 
 def test_intervals_hold_the_mean_and_are_the_same_for_the_same_seed() -> None:
@@ -251,6 +256,17 @@ def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest
     assert len(rule.asked) == 5  # 110 tokens each
     assert "The budget of 500 tokens is spent." in results(tmp_path / "out")["stopped"]
     assert "goes on where this run stopped" in capsys.readouterr().out
+
+
+def test_strategies_of_an_earlier_command_stay_in_the_results(tmp_path: Path) -> None:
+    with ProviderServer(Server()) as server:
+        one = arguments(server, tmp_path / "out")
+        assert bench("dmr", *one) == 0
+        first = results(tmp_path / "out")["strategies"]
+        assert bench("dmr", *one, "--strategy", "truncate") == 0
+    both = results(tmp_path / "out")["strategies"]
+    assert list(both) == ["memgpt", "recursive-summary", "truncate"]
+    assert {name: both[name] for name in first} == first
 
 
 def test_other_settings_are_refused_in_the_same_folder(tmp_path: Path) -> None:

@@ -163,6 +163,16 @@ def test_nothing_in_the_prompt_is_no_answer() -> None:
     assert "不知道" in given("Conversation:\n\nQuestion: 安娜住在哪里？")
 
 
+def test_that_nothing_is_known_is_told_in_the_words_that_the_task_asks_for() -> None:
+    told = "If it does not say, answer NO ANSWER."
+    assert given("Conversation:\n\nQuestion: Where does Ana live?", told) == "NO ANSWER"
+    question = "When did Ben go to the pottery class?"
+    searched = ("memory_search", {"query": "x"}, ALL + TWO)
+    read = ("recall_search", {"query": question}, ALL + TWO)
+    head = f"<working_context><task>\n{told}\n</task></working_context>"
+    assert said(asked(question, searched, read, head=head)) == "NO ANSWER"
+
+
 def test_a_summary_keeps_what_the_agent_said_of_itself_but_not_what_it_retold() -> None:
     rows = (
         "[user 2026-01-01 Thu 18:02] I live in Porto.\n[assistant] I live in Faro.\n"

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from pagefault.bench.generating import generate
 from pagefault.bench.judge import ModelJudge
+from pagefault.bench.pools import file_name
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.results import Results, Settings
 from pagefault.bench.running import Judge, Run
-from pagefault.bench.strategies import strategies_named
+from pagefault.bench.strategies import shared_by, strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder, open_kernel
 from pagefault.config import Installation, home_folder, load_installation
@@ -97,8 +99,9 @@ async def _run(wanted: Wanted, home: Path) -> None:
             made = _prepared(wanted, task, items, results, model, prices, Path(scratch))
             made.judge = judge
             await _watched(made)
+    shared = dict.fromkeys(file_name(shared_by(item.pool)) for item in items)
     found = results.write(
-        [item.id for item in items], made.totals, model.name,
+        [item.id for item in items], list(shared), made.failed, model.name,
         left_out=options.left_out, stopped=made.stopped,
     )  # fmt: skip
     _show(found, task, made.stopped)
@@ -194,10 +197,11 @@ def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
     """A row for each strategy: the headline with its interval, the means of the other measures; below it the
     headline by parts."""
     headline, *others = task.measures
-    table = Table("strategy", "n", headline, "95 %", *others)
+    head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
+    table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, one in found["strategies"].items():
         interval = one.get(headline)
-        between = f"{interval['low']:.3f}-{interval['high']:.3f}" if interval else ""
+        between = f"{interval['low']:.3f} {interval['high']:.3f}" if interval else ""
         table.add_row(name, str(one["n"]), _mean(interval), between, *(_mean(one.get(m)) for m in others))
         for part, own in one.get("parts", {}).items():
             means = [_mean(own.get(measure)) for measure in others]
@@ -213,6 +217,11 @@ def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
     notes += [f"{stopped} The same command goes on where this run stopped."] if stopped else []
     for note in notes:
         print(note)
+
+
+def _words(measure: str) -> str:
+    """A measure's name, so that a narrow column can break it."""
+    return measure.replace("_", " ")
 
 
 def _mean(interval: dict[str, float] | None) -> str:

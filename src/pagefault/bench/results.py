@@ -19,13 +19,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
-from pagefault.bench.recording import Spent
+from pagefault.bench.recording import Spent, spent_in
 from pagefault.bench.scoring import intervals
 from pagefault.errors import UsageError
 
-__all__ = ["FORMAT", "ItemResult", "Results", "Settings", "StrategyTotals"]
+__all__ = ["FORMAT", "ItemResult", "Results", "Settings", "entry"]
 
 FORMAT = 1
 """Of ``results.json``; another one is another shape."""
@@ -110,23 +111,33 @@ class Results:
         return self.folder / "items" / f"{strategy}.jsonl"
 
     def write(
-        self, items: Sequence[str], strategies: Mapping[str, StrategyTotals], model: str, **more: object
+        self,
+        items: Sequence[str],
+        shared: Sequence[str],
+        failed: Mapping[str, Mapping[str, str]],
+        model: str,
+        **more: object,
     ) -> dict[str, Any]:
-        """Write ``results.json`` over the items of these ids, and return it. ``model``: who answered."""
-        settings = asdict(self.settings)
+        """Write ``results.json`` over the items of these ids, and return it: every strategy that the folder
+        has, those of earlier commands too.
+
+        ``shared``: transcripts of work that several items need. ``failed``: why items have no result, for
+        each strategy of this command. ``model``: who answered.
+        """
+        before = self._failed_before()
+        there = sorted(path.stem for path in (self.folder / "items").glob("*.jsonl"))
+        names = dict.fromkeys([*before, *failed, *there])
         found = {
             "format": FORMAT,
             "task": self.settings.task,
             "model": model,
             "window": self.settings.window,
             "strategies": {
-                name: totals.as_json(
-                    [d for id in items if (d := self.done(name).get(id))], self.settings.seed
-                )
-                for name, totals in strategies.items()
+                name: self._entry(name, items, shared, failed.get(name, before.get(name, {})))
+                for name in names
             },
             "items": len(items),
-            "settings": settings,
+            "settings": asdict(self.settings),
             "made": {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "pagefault": version("pagefault"),
@@ -139,34 +150,47 @@ class Results:
         )
         return found
 
+    def _failed_before(self) -> dict[str, dict[str, str]]:
+        """The strategies of earlier commands, with what they left over."""
+        file = self.folder / "results.json"
+        if not file.is_file():
+            return {}
+        strategies = json.loads(file.read_text("utf-8"))["strategies"]
+        return {name: entry.get("failed", {}) for name, entry in strategies.items()}
 
-@dataclass(slots=True)
-class StrategyTotals:
-    """What a strategy has besides its items: work that several of them shared, and items that failed."""
+    def _entry(
+        self, strategy: str, items: Sequence[str], shared: Sequence[str], failed: Mapping[str, str]
+    ) -> dict[str, Any]:
+        done = self.done(strategy)
+        left = {id: why for id, why in failed.items() if id in items and id not in done}
+        spent = [spent_in(self.transcript(strategy, name)) for name in shared]
+        return entry([done[id] for id in items if id in done], self.settings.seed, spent, left)
 
-    shared: list[Spent] = field(default_factory=list[Spent])
-    failed: dict[str, str] = field(default_factory=dict[str, str])
 
-    def as_json(self, results: Sequence[ItemResult], seed: int) -> dict[str, Any]:
-        """The strategy's entry in ``results.json``."""
-        answered = [result for result in results if not result.unfit]
-        parts: defaultdict[str, list[ItemResult]] = defaultdict(list)
-        for result in answered:
-            parts[result.part].append(result)
-        found: dict[str, Any] = {"n": len(answered), **intervals([r.scores for r in answered], seed)}
-        if len(parts) > 1:
-            found["parts"] = {
-                part: {"n": len(own), **intervals([r.scores for r in own], seed)}
-                for part, own in parts.items()
-            }
-        if len(answered) < len(results):
-            found["does_not_fit"] = len(results) - len(answered)
-            found["why"] = next(result.unfit for result in results if result.unfit)
-        if self.failed:
-            found["failed"] = self.failed
-        found["spent"] = asdict(_sum([*self.shared, *(Spent(**r.spent) for r in results)]))
-        found["seconds_an_item"] = round(fmean(r.seconds for r in results), 3) if results else 0.0
-        return found
+def entry(
+    results: Sequence[ItemResult],
+    seed: int,
+    shared: Iterable[Spent] = (),
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """A strategy's entry in ``results.json``. ``shared``: what work that several items need took."""
+    answered = [result for result in results if not result.unfit]
+    parts: defaultdict[str, list[ItemResult]] = defaultdict(list)
+    for result in answered:
+        parts[result.part].append(result)
+    found: dict[str, Any] = {"n": len(answered), **intervals([r.scores for r in answered], seed)}
+    if len(parts) > 1:
+        found["parts"] = {
+            part: {"n": len(own), **intervals([r.scores for r in own], seed)} for part, own in parts.items()
+        }
+    if len(answered) < len(results):
+        found["does_not_fit"] = len(results) - len(answered)
+        found["why"] = next(result.unfit for result in results if result.unfit)
+    if failed:
+        found["failed"] = dict(failed)
+    found["spent"] = asdict(_sum([*shared, *(Spent(**r.spent) for r in results)]))
+    found["seconds_an_item"] = round(fmean(r.seconds for r in results), 3) if results else 0.0
+    return found
 
 
 def _sum(spent: Iterable[Spent]) -> Spent:

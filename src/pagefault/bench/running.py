@@ -17,9 +17,9 @@ from typing import Protocol
 import anyio
 
 from pagefault.bench.pools import Pools, file_name
-from pagefault.bench.recording import BudgetSpent, Ledger, Recorded, spent_in
-from pagefault.bench.results import ItemResult, Results, StrategyTotals
-from pagefault.bench.strategies import Bench, Strategy, shared_by
+from pagefault.bench.recording import BudgetSpent, Ledger, Recorded
+from pagefault.bench.results import ItemResult, Results
+from pagefault.bench.strategies import Bench, Strategy
 from pagefault.bench.tasks import Item, Reply, Task
 from pagefault.embedders import Embedder
 from pagefault.errors import ModelError, ModelSetupError
@@ -40,7 +40,8 @@ class Judge(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One task with its strategies. ``stopped`` says why the run ended before its end (empty: it did not)."""
+    """One task with its strategies. ``failed``: at which items of each strategy the model failed, and how;
+    ``stopped``: why the run ended before its end (empty: it did not)."""
 
     task: Task
     items: Sequence[Item]
@@ -54,7 +55,7 @@ class Run:
     concurrency: int = 4
     judge: Judge | None = None
     watch: Watch = lambda _: None
-    totals: dict[str, StrategyTotals] = field(default_factory=dict[str, StrategyTotals])
+    failed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     stopped: str = ""
 
     async def run(self) -> None:
@@ -62,7 +63,7 @@ class Run:
         pools = Pools(self.scratch / "pools", self.embedder)
         try:
             for strategy in self.strategies:
-                self.totals[strategy.name] = StrategyTotals()
+                self.failed[strategy.name] = {}
                 if not self.stopped:
                     await self._strategy(strategy, pools)
         finally:
@@ -71,7 +72,6 @@ class Run:
     async def _strategy(self, strategy: Strategy, stores: Pools) -> None:
         done = self.results.done(strategy.name)
         waiting = iter([item for item in self.items if item.id not in done])
-        totals = self.totals[strategy.name]
         shared = partial(self._recorded, strategy.name)
 
         async def work() -> None:
@@ -89,15 +89,12 @@ class Run:
                 except (BudgetSpent, ModelSetupError) as error:
                     self.stopped = str(error)
                 except ModelError as error:
-                    totals.failed[item.id] = str(error)
+                    self.failed[strategy.name][item.id] = str(error)
                 self.watch(self.ledger)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(self.concurrency):
                 tasks.start_soon(work)
-        pools = dict.fromkeys(item.pool for item in self.items)
-        files = [self.results.transcript(strategy.name, file_name(shared_by(pool))) for pool in pools]
-        totals.shared = [spent_in(file) for file in files]
 
     async def _one(self, item: Item, strategy: Strategy, bench: Bench) -> ItemResult:
         begin = time.monotonic()

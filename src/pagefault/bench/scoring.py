@@ -85,6 +85,7 @@ def matches(answer: str, gold: str) -> bool:
     return bool(wanted := words(gold)) and f" {' '.join(wanted)} " in f" {' '.join(words(answer))} "
 
 
+_QUOTED = re.compile(r'"[^"]*"|\u201c[^\u201d]*\u201d')
 _REFUSAL = re.compile(
     r"\bno answer\b|insufficient information"
     r"|\b(?:don't|do not|doesn't|cannot|can't) (?:know|recall|remember|say)\b"
@@ -95,8 +96,11 @@ _REFUSAL = re.compile(
 
 
 def is_refusal(answer: str) -> bool:
-    """Whether an answer says that there is none; an empty one does."""
-    return not answer.strip() or _REFUSAL.search(answer.replace("\u2019", "'")) is not None
+    """Whether an answer says that there is none, in its own words and not in what it quotes; an empty one
+    does."""
+    plain = answer.replace("\u2019", "'")
+    own = _QUOTED.sub("", plain)
+    return not words(plain) or _REFUSAL.search(own if words(own) else plain) is not None
 
 
 def answer_scores(answer: str, gold: Sequence[str]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 
 from pagefault.bench.recording import Spent
-from pagefault.bench.results import FORMAT, ItemResult, StrategyTotals
+from pagefault.bench.results import FORMAT, ItemResult, entry
 from pagefault.errors import UsageError
 
 __all__ = ["Entry", "Interval", "Run", "Scores", "part_of", "read_runs"]
@@ -156,7 +156,7 @@ def _read(folder: Path) -> Run:
         stored = _shaped(_Stored, {**settings, "settings": settings, "strategies": {}}, folder)
     seed = int(stored.settings.get("seed") or 0)
     made_here = {
-        name: Entry.model_validate(StrategyTotals().as_json(done, seed))
+        name: Entry.model_validate(entry(done, seed))
         for name, done in items.items()
         if done and name not in stored.strategies
     }

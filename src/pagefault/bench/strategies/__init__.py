@@ -6,10 +6,12 @@ Every strategy answers the same items with the same model and window, and finds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
+
+import anyio
 
 from pagefault.bench import STRATEGIES
 from pagefault.bench.pools import Pools
@@ -21,7 +23,9 @@ from pagefault.errors import UsageError
 from pagefault.models import Completion, Prompt
 from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 
-__all__ = ["Bench", "Strategy", "shared_by", "strategies_named"]
+__all__ = ["Bench", "OfPools", "Strategy", "shared_by", "strategies_named"]
+
+_T = TypeVar("_T")
 
 _LONGEST_REPLY = 512  # tokens
 
@@ -69,6 +73,20 @@ class Bench:
 def shared_by(pool: str) -> str:
     """The name of the transcript of a pool's work."""
     return f"pool {pool}"
+
+
+@dataclass(slots=True)
+class OfPools(Generic[_T]):
+    """What the items of a pool have in common: made for the first of them, while the others wait."""
+
+    _made: dict[str, _T] = field(default_factory=dict[str, _T])
+    _locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
+
+    async def get(self, item: Item, bench: Bench, make: Callable[[Item, Bench], Awaitable[_T]]) -> _T:
+        async with self._locks.setdefault(item.pool, anyio.Lock()):
+            if item.pool not in self._made:
+                self._made[item.pool] = await make(item, bench)
+        return self._made[item.pool]
 
 
 class Strategy(Protocol):

@@ -23,11 +23,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import anyio
-
 from pagefault.bench import prompts
 from pagefault.bench.recording import Recorded
-from pagefault.bench.strategies import Bench
+from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.strategies.evidence import InView
 from pagefault.bench.strategies.fixed import answered, line_of
 from pagefault.bench.tasks import Item, Reply, Text
@@ -96,14 +94,10 @@ class GenerativeAgents:
     """A memory stream for each pool, made once."""
 
     name: str = "generative-agents"
-    _streams: dict[str, _Stream] = field(default_factory=dict[str, _Stream])
-    _locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
+    _streams: OfPools[_Stream] = field(default_factory=OfPools[_Stream])
 
     async def reply(self, item: Item, bench: Bench) -> Reply:
-        async with self._locks.setdefault(item.pool, anyio.Lock()):
-            if item.pool not in self._streams:
-                self._streams[item.pool] = await _made(item, bench)
-        stream = self._streams[item.pool]
+        stream = await self._streams.get(item, bench, _made)
         (wanted,) = await bench.embedder.embed([item.question])
         best = stream.best(wanted, item.asked)
         shown = InView(item, bench.counter).fitting(best, bench.room(item, prompts.headings[item.form]))
@@ -122,7 +116,7 @@ async def _made(item: Item, bench: Bench) -> _Stream:
     if item.form != "conversation":
         stream.add(item.texts, [1] * len(item.texts), vectors)
         return stream
-    mind = _Mind(item, bench, bench.shared(f"pool {item.pool}"))
+    mind = _Mind(item, bench, bench.shared(shared_by(item.pool)))
     start = new = 0
     while start < len(item.texts):
         ratings = await mind.importance(item.texts[start : start + _BATCH])

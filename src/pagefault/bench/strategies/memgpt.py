@@ -15,13 +15,12 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 
 from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
-from pagefault.bench.strategies import Bench, shared_by
+from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.tasks import Item, Reply
 from pagefault.build import DATABASE, Parts, create_agent, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
@@ -62,14 +61,10 @@ class MemGPT:
     """``name`` is one of the names of ``bench.STRATEGIES`` that begin with ``memgpt``."""
 
     name: str = "memgpt"
-    _images: dict[str, _Image] = field(default_factory=dict[str, _Image])
-    _locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
+    _images: OfPools[_Image] = field(default_factory=OfPools[_Image])
 
     async def reply(self, item: Item, bench: Bench) -> Reply:
-        async with self._locks.setdefault(item.pool, anyio.Lock()):
-            if item.pool not in self._images:
-                self._images[item.pool] = await self._made(item, bench)
-        image = self._images[item.pool]
+        image = await self._images.get(item, bench, self._made)
         with tempfile.TemporaryDirectory(dir=bench.scratch) as home:
             await anyio.to_thread.run_sync(shutil.copyfile, image.file, Path(home) / DATABASE)
             clock = FixedClock(item.asked)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-import anyio
-
 from pagefault.bench import prompts
 from pagefault.bench.pools import message_of
-from pagefault.bench.strategies import Bench, shared_by
+from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.strategies.fixed import answered
 from pagefault.bench.tasks import Item, Reply
 from pagefault.context.summary import summarise
@@ -25,24 +23,22 @@ class RecursiveSummary:
     300 tokens; once for all items of a pool. The question is answered from the summary alone."""
 
     name: str = "recursive-summary"
-    _summaries: dict[str, str] = field(default_factory=dict[str, str])
-    _locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
+    _summaries: OfPools[str] = field(default_factory=OfPools[str])
 
     async def reply(self, item: Item, bench: Bench) -> Reply:
-        async with self._locks.setdefault(item.pool, anyio.Lock()):
-            if item.pool not in self._summaries:
-                self._summaries[item.pool] = await self._made(item, bench)
-        return await answered(item, bench, (), prompts.SUMMARY, self._summaries[item.pool])
+        summary = await self._summaries.get(item, bench, _made)
+        return await answered(item, bench, (), prompts.SUMMARY, summary)
 
-    async def _made(self, item: Item, bench: Bench) -> str:
-        model, summary = bench.shared(shared_by(item.pool)), ""
-        for _, session in groupby(item.texts, key=lambda text: text.session):
-            rows = [message_of(text) for text in session]
-            shown = [replace(row, shown=row.shown.replace("{}", row.text, 1)) for row in rows]
-            made = await summarise(
-                model, summary, shown, window=bench.window, limit=_LONGEST, counter=bench.counter
-            )
-            summary = made.text
-        if model.failed:  # the summariser goes on when a model fails; a benchmark does not
-            raise model.failed
-        return summary
+
+async def _made(item: Item, bench: Bench) -> str:
+    model, summary = bench.shared(shared_by(item.pool)), ""
+    for _, session in groupby(item.texts, key=lambda text: text.session):
+        rows = [message_of(text) for text in session]
+        shown = [replace(row, shown=row.shown.replace("{}", row.text, 1)) for row in rows]
+        made = await summarise(
+            model, summary, shown, window=bench.window, limit=_LONGEST, counter=bench.counter
+        )
+        summary = made.text
+    if model.failed:  # the summariser goes on when a model fails; a benchmark does not
+        raise model.failed
+    return summary

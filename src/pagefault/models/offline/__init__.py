@@ -16,7 +16,7 @@ from pagefault.models.offline.given import given
 from pagefault.models.offline.noting import Act, Intent
 from pagefault.models.offline.policy import decide
 from pagefault.models.offline.questions import parse
-from pagefault.models.offline.quoting import FORM, in_form, retold
+from pagefault.models.offline.quoting import FORM, in_form, retold, unknown
 from pagefault.models.offline.reader import best_first
 from pagefault.models.offline.reading import Found, View, view
 from pagefault.models.offline.summaries import is_summary_request, summarise
@@ -69,8 +69,10 @@ def _read(prompt: Prompt, question: str, texts: tuple[Found, ...]) -> str:
     """The answer from texts that the prompt itself holds."""
     asked = parse(question)
     found = texts if texts and texts[0].speaker == "archival" else best_first(asked, texts)
-    form = any(FORM.search(message.text) for message in prompt.messages)
-    return in_form(asked, found) if form else retold(asked, found)
+    told = [message.text for message in prompt.messages if message.role == "system"]
+    if any(FORM.search(text) for text in told):
+        return in_form(asked, found)
+    return retold(asked, found) or unknown(asked, told)
 
 
 def _in_style(seen: View, act: Act) -> Act:

@@ -25,7 +25,7 @@ from pagefault.models.offline.noting import (
 )
 from pagefault.models.offline.queries import first_query, named_query, second_query
 from pagefault.models.offline.questions import Question, parse
-from pagefault.models.offline.quoting import FORM, in_form, quote, retold
+from pagefault.models.offline.quoting import FORM, in_form, quote, retold, unknown
 from pagefault.models.offline.reader import by_speaker, names_speaker
 from pagefault.models.offline.reading import Found, View, found_in
 from pagefault.models.offline.replies import is_small_talk, pick
@@ -100,7 +100,7 @@ def _retell(view: View, asked: Question) -> Act:
     )
     told = (by_speaker(text) for text in found or in_queue)
     turns = [text for text in told if text.speaker != "assistant" or not is_own_quote(text.text)]
-    return Act(say=retold(asked, turns))
+    return Act(say=retold(asked, turns) or unknown(asked, view.sections.values()))
 
 
 def _question(view: View) -> str:
@@ -139,9 +139,9 @@ def _answer(view: View, asked: Question) -> Act:
         return Act((query,))
     if answers:
         return Act(say=quote(asked, answers))
-    return Act(
-        say=pick("mine" if _IDENTITY.search(fold(asked.text)) else "unknown", asked.text, asked.chinese)
-    )
+    if _IDENTITY.search(fold(asked.text)):
+        return Act(say=pick("mine", asked.text, asked.chinese))
+    return Act(say=unknown(asked, view.sections.values()))
 
 
 def _is_strong(asked: Question, answer: Answer, searched: int) -> bool:
@@ -191,7 +191,7 @@ def _by_day(view: View, asked: Question) -> Act:
         if row.kind == "user" and row.at[:10] == day and not is_question(row.text)
     ]
     if not told:
-        return Act(say=pick("unknown", asked.text, asked.chinese))
+        return Act(say=unknown(asked, view.sections.values()))
     quoted = "; ".join(f'"{sentences(text)[0]}"' for text in dict.fromkeys(told[:3]))
     return Act(say=pick("day", asked.text, asked.chinese, day, quoted))
 

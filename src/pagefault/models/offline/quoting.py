@@ -5,7 +5,7 @@ answer to a question about documents, in the form that was asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from pagefault.models.offline.answers import Answer
@@ -17,12 +17,13 @@ from pagefault.models.offline.reading import Found
 from pagefault.models.offline.replies import pick
 from pagefault.models.offline.statement_patterns import PRONOUN
 
-__all__ = ["FORM", "in_form", "quote", "retold"]
+__all__ = ["FORM", "in_form", "quote", "retold", "unknown"]
 
 _LONGEST_QUOTE = 40  # words
 _RETOLD = 34  # words of all sentences that are quoted together
 _LEAST_COVER = 0.2  # of what is asked, for an answer from documents
 FORM = re.compile(r"ANSWER: .*DOCUMENT: ")
+_NO_ANSWER = "NO ANSWER"
 _NOT_FOUND = "INSUFFICIENT INFORMATION"
 
 
@@ -63,14 +64,22 @@ def quote(question: Question, answers: list[Answer]) -> str:
     return ("；" if question.chinese else " ").join(said)
 
 
+def unknown(question: Question, told: Iterable[str]) -> str:
+    """That nothing is known: as the instructions have it, else in the question's language."""
+    if any(_NO_ANSWER in text for text in told):
+        return _NO_ANSWER
+    return pick("unknown", question.text, question.chinese)
+
+
 def retold(question: Question, found: Sequence[Found]) -> str:
-    """What was said, in as many words as a reply has: the best sentences of the turns found, by speaker.
+    """What was said, in as many words as a reply has: the best sentences of the turns found, by speaker;
+    empty if nothing was.
 
     Asked when, with the day that is meant and the day on which it was said.
     """
     read = ranked(question, found)
     if not read or is_of_another(question, read) or (read[0].cover == 0 and not question.presumed):
-        return pick("unknown", question.text, question.chinese)
+        return ""
     dated = wanted(question) in ("time", "year")
     chosen = quoted(read, _RETOLD)
     groups = groupby(chosen, key=lambda item: _told(question, item, dated=dated))
