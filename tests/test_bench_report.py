@@ -42,9 +42,9 @@ def write_run(
         for one in done:
             results.add(name, one)
     if finish:
-        ids = list(dict.fromkeys([*(one.id for done in items.values() for one in done), *(failed or {})]))
+        ids = dict.fromkeys(one.id for done in items.values() for one in done)
         left = {name: dict(failed or {}) for name in items}
-        results.write(ids, (), left, model or settings.model, **more)
+        results.write([*ids, *(failed or {})], (), left, model or settings.model, **more)
     return folder
 
 

@@ -43,8 +43,10 @@ def complete(prompt: Prompt) -> Completion:
     return asyncio.run(last())
 
 
-def asked(question: str, *results: tuple[str, Mapping[str, object], str], head: str = "") -> Completion:
-    """The completion after these calls and results."""
+def asked(
+    question: str, *results: tuple[str, Mapping[str, object], str], head: str = "", more: tuple[str, ...] = ()
+) -> Completion:
+    """The completion after these calls and results. ``more``: functions that are offered besides."""
     messages = [
         PromptMessage("system", head),
         PromptMessage("user", f"[user 2026-03-01 Sun 18:00] {question}"),
@@ -55,7 +57,8 @@ def asked(question: str, *results: tuple[str, Mapping[str, object], str], head: 
             PromptMessage("assistant", "", (call,)),
             PromptMessage("tool", result, call_id=call.id, name=name),
         ]
-    return complete(Prompt(tuple(messages), FUNCTIONS, 500))
+    functions = (*FUNCTIONS, *(FunctionSchema(name, name, SCHEMA) for name in more))
+    return complete(Prompt(tuple(messages), functions, 500))
 
 
 def calls(completion: Completion) -> list[tuple[str, dict[str, Any]]]:
@@ -138,6 +141,23 @@ def test_documents_are_answered_from_in_the_form_that_the_task_asks_for(question
     assert said(asked(question, found, head=head)) == reply
     passages = "[1] (Tides) The barrage at La Rance opened in 1966. Long."
     assert given(f"Passages:\n{passages}\n\nQuestion: {question}", FORM) == reply
+
+
+def test_the_first_documents_that_are_found_are_read_whole() -> None:
+    head = f"<working_context><task>\n{FORM}\n</task></working_context>"
+    question = "how long is the la rance barrage"
+    found = ("archival_search", {"query": question}, ALL + DOCUMENTS)
+    opening = calls(asked(question, found, head=head, more=("archival_read",)))
+    assert [(name, arguments["id"]) for name, arguments in opening] == [
+        ("archival_read", "p3"),
+        ("archival_read", "p8"),
+    ]
+    label = "[archival p3 2026-01-01 Thu 09:00 Tides, p. 4] page 1/1\n"
+    whole = "The barrage at La Rance opened in 1966. The barrage is 750 m long."
+    read = ("archival_read", {"id": "p3"}, label + whole)
+    missing = ("archival_read", {"id": "p8"}, "Error: There is no p8.")
+    reply = said(asked(question, found, read, missing, head=head, more=("archival_read",)))
+    assert reply == "ANSWER: The barrage is 750 m long, DOCUMENT: Tides"
 
 
 def test_a_conversation_in_the_prompt_is_read_as_one_that_was_found() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from pagefault.models.offline.answers import Answer, aliases, best
 from pagefault.models.offline.evidence import dated_lines, from_results, in_view, is_own_quote
@@ -27,13 +28,14 @@ from pagefault.models.offline.queries import first_query, named_query, second_qu
 from pagefault.models.offline.questions import Question, parse
 from pagefault.models.offline.quoting import FORM, in_form, quote, retold, unknown
 from pagefault.models.offline.reader import by_speaker, names_speaker
-from pagefault.models.offline.reading import Found, View, found_in
+from pagefault.models.offline.reading import Found, View, found_in, text_in
 from pagefault.models.offline.replies import is_small_talk, pick
 
 __all__ = ["decide"]
 
 _SEARCHES = ("memory_search", "recall_search", "archival_search")
 _MOST_SEARCHES = 3
+_OPENED = 2  # documents
 _IDENTITY = re.compile(
     r"\b(?:who|what) are you\b|\bwhat can you\b|\bwhat's your\b|你是谁|你是什么|你叫什么|你能做什么"
 )
@@ -82,9 +84,19 @@ def _asked(view: View) -> Question | None:
 
 
 def _in_form(view: View) -> Act:
-    """A question about documents, answered from archival storage."""
+    """A question about documents, answered from archival storage: the first ones found are read whole."""
     found, search = _searched(view, "archival_search")
-    return search or Act(say=in_form(parse(_question(view)), found))
+    if search:
+        return search
+    ids = [f"p{document.number}" for document in found[:_OPENED]]
+    opened = {step.text("id"): step.result or "" for step in view.steps if step.name == "archival_read"}
+    if "archival_read" in view.functions and not opened.keys() >= set(ids):
+        return Act(tuple(Intent("archival_read", {"id": id}, more=True) for id in ids))
+    read = [
+        replace(document, text=text_in(opened.get(id, "")) or document.text)
+        for id, document in zip(ids, found, strict=False)
+    ]
+    return Act(say=in_form(parse(_question(view)), [*read, *found[len(read) :]]))
 
 
 def _retell(view: View, asked: Question) -> Act:

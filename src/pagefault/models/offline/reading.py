@@ -15,7 +15,7 @@ from typing import cast
 from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.types import Style
 
-__all__ = ["Found", "Row", "Step", "View", "found_in", "view"]
+__all__ = ["Found", "Row", "Step", "View", "found_in", "text_in", "view"]
 
 _HEADER = re.compile(
     r"\[(?P<kind>[^\W\d]\w*)(?: (?P<sender>[^\]]*?))? (?P<day>\d{4}-\d\d-\d\d)"
@@ -96,6 +96,11 @@ def found_in(result: str) -> tuple[tuple[Found, ...], bool]:
     header = _TOTAL.search(result)
     lines = tuple(_found(match) for match in _RESULT.finditer(result))
     return lines, header is not None and int(header[3]) < int(header[4])
+
+
+def text_in(result: str) -> str:
+    """The text of a page that was read, without its label; empty if nothing was."""
+    return result.partition("\n")[2]
 
 
 def _found(match: re.Match[str]) -> Found:
