@@ -145,7 +145,7 @@ def test_documents_are_answered_from_in_the_form_that_the_task_asks_for(question
 
 def test_the_first_documents_that_are_found_are_read_whole() -> None:
     head = f"<working_context><task>\n{FORM}\n</task></working_context>"
-    question = "how long is the la rance barrage"
+    question = "how many tonnes of concrete are in the barrage"
     found = ("archival_search", {"query": question}, ALL + DOCUMENTS)
     opening = calls(asked(question, found, head=head, more=("archival_read",)))
     assert [(name, arguments["id"]) for name, arguments in opening] == [
@@ -153,11 +153,11 @@ def test_the_first_documents_that_are_found_are_read_whole() -> None:
         ("archival_read", "p8"),
     ]
     label = "[archival p3 2026-01-01 Thu 09:00 Tides, p. 4] page 1/1\n"
-    whole = "The barrage at La Rance opened in 1966. The barrage is 750 m long."
+    whole = "The barrage at La Rance opened in 1966. The barrage holds 350 tonnes of concrete."
     read = ("archival_read", {"id": "p3"}, label + whole)
     missing = ("archival_read", {"id": "p8"}, "Error: There is no p8.")
     reply = said(asked(question, found, read, missing, head=head, more=("archival_read",)))
-    assert reply == "ANSWER: The barrage is 750 m long, DOCUMENT: Tides"
+    assert reply == "ANSWER: The barrage holds 350 tonnes of concrete, DOCUMENT: Tides"
 
 
 def test_a_conversation_in_the_prompt_is_read_as_one_that_was_found() -> None:
