@@ -169,12 +169,13 @@ async def _watched(run: Run) -> None:
         TextColumn("{task.fields[spent]}"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        waiting = sum(
-            item.id not in done
-            for done in (run.results.done(strategy.name) for strategy in run.strategies)
+        done = sum(
+            item.id in have
+            for have in (run.results.done(strategy.name) for strategy in run.strategies)
             for item in run.items
         )
-        bar = progress.add_task(run.task.name, total=waiting, spent="")
+        whole = len(run.strategies) * len(run.items)
+        bar = progress.add_task(run.task.name, total=whole, completed=done, spent="")
 
         def watch(ledger: Ledger) -> None:
             spent = ledger.spent
