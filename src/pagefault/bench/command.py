@@ -198,6 +198,7 @@ def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
     """A row for each strategy: the headline with its interval, the means of the other measures; below it the
     headline by parts."""
     headline, *others = task.measures
+    others += ["judged"] if any("judged" in one for one in found["strategies"].values()) else []
     head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
     table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, one in found["strategies"].items():

@@ -69,7 +69,8 @@ def strategies_of(run: Run) -> list[tuple[str, Entry]]:
 
 
 def measures_of(run: Run) -> list[str]:
-    """The measures that a run has, the task's headline first; length and token F1 beside a recall."""
+    """The measures that a run has, the task's headline first, the judge's beside it; length and token F1
+    beside a recall."""
     try:
         first = task_named(run.task).measures
     except UsageError:
@@ -77,7 +78,7 @@ def measures_of(run: Run) -> list[str]:
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
     head = first[:1]
     beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
-    return [measure for measure in dict.fromkeys([*head, *beside, *first, *there]) if measure in there]
+    return [measure for measure in dict.fromkeys([*head, "judged", *beside, *first, *there]) if measure in there]
 
 
 def headline(run: Run) -> str:
