@@ -96,6 +96,14 @@ def test_the_turn_that_answers_is_quoted_before_others_by_the_one_who_said_it() 
     assert len(reply.split()) <= 40
 
 
+def test_what_says_nothing_is_not_quoted() -> None:
+    chat = TALK.replace("How about you?", "Wow, that's great! Yes!")
+    reply = said(asked(REMEMBER, ("recall_search", {"query": REMEMBER}, ALL + chat)))
+    assert "cello" in reply
+    assert "great" not in reply
+    assert "Yes" not in reply
+
+
 def test_what_was_retold_before_is_not_retold_again() -> None:
     retold = '[recall m12 2026-02-01 Sun 18:00 assistant] I said: "I play the instrument, the tuba."'
     reply = said(asked(REMEMBER, ("recall_search", {"query": REMEMBER}, f"{ALL}{retold}\n{TALK}")))

@@ -78,7 +78,9 @@ def measures_of(run: Run) -> list[str]:
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
     head = first[:1]
     beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
-    return [measure for measure in dict.fromkeys([*head, "judged", *beside, *first, *there]) if measure in there]
+    return [
+        measure for measure in dict.fromkeys([*head, "judged", *beside, *first, *there]) if measure in there
+    ]
 
 
 def headline(run: Run) -> str:

@@ -20,7 +20,7 @@ from pagefault.models.offline.statement_patterns import PRONOUN
 __all__ = ["FORM", "in_form", "quote", "retold", "unknown"]
 
 _LONGEST_QUOTE = 40  # words
-_RETOLD = 34  # words of all sentences that are quoted together
+_RETOLD = 35  # words of all sentences that are quoted together
 _LEAST_COVER = 0.2  # of what is asked, for an answer from documents
 FORM = re.compile(r"ANSWER: .*DOCUMENT: ")
 _NO_ANSWER = "NO ANSWER"

@@ -25,6 +25,13 @@ __all__ = ["Read", "best_first", "by_speaker", "is_of_another", "names_speaker",
 _SPEAKER = re.compile(r"^([A-Z][\w'-]*(?: [A-Z][\w'-]*)?|[\u4e00-\u9fff]{2,4})[:：] ?")
 _PLACE = re.compile(r"\b(?:in|at|from|to|near|on)\b|[在到去从里]")
 _KINDS = {"number": NUMBER, "time": TIME, "year": TIME, "place": _PLACE, "person": PERSON}
+_FILLER = re.compile(
+    r"^(?:(?:yes|yeah|yep|yup|no|nope|wow|whoa|oh|ah|ha|haha\w*|lol|hmm*|great|good|nice|neat|cool|awesome"
+    r"|amazing|wonderful|lovely|thanks?|thank|you|hi|hello|hey|there|bye|sure|right|okay|ok|well|dear|gosh"
+    r"|really|absolutely|exactly|definitely|of|course|true|me|too|same|here|that's|it's|that|is|sounds?|very"
+    r"|so|for|i|see|congratulations|congrats|sorry)\W*)+$"
+    r"|^(?:[嗯哦啊哈呀对好是的吧呢]|谢谢|真的|不错|可以|没事|再见|你好)+\W*$"
+)
 
 _RANK = 1.0  # of the text found first; the fourth has half of it
 _RANK_OF_PASSAGE = 3.0  # of a document, which holds the whole answer where a turn holds a piece
@@ -117,9 +124,10 @@ def is_of_another(question: Question, read: Sequence[Read]) -> bool:
 
 
 def quoted(read: Sequence[Read], words: int) -> list[Read]:
-    """The best sentences that fit into so many words, at least one."""
+    """The best sentences that fit into so many words, at least one; what says nothing ("Wow!") is not among
+    them."""
     chosen: list[Read] = []
-    for item in read:
+    for item in [item for item in read if not _FILLER.match(fold(item.text))] or read[:1]:
         if item.score < _FLOOR * read[0].score:
             break
         cost = size(item.text)
