@@ -241,12 +241,28 @@ def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
     [
         ("locomo", ["--generate", "ana"], "--generate makes the data of the task dmr"),
         ("dmr", ["--generate", "nobody"], "There is no agent nobody"),
+        ("dmr", ["--data", "nowhere"], "There is no nowhere; give a file"),
+        ("dmr", ["--strategy", "memory"], "There is no strategy 'memory'; choose from memgpt,"),
+        ("dmr", ["--strategy", "retriever-reader@0"], "There is no strategy 'retriever-reader@0'"),
+        ("dmr", ["--set", "hard"], "leave out --set"),
+        ("nested-kv", ["--set", "7"], "choose from 0, 1, 2, 3, 4."),
+        ("dmr", ["--window", "100"], "The setting window is wrong"),
+        ("dmr", ["--judge", "somebody"], "There is no model 'somebody'"),
+        ("dmr", ["--embedder", "none"], "There is no embedder 'none'"),
     ],
 )
-def test_what_cannot_be_generated_is_one_sentence(
+def test_what_cannot_be_run_is_one_sentence_and_leaves_no_run(
     tmp_path: Path, task: str, more: list[str], said: str
 ) -> None:
     assert said in str(bench(task, "--out", str(tmp_path / "out"), *more))
+    assert not (tmp_path / "out" / "settings.json").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    assert "out cannot be made (File exists); give another --out." in str(
+        bench("dmr", "--out", str(tmp_path / "out"))
+    )
 
 
 def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.results import Results, Settings
 from pagefault.bench.running import Judge, Run
-from pagefault.bench.strategies import shared_by, strategies_named
+from pagefault.bench.strategies import Strategy, shared_by, strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder, open_kernel
-from pagefault.config import Installation, home_folder, load_installation
+from pagefault.config import Installation, home_folder, load_installation, parse_settings
 from pagefault.errors import UsageError
 from pagefault.models import Model
 from pagefault.models.endpoint import Asking
@@ -76,6 +76,7 @@ def run(wanted: Wanted, home: Path | None = None) -> None:
 
 async def _run(wanted: Wanted, home: Path) -> None:
     task = task_named(wanted.task)
+    strategies = strategies_named(wanted.strategies or task.strategies, task.sweep)
     data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
     if wanted.generate:
         if wanted.task != "dmr" or wanted.data:
@@ -87,24 +88,34 @@ async def _run(wanted: Wanted, home: Path) -> None:
         if wanted.generate and not data.exists():
             await _generate(wanted, home, model, data)
         options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
-        items = task.items(data, options)
-        if not items:
-            raise UsageError(f"No item of {data} is asked for; mend --set.")
+        items = _items(task, data, options)
         settings = Settings(
             wanted.task, wanted.model, window, wanted.seed, _digest(data), tuple(sorted(wanted.sets)),
             wanted.preload, wanted.lenient, wanted.judge, wanted.embedder, str(wanted.data or "shipped"),
         )  # fmt: skip
-        results = Results(wanted.out, settings)
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
-            made = _prepared(wanted, task, items, results, model, prices, Path(scratch))
+            made = _prepared(wanted, task, items, strategies, settings, model, prices, Path(scratch))
             made.judge = judge
             await _watched(made)
     shared = dict.fromkeys(file_name(shared_by(item.pool)) for item in items)
-    found = results.write(
+    found = made.results.write(
         [item.id for item in items], list(shared), made.failed, model.name,
         left_out=options.left_out, stopped=made.stopped,
     )  # fmt: skip
     _show(found, task, made.stopped)
+
+
+def _items(task: Task, data: Path, options: Options) -> list[Item]:
+    items = task.items(data, options)
+    if options.parts - {item.part for item in items}:
+        every = task.items(data, replace(options, parts=frozenset(), limit=None, left_out=[]))
+        known = [part for part in dict.fromkeys(item.part for item in every) if part]
+        if unknown := sorted(options.parts.difference(known)):
+            mend = f"choose from {', '.join(known)}" if known else "leave out --set"
+            raise UsageError(f"{task.name} has no part {unknown[0]!r} in {data}; {mend}.")
+    if not items:
+        raise UsageError(f"{data} holds nothing that {task.name} can ask; give another --data.")
+    return items
 
 
 async def _generate(wanted: Wanted, home: Path, model: Model, file: Path) -> None:
@@ -123,20 +134,22 @@ def _prepared(
     wanted: Wanted,
     task: Task,
     items: Sequence[Item],
-    results: Results,
+    strategies: Sequence[Strategy],
+    settings: Settings,
     model: Model,
     prices: Prices,
     scratch: Path,
 ) -> Run:
+    embedder = make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True)
     return Run(
         task=task,
         items=items,
-        strategies=strategies_named(wanted.strategies or task.strategies, task.sweep),
-        results=results,
+        strategies=strategies,
+        results=Results(wanted.out, settings),
         model=model,
         ledger=Ledger(wanted.model, prices, wanted.max_tokens, wanted.max_cost),
         counter=HeuristicCounter(family_of(wanted.model)),
-        embedder=make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True),
+        embedder=embedder,
         scratch=scratch,
         concurrency=wanted.concurrency,
     )
@@ -150,6 +163,7 @@ async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Jud
     asking = Asking(Asked(temperature=0.0))
     try:
         window, _ = await catalogue.window(wanted.model, wanted.window)
+        parse_settings({"window": window})  # as an agent may have it
         prices = Prices(catalogue.seller, installation.own_prices)
         judge = None
         if wanted.judge:

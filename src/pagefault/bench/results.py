@@ -81,7 +81,10 @@ class Results:
                         f"{folder} holds a run whose {name} is {before.get(name)!r}, not {value!r}; "
                         "give another --out, or the same settings to go on with it."
                     )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made ({error.strerror}); give another --out.") from None
         file.write_text(json.dumps(given, indent=2) + "\n", "utf-8")
 
     def done(self, strategy: str) -> dict[str, ItemResult]:

@@ -6,6 +6,7 @@ Every strategy answers the same items with the same model and window, and finds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +119,7 @@ def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
         from pagefault.bench.strategies.summary import RecursiveSummary
 
         return [RecursiveSummary()]
-    if plain == "retriever-reader" and (number.isdecimal() or not number):
+    if plain == "retriever-reader" and re.fullmatch(r"[1-9]\d{0,3}|", number):
         from pagefault.bench.strategies.retriever_reader import RetrieverReader
 
         return [RetrieverReader(most) for most in ([int(number)] if number else sweep)]
