@@ -183,6 +183,22 @@ def test_a_run_that_was_killed_goes_on_with_the_same_scores_and_asks_nothing_twi
     assert without_seconds(scores(tmp_path / "killed")) == without_seconds(scores(tmp_path / "whole"))
 
 
+def test_an_interrupted_run_writes_down_what_is_done(tmp_path: Path) -> None:
+    rule = Server()
+    with ProviderServer(rule) as server:
+        mine = [*arguments(server, tmp_path / "out"), "--preload"]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pagefault", "bench", "dmr", *mine],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        rule.last, rule.kill = 2, lambda: child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=120)
+    assert child.returncode == 130
+    assert "Interrupted. The same command goes on where this run stopped." in said
+    found = results(tmp_path / "out")
+    assert (found["strategies"]["memgpt"]["n"], found["stopped"]) == (1, "Interrupted.")
+
+
 def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

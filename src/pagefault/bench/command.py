@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ from pagefault.models.tokens import HeuristicCounter, family_of
 __all__ = ["Wanted", "run"]
 
 OFFLINE = "offline"
+INTERRUPTED = "Interrupted."
 SHIPPED = Path(__file__).parent / "data"
 GENERATED = "generated.jsonl"
 PAIRS = 20  # that --generate makes, unless a limit says otherwise
@@ -70,11 +72,14 @@ class Wanted:
 
 
 def run(wanted: Wanted, home: Path | None = None) -> None:
-    """Run a task and print its scores. ``UsageError`` for options or data that are wrong."""
-    anyio.run(_run, wanted, home_folder(home))
+    """Run a task and print its scores; exits with 130 if it was interrupted. ``UsageError`` for options or
+    data that are wrong."""
+    if anyio.run(_run, wanted, home_folder(home)) == INTERRUPTED:
+        raise SystemExit(130)
 
 
-async def _run(wanted: Wanted, home: Path) -> None:
+async def _run(wanted: Wanted, home: Path) -> str:
+    """Why the run ended before its end; empty if it did not."""
     task = task_named(wanted.task)
     strategies = strategies_named(wanted.strategies or task.strategies, task.sweep)
     data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
@@ -103,6 +108,7 @@ async def _run(wanted: Wanted, home: Path) -> None:
         left_out=options.left_out, stopped=made.stopped,
     )  # fmt: skip
     _show(found, task, made.stopped)
+    return made.stopped
 
 
 def _items(task: Task, data: Path, options: Options) -> list[Item]:
@@ -197,7 +203,18 @@ async def _watched(run: Run) -> None:
             progress.update(bar, advance=1, spent=f"{spent.input + spent.output:,} tokens, {cost}")
 
         run.watch = watch
-        await run.run()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_interrupted, run, tasks.cancel_scope)
+            await run.run()
+            tasks.cancel_scope.cancel()
+
+
+async def _interrupted(run: Run, scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            run.stopped = INTERRUPTED
+            scope.cancel()
+            return
 
 
 def _digest(data: Path) -> str:
