@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import TypedDict
 
@@ -43,6 +44,7 @@ class Interval(TypedDict):
     high: float
 
 
+@lru_cache(maxsize=16_384)  # the documents of an archive are looked through for every answer
 def normalised(text: str) -> str:
     """Lower case, no punctuation, no articles, single spaces."""
     plain = "".join(" " if unicodedata.category(c)[0] in "PS" else c for c in text.lower())
