@@ -281,6 +281,20 @@ def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path) -> No
     )
 
 
+def test_the_home_and_json_may_stand_before_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = ["--home", str(tmp_path / "other")], ["--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        main([*other, "agent", "create", "ana"])
+    with pytest.raises(SystemExit, match="Agent ana has had fewer than two sessions"):
+        main([*other, "bench", "dmr", *out, "--generate", "ana"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["--json", "bench", "dmr", *out, "--strategy", "human"])
+    assert json.loads(capsys.readouterr().out) == results(tmp_path / "out")
+
+
 def test_a_budget_of_tokens_stops_the_run_cleanly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rule = Server()
     with ProviderServer(rule) as server:

@@ -6,8 +6,10 @@ Leaves out the command line's grammar (``cli.bench_commands``) and the report.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -33,6 +35,7 @@ from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder, open_kernel
 from pagefault.config import Installation, home_folder, load_installation, parse_settings
 from pagefault.errors import UsageError
+from pagefault.kernel import Kernel
 from pagefault.models import Model
 from pagefault.models.endpoint import Asking
 from pagefault.models.endpoint import Options as Asked
@@ -69,18 +72,27 @@ class Wanted:
     max_tokens: int | None = None
     max_cost: float | None = None
     concurrency: int = 4
+    home: Path | None = None
+    database: str | None = None
 
 
-def run(wanted: Wanted, home: Path | None = None) -> None:
-    """Run a task and print its scores; exits with 130 if it was interrupted. ``UsageError`` for options or
-    data that are wrong."""
-    if anyio.run(_run, wanted, home_folder(home)) == INTERRUPTED:
+def run(wanted: Wanted, *, as_json: bool = False) -> None:
+    """Run a task and print its scores, or all of ``results.json``; exits with 130 if it was interrupted.
+    ``UsageError`` for options or data that are wrong."""
+    task = task_named(wanted.task)
+    found = anyio.run(_run, wanted, task)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _show(found, task)
+    if found["stopped"] == INTERRUPTED:
         raise SystemExit(130)
 
 
-async def _run(wanted: Wanted, home: Path) -> str:
-    """Why the run ended before its end; empty if it did not."""
-    task = task_named(wanted.task)
+async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
+    """What ``results.json`` then has."""
+    home = home_folder(wanted.home)
+    installation = load_installation(home, wanted.database)
     strategies = strategies_named(wanted.strategies or task.strategies, task.sweep)
     data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
     if wanted.generate:
@@ -89,9 +101,9 @@ async def _run(wanted: Wanted, home: Path) -> str:
         data = wanted.out / GENERATED
     elif not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
-    async with _models(wanted, home) as (model, judge, window, prices):
+    async with _models(wanted, home, installation) as (model, judge, window, prices):
         if wanted.generate and not data.exists():
-            await _generate(wanted, home, model, data)
+            await _generate(wanted, open_kernel(home, installation=installation), model, data)
         options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
         items = _items(task, data, options)
         settings = Settings(
@@ -103,12 +115,10 @@ async def _run(wanted: Wanted, home: Path) -> str:
             made.judge = judge
             await _watched(made)
     shared = dict.fromkeys(file_name(shared_by(item.pool)) for item in items)
-    found = made.results.write(
+    return made.results.write(
         [item.id for item in items], list(shared), made.failed, model.name,
         left_out=options.left_out, stopped=made.stopped,
     )  # fmt: skip
-    _show(found, task, made.stopped)
-    return made.stopped
 
 
 def _items(task: Task, data: Path, options: Options) -> list[Item]:
@@ -124,16 +134,15 @@ def _items(task: Task, data: Path, options: Options) -> list[Item]:
     return items
 
 
-async def _generate(wanted: Wanted, home: Path, model: Model, file: Path) -> None:
-    """Pairs from the log of an agent of this home, once: the next run asks the same."""
-    kernel = open_kernel(home, installation=load_installation(home))
+async def _generate(wanted: Wanted, kernel: Kernel, model: Model, file: Path) -> None:
+    """Pairs from the log of an agent, once: the next run asks the same."""
     counter = HeuristicCounter(family_of(wanted.model))
     try:
         count = wanted.limit or PAIRS
         made = await generate(kernel, wanted.generate, model, counter, count, wanted.seed, file)
     finally:
         await kernel.store.close()
-    print(f"{made} of {count} pairs were made; {file} has them.")
+    print(f"{made} of {count} pairs were made; {file} has them.", file=sys.stderr)
 
 
 def _prepared(
@@ -162,9 +171,10 @@ def _prepared(
 
 
 @asynccontextmanager
-async def _models(wanted: Wanted, home: Path) -> AsyncGenerator[tuple[Model, Judge | None, int, Prices]]:
+async def _models(
+    wanted: Wanted, home: Path, installation: Installation
+) -> AsyncGenerator[tuple[Model, Judge | None, int, Prices]]:
     """The model, the judge if one is wanted, the window to use, and what models cost."""
-    installation = load_installation(home) if (home / "config.toml").is_file() else Installation()
     catalogue = catalogue_of(home, installation)
     asking = Asking(Asked(temperature=0.0))
     try:
@@ -225,7 +235,7 @@ def _digest(data: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
+def _show(found: dict[str, Any], task: Task) -> None:
     """A row for each strategy: the headline with its interval, the means of the other measures; below it the
     headline by parts."""
     headline, *others = task.measures
@@ -247,6 +257,7 @@ def _show(found: dict[str, Any], task: Task, stopped: str) -> None:
         if (failed := one.get("failed"))
     ]
     notes += [f"{len(found['left_out'])} records were left out."] if found["left_out"] else []
+    stopped = found["stopped"]
     notes += [f"{stopped} The same command goes on where this run stopped."] if stopped else []
     for note in notes:
         print(note)

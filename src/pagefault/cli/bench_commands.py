@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pagefault.bench import STRATEGIES, TASKS
-from pagefault.cli.options import grown
+from pagefault.cli.options import Database, Home, Json, grown
 
 __all__ = ["bench"]
 
@@ -43,12 +44,13 @@ def bench_report(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The --out of a run, or a folder of several.")
     ],
+    json: Json = False,
 ) -> None:
     """Write a page and a table with the scores of one or more runs, the paper's figures beside them."""
     from pagefault.bench.report import write
 
-    for file in write(folder):
-        print(file)
+    files = [str(file) for file in write(folder)]
+    print(dumps(files, ensure_ascii=False) if json else "\n".join(files))
 
 
 _STRATEGY_HELP = f"One or more of {', '.join(STRATEGIES)}; with commas between them."
@@ -85,6 +87,9 @@ def _command_of(task: str) -> Callable[..., None]:
         max_tokens: Annotated[int | None, typer.Option(help="Stop when so many tokens are spent.")] = None,
         max_cost: Annotated[float | None, typer.Option(help="Stop when so many USD are spent.")] = None,
         concurrency: Annotated[int, typer.Option(min=1, help="Items at once.")] = 4,
+        home: Home = None,
+        database: Database = None,
+        json: Json = False,
     ) -> None:
         from pagefault.bench.command import Wanted, run
 
@@ -92,8 +97,9 @@ def _command_of(task: str) -> Callable[..., None]:
         run(
             Wanted(
                 task, out, data, model, names, window, limit, tuple(sets or ()), seed, preload, lenient,
-                judge, generate, embedder, max_tokens, max_cost, concurrency,
-            )
+                judge, generate, embedder, max_tokens, max_cost, concurrency, home, database,
+            ),
+            as_json=json,
         )  # fmt: skip
 
     command.__doc__ = TASKS[task]
