@@ -153,7 +153,7 @@ def test_a_recall_has_length_and_f1_beside_it(tmp_path: Path) -> None:
 def test_tokens_cost_and_time_stand_by_strategy(tmp_path: Path) -> None:
     rows = markdown_rows(levels(tmp_path))
     assert row_of(rows, "memgpt", "30") == [
-        "memgpt", "30", "30,000", "600", "0", "0", "2.00", "2.00", "1.50",
+        "memgpt", "30", "30,000", "600", "0", "0", "2.000", "2.000", "1.500",
     ]  # fmt: skip
     unknown = [item(1, True, spent=asdict(Spent(2, 900, 7, 3, None, 4.0, estimated=True)))]
     rows = markdown_rows(write_run(tmp_path / "other", LEVELS, {"memgpt": unknown}))

@@ -237,8 +237,8 @@ def _spending(run: Run) -> Table:
     for name, entry in strategies_of(run):
         spent = entry.spent
         seconds = [item.seconds for item in run.items.get(name, ())]
-        p50, p95 = (f"{x:.2f}" for x in np.percentile(seconds, (50, 95))) if seconds else (_NONE, _NONE)
-        each = f"{spent.seconds / spent.requests:.2f}" if spent.requests else _NONE
+        p50, p95 = (f"{x:.3f}" for x in np.percentile(seconds, (50, 95))) if seconds else (_NONE, _NONE)
+        each = f"{spent.seconds / spent.requests:.3f}" if spent.requests else _NONE
         about = "≈ " if spent.estimated else ""
         cost = "not known" if spent.cost is None else f"{spent.cost:.4f}" if spent.cost else "0"
         rows.append(
