@@ -85,7 +85,7 @@ class Results:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{folder} cannot be made ({error.strerror}); give another --out.") from None
-        file.write_text(json.dumps(given, indent=2) + "\n", "utf-8")
+        _write(file, given)
 
     def done(self, strategy: str) -> dict[str, ItemResult]:
         """The items of a strategy that are done, by id."""
@@ -148,9 +148,7 @@ class Results:
             },
             **more,
         }
-        (self.folder / "results.json").write_text(
-            json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8"
-        )
+        _write(self.folder / "results.json", found)
         return found
 
     def _failed_before(self) -> dict[str, dict[str, str]]:
@@ -194,6 +192,13 @@ def entry(
     found["spent"] = asdict(_sum([*shared, *(Spent(**r.spent) for r in results)]))
     found["seconds_an_item"] = round(fmean(r.seconds for r in results), 3) if results else 0.0
     return found
+
+
+def _write(file: Path, value: object) -> None:
+    """Whole or not at all, whenever the run is killed."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    new.replace(file)
 
 
 def _sum(spent: Iterable[Spent]) -> Spent:
