@@ -29,7 +29,7 @@ _FILLER = re.compile(
     r"^(?:(?:yes|yeah|yep|yup|no|nope|wow|whoa|oh|ah|ha|haha\w*|lol|hmm*|great|good|nice|neat|cool|awesome"
     r"|amazing|wonderful|lovely|thanks?|thank|you|hi|hello|hey|there|bye|sure|right|okay|ok|well|dear|gosh"
     r"|really|absolutely|exactly|definitely|of|course|true|me|too|same|here|that's|it's|that|is|sounds?|very"
-    r"|so|for|i|see|congratulations|congrats|sorry)\W*)+$"
+    r"|so|for|i|see|congratulations|congrats|sorry)\b\W*)+$"
     r"|^(?:[嗯哦啊哈呀对好是的吧呢]|谢谢|真的|不错|可以|没事|再见|你好)+\W*$"
 )
 
