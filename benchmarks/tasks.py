@@ -1,5 +1,5 @@
-"""Every task of ``pagefault bench`` with the offline model, and the report: on the small data that is shipped,
-or on the published sets as ``docs/benchmarks.md`` has them.
+"""Every task of ``pagefault bench`` with the offline model, and the report: on small data that is shipped, or
+on the published sets as ``docs/benchmarks.md`` has them.
 
 On the small data it shows that all of it runs; the figures mean little. One thing is an aim in both forms:
 the reference policy finds the end of every nested chain.
@@ -7,8 +7,8 @@ the reference policy finds the end of every nested chain.
     python benchmarks/tasks.py [--out DIR]
     python benchmarks/tasks.py --data DIR --archive DIR/retrieval/nq_oracle/docs.jsonl.gz --out DIR
 
-``--data`` has a folder for each set: ``dmr``, ``docqa``, ``nested_kv``, ``locomo``, ``longmemeval``. That form
-takes most of an hour, and goes on where it was stopped.
+``--data`` has a folder for each set: ``dmr``, ``docqa``, ``nested_kv``, ``locomo``, ``longmemeval``. That
+form takes most of an hour, and goes on where it was stopped.
 """
 
 from __future__ import annotations
