@@ -156,9 +156,16 @@ def _weighed(question: Question, found: Sequence[Found]) -> list[tuple[Need, flo
     spoken = frozenset[str]().union(*(units(fold(name)) for name in _called(question, found)))
     return [
         (need, need.weight * log(1 + len(have) / (1 + sum(bool(need.units & own) for own in have))))
-        for need in question.needs
+        for need in _needs(question)
         if not need.units & spoken
     ]
+
+
+def _needs(question: Question) -> list[Need]:
+    """What is asked for, and the words that no need has, as those of an attribute ("Theo's dog's name")."""
+    had = frozenset[str]().union(*(need.units for need in question.needs))
+    rest = ((word, units(fold(word))) for word in question.words)
+    return [*question.needs, *(Need(own, word, 1.0) for word, own in rest if not own & had)]
 
 
 def _covered(needs: Sequence[tuple[Need, float]], text: str) -> float:
