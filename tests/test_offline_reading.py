@@ -126,6 +126,16 @@ def test_of_people_who_speak_by_name_each_is_asked_about_and_days_are_told(quest
     )
 
 
+def test_an_attribute_of_one_who_speaks_is_found_by_its_words() -> None:
+    lines = (
+        "[2024-03-03 Sun 10:00] Theo: I adopted a greyhound, and she is called Pepper.\n"
+        "[2024-03-03 Sun 10:01] Nora: Is she fast?\n"
+        "[2024-03-03 Sun 10:02] Theo: She mostly sleeps."
+    )
+    assert "Pepper" in given(f"Conversation:\n{lines}\n\nQuestion: What is the name of Theo's greyhound?")
+    assert "don't know" in given(f"Conversation:\n{lines}\n\nQuestion: What is the name of Nora's cat?")
+
+
 def test_what_one_told_is_not_known_of_the_other() -> None:
     question = "When did Ben go to the pottery class?"
     searched = ("memory_search", {"query": "x"}, ALL + TWO)
