@@ -8,7 +8,7 @@ the reference policy finds the end of every nested chain.
     python benchmarks/tasks.py --data DIR --archive DIR/retrieval/nq_oracle/docs.jsonl.gz --out DIR
 
 ``--data`` has a folder for each set: ``dmr``, ``docqa``, ``nested_kv``, ``locomo``, ``longmemeval``. That
-form takes most of an hour, and goes on where it was stopped.
+form takes half an hour and more, and goes on where it was stopped.
 """
 
 from __future__ import annotations
