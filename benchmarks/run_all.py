@@ -16,13 +16,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 QUICK: dict[str, list[list[str]]] = {
     "footprint": [["--runs", "5"]],
-    "turn_overhead": [["--turns", "40", "--repeats", "2"]],
+    "turn_overhead": [["--turns", "30", "--repeats", "2"]],
     "prefix_share": [[]],
-    "adapter_cpu": [["--requests", "20"]],
+    "adapter_cpu": [["--requests", "12"]],
     "turn_http": [["--turns", "8", "--repeats", "1", "--agents", "1", "8"]],
     "wire_prefix": [["--turns", "100", "--windows", "4096"]],
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],
-    "crash_matrix": [["--every", "60", "--kills", "20"]],
+    "crash_matrix": [["--every", "120", "--kills", "12"]],
     "load_pdf": [["--pages", "200"]],
     "fleet": [["--events", "100"], ["--events", "100", "--postgres"]],
     "long_chat": [["--window", "4096"], ["--window", "8192"]],
