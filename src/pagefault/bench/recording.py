@@ -22,7 +22,7 @@ from typing import Any
 
 from pagefault.context import fixed_tokens
 from pagefault.errors import ModelError
-from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage
+from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage, Wrapping
 from pagefault.models.prices import Prices
 from pagefault.models.spending import Request
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
@@ -85,27 +85,19 @@ class Ledger:
         return self.prices.cost(request, datetime.now(UTC))
 
 
-class Recorded:
+class Recorded(Wrapping):
     """``model``, written down in ``file``. ``spent`` is what the answers took, those from the transcript
     included; ``ledger`` hears only of what was asked anew. ``failed`` is the last error of the model."""
 
     def __init__(self, model: Model, file: Path, ledger: Ledger, counter: Counter) -> None:
+        super().__init__(model)
         self.spent = Spent()
         self.failed: ModelError | None = None
-        self._model = model
         self._file = file
         self._ledger = ledger
         self._counter = counter
         self._known = _read(file)
         self._last: tuple[PromptMessage, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    @property
-    def window(self) -> int:
-        return self._model.window
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """The completion, without deltas."""
@@ -123,7 +115,7 @@ class Recorded:
         begin = time.monotonic()
         try:
             self._ledger.check()
-            async with aclosing(self._model.stream(prompt)) as items:
+            async with aclosing(self.model.stream(prompt)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
                         spent = self._spent(prompt, item, time.monotonic() - begin)

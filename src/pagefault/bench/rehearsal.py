@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pagefault.bench.tasks import Text
 from pagefault.functions.arguments import wants_heartbeat
 from pagefault.kernel import Kernel
-from pagefault.models import Call, Completion, Model, Prompt, StreamItem, plain_name
+from pagefault.models import Call, Completion, Prompt, StreamItem, Wrapping, plain_name
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import say
 from pagefault.types import Event, EventKind, Role
@@ -31,21 +31,12 @@ _MOST_STEPS = 6  # completions of a turn, after which the forced speech comes wh
 
 
 @dataclass(slots=True)
-class Rehearsed:
+class Rehearsed(Wrapping):
     """``model``, with ``speech`` in place of what it would say in this turn, and nothing once that is
     said."""
 
-    model: Model
     speech: str | None = None
     asked: int = field(default=0, init=False)
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def window(self) -> int:
-        return self.model.window
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         async with aclosing(self.model.stream(prompt)) as items:

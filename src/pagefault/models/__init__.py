@@ -25,6 +25,7 @@ __all__ = [
     "PromptMessage",
     "StreamItem",
     "Usage",
+    "Wrapping",
     "object_of",
     "own_id",
     "plain_name",
@@ -151,6 +152,21 @@ class Model(Protocol):
     def window(self) -> int: ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]: ...
+
+
+@dataclass(slots=True)
+class Wrapping:
+    """What a model that stands before another one has of it: name and window. ``stream`` is its own."""
+
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def window(self) -> int:
+        return self.model.window
 
 
 _AROUND_NAME = re.compile(r"^(functions?|tools?|default_api|api)[.:/]|[:#]\d+$|\(\)$")

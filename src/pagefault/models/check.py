@@ -25,6 +25,7 @@ from pagefault.models import (
     Prompt,
     PromptMessage,
     StreamItem,
+    Wrapping,
 )
 from pagefault.models.calling import CallingModel
 from pagefault.models.endpoint import Calling, Checked, HowCalled
@@ -100,19 +101,10 @@ class _Answer:
 
 
 @dataclass(slots=True)
-class _Watched:
+class _Watched(Wrapping):
     """The adapter, its answers noted as they come from it, before any text in them is understood."""
 
-    model: Model
     answer: _Answer
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def window(self) -> int:
-        return self.model.window
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         begun = anyio.current_time()

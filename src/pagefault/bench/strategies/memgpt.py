@@ -26,7 +26,7 @@ from pagefault.build import DATABASE, Parts, create_agent, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
-from pagefault.models import Model, Prompt, StreamItem
+from pagefault.models import Model, Prompt, StreamItem, Wrapping
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 
@@ -135,20 +135,11 @@ class MemGPT:
         return sections
 
 
-@dataclass(frozen=True, slots=True)
-class _Hiding:
+@dataclass(slots=True)
+class _Hiding(Wrapping):
     """A model that is not offered some functions."""
 
-    model: Model
     hidden: frozenset[str]
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def window(self) -> int:
-        return self.model.window
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         offered = tuple(function for function in prompt.functions if function.name not in self.hidden)
