@@ -1,24 +1,47 @@
-"""The shape of the house, read from the source: imports go down only, only `build` names concrete adapters,
-modules say what they are, files and functions stay short, errors are not swallowed.
+"""The shape of the code, read from the source: imports go down only, only `build` and `plugins` name concrete
+adapters, modules say what they are, files and functions stay within their budgets, errors are not swallowed.
 
-The tables come first; to add a module is to say here where it stands.
+The tables come first. A new module needs a line in ``LAYERS``, unless it is an adapter or an edge.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 
-# Lowest first. A module imports only from rows above its own; names are relative to `pagefault`.
+# Lowest first, a line for each module. A module imports only from rows above its own; names are relative to
+# `pagefault`. Modules of `models`, `embedders` and `storage` that are not here are adapters.
 LAYERS = (
-    {"errors", "types", "prompts"},
-    {"addresses", "clock", "models", "embedders", "storage", "storage.terms"},  # the protocols
-    {"functions.arguments", "models.endpoint", "models.tokens", "retrieval.dates", "storage.raw"},
-    {"models.spending", "retrieval.query"},
     {
+        "errors",
+        "prompts",
+        "types",
+    },
+    {  # the protocols
+        "addresses",
+        "clock",
+        "embedders",
+        "models",
+        "storage",
+        "storage.terms",
+    },
+    {
+        "functions.arguments",
+        "models.endpoint",
+        "models.tokens",
+        "retrieval.dates",
+        "storage.raw",
+    },
+    {
+        "models.spending",
+        "retrieval.query",
+    },
+    {
+        "accounting",
         "context",
         "context.paging",
         "functions",
@@ -27,18 +50,57 @@ LAYERS = (
         "retrieval.service",
         "retrieval.windows",
     },
-    {"retrieval.excerpt"},
-    {"retrieval"},
-    {"context.admission", "context.calibration", "context.policy", "context.summary", "functions.results"},
-    {"context.queue_manager", "functions.documents", "functions.syscalls", "config"},
-    {"agent.output", "agent.rows", "agent.turn"},
-    {"agent"},
-    {"kernel.indexer", "kernel.scheduler", "kernel.timers"},
-    {"kernel"},
-    {"build"},
-    {"facade"},
+    {
+        "retrieval.excerpt",
+    },
+    {
+        "retrieval",
+    },
+    {
+        "context.admission",
+        "context.calibration",
+        "context.policy",
+        "context.summary",
+        "functions.results",
+    },
+    {
+        "config",
+        "context.queue_manager",
+        "functions.documents",
+        "functions.syscalls",
+    },
+    {
+        "agent.output",
+        "agent.rows",
+        "agent.turn",
+    },
+    {
+        "agent",
+    },
+    {
+        "kernel.indexer",
+        "kernel.scheduler",
+        "kernel.timers",
+    },
+    {
+        "kernel",
+    },
+    {
+        "assembly",
+        "plugins",
+        "views",
+    },
+    {
+        "build",
+    },
+    {
+        "facade",
+    },
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
+
+# The only modules that import an adapter.
+NAMES_ADAPTERS = {"build", "plugins"}
 
 # Everything else in these packages is an adapter: it imports its own package, and these.
 ADAPTERS = ("models", "embedders", "storage")
@@ -60,10 +122,19 @@ EDGE_TO_EDGE = {
     ("bench", "testing"), ("testing", ""), ("__main__", "cli"),
 }  # fmt: skip
 
-# Lines of a file and of a function; tighter for what is to be read in one sitting.
-LIMITS = (400, 60)
-CORE_LIMITS = (300, 40)
-CORE = {module for layer in LAYERS[3:-2] for module in layer}
+# Budgets of the code. To change one, change it here, with the reason beside it.
+FILE_LINES = 300
+FUNCTION_LINES = 40
+# 1, and 1 for each if, loop, except, conditional expression, comprehension, case and further `and`/`or`.
+COMPLEXITY = 12
+CORE_LINES = 5_500  # from the values to the kernel, without adapters
+
+# A docstring begins with the thing or with the verb, not with one of these.
+OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")
+
+# Code that is over a budget today, a section for each module. The list may only shrink: a line that is
+# not needed any more fails the test too.
+EXCEPTIONS = Path(__file__).with_name("budget_exceptions.txt")
 
 # Handlers that catch everything and do not raise again: around an outside tool, and at the kernel's worker.
 CATCH_ALL = {"functions": 1, "kernel.scheduler": 1}
@@ -76,6 +147,7 @@ def name_of(path: Path) -> str:
 
 TREES = {name_of(path): ast.parse(path.read_bytes(), str(path)) for path in SOURCE.rglob("*.py")}
 LINES = {name_of(path): len(path.read_bytes().splitlines()) for path in SOURCE.rglob("*.py")}
+CORE = {module for module in TREES if RANK.get(module, RANK["facade"]) <= RANK["kernel"]}
 
 
 def package(module: str) -> str:
@@ -117,14 +189,8 @@ def may_import(module: str, target: str) -> bool:
     if is_adapter(module):
         return target in ADAPTERS_IMPORT or package(target) == package(module)
     if is_adapter(target):
-        return module == "build"
+        return module in NAMES_ADAPTERS
     return target in RANK and module in RANK and RANK[target] < RANK[module]
-
-
-def functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def catches_all(handler: ast.ExceptHandler) -> bool:
@@ -171,18 +237,107 @@ def test_every_module_says_what_it_is() -> None:
     assert [module for module, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
-def test_files_and_functions_are_short() -> None:
-    long: list[str] = []
+BRANCHES = (
+    ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.comprehension, ast.match_case,
+)  # fmt: skip
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def complexity(function: ast.AST) -> int:
+    """The count of ``COMPLEXITY``; a function inside the function is counted on its own."""
+    total, nodes = 1, list(ast.iter_child_nodes(function))
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, FUNCTIONS):
+            continue
+        total += isinstance(node, BRANCHES)
+        total += len(node.values) - 1 if isinstance(node, ast.BoolOp) else 0
+        nodes += ast.iter_child_nodes(node)
+    return total
+
+
+def excess(tree: ast.Module, lines: int) -> Iterator[tuple[str, int]]:
+    """The budgets that a module is over, each with the size: of the file and of its functions."""
+    if lines > FILE_LINES:
+        yield "lines", lines
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            if size > FUNCTION_LINES:
+                yield f"lines of {node.name}", size
+            if (paths := complexity(node)) > COMPLEXITY:
+                yield f"complexity of {node.name}", paths
+        documented = isinstance(node, (*FUNCTIONS, ast.Module, ast.ClassDef))
+        if documented and OPENINGS.match(ast.get_docstring(node) or ""):
+            yield f"docstring of {getattr(node, 'name', 'the module')}", 1
+
+
+def repeated_classes() -> Iterator[tuple[str, str]]:
+    """Public class names that occur more than once, with each module that has one."""
+    places: dict[str, list[str]] = {}
     for module, tree in TREES.items():
-        most, most_of_one = CORE_LIMITS if module in CORE else LIMITS
-        if LINES[module] > most:
-            long.append(f"{module}: {LINES[module]} lines, at most {most}")
-        long += [
-            f"{module}.{name}: {lines} lines, at most {most_of_one}"
-            for name, lines in functions(tree)
-            if lines > most_of_one
-        ]
-    assert not long, "\n".join(long)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    for name, modules in places.items():
+        if len(modules) > 1:
+            yield from ((module, name) for module in modules)
+
+
+def found_excess() -> dict[tuple[str, str], int]:
+    """Everything over budget, by module and kind; of several alike in one module, the largest."""
+    found: dict[tuple[str, str], int] = {}
+    for module, tree in TREES.items():
+        for kind, size in excess(tree, LINES[module]):
+            found[module, kind] = max(size, found.get((module, kind), 0))
+    found |= {(module, f"class name {name}"): 1 for module, name in repeated_classes()}
+    if (core := sum(LINES[module] for module in CORE)) > CORE_LINES:
+        found["core", "lines"] = core
+    return found
+
+
+def excepted() -> dict[tuple[str, str], int]:
+    """The exceptions: a ``[module]``, then lines of ``kind`` or ``kind = size``."""
+    found: dict[tuple[str, str], int] = {}
+    module = ""
+    for line in EXCEPTIONS.read_text("utf-8").splitlines() if EXCEPTIONS.exists() else ():
+        if line.startswith("["):
+            module = line.strip("[]")
+        elif line and not line.startswith("#"):
+            kind, _, size = line.partition(" = ")
+            found[module, kind] = int(size or 1)
+    return found
+
+
+def test_code_stays_within_its_budgets() -> None:
+    allowed, found = excepted(), found_excess()
+    over = [
+        f"{module or 'pagefault'}: {kind} ({size})"
+        for (module, kind), size in found.items()
+        if size > allowed.get((module, kind), 0)
+    ]
+    assert not over, "over budget (the numbers stand above):\n" + "\n".join(over)
+    stale = [f"[{module}] {kind}" for module, kind in allowed if (module, kind) not in found]
+    assert not stale, f"not needed any more, delete from {EXCEPTIONS.name}:\n" + "\n".join(stale)
+
+
+def test_budgets_are_counted_as_they_say() -> None:
+    tree = ast.parse(
+        "def f(x):\n"
+        "    'Whether it is.'\n"
+        "    for y in [z for z in x if z and y or x]:\n"
+        "        try: y = 1 if y else 2\n"
+        "        except ValueError: pass\n"
+        "    match x:\n"
+        "        case 1: pass\n"
+        "        case 2: pass\n"
+        "    def g():\n"
+        "        while x: pass\n"
+    )
+    (f,) = tree.body
+    # 1, for, comprehension, and, or, conditional, except, two cases; not the while of g
+    assert complexity(f) == 9
+    assert list(excess(tree, FILE_LINES + 1)) == [("lines", FILE_LINES + 1), ("docstring of f", 1)]
 
 
 def test_errors_are_not_swallowed() -> None:
