@@ -33,8 +33,8 @@ from pagefault.build import Parts, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.models import Completion, Model, Prompt, PromptMessage
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Asking, Endpoint, Options
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import Endpoint, ModelOptions, RequestSettings
 from pagefault.models.ollama import OllamaModel
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.pydantic_ai import PydanticAIModel
@@ -123,7 +123,7 @@ def through(model: Model) -> Ask:
 @asynccontextmanager
 async def clients(url: str):
     """All that are compared, by name; each takes the prompt in the form in which it would hold it."""
-    at, options = url + "/v1", Options()
+    at, options = url + "/v1", ModelOptions()
     catalogue = Catalogue({})
     adapters = [
         OpenAIModel("instant", WINDOW, Endpoint(at, at), options),
@@ -139,7 +139,7 @@ async def clients(url: str):
             "openai client": lambda prompt: ordinary(usual, prompt),
             ADAPTER: through(adapters[0]),
             AFTER_FLUSH: through(adapters[0]),
-            STACK: through(catalogue.model(f"{at}#instant", WINDOW, Asking())),
+            STACK: through(catalogue.model(f"{at}#instant", WINDOW, RequestSettings())),
             "OllamaModel": through(adapters[1]),
             "PydanticAIModel, Anthropic": through(adapters[2]),
         }

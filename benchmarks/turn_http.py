@@ -30,8 +30,8 @@ import openai
 from adapter_cpu import first_prompt, openai_fields, ordinary, plain, prompt_of
 from instant_server import instant_server
 from pagefault.embedders.null import NullEmbedder
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Asking
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import RequestSettings
 from turn_overhead import Case, Cost, compare, cost_of, running, sentence, turn
 
 IN_CONTEXT = (10, 100, 600)
@@ -46,7 +46,7 @@ Send = Callable[[dict[str, Any]], Awaitable[str]]
 async def ours(folder: Path, url: str, *, turns: int, messages: int, agents: int) -> Cost:
     """Agents of pagefault, all at once."""
     catalogue = Catalogue({})
-    model = catalogue.model(f"{url}/v1#instant", WINDOW, Asking())
+    model = catalogue.model(f"{url}/v1#instant", WINDOW, RequestSettings())
     home = running(folder, model, NullEmbedder(), stored=messages, agents=agents, in_queue=messages)
     async with home as (kernel, made):
 

@@ -22,8 +22,8 @@ from itertools import count
 from typing import Any, get_args
 
 from pagefault.models import Completion
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Asking
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import RequestSettings
 from pagefault.testing.prompt_cache import PromptCache, blocks_of
 from pagefault.testing.providers import ProviderServer, Request
 from pagefault.testing.providers.replies import last_said, offered
@@ -49,7 +49,7 @@ async def bodies_of(shape: str, window: int, style: Style, turns: int) -> list[B
 
     with ProviderServer(answer) as server:
         catalogue = Catalogue(server.environment)
-        model = catalogue.model(MODELS[shape], window, Asking())
+        model = catalogue.model(MODELS[shape], window, RequestSettings())
         await converse(model, conversation, style, turns)
         await catalogue.aclose()
         return server.requests

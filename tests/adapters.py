@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from pagefault.errors import ModelError
 from pagefault.models import Completion, Model, Prompt, StreamItem
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Options
-from pagefault.models.providers import PROVIDERS
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.directory.providers import PROVIDERS
+from pagefault.models.endpoint import ModelOptions
 from pagefault.testing.model_requests import RequestConformance, Served
 from pagefault.testing.models import PROMPT, Fault
 from pagefault.testing.providers import Answer, ProviderServer, Request, Shape, Turn, refuse
@@ -35,7 +35,7 @@ TOO_LONG: dict[Shape, Turn] = {
 
 @asynccontextmanager
 async def adapter_at(
-    server: ProviderServer, name: str, options: Options | None = None, seconds: float = 30.0
+    server: ProviderServer, name: str, options: ModelOptions | None = None, seconds: float = 30.0
 ) -> AsyncGenerator[Model]:
     """The bare adapter of a model by its name, one request to a completion."""
     provider = name.partition(":")[0]
@@ -45,7 +45,7 @@ async def adapter_at(
     catalogue = Catalogue(server.environment, {provider: known})
     (target,) = catalogue.targets(name)
     try:
-        yield catalogue.adapter(target, 8192, options or Options())
+        yield catalogue.adapter(target, 8192, options or ModelOptions())
     finally:
         await catalogue.aclose()
 
@@ -54,7 +54,7 @@ async def streamed(
     name: str,
     turns: Sequence[Turn] | Callable[[Request], Turn],
     prompt: Prompt = PROMPT,
-    options: Options | None = None,
+    options: ModelOptions | None = None,
 ) -> list[StreamItem]:
     """What the adapter streams for one prompt."""
     with ProviderServer(turns) as server:

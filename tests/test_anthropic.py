@@ -11,7 +11,7 @@ import pytest
 from adapters import NAMES, AdapterConformance, adapter_at, error_of, streamed
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Call, Completion, Prompt, PromptMessage
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.pydantic_ai import PydanticAIModel
 from pagefault.testing.models import LATER, PROMPT, end_of
 from pagefault.testing.providers import KEY, Answer, ProviderServer, Reply, refuse
@@ -28,7 +28,9 @@ class TestAnthropic(AdapterConformance):
     wants_thinking_back = True
 
 
-async def sent(*prompts: Prompt, name: str = CLAUDE, options: Options | None = None) -> list[dict[str, Any]]:
+async def sent(
+    *prompts: Prompt, name: str = CLAUDE, options: ModelOptions | None = None
+) -> list[dict[str, Any]]:
     """The bodies of the requests for the prompts."""
     with ProviderServer() as server:
         async with adapter_at(server, name, options) as model:
@@ -136,7 +138,7 @@ async def test_encrypted_thinking_goes_back_as_it_came() -> None:
 async def test_thinking_is_asked_for_as_the_model_takes_it(
     name: str, thinking: Any, wanted: dict[str, Any]
 ) -> None:
-    (body,) = await sent(PROMPT, name=name, options=Options(0.3, thinking))
+    (body,) = await sent(PROMPT, name=name, options=ModelOptions(0.3, thinking))
     asked = ("max_tokens", "temperature", "thinking", "output_config")
     assert {key: value for key, value in body.items() if key in asked} == wanted
 
@@ -144,7 +146,7 @@ async def test_thinking_is_asked_for_as_the_model_takes_it(
 async def test_a_temperature_that_is_left_out_is_said_once() -> None:
     with ProviderServer() as server:
         endpoint = Endpoint("anthropic", server.root, KEY)
-        model = PydanticAIModel(CLAUDE, 8192, endpoint, Options(0.3, "low"))
+        model = PydanticAIModel(CLAUDE, 8192, endpoint, ModelOptions(0.3, "low"))
         first, second = [end_of([item async for item in model.stream(PROMPT)]) for _ in range(2)]
         await model.aclose()
     assert first.notes == ("The model takes no temperature, or none beside thinking; it is asked without.",)
@@ -154,7 +156,7 @@ async def test_a_temperature_that_is_left_out_is_said_once() -> None:
 async def test_only_the_headers_that_are_set_and_the_key_are_sent() -> None:
     with ProviderServer() as server:
         endpoint = Endpoint("anthropic", server.root, KEY, headers={"x-team": "blue"})
-        model = PydanticAIModel("claude-haiku-4-5", 8192, endpoint, Options())
+        model = PydanticAIModel("claude-haiku-4-5", 8192, endpoint, ModelOptions())
         assert end_of([item async for item in model.stream(PROMPT)]).text == "ok"
         await model.aclose()
     assert (server.keys, server.headers[0]["x-team"]) == ([KEY], "blue")
@@ -206,7 +208,7 @@ async def test_a_filter_and_a_limit_leave_an_error_when_nothing_came() -> None:
 
 
 async def test_a_package_that_is_missing_is_named() -> None:
-    model = PydanticAIModel("m", 8192, Endpoint("mistral"), Options())
+    model = PydanticAIModel("m", 8192, Endpoint("mistral"), ModelOptions())
     with pytest.raises(ModelSetupError, match=r"run: pip install 'pydantic-ai-slim\[mistral\]'"):
         await anext(model.stream(PROMPT))
 

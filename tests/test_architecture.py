@@ -22,6 +22,7 @@ LAYERS = (
         "types",
     },
     {  # the protocols
+        "accounting",
         "addresses",
         "clock",
         "embedders",
@@ -37,15 +38,14 @@ LAYERS = (
         "storage.raw",
     },
     {
-        "models.spending",
+        "accounting.usage",
         "retrieval.query",
     },
     {
-        "accounting",
+        "accounting.prices",
         "context",
         "context.paging",
         "functions",
-        "models.prices",
         "retrieval.ranking",
         "retrieval.service",
         "retrieval.windows",

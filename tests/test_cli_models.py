@@ -12,7 +12,7 @@ from conftest import Run
 from pagefault.build import create_agent, open_kernel
 from pagefault.config import parse_settings
 from pagefault.models import Call, Completion, Usage
-from pagefault.models.providers import PROVIDERS, Provider
+from pagefault.models.directory.providers import PROVIDERS, Provider
 from pagefault.testing.providers import KEY, ProviderServer, Request, Turn, refuse
 from pagefault.testing.providers.replies import offered
 

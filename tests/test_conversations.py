@@ -17,10 +17,10 @@ from machine_log import check_calls, check_queue, check_turns, dump
 from pagefault.build import change_settings, create_agent, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.models import Call, Completion
-from pagefault.models.calling import CallingModel
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.openai import OpenAIModel
-from pagefault.models.patience import PatientModel
+from pagefault.models.wrappers.function_calling import FunctionCallingModel
+from pagefault.models.wrappers.retrying import RetryingModel
 from pagefault.testing.models import call, say
 from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
 from pagefault.testing.providers.anthropic import SIGNATURE
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.anyio
 async def talking(machine: Machine, server: ProviderServer, **settings: Any) -> AsyncGenerator[Rig]:
     """An agent whose model is at the server, and so is the one that takes over."""
     endpoint = Endpoint("openai", server.url, timeout=1.0)
-    adapters = [OpenAIModel(name, 4096, endpoint, Options()) for name in ("weak:7b", "other:7b")]
-    model = PatientModel([CallingModel(adapter, "auto") for adapter in adapters], delay=0.001)
+    adapters = [OpenAIModel(name, 4096, endpoint, ModelOptions()) for name in ("weak:7b", "other:7b")]
+    model = RetryingModel([FunctionCallingModel(adapter, "auto") for adapter in adapters], delay=0.001)
     try:
         async with machine.open(model, window=4096, **settings) as rig:
             yield rig

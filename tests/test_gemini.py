@@ -10,7 +10,7 @@ import pytest
 from adapters import NAMES, AdapterConformance, adapter_at, error_of, streamed
 from pagefault.errors import ModelUnavailable
 from pagefault.models import Call, Completion, Prompt, PromptMessage
-from pagefault.models.endpoint import Options
+from pagefault.models.endpoint import ModelOptions
 from pagefault.testing.models import PROMPT, end_of
 from pagefault.testing.providers import KEY, Answer, ProviderServer, Reply, refuse
 from pagefault.testing.providers.gemini import chunk
@@ -26,7 +26,7 @@ class TestGemini(AdapterConformance):
     arguments_are_text = False
 
 
-async def sent(prompt: Prompt, options: Options | None = None) -> dict[str, Any]:
+async def sent(prompt: Prompt, options: ModelOptions | None = None) -> dict[str, Any]:
     with ProviderServer() as server:
         async with adapter_at(server, GEMINI, options) as model:
             assert [item async for item in model.stream(prompt)]
@@ -68,7 +68,7 @@ async def test_a_call_that_gemini_gave_up_is_asked_for_again() -> None:
     ],
 )
 async def test_thinking_is_asked_for_by_its_budget(thinking: Any, wanted: dict[str, Any] | None) -> None:
-    body = await sent(PROMPT, Options(0.3, thinking))
+    body = await sent(PROMPT, ModelOptions(0.3, thinking))
     settings = body["generationConfig"]
     assert (settings["maxOutputTokens"], settings["temperature"]) == (100, 0.3)
     assert settings.get("thinkingConfig") == wanted

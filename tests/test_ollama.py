@@ -10,8 +10,8 @@ import pytest
 from adapters import NAMES, AdapterConformance, adapter_at, error_of, streamed
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable, ToolsUnsupported
 from pagefault.models import Call, Completion, Delta, Prompt, PromptMessage
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.ollama import OllamaModel
 from pagefault.testing.models import LATER, PROMPT, end_of
 from pagefault.testing.providers import Answer, ProviderServer, Reply, refuse
@@ -30,7 +30,7 @@ class TestOllama(AdapterConformance):
     reports_cached = False
 
 
-async def sent(prompt: Prompt, options: Options | None = None) -> dict[str, Any]:
+async def sent(prompt: Prompt, options: ModelOptions | None = None) -> dict[str, Any]:
     with ProviderServer() as server:
         async with adapter_at(server, QWEN, options) as model:
             assert [item async for item in model.stream(prompt)]
@@ -77,7 +77,7 @@ async def test_the_body_says_which_window_it_needs() -> None:
     ("thinking", "think"), [(None, None), ("off", False), ("low", "low"), ("high", "high"), (2048, True)]
 )
 async def test_how_much_may_be_thought_is_a_level_or_a_switch(thinking: Any, think: object) -> None:
-    body = await sent(PROMPT, Options(0.3, thinking))
+    body = await sent(PROMPT, ModelOptions(0.3, thinking))
     assert body["options"]["temperature"] == 0.3
     assert body.get("think") == think
 
@@ -91,7 +91,7 @@ async def test_the_schema_of_an_answer_is_its_format_and_no_functions_are_no_too
 async def test_a_key_and_headers_are_sent_where_they_are_set() -> None:
     with ProviderServer() as server:
         model = OllamaModel(
-            "m", 8192, Endpoint("ollama", server.root, "k", headers={"x-team": "blue"}), Options()
+            "m", 8192, Endpoint("ollama", server.root, "k", headers={"x-team": "blue"}), ModelOptions()
         )
         assert end_of([item async for item in model.stream(PROMPT)]).text == "ok"
         await model.aclose()
@@ -199,7 +199,7 @@ async def test_the_window_with_which_a_model_is_loaded_is_read() -> None:
     loaded = {"models": [{"name": "qwen-test:latest", "context_length": 4096}]}
     with ProviderServer(serves={"/api/ps": loaded}) as server:
         catalogue = Catalogue(server.environment)
-        assert await catalogue.served(QWEN) == 4096
+        assert await catalogue.served_window(QWEN) == 4096
         server.serves["/api/ps"] = {"models": []}
-        assert await catalogue.served(QWEN) is None
+        assert await catalogue.served_window(QWEN) is None
     assert server.looked_up == ["/api/ps"] * 2

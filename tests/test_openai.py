@@ -31,7 +31,7 @@ from pagefault.models import (
     StreamItem,
     Usage,
 )
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.openai.body import BodyBuilder
 from pagefault.testing.model_requests import RequestConformance, Served
@@ -58,7 +58,7 @@ async def model_at(
     server: ProviderServer, name: str = "test-1", **options: Any
 ) -> AsyncGenerator[OpenAIModel]:
     model = OpenAIModel(
-        name, 8192, Endpoint("openai", server.url, KEY, "OPENAI_API_KEY", **options), Options()
+        name, 8192, Endpoint("openai", server.url, KEY, "OPENAI_API_KEY", **options), ModelOptions()
     )
     try:
         yield model
@@ -86,7 +86,7 @@ async def error_of(turn: Turn) -> ModelError:
 
 def request_body(model: str, prompt: Prompt, *, official: bool = False, **options: Any) -> dict[str, Any]:
     endpoint = Endpoint("openai", "" if official else "http://127.0.0.1:9/v1")
-    body = BodyBuilder(model, endpoint, Options(**options)).build(prompt, stream=True)
+    body = BodyBuilder(model, endpoint, ModelOptions(**options)).build(prompt, stream=True)
     return json.loads(body)
 
 
@@ -362,7 +362,7 @@ async def test_no_error_and_no_repr_shows_the_key() -> None:
     error = await error_of(refuse(400, f"Bad header: Bearer {KEY}"))
     assert "Bearer [key]" in str(error)
     assert error.__suppress_context__
-    model = OpenAIModel("m", 8192, Endpoint("openai", "http://127.0.0.1:9/v1", KEY), Options())
+    model = OpenAIModel("m", 8192, Endpoint("openai", "http://127.0.0.1:9/v1", KEY), ModelOptions())
     assert repr(model) == "OpenAIModel('m', 8192, base_url='http://127.0.0.1:9/v1')"
 
 
@@ -415,13 +415,13 @@ async def test_a_stream_that_is_not_json() -> None:
 
 def test_a_missing_key_is_said_at_once() -> None:
     with pytest.raises(ModelSetupError, match="set OPENAI_API_KEY"):
-        OpenAIModel("gpt-4o", 128_000, Endpoint("openai", key_variable="OPENAI_API_KEY"), Options())
+        OpenAIModel("gpt-4o", 128_000, Endpoint("openai", key_variable="OPENAI_API_KEY"), ModelOptions())
 
 
 async def test_a_server_of_ones_own_needs_no_key_and_gets_the_headers_that_are_set() -> None:
     with ProviderServer() as server:
         endpoint = Endpoint("mine", server.url, headers={"x-team": "blue"})
-        model = OpenAIModel("local", 8192, endpoint, Options())
+        model = OpenAIModel("local", 8192, endpoint, ModelOptions())
         assert [item async for item in model.stream(PROMPT)][-1] == Completion("ok")
         await model.aclose()
     assert server.keys == ["none"]
@@ -457,7 +457,7 @@ async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> N
     turn = Reply((delta(reasoning_details=details, content="Hm."), delta("stop")))
     with ProviderServer([turn, turn, turn]) as server:
         for provider in ("openrouter", "openai"):
-            model = OpenAIModel("m", 8192, Endpoint(provider, server.url), Options())
+            model = OpenAIModel("m", 8192, Endpoint(provider, server.url), ModelOptions())
             first = [item async for item in model.stream(PROMPT)][-1]
             assert isinstance(first, Completion)
             echo = {"provider": "openrouter", "reasoning_details": details}
@@ -475,7 +475,7 @@ async def test_deepseek_gets_its_thinking_back_within_a_chain_of_calls() -> None
     call = {"index": 0, "id": "a", "function": {"name": "note", "arguments": "{}"}}
     turn = Reply((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
     with ProviderServer([turn]) as server:
-        model = OpenAIModel("m", 8192, Endpoint("deepseek", server.url), Options())
+        model = OpenAIModel("m", 8192, Endpoint("deepseek", server.url), ModelOptions())
         end = [item async for item in model.stream(PROMPT)][-1]
         await model.aclose()
     assert isinstance(end, Completion)
@@ -536,7 +536,7 @@ async def test_what_a_server_refuses_is_left_out_from_then_on_and_said(
 ) -> None:
     asked = replace(PROMPT, functions=(), answer_schema={"type": "object"})
     with ProviderServer([refuse(status, said)]) as server:
-        options = Options(temperature=0.2, thinking="low")
+        options = ModelOptions(temperature=0.2, thinking="low")
         model = OpenAIModel("m", 8192, Endpoint("openai", server.url, KEY), options)
         first, second = [[item async for item in model.stream(asked)][-1] for _ in range(2)]
         await model.aclose()

@@ -25,9 +25,9 @@ from pagefault.errors import (
 )
 from pagefault.functions import FunctionExecutor, describe
 from pagefault.models import Completion, Notice, Prompt, StreamItem
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Asking
-from pagefault.models.providers import PROVIDERS
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.directory.providers import PROVIDERS
+from pagefault.models.endpoint import RequestSettings
 from pagefault.testing.models import PROMPT
 from pagefault.testing.providers import ProviderServer, Request, Shape, Turn
 from pagefault.testing.providers.quirks import ALL, QUIRKS, Quirk
@@ -75,7 +75,7 @@ async def run(quirk: Quirk, shape: Shape, prompt: Prompt = ASKED) -> Run:
     with ProviderServer(turn) as server:
         own = {name: replace(PROVIDERS[name], timeout=quirk.wait)}
         catalogue = Catalogue(server.environment, own, delay=0.01)
-        model = catalogue.model(NAMES[shape], 8192, Asking(calling=quirk.calling))
+        model = catalogue.model(NAMES[shape], 8192, RequestSettings(calling=quirk.calling))
         items: list[StreamItem] = []
         failed: ModelError | None = None
         try:

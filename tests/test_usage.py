@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from conftest import Machine, Rig
+from pagefault.accounting.prices import Price, Prices
+from pagefault.accounting.usage import RequestUsage, measured_ratio, read_usage
 from pagefault.addresses import is_near
 from pagefault.build import change_settings
 from pagefault.cli.render import output_line, row_line
@@ -23,12 +25,10 @@ from pagefault.config import load_installation, parse_settings
 from pagefault.context.calibration import Calibration
 from pagefault.errors import ContextLengthExceeded, ModelError, UsageError
 from pagefault.models import Completion, Prompt, PromptMessage, Usage
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Asking, Seller
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import RequestSettings, Vendor
 from pagefault.models.offline import OfflineModel
-from pagefault.models.patience import PatientModel
-from pagefault.models.prices import Price, Prices
-from pagefault.models.spending import Request, measured, requests
+from pagefault.models.wrappers.retrying import RetryingModel
 from pagefault.storage.sqlite import SQLiteStore, transaction
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Message, Role
@@ -43,10 +43,10 @@ def usages(log: list[Message]) -> list[tuple[Role, list[dict[str, Any]]]]:
     return [(row.role, row.meta["usage"]) for row in log if "usage" in row.meta]
 
 
-async def spent(rig: Rig) -> list[Request]:
+async def spent(rig: Rig) -> list[RequestUsage]:
     record = await rig.kernel.record("ana")
     rows = await rig.kernel.store.read(lambda tx: tx.spent(record.id))
-    return [request for row in rows for request in requests(row.usage)]
+    return [request for row in rows for request in read_usage(row.usage)]
 
 
 # the log
@@ -113,9 +113,9 @@ async def test_a_prompt_that_the_server_cut_is_paid_for_and_says_nothing_of_our_
         log = await rig.log()
     (told,) = [row for row in log if row.name == "truncated"]
     assert [entry["input"] for entry in told.meta["usage"]] == [5500]
-    cut = [request for _, entries in usages(log) for request in requests(entries) if request.cut]
+    cut = [request for _, entries in usages(log) for request in read_usage(entries) if request.cut]
     assert len(cut) == 2, "the one that was kept, and the one that was thrown away"
-    assert measured(cut) is None
+    assert measured_ratio(cut) is None
 
 
 async def test_the_summariser_is_paid_for_too(machine: Machine) -> None:
@@ -150,7 +150,7 @@ async def test_what_thinking_took_is_told_apart_and_is_not_speech(machine: Machi
 
 async def test_it_is_known_which_of_several_models_answered() -> None:
     down, up = ScriptedModel([ModelError("down")], name="a"), ScriptedModel(["hi"], name="b")
-    model = PatientModel([down, up], targets=["openai:a", "ollama:b"])
+    model = RetryingModel([down, up], targets=["openai:a", "ollama:b"])
     items = [item async for item in model.stream(Prompt((), (), 10))]
     last = items[-1]
     assert isinstance(last, Completion)
@@ -159,7 +159,7 @@ async def test_it_is_known_which_of_several_models_answered() -> None:
 
 async def test_a_catalogue_s_model_says_its_name_as_the_settings_have_it() -> None:
     source = Catalogue({})
-    model = source.model("offline, ollama:qwen3", 8192, Asking())
+    model = source.model("offline, ollama:qwen3", 8192, RequestSettings())
     items = [item async for item in model.stream(Prompt((PromptMessage("user", "hi"),), (), 10))]
     last = items[-1]
     assert isinstance(last, Completion)
@@ -213,8 +213,8 @@ async def test_a_summary_that_the_model_wrote_does_not(machine: Machine) -> None
 # the ratio of reported to counted tokens
 
 
-def answered(model: str, reported: int) -> Request:
-    return Request(model, Usage(input=reported), counted=1000)
+def answered(model: str, reported: int) -> RequestUsage:
+    return RequestUsage(model, Usage(input=reported), counted=1000)
 
 
 def test_a_report_raises_the_ratio_at_once_and_lowers_it_by_halves() -> None:
@@ -288,23 +288,23 @@ async def test_a_prompt_that_was_too_long_still_raises_the_ratio(machine: Machin
 
 # money
 
-SELLERS = Catalogue({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+CATALOGUE = Catalogue({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
 
 
 @pytest.mark.parametrize(
-    ("name", "seller"),
+    ("name", "vendor"),
     [
-        ("offline", Seller("offline", "", own=True)),
-        ("ollama:qwen3", Seller("ollama", "qwen3", "http://127.0.0.1:11434", own=True)),
-        ("vllm:qwen3", Seller("vllm", "qwen3", own=True)),
-        ("groq:llama", Seller("groq", "llama")),
-        ("openai:gpt-4o", Seller("openai", "gpt-4o", "http://127.0.0.1:9/v1", own=True)),
-        ("pydantic-ai:cohere:command-r", Seller("cohere", "command-r")),
+        ("offline", Vendor("offline", "", self_hosted=True)),
+        ("ollama:qwen3", Vendor("ollama", "qwen3", "http://127.0.0.1:11434", self_hosted=True)),
+        ("vllm:qwen3", Vendor("vllm", "qwen3", self_hosted=True)),
+        ("groq:llama", Vendor("groq", "llama")),
+        ("openai:gpt-4o", Vendor("openai", "gpt-4o", "http://127.0.0.1:9/v1", self_hosted=True)),
+        ("pydantic-ai:cohere:command-r", Vendor("cohere", "command-r")),
         ("nonsense", None),
     ],
 )
-def test_who_serves_a_model(name: str, seller: Seller | None) -> None:
-    assert SELLERS.seller(name) == seller
+def test_who_serves_a_model(name: str, vendor: Vendor | None) -> None:
+    assert CATALOGUE.vendor(name) == vendor
 
 
 @pytest.mark.parametrize(
@@ -323,11 +323,11 @@ def test_which_addresses_are_one_s_own(url: str, near: bool) -> None:
     assert is_near(url) is near
 
 
-PRICES = Prices(Catalogue({}).seller, {"ollama:mine": Price(1.0, 2.0, cached=0.5)})
+PRICES = Prices(Catalogue({}).vendor, {"ollama:mine": Price(1.0, 2.0, cached=0.5)})
 
 
 def cost(name: str, usage: Usage, answered: str = "", prices: Prices = PRICES) -> float | None:
-    return prices.cost(Request(name, usage, answered=answered), NOW)
+    return prices.cost(RequestUsage(name, usage, answered=answered), NOW)
 
 
 def test_a_known_model_costs_what_the_table_says() -> None:
@@ -354,7 +354,7 @@ def test_a_price_of_the_user_s_own_goes_first(tmp_path: Path) -> None:
         (600 * 1.0 + 400 * 0.5 + 100 * 2.0) / 1e6
     )
     (tmp_path / "config.toml").write_text(f'[prices."{MINI}"]\ninput = 3\noutput = 4\nwritten = 5.5\n')
-    prices = Prices(Catalogue({}).seller, load_installation(tmp_path).own_prices)
+    prices = Prices(Catalogue({}).vendor, load_installation(tmp_path).own_prices)
     assert cost(MINI, Usage(input=2_000_000, written=1_000_000), prices=prices) == pytest.approx(8.5)
 
 
@@ -372,17 +372,17 @@ def test_prices_are_loaded_when_one_is_asked_for_and_nothing_is_fetched() -> Non
 import socket, sys, threading
 def refuse(*_): raise SystemExit("it went to the network")
 socket.socket.connect = refuse
-import pagefault.build, pagefault.models.prices
+import pagefault.build, pagefault.accounting.prices
 assert "genai_prices" not in sys.modules
 from datetime import UTC, datetime
 from pagefault.models import Usage
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.prices import Prices
-from pagefault.models.spending import Request
-prices = Prices(Catalogue({}).seller, {})
-assert prices.cost(Request("ollama:x", Usage(9, 9)), datetime.now(UTC)) == 0.0
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.accounting.prices import Prices
+from pagefault.accounting.usage import RequestUsage
+prices = Prices(Catalogue({}).vendor, {})
+assert prices.cost(RequestUsage("ollama:x", Usage(9, 9)), datetime.now(UTC)) == 0.0
 assert "genai_prices" not in sys.modules
-assert prices.cost(Request("openai:gpt-4o", Usage(9, 9)), datetime.now(UTC)) > 0.0
+assert prices.cost(RequestUsage("openai:gpt-4o", Usage(9, 9)), datetime.now(UTC)) > 0.0
 assert threading.active_count() == 1
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -394,10 +394,10 @@ assert threading.active_count() == 1
 def test_a_tally_says_what_is_not_known() -> None:
     tally = Tally()
     assert tally.line == "nothing"
-    tally.add(Request(MINI, Usage(1000, 50, 800, thinking=40), counted=1100), 0.0123)
+    tally.add(RequestUsage(MINI, Usage(1000, 50, 800, thinking=40), counted=1100), 0.0123)
     assert tally.line == "1,000 in (80 % cached), 50 out (40 thinking), $0.0123"
     assert (tally.error, tally.measured) == (10.0, 1)
-    tally.add(Request("x:y", Usage(1000, 50), counted=1000, estimated=True), None)
+    tally.add(RequestUsage("x:y", Usage(1000, 50), counted=1000, estimated=True), None)
     assert tally.line == "about 2,000 in (40 % cached), 100 out (40 thinking), $0.0123 + unknown"
     assert (tally.error, tally.measured) == (10.0, 1), "an estimate is not held against itself"
     assert tally.data["unpriced"] == ["x:y"]
@@ -405,7 +405,7 @@ def test_a_tally_says_what_is_not_known() -> None:
 
 def test_no_price_at_all_is_not_nothing() -> None:
     tally = Tally()
-    tally.add(Request("x:y", Usage(1000, 50)), None)
+    tally.add(RequestUsage("x:y", Usage(1000, 50)), None)
     assert (tally.money, tally.data["cost"]) == ("unknown", None)
 
 

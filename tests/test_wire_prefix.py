@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pagefault.models import Call, Completion, FunctionSchema, Prompt, PromptMessage
-from pagefault.models.catalogue import Catalogue
-from pagefault.models.endpoint import Options
+from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.endpoint import ModelOptions
 from pagefault.testing.prompt_cache import Block, PromptCache, Read, blocks_of
 from pagefault.testing.providers import ProviderServer
 
@@ -152,7 +152,7 @@ def claude_bodies(*prompts: Prompt) -> list[Body]:
     async def send(environment: dict[str, str]) -> None:
         catalogue = Catalogue(environment)
         (target,) = catalogue.targets("anthropic:claude-sonnet-4-6")
-        model = catalogue.adapter(target, 200_000, Options())
+        model = catalogue.adapter(target, 200_000, ModelOptions())
         for prompt in prompts:
             async with aclosing(model.stream(prompt)) as items:
                 assert isinstance([item async for item in items][-1], Completion)

@@ -43,7 +43,7 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models import Model
-from pagefault.models.endpoint import OneModel
+from pagefault.models.endpoint import SingleModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
@@ -52,8 +52,8 @@ from pagefault.storage.raw import RawDatabase
 from pagefault.types import AgentRecord, Output, QueueState, Section
 
 if TYPE_CHECKING:
-    from pagefault.models.catalogue import Catalogue
-    from pagefault.models.providers import Provider
+    from pagefault.models.directory.catalogue import Catalogue
+    from pagefault.models.directory.providers import Provider
 
 _NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
 _TAGS = 24  # tokens around a section in the prompt
@@ -79,7 +79,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     parts = parts or Parts()
     installation = installation or load_installation(home)
     store = parts.store or open_store(home, installation)
-    models = OneModel(parts.model) if parts.model else catalogue_of(home, installation)
+    models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)
     service = EmbedderService(
@@ -225,8 +225,8 @@ EMBEDDERS = {
 def catalogue_of(home: Path, installation: Installation) -> Catalogue:
     """The models that can be named: the known providers, those of ``config.toml``, keys of the environment,
     and what `pagefault models check` found."""
-    from pagefault.models.catalogue import Catalogue
-    from pagefault.models.findings import Findings
+    from pagefault.models.directory.catalogue import Catalogue
+    from pagefault.models.directory.findings import Findings
 
     own = {name: _provider(name, settings) for name, settings in installation.providers.items()}
     return Catalogue(os.environ, own, Findings(home / "models.json"))
@@ -234,7 +234,7 @@ def catalogue_of(home: Path, installation: Installation) -> Catalogue:
 
 def _provider(name: str, settings: ProviderSettings) -> Provider:
     """A provider of ``config.toml``: what it sets, else what is known of the provider of that name."""
-    from pagefault.models.providers import PROVIDERS, Provider
+    from pagefault.models.directory.providers import PROVIDERS, Provider
 
     known = PROVIDERS.get(name) or Provider("as set in config.toml", "NAME", local=not settings.key)
     return replace(
@@ -352,7 +352,7 @@ async def assemble(
     window = settings.bounded(wanted_window)
     if window < SMALLEST_WINDOW:
         raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
-    model = kernel.models.model(settings.model, window, settings.asking)
+    model = kernel.models.model(settings.model, window, settings.request_settings)
     store = kernel.store
     zone, zone_name = zone_of(settings)
     counter = parts.counter or HeuristicCounter(family_of(settings.model))
@@ -380,7 +380,7 @@ async def assemble(
     program = Program(
         store, model, executor, instructions, settings.style,
         settings.max_steps, settings.warning_steps, settings.fold_at_once,
-        partial(kernel.models.served, settings.model),
+        partial(kernel.models.served_window, settings.model),
     )  # fmt: skip
     policy = parts.policy or settings.policy
     wanted, *others = settings.models

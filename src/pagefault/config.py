@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tzlocal import get_localzone_name
 
+from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import UsageError
-from pagefault.models.endpoint import Asking, Calling, Options, Thinking
-from pagefault.models.prices import Price
+from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.types import Section, Style
 
 SMALLEST_WINDOW = 4096
@@ -71,7 +71,7 @@ class AgentSettings(BaseModel):
     page: float = Field(default=0.25, gt=0.0, le=0.5)
     max_steps: int = Field(default=12, ge=1, description="completions per event")
     warning_steps: int = Field(default=3, ge=1, description="completions per memory-pressure warning")
-    calling: Calling = Field(default="auto", description="native, json, or auto: native, else JSON mode")
+    calling: CallingMode = Field(default="auto", description="native, json, or auto: native, else JSON mode")
     thinking: Thinking = Field(default=None, description="off, low, medium, high, or a budget in tokens")
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
     patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")
@@ -91,9 +91,9 @@ class AgentSettings(BaseModel):
         return QueuePolicy(self.warn, self.flush, self.evict, self.summary, self.page)
 
     @property
-    def asking(self) -> Asking:
-        """How the model is asked."""
-        return Asking(Options(self.temperature, self.thinking), self.calling, self.patience)
+    def request_settings(self) -> RequestSettings:
+        """The settings of each request to the model."""
+        return RequestSettings(ModelOptions(self.temperature, self.thinking), self.calling, self.patience)
 
     def bounded(self, window: int) -> int:
         """A window, no larger than what the server was found to serve."""

@@ -12,6 +12,7 @@ from functools import partial
 
 import anyio
 
+from pagefault.accounting.usage import USAGE, RequestUsage, usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, Run, Stop, next_action
@@ -20,7 +21,6 @@ from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.models import Completion, Model, Prompt
-from pagefault.models.spending import USAGE, Request, charged
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
@@ -39,7 +39,7 @@ class Program:
     max_steps: int = 12
     warning_steps: int = 3
     fold_at_once: bool = False
-    served: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
+    served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Process:
     emit: Callable[[Output], None]
     event: Event | None = None
     turn: list[Message] = field(default_factory=list[Message])
-    spent: list[Request] = field(default_factory=list[Request])  # goes with the next row that is committed
+    spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     put_off: int | None = None  # the event that has let a warning go first, as each may once
 
     async def load(self, record: AgentRecord | None = None) -> None:
@@ -202,10 +202,10 @@ class Process:
                     return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
         return None
 
-    def _request(self, completion: Completion) -> Request:
+    def _request(self, completion: Completion) -> RequestUsage:
         memory, reported = self.memory, completion.usage.input if completion.usage else 0
         cut = memory.falls_short(reported)
-        return charged(completion, self.program.model.name, memory.counted, memory.counter, cut=cut)
+        return usage_of(completion, self.program.model.name, memory.counted, memory.counter, cut=cut)
 
     async def _give_up(self, why: str) -> None:
         await self._commit(lambda _: [self.rows.alert("model_failed", why)])
@@ -225,7 +225,7 @@ class Process:
         """Whether the server silently cut a prompt that fell short. Then the window is what it serves, here
         and in the settings, and the log says so."""
         memory, record = self.memory, self.record
-        served = await self.program.served() if self.program.served else None
+        served = await self.program.served_window() if self.program.served_window else None
         window = memory.truncation.window(memory.sizes().prompt, memory.counted, reported, served)
         if window is None:
             return False

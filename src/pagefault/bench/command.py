@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from pagefault.accounting.prices import Prices
 from pagefault.bench.generating import generate
 from pagefault.bench.judge import ModelJudge
 from pagefault.bench.pools import file_name
@@ -37,9 +38,7 @@ from pagefault.config import Installation, home_folder, load_installation, parse
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking
-from pagefault.models.endpoint import Options as Asked
-from pagefault.models.prices import Prices
+from pagefault.models.endpoint import ModelOptions, RequestSettings
 from pagefault.models.tokens import HeuristicCounter, family_of
 
 __all__ = ["Wanted", "run"]
@@ -176,18 +175,18 @@ async def _models(
 ) -> AsyncGenerator[tuple[Model, Judge | None, int, Prices]]:
     """The model, the judge if one is wanted, the window to use, and what models cost."""
     catalogue = catalogue_of(home, installation)
-    asking = Asking(Asked(temperature=0.0))
+    request_settings = RequestSettings(ModelOptions(temperature=0.0))
     try:
         window, _ = await catalogue.window(wanted.model, wanted.window)
         parse_settings({"window": window})  # as an agent may have it
-        prices = Prices(catalogue.seller, installation.own_prices)
+        prices = Prices(catalogue.vendor, installation.own_prices)
         judge = None
         if wanted.judge:
-            judge = ModelJudge(catalogue.model(wanted.judge, window, asking))
+            judge = ModelJudge(catalogue.model(wanted.judge, window, request_settings))
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
             yield ReferencePolicy(window), judge, window, prices
         else:
-            yield catalogue.model(wanted.model, window, asking), judge, window, prices
+            yield catalogue.model(wanted.model, window, request_settings), judge, window, prices
     finally:
         await catalogue.aclose()
 

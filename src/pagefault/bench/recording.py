@@ -3,7 +3,7 @@
 Each request is a line of a transcript: what is new of its prompt, the completion, tokens and seconds. A
 prompt that the transcript holds already is answered from it, so that a run that was broken off goes on where
 it was and pays for nothing twice. Leaves out prices that differ by agreement, and retries
-(``models.patience``).
+(``models.wrappers.retrying``).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from pagefault.accounting.prices import Prices
+from pagefault.accounting.usage import RequestUsage
 from pagefault.context import fixed_tokens
 from pagefault.errors import ModelError
-from pagefault.models import Call, Completion, Model, Prompt, PromptMessage, StreamItem, Usage, Wrapping
-from pagefault.models.prices import Prices
-from pagefault.models.spending import Request
+from pagefault.models import Call, Completion, Model, ModelWrapper, Prompt, PromptMessage, StreamItem, Usage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 
 __all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent", "spent_in"]
@@ -81,11 +81,11 @@ class Ledger:
         """What a completion cost in USD; None if nobody knows."""
         if self.prices is None:
             return None
-        request = Request(completion.target or self.named, usage, answered=completion.model)
+        request = RequestUsage(completion.target or self.named, usage, answered=completion.model)
         return self.prices.cost(request, datetime.now(UTC))
 
 
-class Recorded(Wrapping):
+class Recorded(ModelWrapper):
     """``model``, written down in ``file``. ``spent`` is what the answers took, those from the transcript
     included; ``ledger`` hears only of what was asked anew. ``failed`` is the last error of the model."""
 

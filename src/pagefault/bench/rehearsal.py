@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pagefault.bench.tasks import Text
 from pagefault.functions.arguments import wants_heartbeat
 from pagefault.kernel import Kernel
-from pagefault.models import Call, Completion, Prompt, StreamItem, Wrapping, plain_name
+from pagefault.models import Call, Completion, ModelWrapper, Prompt, StreamItem, plain_name
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import say
 from pagefault.types import Event, EventKind, Role
@@ -31,7 +31,7 @@ _MOST_STEPS = 6  # completions of a turn, after which the forced speech comes wh
 
 
 @dataclass(slots=True)
-class Rehearsed(Wrapping):
+class Rehearsed(ModelWrapper):
     """``model``, with ``speech`` in place of what it would say in this turn, and nothing once that is
     said."""
 

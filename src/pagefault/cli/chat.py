@@ -21,6 +21,7 @@ import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from pagefault.accounting.prices import Price
 from pagefault.build import change_settings, create_agent, open_kernel
 from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
@@ -30,7 +31,6 @@ from pagefault.cli.usage import Meter, prices_of
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.models.prices import Price
 from pagefault.types import Event, EventKind, Output, Role
 
 _OFFLINE = (

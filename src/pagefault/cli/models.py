@@ -13,7 +13,7 @@ import anyio
 from pagefault.build import catalogue_of
 from pagefault.cli.render import table
 from pagefault.cli.session import Session
-from pagefault.models.endpoint import Checked
+from pagefault.models.endpoint import CheckResult
 
 _CALLING = {
     "native": "by the provider's own protocol",
@@ -51,7 +51,7 @@ def list_all(session: Session) -> None:
 def check(session: Session, name: str) -> None:
     """Exits with 1 if the model is of no use here."""
 
-    async def ask() -> tuple[Checked, int, str]:
+    async def ask() -> tuple[CheckResult, int, str]:
         catalogue = catalogue_of(session.folder, session.installation)
         try:
             checked = await catalogue.check(name)
@@ -67,7 +67,7 @@ def check(session: Session, name: str) -> None:
         raise SystemExit(1)
 
 
-def _text(name: str, checked: Checked, window: int, told: str) -> str:
+def _text(name: str, checked: CheckResult, window: int, told: str) -> str:
     if checked.error:
         return f"{name} does not answer: {checked.error}"
     used = f"{checked.input:,} in, {checked.output:,} out" if checked.reported else "not reported: estimated"
@@ -84,7 +84,7 @@ def _text(name: str, checked: Checked, window: int, told: str) -> str:
     return table([[f"  {what}", found] for what, found in rows])
 
 
-def _cache(checked: Checked) -> str:
+def _cache(checked: CheckResult) -> str:
     if checked.cached or checked.written:
         return f"yes: {checked.cached:,} tokens read from it, {checked.written:,} written to it"
     return "none seen; most providers cache prompts of 1,024 tokens and more, and these were shorter"

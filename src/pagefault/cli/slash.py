@@ -9,13 +9,13 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from pagefault.accounting.prices import Prices
 from pagefault.cli.memory import find
 from pagefault.cli.render import gauge, row_line
 from pagefault.cli.session import zone_for
 from pagefault.cli.usage import report, spent_by
 from pagefault.errors import PagefaultError
 from pagefault.kernel import Kernel
-from pagefault.models.prices import Prices
 from pagefault.storage import Filter
 from pagefault.types import Tier
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pagefault.models.prices import Prices
-from pagefault.models.spending import Request, requests
+from pagefault.accounting.prices import Prices
+from pagefault.accounting.usage import RequestUsage, read_usage
 from pagefault.storage import Spent
 
 __all__ = ["HEAD", "Tally", "tally_of"]
@@ -34,7 +34,7 @@ class Tally:
     unpriced: set[str] = field(default_factory=set[str])
     _errors: list[float] = field(default_factory=list[float])
 
-    def add(self, request: Request, cost: float | None) -> None:
+    def add(self, request: RequestUsage, cost: float | None) -> None:
         self.requests += 1
         for name in _TOKENS:
             setattr(self, name, getattr(self, name) + getattr(request.usage, name))
@@ -96,6 +96,6 @@ def tally_of(rows: Iterable[Spent], prices: Prices) -> Tally:
     """The sum of what rows tell of."""
     tally = Tally()
     for row in rows:
-        for request in requests(row.usage):
+        for request in read_usage(row.usage):
             tally.add(request, prices.cost(request, row.at))
     return tally

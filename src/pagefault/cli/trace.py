@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pagefault.accounting.prices import Prices
+from pagefault.accounting.usage import USAGE
 from pagefault.cli.render import clip, fold, local, row_data, row_line
 from pagefault.cli.session import Session, zone_for
 from pagefault.cli.tally import Tally, tally_of
 from pagefault.cli.usage import prices_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.models.prices import Prices
-from pagefault.models.spending import USAGE
 from pagefault.storage import Spent, Transaction
 from pagefault.types import AgentId, Event, Message, Role
 

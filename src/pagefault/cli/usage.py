@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from pagefault.accounting.prices import Price, Prices
+from pagefault.accounting.usage import read_usage
 from pagefault.cli.render import table
 from pagefault.cli.session import Session, zone_for
 from pagefault.cli.tally import HEAD, Tally, tally_of
 from pagefault.clock import moment
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.models.prices import Price, Prices
-from pagefault.models.spending import requests
 from pagefault.storage import Spent
 from pagefault.types import AgentId, AgentRecord
 
@@ -25,7 +25,7 @@ _WAYS = ("turn", "day", "model")
 
 def prices_of(kernel: Kernel, own: Mapping[str, Price]) -> Prices:
     """What the models of a kernel cost."""
-    return Prices(kernel.models.seller, own)
+    return Prices(kernel.models.vendor, own)
 
 
 def usage(session: Session, name: str | None, by: str | None, since: str | None) -> None:
@@ -141,7 +141,7 @@ class Meter:
         self.since, self.seen = fresh[-1].at, fresh[-1].seq
         turn = Tally()
         for row in fresh:
-            for request in requests(row.usage):
+            for request in read_usage(row.usage):
                 cost = self.prices.cost(request, row.at)
                 turn.add(request, cost)
                 self.session.add(request, cost)

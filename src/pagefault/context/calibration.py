@@ -2,14 +2,14 @@
 
 A ratio belongs to a model, and an agent has one ratio, so a change of model starts from what this agent's log
 tells of the new one, and a model that only stands in must not pull it to and fro. What a request tells is in
-``models.spending``.
+``accounting.usage``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pagefault.models.spending import LARGEST_RATIO, SMALLEST_RATIO, Request, measured, requests
+from pagefault.accounting.usage import LARGEST_RATIO, SMALLEST_RATIO, RequestUsage, measured_ratio, read_usage
 from pagefault.storage import Transaction
 from pagefault.types import AgentId
 
@@ -32,7 +32,7 @@ class Calibration:
     wanted: str = ""
     _stand_ins: float = 0.0  # the largest ratio of those who answered in its place
 
-    def moved(self, old: float, request: Request) -> float:
+    def moved(self, old: float, request: RequestUsage) -> float:
         """The ratio after a request: up at once, down by halves, because too small a prompt is harmless and
         too large a one is not. Where nothing is reported a ratio above 1 can only come from refusals, which
         may have had other reasons, and fades.
@@ -114,5 +114,5 @@ def start_from_log(tx: Transaction, agent: AgentId, model: str) -> None:
     if record is None:
         return
     told = tx.spent(agent, model=model, newest=_LOOK_BACK)
-    made = [request for row in told for request in requests(row.usage) if request.model == model]
-    tx.save_queue(agent, replace(record.queue, ratio=measured(made) or 1.0))
+    made = [request for row in told for request in read_usage(row.usage) if request.model == model]
+    tx.save_queue(agent, replace(record.queue, ratio=measured_ratio(made) or 1.0))

@@ -13,13 +13,13 @@ from typing import Any
 
 import anyio
 
+from pagefault.accounting.usage import LARGEST_RATIO, USAGE
 from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.summary import Summary, summarise
 from pagefault.models import Model
-from pagefault.models.spending import LARGEST_RATIO, USAGE
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role

@@ -11,10 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from pagefault import prompts
+from pagefault.accounting.usage import RequestUsage, count_prompt, usage_of
 from pagefault.context import paging
 from pagefault.errors import ModelError
 from pagefault.models import Completion, Model, Prompt, PromptMessage
-from pagefault.models.spending import Request, charged, counted
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 from pagefault.types import Message, Role
 
@@ -27,7 +27,7 @@ class Summary:
     of it; empty: it did."""
 
     text: str
-    requests: tuple[Request, ...] = ()
+    requests: tuple[RequestUsage, ...] = ()
     extracted: str = ""
 
 
@@ -41,7 +41,7 @@ async def summarise(
     lines = [line for row in evicted if (line := transcript_line(row))]
     fixed = counter.count(prompts.text("summarize")) + 2 * limit + 16 * MESSAGE_OVERHEAD
     chunk_size = max(256, int((window - fixed) * 0.8))
-    requests: list[Request] = []
+    requests: list[RequestUsage] = []
     extracted = ""
     for chunk in _chunks(lines, chunk_size, counter):
         prompt, made = _prompt(summary, chunk, limit), ""
@@ -50,7 +50,7 @@ async def summarise(
         except ModelError as error:  # the flush must not depend on the provider
             extracted = extracted or str(error)
         else:
-            requests.append(charged(completion, model.name, counted(prompt, counter), counter))
+            requests.append(usage_of(completion, model.name, count_prompt(prompt, counter), counter))
             made = completion.text.strip()
             extracted = extracted or ("" if made else f"{model.name} wrote nothing.")
         bounded = paging.split(made or extract(summary, chunk, limit, counter), limit, counter)

@@ -20,12 +20,12 @@ __all__ = [
     "Delta",
     "FunctionSchema",
     "Model",
+    "ModelWrapper",
     "Notice",
     "Prompt",
     "PromptMessage",
     "StreamItem",
     "Usage",
-    "Wrapping",
     "object_of",
     "own_id",
     "plain_name",
@@ -155,8 +155,8 @@ class Model(Protocol):
 
 
 @dataclass(slots=True)
-class Wrapping:
-    """What a model that stands before another one has of it: name and window. ``stream`` is its own."""
+class ModelWrapper:
+    """The base of a wrapper: name and window are those of the wrapped model; ``stream`` is the wrapper's."""
 
     model: Model
 

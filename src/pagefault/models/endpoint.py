@@ -13,16 +13,16 @@ from typing import Literal, Protocol
 from pagefault.models import Model
 
 __all__ = [
-    "Asking",
-    "Calling",
-    "Checked",
+    "CallingMode",
+    "CheckResult",
     "Endpoint",
-    "HowCalled",
+    "ModelOptions",
     "ModelSource",
-    "OneModel",
-    "Options",
-    "Seller",
+    "ObservedCalling",
+    "RequestSettings",
+    "SingleModelSource",
     "Thinking",
+    "Vendor",
 ]
 
 Thinking = Literal["off", "low", "medium", "high"] | int | None
@@ -47,46 +47,47 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How a model is asked. ``temperature``: None is the provider's default."""
+class ModelOptions:
+    """Options of a request. ``temperature``: None is the provider's default."""
 
     temperature: float | None = None
     thinking: Thinking = None
 
 
 @dataclass(frozen=True, slots=True)
-class Seller:
-    """Who serves a model: the provider's name, the model's there, and the address if it is not the provider's
-    usual one. ``own``: it is no seller, but this machine, this network or a server of one's own."""
+class Vendor:
+    """The party that serves a model, for its price: the provider's name, the model's name there, and the
+    address if it is not the provider's usual one. ``self_hosted``: this machine, this network or a server of
+    the user's own, which costs nothing."""
 
     provider: str
     model: str
     url: str = ""
-    own: bool = False
+    self_hosted: bool = False
 
 
-Calling = Literal["auto", "native", "json"]
+CallingMode = Literal["auto", "native", "json"]
 """How a model calls functions: through its provider's own protocol, by one JSON object (JSON mode), or the
 first and, where that is not there, the second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestSettings:
     """All that an agent's settings say about how its model is asked. ``patience``: seconds that one
     completion may take in all."""
 
-    options: Options = Options()
-    calling: Calling = "auto"
+    options: ModelOptions = ModelOptions()
+    calling: CallingMode = "auto"
     patience: float = 600.0
 
 
-HowCalled = Literal["native", "text", "json", "none"]
+ObservedCalling = Literal["native", "text", "json", "none"]
 """How a model was seen to call functions; ``text``: written as text, and understood."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check of a model found. ``error`` is empty if the model answered.
+class CheckResult:
+    """The result of a check of a model. ``error`` is empty if the model answered.
 
     ``calling``: functions through the provider's own protocol (``native``), through calls that it writes as
     text (``text``), through JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in
@@ -96,7 +97,7 @@ class Checked:
 
     error: str = ""
     answered_by: str = ""
-    calling: HowCalled = "none"
+    calling: ObservedCalling = "none"
     streams: bool = False
     thinks: bool = False
     first: float = 0.0
@@ -113,18 +114,18 @@ class ModelSource(Protocol):
     of which each takes over when those before it fail. ``UsageError`` for a name that is none,
     ``ModelSetupError`` if a key or a package is missing."""
 
-    def model(self, names: str, window: int, asking: Asking) -> Model: ...
+    def model(self, names: str, window: int, settings: RequestSettings) -> Model: ...
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
         """The window to use, in tokens, and what the person should know about it (empty: nothing)."""
         ...
 
-    async def served(self, names: str) -> int | None:
+    async def served_window(self, names: str) -> int | None:
         """The window that the servers say they serve now, in tokens; None if they do not say."""
         ...
 
-    def seller(self, name: str) -> Seller | None:
-        """Who serves the model of one name; None if that is no name of a model."""
+    def vendor(self, name: str) -> Vendor | None:
+        """Return the party that serves the model of one name; None if that is no name of a model."""
         ...
 
     async def aclose(self) -> None:
@@ -133,21 +134,21 @@ class ModelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OneModel:
+class SingleModelSource:
     """A source of models that has one, whatever the name."""
 
     given: Model
 
-    def model(self, names: str, window: int, asking: Asking) -> Model:  # noqa: ARG002
+    def model(self, names: str, window: int, settings: RequestSettings) -> Model:  # noqa: ARG002
         return self.given
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
         return wanted or self.given.window, ""
 
-    async def served(self, names: str) -> int | None:  # noqa: ARG002
+    async def served_window(self, names: str) -> int | None:  # noqa: ARG002
         return None
 
-    def seller(self, name: str) -> Seller | None:  # noqa: ARG002
+    def vendor(self, name: str) -> Vendor | None:  # noqa: ARG002
         return None
 
     async def aclose(self) -> None:

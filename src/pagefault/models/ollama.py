@@ -23,8 +23,8 @@ from pagefault.models import (
     object_of,
     own_id,
 )
-from pagefault.models.endpoint import Endpoint, Options
-from pagefault.models.refusal import Refusal, model_error, unanswered
+from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
@@ -38,7 +38,7 @@ class OllamaModel:
     The connections belong to the event loop of the first ``stream``.
     """
 
-    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: ModelOptions) -> None:
         self.name = model
         self.window = window
         self._endpoint = endpoint
@@ -122,7 +122,7 @@ class OllamaModel:
         if response.status_code == 404:
             said = f"{said}; run `ollama pull {self.name}`"
         headers = dict(response.headers)
-        return model_error(Refusal(where, response.status_code, "", said, headers), self._endpoint)
+        return model_error(ErrorResponse(where, response.status_code, "", said, headers), self._endpoint)
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
@@ -175,7 +175,7 @@ class _Answer:
         self.begun = True
         value = _read(line)
         if error := value.get("error"):
-            raise model_error(Refusal(where, None, "", str(error)), endpoint)
+            raise model_error(ErrorResponse(where, None, "", str(error)), endpoint)
         if not value:
             raise ModelUnavailable(f"{where} sent a line that is not JSON; try again.")
         self.model = str(value.get("model") or self.model)

@@ -26,7 +26,7 @@ from pagefault.build import DATABASE, Parts, create_agent, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
-from pagefault.models import Model, Prompt, StreamItem, Wrapping
+from pagefault.models import Model, ModelWrapper, Prompt, StreamItem
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 
@@ -136,7 +136,7 @@ class MemGPT:
 
 
 @dataclass(slots=True)
-class _Hiding(Wrapping):
+class _Hiding(ModelWrapper):
     """A model that is not offered some functions."""
 
     hidden: frozenset[str]

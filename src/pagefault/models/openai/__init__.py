@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.openai.answer import Answer
 from pagefault.models.openai.body import BodyBuilder
-from pagefault.models.refusal import Refusal, model_error, unanswered
+from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI, AsyncStream
@@ -37,7 +37,7 @@ class OpenAIModel:
     loop of the first ``stream``. Whoever shares a model shares its connections.
     """
 
-    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: ModelOptions) -> None:
         self.name = model
         self.window = window
         self._endpoint = endpoint
@@ -139,6 +139,6 @@ class OpenAIModel:
         if isinstance(body, dict):  # the client puts its own words before the server's
             said = str(cast("dict[str, Any]", body).get("message") or said)
         return model_error(
-            Refusal(where, status, f"{error.code or ''} {error.type or ''}", said, headers),
+            ErrorResponse(where, status, f"{error.code or ''} {error.type or ''}", said, headers),
             self._endpoint,
         )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
 
 __all__ = ["BodyBuilder"]
 
@@ -42,7 +42,7 @@ _Key = tuple[tuple[str, str], ...]
 class BodyBuilder:
     """Builds the bodies of one model at one endpoint."""
 
-    def __init__(self, model: str, endpoint: Endpoint, options: Options) -> None:
+    def __init__(self, model: str, endpoint: Endpoint, options: ModelOptions) -> None:
         self._model = model
         self._provider = endpoint.provider
         self._options = options

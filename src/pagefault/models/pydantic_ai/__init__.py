@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
-from pagefault.models.endpoint import Endpoint, Options
+from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
 from pagefault.models.pydantic_ai.answer import completion, deltas
 from pagefault.models.pydantic_ai.prompt import messages, parameters, settings
-from pagefault.models.refusal import Refusal, model_error, unanswered
 
 if TYPE_CHECKING:
     from pydantic_ai import messages as ai
@@ -35,7 +35,7 @@ class PydanticAIModel:
     loop of the first ``stream``.
     """
 
-    def __init__(self, model: str, window: int, endpoint: Endpoint, options: Options) -> None:
+    def __init__(self, model: str, window: int, endpoint: Endpoint, options: ModelOptions) -> None:
         self.name = model
         self.window = window
         self._endpoint = endpoint
@@ -177,7 +177,7 @@ class PydanticAIModel:
         if error.retry_after is not None and not isinstance(error, ModelQuotaExceededError):
             headers["retry-after"] = str(error.retry_after)  # Gemini says it in the body
         code = f"{told.get('type') or ''} {told.get('status') or ''}"
-        return model_error(Refusal(where, status, code, said, headers), self._endpoint)
+        return model_error(ErrorResponse(where, status, code, said, headers), self._endpoint)
 
 
 _EXTRAS = ("anthropic", "google")

@@ -11,7 +11,7 @@ from itertools import accumulate, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
-from pagefault.models.endpoint import Options
+from pagefault.models.endpoint import ModelOptions
 
 if TYPE_CHECKING:
     from pydantic_ai import messages as ai
@@ -41,7 +41,9 @@ def _tool(function: FunctionSchema) -> Any:
     )
 
 
-def settings(prompt: Prompt, provider: str, options: Options, profile: Mapping[str, Any]) -> ModelSettings:
+def settings(
+    prompt: Prompt, provider: str, options: ModelOptions, profile: Mapping[str, Any]
+) -> ModelSettings:
     """What is asked for beside the prompt; the cache marks at the end of the tools, of the system text, and
     of the whole. A fourth one stands where the previous request ended (``messages``).
 

@@ -1,7 +1,7 @@
 """A server on loopback that stands for any provider of models: real HTTP for tests of clients.
 
     with ProviderServer([Completion("Hello."), refuse(429, "Slow down.")]) as server:
-        model = Catalogue(server.environment).model("anthropic:claude-test", 8192, Asking())
+        model = Catalogue(server.environment).model("anthropic:claude-test", 8192, RequestSettings())
 
 It speaks, by path: OpenAI's Chat Completions, Anthropic's Messages, Ollama's ``/api/chat``, Gemini's
 ``streamGenerateContent``, and OpenAI's ``/embeddings`` with the turns of ``embeddings_server``. The same

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pagefault.models import Call, Completion, Usage
-from pagefault.models.endpoint import Calling
+from pagefault.models.endpoint import CallingMode
 from pagefault.testing.providers.shapes import WIRES
 from pagefault.testing.providers.turns import Answer, Body, Request, Shape, Turn
 
@@ -41,7 +41,7 @@ class Quirk:
     otherwise: Mapping[Shape, str] = field(default_factory=dict[Shape, str])
     lasting: bool = False
     sample: Completion = SAMPLE
-    calling: Calling = "auto"
+    calling: CallingMode = "auto"
     wait: float = 30.0
 
     def turn(self, completion: Completion) -> Turn:

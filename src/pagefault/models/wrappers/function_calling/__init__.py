@@ -11,18 +11,18 @@ from dataclasses import replace
 
 from pagefault.errors import ToolsUnsupported
 from pagefault.models import Completion, Delta, Model, Notice, Prompt, StreamItem
-from pagefault.models.calling.json_mode import JSONMode
-from pagefault.models.calling.text import TextSplitter
-from pagefault.models.endpoint import Calling
+from pagefault.models.endpoint import CallingMode
+from pagefault.models.wrappers.function_calling.json_mode import JSONMode
+from pagefault.models.wrappers.function_calling.text import TextSplitter
 
-__all__ = ["CallingModel"]
+__all__ = ["FunctionCallingModel"]
 
 
-class CallingModel:
+class FunctionCallingModel:
     """``native``: the provider's own protocol, with calls and thinking in plain text understood; ``json``:
     JSON mode; ``auto``: the first until the server says that the model has no functions, then the other."""
 
-    def __init__(self, model: Model, mode: Calling) -> None:
+    def __init__(self, model: Model, mode: CallingMode) -> None:
         self.name = model.name
         self.window = model.window
         self._native = model

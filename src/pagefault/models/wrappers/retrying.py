@@ -17,13 +17,13 @@ import anyio
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelUnavailable
 from pagefault.models import Completion, Model, Notice, Prompt, StreamItem
 
-__all__ = ["PatientModel"]
+__all__ = ["RetryingModel"]
 
 _LONGEST_DELAY = 30.0  # seconds between two tries, unless the provider asks for more
 _REST = 120.0  # seconds for which a model that failed is not the first to be asked
 
 
-class PatientModel:
+class RetryingModel:
     """Asks ``models`` in their order, each up to ``tries`` times while it is unavailable, until one answers.
 
     ``budget``: seconds that one completion may take in all, shared among the models; ``delay``: seconds

@@ -21,14 +21,14 @@ from pagefault.models import (
     Delta,
     FunctionSchema,
     Model,
+    ModelWrapper,
     Notice,
     Prompt,
     PromptMessage,
     StreamItem,
-    Wrapping,
 )
-from pagefault.models.calling import CallingModel
-from pagefault.models.endpoint import Calling, Checked, HowCalled
+from pagefault.models.endpoint import CallingMode, CheckResult, ObservedCalling
+from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
 __all__ = ["check"]
 
@@ -50,14 +50,14 @@ _CALL = Prompt(
 )
 
 
-async def check(model: Model) -> Checked:
+async def check(model: Model) -> CheckResult:
     """Ask a bare adapter; never raises ``ModelError``."""
     try:
         said = await _asked(model, _SAY, "native")
     except ModelError as error:
-        return Checked(str(error))
+        return CheckResult(str(error))
     answers, adapted = [said], list[str]()
-    calling: HowCalled = "none"
+    calling: ObservedCalling = "none"
     modes: tuple[Literal["native", "json"], ...] = ("native", "json")
     for mode in modes:
         try:
@@ -75,7 +75,7 @@ async def check(model: Model) -> Checked:
         adapted.append(f"Asked for a call ({mode}), it made none that is right.")
     wholes = [answer.whole for answer in answers]
     usages = [whole.usage for whole in wholes if whole.usage]
-    return Checked(
+    return CheckResult(
         answered_by=wholes[0].model,
         calling=calling,
         streams=any(answer.pieces > 1 for answer in answers),
@@ -101,7 +101,7 @@ class _Answer:
 
 
 @dataclass(slots=True)
-class _Watched(Wrapping):
+class _Watched(ModelWrapper):
     """The adapter, its answers noted as they come from it, before any text in them is understood."""
 
     answer: _Answer
@@ -118,10 +118,10 @@ class _Watched(Wrapping):
                 yield item
 
 
-async def _asked(model: Model, prompt: Prompt, mode: Calling) -> _Answer:
+async def _asked(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
     answer = _Answer()
     with anyio.move_on_after(_PATIENCE) as scope:
-        async with aclosing(CallingModel(_Watched(model, answer), mode).stream(prompt)) as items:
+        async with aclosing(FunctionCallingModel(_Watched(model, answer), mode).stream(prompt)) as items:
             async for item in items:
                 if isinstance(item, Completion):
                     answer.whole = item

@@ -1,8 +1,7 @@
-"""What requests to models cost in tokens, as the log keeps it: under ``usage`` in the ``meta`` of rows.
+"""The usage of requests to models in tokens, as the log keeps it: under ``usage`` in the ``meta`` of rows.
 
-One entry to a request, JSON values with zeros left out, on the first row that was committed after it. There
-is no other account: whoever asks reads the log. Left out: money (``prices``), and requests that failed, of
-which providers report nothing.
+One entry per request, JSON values without zeros, on the first row committed after it. There is no other
+account. Left out: money (``prices``), and failed requests, for which providers report nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ __all__ = [
     "LARGEST_RATIO",
     "SMALLEST_RATIO",
     "USAGE",
-    "Request",
-    "charged",
-    "counted",
-    "measured",
-    "requests",
+    "RequestUsage",
+    "count_prompt",
+    "measured_ratio",
+    "read_usage",
+    "usage_of",
 ]
 
 USAGE = "usage"
@@ -33,7 +32,7 @@ SMALLEST_RATIO, LARGEST_RATIO = 0.5, 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestUsage:
     """One request that was answered.
 
     ``model`` is who answered, by the name it has in the settings (``openai:gpt-4o-mini``); ``answered`` what
@@ -64,30 +63,30 @@ class Request:
         return self.usage.input / self.counted if whole else None
 
 
-def charged(
+def usage_of(
     completion: Completion, asked: str, prompt_tokens: int, counter: Counter, *, cut: bool = False
-) -> Request:
+) -> RequestUsage:
     """The request that a completion answers; ``asked`` is the model's name if the completion does not say
     who made it."""
     model = completion.target or asked
     answered = "" if model.rpartition(":")[2] == completion.model else completion.model
     if completion.usage is not None:
-        return Request(model, completion.usage, prompt_tokens, answered, cut=cut)
+        return RequestUsage(model, completion.usage, prompt_tokens, answered, cut=cut)
     count = counter.count
     calls = sum(CALL_OVERHEAD + count(call.name) + count(call.arguments) for call in completion.calls)
     output = count(completion.text) + count(completion.thinking) + calls
-    return Request(model, Usage(prompt_tokens, output), prompt_tokens, answered, estimated=True)
+    return RequestUsage(model, Usage(prompt_tokens, output), prompt_tokens, answered, estimated=True)
 
 
-def counted(prompt: Prompt, counter: Counter) -> int:
+def count_prompt(prompt: Prompt, counter: Counter) -> int:
     """Uncalibrated tokens of a prompt of plain messages, without functions."""
     return PROMPT_OVERHEAD + sum(MESSAGE_OVERHEAD + counter.count(m.text) for m in prompt.messages)
 
 
-def requests(entries: Iterable[Mapping[str, Any]]) -> tuple[Request, ...]:
+def read_usage(entries: Iterable[Mapping[str, Any]]) -> tuple[RequestUsage, ...]:
     """The requests that a row's entries tell of."""
     return tuple(
-        Request(
+        RequestUsage(
             entry["model"],
             Usage(**{name: entry[name] for name in _TOKENS if name in entry}),
             entry.get("counted", 0),
@@ -102,10 +101,9 @@ def requests(entries: Iterable[Mapping[str, Any]]) -> tuple[Request, ...]:
 _TOKENS = ("input", "output", "cached", "written", "thinking")
 
 
-def measured(made: Iterable[Request]) -> float | None:
+def measured_ratio(made: Iterable[RequestUsage]) -> float | None:
     """Reported tokens per counted one over several requests; None if none of them tells."""
-    telling = [request for request in made if request.ratio is not None]
-    if not telling:
+    if not (telling := [request for request in made if request.ratio is not None]):
         return None
     ratio = sum(r.usage.input for r in telling) / sum(r.counted for r in telling)
     return round(min(LARGEST_RATIO, max(SMALLEST_RATIO, ratio)), 3)

@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pagefault.models import Call, Completion, Delta, FunctionSchema, Notice, StreamItem, own_id
-from pagefault.models.calling.forms import CALL_MARKS, Mark, Written, looks_like_call, read_calls
+from pagefault.models.wrappers.function_calling.forms import (
+    CALL_MARKS,
+    Mark,
+    Written,
+    looks_like_call,
+    read_calls,
+)
 
 __all__ = ["TextSplitter"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pagefault.models.catalogue import Catalogue
+from pagefault.models.directory.catalogue import Catalogue
 from pagefault.testing.providers import ProviderServer
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +54,7 @@ PLACES: dict[str, tuple[str, dict[str, Any], int | None]] = {
 async def test_a_server_is_asked_where_its_kind_says_it(kind: str) -> None:
     name, serves, window = PLACES[kind]
     with ProviderServer(serves=serves) as server:
-        assert await Catalogue(server.environment).served(name) == window
+        assert await Catalogue(server.environment).served_window(name) == window
     assert set(serves) <= set(server.looked_up)
 
 
@@ -71,4 +71,4 @@ async def test_the_smallest_of_several_models_counts_and_a_server_is_not_asked_e
 async def test_a_server_that_is_not_there_says_nothing() -> None:
     with ProviderServer() as server:
         pass
-    assert await Catalogue(server.environment).served("vllm:m") is None
+    assert await Catalogue(server.environment).served_window("vllm:m") is None

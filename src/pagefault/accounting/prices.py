@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from pagefault.accounting.usage import RequestUsage
 from pagefault.models import Usage
-from pagefault.models.endpoint import Seller
-from pagefault.models.spending import Request
+from pagefault.models.endpoint import Vendor
 
 __all__ = ["Price", "Prices"]
 
@@ -39,25 +39,25 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What each model costs. ``seller`` says who serves a model of a name; ``own`` are the user's prices, by
+    """What each model costs. ``vendor`` says who serves a model of a name; ``own`` are the user's prices, by
     that name."""
 
-    seller: Callable[[str], Seller | None]
+    vendor: Callable[[str], Vendor | None]
     own: Mapping[str, Price]
 
-    def cost(self, request: Request, at: datetime) -> float | None:
+    def cost(self, request: RequestUsage, at: datetime) -> float | None:
         """Dollars for a request made at that time; None if no price is known."""
         if price := self.own.get(request.model):
             return price.of(request.usage)
-        seller = self.seller(request.model)
-        if seller is None:
+        vendor = self.vendor(request.model)
+        if vendor is None:
             return None
-        if seller.own:
+        if vendor.self_hosted:
             return 0.0
-        return _listed(seller, request, at)
+        return _listed(vendor, request, at)
 
 
-def _listed(seller: Seller, request: Request, at: datetime) -> float | None:
+def _listed(vendor: Vendor, request: RequestUsage, at: datetime) -> float | None:
     """By the library's table: under the provider's own name for the model, which is the more exact, or under
     the name that was asked for."""
     import genai_prices
@@ -68,15 +68,15 @@ def _listed(seller: Seller, request: Request, at: datetime) -> float | None:
         input_tokens=usage.input, output_tokens=usage.output, cache_read_tokens=cached,
         cache_write_tokens=min(usage.written, usage.input - cached),
     )  # fmt: skip
-    for model in filter(None, (request.answered, seller.model)):
+    for model in filter(None, (request.answered, vendor.model)):
         try:
-            if seller.url:
+            if vendor.url:
                 found = genai_prices.calc_price(
-                    used, model, provider_api_url=seller.url, genai_request_timestamp=at
+                    used, model, provider_api_url=vendor.url, genai_request_timestamp=at
                 )
             else:
                 found = genai_prices.calc_price(
-                    used, model, provider_id=seller.provider, genai_request_timestamp=at
+                    used, model, provider_id=vendor.provider, genai_request_timestamp=at
                 )
         except LookupError:
             continue

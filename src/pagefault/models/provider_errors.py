@@ -22,7 +22,7 @@ from pagefault.errors import (
 from pagefault.models import Completion
 from pagefault.models.endpoint import Endpoint
 
-__all__ = ["Refusal", "model_error", "retry_after", "unanswered"]
+__all__ = ["ErrorResponse", "model_error", "retry_after", "unanswered"]
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|(prompt|input|request|messages?) (is |are )?too (long|large)"
@@ -49,9 +49,9 @@ _BUSY = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What a server answered: ``status`` None if it came in the middle of a stream, ``code`` its own word
-    for the kind of error, ``said`` its sentence."""
+class ErrorResponse:
+    """An error response of a server. ``status`` is None if it came in the middle of a stream; ``code`` is the
+    server's own word for the kind of error, ``said`` its sentence."""
 
     where: str
     status: int | None
@@ -60,7 +60,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def model_error(refusal: Refusal, endpoint: Endpoint) -> ModelError:
+def model_error(refusal: ErrorResponse, endpoint: Endpoint) -> ModelError:
     """The error of ours: one sentence, without the key, with the mend if there is one."""
     where, status, said = refusal.where, refusal.status, _shown(refusal.said, endpoint.key)
     told, key = f"{refusal.code} {said}", endpoint.key_variable or "the key"

@@ -24,9 +24,9 @@ from pagefault.models import (
     PromptMessage,
     StreamItem,
 )
-from pagefault.models.calling import CallingModel
-from pagefault.models.calling.text import TextSplitter
-from pagefault.models.endpoint import Calling
+from pagefault.models.endpoint import CallingMode
+from pagefault.models.wrappers.function_calling import FunctionCallingModel
+from pagefault.models.wrappers.function_calling.text import TextSplitter
 from pagefault.testing.models import ScriptedModel
 
 
@@ -206,9 +206,9 @@ def test_text_without_marks_comes_out_as_it_went_in(text: str, cuts: Sequence[in
 # JSON mode
 
 
-def ask(model: ScriptedModel, mode: Calling, prompt: Prompt = PROMPT) -> list[StreamItem]:
+def ask(model: ScriptedModel, mode: CallingMode, prompt: Prompt = PROMPT) -> list[StreamItem]:
     async def run() -> list[StreamItem]:
-        return [item async for item in CallingModel(model, mode).stream(prompt)]
+        return [item async for item in FunctionCallingModel(model, mode).stream(prompt)]
 
     return anyio.run(run)
 
@@ -316,7 +316,7 @@ def without_tools(prompt: Prompt) -> Any:
 
 def test_a_model_without_functions_is_asked_for_json_from_then_on() -> None:
     async def run() -> tuple[list[StreamItem], list[StreamItem]]:
-        model = CallingModel(ScriptedModel(without_tools), "auto")
+        model = FunctionCallingModel(ScriptedModel(without_tools), "auto")
         return [i async for i in model.stream(PROMPT)], [i async for i in model.stream(PROMPT)]
 
     first, second = anyio.run(run)

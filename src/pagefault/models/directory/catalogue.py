@@ -16,10 +16,10 @@ import anyio
 from pagefault.addresses import checked_url, is_near, key_of, ollama_url
 from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
-from pagefault.models.endpoint import Asking, Checked, Endpoint, Options, Seller
-from pagefault.models.findings import Findings
-from pagefault.models.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
-from pagefault.models.windows import SAFE_WINDOW, window_of
+from pagefault.models.directory.findings import Findings
+from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
+from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
+from pagefault.models.endpoint import CheckResult, Endpoint, ModelOptions, RequestSettings, Vendor
 
 __all__ = ["Catalogue", "Target"]
 
@@ -59,7 +59,7 @@ class Catalogue:
         self._environment = environment
         self._findings = findings
         self._delay = delay
-        self._made: dict[tuple[str, int, Asking], Model] = {}
+        self._made: dict[tuple[str, int, RequestSettings], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
 
@@ -126,7 +126,7 @@ class Catalogue:
             return f"It needs a key: export {provider.key}=..."
         return None
 
-    def seller(self, name: str) -> Seller | None:
+    def vendor(self, name: str) -> Vendor | None:
         """See ``ModelSource``. A provider that is known to be local is one's own wherever it is; an address
         says it for the others."""
         try:
@@ -138,38 +138,39 @@ class Catalogue:
         own = is_near(url) if url else False
         usual = known.base_url if known else ""
         elsewhere = url if url != usual else ""
-        return Seller(provider, target.model, elsewhere, own or bool(known and known.local))
+        return Vendor(provider, target.model, elsewhere, own or bool(known and known.local))
 
     # models
 
-    def model(self, names: str, window: int, asking: Asking) -> Model:
+    def model(self, names: str, window: int, settings: RequestSettings) -> Model:
         """The model of these names, made at the first time; see ``ModelSource``."""
-        key = (names, window, asking)
+        key = (names, window, settings)
         if key not in self._made:
-            self._made[key] = self._whole(self.targets(names), window, asking)
+            self._made[key] = self._whole(self.targets(names), window, settings)
         return self._made[key]
 
-    def _whole(self, targets: tuple[Target, ...], window: int, asking: Asking) -> Model:
+    def _whole(self, targets: tuple[Target, ...], window: int, settings: RequestSettings) -> Model:
         models = [
-            self._calling(target, self.adapter(target, window, asking.options), asking) for target in targets
+            self._calling(target, self.adapter(target, window, settings.options), settings)
+            for target in targets
         ]
         if len(targets) == 1 and targets[0].provider.adapter == "offline":
             return models[0]
-        from pagefault.models.patience import PatientModel
+        from pagefault.models.wrappers.retrying import RetryingModel
 
         names = [target.name for target in targets]
-        return PatientModel(models, targets=names, budget=asking.patience, delay=self._delay)
+        return RetryingModel(models, targets=names, budget=settings.patience, delay=self._delay)
 
-    def _calling(self, target: Target, model: Model, asking: Asking) -> Model:
+    def _calling(self, target: Target, model: Model, settings: RequestSettings) -> Model:
         if target.provider.adapter == "offline":
             return model
-        from pagefault.models.calling import CallingModel
+        from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
         found = self._findings
-        needs_json = asking.calling == "auto" and found is not None and found.needs_json(target.name)
-        return CallingModel(model, "json" if needs_json else asking.calling)
+        needs_json = settings.calling == "auto" and found is not None and found.needs_json(target.name)
+        return FunctionCallingModel(model, "json" if needs_json else settings.calling)
 
-    def adapter(self, target: Target, window: int, options: Options) -> Model:
+    def adapter(self, target: Target, window: int, options: ModelOptions) -> Model:
         """The bare adapter: one request to a completion, no retries."""
         name, model, endpoint = target.name, target.model, target.endpoint
         if target.provider.adapter == "offline":
@@ -184,9 +185,9 @@ class Catalogue:
         self._open.append(made)
         return made
 
-    async def check(self, name: str) -> Checked:
+    async def check(self, name: str) -> CheckResult:
         """Find out what one model can do, and keep how it calls functions; ``UsageError`` if it is none."""
-        from pagefault.models.check import check
+        from pagefault.models.directory.check import check
 
         target, *others = self.targets(name)
         if others:
@@ -195,9 +196,9 @@ class Catalogue:
             raise UsageError("There is nothing to check: offline is no language model, and always there.")
         window, _ = await self._window(target, None)
         try:
-            checked = await check(self.adapter(target, window, Options()))
+            checked = await check(self.adapter(target, window, ModelOptions()))
         except ModelError as error:  # a key or a package is missing
-            return Checked(str(error))
+            return CheckResult(str(error))
         if self._findings and checked.calling != "none":
             self._findings.remember(target.name, "json" if checked.calling == "json" else "native")
         return checked
@@ -234,7 +235,7 @@ class Catalogue:
             )
         return known, ""
 
-    async def served(self, names: str) -> int | None:
+    async def served_window(self, names: str) -> int | None:
         """See ``ModelSource``; asks anew."""
         self._served.clear()
         windows = [await self._served_by(target) for target in self.targets(names)]
@@ -246,14 +247,14 @@ class Catalogue:
         now = anyio.current_time()
         asked, window = self._served.get(target.name, (-_ASKED_AGAIN, None))
         if now - asked >= _ASKED_AGAIN:
-            from pagefault.models.served import served_window
+            from pagefault.models.directory.served_window import served_window
 
             window = await served_window(target.endpoint, target.model)
             self._served[target.name] = (now, window)
         return window
 
 
-def _adapter_class(adapter: Adapter) -> Callable[[str, int, Endpoint, Options], Any]:
+def _adapter_class(adapter: Adapter) -> Callable[[str, int, Endpoint, ModelOptions], Any]:
     if adapter == "ollama":
         from pagefault.models.ollama import OllamaModel
 

@@ -11,7 +11,7 @@ import pytest
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Delta, Notice, Prompt, PromptMessage, StreamItem
-from pagefault.models.patience import PatientModel
+from pagefault.models.wrappers.retrying import RetryingModel
 
 PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "Hello")), (), 100)
 DOWN = ModelUnavailable("big is overloaded.")
@@ -46,15 +46,15 @@ class Silent(Moody):
         yield Completion("never")
 
 
-def patient(*models: Moody, budget: float = 60.0) -> PatientModel:
-    return PatientModel(models, budget=budget, tries=3, delay=0.001)
+def patient(*models: Moody, budget: float = 60.0) -> RetryingModel:
+    return RetryingModel(models, budget=budget, tries=3, delay=0.001)
 
 
-async def answer(model: PatientModel) -> list[StreamItem]:
+async def answer(model: RetryingModel) -> list[StreamItem]:
     return [item async for item in model.stream(PROMPT)]
 
 
-def asked(model: PatientModel) -> list[StreamItem]:
+def asked(model: RetryingModel) -> list[StreamItem]:
     return anyio.run(answer, model)
 
 

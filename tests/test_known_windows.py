@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagefault.models.windows import SAFE_WINDOW, window_of
+from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
 
 
 @pytest.mark.parametrize(
