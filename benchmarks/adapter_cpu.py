@@ -29,7 +29,8 @@ import httpx2
 import openai
 
 from instant_server import REPLY, instant_server
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.models import Completion, Model, Prompt, PromptMessage
@@ -58,7 +59,7 @@ async def first_prompt() -> Prompt:
     parts = Parts(model=model, embedder=NullEmbedder())
     with tempfile.TemporaryDirectory() as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
-            await create_agent(kernel, "ana", parse_settings({"zone": "UTC"}), parts)
+            await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
             _ = [output async for output in kernel.send("ana", "Hello!")]
     return model.prompts[0]
 

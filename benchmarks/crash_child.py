@@ -30,7 +30,8 @@ import psycopg
 import pagefault.storage.migrations
 import pagefault.storage.schema  # noqa: F401
 from crash_script import AGENTS, message, messages, reply
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
@@ -199,7 +200,7 @@ def open_store(home: Path) -> Store:
 
 def kernel_over(
     home: Path, boundaries: Boundaries, clock: Clock, concurrency: int, embedder: Embedder
-) -> tuple[Kernel, Parts]:
+) -> Kernel:
     parts = Parts(
         ScriptedModel(reply, window=4096),
         embedder,
@@ -207,14 +208,14 @@ def kernel_over(
         clock,
         tools=tools(home, boundaries),
     )
-    return open_kernel(home, parts, Installation(concurrency=concurrency)), parts
+    return open_kernel(home, parts, Installation(concurrency=concurrency))
 
 
-async def ensure_agents(kernel: Kernel, parts: Parts) -> None:
+async def ensure_agents(kernel: Kernel) -> None:
     there = {record.name for record in await kernel.agents()}
     for name in AGENTS:
         if name not in there:
-            await create_agent(kernel, name, parse_settings(SETTINGS), parts)
+            await kernel.create_agent(name, parse_settings(SETTINGS))
 
 
 def scripted(home: Path, kill_at: int, turns: int, concurrency: int) -> None:
@@ -228,8 +229,8 @@ def scripted(home: Path, kill_at: int, turns: int, concurrency: int) -> None:
 async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency: int) -> None:
     clock = FixedClock()
     embedder = PatientEmbedder()
-    kernel, parts = kernel_over(home, boundaries, clock, concurrency, embedder)
-    await ensure_agents(kernel, parts)
+    kernel = kernel_over(home, boundaries, clock, concurrency, embedder)
+    await ensure_agents(kernel)
     clock.at = max([START, *await _times(kernel)])  # a restart does not set the clock back
     for name, posts in messages(turns).items():
         for key, text in posts:
@@ -255,7 +256,7 @@ def serve(home: Path) -> None:
     """Serve inboxes and timers until killed."""
 
     async def run() -> None:
-        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
+        kernel = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
         async with kernel:
             await kernel.serve()
 
@@ -266,9 +267,9 @@ def finish(home: Path) -> None:
     """Serve what is there, timers to come included, then end."""
 
     async def run() -> None:
-        kernel, parts = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
+        kernel = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
         async with kernel:
-            await ensure_agents(kernel, parts)
+            await ensure_agents(kernel)
             await kernel.recover()
             while await kernel.store.read(lambda tx: tx.next_due() is not None):
                 await anyio.sleep(0.05)
@@ -283,7 +284,7 @@ def post(home: Path, pause: float) -> None:
     """Post to one agent after another until the file ``enough`` is there; note each key once it is safe."""
 
     async def run() -> None:
-        kernel, _ = kernel_over(home, Boundaries(home), SystemClock(), 1, HashEmbedder(DIMENSIONS))
+        kernel = kernel_over(home, Boundaries(home), SystemClock(), 1, HashEmbedder(DIMENSIONS))
         with (home / "posted").open("a", buffering=1) as noted:
             number = 0
             while not (home / "enough").exists():

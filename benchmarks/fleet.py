@@ -26,7 +26,8 @@ from pathlib import Path
 
 import anyio
 
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
@@ -52,7 +53,7 @@ def open_home(home: Path, database: str) -> Kernel:
 async def make(home: Path, database: str, agents: int) -> None:
     kernel = open_home(home, database)
     for number in range(agents):
-        await create_agent(kernel, f"a{number}", parse_settings(SETTINGS))
+        await kernel.create_agent(f"a{number}", parse_settings(SETTINGS))
     await kernel.store.close()
 
 

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import anyio
 
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.kernel import Kernel
 from pagefault.testing.models import ScriptedModel, call, say
@@ -127,7 +128,7 @@ async def leaf(home: Path, pages: int, vectors: bool) -> list[str]:
 async def made_agent(home: Path) -> None:
     """In a large window, so that no flush comes between that would ask the scripted model for a summary."""
     kernel = open_kernel(home, installation=Installation(embedder="null"))
-    await create_agent(kernel, "ana", parse_settings({"window": 65_536}))
+    await kernel.create_agent("ana", parse_settings({"window": 65_536}))
     await kernel.store.close()
 
 

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.models import Call, Completion, Model, Prompt, StreamItem
@@ -142,7 +143,7 @@ async def converse(model: Model, conversation: Conversation, style: Style, turns
     parts = Parts(model=model, embedder=NullEmbedder())
     with tempfile.TemporaryDirectory() as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
-            await create_agent(kernel, "ana", parse_settings({"zone": "UTC", "style": style}), parts)
+            await kernel.create_agent("ana", parse_settings({"zone": "UTC", "style": style}))
             for turn in range(1, turns + 1):
                 conversation.turn = turn
                 message = f"Tomorrow I make trip {turn} to Porto with my sister; what should we not forget?"

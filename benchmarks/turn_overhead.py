@@ -27,7 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pagefault.build import Parts, create_agent, make_embedder, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import make_embedder, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder
 from pagefault.kernel import Kernel
@@ -142,7 +143,7 @@ async def running(
     settings = parse_settings({"zone": "UTC"})
     with tempfile.TemporaryDirectory(dir=folder) as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
-            made = [await create_agent(kernel, f"agent{n}", settings, parts) for n in range(agents)]
+            made = [await kernel.create_agent(f"agent{n}", settings) for n in range(agents)]
             for record in made:
                 await store_history(kernel, record.id, stored, in_queue)
             await kernel.settled()

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from pagefault import Event, Kernel
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import parse_settings
 from pagefault.testing.models import ScriptedModel, call, say
 
@@ -24,7 +25,7 @@ async def main() -> None:
     with TemporaryDirectory() as home:
         parts = Parts(model=ScriptedModel(SCRIPT))
         async with open_kernel(Path(home), parts) as kernel:
-            await create_agent(kernel, "ana", parse_settings({"timers": True}), parts)
+            await kernel.create_agent("ana", parse_settings({"timers": True}))
             await talk(kernel)
 
 

@@ -7,7 +7,7 @@ Parts and say Agent("ana", model="openai:gpt-4o-mini", ...).
 from tempfile import TemporaryDirectory
 
 from pagefault import Agent, tool
-from pagefault.build import Parts
+from pagefault.assembly import Parts
 from pagefault.testing.models import ScriptedModel, call, say
 
 

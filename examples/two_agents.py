@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import parse_settings
 from pagefault.models import Prompt
 from pagefault.testing.models import Item, ScriptedModel, call, say
@@ -30,7 +31,7 @@ async def main() -> None:
         parts = Parts(model=ScriptedModel(answer))
         async with open_kernel(Path(home), parts) as kernel:
             for name in ("ana", "cook"):
-                await create_agent(kernel, name, parse_settings({"agents": True}), parts)
+                await kernel.create_agent(name, parse_settings({"agents": True}))
             seen = 0
             async for output in kernel.send("ana", "What will we eat?"):
                 seen = output.position

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from pagefault.agent import Process
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.cli import main
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
@@ -121,7 +122,7 @@ class Machine:
         kernel = open_kernel(self.home, parts, Installation())
         async with kernel:
             if not [a for a in await kernel.agents() if a.name == "ana"]:
-                await create_agent(kernel, "ana", parse_settings({"zone": "UTC", **settings}), parts)
+                await kernel.create_agent("ana", parse_settings({"zone": "UTC", **settings}))
             yield Rig(kernel, self.clock, parts)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from machine_witness import Witness, prompt_tokens, view
-from pagefault.build import Parts, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ContextLengthExceeded

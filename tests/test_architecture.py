@@ -78,6 +78,9 @@ LAYERS = (
         "agent",
     },
     {
+        "assembly",
+    },
+    {
         "kernel.indexer",
         "kernel.scheduler",
         "kernel.timers",
@@ -86,7 +89,6 @@ LAYERS = (
         "kernel",
     },
     {
-        "assembly",
         "plugins",
         "views",
     },

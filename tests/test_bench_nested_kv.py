@@ -11,10 +11,11 @@ from uuid import UUID
 
 import pytest
 
+from pagefault.assembly import Parts
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.bench.tasks import Options
 from pagefault.bench.tasks.nested_kv import NestedKV
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.build import open_kernel
 from pagefault.cli import main
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
@@ -108,7 +109,7 @@ async def test_the_policy_answers_what_the_store_holds_with_one_search_a_hop(tmp
     parts = Parts(model=ReferencePolicy(8192), embedder=NullEmbedder())
     chain = [uuid(1), uuid(2), uuid(3), uuid(4)]
     async with open_kernel(tmp_path, parts, Installation()) as kernel:
-        agent = await create_agent(kernel, "ana", parse_settings({"window": 8192, "zone": "UTC"}), parts)
+        agent = await kernel.create_agent("ana", parse_settings({"window": 8192, "zone": "UTC"}))
 
         async def answer() -> str:
             said = [o.text async for o in kernel.send("ana", f"What is {chain[0]}?") if o.type == "said"]

@@ -16,11 +16,12 @@ import anyio
 import pytest
 from rouge_score.rouge_scorer import RougeScorer  # pyright: ignore[reportMissingTypeStubs]
 
+from pagefault.assembly import Parts
 from pagefault.bench import TASKS, scoring
 from pagefault.bench.command import SHIPPED
 from pagefault.bench.rehearsal import SILENCE, Rehearsed, live
 from pagefault.bench.tasks import Options, Text, task_named
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.build import open_kernel
 from pagefault.cli import main
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
@@ -229,7 +230,7 @@ def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
     async def lived() -> None:
         parts = Parts(model=ScriptedModel([]), clock=clock)
         async with open_kernel(tmp_path / "home", parts) as kernel:
-            await create_agent(kernel, "ana", parse_settings({"zone": "UTC"}), parts)
+            await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
             for session in ("The boat is called Wilma.", "It rained."):
                 _ = [output async for output in kernel.send("ana", session)]
                 clock.advance(86_400)
@@ -344,7 +345,7 @@ async def test_the_agent_says_what_it_said_and_keeps_what_it_wants(tmp_path: Pat
     model, clock = Rehearsed(ScriptedModel(script)), FixedClock()
     parts = Parts(model=model, embedder=NullEmbedder(), clock=clock)
     async with open_kernel(tmp_path, parts, Installation()) as kernel:
-        agent = await create_agent(kernel, "ana", parse_settings({"zone": "UTC"}), parts)
+        agent = await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
         names = await live(kernel, "ana", texts, model, clock)
         rows = await kernel.store.read(lambda tx: tx.messages(agent.id))
         sections = await kernel.store.read(lambda tx: tx.sections(agent.id))

@@ -316,7 +316,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 import anyio
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.cli.chat import converse
 from pagefault.cli.screens import Terminal
 from pagefault.config import parse_settings
@@ -336,7 +337,7 @@ async def run(home):
         try:
             await kernel.record("ana")
         except NotFoundError:
-            await create_agent(kernel, "ana", parse_settings({}))
+            await kernel.create_agent("ana", parse_settings({}))
         await converse(kernel, "ana", Terminal("ana"), home / "history")
 
 anyio.run(run, Path(sys.argv[1]))

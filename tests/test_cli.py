@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from conftest import Ran, Run
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
 from pagefault.models import Completion, Usage
@@ -33,7 +34,7 @@ def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:
             try:
                 await kernel.record(name)
             except NotFoundError:
-                await create_agent(kernel, name, parse_settings({"zone": "Asia/Shanghai"}))
+                await kernel.create_agent(name, parse_settings({"zone": "Asia/Shanghai"}))
             for text in texts:
                 _ = [output async for output in kernel.send(name, text)]
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from conftest import Run
-from pagefault.build import create_agent, open_kernel
+from pagefault.build import open_kernel
 from pagefault.config import parse_settings
 from pagefault.models import Call, Completion, Usage
 from pagefault.models.directory.providers import PROVIDERS, Provider
@@ -38,7 +38,7 @@ def line_of(out: str, name: str) -> str:
 async def talk(home: Path, model: str) -> None:
     """Say a word to a new agent of this model."""
     async with open_kernel(home) as kernel:
-        await create_agent(kernel, "ana", parse_settings({"model": model}))
+        await kernel.create_agent("ana", parse_settings({"model": model}))
         _ = [output async for output in kernel.send("ana", "hello")]
 
 

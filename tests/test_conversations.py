@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Machine, Rig
 from machine_log import check_calls, check_queue, check_turns, dump
-from pagefault.build import change_settings, create_agent, open_kernel
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.models import Call, Completion
 from pagefault.models.endpoint import Endpoint, ModelOptions
@@ -178,11 +178,11 @@ async def test_an_agent_moves_from_provider_to_provider_and_back(
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         async with open_kernel(tmp_path, installation=Installation(embedder="null")) as kernel:
-            agent = await create_agent(kernel, "ana", parse_settings({"model": MODELS[0], "window": 16_384}))
+            agent = await kernel.create_agent("ana", parse_settings({"model": MODELS[0], "window": 16_384}))
             number = 0
             for model in MODELS:
                 record = await kernel.record("ana")
-                await change_settings(kernel, "ana", parse_settings(dict(record.settings) | {"model": model}))
+                await kernel.change_settings("ana", parse_settings(dict(record.settings) | {"model": model}))
                 for _ in range(4):
                     number += 1
                     outputs = [output async for output in kernel.send("ana", f"number {number}")]

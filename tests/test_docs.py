@@ -18,7 +18,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from pagefault.build import Parts
+from pagefault.assembly import Parts
 from pagefault.cli import main
 from pagefault.cli.commands import app
 from pagefault.cli.slash import HELP

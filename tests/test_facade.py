@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pagefault import Agent, tool
-from pagefault.build import Parts
+from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
 from pagefault.testing.models import ScriptedModel, call, say

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from conftest import Machine
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Vectors
 from pagefault.embedders.null import NullEmbedder
@@ -51,7 +52,7 @@ async def test_an_event_with_a_known_key_is_not_served_again(machine: Machine) -
 async def test_sending_to_a_kernel_that_does_not_run_is_refused(tmp_path: Path) -> None:
     parts = Parts(model=ScriptedModel([]), embedder=NullEmbedder(), store=MemoryStore(MemoryDatabase()))
     kernel = open_kernel(tmp_path, parts, Installation())
-    await create_agent(kernel, "ana", parse_settings({}), parts)
+    await kernel.create_agent("ana", parse_settings({}))
     with pytest.raises(UsageError, match="async with kernel"):
         await anext(kernel.send("ana", "hi"))
 
@@ -150,7 +151,7 @@ async def test_agents_write_to_each_other(machine: Machine) -> None:
         return Completion(calls=(say("heard"),))
 
     async with machine.open(ScriptedModel(talk), agents=True) as rig:
-        await create_agent(rig.kernel, "bob", parse_settings({"agents": True, "zone": "UTC"}), rig.parts)
+        await rig.kernel.create_agent("bob", parse_settings({"agents": True, "zone": "UTC"}))
         await rig.send("greet bob")
         await rig.kernel.idle()
         bob = await rig.kernel.record("bob")
@@ -163,7 +164,7 @@ async def test_agents_that_rest_are_let_go_of_and_go_on_as_if_they_had_not_been(
     async with machine.open(ScriptedModel(lambda _: Completion(calls=(say("heard"),)))) as rig:
         rig.kernel.scheduler.resident = 2
         for name in ("bob", "cleo", "dora"):
-            await create_agent(rig.kernel, name, parse_settings({"zone": "UTC"}), rig.parts)
+            await rig.kernel.create_agent(name, parse_settings({"zone": "UTC"}))
         for turn in (1, 2):
             for name in ("bob", "cleo", "dora"):
                 _ = [output async for output in rig.kernel.send(name, f"hello {turn}")]
@@ -255,7 +256,7 @@ async def test_a_second_process_leaves_its_event_in_the_inbox_and_sees_the_answe
 
     first, second = Slow([[say("to the first")], [say("to the second")]]), ScriptedModel([])
     async with kernel_on(tmp_path, first) as one, kernel_on(tmp_path, second) as two:
-        await create_agent(one, "ana", parse_settings({}), Parts(model=first))
+        await one.create_agent("ana", parse_settings({}))
         heard: list[str] = []
 
         async def ask(kernel: Kernel, text: str) -> None:
@@ -279,6 +280,6 @@ async def test_a_turn_never_waits_for_the_embedder(tmp_path: Path) -> None:
 
     parts = Parts(model=ScriptedModel([]), embedder=Stuck(), store=MemoryStore(MemoryDatabase()))
     async with open_kernel(tmp_path, parts, Installation()) as kernel:
-        await create_agent(kernel, "ana", parse_settings({}), parts)
+        await kernel.create_agent("ana", parse_settings({}))
         for text in ("one", "two"):
             assert [o.text async for o in kernel.send("ana", text) if o.type == "said"] == ["ok"]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from conftest import Machine, Rig
 from document_files import docx, pdf
-from pagefault.build import Parts, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.documents import DocumentCalls, fold, pattern
@@ -39,7 +40,7 @@ async def put(
     title: str | None = None,
     watch: Watch | None = None,
 ) -> Report:
-    return await load(rig.kernel, "ana", sources, tags=tags, title=title, parts=rig.parts, watch=watch)
+    return await load(rig.kernel, "ana", sources, tags=tags, title=title, watch=watch)
 
 
 def states(report: Report) -> list[str]:
@@ -168,7 +169,7 @@ async def test_what_was_stored_before_a_cancellation_is_told(machine: Machine) -
 async def test_loading_needs_no_turn_and_the_agent_hears_of_it_later(machine: Machine) -> None:
     store = machine.home / "pagefault.db"
     with idle(machine) as kernel:
-        await create_agent(kernel, "ana", parse_settings({"zone": "UTC"}))
+        await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
         report = await load(kernel, "ana", [Bytes(b"Bees dance.", "Bees")])
         assert report.event is not None
         assert report.event.state == "pending"

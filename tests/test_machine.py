@@ -28,7 +28,6 @@ from machine import Behaviour, Host, Killed, World
 from machine_log import Dump, check_append_only, check_calls, check_effects, check_queue, check_turns, dump
 from machine_moves import WORDS, behaviours, deaths, events, short, text_of
 from machine_witness import ANA, Witness
-from pagefault.build import create_agent
 from pagefault.config import parse_settings
 from pagefault.errors import ContextLengthExceeded, UsageError
 from pagefault.models import Call, Completion
@@ -70,7 +69,7 @@ class AgentMachine(RuleBasedStateMachine):
         async def make() -> Host:
             host = await self.world.boot()
             values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6}
-            await create_agent(host.kernel, "ana", parse_settings(values), host.parts)
+            await host.kernel.create_agent("ana", parse_settings(values))
             return host
 
         self.host = self.run(make())
@@ -288,7 +287,7 @@ def test_an_event_lets_a_warning_go_first_once_only(tmp_path: Path) -> None:
 
     async def run() -> None:
         host = await world.boot()
-        await create_agent(host.kernel, "ana", parse_settings({"window": 4096}), host.parts)
+        await host.kernel.create_agent("ana", parse_settings({"window": 4096}))
         for text in ("one", "two", "three"):
             world.behaviour.script[:] = [ContextLengthExceeded("The prompt is too long.")] * 2
             await host.kernel.post("ana", Event(EventKind.MESSAGE, text_of(WORDS[1], 9000)))

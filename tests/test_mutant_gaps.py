@@ -16,7 +16,6 @@ import pytest
 from machine import Behaviour, Killed, World
 from machine_log import Dump, check_calls, check_effects, check_queue, check_turns, dump
 from machine_witness import ANA, Witness
-from pagefault.build import create_agent
 from pagefault.config import parse_settings
 from pagefault.models import Completion, Prompt
 from pagefault.testing.models import call, say
@@ -45,7 +44,7 @@ async def new_world(folder: Path) -> World:
     world = World(folder, "memory", "memgpt", Witness(8192), False)
     host = await world.boot()
     settings = parse_settings({"zone": "UTC", "window": 8192, "timers": True})
-    await create_agent(host.kernel, "ana", settings, host.parts)
+    await host.kernel.create_agent("ana", settings)
     await host.stop()
     return world
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from conftest import Machine, Rig
-from pagefault.build import Parts, change_settings, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.context.calibration import Truncation
 from pagefault.models import Completion, Prompt, Usage
@@ -112,11 +113,9 @@ async def test_a_window_that_was_found_goes_with_the_model(machine: Machine) -> 
         await talk(rig, 40)
         settings = parse_settings(dict((await rig.kernel.record("ana")).settings))
         assert settings.served == 5500
-        await change_settings(
-            rig.kernel, "ana", settings.model_copy(update={"zone": "Asia/Tokyo"}), rig.parts
-        )
+        await rig.kernel.change_settings("ana", settings.model_copy(update={"zone": "Asia/Tokyo"}))
         assert (await rig.kernel.record("ana")).settings["served"] == 5500
-        await change_settings(rig.kernel, "ana", settings.model_copy(update={"model": "another"}), rig.parts)
+        await rig.kernel.change_settings("ana", settings.model_copy(update={"model": "another"}))
         assert (await rig.kernel.record("ana")).settings["served"] is None
         assert (await rig.process()).memory.budget.window == 16_384
 
@@ -139,7 +138,7 @@ async def test_a_server_that_says_what_it_serves_is_asked_and_believed_at_once(
             machine.home, Parts(clock=machine.clock), Installation(embedder="null")
         ) as kernel:
             wanted = {"model": "ollama:qwen-test", "window": 16_384, "sections": SMALL, "warn": 1.0}
-            agent = await create_agent(kernel, "ana", parse_settings(wanted))
+            agent = await kernel.create_agent("ana", parse_settings(wanted))
             for number in range(60):
                 said = [
                     o.text async for o in kernel.send("ana", f"Message {number}. {WORDS}") if o.type == "said"

@@ -16,7 +16,6 @@ from conftest import Machine, Rig
 from pagefault.accounting.prices import Price, Prices
 from pagefault.accounting.usage import RequestUsage, measured_ratio, read_usage
 from pagefault.addresses import is_near
-from pagefault.build import change_settings
 from pagefault.cli.render import output_line, row_line
 from pagefault.cli.slash import Slash
 from pagefault.cli.tally import Tally
@@ -241,7 +240,7 @@ def test_a_model_that_stands_in_only_raises_the_ratio_and_it_stays_there() -> No
 
 async def set_model(rig: Rig, names: str) -> None:
     settings = dict((await rig.kernel.record("ana")).settings) | {"model": names}
-    await change_settings(rig.kernel, "ana", parse_settings(settings), rig.parts)
+    await rig.kernel.change_settings("ana", parse_settings(settings))
 
 
 async def test_a_new_model_starts_from_what_the_log_tells_of_it(machine: Machine) -> None:

@@ -1,77 +1,32 @@
-"""The composition root: the one place that names concrete adapters and puts an agent together.
+"""The composition root: the one place that names concrete adapters, from settings to a kernel over a store.
 
-From settings to a kernel over a store, and from a stored agent to a loaded process. Heavy libraries are
-imported where a choice needs them.
+Heavy libraries are imported where a choice needs them. Left out: making processes of agents (``assembly``).
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from math import ceil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pagefault import prompts
-from pagefault.agent import Process, Program
-from pagefault.agent.rows import EventParser, Rows
-from pagefault.clock import Clock, SystemClock
-from pagefault.config import (
-    SMALLEST_WINDOW,
-    AgentSettings,
-    Installation,
-    ProviderSettings,
-    load_installation,
-    parse_settings,
-    zone_of,
-)
-from pagefault.context import fixed_tokens, render_sections
-from pagefault.context.calibration import Calibration, start_from_log
-from pagefault.context.policy import Policy
-from pagefault.context.queue_manager import Budget, QueueManager
+from pagefault.assembly import Assembly, Parts
+from pagefault.config import Installation, ProviderSettings, load_installation
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions import Function, FunctionExecutor, describe
-from pagefault.functions.documents import DocumentCalls
-from pagefault.functions.results import Results
-from pagefault.functions.syscalls import PAGED_IN, Syscalls
 from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
-from pagefault.models import Model
 from pagefault.models.endpoint import SingleModelSource
-from pagefault.models.tokens import Counter, HeuristicCounter, family_of
-from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store
 from pagefault.storage.raw import RawDatabase
-from pagefault.types import AgentRecord, Output, QueueState, Section
 
 if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.providers import Provider
-
-_NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
-_TAGS = 24  # tokens around a section in the prompt
-_LEAST_ROOM = 0.20  # share of the window that must be left for the queue when the head is full
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What may be given instead of chosen by settings: tests and embedding programs use these."""
-
-    model: Model | None = None
-    embedder: Embedder | None = None
-    store: Store | None = None
-    clock: Clock = field(default_factory=SystemClock)
-    counter: Counter | None = None
-    policy: Policy | None = None
-    tools: tuple[Callable[..., Any], ...] = ()
-    parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
 
 
 def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
@@ -89,16 +44,10 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         lambda name: make_embedder(name, cache),
     )
 
-    async def boot(record: AgentRecord, emit: Callable[[Output], None]) -> Process:
-        sections = await store.read(lambda tx: tx.sections(record.id))
-        process = await assemble(kernel, record, sections, parts, emit)
-        await process.load()
-        return process
-
+    assembly = Assembly(store, models, service.serving, parts)
     indexer = Indexer(store, service)
-    scheduler = Scheduler(store, boot, indexer.wake, installation.concurrency)
-    kernel = Kernel(store, indexer, models, parts.clock, scheduler)
-    return kernel
+    scheduler = Scheduler(store, assembly.boot, indexer.wake, installation.concurrency)
+    return Kernel(store, indexer, models, parts.clock, scheduler, assembly)
 
 
 def open_store(home: Path, installation: Installation) -> Store:
@@ -244,147 +193,3 @@ def _provider(name: str, settings: ProviderSettings) -> Provider:
         headers=settings.sent_headers(os.environ) or known.headers,
         timeout=settings.timeout,
     )
-
-
-def check_name(name: str) -> None:
-    """``UsageError`` if no agent can be called that."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be an agent's name; use up to 64 letters, digits, dots and dashes."
-        )
-
-
-async def create_agent(
-    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
-) -> AgentRecord:
-    """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
-    check_name(name)
-    parts = parts or Parts()
-    now = parts.clock.now()
-    record = AgentRecord(name, settings.model_dump(mode="json"), now)
-    window, _ = await kernel.models.window(settings.model, settings.window)
-    declared = [s.section() for s in settings.declared_sections(window)]
-    made = await assemble(kernel, record, declared, parts)
-    for section in declared:
-        if made.memory.counter.count(section.text) > section.limit:
-            raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
-
-    def work(tx: Transaction) -> AgentRecord:
-        stored = tx.create_agent(replace(record, queue=QueueState(head=render_sections(declared))))
-        for section in declared:
-            tx.put_section(stored.id, section, now)
-        return stored
-
-    return await kernel.store.write(work)
-
-
-async def change_settings(
-    kernel: Kernel, name: str, settings: AgentSettings, parts: Parts | None = None
-) -> None:
-    """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
-
-    What a server was found to serve goes with the model and the window that were asked for.
-    """
-    stored = await kernel.record(name)
-    old = parse_settings(dict(stored.settings))
-    if (old.model, old.window) != (settings.model, settings.window):
-        settings = settings.model_copy(update={"served": None})
-    record = replace(stored, settings=settings.model_dump(mode="json"))
-    sections = await kernel.store.read(lambda tx: tx.sections(record.id))
-    await assemble(kernel, record, sections, parts or Parts())
-    wanted = settings.models[0]
-
-    def work(tx: Transaction) -> None:
-        tx.save_settings(record.id, dict(record.settings))
-        if wanted != old.models[0]:
-            start_from_log(tx, record.id, wanted)
-
-    await kernel.store.write(work)
-    kernel.forget(name)
-
-
-def plan(
-    settings: AgentSettings,
-    window: int,
-    full: int,
-    parts: Parts,
-    counter: Counter,
-    functions: Iterable[Function],
-) -> tuple[str, FunctionExecutor, Budget]:
-    """Divide the window: instructions, executor, budget. User tools are listed by name where their
-    schemas would take too much; a head that leaves no room for the queue when the working context is
-    full (``full`` tokens) is refused."""
-    instructions = settings.instructions or prompts.text(settings.instructions_name(window))
-    tools = [describe(t) for t in parts.tools]
-    executor = FunctionExecutor.of([*functions, *tools], settings.style, settings.tool_timeout)
-    reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
-
-    def fixed() -> int:
-        return fixed_tokens(instructions, executor.schemas, counter)
-
-    def room() -> int:
-        return max(0, window - reserve - margin - fixed() - full)
-
-    if tools and room() < 2 * _LEAST_ROOM * window:
-        executor = executor.with_listed(frozenset(t.name for t in tools))
-    if room() < _LEAST_ROOM * window:
-        raise UsageError(
-            f"Instructions, functions and working context leave {room():,} of the {window:,} tokens of the "
-            "window for messages; shorten the instructions or sections, or use a larger window."
-        )
-    page = (parts.policy or settings.policy).page_limit(room())
-    taken = _LEAST_ROOM + settings.margin + (reserve / window if settings.reserve is None else 0.0)
-    least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
-    budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
-    return instructions, executor, budget
-
-
-async def assemble(
-    kernel: Kernel,
-    record: AgentRecord,
-    sections: Sequence[Section],
-    parts: Parts,
-    emit: Callable[[Output], None] = lambda _: None,
-) -> Process:
-    """Put an agent together from its record; ``UsageError`` if it could not work as set."""
-    settings = parse_settings(dict(record.settings))
-    wanted_window, _ = await kernel.models.window(settings.model, settings.window)
-    window = settings.bounded(wanted_window)
-    if window < SMALLEST_WINDOW:
-        raise UsageError(f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}.")
-    model = kernel.models.model(settings.model, window, settings.request_settings)
-    store = kernel.store
-    zone, zone_name = zone_of(settings)
-    counter = parts.counter or HeuristicCounter(family_of(settings.model))
-    made: list[Process] = []  # what the functions ask of the process they belong to
-
-    def opened() -> int | None:
-        return made[0].opened
-
-    def page() -> int:
-        return made[0].memory.budget.page
-
-    retriever = Retriever(store, kernel.indexer.service.serving, parts.clock, zone)
-    results = Results(record.id, zone, counter, page)
-    syscalls = Syscalls(
-        record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter,
-        results, settings.paged_in_limit(window), opened,
-    )  # fmt: skip
-    speech = settings.style == "memgpt"
-    functions = syscalls.functions(speech=speech, timers=settings.timers, agents=settings.agents)
-    if settings.documents:
-        functions += DocumentCalls(record.id, store, results).functions()
-    paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
-    full = sum(s.limit + _TAGS for s in sections) + paged_in
-    instructions, executor, budget = plan(settings, window, full, parts, counter, functions)
-    program = Program(
-        store, model, executor, instructions, settings.style,
-        settings.max_steps, settings.warning_steps, settings.fold_at_once,
-        partial(kernel.models.served_window, settings.model),
-    )  # fmt: skip
-    policy = parts.policy or settings.policy
-    wanted, *others = settings.models
-    calibration = Calibration(wanted if others else "")
-    memory = QueueManager(record.id, store, model, policy, counter, parts.clock, budget, calibration)
-    made.append(Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit))
-    return made[0]

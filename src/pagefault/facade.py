@@ -16,7 +16,8 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pagefault.build import Parts, change_settings, create_agent, open_kernel
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
 from pagefault.config import home_folder, load_installation, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
@@ -92,11 +93,11 @@ class Agent:
         try:
             record = await kernel.record(name)
         except NotFoundError:
-            await create_agent(kernel, name, parse_settings(defaults | settings), self._parts)
+            await kernel.create_agent(name, parse_settings(defaults | settings))
         else:
             if settings:
                 wanted = parse_settings(dict(record.settings) | settings)
-                await change_settings(kernel, name, wanted, self._parts)
+                await kernel.change_settings(name, wanted)
         await kernel.process(name)
 
     @property

@@ -15,7 +15,7 @@ import anyio
 from pagefault.accounting.usage import USAGE, RequestUsage, usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
-from pagefault.agent.turn import Action, Run, Stop, next_action
+from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
 from pagefault.context import MainContext, Queue, compile
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
@@ -29,7 +29,7 @@ _TRIES = 5  # requests that one step may take when the provider says that the pr
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What an agent runs on and with, put together by ``pagefault.build``."""
+    """What an agent runs on and with, put together by ``pagefault.assembly``."""
 
     store: Store
     model: Model
@@ -51,8 +51,7 @@ class Process:
     memory: QueueManager
     rows: Rows
     emit: Callable[[Output], None]
-    event: Event | None = None
-    turn: list[Message] = field(default_factory=list[Message])
+    turn: OpenTurn = field(default_factory=OpenTurn)
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     put_off: int | None = None  # the event that has let a warning go first, as each may once
 
@@ -76,12 +75,12 @@ class Process:
             if may_wait and self.memory.crosses_both(row):
                 self.put_off = event.id
                 return await self.memory.warn()
-            self.event, self.turn = event, []
+            self.turn.begin(event)
             await self._commit(lambda tx: self._open(tx, event, row))
         else:
             rows = await self.program.store.read(lambda tx: tx.messages(self.record.id, event=event.id))
-            self.event, self.turn = event, rows
-        while not isinstance(action := self._next(self.turn), Stop):
+            self.turn.begin(event, rows)
+        while not isinstance(action := self._next(self.turn.rows), Stop):
             await (self._run(action.call) if isinstance(action, Run) else self._ask())
         return self._finish()
 
@@ -89,9 +88,9 @@ class Process:
         """End the open turn here: calls without a result get one, the log says why, the event is done."""
         if self.event is None:
             return
-        while isinstance(action := self._next(self.turn), Run):
+        while isinstance(action := self._next(self.turn.rows), Run):
             await self._return(action.call, Outcome(f"Not run to its end: {why}", failed=True))
-        if not isinstance(self._next(self.turn), Stop):
+        if not isinstance(self._next(self.turn.rows), Stop):
             await self._commit(lambda _: [self.rows.alert("stopped", why)])
         self._finish()
 
@@ -111,16 +110,16 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.PRESSURE
 
     @property
-    def opened(self) -> int | None:
-        """The log number of the open event, None between turns."""
-        return self.turn[0].seq if self.turn else None
+    def event(self) -> Event | None:
+        """The event whose turn is open."""
+        return self.turn.event
 
     def _next(self, rows: Sequence[Message]) -> Action:
         limit = self.program.warning_steps if self._warning else self.program.max_steps
         return next_action(rows, self.program.style, limit)
 
     def _finish(self) -> None:
-        event, self.event, self.turn = self.event, None, []
+        event = self.turn.end()
         self.emit(Output("done", "", event.id if event else None, self.memory.last_seq))
 
     def _flushed(self, row: Message | None) -> bool:
@@ -143,7 +142,7 @@ class Process:
 
         def work(tx: Transaction) -> tuple[list[Message], Queue]:
             rows = memory.number(self._charge(build(tx)), event.id if event else None)
-            action = self._next([*self.turn, *rows])
+            action = self._next([*self.turn.rows, *rows])
             if isinstance(action, Stop) and action.alert:
                 alert = self.rows.alert("stopped", action.alert)
                 rows += memory.number([alert], event.id if event else None, len(rows))
@@ -157,7 +156,7 @@ class Process:
             memory.committed(queue, rows)
             self.spent.clear()
             memory.warning_waits &= not self._warning
-            self.turn += rows
+            self.turn.rows += rows
             for output in map(output_of, rows):
                 if output:
                     self.emit(output)
@@ -177,20 +176,20 @@ class Process:
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
             fold = self.program.fold_at_once
-            self._flushed(await memory.make_room(self.opened, warning=self._warning, fold=fold))
+            self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
                 completion = await self._stream(self.prompt(), attempt)
             except ContextLengthExceeded as error:
                 if attempt == _TRIES - 1:
                     return await self._give_up(str(error))
-                self._flushed(await memory.distrust(self.opened))
+                self._flushed(await memory.distrust(self.turn.opened()))
             except ModelError as error:
                 return await self._give_up(str(error))
             else:
                 request = self._request(completion)
                 self.spent.append(request)
                 if request.cut and await self._is_cut_off(request.usage.input):
-                    if self.turn[-1].meta.get("stop"):
+                    if self.turn.rows[-1].meta.get("stop"):
                         return None
                     continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
@@ -211,12 +210,12 @@ class Process:
         await self._commit(lambda _: [self.rows.alert("model_failed", why)])
 
     def _owes_answer(self) -> bool:
-        said = any(row.role is Role.ASSISTANT for row in self.turn)
+        said = any(row.role is Role.ASSISTANT for row in self.turn.rows)
         return self.event is not None and self.event.kind == EventKind.MESSAGE and not said
 
     async def _stream(self, prompt: Prompt, attempt: int) -> Completion:
         event = self.event.id if self.event else None
-        steps = len({row.completion for row in self.turn if row.completion is not None})
+        steps = len({row.completion for row in self.turn.rows if row.completion is not None})
         step = f"{event}.{steps + 1}.{attempt + 1}"
         stream = Stream(self.program.style, step, event, self.memory.last_seq, self.emit)
         return await stream.completion(self.program.model, prompt)
@@ -283,7 +282,7 @@ class Process:
         if event.started == call.seq:
             return False
         await self.program.store.write(lambda tx: tx.set_event(self.record.id, event.id, "active", call.seq))
-        self.event = replace(event, started=call.seq)
+        self.turn.event = replace(event, started=call.seq)
         return True
 
     async def _return(self, call: Message, outcome: Outcome) -> None:

@@ -7,11 +7,33 @@ goes on. Doing what is said here is the agent's business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pagefault.types import Message, Role, Style
+from pagefault.types import Event, Message, Role, Style
 
 _MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until the turn ends
+
+
+@dataclass(slots=True)
+class OpenTurn:
+    """The turn that is open, empty between turns: its event and its rows so far. The process that runs the
+    turn and the functions that it calls hold the same one."""
+
+    event: Event | None = None
+    rows: list[Message] = field(default_factory=list[Message])
+
+    def begin(self, event: Event, rows: Sequence[Message] = ()) -> None:
+        """Open an event's turn; ``rows`` if it was interrupted."""
+        self.event, self.rows = event, list(rows)
+
+    def end(self) -> Event | None:
+        """Close the turn and return its event."""
+        event, self.event, self.rows = self.event, None, []
+        return event
+
+    def opened(self) -> int | None:
+        """The log number of the open event, None between turns."""
+        return self.rows[0].seq if self.rows else None
 
 
 @dataclass(frozen=True, slots=True)

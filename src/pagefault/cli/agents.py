@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pagefault.build import create_agent
 from pagefault.cli.render import gauge, local, prompt_data, sizes_data, table
 from pagefault.cli.session import Session, settings_of, zone_for
 from pagefault.config import AgentSettings, parse_settings
@@ -99,7 +98,7 @@ def create(
         window, _ = await kernel.models.window(settings.model, settings.window)
         declared = persona is not None or sections
         whole = _with_sections(settings, window, persona, sections) if declared else settings
-        record = await create_agent(kernel, name, whole)
+        record = await kernel.create_agent(name, whole)
         session.show(
             await _data(kernel, record),
             f"Agent {name} is there; pagefault chat --agent {name} talks with it.",

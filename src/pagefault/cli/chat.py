@@ -22,7 +22,7 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.accounting.prices import Price
-from pagefault.build import change_settings, create_agent, open_kernel
+from pagefault.build import open_kernel
 from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session, settings_of
@@ -97,11 +97,11 @@ async def ready(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: Age
         record = await kernel.record(name)
     except NotFoundError:
         settings = parse_settings(defaults.model_dump(mode="json") | wanted)
-        await create_agent(kernel, name, settings)
+        await kernel.create_agent(name, settings)
         return settings
     settings = parse_settings(dict(record.settings) | wanted)
     if settings != settings_of(record):
-        await change_settings(kernel, name, settings)
+        await kernel.change_settings(name, settings)
     return settings
 
 

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pagefault import __version__
-from pagefault.build import DATABASE, check_name, database_versions, open_raw
+from pagefault.assembly import check_name
+from pagefault.build import DATABASE, database_versions, open_raw
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
@@ -124,14 +125,20 @@ def row_tokens(row: Message, count: Counter) -> int:
 
 def fixed_tokens(instructions: str, functions: Sequence[FunctionSchema], count: Counter) -> int:
     """Uncalibrated size of what never changes: system instructions and function schemas."""
-    schemas = (
-        count.count(f.name)
-        + count.count(f.description)
-        + count.count(json.dumps(f.parameters, separators=(",", ":"), ensure_ascii=False))
-        + SCHEMA_OVERHEAD
-        for f in functions
-    )
-    return PROMPT_OVERHEAD + MESSAGE_OVERHEAD + count.count(instructions) + sum(schemas)
+    schemas = sum(schema_tokens(schema, count) for schema in functions)
+    return PROMPT_OVERHEAD + MESSAGE_OVERHEAD + _instruction_tokens(instructions, count) + schemas
+
+
+@lru_cache(maxsize=1024)
+def schema_tokens(schema: FunctionSchema, count: Counter) -> int:
+    """Uncalibrated size of a function's schema."""
+    parameters = json.dumps(schema.parameters, separators=(",", ":"), ensure_ascii=False)
+    return sum(map(count.count, (schema.name, schema.description, parameters))) + SCHEMA_OVERHEAD
+
+
+@lru_cache(maxsize=64)
+def _instruction_tokens(instructions: str, count: Counter) -> int:
+    return count.count(instructions)
 
 
 def compile(context: MainContext, max_tokens: int) -> Prompt:

@@ -1,6 +1,6 @@
 """When to warn, when to flush, how much to keep, and which rows go: pure decisions on sizes.
 
-Replaceable: give ``build.Parts(policy=...)`` anything with the methods of ``Policy``.
+Replaceable: give ``assembly.Parts(policy=...)`` anything with the methods of ``Policy``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, lru_cache, partial
+from types import MethodType
 from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 
 import anyio
@@ -29,6 +30,8 @@ from pagefault.types import Message, Style
 _CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+FunctionKind = Literal["memory", "query", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,18 @@ class Function:
 
     ``kind``: a ``memory`` function is synchronous, takes the ``Transaction`` its result commits in, and
     has no other effect; a ``query`` only reads; a ``tool`` acts outside and is run at most once unless it
-    is ``idempotent``. ``timeout`` is in seconds.
+    is ``idempotent``. ``timeout`` is in seconds. ``owner``: the class whose method ``call`` is, until it is
+    bound to an instance.
     """
 
     name: str
     schema: FunctionSchema
     arguments: type[BaseModel]
     call: Callable[..., Any]
-    kind: Literal["memory", "query", "tool"] = "tool"
+    kind: FunctionKind = "tool"
     idempotent: bool = False
     timeout: float | None = None
+    owner: type | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +107,14 @@ def tool(
     return mark(function) if function is not None else mark
 
 
-def describe(call: Callable[..., Any], kind: Literal["memory", "query", "tool"] = "tool") -> Function:
-    """Derive a function from a callable; ``TypeError`` if a parameter has no type hint."""
+def describe(call: Callable[..., Any], kind: FunctionKind = "tool", owner: type | None = None) -> Function:
+    """Derive a function from a callable; ``TypeError`` if a parameter has no type hint. ``owner``: the class,
+    if it is a method that is not bound yet."""
     options: ToolOptions = getattr(call, "__pagefault__", ToolOptions())
     name = call.__name__
     hints = get_type_hints(call, include_extras=True)
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(call).parameters.values():
+    for parameter in list(inspect.signature(call).parameters.values())[1 if owner else 0 :]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{name}(): a function for the model cannot take *{parameter.name}.")
         if parameter.name not in hints:
@@ -121,7 +127,7 @@ def describe(call: Callable[..., Any], kind: Literal["memory", "query", "tool"] 
     own = kind != "tool"  # what our defaults do is said in the descriptions
     parameters = cast(dict[str, Any], _compact(takes.model_json_schema(), defaults=not own))
     schema = FunctionSchema(name, inspect.cleandoc(call.__doc__ or name), parameters)
-    return Function(name, schema, takes, call, kind, options.idempotent, options.timeout)
+    return Function(name, schema, takes, call, kind, options.idempotent, options.timeout, owner)
 
 
 def _compact(schema: Any, *, defaults: bool) -> Any:
@@ -141,6 +147,7 @@ def _compact(schema: Any, *, defaults: bool) -> Any:
     return schema
 
 
+@lru_cache(maxsize=1024)
 def _with_heartbeat(schema: FunctionSchema) -> FunctionSchema:
     properties = {**schema.parameters.get("properties", {}), HEARTBEAT: {"type": "boolean"}}
     return replace(schema, parameters={**schema.parameters, "properties": properties})
@@ -177,19 +184,25 @@ class FunctionExecutor:
             table[function.name] = function
         return FunctionExecutor(table, style, timeout)
 
+    def bound(self, *owners: object) -> FunctionExecutor:
+        """The same functions, methods bound to the instance of their class among ``owners``."""
+        instances = {type(owner): owner for owner in owners}
+        table = {
+            name: replace(f, call=MethodType(f.call, instances[f.owner]), owner=None) if f.owner else f
+            for name, f in self.functions.items()
+        }
+        return replace(self, functions=table)
+
     def with_listed(self, names: frozenset[str]) -> FunctionExecutor:
         """The same functions with those of ``names`` reached by ``call_function`` only."""
 
-        def describe_function(name: str) -> str:
+        def parameters_of(name: str) -> str:
             return json.dumps(self._find(name)[0].schema.parameters, ensure_ascii=False)
 
-        describe_function.__doc__ = f"The parameters of a further function: {', '.join(sorted(names))}."
-
-        def call_function(name: str, arguments: dict[str, Any]) -> str:
-            """Call a further function; see describe_function."""
-            raise FunctionError(f"{name} cannot be called with {arguments!r}.")  # prepare() unwraps calls
-
-        extra = [describe(describe_function, "query"), describe(call_function, "query")]
+        lookup, unwrapped = _listing_functions()
+        about = f"The parameters of a further function: {', '.join(sorted(names))}."
+        lookup = replace(lookup, schema=replace(lookup.schema, description=about), call=parameters_of)
+        extra = (lookup, unwrapped)
         return replace(self, functions={**self.functions, **{f.name: f for f in extra}}, listed=names)
 
     def prepare(self, name: str, raw: str) -> Prepared:
@@ -241,6 +254,21 @@ class FunctionExecutor:
         near = get_close_matches(plain, self.functions, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
+
+
+@cache
+def _listing_functions() -> tuple[Function, Function]:
+    """The two functions by which listed ones are reached, described once a process; ``with_listed`` gives the
+    first its call and its description, ``prepare`` unwraps calls of the second."""
+
+    def describe_function(name: str) -> str:
+        raise NotImplementedError(name)
+
+    def call_function(name: str, arguments: dict[str, Any]) -> str:
+        """Call a further function; see describe_function."""
+        raise FunctionError(f"{name} cannot be called with {arguments!r}.")
+
+    return describe(describe_function, "query"), describe(call_function, "query")
 
 
 def as_text(value: object) -> str:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
@@ -34,11 +35,6 @@ class DocumentCalls:
     store: Store
     results: Results
 
-    def functions(self) -> list[Function]:
-        """In the order of the prompt."""
-        calls = (self.document_list, self.document_open, self.document_find)
-        return [describe(call, "query") for call in calls]
-
     async def document_list(self, page: int = 1) -> Outcome:
         """The documents that were loaded, newest first."""
         found = await self.store.read(lambda tx: tx.documents(self.agent))
@@ -59,7 +55,7 @@ class DocumentCalls:
         where = f"{brief(document.title)}, page {page} of {document.pages}"
         where += f", {brief(leaf.heading)}" if leaf.heading else ""
         taken = self.results.counter.count(where) + _FRAME
-        size = max(16, self.results.page() - taken)
+        size = max(16, self.results.page - taken)
         pieces = paging.split(leaf.text, size, self.results.counter)
         (piece,), parts = paging.page_of(pieces, part, 1)
         where += f"; part {part} of {parts}" if parts > 1 else ""
@@ -100,6 +96,13 @@ class DocumentCalls:
         low = max(0, min(start - width // 4, len(text) - width))
         cut = " ".join(text[low : low + width].split())
         return f"{'…' if low else ''}{cut}{'…' if low + width < len(text) else ''}"
+
+
+@cache
+def document_functions() -> tuple[Function, ...]:
+    """The document functions in the order of the prompt, described once a process and not bound yet."""
+    calls = (DocumentCalls.document_list, DocumentCalls.document_open, DocumentCalls.document_find)
+    return tuple(describe(call, "query", DocumentCalls) for call in calls)
 
 
 def _find(tx: Transaction, agent: AgentId, id: str) -> Document:

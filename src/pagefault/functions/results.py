@@ -6,7 +6,7 @@ One page of results, one page of a text, or a message with its neighbours; each 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -77,12 +77,12 @@ def counted(count: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """``page``: gives the tokens that one page may take."""
+    """``page``: the tokens that one page may take."""
 
     agent: AgentId
     zone: tzinfo
     counter: Counter
-    page: Callable[[], int]
+    page: int
 
     def fetch(self, tx: Transaction, hits: Sequence[Hit], query: str, page: int) -> Outcome:
         """One page of hits, each on a line."""
@@ -101,7 +101,7 @@ class Results:
 
     def line_size(self) -> int:
         """Tokens that one line of results may take, its label included."""
-        return min(self.page(), _LARGEST_PAGE) // PAGE
+        return min(self.page, _LARGEST_PAGE) // PAGE
 
     def line(self, item: Message | Passage, text: str) -> str:
         """``[recall m12 2026-11-20 Fri 18:54 user] text``"""
@@ -110,17 +110,17 @@ class Results:
 
     def is_long(self, text: str) -> bool:
         """Whether a text takes more than one page."""
-        return self.counter.count(text) > paging.text_size(self.page())
+        return self.counter.count(text) > paging.text_size(self.page)
 
     def text_page(self, item: Message | Passage, page: int) -> Outcome:
         """One page of a text, counted as admission counts: page 1 is the head that the queue showed."""
-        pieces = paging.split(item.text, paging.text_size(self.page()), self.counter)
+        pieces = paging.split(item.text, paging.text_size(self.page), self.counter)
         (piece,), pages = paging.page_of(pieces, page, 1)
         return Outcome(self.line(item, f"page {page}/{pages}\n{piece}"), sources=(item.id,))
 
     def around(self, row: Message, near: Sequence[Message]) -> Outcome:
         """A short message whole, its neighbours as excerpts."""
-        left = self.page() - self.counter.count(row.text)
+        left = self.page - self.counter.count(row.text)
         room = max(12, left // max(1, len(near)) - _LABEL)
         lines = [
             self.line(r, r.text if r.seq == row.seq else excerpt(r.text, "", room, self.counter))

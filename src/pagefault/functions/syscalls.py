@@ -7,14 +7,16 @@ the call's result commits. What they find is shown as data, with its id, its dat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from functools import cache
+from typing import Any
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
 from pagefault.errors import FunctionError
-from pagefault.functions import Function, Outcome, describe
+from pagefault.functions import Function, FunctionKind, Outcome, describe
 from pagefault.functions.results import Results, find_passage, find_row, label_of, number
 from pagefault.models.tokens import Counter
 from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
@@ -57,25 +59,6 @@ class Syscalls:
     results: Results
     paged_in_limit: int
     opened: Callable[[], int | None]
-
-    def functions(self, *, speech: bool, timers: bool, agents: bool) -> list[Function]:
-        """All functions offered to this agent, in the order of the prompt. ``speech``: send_message."""
-        memory: list[Callable[..., str | Outcome]] = [
-            self.working_context_append, self.working_context_replace,
-            self.archival_insert, self.archival_delete, self.page_in, self.page_out,
-        ]  # fmt: skip
-        if speech:
-            memory.insert(0, self.send_message)
-        if timers:
-            memory += [self.schedule, self.unschedule]
-        if agents:
-            memory.append(self.send_to_agent)
-        queries = [
-            self.memory_search, self.recall_search, self.recall_search_by_date, self.recall_read,
-            self.archival_search, self.archival_read,
-        ]  # fmt: skip
-        offered = [describe(f, "memory") for f in memory] + [describe(f, "query") for f in queries]
-        return offered + ([describe(self.list_schedules, "query")] if timers else [])
 
     # speech
 
@@ -254,3 +237,30 @@ class Syscalls:
 
     def _moment(self, text: str, *, end: bool = False) -> datetime:
         return moment(text, self.clock.now(), self.zone, end=end)
+
+
+@cache
+def memory_functions(*, speech: bool, timers: bool, agents: bool) -> tuple[Function, ...]:
+    """The functions offered to an agent, in the order of the prompt, described once a process and not bound
+    yet. ``speech``: send_message."""
+    memory: list[Callable[..., str | Outcome]] = [
+        Syscalls.working_context_append, Syscalls.working_context_replace,
+        Syscalls.archival_insert, Syscalls.archival_delete, Syscalls.page_in, Syscalls.page_out,
+    ]  # fmt: skip
+    queries: list[Callable[..., Awaitable[str | Outcome]]] = [
+        Syscalls.memory_search, Syscalls.recall_search, Syscalls.recall_search_by_date, Syscalls.recall_read,
+        Syscalls.archival_search, Syscalls.archival_read,
+    ]  # fmt: skip
+    if speech:
+        memory.insert(0, Syscalls.send_message)
+    if timers:
+        memory += [Syscalls.schedule, Syscalls.unschedule]
+        queries.append(Syscalls.list_schedules)
+    if agents:
+        memory.append(Syscalls.send_to_agent)
+    return (*(_described(f, "memory") for f in memory), *(_described(f, "query") for f in queries))
+
+
+@cache
+def _described(method: Callable[..., Any], kind: FunctionKind) -> Function:
+    return describe(method, kind, Syscalls)

@@ -15,7 +15,6 @@ from typing import Literal, Protocol
 import anyio
 import anyio.to_thread
 
-from pagefault.build import Parts, change_settings
 from pagefault.config import parse_settings
 from pagefault.errors import ModelError, UsageError
 from pagefault.functions.results import brief, counted
@@ -76,11 +75,10 @@ async def load(
     *,
     tags: Sequence[str] = (),
     title: str | None = None,
-    parts: Parts | None = None,
     watch: Watch | None = None,
 ) -> Report:
-    """Load sources for the agent of this name. ``title`` is for a single document; ``parts`` as the
-    kernel was opened with. ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
+    """Load sources for the agent of this name. ``title`` is for a single document.
+    ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
 
     If it is cancelled, the agent still learns of what was stored until then.
     """
@@ -99,7 +97,7 @@ async def load(
     finally:
         with anyio.CancelScope(shield=True):
             if any(item.document for item in items):
-                notice = await _offer_functions(kernel, record, parts)
+                notice = await _offer_functions(kernel, record)
             if fresh := [item for item in items if item.state in ("loaded", "replaced")]:
                 event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _told(fresh)))
     return Report(tuple(items), event, notice)
@@ -155,13 +153,13 @@ class _Loader:
         )
 
 
-async def _offer_functions(kernel: Kernel, record: AgentRecord, parts: Parts | None) -> str:
+async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
     """Switch the document functions on; a sentence if that cannot be."""
     settings = parse_settings(dict(record.settings))
     if settings.documents:
         return ""
     try:
-        await change_settings(kernel, record.name, settings.model_copy(update={"documents": True}), parts)
+        await kernel.change_settings(record.name, settings.model_copy(update={"documents": True}))
     except (UsageError, ModelError) as error:
         return f"The agent can search the documents, but not leaf through them: {error}"
     return ""

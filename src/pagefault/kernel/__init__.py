@@ -16,7 +16,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
+from pagefault.assembly import Assembly
 from pagefault.clock import Clock
+from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
@@ -42,19 +44,19 @@ class Kernel:
     models: ModelSource
     clock: Clock
     scheduler: Scheduler
+    assembly: Assembly
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Kernel:
-        self.scheduler.tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        self.scheduler.tasks.start_soon(self.indexer.run)
+        background = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(background.cancel_scope.cancel)
+        background.start_soon(self.indexer.run)
+        await self._stack.enter_async_context(self.scheduler.running())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Turns that are open stay open in the log; the next start carries them on."""
-        if self.scheduler.tasks is not None:
-            self.scheduler.tasks.cancel_scope.cancel()
         await self._stack.aclose()
-        self.scheduler.tasks = None
         with anyio.CancelScope(shield=True):
             await self.models.aclose()
             await self.store.close()
@@ -67,6 +69,15 @@ class Kernel:
     async def record(self, name: str) -> AgentRecord:
         """The agent of this name; ``NotFoundError`` if there is none."""
         return (await self.scheduler.find(name)).record
+
+    async def create_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
+        """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+        return await self.assembly.create(name, settings)
+
+    async def change_settings(self, name: str, settings: AgentSettings) -> None:
+        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
+        await self.assembly.change(await self.record(name), settings)
+        self.forget(name)
 
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
@@ -103,7 +114,7 @@ class Kernel:
 
         ``UsageError`` if the kernel is not entered: nothing would ever answer.
         """
-        if self.scheduler.tasks is None:
+        if not self.scheduler.is_running:
             raise UsageError("The kernel is not running; use it as `async with kernel:`.")
         async with self.listen(name) as outputs:
             posted = await self.post(

@@ -8,7 +8,8 @@ happens in a turn is ``agent``'s business.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -24,7 +25,7 @@ from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 logger = logging.getLogger(__name__)
 
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
-"""Makes a loaded process of a stored agent; ``build`` supplies it."""
+"""Makes a loaded process of a stored agent: ``Assembly.boot``."""
 
 _POLL = 0.05  # seconds between looks at another process's turn
 _AWAY = 1.0  # seconds between looks whether a store that failed works again
@@ -58,7 +59,7 @@ class Served:
 
 @dataclass(slots=True)
 class Scheduler:
-    """Runs turns in ``tasks`` while there is such a task group; without one, events wait in the inbox.
+    """Runs turns while it is ``running``; else events wait in the inbox.
     ``turn_ended`` is called after each turn, ``concurrency`` bounds the agents in a turn at once,
     ``resident`` those whose process stays loaded while they rest."""
 
@@ -66,8 +67,8 @@ class Scheduler:
     boot: Boot
     turn_ended: Callable[[], None]
     concurrency: int
-    tasks: TaskGroup | None = None
     resident: int = 128
+    _tasks: TaskGroup | None = None
     _agents: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])
     _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
     _resident: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])  # last served, last
@@ -77,6 +78,21 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self._limit = anyio.Semaphore(self.concurrency)
+
+    @property
+    def is_running(self) -> bool:
+        return self._tasks is not None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Run turns as long as the context lasts. Turns that are open at its end stay open in the log."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
 
     async def find(self, name: str) -> Served:
         """The agent of this name; ``NotFoundError`` if there is none."""
@@ -101,12 +117,12 @@ class Scheduler:
     def wake(self, agent: Served) -> None:
         """There may be an event for the agent."""
         agent.asked = True
-        if self.tasks is not None and not agent.serving:
+        if self._tasks is not None and not agent.serving:
             agent.serving = True
             if not self._serving:
                 self._quiet = anyio.Event()
             self._serving += 1
-            self.tasks.start_soon(self._serve_agent, agent)
+            self._tasks.start_soon(self._serve_agent, agent)
 
     async def wake_waiting(self) -> None:
         """Wake every agent with an event that is pending or whose turn is unfinished."""

@@ -43,11 +43,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSchema:
-    """A function as offered to the model; ``parameters`` is a JSON schema of type object."""
+    """A function as offered to the model; ``parameters`` is a JSON schema of type object. Hashable: it may
+    be the key of what is derived from it once."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.description))
 
 
 @dataclass(frozen=True, slots=True)

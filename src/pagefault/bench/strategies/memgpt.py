@@ -17,12 +17,13 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from pagefault.assembly import Parts
 from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
 from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.tasks import Item, Reply
-from pagefault.build import DATABASE, Parts, create_agent, open_kernel
+from pagefault.build import DATABASE, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
@@ -90,8 +91,7 @@ class MemGPT:
                 "model": bench.named, "window": bench.window, "zone": "UTC",
                 "sections": self._sections(item, bench),
             }  # fmt: skip
-            parts = Parts(model=rehearsed, clock=clock)
-            agent = await create_agent(kernel, _AGENT, parse_settings(settings), parts)
+            agent = await kernel.create_agent(_AGENT, parse_settings(settings))
             if item.form != "conversation":
                 passages = [passage_of(text) for text in item.texts]
                 stored = await kernel.store.write(lambda tx: tx.insert_passages(agent.id, passages))

@@ -1,0 +1,216 @@
+"""Assembly: a stored agent becomes a process that can run turns, and a new one is checked and stored.
+
+Names no adapter: models come from a ``ModelSource``, store and embedder from ``build``. Left out: when
+a process is made and how long it stays, which is the scheduler's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from math import ceil
+from typing import Any
+
+from pagefault import prompts
+from pagefault.agent import Process, Program
+from pagefault.agent.rows import EventParser, Rows
+from pagefault.agent.turn import OpenTurn
+from pagefault.clock import Clock, SystemClock
+from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, zone_of
+from pagefault.context import fixed_tokens, render_sections
+from pagefault.context.calibration import Calibration, start_from_log
+from pagefault.context.policy import Policy
+from pagefault.context.queue_manager import Budget, QueueManager
+from pagefault.embedders import Embedder
+from pagefault.errors import UsageError
+from pagefault.functions import Function, FunctionExecutor, describe
+from pagefault.functions.documents import DocumentCalls, document_functions
+from pagefault.functions.results import Results
+from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
+from pagefault.models import Model
+from pagefault.models.endpoint import ModelSource
+from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.retrieval import Retriever
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentRecord, Output, QueueState, Section
+
+_NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
+_TAGS = 24  # tokens around a section in the prompt
+_LEAST_ROOM = 0.20  # share of the window that must be left for the queue when the head is full
+
+_counter_of = cache(HeuristicCounter)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts given instead of being chosen by settings, for tests and embedding programs. Counters are
+    hashable."""
+
+    model: Model | None = None
+    embedder: Embedder | None = None
+    store: Store | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    counter: Counter | None = None
+    policy: Policy | None = None
+    tools: tuple[Callable[..., Any], ...] = ()
+    parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The division of an agent's window. The executor's functions are not bound to the agent yet."""
+
+    instructions: str
+    executor: FunctionExecutor
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Makes processes. ``serving`` gives the embedder in service; ``tools`` are those of ``parts``."""
+
+    store: Store
+    models: ModelSource
+    serving: Callable[[], Awaitable[Embedder]]
+    parts: Parts
+    tools: tuple[Function, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tools", tuple(describe(tool) for tool in self.parts.tools))
+
+    async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
+        """Return the loaded process of a stored agent; ``UsageError`` if it cannot work as set."""
+        sections = await self.store.read(lambda tx: tx.sections(record.id))
+        process = await self.process(record, sections, emit)
+        await process.load()
+        return process
+
+    async def create(self, name: str, settings: AgentSettings) -> AgentRecord:
+        """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+        check_name(name)
+        now = self.parts.clock.now()
+        record = AgentRecord(name, settings.model_dump(mode="json"), now)
+        window, _ = await self.models.window(settings.model, settings.window)
+        declared = [s.section() for s in settings.declared_sections(window)]
+        made = await self.process(record, declared)
+        for section in declared:
+            if made.memory.counter.count(section.text) > section.limit:
+                raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
+
+        def work(tx: Transaction) -> AgentRecord:
+            stored = tx.create_agent(replace(record, queue=QueueState(head=render_sections(declared))))
+            for section in declared:
+                tx.put_section(stored.id, section, now)
+            return stored
+
+        return await self.store.write(work)
+
+    async def change(self, stored: AgentRecord, settings: AgentSettings) -> None:
+        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
+
+        The window that a server was found to serve goes with the model and window asked for.
+        """
+        old = parse_settings(dict(stored.settings))
+        if (old.model, old.window) != (settings.model, settings.window):
+            settings = settings.model_copy(update={"served": None})
+        record = replace(stored, settings=settings.model_dump(mode="json"))
+        sections = await self.store.read(lambda tx: tx.sections(record.id))
+        await self.process(record, sections)
+        wanted = settings.models[0]
+
+        def work(tx: Transaction) -> None:
+            tx.save_settings(record.id, dict(record.settings))
+            if wanted != old.models[0]:
+                start_from_log(tx, record.id, wanted)
+
+        await self.store.write(work)
+
+    async def process(
+        self,
+        record: AgentRecord,
+        sections: Sequence[Section],
+        emit: Callable[[Output], None] = lambda _: None,
+    ) -> Process:
+        """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
+        settings, parts = parse_settings(dict(record.settings)), self.parts
+        window = await self._window(settings)
+        model = self.models.model(settings.model, window, settings.request_settings)
+        zone, zone_name = zone_of(settings)
+        counter = parts.counter or _counter_of(family_of(settings.model))
+        plan = self._plan(settings, window, sections, counter)
+        turn = OpenTurn()
+        retriever = Retriever(self.store, self.serving, parts.clock, zone)
+        results = Results(record.id, zone, counter, plan.budget.page)
+        syscalls = Syscalls(
+            record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,
+            results, settings.paged_in_limit(window), turn.opened,
+        )  # fmt: skip
+        executor = plan.executor.bound(syscalls, DocumentCalls(record.id, self.store, results))
+        program = Program(
+            self.store, model, executor, plan.instructions, settings.style,
+            settings.max_steps, settings.warning_steps, settings.fold_at_once,
+            partial(self.models.served, settings.model),
+        )  # fmt: skip
+        wanted, *others = settings.models
+        memory = QueueManager(
+            record.id, self.store, model, parts.policy or settings.policy, counter, parts.clock,
+            plan.budget, Calibration(wanted if others else ""),
+        )  # fmt: skip
+        return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    async def _window(self, settings: AgentSettings) -> int:
+        wanted, _ = await self.models.window(settings.model, settings.window)
+        window = settings.bounded(wanted)
+        if window < SMALLEST_WINDOW:
+            raise UsageError(
+                f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}."
+            )
+        return window
+
+    def _plan(
+        self, settings: AgentSettings, window: int, sections: Sequence[Section], counter: Counter
+    ) -> Plan:
+        """Divide the window. User tools are listed by name where their schemas would take too much; a head
+        that leaves no room for the queue when the working context is full is refused."""
+        paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
+        full = sum(s.limit + _TAGS for s in sections) + paged_in
+        instructions = settings.instructions or prompts.text(settings.instructions_name(window))
+        functions = [*_offered(settings), *self.tools]
+        executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
+        reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
+
+        def fixed() -> int:
+            return fixed_tokens(instructions, executor.schemas, counter)
+
+        def room() -> int:
+            return max(0, window - reserve - margin - fixed() - full)
+
+        if self.tools and room() < 2 * _LEAST_ROOM * window:
+            executor = executor.with_listed(frozenset(tool.name for tool in self.tools))
+        if room() < _LEAST_ROOM * window:
+            raise UsageError(
+                f"Instructions, functions and working context leave {room():,} of the {window:,} tokens of "
+                "the window for messages; shorten the instructions or sections, or use a larger window."
+            )
+        page = (self.parts.policy or settings.policy).page_limit(room())
+        taken = _LEAST_ROOM + settings.margin + (reserve / window if settings.reserve is None else 0.0)
+        least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
+        budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
+        return Plan(instructions, executor, budget)
+
+
+def _offered(settings: AgentSettings) -> tuple[Function, ...]:
+    """The functions of pagefault itself that an agent is offered, in the order of the prompt."""
+    speech = settings.style == "memgpt"
+    offered = memory_functions(speech=speech, timers=settings.timers, agents=settings.agents)
+    return offered + document_functions() if settings.documents else offered
+
+
+def check_name(name: str) -> None:
+    """Raise ``UsageError`` if no agent can be called that."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be an agent's name; use up to 64 letters, digits, dots and dashes."
+        )
