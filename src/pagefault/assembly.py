@@ -151,7 +151,7 @@ class Assembly:
         program = Program(
             self.store, model, executor, plan.instructions, settings.style,
             settings.max_steps, settings.warning_steps, settings.fold_at_once,
-            partial(self.models.served, settings.model),
+            partial(self.models.served_window, settings.model),
         )  # fmt: skip
         wanted, *others = settings.models
         memory = QueueManager(
