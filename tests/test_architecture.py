@@ -89,8 +89,20 @@ LAYERS = (
         "kernel",
     },
     {
+        "kernel.edits",
         "plugins",
         "views",
+        "views.asking",
+    },
+    {
+        "views.documents",
+        "views.history",
+        "views.memory",
+        "views.usage",
+    },
+    {
+        "views.agents",
+        "views.trace",
     },
     {
         "build",

@@ -47,7 +47,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     assembly = Assembly(store, models, service.serving, parts)
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, installation.concurrency)
-    return Kernel(store, indexer, models, parts.clock, scheduler, assembly)
+    return Kernel(store, indexer, models, parts.clock, scheduler, assembly, installation.own_prices)
 
 
 def open_store(home: Path, installation: Installation) -> Store:

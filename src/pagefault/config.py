@@ -21,7 +21,7 @@ from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import UsageError
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
-from pagefault.types import Section, Style
+from pagefault.types import AgentRecord, Section, Style
 
 SMALLEST_WINDOW = 4096
 LARGE_WINDOW = 32_768
@@ -182,6 +182,16 @@ def parse_settings(values: dict[str, Any]) -> AgentSettings:
         return AgentSettings.model_validate(values)
     except ValidationError as error:
         raise UsageError(_sentence("setting", error)) from None
+
+
+def settings_of(record: AgentRecord) -> AgentSettings:
+    """The settings of a stored agent."""
+    return parse_settings(dict(record.settings))
+
+
+def zone_for(record: AgentRecord) -> ZoneInfo:
+    """The time zone in which an agent's times are shown and read."""
+    return zone_of(settings_of(record))[0]
 
 
 def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:

@@ -17,6 +17,7 @@ from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
 from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
+from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, Document, Page
 
@@ -66,36 +67,19 @@ class DocumentCalls:
         if not (wanted := pattern(text)):
             raise FunctionError("text is empty; give the text to look for.")
         document = await self.store.read(lambda tx: _find(tx, self.agent, id))
-        found: list[tuple[Page, int]] = []
-        for first in range(1, document.pages + 1, _AT_ONCE):
-            leaves = await self.store.read(lambda tx, n=first: self._leaves(tx, document.number, n))
-            counts = ((leaf, sum(1 for _ in wanted.finditer(fold(leaf.text)))) for leaf in leaves)
-            found += [(leaf, count) for leaf, count in counts if count]
+        found = await pages_with(self.store, self.agent, document, wanted)
         shown, pages = paging.page_of(found, page, PAGE)
         room = self.results.line_size()
         lines = [f"{paging.showing(len(shown), len(found), page, pages)}: pages of {id} with that text"]
         for leaf, count in shown:
             label = f"[{id} p. {leaf.number}{f', {count} times' if count > 1 else ''}]"
             size = max(12, room - self.results.counter.count(label))
-            lines.append(f"{label} {self._excerpt(leaf.text, wanted, size)}")
+            lines.append(f"{label} {excerpt_of(leaf.text, wanted, size, self.results.counter)}")
         return Outcome("\n".join(lines), sources=(id,))
-
-    def _leaves(self, tx: Transaction, document: int, first: int) -> list[Page]:
-        return tx.document_pages(self.agent, document, first, first + _AT_ONCE - 1)
 
     def _line(self, document: Document) -> str:
         about = f"{document.id} {stamp(document.at, self.results.zone)} {labels(document.tags)}".rstrip()
         return f"[{about}] {brief(document.title)} ({counted(document.pages, 'page')})"
-
-    def _excerpt(self, text: str, wanted: re.Pattern[str], size: int) -> str:
-        """One line of about ``size`` tokens around the first place where the text stands."""
-        places = [index for index, character in enumerate(text) for _ in fold(character)]
-        found = wanted.search(fold(text))
-        start = places[found.start()] if found else 0
-        width = max(20, len(text) * size // max(1, self.results.counter.count(text)))
-        low = max(0, min(start - width // 4, len(text) - width))
-        cut = " ".join(text[low : low + width].split())
-        return f"{'…' if low else ''}{cut}{'…' if low + width < len(text) else ''}"
 
 
 @cache
@@ -109,6 +93,32 @@ def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
     if document := tx.document(agent, number(id, "d")):
         return document
     raise FunctionError(f"There is no document {id}; document_list shows those there are.")
+
+
+async def pages_with(
+    store: Store, agent: AgentId, document: Document, wanted: re.Pattern[str]
+) -> list[tuple[Page, int]]:
+    """The pages of a document that have a text (see ``pattern``), in order, and how often."""
+    found: list[tuple[Page, int]] = []
+    for first in range(1, document.pages + 1, _AT_ONCE):
+        last = first + _AT_ONCE - 1
+        leaves = await store.read(
+            lambda tx, first=first, last=last: tx.document_pages(agent, document.number, first, last)
+        )
+        counts = ((leaf, sum(1 for _ in wanted.finditer(fold(leaf.text)))) for leaf in leaves)
+        found += [(leaf, count) for leaf, count in counts if count]
+    return found
+
+
+def excerpt_of(text: str, wanted: re.Pattern[str], size: int, counter: Counter) -> str:
+    """One line of about ``size`` tokens around the first place where the text stands."""
+    places = [index for index, character in enumerate(text) for _ in fold(character)]
+    found = wanted.search(fold(text))
+    start = places[found.start()] if found else 0
+    width = max(20, len(text) * size // max(1, counter.count(text)))
+    low = max(0, min(start - width // 4, len(text) - width))
+    cut = " ".join(text[low : low + width].split())
+    return f"{'…' if low else ''}{cut}{'…' if low + width < len(text) else ''}"
 
 
 def fold(text: str) -> str:

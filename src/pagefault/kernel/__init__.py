@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from pagefault.accounting.prices import Price
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly
@@ -37,7 +38,8 @@ _SERVE_EVERY = 0.5  # seconds between looks for events and timers that other pro
 @dataclass(slots=True)
 class Kernel:
     """Serves agents while it is entered (``async with kernel``). Not entered, it can be looked at and
-    events can be posted, which then wait in the inbox."""
+    events can be posted, which then wait in the inbox; then ``close`` it. ``own_prices``: the user's, by
+    model."""
 
     store: Store
     indexer: Indexer
@@ -45,6 +47,7 @@ class Kernel:
     clock: Clock
     scheduler: Scheduler
     assembly: Assembly
+    own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Kernel:
@@ -57,6 +60,10 @@ class Kernel:
     async def __aexit__(self, *exc: object) -> None:
         """Turns that are open stay open in the log; the next start carries them on."""
         await self._stack.aclose()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the database and all connections to models; leaving ``async with`` does so."""
         with anyio.CancelScope(shield=True):
             await self.models.aclose()
             await self.store.close()
@@ -78,6 +85,12 @@ class Kernel:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
         await self.assembly.change(await self.record(name), settings)
         self.forget(name)
+
+    async def window(self, settings: AgentSettings) -> tuple[int, str]:
+        """The window of an agent with these settings, in tokens, and what the person should know about it
+        (empty: nothing); ``UsageError`` for a model's name that is none."""
+        window, notice = await self.models.window(settings.model, settings.window)
+        return settings.bounded(window), notice
 
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""

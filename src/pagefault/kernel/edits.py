@@ -1,0 +1,100 @@
+"""Changes to an agent's memory from outside: passages, documents, timers.
+
+Each is one transaction, and the agent is not told; an edit of its working context, of which it must be, is
+``Kernel.edit_section``. Times and ids are as people write them; wrong ones raise ``UsageError``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, cast, get_args
+
+from pagefault.clock import moment, next_due
+from pagefault.config import settings_of, zone_of
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import Passage, Schedule
+
+__all__ = ["add_timer", "delete_document", "delete_passage", "remember", "remove_timer"]
+
+CatchUp = Literal["once", "skip"]
+
+
+async def remember(
+    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: datetime | None = None
+) -> Passage:
+    """Put a text into archival storage, at the time ``at`` (aware; None: now); return it with its id."""
+    if not text.strip():
+        raise UsageError("The text is empty; give the text to keep.")
+    record = await kernel.record(name)
+    cleaned = tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
+    passage = Passage(text, at or kernel.clock.now(), cleaned)
+    return await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
+
+
+async def delete_passage(kernel: Kernel, name: str, id: str) -> None:
+    """Delete the passage of this id (``p7``); ``NotFoundError`` if there is none."""
+    record, number = await kernel.record(name), _number(id, "p")
+    if not await kernel.store.write(lambda tx: tx.delete_passage(record.id, number)):
+        raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
+
+
+async def delete_document(kernel: Kernel, name: str, id: str) -> None:
+    """Delete the document of this id (``d1``) with its pages and passages; ``NotFoundError`` if there is
+    none."""
+    record, number = await kernel.record(name), _number(id, "d")
+
+    def work(tx: Transaction) -> None:
+        if not tx.delete_document(record.id, number):
+            raise NotFoundError(
+                f"There is no document {id}; `pagefault document list` shows those there are."
+            )
+
+    await kernel.store.write(work)
+
+
+async def add_timer(
+    kernel: Kernel,
+    name: str,
+    note: str,
+    *,
+    when: str | None = None,
+    cron: str | None = None,
+    catch_up: str = "once",
+) -> Schedule:
+    """Set a timer, at a time (``when``: ISO 8601, or ``+2h``) or by a cron line, and return it with its id.
+
+    ``catch_up``: what a missed time does, ``once`` or ``skip``. Either works for agents without timers of
+    their own, too.
+    """
+    if (when is None) == (cron is None):
+        raise UsageError("Give either a time (when) or a cron line, not both.")
+    if catch_up not in get_args(CatchUp):
+        raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
+    record, now = await kernel.record(name), kernel.clock.now()
+    zone, zone_name = zone_of(settings_of(record))
+    try:
+        due = next_due(cron, now, zone) if cron else moment(when or "", now, zone)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
+    if due <= now:
+        raise UsageError(
+            f"{when} is in the past; it is {now.astimezone(zone).isoformat(timespec='seconds')}."
+        )
+    timer = Schedule(note, due, zone_name, cron, cast(CatchUp, catch_up))
+    return await kernel.store.write(lambda tx: tx.add_schedule(record.id, timer))
+
+
+async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
+    """Remove the timer of this id (``t3``); ``NotFoundError`` if there is none."""
+    record, number = await kernel.record(name), _number(id, "t")
+    if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
+        raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
+
+
+def _number(id: str, letter: str) -> int:
+    """The number in an id; 0, which nothing has, if it is no id of that kind."""
+    return int(id[1:]) if re.fullmatch(rf"{letter}\d{{1,15}}", id) else 0

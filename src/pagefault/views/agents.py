@@ -1,0 +1,224 @@
+"""The agents of a home, one of them with its settings and timers, and its main context as it stands.
+
+Left out: the log (``history``), memory (``memory``), and how far vectors have come is of the whole database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pagefault.config import settings_of, zone_for
+from pagefault.errors import UsageError
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import AgentRecord, Schedule
+from pagefault.views.asking import record_of
+from pagefault.views.history import LogRow, log_row
+from pagefault.views.memory import SectionView, sections
+
+__all__ = [
+    "AgentDetail",
+    "AgentSummary",
+    "ContextMessage",
+    "ContextSizes",
+    "ContextView",
+    "EmbedderProgress",
+    "TimerView",
+    "agent",
+    "agents",
+    "context",
+    "embedders",
+    "timers",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSummary:
+    """An agent. ``window``: in tokens, None if the model's name is not valid any more; ``messages``: rows in
+    its log."""
+
+    name: str
+    model: str
+    window: int | None
+    style: str
+    messages: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDetail(AgentSummary):
+    """``settings``: as stored; ``waiting``: pending events in the inbox; ``timers``: how many are set."""
+
+    settings: Mapping[str, Any]
+    waiting: int
+    timers: int
+    sections: tuple[SectionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSizes:
+    """The main context in calibrated tokens; ``reserve`` and ``margin`` are kept for the reply."""
+
+    window: int
+    instructions: int
+    working_context: int
+    queue: int
+    free: int
+    reserve: int
+    margin: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextMessage:
+    """A message of the prompt: ``calls`` as (id, name, arguments)."""
+
+    role: str
+    text: str
+    calls: tuple[tuple[str, str, str], ...] = ()
+    call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView:
+    """The main context as the next request would send it. ``model`` is the one in use.
+
+    ``messages`` are the prompt's; ``functions`` name, description and JSON schema of each function offered.
+    ``working_context`` is the head as of the last flush; ``summary``, ``pinned`` and ``queue`` are the rows
+    of the log that the queue shows.
+    """
+
+    model: str
+    sizes: ContextSizes
+    messages: tuple[ContextMessage, ...]
+    functions: tuple[dict[str, Any], ...]
+    max_tokens: int
+    working_context: str
+    summary: LogRow | None
+    pinned: LogRow | None
+    queue: tuple[LogRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerView:
+    """A timer. ``due``: in its own zone, an IANA name; ``cron``: None if it fires once; ``catch_up``: what a
+    missed time does."""
+
+    id: str
+    due: datetime
+    cron: str | None
+    zone: str
+    catch_up: Literal["once", "skip"]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderProgress:
+    """An embedder that has made vectors here: ``rows`` of the ``of`` that are to have one; ``in_service``:
+    search uses it."""
+
+    name: str
+    rows: int
+    of: int
+    in_service: bool
+
+
+async def agents(kernel: Kernel) -> tuple[AgentSummary, ...]:
+    """All agents by name."""
+    return tuple([await _summary(kernel, record) for record in await kernel.agents()])
+
+
+async def agent(kernel: Kernel, name: str) -> AgentDetail:
+    """One agent; ``NotFoundError`` if there is none of this name."""
+    record = await record_of(kernel, name)
+    set_, waiting = await kernel.store.read(
+        lambda tx: (tx.schedules(record.id), tx.events(record.id, state="pending"))
+    )
+    about = await _summary(kernel, record)
+    return AgentDetail(
+        about.name,
+        about.model,
+        about.window,
+        about.style,
+        about.messages,
+        about.created,
+        dict(record.settings),
+        len(waiting),
+        len(set_),
+        await sections(kernel, name),
+    )
+
+
+async def _summary(kernel: Kernel, record: AgentRecord) -> AgentSummary:
+    settings = settings_of(record)
+    try:
+        window, _ = await kernel.window(settings)
+    except UsageError:
+        window = None
+    created = record.created.astimezone(zone_for(record))
+    return AgentSummary(record.name, settings.model, window, settings.style, record.last_seq, created)
+
+
+async def context(kernel: Kernel, name: str) -> ContextView:
+    """The main context of an agent between two turns; the agent is loaded, as for a turn."""
+    process = await kernel.process(name)
+    sizes, prompt, queue = process.memory.sizes(), process.prompt(), process.memory.queue
+    zone = zone_for(process.record)
+    return ContextView(
+        process.program.model.name,
+        ContextSizes(
+            sizes.window,
+            sizes.instructions,
+            sizes.working_context,
+            sizes.queue,
+            sizes.free,
+            sizes.reserve,
+            sizes.margin,
+        ),
+        tuple(
+            ContextMessage(
+                m.role, m.text, tuple((c.id, c.name, c.arguments) for c in m.calls), m.call_id, m.name
+            )
+            for m in prompt.messages
+        ),
+        tuple(
+            {"name": f.name, "description": f.description, "parameters": dict(f.parameters)}
+            for f in prompt.functions
+        ),
+        prompt.max_tokens,
+        queue.state.head,
+        log_row(queue.summary, zone) if queue.summary else None,
+        log_row(queue.pinned, zone) if queue.pinned else None,
+        tuple(log_row(row, zone) for row in queue.rows),
+    )
+
+
+async def timers(kernel: Kernel, name: str) -> tuple[TimerView, ...]:
+    """The timers of an agent, the next one first."""
+    record = await record_of(kernel, name)
+    found = await kernel.store.read(lambda tx: tx.schedules(record.id))
+    return tuple(timer_view(each) for each in sorted(found, key=lambda timer: timer.due))
+
+
+def timer_view(timer: Schedule) -> TimerView:
+    """A stored timer as a view of it."""
+    due = timer.due.astimezone(ZoneInfo(timer.zone))
+    return TimerView(timer.id, due, timer.cron, timer.zone, timer.catch_up, timer.note)
+
+
+async def embedders(kernel: Kernel) -> tuple[EmbedderProgress, ...]:
+    """The embedders that have made vectors in this database."""
+
+    def read(tx: Transaction) -> list[EmbedderProgress]:
+        found: list[EmbedderProgress] = []
+        for record in tx.embedders():
+            rows, of = tx.embedded(record.fingerprint)
+            name = record.name or record.fingerprint
+            found.append(EmbedderProgress(name, rows, of, record.in_service))
+        return found
+
+    return tuple(await kernel.store.read(read))

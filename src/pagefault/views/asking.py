@@ -1,0 +1,76 @@
+"""Arguments of the views as people write them: names, times, ids, roles, tags, pages.
+
+Wrong ones raise ``UsageError``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import TypeVar
+
+from pagefault.clock import moment
+from pagefault.context import paging
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.types import AgentRecord, Role
+
+__all__ = ["When", "number_of", "page_of", "record_of", "roles_of", "tags_of", "time_of"]
+
+T = TypeVar("T")
+
+When = datetime | str | None
+"""An aware time, or one as people write it: ISO 8601 (in the agent's zone if it names none) or ``+2h``."""
+
+_KINDS = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
+
+
+async def record_of(kernel: Kernel, name: str) -> AgentRecord:
+    """The agent of this name as the database has it now; ``NotFoundError`` if there is none."""
+    record = await kernel.store.read(lambda tx: tx.agent(name))
+    if record is None:
+        raise NotFoundError(f"There is no agent {name}; `pagefault agent list` shows those there are.")
+    return record
+
+
+def time_of(given: When, now: datetime, zone: tzinfo, *, end: bool = False) -> datetime | None:
+    """The time in UTC, None for None. ``end``: a date without a time means the end of that day."""
+    if not given:
+        return None
+    if isinstance(given, datetime):
+        if given.tzinfo is None:
+            given = given.replace(tzinfo=zone)
+        return given
+    try:
+        return moment(given, now, zone, end=end)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
+
+
+def number_of(id: str, letter: str) -> int:
+    """The number in an id: 12 in ``m12``, where ``letter`` is ``m``."""
+    if re.fullmatch(rf"{letter}\d{{1,15}}", id):
+        return int(id[1:])
+    raise UsageError(f"{id!r} is not the id of {_KINDS[letter]}.")
+
+
+def roles_of(given: Sequence[str]) -> tuple[Role, ...]:
+    """Roles by name, each item one or several with commas between them."""
+    words = [word.strip() for item in given for word in item.split(",")]
+    if wrong := [word for word in words if word not in list(Role)]:
+        raise UsageError(f"{wrong[0]!r} is not a role; roles are {', '.join(Role)}.")
+    return tuple(Role(word) for word in words)
+
+
+def tags_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Tags without ``#``, each once: as the agent's own functions store them."""
+    return tuple(dict.fromkeys(tag.strip("# ") for tag in given))
+
+
+def page_of(items: Sequence[T], page: int, size: int) -> tuple[Sequence[T], int]:
+    """The items of one page (from 1) and the number of pages; an empty list has one page."""
+    try:
+        return paging.page_of(items, page, size)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None

@@ -1,0 +1,90 @@
+"""The log as a person reads it: one page of rows, and how to ask for the page before it.
+
+Left out: search (``memory``), and what one turn did and cost (``trace``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from pagefault.config import zone_for
+from pagefault.errors import UsageError
+from pagefault.kernel import Kernel
+from pagefault.types import Message, Role
+from pagefault.views.asking import number_of, record_of
+
+__all__ = ["READABLE", "History", "LogRow", "history", "log_row"]
+
+READABLE = (Role.USER, Role.ASSISTANT, Role.EVENT, Role.ALERT)
+"""The roles of a page unless others are asked for: what was said, and what came to the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of the log.
+
+    ``id``: ``m`` and its number; rows are numbered in the order in which they were written. ``at``: in the
+    agent's zone. ``name``: the function of a call or result, or the kind of an alert. ``speaker``: the sender
+    of an event, if it names one. ``event``: the number of the event in whose turn the row was written.
+    ``completion``: rows of one completion have the same. ``failed``: a result that is an error.
+    ``extracted``: of a summary that the model did not write, the reason; else empty.
+    """
+
+    id: str
+    role: Role
+    at: datetime
+    text: str
+    name: str | None = None
+    speaker: str = ""
+    event: int | None = None
+    completion: int | None = None
+    failed: bool = False
+    extracted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Rows, oldest first. ``before``: the id to ask for the page before this one; None at the beginning."""
+
+    rows: tuple[LogRow, ...]
+    before: str | None
+
+
+async def history(
+    kernel: Kernel,
+    name: str,
+    *,
+    before: str | None = None,
+    limit: int = 50,
+    roles: Sequence[Role] = READABLE,
+) -> History:
+    """The newest ``limit`` rows of these roles, or the newest before the message of id ``before``."""
+    if limit < 1:
+        raise UsageError(f"A history of {limit} rows is none; ask for 1 or more.")
+    last = number_of(before, "m") - 1 if before else None
+    record = await record_of(kernel, name)
+    rows = await kernel.store.read(
+        lambda tx: tx.messages(record.id, last=last, roles=roles, newest=limit + 1)
+    )
+    shown, zone = rows[-limit:], zone_for(record)
+    return History(
+        tuple(log_row(row, zone) for row in shown), shown[0].id if len(rows) > limit and shown else None
+    )
+
+
+def log_row(row: Message, zone: tzinfo) -> LogRow:
+    """A stored row as a view of it."""
+    return LogRow(
+        row.id,
+        row.role,
+        row.at.astimezone(zone),
+        row.text,
+        row.name,
+        row.speaker,
+        row.event,
+        row.completion,
+        bool(row.meta.get("failed")),
+        str(row.meta.get("extracted", "")),
+    )

@@ -1,0 +1,287 @@
+"""An agent's memory: the sections of its working context, and search of recall and archival storage.
+
+Pages of results are counted from 1; each call ranks anew, so pass ``as_of`` to keep the pages of recall as
+they were. Left out: changes (``kernel.edits``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pagefault.config import settings_of, zone_for
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.functions.results import label_of
+from pagefault.kernel import Kernel
+from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
+from pagefault.storage import Filter, Transaction
+from pagefault.types import SEARCHED_BY_DEFAULT, AgentRecord, Message, Passage, Role, Tier
+from pagefault.views.asking import When, number_of, page_of, record_of, roles_of, tags_of, time_of
+
+__all__ = [
+    "MessageHit",
+    "PassageHit",
+    "PassageView",
+    "SearchPage",
+    "SectionVersion",
+    "SectionView",
+    "passage",
+    "search",
+    "section_versions",
+    "sections",
+]
+
+_PAGE = 10  # results on a page
+_EXCERPT = 60  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class SectionView:
+    """A section of the working context. ``tokens`` is what its text takes of ``limit``, uncalibrated;
+    ``version`` counts its changes, from 1."""
+
+    name: str
+    description: str
+    text: str
+    tokens: int
+    limit: int
+    read_only: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SectionVersion:
+    """A section as it was from ``at`` on."""
+
+    version: int
+    at: datetime
+    text: str
+    description: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHit:
+    """A row of recall storage that was found.
+
+    ``excerpt``: one line around what was asked for. ``label``: date and origin as the agent is shown them.
+    ``session``: the sitting, numbered from 1. ``score``, and ``parts`` by name, say why it stands where it
+    does (docs/retrieval.md); without a query both are empty.
+    """
+
+    id: str
+    role: Role
+    speaker: str
+    session: int
+    at: datetime
+    text: str
+    excerpt: str
+    label: str
+    score: float
+    parts: dict[str, float]
+    tier: Tier = "recall"
+
+
+@dataclass(frozen=True, slots=True)
+class PassageView:
+    """A passage of archival storage.
+
+    ``source``: where it came from, empty if the agent wrote it. Of a chunk of a document: the document's id,
+    its page (from 1), the heading it is under, and its characters from ``start`` to ``stop`` of that page.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    source: str
+    title: str
+    at: datetime
+    text: str
+    document: str | None = None
+    page: int | None = None
+    section: str = ""
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageHit(PassageView):
+    """A passage that was found; the rest as in ``MessageHit``."""
+
+    excerpt: str = ""
+    label: str = ""
+    score: float = 0.0
+    parts: dict[str, float] | None = None
+    tier: Tier = "archival"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """One page of results, best first, or newest first without a query. ``total``: of all pages. ``as_of``:
+    the newest message that was looked at."""
+
+    total: int
+    page: int
+    pages: int
+    results: tuple[MessageHit | PassageHit, ...]
+    as_of: str
+
+
+async def sections(kernel: Kernel, name: str) -> tuple[SectionView, ...]:
+    """The sections in the order of their creation."""
+    record = await record_of(kernel, name)
+    found = await kernel.store.read(lambda tx: tx.sections(record.id))
+    count = HeuristicCounter(family_of(settings_of(record).model)).count
+    return tuple(
+        SectionView(s.name, s.description, s.text, count(s.text), s.limit, s.read_only, s.version)
+        for s in found
+    )
+
+
+async def section_versions(kernel: Kernel, name: str, section: str) -> tuple[SectionVersion, ...]:
+    """All versions of one section, oldest first; ``NotFoundError`` if there never was one."""
+    record = await record_of(kernel, name)
+    found = await kernel.store.read(lambda tx: tx.section_history(record.id, section))
+    if not found:
+        raise NotFoundError(f"Agent {name} has no section {section}; `pagefault agent show` lists them.")
+    zone = zone_for(record)
+    return tuple(
+        SectionVersion(s.version, at.astimezone(zone), s.text, s.description, s.limit) for at, s in found
+    )
+
+
+async def passage(kernel: Kernel, name: str, id: str) -> PassageView:
+    """The passage of this id (``p7``); ``NotFoundError`` if there is none."""
+    record, number = await record_of(kernel, name), number_of(id, "p")
+    found = await kernel.store.read(lambda tx: tx.passage(record.id, number))
+    if found is None:
+        raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
+    return PassageView(**_fields(found, zone_for(record)))
+
+
+async def search(
+    kernel: Kernel,
+    name: str,
+    query: str = "",
+    *,
+    tier: Tier | None = None,
+    page: int = 1,
+    size: int = _PAGE,
+    since: When = None,
+    until: When = None,
+    role: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    session: int | None = None,
+    as_of: str | None = None,
+) -> SearchPage:
+    """Search one tier of external memory, or both; without a query, everything that passes the filters.
+
+    ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included. ``role``
+    (user messages, speech and events unless others are named) and ``session`` are of recall, ``tags`` (all
+    must be there) of archival storage; they choose the tier if ``tier`` does not. ``as_of``: a message's id;
+    newer ones are left out.
+    """
+    if size < 1:
+        raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
+    record = await record_of(kernel, name)
+    zone, now = zone_for(record), kernel.clock.now()
+    last = number_of(as_of, "m") if as_of else record.last_seq
+    only = Filter(
+        roles_of(role) or SEARCHED_BY_DEFAULT,
+        tags_of(tags),
+        time_of(since, now, zone),
+        time_of(until, now, zone, end=True),
+        session=session,
+    )
+    retriever = Retriever(kernel.store, kernel.indexer.service.serving, kernel.clock, zone)
+    hits = await _ranked(retriever, record, query, _tiers(tier, role, tags, session), only, last)
+    shown, pages = page_of(hits, page, size)
+    return SearchPage(len(hits), page, pages, await _results(kernel, record, query, shown), f"m{last}")
+
+
+async def _results(
+    kernel: Kernel, record: AgentRecord, query: str, hits: Sequence[Hit]
+) -> tuple[MessageHit | PassageHit, ...]:
+    items = await kernel.store.read(lambda tx: [_stored(tx, record, hit) for hit in hits])
+    zone, counter = zone_for(record), HeuristicCounter()
+    return tuple(
+        _hit(hit, item, query, zone, counter)
+        for hit, item in zip(hits, items, strict=True)
+        if item is not None
+    )
+
+
+def _tiers(
+    asked: Tier | None, role: Sequence[str], tags: Sequence[str], session: int | None
+) -> tuple[Tier, ...]:
+    """The tiers to search: the one asked for, else those to which the filters apply."""
+    recall_only, archival_only = bool(role) or session is not None, bool(tags)
+    if asked in ("recall", "archival"):
+        return (asked,)
+    if asked is not None:
+        raise UsageError(f"There is no tier {asked!r}; write recall or archival.")
+    if recall_only and archival_only:
+        raise UsageError("Only passages have tags, only messages a role or a session; leave one of them out.")
+    return ("recall",) if recall_only else ("archival",) if archival_only else ("recall", "archival")
+
+
+async def _ranked(
+    retriever: Retriever,
+    record: AgentRecord,
+    query: str,
+    tiers: Sequence[Tier],
+    only: Filter,
+    last: int,
+) -> Ranking:
+    filters = {"recall": _before(only, last), "archival": only}
+    first, *rest = [await retriever.search(record.id, tier, query, filters[tier]) for tier in tiers]
+    return first.merged(rest[0]) if rest else first
+
+
+def _before(only: Filter, last: int) -> Filter:
+    return Filter(only.roles, (), only.since, only.until, last + 1, only.session)
+
+
+def _stored(tx: Transaction, record: AgentRecord, hit: Hit) -> Message | Passage | None:
+    read = tx.message if hit.tier == "recall" else tx.passage
+    return read(record.id, hit.number)
+
+
+def _hit(
+    hit: Hit, item: Message | Passage, query: str, zone: ZoneInfo, counter: Counter
+) -> MessageHit | PassageHit:
+    line, label = excerpt(item.text, query, _EXCERPT, counter), label_of(item, zone)
+    if isinstance(item, Passage):
+        why: dict[str, Any] = {"excerpt": line, "label": label, "score": hit.score, "parts": dict(hit.parts)}
+        return PassageHit(**_fields(item, zone), **why)
+    return MessageHit(
+        item.id,
+        item.role,
+        item.speaker,
+        hit.session,
+        item.at.astimezone(zone),
+        item.text,
+        line,
+        label,
+        hit.score,
+        dict(hit.parts),
+    )
+
+
+def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
+    place = passage.place
+    fields: dict[str, Any] = {
+        "id": passage.id,
+        "tags": passage.tags,
+        "source": passage.source,
+        "title": passage.title,
+        "at": passage.at.astimezone(zone),
+        "text": passage.text,
+    }
+    if place is not None:
+        fields |= {"document": f"d{place.document}", "page": place.page, "section": place.section}
+        fields |= {"start": place.start, "stop": place.stop}
+    return fields
