@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from pagefault.models import Completion
 from pagefault.testing.models import say
-from pagefault.testing.providers import Answer, Shape
+from pagefault.testing.providers import Delivery, Shape
 from pagefault.testing.providers.shapes import WIRES, shape_of
 
 REPLY = "Noted: you live in Porto now, with Clara; shall I remind you of the piano tuner on Thursday?"
@@ -31,7 +31,7 @@ _SHAPES: tuple[Shape, ...] = ("openai", "anthropic", "ollama")
 def _response(shape: Shape) -> bytes:
     """The answer as one piece of HTTP, an event to a chunk."""
     wire = WIRES[shape]
-    answer = Answer(Completion(calls=(replace(say(REPLY), id=_ID),)), piece=PIECE)
+    answer = Delivery(Completion(calls=(replace(say(REPLY), id=_ID),)), piece=PIECE)
     events = [*map(wire.frame, wire.chunks(answer)), *([wire.mark] if wire.mark else [])]
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {wire.kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     return head + b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n"

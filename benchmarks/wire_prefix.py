@@ -25,7 +25,7 @@ from pagefault.models import Completion
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import RequestSettings
 from pagefault.testing.prompt_cache import PromptCache, blocks_of
-from pagefault.testing.providers import ProviderServer, Request
+from pagefault.testing.providers import ProviderRequest, ProviderServer
 from pagefault.testing.providers.replies import last_said, offered
 from pagefault.types import Style
 from prefix_share import AIM, EDIT_EVERY, HEADER, Conversation, Shares, converse
@@ -42,7 +42,7 @@ async def bodies_of(shape: str, window: int, style: Style, turns: int) -> list[B
     """The bodies that the server received while the conversation ran."""
     conversation, ids = Conversation(), count(1)
 
-    def answer(request: Request) -> Completion:
+    def answer(request: ProviderRequest) -> Completion:
         completion = conversation.completion(offered(request), last_said(request))
         calls = tuple(replace(call, id=f"call_{next(ids)}") for call in completion.calls)
         return replace(completion, calls=calls)

@@ -11,9 +11,9 @@ from pagefault.models import Completion, Model, Prompt, StreamItem
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.directory.providers import PROVIDERS
 from pagefault.models.endpoint import ModelOptions
-from pagefault.testing.model_requests import RequestConformance, Served
+from pagefault.testing.model_requests import RequestConformance, ServedModel
 from pagefault.testing.models import PROMPT, Fault
-from pagefault.testing.providers import Answer, ProviderServer, Request, Shape, Turn, refuse
+from pagefault.testing.providers import Delivery, ProviderRequest, ProviderServer, Shape, Turn, refuse
 
 NAMES: dict[Shape, str] = {
     "openai": "openai:gpt-test",
@@ -52,7 +52,7 @@ async def adapter_at(
 
 async def streamed(
     name: str,
-    turns: Sequence[Turn] | Callable[[Request], Turn],
+    turns: Sequence[Turn] | Callable[[ProviderRequest], Turn],
     prompt: Prompt = PROMPT,
     options: ModelOptions | None = None,
 ) -> list[StreamItem]:
@@ -77,19 +77,19 @@ class AdapterConformance(RequestConformance):
     __test__ = False
     shape: Shape
 
-    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Served]:
+    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[ServedModel]:
         faults: dict[Fault, Turn] = {
             "too_long": TOO_LONG[self.shape],
             "refused": refuse(401, "Incorrect API key provided."),
             "overloaded": refuse(503, "The server is\noverloaded."),
-            "cut": Answer(Completion("never to be finished"), cut=True),
+            "cut": Delivery(Completion("never to be finished"), cut=True),
         }
 
         @asynccontextmanager
-        async def serve() -> AsyncGenerator[Served]:
+        async def serve() -> AsyncGenerator[ServedModel]:
             scripted = [faults[turn] if isinstance(turn, str) else turn for turn in turns]
             with ProviderServer(scripted) as server:
                 async with adapter_at(server, NAMES[self.shape]) as model:
-                    yield Served(model, lambda: server.requests)
+                    yield ServedModel(model, lambda: server.requests)
 
         return serve()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pagefault.models import Call, Completion, Usage
 from pagefault.testing.models import call, say
-from pagefault.testing.providers import Body, Request, Turn, refuse
+from pagefault.testing.providers import Body, ProviderRequest, Turn, refuse
 from pagefault.testing.providers.replies import offered
 
 THINGS = ("boat", "bread", "garden", "piano", "clock", "bicycle")
@@ -82,7 +82,7 @@ def standing(body: Body) -> tuple[int | None, list[str]]:
     return None, results
 
 
-def with_functions(request: Request) -> Completion:
+def with_functions(request: ProviderRequest) -> Completion:
     """A model that has functions, and writes JSON objects when it is asked for those."""
     usage = Usage(len(request.raw) // 4, 20)
     turn, results = standing(request.body)
@@ -96,7 +96,7 @@ def with_functions(request: Request) -> Completion:
     return Completion(calls=(made,), usage=usage)
 
 
-def wants_objects(request: Request) -> bool:
+def wants_objects(request: ProviderRequest) -> bool:
     """Whether the request is one of JSON mode."""
     return '"function"' in request.body["messages"][0]["content"]
 
@@ -115,7 +115,7 @@ class WithoutFunctions:
     random: random.Random = field(default_factory=lambda: random.Random(4))
     refused: int = 0
 
-    def __call__(self, request: Request) -> Turn:
+    def __call__(self, request: ProviderRequest) -> Turn:
         if offered(request):
             self.refused += 1
             return refuse(400, "registry/weak:7b does not support tools")

@@ -14,7 +14,7 @@ from pagefault.models import Call, Completion, Prompt, PromptMessage
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.pydantic_ai import PydanticAIModel
 from pagefault.testing.models import LATER, PROMPT, end_of
-from pagefault.testing.providers import KEY, Answer, ProviderServer, Reply, refuse
+from pagefault.testing.providers import KEY, Delivery, ProviderServer, RawReply, refuse
 
 pytestmark = pytest.mark.anyio
 
@@ -179,7 +179,7 @@ async def test_a_rate_limit_says_how_long_to_wait() -> None:
 
 
 async def test_an_answer_in_text_that_is_cut_off_says_so() -> None:
-    error = await error_of(CLAUDE, Answer(Completion("Let me see about that."), cut=True))
+    error = await error_of(CLAUDE, Delivery(Completion("Let me see about that."), cut=True))
     assert "The answer of claude-haiku-4-5" in str(error)
     assert "was cut off; try again." in str(error)
 
@@ -193,7 +193,7 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    with ProviderServer([Reply(held=True)]) as server:
+    with ProviderServer([RawReply(held=True)]) as server:
         async with adapter_at(server, CLAUDE, seconds=0.2) as model:
             with pytest.raises(ModelUnavailable, match=r"did not answer within 0\.2 s"):
                 await anext(model.stream(PROMPT))

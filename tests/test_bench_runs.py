@@ -30,7 +30,7 @@ from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import Item as Scripted
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
+from pagefault.testing.providers import ProviderRequest, ProviderServer, Turn, refuse
 from pagefault.types import Role
 
 DMR = SHIPPED / "dmr"
@@ -127,7 +127,7 @@ class Server:
         self.last = last
         self.kill = kill
 
-    def __call__(self, request: Request) -> Turn:
+    def __call__(self, request: ProviderRequest) -> Turn:
         if self.last is not None and len(self.asked) >= self.last:
             self.kill()
             return refuse(503, "Too late.")
@@ -210,7 +210,7 @@ def test_a_model_that_cannot_work_ends_the_run_in_one_sentence(
 
 
 def test_a_judge_is_asked_with_the_known_answer(tmp_path: Path) -> None:
-    def rule(request: Request) -> Turn:
+    def rule(request: ProviderRequest) -> Turn:
         text = request.body["messages"][-1]["content"]
         return Completion("CORRECT" if "Known answer: She taught me" in text else "WRONG")
 
@@ -237,7 +237,7 @@ def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
 
     anyio.run(lived)
 
-    def rule(request: Request) -> Turn:
+    def rule(request: ProviderRequest) -> Turn:
         asked = request.body["messages"]
         if "later session" in asked[0]["content"]:
             assert asked[1]["content"] == "B: The boat is called Wilma.\nA: ok"

@@ -13,7 +13,7 @@ from pagefault.build import open_kernel
 from pagefault.config import parse_settings
 from pagefault.models import Call, Completion, Usage
 from pagefault.models.directory.providers import PROVIDERS, Provider
-from pagefault.testing.providers import KEY, ProviderServer, Request, Turn, refuse
+from pagefault.testing.providers import KEY, ProviderRequest, ProviderServer, Turn, refuse
 from pagefault.testing.providers.replies import offered
 
 RIGHT = '{"first": 2, "second": 3}'
@@ -116,7 +116,7 @@ def test_calls_written_as_text_are_seen_as_such(run: Run) -> None:
 def test_a_model_without_functions_is_found_to_need_json_mode_and_gets_it(
     run: Run, tmp_path: Path, refused: bool
 ) -> None:
-    def turn(request: Request) -> Turn:
+    def turn(request: ProviderRequest) -> Turn:
         if offered(request):
             return refuse(400, "m does not support tools") if refused else Completion("I add them: 5.")
         return OBJECT if '"function"' in request.raw.decode().replace("\\", "") else PONG

@@ -22,7 +22,7 @@ from pagefault.models.openai import OpenAIModel
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
 from pagefault.models.wrappers.retrying import RetryingModel
 from pagefault.testing.models import call, say
-from pagefault.testing.providers import ProviderServer, Request, Turn, refuse
+from pagefault.testing.providers import ProviderRequest, ProviderServer, Turn, refuse
 from pagefault.testing.providers.anthropic import SIGNATURE
 from pagefault.testing.providers.quirks import QUIRKS
 from pagefault.testing.providers.replies import last_said, offered
@@ -64,7 +64,7 @@ class Talk:
     alerts: list[str]
 
 
-async def converse(machine: Machine, turns: int, turn: Callable[[Request], Turn]) -> Talk:
+async def converse(machine: Machine, turns: int, turn: Callable[[ProviderRequest], Turn]) -> Talk:
     with ProviderServer(turn) as server:
         async with talking(machine, server) as rig:
             said = [await rig.said(message(number)) for number in range(turns)]
@@ -109,7 +109,7 @@ class Amiss:
     asked: int = 0
     shown: list[str] = field(default_factory=list[str])
 
-    def __call__(self, request: Request) -> Turn:
+    def __call__(self, request: ProviderRequest) -> Turn:
         self.asked += 1
         said = with_functions(request)
         if self.asked % 3:
@@ -156,7 +156,7 @@ MODELS = (
 THOUGHT = "A private thought."
 
 
-def thoughtful(request: Request) -> Turn:
+def thoughtful(request: ProviderRequest) -> Turn:
     """Keeps each second message's number before it answers; Anthropic's models think first, and sign it."""
     said = last_said(request)
     number = said.rpartition(" ")[2]

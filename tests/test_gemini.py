@@ -12,7 +12,7 @@ from pagefault.errors import ModelUnavailable
 from pagefault.models import Call, Completion, Prompt, PromptMessage
 from pagefault.models.endpoint import ModelOptions
 from pagefault.testing.models import PROMPT, end_of
-from pagefault.testing.providers import KEY, Answer, ProviderServer, Reply, refuse
+from pagefault.testing.providers import KEY, Delivery, ProviderServer, RawReply, refuse
 from pagefault.testing.providers.gemini import chunk
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def sent(prompt: Prompt, options: ModelOptions | None = None) -> dict[str,
 async def test_a_signature_goes_back_with_the_part_it_came_with() -> None:
     signed: dict[str, Any] = {"functionCall": {"name": "note", "args": {}}, "thoughtSignature": "Q2lnQQ=="}
     parts = ({"text": "Hm.", "thought": True}, {"text": "Let me see."}, signed)
-    end = end_of(await streamed(GEMINI, [Reply((chunk(*parts, finish="STOP"),))]))
+    end = end_of(await streamed(GEMINI, [RawReply((chunk(*parts, finish="STOP"),))]))
     said = PromptMessage("assistant", end.text, (replace(end.calls[0], id="m7"),), echo=end.echo)
     result = PromptMessage("tool", "Kept.", call_id="m7", name="note")
     body = await sent(replace(PROMPT, messages=(*PROMPT.messages, said, result)))
@@ -48,13 +48,13 @@ async def test_a_signature_goes_back_with_the_part_it_came_with() -> None:
 
 async def test_calls_without_ids_get_their_own() -> None:
     call: dict[str, Any] = {"functionCall": {"name": "note", "args": {"text": "字"}}}
-    end = end_of(await streamed(GEMINI, [Reply((chunk(call, call, finish="STOP"),))]))
+    end = end_of(await streamed(GEMINI, [RawReply((chunk(call, call, finish="STOP"),))]))
     assert [(c.name, c.arguments) for c in end.calls] == [("note", '{"text": "字"}')] * 2
     assert len({c.id for c in end.calls} - {""}) == 2
 
 
 async def test_a_call_that_gemini_gave_up_is_asked_for_again() -> None:
-    error = await error_of(GEMINI, Reply((chunk(finish="MALFORMED_FUNCTION_CALL"),)))
+    error = await error_of(GEMINI, RawReply((chunk(finish="MALFORMED_FUNCTION_CALL"),)))
     assert str(error) == "gemini-2.5-flash broke off its answer; try again."
 
 
@@ -77,7 +77,7 @@ async def test_thinking_is_asked_for_by_its_budget(thinking: Any, wanted: dict[s
 async def test_the_wait_that_stands_in_the_body_is_kept() -> None:
     detail = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}
     said = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded.", "details": [detail]}
-    error = await error_of(GEMINI, Reply(status=429, body={"error": said}))
+    error = await error_of(GEMINI, RawReply(status=429, body={"error": said}))
     assert isinstance(error, ModelUnavailable)
     assert error.retry_after == 7
 
@@ -87,12 +87,12 @@ async def test_no_error_shows_the_key() -> None:
 
 
 async def test_an_answer_that_is_cut_off_says_so() -> None:
-    error = await error_of(GEMINI, Answer(Completion("Let me see about that."), cut=True))
+    error = await error_of(GEMINI, Delivery(Completion("Let me see about that."), cut=True))
     assert "was cut off; try again." in str(error)
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    with ProviderServer([Reply(held=True)]) as server:
+    with ProviderServer([RawReply(held=True)]) as server:
         async with adapter_at(server, GEMINI, seconds=0.2) as model:
             with pytest.raises(ModelUnavailable, match=r"did not answer within 0\.2 s"):
                 await anext(model.stream(PROMPT))

@@ -21,9 +21,9 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.documents import DocumentCalls, fold, pattern
-from pagefault.ingest import Bytes, File, Item, Report, Skipped, find, load
-from pagefault.ingest.load import Silent, Watch
-from pagefault.ingest.sources import Source
+from pagefault.ingest import Bytes, File, LoadReport, Skipped, SourceResult, find, load
+from pagefault.ingest.load import LoadProgress, SilentProgress
+from pagefault.ingest.sources import DocumentSource
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.testing.models import ScriptedModel
@@ -35,15 +35,15 @@ pytestmark = pytest.mark.anyio
 
 async def put(
     rig: Rig,
-    *sources: Source | Skipped,
+    *sources: DocumentSource | Skipped,
     tags: Sequence[str] = (),
     title: str | None = None,
-    watch: Watch | None = None,
-) -> Report:
+    watch: LoadProgress | None = None,
+) -> LoadReport:
     return await load(rig.kernel, "ana", sources, tags=tags, title=title, watch=watch)
 
 
-def states(report: Report) -> list[str]:
+def states(report: LoadReport) -> list[str]:
     return [item.state for item in report.items]
 
 
@@ -154,8 +154,8 @@ async def test_many_documents_are_one_event_that_names_the_first(machine: Machin
 
 
 async def test_what_was_stored_before_a_cancellation_is_told(machine: Machine) -> None:
-    class Impatient(Silent):
-        def end(self, item: Item) -> None:
+    class Impatient(SilentProgress):
+        def end(self, item: SourceResult) -> None:
             assert item.state == "loaded"
             scope.cancel()
 

@@ -14,7 +14,7 @@ from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.ollama import OllamaModel
 from pagefault.testing.models import LATER, PROMPT, end_of
-from pagefault.testing.providers import Answer, ProviderServer, Reply, refuse
+from pagefault.testing.providers import Delivery, ProviderServer, RawReply, refuse
 from pagefault.testing.providers.ollama import line
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +105,7 @@ async def test_a_key_and_headers_are_sent_where_they_are_set() -> None:
 async def test_thinking_text_and_calls_come_as_they_are_said() -> None:
     call = {"function": {"name": "note", "arguments": {"text": "字"}}}
     lines = (line(thinking="Hm."), line(content="I note it."), line(tool_calls=[call, call]), line(end=END))
-    items = await streamed(QWEN, [Reply(lines)])
+    items = await streamed(QWEN, [RawReply(lines)])
     assert items[:4] == [
         Delta("Hm.", thinking=True),
         Delta("I note it."),
@@ -129,13 +129,13 @@ async def test_thinking_text_and_calls_come_as_they_are_said() -> None:
 )
 async def test_odd_calls_are_understood(function: dict[str, Any], wanted: tuple[str, str]) -> None:
     lines = (line(tool_calls=[{"function": function}]), line(end=END))
-    (made,) = end_of(await streamed(QWEN, [Reply(lines)])).calls
+    (made,) = end_of(await streamed(QWEN, [RawReply(lines)])).calls
     assert (made.name, made.arguments) == wanted
 
 
 async def test_an_id_that_two_calls_have_is_given_to_one() -> None:
     call: dict[str, Any] = {"id": "call_1", "function": {"name": "note", "arguments": {}}}
-    end = end_of(await streamed(QWEN, [Reply((line(tool_calls=[call, call]), line(end=END)))]))
+    end = end_of(await streamed(QWEN, [RawReply((line(tool_calls=[call, call]), line(end=END)))]))
     assert end.calls[0].id == "call_1"
     assert end.calls[1].id not in ("", "call_1")
 
@@ -163,20 +163,22 @@ async def test_a_server_that_is_not_started_is() -> None:
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    with ProviderServer([Reply(held=True)]) as server:
+    with ProviderServer([RawReply(held=True)]) as server:
         async with adapter_at(server, QWEN, seconds=0.2) as model:
             with pytest.raises(ModelUnavailable, match=r"did not answer within 0\.2 s"):
                 await anext(model.stream(PROMPT))
 
 
-@pytest.mark.parametrize("turn", [Answer(Completion("Let me see."), finish=None), Reply(()), Reply(cut=True)])
-async def test_an_answer_that_does_not_end_was_cut(turn: Answer | Reply) -> None:
+@pytest.mark.parametrize(
+    "turn", [Delivery(Completion("Let me see."), finish=None), RawReply(()), RawReply(cut=True)]
+)
+async def test_an_answer_that_does_not_end_was_cut(turn: Delivery | RawReply) -> None:
     error = await error_of(QWEN, turn)
     assert isinstance(error, ModelUnavailable)
 
 
 async def test_an_error_that_is_no_json_is_shown_as_it_is() -> None:
-    error = await error_of(QWEN, Reply(status=500, body=b"<p>Proxy\n error</p>"))
+    error = await error_of(QWEN, RawReply(status=500, body=b"<p>Proxy\n error</p>"))
     assert str(error).endswith("failed with status 500: <p>Proxy error</p>")
 
 

@@ -34,9 +34,9 @@ from pagefault.models import (
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.openai import OpenAIModel
 from pagefault.models.openai.body import BodyBuilder
-from pagefault.testing.model_requests import RequestConformance, Served
+from pagefault.testing.model_requests import RequestConformance, ServedModel
 from pagefault.testing.models import Fault
-from pagefault.testing.providers import Answer, ProviderServer, Reply, Turn, delta, refuse
+from pagefault.testing.providers import Delivery, ProviderServer, RawReply, Turn, delta, refuse
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ FAULTS: dict[Fault, Turn] = {
     "too_long": refuse(400, TOO_LONG, code="context_length_exceeded"),
     "refused": refuse(401, f"Incorrect API key provided: {KEY}."),
     "overloaded": refuse(503, "The server is\noverloaded."),
-    "cut": Answer(Completion("never to be finished"), cut=True),
+    "cut": Delivery(Completion("never to be finished"), cut=True),
 }
 
 
@@ -91,13 +91,13 @@ def request_body(model: str, prompt: Prompt, *, official: bool = False, **option
 
 
 class TestOpenAIModel(RequestConformance):
-    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Served]:
+    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[ServedModel]:
         @asynccontextmanager
-        async def serve() -> AsyncGenerator[Served]:
+        async def serve() -> AsyncGenerator[ServedModel]:
             scripted = [FAULTS[turn] if isinstance(turn, str) else turn for turn in turns]
             with ProviderServer(scripted) as server:
                 async with model_at(server) as model:
-                    yield Served(model, lambda: server.requests)
+                    yield ServedModel(model, lambda: server.requests)
 
         return serve()
 
@@ -187,7 +187,7 @@ async def test_a_prompt_that_goes_on_is_sent_as_bytes_that_go_on() -> None:
 
 
 async def test_text_and_calls_come_in_pieces_then_whole() -> None:
-    turn = Answer(Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)), piece=4)
+    turn = Delivery(Completion("Noting.", (Call("a", "note", "{}"),), Usage(70, 9, 64)), piece=4)
     assert await streamed(turn) == [
         Delta("Noti"),
         Delta("ng."),
@@ -256,7 +256,7 @@ ODD: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 async def test_odd_calls_are_understood(case: str) -> None:
     pieces, expected = ODD[case]
     chunks = [delta(tool_calls=[p]) for p in pieces]
-    got = await completed(Reply((*chunks, delta(finish="tool_calls"))))
+    got = await completed(RawReply((*chunks, delta(finish="tool_calls"))))
     assert [(call.name, call.arguments) for call in got.calls] == expected
     ids = [call.id for call in got.calls]
     assert all(ids)
@@ -266,30 +266,30 @@ async def test_odd_calls_are_understood(case: str) -> None:
 async def test_a_refusal_is_text_and_empty_chunks_are_nothing() -> None:
     empty: dict[str, Any] = {**delta(), "choices": []}
     no_delta: dict[str, Any] = {**delta(), "choices": [{"index": 0, "delta": None}]}
-    turn = Reply((empty, no_delta, delta(refusal="I can't."), delta(finish="stop")))
+    turn = RawReply((empty, no_delta, delta(refusal="I can't."), delta(finish="stop")))
     assert await streamed(turn) == [Delta("I can't."), Completion("I can't.")]
 
 
 async def test_a_stream_without_a_finish_reason_was_cut() -> None:
-    error = await error_of(Answer(Completion("Half an ans"), finish=None))
+    error = await error_of(Delivery(Completion("Half an ans"), finish=None))
     assert str(error) == "The answer of test-1 was cut off; try again."
 
 
 async def test_a_reply_that_ran_out_of_tokens_keeps_what_there_is() -> None:
-    assert await completed(Answer(Completion("Half"), finish="length")) == Completion("Half", cut=True)
-    error = await error_of(Answer(Completion(), finish="length"))
+    assert await completed(Delivery(Completion("Half"), finish="length")) == Completion("Half", cut=True)
+    error = await error_of(Delivery(Completion(), finish="length"))
     assert str(error) == (
         "test-1 used up its 100 reply tokens with no answer; reserve more, or let it think less."
     )
 
 
 async def test_a_withheld_answer_says_so() -> None:
-    assert "content filter" in str(await error_of(Answer(Completion(), finish="content_filter")))
+    assert "content filter" in str(await error_of(Delivery(Completion(), finish="content_filter")))
 
 
 async def test_leaving_or_cancelling_closes_the_stream() -> None:
-    held = replace(Answer(Completion("One piece and then silence"), finish=None), held=True)
-    with ProviderServer([held, held, Answer(Completion("after"))]) as server:
+    held = replace(Delivery(Completion("One piece and then silence"), finish=None), held=True)
+    with ProviderServer([held, held, Delivery(Completion("after"))]) as server:
         async with model_at(server) as model:
             async with aclosing(cast("Any", model.stream(PROMPT))) as left:
                 assert await anext(left) == Delta("One piec")
@@ -326,7 +326,7 @@ async def test_every_way_to_say_too_long_is_one_error(message: str) -> None:
 
 
 async def test_too_long_may_also_come_in_the_stream() -> None:
-    turn = Reply((delta(content="x"), {"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}))
+    turn = RawReply((delta(content="x"), {"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}))
     assert isinstance(await error_of(turn), ContextLengthExceeded)
 
 
@@ -389,7 +389,7 @@ async def test_a_server_may_ask_to_wait_until_a_time() -> None:
 
 
 async def test_a_silent_server_is_given_up() -> None:
-    with ProviderServer([Reply(held=True)]) as server:
+    with ProviderServer([RawReply(held=True)]) as server:
         async with model_at(server, timeout=0.2) as model:
             with pytest.raises(ModelError, match=r"did not answer within 0\.2 s"):
                 await anext(model.stream(PROMPT))
@@ -404,7 +404,7 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 async def test_a_stream_that_is_not_json() -> None:
-    with ProviderServer([Reply(("{oops",))]) as server:
+    with ProviderServer([RawReply(("{oops",))]) as server:
         async with model_at(server) as model:
             with pytest.raises(ModelError, match="not JSON"):
                 await anext(model.stream(PROMPT))
@@ -438,7 +438,7 @@ async def test_thinking_comes_apart_and_is_counted() -> None:
         "completion_tokens_details": {"reasoning_tokens": 20},
     }
     for name in ("reasoning_content", "reasoning"):
-        turn = Reply(
+        turn = RawReply(
             (
                 delta(**{name: "Let me"}),
                 delta(**{name: " see."}),
@@ -454,7 +454,7 @@ async def test_thinking_comes_apart_and_is_counted() -> None:
 
 async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> None:
     details = [{"type": "reasoning.encrypted", "data": "xyz"}]
-    turn = Reply((delta(reasoning_details=details, content="Hm."), delta("stop")))
+    turn = RawReply((delta(reasoning_details=details, content="Hm."), delta("stop")))
     with ProviderServer([turn, turn, turn]) as server:
         for provider in ("openrouter", "openai"):
             model = OpenAIModel("m", 8192, Endpoint(provider, server.url), ModelOptions())
@@ -473,7 +473,7 @@ async def test_what_a_provider_wants_back_goes_back_to_it_and_to_no_other() -> N
 
 async def test_deepseek_gets_its_thinking_back_within_a_chain_of_calls() -> None:
     call = {"index": 0, "id": "a", "function": {"name": "note", "arguments": "{}"}}
-    turn = Reply((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
+    turn = RawReply((delta(reasoning_content="Hm."), delta(tool_calls=[call]), delta("tool_calls")))
     with ProviderServer([turn]) as server:
         model = OpenAIModel("m", 8192, Endpoint("deepseek", server.url), ModelOptions())
         end = [item async for item in model.stream(PROMPT)][-1]
@@ -488,7 +488,7 @@ async def test_arguments_that_are_sent_again_and_again_are_taken_once() -> None:
             tool_calls=[{"index": 0, "id": "a", "function": {"name": "note", "arguments": arguments}}]
         )
 
-    turn = Reply(
+    turn = RawReply(
         (piece('{"te'), piece('{"text": "x'), piece('{"text": "xx"}'), piece('{"text": "xx"}'), delta("stop"))
     )
     items = await streamed(turn)
@@ -500,14 +500,14 @@ async def test_arguments_that_are_sent_again_and_again_are_taken_once() -> None:
 
 async def test_a_call_in_the_old_form_is_a_call() -> None:
     legacy = {"name": "note", "arguments": "{}"}
-    end = await completed(Reply((delta(function_call=legacy), delta("function_call"))))
+    end = await completed(RawReply((delta(function_call=legacy), delta("function_call"))))
     assert [(c.name, c.arguments) for c in end.calls] == [("note", "{}")]
 
 
 async def test_calls_that_were_lost_while_streaming_are_asked_for_in_one_piece() -> None:
     message = {"content": None, "tool_calls": [{"id": "a", "function": {"name": "note", "arguments": "{}"}}]}
-    whole = Reply(body={"choices": [{"message": message, "finish_reason": "tool_calls"}]})
-    with ProviderServer([Reply((delta("tool_calls"),)), whole]) as server:
+    whole = RawReply(body={"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+    with ProviderServer([RawReply((delta("tool_calls"),)), whole]) as server:
         async with model_at(server) as model:
             end = [item async for item in model.stream(PROMPT)][-1]
     assert isinstance(end, Completion)
@@ -517,7 +517,7 @@ async def test_calls_that_were_lost_while_streaming_are_asked_for_in_one_piece()
 
 
 async def test_a_cut_completion_says_so() -> None:
-    end = await completed(Answer(Completion("It is"), finish="length"))
+    end = await completed(Delivery(Completion("It is"), finish="length"))
     assert end.cut
 
 

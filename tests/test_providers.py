@@ -13,7 +13,16 @@ import httpx2
 import pytest
 
 from pagefault.models import Call, Completion, Usage
-from pagefault.testing.providers import KEY, Answer, ProviderServer, Reply, Request, Turn, delta, refuse
+from pagefault.testing.providers import (
+    KEY,
+    Delivery,
+    ProviderRequest,
+    ProviderServer,
+    RawReply,
+    Turn,
+    delta,
+    refuse,
+)
 from pagefault.testing.providers.replies import last_said, spoken
 
 SAID = Completion("Noting it.", (Call("c1", "note", '{"text": "字"}'),), Usage(70, 9, 64, 0, 4), "Hm.")
@@ -72,7 +81,9 @@ def test_a_refusal_is_in_the_words_of_the_shape(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", STREAMED)
-@pytest.mark.parametrize("turn", [Answer(SAID, cut=True), Reply((delta(),), reset=True), Reply(reset=True)])
+@pytest.mark.parametrize(
+    "turn", [Delivery(SAID, cut=True), RawReply((delta(),), reset=True), RawReply(reset=True)]
+)
 def test_a_stream_can_break_off(shape: str, turn: Turn) -> None:
     with ProviderServer([turn, SAID]) as server:
         with pytest.raises(httpx2.TransportError):
@@ -82,14 +93,14 @@ def test_a_stream_can_break_off(shape: str, turn: Turn) -> None:
 
 @pytest.mark.parametrize("shape", STREAMED)
 def test_a_stream_can_end_without_saying_why(shape: str) -> None:
-    with ProviderServer([SAID, Answer(SAID, finish=None)]) as server:
+    with ProviderServer([SAID, Delivery(SAID, finish=None)]) as server:
         whole, endless = (post(server, STREAMED[shape]).text for _ in range(2))
     word = {"openai": '"tool_calls"', "anthropic": "stop_reason", "ollama": "done_reason"}.get(shape, "STOP")
     assert whole.count(word) > endless.count(word)
 
 
 def test_a_function_of_the_request_may_answer_with_any_turn() -> None:
-    def turn(request: Request) -> Turn:
+    def turn(request: ProviderRequest) -> Turn:
         return refuse(400, "no") if request.body.get("bad") else lambda _: Completion("fine")
 
     with ProviderServer(turn) as server:
@@ -174,7 +185,10 @@ def test_it_answers_amiss_at_a_rate_and_the_same_way_for_the_same_seed() -> None
 
 
 def test_json_mode_is_answered_with_an_object() -> None:
-    asked = {"role": "system", "content": "Answer with one JSON object ...\n- send_message(message: string)"}
+    asked = {
+        "role": "system",
+        "content": "Answer with one JSON object ...\n- send_message(message: string)",
+    }
     with ProviderServer(lambda request: spoken(request, "Hi.")) as server:
         answer = post(server, (WHOLE["openai"][0], {"messages": [asked]})).json()
     said = json.loads(answer["choices"][0]["message"]["content"])

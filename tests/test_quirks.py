@@ -29,7 +29,7 @@ from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.directory.providers import PROVIDERS
 from pagefault.models.endpoint import RequestSettings
 from pagefault.testing.models import PROMPT
-from pagefault.testing.providers import ProviderServer, Request, Shape, Turn
+from pagefault.testing.providers import ProviderRequest, ProviderServer, Shape, Turn
 from pagefault.testing.providers.quirks import ALL, QUIRKS, Quirk
 
 PAGE = Path(__file__).parents[1] / "docs/providers.md"
@@ -67,7 +67,7 @@ class Run:
 async def run(quirk: Quirk, shape: Shape, prompt: Prompt = ASKED) -> Run:
     """Ask the model that the catalogue makes, while its server has the quirk."""
 
-    def turn(request: Request) -> Turn:
+    def turn(request: ProviderRequest) -> Turn:
         amiss = quirk.lasting or len(server.seen) == 1
         return quirk.make(quirk.sample, request) if amiss else quirk.sample
 
@@ -203,6 +203,6 @@ def test_every_outcome_is_explained() -> None:
 @pytest.mark.parametrize(("name", "shape"), CELLS)
 def test_a_quirk_takes_any_completion(name: str, shape: Shape) -> None:
     paths: dict[Shape, str] = {"gemini": "/m:streamGenerateContent"}
-    request = Request(paths.get(shape, "/"), shape, b'{"stream": true}', {}, "")
+    request = ProviderRequest(paths.get(shape, "/"), shape, b'{"stream": true}', {}, "")
     for said in (Completion("ok"), Completion(), QUIRKS[name].sample):
         assert QUIRKS[name].make(said, request) is not None

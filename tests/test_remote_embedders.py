@@ -19,10 +19,10 @@ from pagefault.embedders.servers import Server, server_of
 from pagefault.errors import EmbedderError, EmbedderSetupError, UsageError
 from pagefault.testing.embedders import TEXTS, EmbedderConformance
 from pagefault.testing.embeddings_server import Embeddings, Fault, vectors_of
-from pagefault.testing.providers import Body, ProviderServer, Refused, Reply, Request, refuse
+from pagefault.testing.providers import Body, ProviderRequest, ProviderServer, RawReply, Refused, refuse
 
 KEY = "sk-secret-0123456789"
-RESET = Reply(cut=True)
+RESET = RawReply(cut=True)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_some_requests_are_open_at_a_time_and_no_more() -> None:
     open_now: list[int] = []
     most: list[int] = []
 
-    def slow(request: Request) -> Reply | Refused:
+    def slow(request: ProviderRequest) -> RawReply | Refused:
         open_now.append(1)
         most.append(len(open_now))
         together.wait(10)
@@ -322,7 +322,7 @@ def test_the_number_of_dimensions_stays() -> None:
 
 
 @pytest.mark.parametrize("fault", [refuse(500, "Oops"), refuse(503, "Busy"), RESET])
-def test_a_passing_fault_is_waited_out(fault: Reply | Refused) -> None:
+def test_a_passing_fault_is_waited_out(fault: RawReply | Refused) -> None:
     with ProviderServer(Embeddings([fault])) as server:
         (vectors,) = embed(embedder_at(server, max_retries=1), ["one"])
         assert len(server.requests) == 2
@@ -358,7 +358,7 @@ def test_a_model_that_is_not_there_is_a_matter_of_setting_up() -> None:
         (RESET, "cannot be reached; check the network"),
     ],
 )
-def test_errors_are_one_line_with_the_mend_and_without_the_key(turn: Reply | Refused, said: str) -> None:
+def test_errors_are_one_line_with_the_mend_and_without_the_key(turn: RawReply | Refused, said: str) -> None:
     error = error_of(turn)
     assert not isinstance(error, EmbedderSetupError)
     assert said in str(error)

@@ -13,7 +13,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.context.calibration import Truncation
 from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.models import ScriptedModel
-from pagefault.testing.providers import ProviderServer, Request
+from pagefault.testing.providers import ProviderRequest, ProviderServer
 from pagefault.testing.providers.replies import spoken
 from pagefault.types import Message, Role
 
@@ -125,7 +125,7 @@ async def test_a_server_that_says_what_it_serves_is_asked_and_believed_at_once(
 ) -> None:
     """Ollama was told which window to serve, and serves less."""
 
-    def cut(request: Request) -> Completion:
+    def cut(request: ProviderRequest) -> Completion:
         said = spoken(request, "ok")
         whole = said.usage.input if said.usage else 0
         return Completion(said.text, said.calls, Usage(min(whole, 6144), 2))

@@ -16,7 +16,7 @@ from adapters import error_of, streamed
 from pagefault.errors import ModelUnavailable
 from pagefault.models import Completion, Delta, Usage
 from pagefault.testing.models import end_of
-from pagefault.testing.providers import Reply
+from pagefault.testing.providers import RawReply
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def read(file: Path) -> tuple[dict[str, Any], tuple[bytes]]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_a_documented_stream_is_read(file: Path) -> None:
     expected, raw = read(file)
-    reply = Reply(raw, done=False)
+    reply = RawReply(raw, done=False)
     if kind := expected.get("error"):
         assert type(await error_of(expected["name"], reply)).__name__ == kind
         return
@@ -66,7 +66,7 @@ async def test_a_stream_that_ends_before_its_reason_is_not_taken_for_a_whole_one
     reasons = (n for n, event in enumerate(events) if REASON.search(event))
     last = next(reasons, len(events) - 1)
     for most in range(1, last + 1):
-        error = await error_of(expected["name"], Reply(tuple(events[:most]), done=False))
+        error = await error_of(expected["name"], RawReply(tuple(events[:most]), done=False))
         assert type(error) is ModelUnavailable
         assert str(error).startswith("The answer of ")
         assert str(error).endswith("was cut off; try again.")

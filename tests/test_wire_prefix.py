@@ -16,7 +16,7 @@ import pytest
 from pagefault.models import Call, Completion, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import ModelOptions
-from pagefault.testing.prompt_cache import Block, PromptCache, Read, blocks_of
+from pagefault.testing.prompt_cache import CacheRead, PromptBlock, PromptCache, blocks_of
 from pagefault.testing.providers import ProviderServer
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -56,26 +56,26 @@ SYSTEM = block("five words of the system", marked=True)
 
 def test_the_first_request_reads_nothing_and_the_same_again_reads_all() -> None:
     simulated = cache()
-    assert simulated.ask(request("one two", END)) == Read(6, 0)
-    assert simulated.ask(request("one two", END)) == Read(6, 6)
+    assert simulated.ask(request("one two", END)) == CacheRead(6, 0)
+    assert simulated.ask(request("one two", END)) == CacheRead(6, 6)
 
 
 def test_nothing_is_written_without_a_mark() -> None:
     simulated = cache()
     simulated.ask(request("one two", "three"))
-    assert simulated.ask(request("one two", "three", END)) == Read(7, 0)
+    assert simulated.ask(request("one two", "three", END)) == CacheRead(7, 0)
 
 
 def test_what_ended_at_a_mark_is_found_from_a_later_mark_that_has_moved_on() -> None:
     simulated = cache()
     simulated.ask(request("one two", END))
-    assert simulated.ask(request("one two", block(END["text"]), "more", END)) == Read(11, 6)
+    assert simulated.ask(request("one two", block(END["text"]), "more", END)) == CacheRead(11, 6)
 
 
 def test_only_what_ended_at_a_mark_is_found() -> None:
     simulated = cache()
     simulated.ask(request("one", "two", END))
-    assert simulated.ask(request("one", "two", block("another end", marked=True))) == Read(4, 0)
+    assert simulated.ask(request("one", "two", block("another end", marked=True))) == CacheRead(4, 0)
 
 
 @pytest.mark.parametrize(("between", "cached"), [(2, 6), (3, 0)])
@@ -83,7 +83,7 @@ def test_a_mark_looks_back_over_so_many_blocks_itself_included(between: int, cac
     simulated = cache(lookback=4)
     simulated.ask(request("one two", END))
     later = request("one two", block(END["text"]), *["more"] * between, block("end", marked=True))
-    assert simulated.ask(later) == Read(6 + between + 1, cached)
+    assert simulated.ask(later) == CacheRead(6 + between + 1, cached)
 
 
 def test_a_mark_on_what_was_the_end_finds_it_however_much_follows() -> None:
@@ -118,7 +118,7 @@ def test_a_change_of_the_tool_choice_leaves_tools_and_system_text() -> None:
     simulated = cache()
     simulated.ask(request("one", END, system=SYSTEM))
     choice = {"type": "auto", "disable_parallel_tool_use": True}
-    assert simulated.ask(request("one", END, system=SYSTEM, tool_choice=choice)) == Read(10, 5)
+    assert simulated.ask(request("one", END, system=SYSTEM, tool_choice=choice)) == CacheRead(10, 5)
 
 
 def test_another_model_has_another_cache() -> None:
@@ -164,7 +164,7 @@ def claude_bodies(*prompts: Prompt) -> list[Body]:
 
 
 def prompt(*messages: PromptMessage) -> Prompt:
-    schema = FunctionSchema("recall_read", "Read a message.", {"type": "object", "properties": {}})
+    schema = FunctionSchema("recall_read", "CacheRead a message.", {"type": "object", "properties": {}})
     return Prompt((PromptMessage("system", "You remember."), *messages), (schema,), 512)
 
 
@@ -182,7 +182,7 @@ def test_a_completion_of_more_calls_than_a_look_back_reaches_loses_nothing_of_wh
     assert simulated.ask(second).cached == before
 
 
-def marks(body: Body) -> list[Block]:
+def marks(body: Body) -> list[PromptBlock]:
     return [each for each in blocks_of(body) if each.marked]
 
 

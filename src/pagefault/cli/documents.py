@@ -19,9 +19,9 @@ from pagefault.cli.session import Session, zone_for
 from pagefault.context import paging
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.results import counted
-from pagefault.ingest import Bytes, Item, find
+from pagefault.ingest import Bytes, SourceResult, find
 from pagefault.ingest import load as load_sources
-from pagefault.ingest.sources import Skipped, Source
+from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Document, Page
@@ -31,7 +31,7 @@ _LISTED = 20  # documents on a page of the list
 
 def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str], title: str | None) -> None:
     """Load, tell on stderr how it goes, answer what became of each source; exit with 1 if any failed."""
-    failed: list[Item] = []
+    failed: list[SourceResult] = []
 
     async def work(kernel: Kernel) -> None:
         await kernel.record(name)  # before standard input is read: the agent may not be there
@@ -53,8 +53,8 @@ def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str
         raise SystemExit(1)
 
 
-def _sources(targets: Sequence[str], title: str | None) -> list[Source | Skipped]:
-    sources: list[Source | Skipped] = []
+def _sources(targets: Sequence[str], title: str | None) -> list[DocumentSource | Skipped]:
+    sources: list[DocumentSource | Skipped] = []
     for target in dict.fromkeys(targets):
         if target == "-":
             sources.append(Bytes(sys.stdin.buffer.read(), title or "stdin"))
@@ -89,14 +89,14 @@ class _Watch:
     def page(self, done: int, total: int) -> None:
         self.bar.update(self.task, now=f"page {done:,} of {total:,}")
 
-    def end(self, item: Item) -> None:
+    def end(self, item: SourceResult) -> None:
         self.bar.update(self.task, advance=1, now="")
         if item.state in ("failed", "skipped"):
             style = "yellow" if item.state == "failed" else "dim"
             self.bar.console.print(Text(f"{item.state}: {plain(item.source)}: {plain(item.why)}", style))
 
 
-def _item_data(item: Item) -> dict[str, Any]:
+def _item_data(item: SourceResult) -> dict[str, Any]:
     about: dict[str, Any] = {"source": item.source, "state": item.state}
     if document := item.document:
         about |= {"id": document.id, "title": document.title, "media": document.media}
@@ -106,7 +106,7 @@ def _item_data(item: Item) -> dict[str, Any]:
     return about | ({"why": item.why} if item.why else {})
 
 
-def _item_line(item: Item) -> str:
+def _item_line(item: SourceResult) -> str:
     if item.document is None:
         return f"{item.state}: {item.source}"
     document = item.document

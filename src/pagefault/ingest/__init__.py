@@ -9,7 +9,7 @@
 The libraries that read the formats are the extra ``pagefault[documents]``, imported where they are used.
 """
 
-from pagefault.ingest.load import Item, Report, load
+from pagefault.ingest.load import LoadReport, SourceResult, load
 from pagefault.ingest.sources import Bytes, File, Skipped, Url, find
 
-__all__ = ["Bytes", "File", "Item", "Report", "Skipped", "Url", "find", "load"]
+__all__ = ["Bytes", "File", "LoadReport", "Skipped", "SourceResult", "Url", "find", "load"]

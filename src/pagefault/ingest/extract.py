@@ -64,7 +64,7 @@ def need_extra() -> None:
 
 
 def is_known(name: str) -> bool:
-    """Whether files of this name are loaded from a folder."""
+    """Return True if files of this name are loaded from a folder."""
     return PurePosixPath(name).suffix.lower() in _SUFFIXES
 
 

@@ -21,19 +21,19 @@ from pagefault.functions.results import brief, counted
 from pagefault.ingest.chunk import Chunk, chunks
 from pagefault.ingest.extract import extract, media_of, need_extra
 from pagefault.ingest.pages import Extracted
-from pagefault.ingest.sources import Skipped, Source
+from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.types import AgentId, AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
-__all__ = ["Item", "Report", "Silent", "Watch", "load"]
+__all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
 
 _NAMED = 12  # documents that the event names
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """What became of one source. ``why`` is set for what was skipped or failed."""
+class SourceResult:
+    """The outcome for one source. ``why`` gives the reason if it was skipped or failed."""
 
     source: str
     state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
@@ -43,40 +43,40 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What became of all. ``event`` is the one the agent got, None if nothing changed; ``notice`` says
-    why the agent could not be given the document functions."""
+class LoadReport:
+    """The outcome for all sources. ``event`` was posted to the agent (None if nothing changed); ``notice``
+    says why the document functions could not be switched on, empty if they are."""
 
-    items: tuple[Item, ...]
+    items: tuple[SourceResult, ...]
     event: Event | None = None
     notice: str = ""
 
 
-class Watch(Protocol):
-    """Who is told of progress. ``page`` may be called from another thread."""
+class LoadProgress(Protocol):
+    """An observer of progress. ``page`` may be called from another thread."""
 
     def begin(self, source: str) -> None: ...
     def page(self, done: int, total: int) -> None: ...
-    def end(self, item: Item) -> None: ...
+    def end(self, item: SourceResult) -> None: ...
 
 
-class Silent:
-    """Tells nobody."""
+class SilentProgress:
+    """Ignores all progress."""
 
     def begin(self, source: str) -> None: ...
     def page(self, done: int, total: int) -> None: ...
-    def end(self, item: Item) -> None: ...
+    def end(self, item: SourceResult) -> None: ...
 
 
 async def load(
     kernel: Kernel,
     name: str,
-    sources: Sequence[Source | Skipped],
+    sources: Sequence[DocumentSource | Skipped],
     *,
     tags: Sequence[str] = (),
     title: str | None = None,
-    watch: Watch | None = None,
-) -> Report:
+    watch: LoadProgress | None = None,
+) -> LoadReport:
     """Load sources for the agent of this name. ``title`` is for a single document.
     ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
 
@@ -85,9 +85,9 @@ async def load(
     need_extra()
     if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
         raise UsageError("A title is for one document; leave it out, or name one file.")
-    record, watch = await kernel.record(name), watch or Silent()
+    record, watch = await kernel.record(name), watch or SilentProgress()
     loader = _Loader(kernel, record.id, tuple(dict.fromkeys(tags)), title, watch)
-    items: list[Item] = []
+    items: list[SourceResult] = []
     event, notice = None, ""
     try:
         for source in sources:
@@ -100,7 +100,7 @@ async def load(
                 notice = await _offer_functions(kernel, record)
             if fresh := [item for item in items if item.state in ("loaded", "replaced")]:
                 event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _told(fresh)))
-    return Report(tuple(items), event, notice)
+    return LoadReport(tuple(items), event, notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +109,28 @@ class _Loader:
     agent: AgentId
     tags: tuple[str, ...]
     title: str | None
-    watch: Watch
+    watch: LoadProgress
 
-    async def one(self, source: Source | Skipped) -> Item:
+    async def one(self, source: DocumentSource | Skipped) -> SourceResult:
         if isinstance(source, Skipped):
-            return Item(source.name, "skipped", why=source.why)
+            return SourceResult(source.name, "skipped", why=source.why)
         try:
             read = await source.read()
             digest = sha256(read.data).hexdigest()
             known = await self.kernel.store.read(lambda tx: tx.document_by_source(self.agent, source.name))
             if known and self._is_same(known, digest):
-                return Item(source.name, "unchanged", known)
+                return SourceResult(source.name, "unchanged", known)
             media = media_of(read.file, read.declared, read.data)
             extracted, cut = await anyio.to_thread.run_sync(self._prepare, read.data, media)
         except UsageError as error:
-            return Item(source.name, "failed", why=str(error))
+            return SourceResult(source.name, "failed", why=str(error))
         except OSError as error:
-            return Item(source.name, "failed", why=f"{error.strerror or error}.")
+            return SourceResult(source.name, "failed", why=f"{error.strerror or error}.")
         title = self.title or brief(extracted.title, 200) or source.label
         now = self.kernel.clock.now()
         document = Document(source.name, title, media, digest, now, 0, self.tags)
         stored = await self._store(document, extracted, cut)
-        return Item(source.name, "replaced" if known else "loaded", stored, len(cut))
+        return SourceResult(source.name, "replaced" if known else "loaded", stored, len(cut))
 
     def _is_same(self, known: Document, digest: str) -> bool:
         return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)
@@ -165,7 +165,7 @@ async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
     return ""
 
 
-def _told(items: Sequence[Item]) -> str:
+def _told(items: Sequence[SourceResult]) -> str:
     """The event's text: what was loaded, by the ids that the document functions take."""
     documents = [item.document for item in items if item.document]
     named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]

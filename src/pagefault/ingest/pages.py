@@ -1,4 +1,4 @@
-"""What comes out of a file: its title and its pages, and a long text cut into such pages.
+"""The text of a document: its title and its pages, and how a long text is cut into such pages.
 
 A page of a PDF is a page of ours. Other formats have none, so their text is cut along its headings and
 paragraphs into pages of about the size of a printed one. Leaves out how a format is read.

@@ -19,7 +19,7 @@ import anyio.to_thread
 from pagefault.errors import UsageError
 from pagefault.ingest.extract import is_known
 
-__all__ = ["Bytes", "File", "Read", "Skipped", "Source", "Url", "find"]
+__all__ = ["Bytes", "DocumentSource", "File", "Skipped", "SourceContent", "Url", "find"]
 
 LARGEST_FILE = 512 << 20  # bytes
 LARGEST_DOWNLOAD = 128 << 20
@@ -29,23 +29,24 @@ _MOST_REDIRECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What was read. ``file`` is a file's name, for its suffix; ``declared`` a server's media type."""
+class SourceContent:
+    """The bytes of a source. ``file`` is a file's name, for its suffix; ``declared`` is the media type that a
+    server declared."""
 
     data: bytes
     file: str
     declared: str = ""
 
 
-class Source(Protocol):
+class DocumentSource(Protocol):
     @property
     def name(self) -> str: ...
     @property
     def label(self) -> str:
-        """What it is called if it has no title."""
+        """The title to use if the document has none."""
         ...
 
-    async def read(self) -> Read:
+    async def read(self) -> SourceContent:
         """``UsageError`` or ``OSError`` if it cannot be."""
         ...
 
@@ -64,7 +65,7 @@ class File:
     def label(self) -> str:
         return PurePosixPath(self.name).stem
 
-    async def read(self) -> Read:
+    async def read(self) -> SourceContent:
         def work() -> bytes:
             about = self.path.stat()
             if not stat.S_ISREG(about.st_mode):
@@ -72,7 +73,7 @@ class File:
             _check_size(about.st_size, LARGEST_FILE)
             return self.path.read_bytes()
 
-        return Read(await anyio.to_thread.run_sync(work), self.path.name)
+        return SourceContent(await anyio.to_thread.run_sync(work), self.path.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ class Bytes:
     def name(self) -> str:
         return f"stdin:{self.label}"
 
-    async def read(self) -> Read:
+    async def read(self) -> SourceContent:
         _check_size(len(self.data), LARGEST_FILE)
-        return Read(self.data, "")
+        return SourceContent(self.data, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Url:
         parts = urlsplit(self.name)
         return PurePosixPath(unquote(parts.path)).stem or parts.netloc
 
-    async def read(self) -> Read:
+    async def read(self) -> SourceContent:
         import httpx2
 
         client = httpx2.AsyncClient(follow_redirects=True, max_redirects=_MOST_REDIRECTS, timeout=_WAIT)
@@ -121,7 +122,7 @@ class Url:
                         data += piece
                         _check_size(len(data), LARGEST_DOWNLOAD)
                     file = PurePosixPath(unquote(response.url.path)).name
-                    return Read(bytes(data), file, response.headers.get("content-type", ""))
+                    return SourceContent(bytes(data), file, response.headers.get("content-type", ""))
         except TimeoutError:
             raise UsageError(f"It was not read within {_DOWNLOAD_TIME:g} s; try again.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -131,13 +132,13 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What a folder holds and is not loaded, and why."""
+    """An entry of a folder that is not loaded, and the reason."""
 
     name: str
     why: str
 
 
-def find(targets: Sequence[str]) -> Iterator[Source | Skipped]:
+def find(targets: Sequence[str]) -> Iterator[DocumentSource | Skipped]:
     """The sources that paths and URLs stand for: of a folder all files of known kinds below it, in order
     of path. ``UsageError`` for a URL that is neither http nor https."""
     for target in targets:
@@ -160,7 +161,7 @@ def _url(address: str) -> Url:
     return Url(address)
 
 
-def _within(folder: Path) -> Iterator[Source | Skipped]:
+def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
     """Hidden files and folders are passed over; links are not followed, so as not to leave the folder."""
     closed: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=closed.append):

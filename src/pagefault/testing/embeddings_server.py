@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pagefault.embedders import Vectors
-from pagefault.testing.providers import Body, Refused, Reply, Request, refuse
+from pagefault.testing.providers import Body, ProviderRequest, RawReply, Refused, refuse
 
 __all__ = ["Embeddings", "vectors_of"]
 
-Fault = Reply | Refused | Callable[[Body], Body]
+Fault = RawReply | Refused | Callable[[Body], Body]
 """A turn of its own, or a change of the body that would be the answer."""
 
 
@@ -47,11 +47,11 @@ class Embeddings:
     plain: bool = False
     _numbers: Iterator[int] = field(default_factory=count, init=False)
 
-    def __call__(self, request: Request) -> Reply | Refused:
+    def __call__(self, request: ProviderRequest) -> RawReply | Refused:
         texts: list[str] = request.body["input"]
         number = next(self._numbers)
         fault = self.faults[number] if number < len(self.faults) else None
-        if isinstance(fault, Reply | Refused):
+        if isinstance(fault, RawReply | Refused):
             return fault
         if len(texts) > self.batch:
             return refuse(422, f"batch size {len(texts)} > maximum allowed batch size {self.batch}")
@@ -60,7 +60,7 @@ class Embeddings:
         if max(map(len, texts)) > self.window:
             return refuse(400, f"This model's maximum context length is {self.window} tokens.")
         answer = self._answer(texts)
-        return Reply(body=fault(answer) if fault else answer)
+        return RawReply(body=fault(answer) if fault else answer)
 
     def _answer(self, texts: Sequence[str]) -> Body:
         data: list[dict[str, Any]] = [

@@ -16,11 +16,11 @@ from typing import Any, cast
 from pagefault.models import Call, Completion, Model, Prompt, PromptMessage
 from pagefault.testing.models import LATER, PROMPT, Fault, ModelConformance, end_of
 
-__all__ = ["RequestConformance", "Served"]
+__all__ = ["RequestConformance", "ServedModel"]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """A model under test and its provider: ``requests`` gives the bodies that came so far, as JSON values."""
 
     model: Model
@@ -33,9 +33,9 @@ class RequestConformance(ModelConformance):
     wants_thinking_back = False
     """Thinking is signed, and is sent back to the provider that signed it."""
 
-    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Served]:
+    def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[ServedModel]:
         """The model under test and its provider, which answers with ``turns``, one to a request."""
-        raise NotImplementedError("return a context manager of Served from wired()")
+        raise NotImplementedError("return a context manager of ServedModel from wired()")
 
     def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
         @asynccontextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from pagefault.models.tokens import Counter, HeuristicCounter
 
-__all__ = ["MOST_MARKS", "Block", "PromptCache", "Read", "blocks_of"]
+__all__ = ["MOST_MARKS", "CacheRead", "PromptBlock", "PromptCache", "blocks_of"]
 
 MOST_MARKS = 4
 """A request with more is refused."""
@@ -27,7 +27,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PromptBlock:
     """One block of a prompt: ``content`` is its JSON with its place and without its mark, ``text`` what of it
     the model reads."""
 
@@ -37,7 +37,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class CacheRead:
     """Tokens of one request: all, and those that were ``cached``."""
 
     input: int
@@ -54,7 +54,7 @@ class PromptCache:
         self._counter = counter or HeuristicCounter()
         self._entries: set[bytes] = set()
 
-    def ask(self, body: Body) -> Read:
+    def ask(self, body: Body) -> CacheRead:
         """One request; ``ValueError`` if Anthropic would refuse its marks."""
         blocks = blocks_of(body)
         marks = [place for place, block in enumerate(blocks) if block.marked]
@@ -71,10 +71,10 @@ class PromptCache:
         seen = (place for mark in marks for place in range(mark, max(-1, mark - self._lookback), -1))
         cached = max((sizes[place] for place in seen if prefixes[place] in self._entries), default=0)
         self._entries |= {prefixes[mark] for mark in marks if sizes[mark] >= self._minimum}
-        return Read(size, cached)
+        return CacheRead(size, cached)
 
 
-def blocks_of(body: Body) -> list[Block]:
+def blocks_of(body: Body) -> list[PromptBlock]:
     """The blocks of a request in the order in which they are cached."""
     made = [_block("tools", tool) for tool in body.get("tools") or ()]
     made += [_block("system", part) for part in _parts(body.get("system") or ())]
@@ -84,10 +84,10 @@ def blocks_of(body: Body) -> list[Block]:
     return made
 
 
-def _block(place: str, value: Body) -> Block:
+def _block(place: str, value: Body) -> PromptBlock:
     bare = {name: field for name, field in value.items() if name != "cache_control"}
     content = json.dumps([place, bare], ensure_ascii=False, separators=(",", ":"))
-    return Block(content, "\n".join(_read(bare)), "cache_control" in value)
+    return PromptBlock(content, "\n".join(_read(bare)), "cache_control" in value)
 
 
 def _parts(content: Any) -> Iterator[Body]:

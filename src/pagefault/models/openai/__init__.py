@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
-from pagefault.models.openai.answer import Answer
+from pagefault.models.openai.answer import PartialCompletion
 from pagefault.models.openai.body import BodyBuilder
 from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
 
@@ -62,7 +62,7 @@ class OpenAIModel:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
         import openai
 
-        answer = Answer(self._endpoint.provider)
+        answer = PartialCompletion(self._endpoint.provider)
         try:
             async with await self._open(prompt, answer) as chunks:
                 async for chunk in chunks:
@@ -79,7 +79,7 @@ class OpenAIModel:
             raise ModelUnavailable(f"{self.name} sent a stream that is not JSON; try again.") from None
         yield self._checked(answer, prompt)
 
-    async def _open(self, prompt: Prompt, answer: Answer) -> AsyncStream[object]:
+    async def _open(self, prompt: Prompt, answer: PartialCompletion) -> AsyncStream[object]:
         """The stream; without what the server says it does not take and can do without."""
         import openai
 
@@ -113,7 +113,7 @@ class OpenAIModel:
             )  # fmt: skip
         return self._made
 
-    def _checked(self, answer: Answer, prompt: Prompt) -> Completion:
+    def _checked(self, answer: PartialCompletion, prompt: Prompt) -> Completion:
         """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
         if not answer.finish:
             raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
@@ -122,7 +122,7 @@ class OpenAIModel:
             raise error
         return made
 
-    def _mapped(self, error: APIError, answer: Answer) -> ModelError:
+    def _mapped(self, error: APIError, answer: PartialCompletion) -> ModelError:
         import openai
 
         where = f"{self.name} at {self._endpoint.base_url}" if self._endpoint.base_url else self.name

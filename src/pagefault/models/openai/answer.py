@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pagefault.models import Call, Completion, Delta, Usage, own_id
 
-__all__ = ["Answer"]
+__all__ = ["PartialCompletion"]
 
 _SPOKEN = 8  # reported tokens of an answer of which nothing came, from which on something was lost
 
@@ -41,8 +41,8 @@ class _PartialCall:
 
 
 @dataclass(slots=True)
-class Answer:
-    """What has arrived so far. ``provider`` is whose echo it is; ``finish`` the reason given for the end."""
+class PartialCompletion:
+    """The completion as received so far. ``provider`` owns its echo; ``finish`` is the reason of its end."""
 
     provider: str
     text: str = ""
@@ -61,16 +61,16 @@ class Answer:
         return not self.text.strip() and not self.calls
 
     def has_lost_calls(self) -> bool:
-        """Whether it ended well, but what it must have held did not come."""
+        """Return True if it ended properly but its content was lost on the way."""
         if not self.is_empty or not self.finish:
             return False
         spoken = self.usage.output - self.usage.thinking if self.usage else 0
         unseen = self.finish == "stop" and not self.thinking and spoken >= _SPOKEN
         return self.finish in ("tool_calls", "function_call") or unseen
 
-    def anew(self, note: str) -> Answer:
+    def anew(self, note: str) -> PartialCompletion:
         """An answer to the same prompt, begun again."""
-        return Answer(self.provider, begun=True, notes=[*self.notes, note])
+        return PartialCompletion(self.provider, begun=True, notes=[*self.notes, note])
 
     def take(self, chunk: object) -> list[Delta]:
         """Add a chunk of a stream, or a whole response; returns what is new in it."""

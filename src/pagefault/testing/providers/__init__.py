@@ -10,16 +10,25 @@ script serves them all. ``python -m pagefault.testing.providers`` runs it as a p
 
 from pagefault.testing.providers.openai import delta
 from pagefault.testing.providers.server import KEY, ProviderServer
-from pagefault.testing.providers.turns import Answer, Body, Refused, Reply, Request, Shape, Turn, refuse
+from pagefault.testing.providers.turns import (
+    Body,
+    Delivery,
+    ProviderRequest,
+    RawReply,
+    Refused,
+    Shape,
+    Turn,
+    refuse,
+)
 
 __all__ = [
     "KEY",
-    "Answer",
     "Body",
+    "Delivery",
+    "ProviderRequest",
     "ProviderServer",
+    "RawReply",
     "Refused",
-    "Reply",
-    "Request",
     "Shape",
     "Turn",
     "delta",

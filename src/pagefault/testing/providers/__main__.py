@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pagefault.testing.providers.quirks import QUIRKS
 from pagefault.testing.providers.replies import last_said, spoken
 from pagefault.testing.providers.server import ProviderServer
-from pagefault.testing.providers.turns import Request, Turn
+from pagefault.testing.providers.turns import ProviderRequest, Turn
 
 __all__ = ["main"]
 
@@ -40,10 +40,10 @@ def main() -> None:
             return
 
 
-def _turns(given: argparse.Namespace) -> Callable[[Request], Turn]:
+def _turns(given: argparse.Namespace) -> Callable[[ProviderRequest], Turn]:
     chance = random.Random(given.seed)
 
-    def turn(request: Request) -> Turn:
+    def turn(request: ProviderRequest) -> Turn:
         said = spoken(request, last_said(request) if given.echo else given.reply)
         known = [QUIRKS[name] for name in given.quirk if request.shape in QUIRKS[name].shapes]
         shown = bool(known) and chance.random() < given.rate

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pagefault.models import Usage
-from pagefault.testing.providers.turns import Answer, Body, Refused, pieces
+from pagefault.testing.providers.turns import Body, Delivery, Refused, pieces
 
 __all__ = ["SIGNATURE", "chunks", "refusal", "whole"]
 
@@ -20,7 +20,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def chunks(answer: Answer) -> list[Body]:
+def chunks(answer: Delivery) -> list[Body]:
     """The events of a stream."""
     said = answer.completion
     used = said.usage or Usage()
@@ -35,7 +35,7 @@ def chunks(answer: Answer) -> list[Body]:
     return [*made, {"type": "message_stop"}]
 
 
-def whole(answer: Answer) -> Body:
+def whole(answer: Delivery) -> Body:
     """The same in one piece."""
     used = answer.completion.usage or Usage()
     made = _message([_parsed(block) for block in _blocks(answer)], _finish(answer))
@@ -55,7 +55,7 @@ def _message(content: list[Body], finish: str | None) -> Body:
     }  # fmt: skip
 
 
-def _blocks(answer: Answer) -> list[Body]:
+def _blocks(answer: Delivery) -> list[Body]:
     said = answer.completion
     made: list[Body] = []
     if said.thinking:
@@ -102,7 +102,7 @@ def _usage(used: Usage, *, output: int) -> Body:
     }
 
 
-def _finish(answer: Answer) -> str | None:
+def _finish(answer: Delivery) -> str | None:
     if answer.finish != "":
         return answer.finish
     if answer.completion.cut:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pagefault.models import Usage
-from pagefault.testing.providers.turns import Answer, Body, Refused, pieces
+from pagefault.testing.providers.turns import Body, Delivery, Refused, pieces
 
 __all__ = ["chunk", "chunks", "refusal", "whole"]
 
@@ -24,7 +24,7 @@ def chunk(*parts: Body, finish: str | None = None, **fields: Any) -> Body:
     return {"candidates": [candidate], "modelVersion": "gemini-test", "responseId": "r1", **fields}
 
 
-def chunks(answer: Answer) -> list[Body]:
+def chunks(answer: Delivery) -> list[Body]:
     """The chunks of a stream, the last one with the reason for the end and the usage."""
     said = answer.completion
     made = [chunk({"text": text, "thought": True}) for text in pieces(said.thinking, answer.piece)]
@@ -35,7 +35,7 @@ def chunks(answer: Answer) -> list[Body]:
     return [*made, chunk({"text": ""}, finish=_finish(answer), **_usage(said.usage))]
 
 
-def whole(answer: Answer) -> Body:
+def whole(answer: Delivery) -> Body:
     """The same in one piece."""
     said = answer.completion
     thought: list[Body] = [{"text": said.thinking, "thought": True}] if said.thinking else []
@@ -49,7 +49,7 @@ def refusal(refused: Refused) -> Body:
     return {"error": {"code": refused.status, "message": refused.message, "status": status}}
 
 
-def _calls(answer: Answer) -> list[Body]:
+def _calls(answer: Delivery) -> list[Body]:
     return [
         {"functionCall": {"id": call.id, "name": call.name, "args": json.loads(call.arguments)}}
         for call in answer.completion.calls
@@ -70,7 +70,7 @@ def _usage(used: Usage | None) -> Body:
     }
 
 
-def _finish(answer: Answer) -> str | None:
+def _finish(answer: Delivery) -> str | None:
     return (
         (answer.finish or None) if answer.finish != "" else "MAX_TOKENS" if answer.completion.cut else "STOP"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pagefault.models import Call
-from pagefault.testing.providers.turns import Answer, Body, Refused, pieces
+from pagefault.testing.providers.turns import Body, Delivery, Refused, pieces
 
 __all__ = ["chunks", "line", "refusal", "whole"]
 
@@ -18,7 +18,7 @@ def line(*, end: Body | None = None, **message: Any) -> Body:
     return made | {"message": {"role": "assistant", "content": "", **message}} | (end or {})
 
 
-def chunks(answer: Answer) -> list[Body]:
+def chunks(answer: Delivery) -> list[Body]:
     """The lines of a stream."""
     said = answer.completion
     made = [line(thinking=text) for text in pieces(said.thinking, answer.piece)]
@@ -27,7 +27,7 @@ def chunks(answer: Answer) -> list[Body]:
     return made if answer.finish is None else [*made, line(end=_end(answer))]
 
 
-def whole(answer: Answer) -> Body:
+def whole(answer: Delivery) -> Body:
     """The same in one value."""
     said = answer.completion
     message: Body = {"content": said.text}
@@ -47,7 +47,7 @@ def _calls(calls: Sequence[Call]) -> list[Body]:
     return [{"id": c.id, "function": {"name": c.name, "arguments": json.loads(c.arguments)}} for c in calls]
 
 
-def _end(answer: Answer) -> Body:
+def _end(answer: Delivery) -> Body:
     said = answer.completion
     end: Body = {"done_reason": answer.finish or ("length" if said.cut else "stop"), "total_duration": 1}
     if said.usage:

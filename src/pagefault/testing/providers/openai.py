@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pagefault.models import Call, Usage
-from pagefault.testing.providers.turns import Answer, Body, Refused, pieces
+from pagefault.testing.providers.turns import Body, Delivery, Refused, pieces
 
 __all__ = ["chunks", "delta", "refusal", "usage", "whole"]
 
@@ -16,7 +16,7 @@ def delta(finish: str | None = None, **fields: Any) -> Body:
     return {"id": "c", "object": "chat.completion.chunk", "created": 0, "choices": [choice]}
 
 
-def chunks(answer: Answer) -> list[Body]:
+def chunks(answer: Delivery) -> list[Body]:
     """The chunks of a stream, the last one with the usage."""
     said = answer.completion
     made = [delta(role="assistant", content="")]
@@ -32,7 +32,7 @@ def chunks(answer: Answer) -> list[Body]:
     return made
 
 
-def whole(answer: Answer) -> Body:
+def whole(answer: Delivery) -> Body:
     """The same in one piece."""
     said = answer.completion
     message: Body = {"role": "assistant", "content": said.text or None}
@@ -65,7 +65,7 @@ def _call(call: Call, arguments: str) -> Body:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _finish(answer: Answer) -> str | None:
+def _finish(answer: Delivery) -> str | None:
     if answer.finish != "":
         return answer.finish
     if answer.completion.cut:

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from pagefault.models import Call, Completion, Usage
-from pagefault.testing.providers.turns import Body, Request
+from pagefault.testing.providers.turns import Body, ProviderRequest
 
 __all__ = ["last_said", "offered", "spoken"]
 
 _CHARACTERS = 4  # to a token, roughly
 
 
-def spoken(request: Request, text: str) -> Completion:
+def spoken(request: ProviderRequest, text: str) -> Completion:
     """The text as speech, with a report of tokens as rough as it is steady."""
     usage = Usage(len(request.raw) // _CHARACTERS, len(text) // _CHARACTERS + 1)
     if function := _of_json_mode(request):
@@ -30,14 +30,14 @@ def spoken(request: Request, text: str) -> Completion:
     return Completion(calls=(call,), usage=usage)
 
 
-def _of_json_mode(request: Request) -> str:
+def _of_json_mode(request: ProviderRequest) -> str:
     """The function to speak by if the prompt asks for JSON objects; else empty."""
     if offered(request) or b"Answer with one JSON object" not in request.raw:
         return ""
     return "send_message" if b"- send_message(" in request.raw else "answer"
 
 
-def offered(request: Request) -> list[str]:
+def offered(request: ProviderRequest) -> list[str]:
     """The names of the functions that the request offers."""
     return [str(name) for tool in request.body.get("tools") or () for name in _names(tool)]
 
@@ -49,7 +49,7 @@ def _names(tool: Body) -> Iterator[Any]:
         yield tool.get("function", tool)["name"]
 
 
-def last_said(request: Request) -> str:
+def last_said(request: ProviderRequest) -> str:
     """The last text that the user said, without the results of calls; empty if there is none."""
     messages: list[Body] = request.body.get("messages") or request.body.get("contents") or []
     for message in reversed(messages):

@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 from pagefault.models import Completion
 from pagefault.testing.providers.shapes import WIRES, key_of, shape_of
-from pagefault.testing.providers.turns import Answer, Body, Refused, Reply, Request, Turn, refuse
+from pagefault.testing.providers.turns import Body, Delivery, ProviderRequest, RawReply, Refused, Turn, refuse
 
 __all__ = ["KEY", "ProviderServer"]
 
@@ -37,7 +37,7 @@ class ProviderServer:
 
     def __init__(
         self,
-        turns: Sequence[Turn] | Callable[[Request], Turn] = (),
+        turns: Sequence[Turn] | Callable[[ProviderRequest], Turn] = (),
         *,
         serves: Mapping[str, Body] | None = None,
         port: int = 0,
@@ -49,7 +49,7 @@ class ProviderServer:
         self.root = f"http://127.0.0.1:{self._server.server_port}"
         self.url = f"{self.root}/v1"
         self.serves = dict(serves or {})
-        self.seen: list[Request] = []
+        self.seen: list[ProviderRequest] = []
         self.looked_up: list[str] = []
         self.left = threading.Semaphore(0)
 
@@ -88,7 +88,7 @@ class ProviderServer:
         self._thread.join()
         self._server.server_close()
 
-    def reply(self, request: Request) -> Reply:
+    def reply(self, request: ProviderRequest) -> RawReply:
         """Record a request and choose its answer."""
         with self._lock:
             self.seen.append(request)
@@ -100,23 +100,23 @@ class ProviderServer:
         return self._turns.pop(0) if self._turns else Completion("ok")
 
 
-def _reply(turn: Turn, request: Request) -> Reply:
+def _reply(turn: Turn, request: ProviderRequest) -> RawReply:
     """The turn in the shape that the request asks for."""
-    while not isinstance(turn, Completion | Answer | Refused | Reply):
+    while not isinstance(turn, Completion | Delivery | Refused | RawReply):
         turn = turn(request)
     wire = WIRES[request.shape]
     if isinstance(turn, Completion):
-        turn = Answer(turn)
+        turn = Delivery(turn)
     if isinstance(turn, Refused):
-        return Reply(status=turn.status, body=wire.refusal(turn), headers=turn.headers)
-    if isinstance(turn, Reply):
+        return RawReply(status=turn.status, body=wire.refusal(turn), headers=turn.headers)
+    if isinstance(turn, RawReply):
         return turn
     if not request.stream:
-        return Reply(body=wire.whole(turn))
+        return RawReply(body=wire.whole(turn))
     chunks = wire.chunks(turn)
     if turn.cut:
         chunks = chunks[: len(chunks) // 2 + 1]
-    return Reply(tuple(chunks), cut=turn.cut, held=turn.held)
+    return RawReply(tuple(chunks), cut=turn.cut, held=turn.held)
 
 
 class _Listener(ThreadingHTTPServer):
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         if shape is None:
             return self._tell()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path, shape, raw, headers, key_of(headers))
+        request = ProviderRequest(self.path, shape, raw, headers, key_of(headers))
         reply = self._owner.reply(request)
         try:
             if reply.is_stream:
@@ -159,9 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _tell(self) -> None:
         told = self._owner.serves.get(self.path.partition("?")[0])
         nothing = WIRES["openai"].refusal(refuse(404, f"No such path: {self.path}"))
-        self._send(Reply(body=nothing, status=404) if told is None else Reply(body=told))
+        self._send(RawReply(body=nothing, status=404) if told is None else RawReply(body=told))
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: RawReply) -> None:
         raw = isinstance(reply.body, bytes)
         data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         self.send_response(reply.status)
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _stream(self, reply: Reply, request: Request) -> None:
+    def _stream(self, reply: RawReply, request: ProviderRequest) -> None:
         wire = WIRES[request.shape]
         if reply.reset and not reply.chunks:
             return self._reset()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pagefault.testing.providers import anthropic, gemini, ollama, openai
-from pagefault.testing.providers.turns import Answer, Body, Refused, Shape
+from pagefault.testing.providers.turns import Body, Delivery, Refused, Shape
 
 __all__ = ["WIRES", "Wire", "key_of", "shape_of"]
 
@@ -35,8 +35,8 @@ class Wire:
     ``mark`` is sent when a stream is over, ``kind`` is its content type.
     """
 
-    chunks: Callable[[Answer], list[Body]]
-    whole: Callable[[Answer], Body]
+    chunks: Callable[[Delivery], list[Body]]
+    whole: Callable[[Delivery], Body]
     refusal: Callable[[Refused], Body]
     frame: Callable[[Chunk], bytes]
     mark: bytes = b""

@@ -1,9 +1,9 @@
-"""What a request gets, as a test says it: a completion in the shape of who asks, a refusal, or raw chunks.
+"""The turns of a script, one per request: a completion in the caller's shape, an error, or raw chunks.
 
-    Completion("Hi.")                        whole or streamed, in the shape that the request's path asks for
-    Answer(Completion("Hi."), finish=None)   the same, with its delivery told
+    Completion("Hi.")                          whole or streamed, in the shape that the path asks for
+    Delivery(Completion("Hi."), finish=None)   the same, with details of its delivery
     refuse(429, "Slow down.", retry_after="1")
-    Reply((chunk, chunk), cut=True)          what a test makes up itself
+    RawReply((chunk, chunk), cut=True)         chunks that the test makes up itself
 
 or a function of the request that returns one of these. Left out: the shapes, which have a module each.
 """
@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from pagefault.models import Completion
 
-__all__ = ["Answer", "Body", "Refused", "Reply", "Request", "Shape", "Turn", "pieces", "refuse"]
+__all__ = ["Body", "Delivery", "ProviderRequest", "RawReply", "Refused", "Shape", "Turn", "pieces", "refuse"]
 
 Body = dict[str, Any]
 
@@ -25,7 +25,7 @@ Shape = Literal["openai", "anthropic", "ollama", "gemini", "embeddings"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ProviderRequest:
     """One request as it came. ``key`` is the credential, wherever the shape puts it."""
 
     path: str
@@ -40,14 +40,14 @@ class Request:
 
     @property
     def stream(self) -> bool:
-        """Whether it asks for a stream."""
+        """True if it asks for a stream."""
         if self.shape == "gemini":
             return ":stream" in self.path
         return bool(self.body.get("stream", self.shape == "ollama"))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Delivery:
     """A completion and how it is delivered, ``piece`` characters a chunk.
 
     ``finish`` replaces the reason given for the end (None: none is given, and no end is sent). ``cut`` leaves
@@ -72,7 +72,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawReply:
     """Raw: a ``body`` with ``status`` (bytes are sent as they are), or else a stream of ``chunks``.
 
     A chunk that is a mapping or a text is framed as the shape frames its own; bytes are sent as they are.
@@ -95,7 +95,7 @@ class Reply:
         return not self.body and self.status == 200
 
 
-Turn: TypeAlias = "Completion | Answer | Refused | Reply | Callable[[Request], Turn]"
+Turn: TypeAlias = "Completion | Delivery | Refused | RawReply | Callable[[ProviderRequest], Turn]"
 """What one request gets."""
 
 

@@ -1,4 +1,4 @@
-"""Calls that are said amiss: ids, indices, arguments and names, and servers that take no functions."""
+"""Malformed calls: ids, indices, arguments and names. Left out: servers without functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from pagefault.models import Call, Completion
 from pagefault.testing.providers.openai import delta
 from pagefault.testing.providers.quirks.quirk import ONE_CALL, Quirk, changed, stream_of
-from pagefault.testing.providers.replies import offered
 from pagefault.testing.providers.shapes import WIRES
-from pagefault.testing.providers.turns import Answer, Body, Reply, Request, Turn, refuse
+from pagefault.testing.providers.turns import Body, Delivery, ProviderRequest, RawReply, Turn
 
 __all__ = ["CALLS"]
 
@@ -20,10 +19,10 @@ Pieces = Callable[[int, Call], list[Body]]
 """The pieces of a call in ``tool_calls``, by its number."""
 
 
-def _said_in(pieces: Pieces, finish: str = "tool_calls") -> Callable[[Completion, Request], Turn]:
+def _said_in(pieces: Pieces, finish: str = "tool_calls") -> Callable[[Completion, ProviderRequest], Turn]:
     """OpenAI's stream with calls in other pieces."""
 
-    def make(said: Completion, request: Request) -> Turn:
+    def make(said: Completion, request: ProviderRequest) -> Turn:
         chunks = stream_of(replace(said, calls=()), request)
         made = [
             delta(tool_calls=[piece])
@@ -31,7 +30,7 @@ def _said_in(pieces: Pieces, finish: str = "tool_calls") -> Callable[[Completion
             for piece in pieces(number, call)
         ]
         last = 2 if said.usage else 1
-        return Reply((*chunks[:-last], *made, delta(finish), *chunks[len(chunks) - last + 1 :]))
+        return RawReply((*chunks[:-last], *made, delta(finish), *chunks[len(chunks) - last + 1 :]))
 
     return make
 
@@ -60,29 +59,29 @@ def _cumulative(number: int, call: Call) -> list[Body]:
     return [_piece(number, call, call.arguments[:end]) for end in ends]
 
 
-def _altered(change: Callable[[int, Call], Call]) -> Callable[[Completion, Request], Turn]:
+def _altered(change: Callable[[int, Call], Call]) -> Callable[[Completion, ProviderRequest], Turn]:
     """The calls with something changed, in any shape."""
     return lambda said, _: replace(said, calls=tuple(change(n, call) for n, call in enumerate(said.calls)))
 
 
-def _named(rename: Callable[[str], str]) -> Callable[[Completion, Request], Turn]:
+def _named(rename: Callable[[str], str]) -> Callable[[Completion, ProviderRequest], Turn]:
     return _altered(lambda _, call: replace(call, name=rename(call.name)))
 
 
-def _argued(rewrite: Callable[[str], str]) -> Callable[[Completion, Request], Turn]:
+def _argued(rewrite: Callable[[str], str]) -> Callable[[Completion, ProviderRequest], Turn]:
     return _altered(lambda _, call: replace(call, arguments=rewrite(call.arguments)))
 
 
-def _with_key(key: str, change: Callable[[Body], Body]) -> Callable[[Completion, Request], Turn]:
+def _with_key(key: str, change: Callable[[Body], Body]) -> Callable[[Completion, ProviderRequest], Turn]:
     """The chunks of any shape with the objects under a key changed, wherever they are."""
 
     def under(name: str, value: Body) -> Body:
         return change(value) if name == key else value
 
-    return lambda said, request: Reply(tuple(changed(chunk, under) for chunk in stream_of(said, request)))
+    return lambda said, request: RawReply(tuple(changed(chunk, under) for chunk in stream_of(said, request)))
 
 
-def _no_ids(said: Completion, request: Request) -> Turn:
+def _no_ids(said: Completion, request: ProviderRequest) -> Turn:
     if request.shape == "openai":
         return _said_in(_without("id"))(said, request)
     key = "functionCall" if request.shape == "gemini" else "message"
@@ -99,22 +98,22 @@ def _as_text(value: Body) -> Body:
     return {**value, "arguments": json.dumps(value["arguments"])}
 
 
-def _lost(said: Completion, request: Request) -> Turn:
+def _lost(said: Completion, request: ProviderRequest) -> Turn:
     if not request.stream:
         return said
-    return Reply((delta(role="assistant"), delta("tool_calls")))
+    return RawReply((delta(role="assistant"), delta("tool_calls")))
 
 
-def _ignored(said: Completion, request: Request) -> Turn:
-    return Reply(body=WIRES[request.shape].whole(Answer(said)))
+def _ignored(said: Completion, request: ProviderRequest) -> Turn:
+    return RawReply(body=WIRES[request.shape].whole(Delivery(said)))
 
 
-def _cut_short(said: Completion, _: Request) -> Turn:
+def _cut_short(said: Completion, _: ProviderRequest) -> Turn:
     calls = tuple(replace(call, arguments=call.arguments[:16]) for call in said.calls[:1])
     return replace(said, calls=calls, cut=True)
 
 
-def _legacy(said: Completion, _: Request) -> Turn:
+def _legacy(said: Completion, _: ProviderRequest) -> Turn:
     """In the old form, which has one call and no more."""
     if len(said.calls) != 1:
         return said
@@ -125,31 +124,9 @@ def _legacy(said: Completion, _: Request) -> Turn:
         delta(function_call={"arguments": rest}),
     )
     usage = {"prompt_tokens": 70, "completion_tokens": 9}
-    return Reply((delta(content=said.text), *pieces, delta("function_call"), {"choices": [], "usage": usage}))
-
-
-def _no_functions(status: int, message: str) -> Callable[[Completion, Request], Turn]:
-    """A server that refuses functions, and answers with a JSON object when it is asked for one."""
-
-    def make(said: Completion, request: Request) -> Turn:
-        return refuse(status, message) if offered(request) else _as_object(said)
-
-    return make
-
-
-def _as_object(said: Completion) -> Completion:
-    if len(said.calls) != 1:
-        return said
-    (call,) = said.calls
-    arguments = json.loads(call.arguments)
-    made = {"thoughts": said.text, "function": call.name, "arguments": arguments}
-    return replace(said, text=json.dumps(made, ensure_ascii=False), calls=())
-
-
-def _no_schema(said: Completion, request: Request) -> Turn:
-    if "response_format" in request.body:
-        return refuse(400, "'response_format.type' must be 'text'; json_schema is not supported")
-    return _as_object(said)
+    return RawReply(
+        (delta(content=said.text), *pieces, delta("function_call"), {"choices": [], "usage": usage})
+    )
 
 
 _TEXT_ARGUMENTS = ("openai", "anthropic")
@@ -291,7 +268,7 @@ CALLS = (
     Quirk(
         "stop beside calls",
         "Gemini, Ollama, llama.cpp: the reason for the end does not speak of calls.",
-        lambda said, request: Answer(
+        lambda said, request: Delivery(
             said,
             finish={"openai": "stop", "anthropic": "end_turn", "ollama": "stop", "gemini": "STOP"}[
                 request.shape
@@ -299,60 +276,4 @@ CALLS = (
         ),
     ),
     Quirk("legacy function_call", "Servers of before tools.", _legacy, shapes=("openai",), sample=ONE_CALL),
-    Quirk(
-        "no functions, vLLM",
-        "vLLM without its flags.",
-        _no_functions(
-            400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
-        ),
-        "JSON mode",
-        ("openai",),
-        lasting=True,
-        sample=ONE_CALL,
-    ),
-    Quirk(
-        "no functions, llama.cpp",
-        "llama-server without --jinja.",
-        _no_functions(500, "tools param requires --jinja flag"),
-        "JSON mode",
-        ("openai",),
-        lasting=True,
-        sample=ONE_CALL,
-    ),
-    Quirk(
-        "no functions, OpenRouter",
-        "OpenRouter, for models without them.",
-        _no_functions(404, "No endpoints found that support tool use."),
-        "JSON mode",
-        ("openai",),
-        lasting=True,
-        sample=ONE_CALL,
-    ),
-    Quirk(
-        "no functions, Ollama",
-        "Ollama, for models without them; LM Studio alike.",
-        _no_functions(400, "registry.ollama.ai/library/qwen-test does not support tools"),
-        "JSON mode",
-        ("openai", "ollama"),
-        lasting=True,
-        sample=ONE_CALL,
-    ),
-    Quirk(
-        "no JSON schema",
-        "Servers that hold no answer to a schema, in JSON mode.",
-        _no_schema,
-        "noted",
-        ("openai",),
-        lasting=True,
-        sample=ONE_CALL,
-        calling="json",
-    ),
-    Quirk(
-        "broken JSON mode",
-        "A weak model in JSON mode: the end of the object is missing.",
-        lambda said, _: replace(_as_object(said), text=_as_object(said).text[:-2]),
-        "noted",
-        sample=ONE_CALL,
-        calling="json",
-    ),
 )

@@ -9,7 +9,7 @@ from pagefault.models import Completion
 from pagefault.testing.providers import gemini
 from pagefault.testing.providers.quirks.quirk import Quirk, by_shape, stream_of
 from pagefault.testing.providers.shapes import WIRES
-from pagefault.testing.providers.turns import Answer, Body, Reply, Request, Turn, refuse
+from pagefault.testing.providers.turns import Body, Delivery, ProviderRequest, RawReply, Turn, refuse
 
 __all__ = ["FAULTS"]
 
@@ -22,31 +22,31 @@ def _every(turn: Turn) -> dict[str, Turn]:
     return dict.fromkeys(("openai", "anthropic", "ollama", "gemini"), turn)
 
 
-def _error_in_stream(said: Completion, request: Request) -> Turn:
+def _error_in_stream(said: Completion, request: ProviderRequest) -> Turn:
     error = WIRES[request.shape].refusal(refuse(529 if request.shape == "anthropic" else 503, "Overloaded"))
     chunks = stream_of(said, request)
-    return Reply((*chunks[: len(chunks) // 2], error), done=False)
+    return RawReply((*chunks[: len(chunks) // 2], error), done=False)
 
 
-def _late_overflow(said: Completion, request: Request) -> Turn:
+def _late_overflow(said: Completion, request: ProviderRequest) -> Turn:
     error: Body = {
         "error": {"code": 400, "message": "Context size has been exceeded.", "type": "invalid_request_error"}
     }
-    return Reply((*stream_of(said, request)[:2], error), done=False)
+    return RawReply((*stream_of(said, request)[:2], error), done=False)
 
 
-def _reset_late(said: Completion, request: Request) -> Turn:
+def _reset_late(said: Completion, request: ProviderRequest) -> Turn:
     chunks = stream_of(said, request)
-    return Reply(tuple(chunks[: len(chunks) // 2]), reset=True)
+    return RawReply(tuple(chunks[: len(chunks) // 2]), reset=True)
 
 
-def _now(_: Completion, __: Request) -> Turn:
+def _now(_: Completion, __: ProviderRequest) -> Turn:
     return refuse(429, _BUSY, retry_after=format_datetime(datetime.now(UTC), usegmt=True))
 
 
-def _gemini_error(status: int, code: str, message: str, **detail: object) -> Reply:
+def _gemini_error(status: int, code: str, message: str, **detail: object) -> RawReply:
     body: Body = {"error": {"code": status, "message": message, "status": code, "details": [detail]}}
-    return Reply(status=status, body=body)
+    return RawReply(status=status, body=body)
 
 
 _GOOGLE_BUSY = _gemini_error(
@@ -136,7 +136,7 @@ FAULTS = (
     Quirk(
         "bad gateway",
         "A proxy answers with a page of HTML.",
-        by_shape(**_every(Reply(status=502, body=_PAGE))),
+        by_shape(**_every(RawReply(status=502, body=_PAGE))),
         "asked again",
     ),
     Quirk(
@@ -161,33 +161,33 @@ FAULTS = (
     Quirk(
         "silence",
         "The connection stands and nothing comes.",
-        by_shape(**_every(Reply(held=True))),
+        by_shape(**_every(RawReply(held=True))),
         "asked again",
         wait=0.5,
     ),
     Quirk(
         "reset before the first byte",
         "The server restarts, or a proxy gives up.",
-        by_shape(**_every(Reply(reset=True))),
+        by_shape(**_every(RawReply(reset=True))),
         "asked again",
     ),
     Quirk("reset in mid-stream", "The connection is torn down.", _reset_late, "asked again"),
     Quirk(
         "cut in mid-stream",
         "The stream ends without the end that HTTP requires.",
-        lambda said, _: Answer(said, cut=True),
+        lambda said, _: Delivery(said, cut=True),
         "asked again",
     ),
     Quirk(
         "end without a reason",
         "The stream ends well, without a finish reason: a proxy's time ran out.",
-        lambda said, _: Answer(said, finish=None),
+        lambda said, _: Delivery(said, finish=None),
         "asked again",
     ),
     Quirk(
         "HTML for a stream",
         "A captive portal, or a wrong address, answers 200 with a page.",
-        by_shape(**_every(Reply(body=_PAGE))),
+        by_shape(**_every(RawReply(body=_PAGE))),
         "unavailable",
         lasting=True,
     ),
@@ -250,7 +250,7 @@ FAULTS = (
             openai=refuse(
                 400, "The response was filtered by the content management policy.", code="content_filter"
             ),
-            gemini=Reply(({"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": "gemini-test"},)),
+            gemini=RawReply(({"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": "gemini-test"},)),
         ),
         "filtered",
         ("openai", "gemini"),
@@ -258,7 +258,7 @@ FAULTS = (
     Quirk(
         "filtered answer",
         "The reason for the end is a content filter, and nothing came.",
-        lambda _, request: Answer(
+        lambda _, request: Delivery(
             Completion(),
             finish={"openai": "content_filter", "anthropic": "refusal", "gemini": "SAFETY"}[request.shape],
         ),
@@ -268,7 +268,7 @@ FAULTS = (
     Quirk(
         "malformed call",
         "Gemini gives up a call that it wrote wrongly.",
-        lambda _, __: Reply((gemini.chunk(finish="MALFORMED_FUNCTION_CALL"),)),
+        lambda _, __: RawReply((gemini.chunk(finish="MALFORMED_FUNCTION_CALL"),)),
         "asked again",
         ("gemini",),
     ),

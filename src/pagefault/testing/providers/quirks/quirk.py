@@ -9,7 +9,7 @@ from typing import Any, cast
 from pagefault.models import Call, Completion, Usage
 from pagefault.models.endpoint import CallingMode
 from pagefault.testing.providers.shapes import WIRES
-from pagefault.testing.providers.turns import Answer, Body, Request, Shape, Turn
+from pagefault.testing.providers.turns import Body, Delivery, ProviderRequest, Shape, Turn
 
 __all__ = ["ALL", "ONE_CALL", "SAMPLE", "Quirk", "by_shape", "changed", "stream_of"]
 
@@ -35,7 +35,7 @@ class Quirk:
 
     name: str
     about: str
-    make: Callable[[Completion, Request], Turn]
+    make: Callable[[Completion, ProviderRequest], Turn]
     outcome: str = "right"
     shapes: tuple[Shape, ...] = ALL
     otherwise: Mapping[Shape, str] = field(default_factory=dict[Shape, str])
@@ -49,12 +49,12 @@ class Quirk:
         return lambda request: self.make(completion, request)
 
 
-def stream_of(completion: Completion, request: Request) -> list[Body]:
+def stream_of(completion: Completion, request: ProviderRequest) -> list[Body]:
     """The chunks of the completion in the shape of the request."""
-    return WIRES[request.shape].chunks(Answer(completion))
+    return WIRES[request.shape].chunks(Delivery(completion))
 
 
-def by_shape(**made: Turn) -> Callable[[Completion, Request], Turn]:
+def by_shape(**made: Turn) -> Callable[[Completion, ProviderRequest], Turn]:
     """What each shape says, whatever the completion."""
     return lambda _, request: made[request.shape]
 

@@ -10,101 +10,101 @@ from pagefault.testing.providers import gemini
 from pagefault.testing.providers.openai import delta, usage
 from pagefault.testing.providers.quirks.quirk import Quirk, changed, stream_of
 from pagefault.testing.providers.shapes import WIRES
-from pagefault.testing.providers.turns import Answer, Body, Reply, Request, Turn
+from pagefault.testing.providers.turns import Body, Delivery, ProviderRequest, RawReply, Turn
 
 __all__ = ["STREAMS"]
 
 _KEEP_ALIVE = b": KEEP-ALIVE\n\n"
 
 
-def _with_role(said: Completion, request: Request) -> Turn:
+def _with_role(said: Completion, request: ProviderRequest) -> Turn:
     def grown(name: str, value: Body) -> Body:
         return {"role": "assistant", **value} if name == "delta" else value
 
-    return Reply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
+    return RawReply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
 
 
-def _framed(change: Callable[[bytes], bytes]) -> Callable[[Completion, Request], Turn]:
+def _framed(change: Callable[[bytes], bytes]) -> Callable[[Completion, ProviderRequest], Turn]:
     """The stream with its bytes changed."""
 
-    def make(said: Completion, request: Request) -> Turn:
+    def make(said: Completion, request: ProviderRequest) -> Turn:
         wire = WIRES[request.shape]
-        return Reply(tuple(change(wire.frame(chunk)) for chunk in stream_of(said, request)))
+        return RawReply(tuple(change(wire.frame(chunk)) for chunk in stream_of(said, request)))
 
     return make
 
 
-def _kept_alive(said: Completion, request: Request) -> Turn:
+def _kept_alive(said: Completion, request: ProviderRequest) -> Turn:
     mark = b"\n" if request.shape == "ollama" else _KEEP_ALIVE
     wire = WIRES[request.shape]
-    return Reply(tuple(part for chunk in stream_of(said, request) for part in (mark, wire.frame(chunk))))
+    return RawReply(tuple(part for chunk in stream_of(said, request) for part in (mark, wire.frame(chunk))))
 
 
-def _one_byte_at_a_time(said: Completion, request: Request) -> Turn:
+def _one_byte_at_a_time(said: Completion, request: ProviderRequest) -> Turn:
     wire = WIRES[request.shape]
     whole = b"".join(wire.frame(chunk) for chunk in stream_of(said, request))
-    return Reply(tuple(whole[at : at + 1] for at in range(len(whole))))
+    return RawReply(tuple(whole[at : at + 1] for at in range(len(whole))))
 
 
-def _at_once(said: Completion, request: Request) -> Turn:
+def _at_once(said: Completion, request: ProviderRequest) -> Turn:
     wire = WIRES[request.shape]
-    return Reply((b"".join(wire.frame(chunk) for chunk in stream_of(said, request)),))
+    return RawReply((b"".join(wire.frame(chunk) for chunk in stream_of(said, request)),))
 
 
-def _no_json(said: Completion, request: Request) -> Turn:
+def _no_json(said: Completion, request: ProviderRequest) -> Turn:
     chunks = stream_of(said, request)
-    return Reply((*chunks[:2], "{oops", *chunks[2:]))
+    return RawReply((*chunks[:2], "{oops", *chunks[2:]))
 
 
-def _unknown_fields(said: Completion, request: Request) -> Turn:
+def _unknown_fields(said: Completion, request: ProviderRequest) -> Turn:
     def grown(name: str, value: Body) -> Body:
         arguments = name in ("input", "args", "arguments")  # which are the model's
         return value if arguments else {**value, "x_new": {"deep": [1]}, "x_none": None}
 
-    return Reply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
+    return RawReply(tuple(changed(chunk, grown) for chunk in stream_of(said, request)))
 
 
-def _azure(said: Completion, request: Request) -> Turn:
+def _azure(said: Completion, request: ProviderRequest) -> Turn:
     first: Body = {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
-    return Reply((first, *stream_of(said, request)))
+    return RawReply((first, *stream_of(said, request)))
 
 
-def _content(value: object) -> Callable[[Completion, Request], Turn]:
+def _content(value: object) -> Callable[[Completion, ProviderRequest], Turn]:
     """Chunks with a content that says nothing, between the others."""
-    return lambda said, request: Reply(
+    return lambda said, request: RawReply(
         tuple(part for chunk in stream_of(said, request) for part in (delta(content=value), chunk))
     )
 
 
-def _parts(said: Completion, request: Request) -> Turn:
+def _parts(said: Completion, request: ProviderRequest) -> Turn:
     chunks = stream_of(replace(said, text=""), request)
-    return Reply((delta(content=[{"type": "text", "text": said.text}]), *chunks))
+    return RawReply((delta(content=[{"type": "text", "text": said.text}]), *chunks))
 
 
-def _counted(said: Completion, request: Request) -> Turn:
+def _counted(said: Completion, request: ProviderRequest) -> Turn:
     so_far = [usage(Usage(70, number)) for number, _ in enumerate(stream_of(said, request))]
     chunks = zip(stream_of(said, request), so_far, strict=True)
-    return Reply(tuple({**chunk, "usage": chunk.get("usage") or counted} for chunk, counted in chunks))
+    return RawReply(tuple({**chunk, "usage": chunk.get("usage") or counted} for chunk, counted in chunks))
 
 
-def _pinged(said: Completion, request: Request) -> Turn:
+def _pinged(said: Completion, request: ProviderRequest) -> Turn:
     chunks = stream_of(said, request)
-    return Reply(tuple(part for chunk in chunks for part in (chunk, {"type": "ping"})))
+    return RawReply(tuple(part for chunk in chunks for part in (chunk, {"type": "ping"})))
 
 
-def _without_content(said: Completion, request: Request) -> Turn:
+def _without_content(said: Completion, request: ProviderRequest) -> Turn:
     *chunks, last = stream_of(said, request)
     del last["candidates"][0]["content"]
-    return Reply((*chunks, last))
+    return RawReply((*chunks, last))
 
 
-def _null_delta(said: Completion, request: Request) -> Turn:
+def _null_delta(said: Completion, request: ProviderRequest) -> Turn:
     nothing: Body = {**delta(), "choices": [{"index": 0, "delta": None}]}
-    return Reply((nothing, {**delta(), "choices": None}, *stream_of(said, request)))
+    return RawReply((nothing, {**delta(), "choices": None}, *stream_of(said, request)))
 
 
-def _new_reason(said: Completion, _: Request) -> Turn:
-    return Answer(said, finish="eos")
+def _new_reason(said: Completion, _: ProviderRequest) -> Turn:
+    return Delivery(said, finish="eos")
 
 
 _SSE = ("openai", "anthropic", "gemini")
@@ -132,7 +132,7 @@ STREAMS = (
     Quirk(
         "no [DONE]",
         "Proxies and hand-written servers.",
-        lambda said, request: Reply(tuple(stream_of(said, request)), done=False),
+        lambda said, request: RawReply(tuple(stream_of(said, request)), done=False),
         shapes=("openai",),
     ),
     Quirk("a line that is no JSON", "A server's log in its stream.", _no_json, "asked again"),
@@ -164,7 +164,7 @@ STREAMS = (
     Quirk(
         "no beginning",
         "Proxies before Anthropic: the first event is not that of a message.",
-        lambda said, request: Reply(tuple(stream_of(said, request)[1:])),
+        lambda said, request: RawReply(tuple(stream_of(said, request)[1:])),
         "asked again",
         ("anthropic",),
     ),
@@ -183,7 +183,7 @@ STREAMS = (
     Quirk(
         "empty part",
         "Gemini: a part without a text.",
-        lambda _, __: Reply((gemini.chunk({"text": ""}, finish="STOP"),)),
+        lambda _, __: RawReply((gemini.chunk({"text": ""}, finish="STOP"),)),
         "empty",
         ("gemini",),
     ),

@@ -10,7 +10,7 @@ from typing import Any
 from pagefault.models import Call, Completion
 from pagefault.testing.providers.openai import delta
 from pagefault.testing.providers.quirks.quirk import ONE_CALL, SAMPLE, Quirk, stream_of
-from pagefault.testing.providers.turns import Answer, Reply, Request, Shape, Turn
+from pagefault.testing.providers.turns import Delivery, ProviderRequest, RawReply, Shape, Turn
 
 __all__ = ["TEXTS"]
 
@@ -27,7 +27,7 @@ _THINKING: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def _marked(begin: str, end: str) -> Callable[[Completion, Request], Turn]:
+def _marked(begin: str, end: str) -> Callable[[Completion, ProviderRequest], Turn]:
     return lambda said, _: replace(said, thinking="", text=f"{begin}{said.thinking}{end}{said.text}")
 
 
@@ -117,8 +117,8 @@ _FORMS: dict[str, tuple[str, Callable[[Sequence[Call]], str]]] = {
 }
 
 
-def _written(form: Callable[[Sequence[Call]], str]) -> Callable[[Completion, Request], Turn]:
-    def make(said: Completion, _: Request) -> Turn:
+def _written(form: Callable[[Sequence[Call]], str]) -> Callable[[Completion, ProviderRequest], Turn]:
+    def make(said: Completion, _: ProviderRequest) -> Turn:
         if not said.calls:
             return said
         return replace(said, calls=(), text=f"{said.text}\n{form(said.calls)}".strip())
@@ -126,27 +126,27 @@ def _written(form: Callable[[Sequence[Call]], str]) -> Callable[[Completion, Req
     return make
 
 
-def _late(said: Completion, _: Request) -> Turn:
+def _late(said: Completion, _: ProviderRequest) -> Turn:
     return replace(said, thinking="", text=f"{said.thinking}</think>\n\n{said.text}")
 
 
-def _reasoning(said: Completion, request: Request) -> Turn:
+def _reasoning(said: Completion, request: ProviderRequest) -> Turn:
     thought = delta(reasoning=said.thinking, reasoning_content=None)
-    return Reply((thought, *stream_of(replace(said, thinking=""), request)))
+    return RawReply((thought, *stream_of(replace(said, thinking=""), request)))
 
 
-def _details(said: Completion, request: Request) -> Turn:
+def _details(said: Completion, request: ProviderRequest) -> Turn:
     details = [{"type": "reasoning.text", "text": said.thinking, "signature": "s", "index": 0}]
     thought = delta(reasoning=said.thinking, reasoning_details=details)
-    return Reply((thought, *stream_of(replace(said, thinking=""), request)))
+    return RawReply((thought, *stream_of(replace(said, thinking=""), request)))
 
 
-def _redacted(said: Completion, request: Request) -> Turn:
+def _redacted(said: Completion, request: ProviderRequest) -> Turn:
     block = {"type": "redacted_thinking", "data": "c2VjcmV0"}
     first, *rest = stream_of(said, request)
     moved = [{**chunk, "index": chunk["index"] + 1} if "index" in chunk else chunk for chunk in rest]
     start = {"type": "content_block_start", "index": 0, "content_block": block}
-    return Reply((first, start, {"type": "content_block_stop", "index": 0}, *moved))
+    return RawReply((first, start, {"type": "content_block_stop", "index": 0}, *moved))
 
 
 def _form(name: str) -> Quirk:
@@ -198,7 +198,7 @@ TEXTS = (
     Quirk(
         "thinking is all there is",
         "A reasoning model that ran into its limit: nothing but thinking.",
-        lambda said, _: Answer(Completion(thinking=said.thinking, usage=said.usage, cut=True)),
+        lambda said, _: Delivery(Completion(thinking=said.thinking, usage=said.usage, cut=True)),
         "unanswered",
         sample=_THOUGHT,
     ),
