@@ -1,52 +1,63 @@
-"""``Agent("ana").send("hi")``: in a script, in async code, across restarts."""
+"""The two faces of an agent, as somebody uses them who has read the README: ``Agent`` in a script,
+``pagefault.open`` in asynchronous code. Both have the same methods."""
 
 from __future__ import annotations
 
+import inspect
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any, get_type_hints
 
+import anyio
 import pytest
 
-from pagefault import Agent, tool
+import pagefault
+from pagefault import Agent, Event, PagefaultError, Reply, tool
 from pagefault.assembly import Parts
+from pagefault.config import AgentSettings, SectionSettings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import UsageError
+from pagefault.errors import ArgumentTypeError, UsageError
+from pagefault.facade import AgentOptions, SectionOptions
 from pagefault.testing.models import ScriptedModel, call, say
 
 
-def parts(model: ScriptedModel) -> Parts:
-    return Parts(model=model, embedder=NullEmbedder())
+def parts(model: ScriptedModel | None = None) -> Parts:
+    return Parts(model=model or ScriptedModel([]), embedder=NullEmbedder())
+
+
+# in a script
 
 
 def test_a_script_gets_its_reply_at_once(tmp_path: Path) -> None:
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as agent:
-        reply = agent.send("hi")
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as ana:
+        reply = ana.send("hi")
         assert str(reply) == reply.text == "Hello."
         assert [o.type for o in reply.outputs] == ["called", "said", "returned", "done"]
 
 
-@pytest.mark.anyio
-async def test_async_code_awaits_the_same_call(tmp_path: Path) -> None:
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as agent:
-        reply = agent.send("hi")
-        assert (await reply).text == "Hello."
+def test_a_reply_shows_what_it_is(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as ana:
+        assert repr(ana.send("hi")).startswith("Reply('Hello.'")
+        assert repr(ana) == "<Agent 'ana'>"
 
 
-@pytest.mark.anyio
-async def test_reading_a_reply_that_was_not_awaited_says_what_to_do(tmp_path: Path) -> None:
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([]))) as agent:
-        reply = agent.send("hi")
-        with pytest.raises(UsageError, match="await it"):
-            _ = reply.text
-        await reply
+def test_a_stream_is_read_with_for(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hello."])), style="native") as ana:
+        outputs = list(ana.stream("hi"))
+    assert "".join(o.text for o in outputs if o.type == "delta") == "Hello."
+    assert outputs[-1].type == "done"
 
 
 def test_the_agent_is_there_again_after_a_restart(tmp_path: Path) -> None:
     first = ScriptedModel([[call("working_context_append", section="human", text="Ana")]])
-    with Agent("ana", home=tmp_path, parts=parts(first)) as agent:
-        agent.send("I am Ana")
+    with Agent("ana", home=tmp_path, parts=parts(first)) as ana:
+        ana.send("I am Ana")
     second = ScriptedModel([[say("Welcome back.")]])
-    with Agent("ana", home=tmp_path, parts=parts(second)) as agent:
-        assert agent.send("me again").text == "Welcome back."
+    with Agent("ana", home=tmp_path, parts=parts(second)) as ana:
+        assert ana.send("me again").text == "Welcome back."
     assert "I am Ana" in str(second.prompts[0].messages)
 
 
@@ -57,24 +68,226 @@ def test_tools_and_settings_are_given_at_creation(tmp_path: Path) -> None:
         return 2 * number
 
     model = ScriptedModel([[call("double", heartbeat=True, number=21)], [say("42")]])
-    with Agent("ana", home=tmp_path, tools=(double,), parts=parts(model), window=4096) as agent:
-        outputs = agent.send("double 21").outputs
+    with Agent("ana", home=tmp_path, tools=[double], parts=parts(model), window=4096) as ana:
+        outputs = ana.send("double 21").outputs
     assert "42" in [o.text for o in outputs if o.type == "returned"]
 
 
 def test_settings_given_later_are_changed(tmp_path: Path) -> None:
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([])), window=4096):
+    with Agent("ana", home=tmp_path, parts=parts(), window=4096):
         pass
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hi."])), style="native") as agent:
-        assert agent.send("hi").text == "Hi."
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hi."])), style="native") as ana:
+        assert ana.send("hi").text == "Hi."
 
 
 def test_defaults_come_from_the_installation(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[agent]\nstyle = "native"\n')
-    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hi."]))) as agent:
-        assert agent.send("hi").text == "Hi."
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hi."]))) as ana:
+        assert ana.send("hi").text == "Hi."
 
 
-def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
+def test_three_threads_share_an_agent(tmp_path: Path) -> None:
+    with (
+        Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_echo))) as ana,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        texts = [f"text {number}" for number in range(9)]
+        replies = list(pool.map(ana.send, texts))
+    assert all(isinstance(reply, Reply) for reply in replies)
+
+
+def _echo(prompt: Any) -> list[Any]:
+    return [say(prompt.messages[-1].text.rpartition("] ")[2])]
+
+
+@pytest.mark.anyio
+async def test_it_blocks_where_a_loop_runs_too(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as ana:
+        assert ana.send("hi").text == "Hello."  # as in a notebook
+
+
+# in asynchronous code
+
+
+@pytest.mark.anyio
+async def test_asynchronous_code_opens_and_awaits(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel([[say("Hello.")]]))) as pf:
+        ana = await pf.agent("ana", window=4096)
+        reply = await ana.send("hi")
+        assert reply.text == "Hello."
+        assert await pf.agents() == ["ana"]
+        assert repr(ana) == "<AsyncAgent 'ana'>"
+
+
+@pytest.mark.anyio
+async def test_outputs_are_streamed(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel(["Hello."]))) as pf:
+        ana = await pf.agent("ana", style="native")
+        outputs = [output async for output in ana.stream("hi")]
+    assert "".join(o.text for o in outputs if o.type == "delta") == "Hello."
+    assert outputs[-1].type == "done"
+
+
+@pytest.mark.anyio
+async def test_several_may_ask_for_a_new_agent_at_once(tmp_path: Path) -> None:
+    async with (
+        pagefault.open(tmp_path, parts=parts()) as one,
+        pagefault.open(tmp_path, parts=parts()) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        for pf in (one, other) * 4:
+            tasks.start_soon(pf.agent, "ana")
+    async with pagefault.open(tmp_path, parts=parts()) as pf:
+        assert await pf.agents() == ["ana"]
+
+
+@pytest.mark.anyio
+async def test_who_listens_hears_an_event_that_was_posted(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel([[say("Who is there?")]]))) as pf:
+        ana = await pf.agent("ana")
+        async with aclosing(ana.listen()) as outputs, anyio.create_task_group() as tasks:
+
+            async def knock() -> None:
+                await anyio.lowlevel.checkpoint()
+                await ana.post(Event("door_opened", "the front door"))
+
+            tasks.start_soon(knock)
+            async for output in outputs:
+                if output.type == "said":
+                    assert output.text == "Who is there?"
+                    return
+
+
+# the two have the same names
+
+
+def methods(face: type) -> set[str]:
+    return {name for name, value in inspect.getmembers(face) if name[0] != "_" and callable(value)}
+
+
+def test_both_faces_have_the_same_methods() -> None:
+    assert methods(Agent) - methods(pagefault.AsyncAgent) == {"close"}
+    assert methods(pagefault.AsyncAgent) - methods(Agent) == set()
+
+
+@pytest.mark.parametrize("name", sorted(methods(pagefault.AsyncAgent)))
+def test_a_method_of_one_is_documented_by_the_other(name: str) -> None:
+    one, other = getattr(Agent, name), getattr(pagefault.AsyncAgent, name)
+    assert one.__doc__ == other.__doc__ != None  # noqa: E711
+    assert inspect.signature(one) == inspect.signature(other)
+    assert not inspect.iscoroutinefunction(one)
+
+
+def test_options_are_the_settings() -> None:
+    assert set(get_type_hints(AgentOptions)) == set(AgentSettings.model_fields)
+    assert set(get_type_hints(SectionOptions)) == set(SectionSettings.model_fields)
+
+
+def test_an_unknown_name_is_an_attribute_error(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts()) as ana, pytest.raises(AttributeError, match="memoryy"):
+        ana.memoryy  # type: ignore[attr-defined]  # noqa: B018
+
+
+# what goes wrong is one sentence
+
+
+def test_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="The setting window is wrong"):
         Agent("ana", home=tmp_path, window=100)
+
+
+def test_sending_what_is_no_event(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts()) as ana:
+        wrong: Any = 42
+        with pytest.raises(TypeError, match="not int; write send"):
+            ana.send(wrong)
+        with pytest.raises(PagefaultError):
+            ana.send(wrong)
+
+
+def test_a_tool_without_types(tmp_path: Path) -> None:
+    untyped: Any = eval("lambda number: number")
+    with pytest.raises(ArgumentTypeError, match="parameter number needs a type hint"):
+        Agent("ana", home=tmp_path, tools=[untyped], parts=parts())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sending_after_the_close(tmp_path: Path) -> None:
+    ana = Agent("ana", home=tmp_path, parts=parts())
+    ana.close()
+    ana.close()
+    with pytest.raises(UsageError, match="This agent is closed; open it again"):
+        ana.send("hi")
+
+
+@pytest.mark.anyio
+async def test_using_what_is_not_open(tmp_path: Path) -> None:
+    pf = pagefault.open(tmp_path, parts=parts())
+    with pytest.raises(UsageError, match="not open"):
+        await pf.agent("ana")
+    async with pf:
+        ana = await pf.agent("ana")
+    with pytest.raises(UsageError, match="not open"):
+        await ana.send("hi")
+
+
+def test_closing_ends_a_call_that_waits(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    @tool
+    async def wait() -> None:
+        """Never end."""
+        asked.set()
+        await anyio.sleep_forever()
+
+    ana = Agent("ana", home=tmp_path, tools=[wait], parts=parts(ScriptedModel([[call("wait")]])))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ana.send, "hi")
+        asked.wait()
+        ana.close()
+        with pytest.raises(UsageError, match="closed before this was done"):
+            waiting.result()
+
+
+def test_a_tool_that_sends_to_its_own_agent(tmp_path: Path) -> None:
+    agents: list[Agent] = []
+
+    @tool
+    async def ask() -> str:
+        """Ask oneself."""
+        return agents[0].send("hi").text
+
+    model = ScriptedModel([[call("ask")]])
+    with Agent("ana", home=tmp_path, tools=[ask], parts=parts(model)) as ana:
+        agents.append(ana)
+        outputs = ana.send("hi").outputs
+    assert "own event loop" in next(o.text for o in outputs if o.type == "returned")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this machine cannot fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_after_a_fork(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts()) as ana:
+        said = _in_child(lambda: ana.send("hi"))
+        assert said.startswith("UsageError: This agent was opened before the process forked")
+        assert _in_child(lambda: ana.close()) == "nothing"
+        assert ana.send("hi").text == "ok"
+
+
+def _in_child(act: Any) -> str:
+    """Say what an act in a forked child raises."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            act()
+            said = "nothing"
+        except BaseException as error:  # noqa: BLE001
+            said = f"{type(error).__name__}: {error}"
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said

@@ -15,7 +15,19 @@ import pytest
 
 import pagefault
 
-PUBLIC = ["Agent", "Event", "Kernel", "Output", "PagefaultError", "Reply", "__version__", "tool"]
+PUBLIC = [
+    "Agent",
+    "AsyncAgent",
+    "Event",
+    "Kernel",
+    "Output",
+    "Pagefault",
+    "PagefaultError",
+    "Reply",
+    "__version__",
+    "open",
+    "tool",
+]
 
 HEAVY = {
     "alembic",

@@ -12,22 +12,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pagefault.errors import PagefaultError
-    from pagefault.facade import Agent, Reply
+    from pagefault.facade import Agent, AsyncAgent, Pagefault, Reply, open
     from pagefault.functions import tool
     from pagefault.kernel import Kernel
     from pagefault.types import Event, Output
 
-__all__ = ["Agent", "Event", "Kernel", "Output", "PagefaultError", "Reply", "__version__", "tool"]
+__all__ = [
+    "Agent",
+    "AsyncAgent",
+    "Event",
+    "Kernel",
+    "Output",
+    "Pagefault",
+    "PagefaultError",
+    "Reply",
+    "__version__",
+    "open",
+    "tool",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "facade",
+    "AsyncAgent": "facade",
     "Event": "types",
     "Kernel": "kernel",
     "Output": "types",
+    "Pagefault": "facade",
     "PagefaultError": "errors",
     "Reply": "facade",
+    "open": "facade",
     "tool": "functions",
 }
 

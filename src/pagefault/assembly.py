@@ -25,7 +25,7 @@ from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget, QueueManager
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions import Function, FunctionExecutor, describe
+from pagefault.functions import Function, FunctionExecutor
 from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
@@ -69,16 +69,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """Makes processes. ``serving`` gives the embedder in service; ``tools`` are those of ``parts``."""
+    """Makes processes. ``serving`` gives the embedder in service; ``tools``: of ``parts``, described."""
 
     store: Store
     models: ModelSource
     serving: Callable[[], Awaitable[Embedder]]
     parts: Parts
-    tools: tuple[Function, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tools", tuple(describe(tool) for tool in self.parts.tools))
+    tools: tuple[Function, ...] = ()
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         """Return the loaded process of a stored agent; ``UsageError`` if it cannot work as set."""

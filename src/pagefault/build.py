@@ -16,6 +16,7 @@ from pagefault.assembly import Assembly, Parts
 from pagefault.config import Installation, ProviderSettings, load_installation
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
+from pagefault.functions import describe
 from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
@@ -33,10 +34,11 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     """A kernel over ``home/pagefault.db`` (made if it is not there); enter it with ``async with``."""
     parts = parts or Parts()
     installation = installation or load_installation(home)
-    store = parts.store or open_store(home, installation)
+    tools = tuple(describe(tool) for tool in parts.tools)
     models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)
+    store = parts.store or open_store(home, installation)  # last: nothing would close it
     service = EmbedderService(
         store,
         embedder,
@@ -44,7 +46,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         lambda name: make_embedder(name, cache),
     )
 
-    assembly = Assembly(store, models, service.serving, parts)
+    assembly = Assembly(store, models, service.serving, parts, tools)
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, installation.concurrency)
     return Kernel(store, indexer, models, parts.clock, scheduler, assembly, installation.own_prices)

@@ -1,20 +1,19 @@
-"""The error tree, split by who must act.
+"""The error tree, split by who must act; each message is one sentence: what is wrong, then how to fix it.
 
-    PagefaultError
-    ├── FunctionError            the model must act: the text goes back to it as a result
-    ├── UsageError               the developer or the person at the terminal must act
-    │   └── NotFoundError        a name or an id that is not there
-    └── OperatorError            whoever runs the installation must act
-        ├── StorageError         the database cannot be opened, read or written
-        ├── EmbedderError        texts could not be made vectors; search by words goes on
-        │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
-        └── ModelError           the provider failed
-            ├── ModelUnavailable    it cannot answer now: retrying may help
-            ├── ContextLengthExceeded
-            ├── ToolsUnsupported    it has no function calling: JSON mode may help
-            └── ModelSetupError     a wrong name, an invalid key, no credit: retrying will not help
-
-Each message is one sentence: what is wrong, and the mend. Nothing here imports anything of ours.
+PagefaultError
+├── FunctionError            the model must act: the text goes back to it as a result
+├── UsageError               the developer or the person at the terminal must act
+│   ├── NotFoundError        a name or an id that is not there
+│   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
+└── OperatorError            whoever runs the installation must act
+    ├── StorageError         the database cannot be opened, read or written
+    ├── EmbedderError        texts could not be made vectors; search by words goes on
+    │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
+    └── ModelError           the provider failed
+        ├── ModelUnavailable    it cannot answer now: retrying may help
+        ├── ContextLengthExceeded
+        ├── ToolsUnsupported    it has no function calling: JSON mode may help
+        └── ModelSetupError     a wrong name, an invalid key, no credit: retrying will not help
 """
 
 
@@ -27,11 +26,15 @@ class FunctionError(PagefaultError):
 
 
 class UsageError(PagefaultError):
-    """A wrong argument, setting or state; the message says the mend."""
+    """A wrong argument, setting or state; the message says how to fix it."""
 
 
 class NotFoundError(UsageError):
     """No agent, row, passage or schedule of that name or id."""
+
+
+class ArgumentTypeError(UsageError, TypeError):
+    """An argument of the wrong type, or a function without the type hints that a tool needs."""
 
 
 class OperatorError(PagefaultError):

@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from pagefault.errors import FunctionError
+from pagefault.errors import ArgumentTypeError, FunctionError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.models import FunctionSchema, plain_name
@@ -108,17 +108,17 @@ def tool(
 
 
 def describe(call: Callable[..., Any], kind: FunctionKind = "tool", owner: type | None = None) -> Function:
-    """Derive a function from a callable; ``TypeError`` if a parameter has no type hint. ``owner``: the class,
-    if it is a method that is not bound yet."""
+    """Derive a function from a callable; ``ArgumentTypeError`` if a parameter has no type hint.
+    ``owner``: the class, if it is a method that is not bound yet."""
     options: ToolOptions = getattr(call, "__pagefault__", ToolOptions())
     name = call.__name__
     hints = get_type_hints(call, include_extras=True)
     fields: dict[str, Any] = {}
     for parameter in list(inspect.signature(call).parameters.values())[1 if owner else 0 :]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{name}(): a function for the model cannot take *{parameter.name}.")
+            raise ArgumentTypeError(f"{name}(): a function for the model cannot take *{parameter.name}.")
         if parameter.name not in hints:
-            raise TypeError(f"{name}(): parameter {parameter.name} needs a type hint.")
+            raise ArgumentTypeError(f"{name}(): parameter {parameter.name} needs a type hint.")
         if hints[parameter.name] is Transaction:
             continue
         default = ... if parameter.default is parameter.empty else parameter.default

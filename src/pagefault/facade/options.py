@@ -1,0 +1,55 @@
+"""Settings of an agent as keyword arguments, for editors and type checkers.
+
+The settings themselves, with their checks and defaults, are ``config.AgentSettings``; a test holds the two
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+__all__ = ["AgentOptions", "SectionOptions"]
+
+
+class SectionOptions(TypedDict, total=False):
+    """A section of the working context; ``name`` is needed. ``limit`` is in tokens, or, below 1, a share of
+    the window."""
+
+    name: str
+    description: str
+    limit: int | float
+    text: str
+    read_only: bool
+
+
+class AgentOptions(TypedDict, total=False):
+    """The settings that an agent is made with: sizes in tokens, times in seconds, thresholds as shares of the
+    room. docs/library.md describes each."""
+
+    model: str
+    window: int | None
+    served: int | None
+    style: Literal["memgpt", "native"]
+    zone: str
+    instructions: str | None
+    prompt: Literal["auto", "short", "long"]
+    sections: Sequence[SectionOptions] | None
+    reserve: int | None
+    margin: float
+    warn: float
+    flush: float
+    evict: float
+    summary: float
+    page: float
+    max_steps: int
+    warning_steps: int
+    calling: Literal["auto", "native", "json"]
+    thinking: Literal["off", "low", "medium", "high"] | int | None
+    temperature: float | None
+    patience: float
+    tool_timeout: float
+    fold_at_once: bool
+    timers: bool
+    agents: bool
+    documents: bool
