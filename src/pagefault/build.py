@@ -6,7 +6,7 @@ Heavy libraries are imported where a choice needs them. Left out: making process
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from pagefault.storage.raw import RawDatabase
 if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.providers import Provider
+    from pagefault.models.endpoint import AdapterFactory
 
 
 def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
@@ -173,21 +174,28 @@ EMBEDDERS = {
 """An example of each kind of embedder, and what it is."""
 
 
-def catalogue_of(home: Path, installation: Installation) -> Catalogue:
-    """The models that can be named: the known providers, those of ``config.toml``, keys of the environment,
-    and what `pagefault models check` found."""
+def catalogue_of(
+    home: Path, installation: Installation, plugins: Mapping[str, Callable[[], AdapterFactory]] | None = None
+) -> Catalogue:
+    """The models that can be named: known providers, those of plug-ins and of ``config.toml``, with keys of
+    the environment and the findings of `pagefault models check`.
+
+    ``plugins`` gives for each provider's name the function that loads its adapter; known names are kept.
+    """
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.findings import Findings
+    from pagefault.models.directory.providers import PROVIDERS, plugin_provider
 
-    own = {name: _provider(name, settings) for name, settings in installation.providers.items()}
-    return Catalogue(os.environ, own, Findings(home / "models.json"))
+    known = {name: plugin_provider(name, load) for name, load in (plugins or {}).items()} | {**PROVIDERS}
+    own = {name: _provider(known.get(name), settings) for name, settings in installation.providers.items()}
+    return Catalogue(os.environ, known | own, Findings(home / "models.json"))
 
 
-def _provider(name: str, settings: ProviderSettings) -> Provider:
-    """A provider of ``config.toml``: what it sets, else what is known of the provider of that name."""
-    from pagefault.models.directory.providers import PROVIDERS, Provider
+def _provider(known: Provider | None, settings: ProviderSettings) -> Provider:
+    """A provider of ``config.toml``: its settings, else those of the known provider of that name."""
+    from pagefault.models.directory.providers import Provider
 
-    known = PROVIDERS.get(name) or Provider("as set in config.toml", "NAME", local=not settings.key)
+    known = known or Provider("as set in config.toml", "NAME", local=not settings.key)
     return replace(
         known,
         base_url=settings.base_url or known.base_url,

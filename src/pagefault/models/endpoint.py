@@ -1,7 +1,7 @@
-"""Where a provider is reached and how it is asked: what every adapter is made with, and who makes them.
+"""The parameters of an adapter, and the protocol of what makes models from names.
 
-An adapter is made as ``Adapter(model, window, endpoint, options)``. Making one sends nothing and loads
-nothing heavy. ``catalogue`` makes endpoints from names, settings and the environment.
+An adapter is made as ``Adapter(model, window, endpoint, options)``; that sends nothing and loads nothing
+heavy. Left out: where endpoints come from (``directory``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from pagefault.models import Model
 
 __all__ = [
+    "AdapterFactory",
     "CallingMode",
     "CheckResult",
     "Endpoint",
@@ -26,16 +27,16 @@ __all__ = [
 ]
 
 Thinking = Literal["off", "low", "medium", "high"] | int | None
-"""How much a reasoning model may think: a level, a budget in tokens, or None for the provider's default."""
+"""The thinking of a reasoning model: a level, a budget in tokens, or None for the provider's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A provider's address and credentials.
+    """The address and credentials of a provider.
 
     ``base_url`` is empty for the provider's own. ``key_variable`` is the environment variable that ``key``
-    was read from, for error sentences; a server that needs no key has none. ``timeout``: seconds between two
-    pieces of an answer. Neither key nor headers are ever shown.
+    was read from, for error messages; it is empty for a server that needs no key. ``timeout``: seconds
+    between two pieces of an answer. Neither key nor headers are ever shown.
     """
 
     provider: str
@@ -54,6 +55,16 @@ class ModelOptions:
     thinking: Thinking = None
 
 
+class AdapterFactory(Protocol):
+    """Makes the model of one name at a provider; a class with this constructor will do.
+
+    A plug-in offers one as an entry point of the group ``pagefault.models``. ``window`` is in tokens. If the
+    model has an ``async def aclose(self)``, it is called when the program ends.
+    """
+
+    def __call__(self, model: str, window: int, endpoint: Endpoint, options: ModelOptions, /) -> Model: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """The party that serves a model, for its price: the provider's name, the model's name there, and the
@@ -67,14 +78,14 @@ class Vendor:
 
 
 CallingMode = Literal["auto", "native", "json"]
-"""How a model calls functions: through its provider's own protocol, by one JSON object (JSON mode), or the
-first and, where that is not there, the second."""
+"""The way to call functions: ``native`` by the provider's own protocol, ``json`` by one JSON object (JSON
+mode), ``auto`` the first, with the second as the fallback."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """All that an agent's settings say about how its model is asked. ``patience``: seconds that one
-    completion may take in all."""
+    """The settings of an agent that concern requests. ``patience``: seconds that one completion may take,
+    retries included."""
 
     options: ModelOptions = ModelOptions()
     calling: CallingMode = "auto"
@@ -82,17 +93,17 @@ class RequestSettings:
 
 
 ObservedCalling = Literal["native", "text", "json", "none"]
-"""How a model was seen to call functions; ``text``: written as text, and understood."""
+"""The way in which a model was seen to call functions; ``text``: written as text, and understood."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The result of a check of a model. ``error`` is empty if the model answered.
 
-    ``calling``: functions through the provider's own protocol (``native``), through calls that it writes as
-    text (``text``), through JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in
-    more than one piece. ``first``: seconds until the first piece. Tokens are those of both answers, as
-    reported; ``reported`` says whether they were. ``adapted``: what was mended on the way, each a sentence.
+    ``calling``: functions by the provider's own protocol (``native``), by calls that the model writes as
+    text (``text``), by JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in more
+    than one piece. ``first``: seconds until the first piece. Tokens are those of all answers, as reported;
+    ``reported`` is False if they were not. ``adapted``: the repairs on the way, each a sentence.
     """
 
     error: str = ""
@@ -111,21 +122,21 @@ class CheckResult:
 
 class ModelSource(Protocol):
     """Makes models of names as settings hold them: ``provider:name``, or several with commas between them,
-    of which each takes over when those before it fail. ``UsageError`` for a name that is none,
+    of which each is the fallback of those before it. ``UsageError`` for an unknown name,
     ``ModelSetupError`` if a key or a package is missing."""
 
     def model(self, names: str, window: int, settings: RequestSettings) -> Model: ...
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
-        """The window to use, in tokens, and what the person should know about it (empty: nothing)."""
+        """Return the window to use, in tokens, and a notice for the person (empty: none)."""
         ...
 
     async def served_window(self, names: str) -> int | None:
-        """The window that the servers say they serve now, in tokens; None if they do not say."""
+        """Return the window that the servers report now, in tokens; None if they report none."""
         ...
 
     def vendor(self, name: str) -> Vendor | None:
-        """Return the party that serves the model of one name; None if that is no name of a model."""
+        """Return the party that serves the model of one name; None for an unknown name."""
         ...
 
     async def aclose(self) -> None:
@@ -135,7 +146,7 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SingleModelSource:
-    """A source of models that has one, whatever the name."""
+    """A source with one model, whatever the name."""
 
     given: Model
 
@@ -152,4 +163,4 @@ class SingleModelSource:
         return None
 
     async def aclose(self) -> None:
-        """Nothing to close: who gave the model owns it."""
+        """Do nothing: the model is closed by the caller who made it."""

@@ -1,15 +1,15 @@
-"""The models there are: names to adapters with addresses and keys, and the windows they have.
+"""The catalogue: makes models from their names, with addresses, keys and windows.
 
-``offline``, ``provider:name`` for the known providers and those of ``config.toml``, ``URL#name`` for any
-server of OpenAI's shape, ``pydantic-ai:provider:name`` for whatever else that library knows. Adapters are
-imported when one is made. Left out: the adapters, the retries, the windows of known models.
+``offline``, ``provider:name`` for the known providers, those of ``config.toml`` and of plug-ins, ``URL#name``
+for any server of OpenAI's shape, ``pydantic-ai:provider:name`` for everything else that library knows.
+Adapters are imported when one is made. Left out: the adapters, the wrappers, the windows of known models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import anyio
 
@@ -18,17 +18,24 @@ from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
 from pagefault.models.directory.findings import Findings
 from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
-from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Adapter, Provider
-from pagefault.models.endpoint import CheckResult, Endpoint, ModelOptions, RequestSettings, Vendor
+from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider
+from pagefault.models.endpoint import (
+    AdapterFactory,
+    CheckResult,
+    Endpoint,
+    ModelOptions,
+    RequestSettings,
+    Vendor,
+)
 
 __all__ = ["Catalogue", "Target"]
 
-_ASKED_AGAIN = 60.0  # seconds after which a server is asked again what window it serves
+_WINDOW_IS_FRESH = 60.0  # seconds for which the window that a server reported is not asked for again
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model of one provider, and where to ask it."""
+    """One model of one provider, and its endpoint."""
 
     name: str
     provider: Provider
@@ -36,6 +43,7 @@ class Target:
     endpoint: Endpoint
 
 
+@runtime_checkable
 class _Closable(Protocol):
     def aclose(self) -> Awaitable[None]: ...
 
@@ -43,9 +51,9 @@ class _Closable(Protocol):
 class Catalogue:
     """Makes models, each once, so that agents of one model share its connections.
 
-    ``environment`` is where keys and addresses are read; ``own`` are the providers of ``config.toml``, which
-    may stand for known ones; ``findings`` are what checks have found; ``delay`` is the time before the first
-    retry, in seconds.
+    Keys and addresses are read from ``environment``. ``own`` are providers of ``config.toml`` and of
+    plug-ins; they may replace known ones. ``findings`` are the results of checks; ``delay`` is the time
+    before the first retry, in seconds.
     """
 
     def __init__(
@@ -66,7 +74,8 @@ class Catalogue:
     # names
 
     def targets(self, names: str) -> tuple[Target, ...]:
-        """What ``names`` stands for, the wanted model first; ``UsageError`` if one of them is no model."""
+        """Return the models that ``names`` stands for, the preferred one first; ``UsageError`` for an
+        unknown name."""
         found = tuple(self._target(name.strip()) for name in names.split(",") if name.strip())
         if not found:
             raise UsageError("No model is named; write offline or PROVIDER:NAME, e.g. openai:gpt-4o-mini.")
@@ -111,7 +120,7 @@ class Catalogue:
         return Endpoint(name, base_url, key, provider.key, provider.headers, provider.timeout)
 
     def missing(self, name: str) -> str | None:
-        """What a provider lacks to be used, as a sentence with the line that mends it; None if nothing."""
+        """Return a sentence on what a provider lacks, with the command that fixes it; None if nothing."""
         provider = self.providers[name]
         if lacking := provider.lacks_package():
             return lacking
@@ -127,31 +136,29 @@ class Catalogue:
         return None
 
     def vendor(self, name: str) -> Vendor | None:
-        """See ``ModelSource``. A provider that is known to be local is one's own wherever it is; an address
-        says it for the others."""
+        """See ``ModelSource``. Known local providers and addresses of the local network are self-hosted."""
         try:
             target = self._target(name)
         except UsageError:
             return None
         provider, url = target.endpoint.provider, target.endpoint.base_url
         known = PROVIDERS.get(provider)
-        own = is_near(url) if url else False
         usual = known.base_url if known else ""
-        elsewhere = url if url != usual else ""
-        return Vendor(provider, target.model, elsewhere, own or bool(known and known.local))
+        self_hosted = bool((url and is_near(url)) or (known and known.local))
+        return Vendor(provider, target.model, url if url != usual else "", self_hosted)
 
     # models
 
     def model(self, names: str, window: int, settings: RequestSettings) -> Model:
-        """The model of these names, made at the first time; see ``ModelSource``."""
+        """Return the model of these names with its wrappers, the same one each time; see ``ModelSource``."""
         key = (names, window, settings)
         if key not in self._made:
-            self._made[key] = self._whole(self.targets(names), window, settings)
+            self._made[key] = self._wrapped(self.targets(names), window, settings)
         return self._made[key]
 
-    def _whole(self, targets: tuple[Target, ...], window: int, settings: RequestSettings) -> Model:
+    def _wrapped(self, targets: tuple[Target, ...], window: int, settings: RequestSettings) -> Model:
         models = [
-            self._calling(target, self.adapter(target, window, settings.options), settings)
+            self._with_functions(target, self.adapter(target, window, settings.options), settings)
             for target in targets
         ]
         if len(targets) == 1 and targets[0].provider.adapter == "offline":
@@ -161,7 +168,7 @@ class Catalogue:
         names = [target.name for target in targets]
         return RetryingModel(models, targets=names, budget=settings.patience, delay=self._delay)
 
-    def _calling(self, target: Target, model: Model, settings: RequestSettings) -> Model:
+    def _with_functions(self, target: Target, model: Model, settings: RequestSettings) -> Model:
         if target.provider.adapter == "offline":
             return model
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
@@ -171,40 +178,39 @@ class Catalogue:
         return FunctionCallingModel(model, "json" if needs_json else settings.calling)
 
     def adapter(self, target: Target, window: int, options: ModelOptions) -> Model:
-        """The bare adapter: one request to a completion, no retries."""
-        name, model, endpoint = target.name, target.model, target.endpoint
+        """Return the bare adapter: one request per completion, no retries."""
+        name, endpoint = target.name, target.endpoint
         if target.provider.adapter == "offline":
             from pagefault.models.offline import OfflineModel
 
             return OfflineModel(window)
-        provider = target.endpoint.provider
-        if provider in self.providers and (lacking := self.missing(provider)):
+        if endpoint.provider in self.providers and (lacking := self.missing(endpoint.provider)):
             raise ModelSetupError(f"{name} cannot be used. {lacking}")
-        make = _adapter_class(target.provider.adapter)
-        made = make(model, window, endpoint, options)
-        self._open.append(made)
+        made = _adapter_factory(name, target.provider)(target.model, window, endpoint, options)
+        if isinstance(made, _Closable):
+            self._open.append(made)
         return made
 
     async def check(self, name: str) -> CheckResult:
-        """Find out what one model can do, and keep how it calls functions; ``UsageError`` if it is none."""
+        """Test one model, and store how it calls functions; ``UsageError`` for an unknown name."""
         from pagefault.models.directory.check import check
 
         target, *others = self.targets(name)
         if others:
             raise UsageError("One model is checked at a time; leave out the commas.")
         if target.provider.adapter == "offline":
-            raise UsageError("There is nothing to check: offline is no language model, and always there.")
+            raise UsageError("There is nothing to check: offline is no language model, and always available.")
         window, _ = await self._window(target, None)
         try:
-            checked = await check(self.adapter(target, window, ModelOptions()))
+            result = await check(self.adapter(target, window, ModelOptions()))
         except ModelError as error:  # a key or a package is missing
             return CheckResult(str(error))
-        if self._findings and checked.calling != "none":
-            self._findings.remember(target.name, "json" if checked.calling == "json" else "native")
-        return checked
+        if self._findings and result.calling != "none":
+            self._findings.remember(target.name, "json" if result.calling == "json" else "native")
+        return result
 
     async def aclose(self) -> None:
-        """Close the connections of all models made; they open new ones when they are asked again."""
+        """Close the connections of all models; a model opens new ones when it is used again."""
         with anyio.CancelScope(shield=True):
             for model in self._open:
                 await model.aclose()
@@ -212,14 +218,14 @@ class Catalogue:
     # windows
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
-        """See ``ModelSource``: as ``wanted``, else as served or known, else a safe one; never more than what
-        a server says it serves. Of several models the smallest counts."""
+        """See ``ModelSource``: the wanted window, else the known or reported one, else a safe one; never more
+        than a server reports. Of several models the smallest window counts."""
         windows = [await self._window(target, wanted) for target in self.targets(names)]
         return min(windows, key=lambda window: window[0])
 
     async def _window(self, target: Target, wanted: int | None) -> tuple[int, str]:
         known = SAFE_WINDOW if target.provider.adapter == "offline" else window_of(target.model)
-        # Ollama serves what a request asks for; a window that it was asked for before says nothing
+        # Ollama serves the window that a request asks for; the window of an earlier request is no limit
         served = None if target.provider.adapter == "ollama" else await self._served_by(target)
         limit = wanted or known
         if served and (limit is None or served < limit):
@@ -236,7 +242,7 @@ class Catalogue:
         return known, ""
 
     async def served_window(self, names: str) -> int | None:
-        """See ``ModelSource``; asks anew."""
+        """See ``ModelSource``; asks the servers each time."""
         self._served.clear()
         windows = [await self._served_by(target) for target in self.targets(names)]
         return min((window for window in windows if window), default=None)
@@ -245,8 +251,8 @@ class Catalogue:
         if not target.endpoint.base_url or target.provider.adapter not in ("openai", "ollama"):
             return None
         now = anyio.current_time()
-        asked, window = self._served.get(target.name, (-_ASKED_AGAIN, None))
-        if now - asked >= _ASKED_AGAIN:
+        asked, window = self._served.get(target.name, (-_WINDOW_IS_FRESH, None))
+        if now - asked >= _WINDOW_IS_FRESH:
             from pagefault.models.directory.served_window import served_window
 
             window = await served_window(target.endpoint, target.model)
@@ -254,12 +260,17 @@ class Catalogue:
         return window
 
 
-def _adapter_class(adapter: Adapter) -> Callable[[str, int, Endpoint, ModelOptions], Any]:
-    if adapter == "ollama":
+def _adapter_factory(name: str, provider: Provider) -> AdapterFactory:
+    if provider.load is not None:
+        try:
+            return provider.load()
+        except (ImportError, AttributeError) as error:
+            raise ModelSetupError(f"The plug-in of {name} cannot be loaded; reinstall it: {error}") from None
+    if provider.adapter == "ollama":
         from pagefault.models.ollama import OllamaModel
 
         return OllamaModel
-    if adapter == "pydantic_ai":
+    if provider.adapter == "pydantic_ai":
         from pagefault.models.pydantic_ai import PydanticAIModel
 
         return PydanticAIModel

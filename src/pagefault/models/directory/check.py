@@ -1,13 +1,13 @@
-"""What a model can do, found out by asking it: one tiny request, and one call of a function.
+"""The check of a model: one tiny request for a word, then requests for one function call.
 
-It asks the bare adapter, without retries, so that what is wrong is said at once. Left out: whether what a
-model says makes sense.
+It uses the bare adapter, without retries, so that a fault is reported at once. Left out: whether answers make
+sense.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,8 +32,9 @@ from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
 __all__ = ["check"]
 
-_PATIENCE = 120.0  # seconds for one answer; a local server may have to load the model first
+_TIMEOUT = 120.0  # seconds for one answer; a local server may have to load the model first
 _REPLY = 1024  # tokens; a reasoning model thinks first
+_MODES: tuple[Literal["native", "json"], ...] = ("native", "json")
 _ADD = FunctionSchema(
     "add_numbers",
     "Add two whole numbers.",
@@ -50,49 +51,9 @@ _CALL = Prompt(
 )
 
 
-async def check(model: Model) -> CheckResult:
-    """Ask a bare adapter; never raises ``ModelError``."""
-    try:
-        said = await _asked(model, _SAY, "native")
-    except ModelError as error:
-        return CheckResult(str(error))
-    answers, adapted = [said], list[str]()
-    calling: ObservedCalling = "none"
-    modes: tuple[Literal["native", "json"], ...] = ("native", "json")
-    for mode in modes:
-        try:
-            answer = await _asked(model, _CALL, mode)
-        except ToolsUnsupported:
-            adapted.append("The server takes no functions; JSON mode was tried.")
-            continue
-        except ModelError as error:
-            adapted.append(f"Asked for a call ({mode}): {error}")
-            continue
-        answers.append(answer)
-        if any(map(_is_right, answer.whole.calls)):
-            calling = "text" if mode == "native" and not answer.by_protocol else mode
-            break
-        adapted.append(f"Asked for a call ({mode}), it made none that is right.")
-    wholes = [answer.whole for answer in answers]
-    usages = [whole.usage for whole in wholes if whole.usage]
-    return CheckResult(
-        answered_by=wholes[0].model,
-        calling=calling,
-        streams=any(answer.pieces > 1 for answer in answers),
-        thinks=any(whole.thinking for whole in wholes),
-        first=said.first,
-        reported=len(usages) == len(wholes),
-        input=sum(usage.input for usage in usages),
-        output=sum(usage.output for usage in usages),
-        cached=sum(usage.cached for usage in usages),
-        written=sum(usage.written for usage in usages),
-        adapted=tuple(dict.fromkeys([*adapted, *(note for whole in wholes for note in whole.notes)])),
-    )
-
-
 @dataclass(slots=True)
 class _Answer:
-    """An answer, and how it came."""
+    """An answer with the circumstances of its delivery."""
 
     whole: Completion = field(default_factory=Completion)
     pieces: int = 0
@@ -101,8 +62,64 @@ class _Answer:
 
 
 @dataclass(slots=True)
-class _Watched(ModelWrapper):
-    """The adapter, its answers noted as they come from it, before any text in them is understood."""
+class _Findings:
+    """Everything observed so far."""
+
+    answers: list[_Answer]
+    adapted: list[str] = field(default_factory=list[str])
+    calling: ObservedCalling = "none"
+
+    def result(self) -> CheckResult:
+        wholes = [answer.whole for answer in self.answers]
+        usages = [whole.usage for whole in wholes if whole.usage]
+        notes = [note for whole in wholes for note in whole.notes]
+        return CheckResult(
+            answered_by=wholes[0].model,
+            calling=self.calling,
+            streams=any(answer.pieces > 1 for answer in self.answers),
+            thinks=any(whole.thinking for whole in wholes),
+            first=self.answers[0].first,
+            reported=len(usages) == len(wholes),
+            input=sum(usage.input for usage in usages),
+            output=sum(usage.output for usage in usages),
+            cached=sum(usage.cached for usage in usages),
+            written=sum(usage.written for usage in usages),
+            adapted=tuple(dict.fromkeys([*self.adapted, *notes])),
+        )
+
+
+async def check(model: Model) -> CheckResult:
+    """Check a bare adapter; never raises ``ModelError``."""
+    try:
+        said = await _ask(model, _SAY, "native")
+    except ModelError as error:
+        return CheckResult(str(error))
+    findings = _Findings([said])
+    await _check_calls(model, findings)
+    return findings.result()
+
+
+async def _check_calls(model: Model, findings: _Findings) -> None:
+    """Ask for a call in each mode until one is right."""
+    for mode in _MODES:
+        try:
+            answer = await _ask(model, _CALL, mode)
+        except ToolsUnsupported:
+            findings.adapted.append("The server takes no functions; JSON mode was tried.")
+            continue
+        except ModelError as error:
+            findings.adapted.append(f"Asked for a call ({mode}): {error}")
+            continue
+        findings.answers.append(answer)
+        if _has_right_call(answer.whole.calls):
+            findings.calling = "text" if mode == "native" and not answer.by_protocol else mode
+            return
+        findings.adapted.append(f"Asked for a call ({mode}), it made none that is right.")
+
+
+@dataclass(slots=True)
+class _Observed(ModelWrapper):
+    """The adapter; its answers are observed before text in them is read as thinking or calls."""
 
     answer: _Answer
 
@@ -118,24 +135,27 @@ class _Watched(ModelWrapper):
                 yield item
 
 
-async def _asked(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
+async def _ask(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
     answer = _Answer()
-    with anyio.move_on_after(_PATIENCE) as scope:
-        async with aclosing(FunctionCallingModel(_Watched(model, answer), mode).stream(prompt)) as items:
+    with anyio.move_on_after(_TIMEOUT) as scope:
+        async with aclosing(FunctionCallingModel(_Observed(model, answer), mode).stream(prompt)) as items:
             async for item in items:
                 if isinstance(item, Completion):
                     answer.whole = item
                 elif isinstance(item, Notice) and item.restart:
                     answer.pieces = 0
     if scope.cancelled_caught:
-        raise ModelError(f"{model.name} gave no whole answer within {_PATIENCE:g} s.")
+        raise ModelError(f"{model.name} gave no whole answer within {_TIMEOUT:g} s.")
     return answer
 
 
-def _is_right(call: Call) -> bool:
-    """Whether the executor could run it as it is meant; it reads numbers written as text too."""
-    try:
-        arguments: object = json.loads(call.arguments)
-    except ValueError:
-        return False
-    return call.name == _ADD.name and arguments in ({"first": 2, "second": 3}, {"first": "2", "second": "3"})
+def _has_right_call(calls: Sequence[Call]) -> bool:
+    """Return True if the executor could run one of the calls as meant; it reads numbers in text too."""
+    for call in calls:
+        try:
+            arguments: object = json.loads(call.arguments)
+        except ValueError:
+            continue
+        if call.name == _ADD.name and arguments in ({"first": 2, "second": 3}, {"first": "2", "second": "3"}):
+            return True
+    return False

@@ -1,6 +1,6 @@
-"""What ``pagefault models check`` found out about models, kept in ``HOME/models.json``: who needs JSON mode.
+"""The findings of ``pagefault models check``, kept in ``HOME/models.json``: the models that need JSON mode.
 
-Left out: anything secret, and windows, which servers are asked for anew.
+Left out: secrets, and windows, which servers report themselves.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ __all__ = ["Findings"]
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The findings in a file, by the names of models."""
+    """The findings in the file at ``path``, by the names of models."""
 
     path: Path
 
     def needs_json(self, name: str) -> bool:
-        """Whether this model was found to call functions in JSON mode only."""
+        """Return True if this model was found to call functions in JSON mode only."""
         return self._read().get(name) == "json"
 
     def remember(self, name: str, calling: Literal["native", "json"]) -> None:
-        """Keep how a model calls functions."""
+        """Store the way in which a model calls functions."""
         found = self._read() | {name: calling}
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
@@ -34,6 +34,6 @@ class Findings:
     def _read(self) -> dict[str, Any]:
         try:
             found: object = json.loads(self.path.read_text("utf-8"))
-        except (OSError, ValueError):  # nothing was checked yet, or the file is of no use
+        except (OSError, ValueError):  # nothing was checked yet, or the file is damaged
             return {}
         return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
 """The context windows of known models, in tokens: a table and its one reading.
 
 As published by their makers, for the largest window served by default. A server may serve less (Ollama and
-LM Studio do by default): an override is the caller's. What is not in the table is not guessed.
+LM Studio do by default). A model that is not in the table is not guessed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["SAFE_WINDOW", "window_of"]
 
 SAFE_WINDOW: Final = 8192
-"""What to assume for an unknown model; the caller tells the person so."""
+"""The window to assume for an unknown model; the caller shows a notice."""
 
 _WINDOWS: Final[dict[str, int]] = {
     # OpenAI

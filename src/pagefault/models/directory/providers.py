@@ -1,29 +1,33 @@
-"""The providers of models that are known by name: where they are, which key they want, which package.
+"""The table of known providers: address, environment variable of the key, adapter and package.
 
-A table and its type. Left out: names of single models (any may be asked for), and what a provider does.
+Left out: the names of single models (any name is passed on), and the adapters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Literal
 
-__all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider"]
+from pagefault.models.endpoint import AdapterFactory
 
-Adapter = Literal["offline", "openai", "ollama", "pydantic_ai"]
+__all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider", "plugin_provider"]
+
+Adapter = Literal["offline", "openai", "ollama", "pydantic_ai", "plugin"]
 
 SERVER_KEY = "PAGEFAULT_MODEL_KEY"
-"""The variable with the key for a server that is named by its URL, should it want one."""
+"""The environment variable of the key for a server that is named by its URL, if it wants one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Where models come from. ``base_url`` is empty for the client library's own; ``address`` and ``key`` are
-    environment variables; a ``local`` provider needs no key and can be asked which window it serves.
-    ``other_key``: a second variable that is in use for the key.
-    ``package`` is what ``pip`` must have installed beside pagefault, ``extra`` how it is asked for."""
+    """A provider of models.
+
+    ``base_url`` is empty for the client library's own; ``address`` and ``key`` are environment variables,
+    ``other_key`` a second one in use for the key. A ``local`` provider needs no key. ``package`` must be
+    installed beside pagefault, by the extra ``extra``. ``load`` loads the adapter of a plug-in.
+    """
 
     about: str
     example: str
@@ -37,16 +41,17 @@ class Provider:
     timeout: float = 300.0
     package: str = ""
     extra: str = ""
+    load: Callable[[], AdapterFactory] | None = None
 
     def lacks_package(self) -> str | None:
-        """The sentence with the line that installs what is missing; None if nothing is."""
+        """Return a sentence with the line that installs the missing package; None if none is missing."""
         if not self.package or _is_installed(self.package):
             return None
         return f"It needs a package; run: pip install 'pagefault[{self.extra}]'"
 
 
 def _is_installed(package: str) -> bool:
-    """Whether a package, and pydantic-ai beside it, can be imported."""
+    """Return True if a package, and pydantic-ai beside it, can be imported."""
     try:
         return all(find_spec(name) is not None for name in ("pydantic_ai", package))
     except ModuleNotFoundError:  # the parent of a dotted name
@@ -59,12 +64,24 @@ def _hosted(about: str, base_url: str, key: str, example: str) -> Provider:
 
 def _local(about: str, port: int, address: str, key: str) -> Provider:
     url = f"http://127.0.0.1:{port}/v1"
-    where = f"{about}, at {url} unless {address} says otherwise"
+    where = f"{about}, at {url} or {address}"
     return Provider(where, "NAME", base_url=url, address=address, key=key, local=True)
 
 
+def plugin_provider(name: str, load: Callable[[], AdapterFactory]) -> Provider:
+    """Return the provider of a plug-in; ``load`` imports its adapter when a model is made.
+
+    Its address and key are read from ``NAME_BASE_URL`` and ``NAME_API_KEY``, both optional.
+    """
+    prefix = name.upper().replace("-", "_")
+    return Provider(
+        "a plug-in", "NAME", "plugin", local=True, load=load,
+        address=f"{prefix}_BASE_URL", key=f"{prefix}_API_KEY",
+    )  # fmt: skip
+
+
 PROVIDERS: Mapping[str, Provider] = {
-    "offline": Provider("rule-based stand-in, no language model", "", "offline", local=True),
+    "offline": Provider("rule-based demo, no language model", "", "offline", local=True),
     "openai": Provider(
         "OpenAI, or any server of its shape at OPENAI_BASE_URL", "gpt-4o-mini",
         address="OPENAI_BASE_URL", key="OPENAI_API_KEY",
@@ -78,7 +95,7 @@ PROVIDERS: Mapping[str, Provider] = {
         address="GEMINI_BASE_URL", key="GEMINI_API_KEY", other_key="GOOGLE_API_KEY",
     ),
     "ollama": Provider(
-        "Ollama's own protocol, on this machine unless OLLAMA_HOST says otherwise", "qwen3:8b", "ollama",
+        "Ollama's own protocol, on this machine or at OLLAMA_HOST", "qwen3:8b", "ollama",
         address="OLLAMA_HOST", key="OLLAMA_API_KEY", local=True,
     ),
     "vllm": _local("vLLM", 8000, "VLLM_BASE_URL", "VLLM_API_KEY"),

@@ -1,9 +1,9 @@
-"""The window that a server says it serves now, which may be less than its model could do.
+"""The window that a server reports, which may be smaller than the largest one of its model.
 
-Each kind of server says it in its own place: vLLM, SGLang, OpenRouter and Groq in the list of models,
+Each kind of server reports it in its own place: vLLM, SGLang, OpenRouter and Groq in the list of models,
 llama.cpp in ``/props``, LM Studio in its own list, Ollama in the list of loaded models. A server on the
-internet is asked for its list of models only. Left out: what a model could do (``windows.py``), and OpenAI
-itself, which does not say.
+internet is asked for its list of models only. Left out: the largest windows of models (``known_windows``),
+and OpenAI itself, which reports none.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["served_window"]
 
-_TIMEOUT = 2.0  # seconds; a server that is there answers at once
+_TIMEOUT = 2.0  # seconds; a running server answers at once
 _NAMES = ("max_model_len", "loaded_context_length", "context_length", "context_window")
 
 
 async def served_window(endpoint: Endpoint, model: str) -> int | None:
-    """Tokens of prompt and reply that a request may take; None if the server cannot be asked or does not say.
+    """Return the tokens of prompt and reply that a request may take; None if the server reports none.
 
-    Of Ollama it is the window with which the model is loaded, None if it is not.
+    For Ollama it is the window with which the model is loaded, None if it is not loaded.
     """
     from httpx2 import AsyncClient
 
@@ -56,7 +56,7 @@ async def _get(client: AsyncClient, url: str) -> object:
 
 
 def _of(listed: object, model: str) -> int | None:
-    """The window of a model in a list of models; a server's only model is the one that is meant."""
+    """Return the window of a model in a list of models; the only model of a list is always meant."""
     entries = list(_entries(listed))
     named = [entry for entry in entries if model in (entry.get("id"), entry.get("name"), entry.get("model"))]
     tagged = [entry for entry in entries if entry.get("name") == f"{model}:latest"]
