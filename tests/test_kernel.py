@@ -23,7 +23,7 @@ from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import Event, EventKind, Role, Schedule
+from pagefault.types import Event, EventKind, Output, Role, Schedule
 
 pytestmark = pytest.mark.anyio
 
@@ -44,9 +44,81 @@ async def test_an_event_with_a_known_key_is_not_served_again(machine: Machine) -
         first = await rig.kernel.post("ana", Event(EventKind.MESSAGE, "once", key="k"))
         await rig.kernel.idle()
         outputs = [o async for o in rig.kernel.send("ana", Event(EventKind.MESSAGE, "once", key="k"))]
-        assert outputs == []
+        assert [o.type for o in outputs] == ["called", "said", "returned", "done"]  # from the log
+        assert {o.event for o in outputs} == {first.id}
         assert (await rig.kernel.post("ana", Event(EventKind.MESSAGE, "once", key="k"))).id == first.id
         assert len(model.prompts) == 1
+
+
+async def test_a_sender_gets_the_outputs_of_its_own_event_only(machine: Machine) -> None:
+    answers = ScriptedModel(lambda prompt: Completion(calls=(say(f"to {prompt.messages[-1].text[-3:]}"),)))
+    async with machine.open(answers) as rig:
+        before = await rig.kernel.post("ana", Event(EventKind.UPLOAD_FINISHED, "a document: one"))
+        heard: dict[str, list[Output]] = {}
+
+        async def send(text: str) -> None:
+            heard[text] = [o async for o in rig.kernel.send("ana", text)]
+
+        async with rig.kernel.listen("ana") as all_outputs, anyio.create_task_group() as tasks:
+            for text in ("two", "six", "ten"):
+                tasks.start_soon(send, text)
+        assert all_outputs.statistics().current_buffer_used > sum(map(len, heard.values()))
+    for text, outputs in heard.items():
+        assert [o.text for o in outputs if o.type == "said"] == [f"to {text}"]
+        assert len({o.event for o in outputs}) == 1
+        assert outputs[0].event != before.id
+        assert [o.type for o in outputs].count("done") == 1
+        assert outputs[-1].type == "done"
+
+
+async def test_a_reply_leaves_out_the_turn_of_a_warning(machine: Machine) -> None:
+    def answer(prompt: Prompt) -> Completion:
+        pressed = prompt.messages[-1].text.startswith("[memory_pressure")
+        return Completion(calls=(call("archival_insert", text="saved") if pressed else say("word " * 300),))
+
+    async with machine.open(ScriptedModel(answer), window=4096, zone="UTC") as rig:
+        for _ in range(9):
+            outputs = [o async for o in rig.kernel.send("ana", "tell me more")]
+            assert {o.event for o in outputs} == {outputs[-1].event}
+            assert {o.name for o in outputs if o.type == "called"} == {"send_message"}
+        await rig.kernel.idle()
+        assert "archival_insert" in {row.name for row in await rig.log()}
+
+
+async def test_done_comes_when_the_turn_lock_is_free(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        for _ in range(20):
+            _ = [o async for o in rig.kernel.send("ana", "hi")]
+            assert await rig.kernel.flush("ana")
+
+
+async def test_outputs_of_all_agents_can_be_heard(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        await rig.kernel.create_agent("bob", parse_settings({"zone": "UTC"}))
+        async with rig.kernel.listen_all() as outputs:
+            for name in ("ana", "bob"):
+                await rig.kernel.post(name, Event(EventKind.MESSAGE, "hi"))
+            done: set[str] = set()
+            async for name, output in outputs:
+                done |= {name} if output.type == "done" else set()
+                if done == {"ana", "bob"}:
+                    break
+
+
+async def test_several_who_ask_for_an_agent_at_once_get_the_same(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        made: list[int] = []
+
+        async def ask() -> None:
+            made.append((await rig.kernel.ensure_agent("bob", parse_settings({"zone": "UTC"}))).id)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(ask)
+        assert len(made) == 5
+        assert len(set(made)) == 1
+        with pytest.raises(UsageError, match="leave 0 of"):
+            await rig.kernel.ensure_agent("carl", parse_settings({"instructions": "long " * 9000}))
 
 
 async def test_sending_to_a_kernel_that_does_not_run_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,10 @@ OutputType = Literal[
 ]
 
 
+UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed"})
+"""Outputs that are not in the log; their position is the last one before them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One item of the output buffer, which is a view of the log.

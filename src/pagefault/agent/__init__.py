@@ -53,7 +53,7 @@ class Process:
     emit: Callable[[Output], None]
     turn: OpenTurn = field(default_factory=OpenTurn)
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
-    put_off: int | None = None  # the event that has let a warning go first, as each may once
+    deferred: int | None = None  # the event that has let a warning go first, as each may once
 
     async def load(self, record: AgentRecord | None = None) -> None:
         """Read the agent as it stands in the store, if another process has moved it since; ``record``
@@ -63,18 +63,20 @@ class Process:
             self.record = record
             await self.memory.load(record)
 
-    async def handle(self, event: Event) -> None:
-        """Run an event's turn to its end, from wherever the log says it stands.
+    async def handle(self, event: Event) -> Output | None:
+        """Run an event's turn to its end, from wherever the log says it stands; returns ``done``, which is
+        not emitted here.
 
         An event that would cross the warning and the flush line at once is left pending: the warning,
         posted here, has its turn first. Once only: where the room is small, the row may cross both again.
         """
         if event.state == "pending":
             row = self.rows.opening(event, self.memory.sizes())
-            may_wait = event.kind != EventKind.PRESSURE and event.id != self.put_off
+            may_wait = event.kind != EventKind.PRESSURE and event.id != self.deferred
             if may_wait and self.memory.crosses_both(row):
-                self.put_off = event.id
-                return await self.memory.warn()
+                self.deferred = event.id
+                await self.memory.warn()
+                return None
             self.turn.begin(event)
             await self._commit(lambda tx: self._open(tx, event, row))
         else:
@@ -84,15 +86,16 @@ class Process:
             await (self._run(action.call) if isinstance(action, Run) else self._ask())
         return self._finish()
 
-    async def stop(self, why: str) -> None:
-        """End the open turn here: calls without a result get one, the log says why, the event is done."""
+    async def stop(self, why: str) -> Output | None:
+        """End the open turn here: calls without a result get one, the log says why, the event is done.
+        Returns ``done``, None if no turn is open."""
         if self.event is None:
-            return
+            return None
         while isinstance(action := self._next(self.turn.rows), Run):
             await self._return(action.call, Outcome(f"Not run to its end: {why}", failed=True))
         if not isinstance(self._next(self.turn.rows), Stop):
             await self._commit(lambda _: [self.rows.alert("stopped", why)])
-        self._finish()
+        return self._finish()
 
     async def flush(self, keep: int | None = None) -> bool:
         """Flush now, between turns; ``keep``: calibrated tokens to keep. False: nothing to evict."""
@@ -118,9 +121,9 @@ class Process:
         limit = self.program.warning_steps if self._warning else self.program.max_steps
         return next_action(rows, self.program.style, limit)
 
-    def _finish(self) -> None:
+    def _finish(self) -> Output:
         event = self.turn.end()
-        self.emit(Output("done", "", event.id if event else None, self.memory.last_seq))
+        return Output("done", "", event.id if event else None, self.memory.last_seq)
 
     def _flushed(self, row: Message | None) -> bool:
         if row and (output := output_of(row)):

@@ -10,9 +10,10 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagefault.accounting.prices import Price
 from pagefault.agent import Process
@@ -26,9 +27,11 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import ModelSource
 from pagefault.storage import Store, Transaction
-from pagefault.types import AgentRecord, Event, EventKind, Output
+from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SENDER = re.compile(r"[^\[\]{}\n]{1,64}")
@@ -81,6 +84,20 @@ class Kernel:
         """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
         return await self.assembly.create(name, settings)
 
+    async def ensure_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
+        """Return the agent of this name, stored with ``settings`` if there is none. Safe when several ask at
+        once, in this process or others: all get the agent of the first."""
+        try:
+            return await self.record(name)
+        except NotFoundError:
+            pass
+        try:
+            return await self.create_agent(name, settings)
+        except UsageError:
+            if not any(agent.name == name for agent in await self.agents()):
+                raise
+            return await self.record(name)
+
     async def change_settings(self, name: str, settings: AgentSettings) -> None:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
         await self.assembly.change(await self.record(name), settings)
@@ -123,7 +140,8 @@ class Kernel:
         return posted
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
-        """Post an event (a string is a user message) and yield outputs until its turn is done.
+        """Post an event (a string is a user message) and yield the outputs of its turn, ``done`` last, and
+        no others. Of an event that was posted before with this key, they come from the log.
 
         ``UsageError`` if the kernel is not entered: nothing would ever answer.
         """
@@ -133,24 +151,40 @@ class Kernel:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
+            shown = 0
+            if posted.state != "pending":
+                for output in await self._outputs_of(name, posted):
+                    yield output
+                    shown = output.position
             if posted.state == "done":
+                yield Output("done", "", posted.id, shown)
                 return
             async for output in outputs:
-                yield output
-                if output.type == "done" and output.event == posted.id:
+                if output.event != posted.id:
+                    continue
+                if output.type in UNCOMMITTED or output.position > shown or output.type == "done":
+                    yield output
+                if output.type == "done":
                     return
+
+    async def _outputs_of(self, name: str, event: Event) -> list[Output]:
+        """The committed outputs of an event's turn, until now."""
+        agent = await self.scheduler.find(name)
+        rows = await self.store.read(lambda tx: tx.messages(agent.record.id, event=event.id))
+        return [output for row in rows if (output := output_of(row))]
 
     @asynccontextmanager
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
-        """Outputs of an agent from now on, deltas included."""
+        """Outputs of an agent from now on, of all its events, deltas included."""
         agent = await self.scheduler.find(name)
-        send, receive = anyio.create_memory_object_stream[Output](float("inf"))
-        agent.listeners.add(send)
-        try:
-            with send, receive:
-                yield receive
-        finally:
-            agent.listeners.discard(send)
+        async with _listening(agent.listeners) as outputs:
+            yield outputs
+
+    @asynccontextmanager
+    async def listen_all(self) -> AsyncGenerator[MemoryObjectReceiveStream[tuple[str, Output]]]:
+        """Outputs of all agents that this process serves from now on, each with the agent's name."""
+        async with _listening(self.scheduler.listeners_to_all) as outputs:
+            yield outputs
 
     async def outputs(self, name: str, after: int = 0) -> list[Output]:
         """Committed outputs behind a position: for a consumer that went away and came back."""
@@ -231,3 +265,16 @@ class Kernel:
     async def settled(self) -> None:
         """Return when every searchable row has its vector (tests and benchmarks call it)."""
         await self.indexer.settled()
+
+
+@asynccontextmanager
+async def _listening(
+    listeners: set[MemoryObjectSendStream[T]],
+) -> AsyncGenerator[MemoryObjectReceiveStream[T]]:
+    send, receive = anyio.create_memory_object_stream[T](float("inf"))
+    listeners.add(send)
+    try:
+        with send, receive:
+            yield receive
+    finally:
+        listeners.discard(send)

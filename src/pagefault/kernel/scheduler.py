@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -24,6 +25,8 @@ from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent: ``Assembly.boot``."""
 
@@ -33,10 +36,12 @@ _LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
 
 
 @dataclass(slots=True)
-class Served:
-    """What is held of one agent: its process once booted, and who listens."""
+class AgentSlot:
+    """One agent in this process: its process once booted, and the streams that get its outputs.
+    ``listeners_to_all`` is shared by all slots."""
 
     record: AgentRecord
+    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
     process: Process | None = None
     serving: bool = False
     asked: bool = False  # an event came while it was being served
@@ -44,17 +49,36 @@ class Served:
     failures: int = 0  # turns in a row that could not be begun
     rest_until: float = 0.0  # the event loop's time before which such a turn is not tried again unasked
     followed: int = 0  # up to where another process's log was shown
+    ended: list[Output] = field(default_factory=list[Output])  # ``done``, until the turn lock is free
     listeners: set[MemoryObjectSendStream[Output]] = field(
         default_factory=set[MemoryObjectSendStream[Output]]
     )
 
     def emit(self, output: Output) -> None:
+        """Give an output to all who listen."""
         self.followed = max(self.followed, output.position)
-        for listener in list(self.listeners):
-            try:
-                listener.send_nowait(output)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                self.listeners.discard(listener)
+        _send(self.listeners, output)
+        if self.listeners_to_all:
+            _send(self.listeners_to_all, (self.record.name, output))
+
+    def end(self, output: Output) -> None:
+        """Keep the ``done`` of an event's turn until ``report_ended``."""
+        self.followed = max(self.followed, output.position)
+        self.ended.append(output)
+
+    def report_ended(self) -> None:
+        """Emit what ``end`` kept: the turn lock is free, or another event's turn begins."""
+        ended, self.ended = self.ended, []
+        for output in ended:
+            self.emit(output)
+
+
+def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
+    for listener in tuple(listeners):
+        try:
+            listener.send_nowait(item)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            listeners.discard(listener)
 
 
 @dataclass(slots=True)
@@ -69,9 +93,12 @@ class Scheduler:
     concurrency: int
     resident: int = 128
     _tasks: TaskGroup | None = None
-    _agents: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])
+    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
+        default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
+    )
+    _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
     _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
-    _resident: dict[AgentId, Served] = field(default_factory=dict[AgentId, Served])  # last served, last
+    _resident: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
     _limit: anyio.Semaphore = field(init=False)
     _serving: int = 0
     _quiet: anyio.Event = field(default_factory=anyio.Event)
@@ -94,7 +121,7 @@ class Scheduler:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
-    async def find(self, name: str) -> Served:
+    async def find(self, name: str) -> AgentSlot:
         """The agent of this name; ``NotFoundError`` if there is none."""
         id = self._ids.get(name)
         if id is None or id not in self._agents:
@@ -104,17 +131,18 @@ class Scheduler:
                     f"There is no agent {name}; `pagefault agent list` shows those there are."
                 )
             id = self._ids[name] = record.id
-            self._agents.setdefault(id, Served(record, followed=record.last_seq)).record = record
+            fresh = AgentSlot(record, self.listeners_to_all, followed=record.last_seq)
+            self._agents.setdefault(id, fresh).record = record
         return self._agents[id]
 
     def forget(self, name: str) -> None:
-        """Drop the agent's process and record, so that changed settings take effect at its next event. Who
-        listens goes on listening."""
+        """Drop the agent's process and record, so that changed settings take effect at its next event. Its
+        listeners stay."""
         if (id := self._ids.pop(name, None)) is not None:
             self._agents[id].process = None
             self._resident.pop(id, None)
 
-    def wake(self, agent: Served) -> None:
+    def wake(self, agent: AgentSlot) -> None:
         """There may be an event for the agent."""
         agent.asked = True
         if self._tasks is not None and not agent.serving:
@@ -136,7 +164,7 @@ class Scheduler:
         while self._serving:
             await self._quiet.wait()
 
-    async def _serve_agent(self, agent: Served) -> None:
+    async def _serve_agent(self, agent: AgentSlot) -> None:
         """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
         try:
             while agent.asked:
@@ -145,7 +173,9 @@ class Scheduler:
                     async with self._limit, self.store.turn_lock(agent.record.id) as held:
                         if held:
                             await self._drain(agent)
-                    if not held:
+                    if held:
+                        agent.report_ended()
+                    else:
                         await self._follow(agent)
                 except StorageError as error:  # what waits in the store is served when it is back
                     logger.warning("agent %s: %s", agent.record.name, error)
@@ -158,15 +188,16 @@ class Scheduler:
             if not self._serving:
                 self._quiet.set()
 
-    async def _drain(self, agent: Served) -> None:
+    async def _drain(self, agent: AgentSlot) -> None:
         while event := await self._next(agent):
+            agent.report_ended()
             try:
                 process = await self.loaded(agent, agent.record)
                 await self._turn(agent, process, event)
-            except PagefaultError as error:  # the event stays in the inbox; who waits for it is told
+            except PagefaultError as error:  # the event stays in the inbox; its sender gets a report
                 logger.warning("agent %s: %s", agent.record.name, error)
                 agent.emit(Output("alerted", str(error), event.id, agent.followed))
-                agent.emit(Output("done", "", event.id, agent.followed))
+                agent.end(Output("done", "", event.id, agent.followed))
                 agent.process = None
                 agent.failures += 1
                 agent.rest_until = anyio.current_time() + min(_LONGEST_REST, 2.0**agent.failures)
@@ -175,27 +206,30 @@ class Scheduler:
             self.turn_ended()
             await self._wake_others(agent)
 
-    async def _turn(self, agent: Served, process: Process, event: Event) -> None:
+    async def _turn(self, agent: AgentSlot, process: Process, event: Event) -> None:
         agent.cancel = scope = anyio.CancelScope()
+        done: Output | None = None
         try:
             with scope:
-                await process.handle(event)
+                done = await process.handle(event)
         except PagefaultError:
             raise
         except Exception as error:  # the worker: one agent's fault must not end the others
             logger.exception("agent %s: the turn failed", agent.record.name)
-            await process.stop(f"An internal error ended this turn: {type(error).__name__}: {error}")
+            done = await process.stop(f"An internal error ended this turn: {type(error).__name__}: {error}")
         finally:
             agent.cancel = None
         if scope.cancelled_caught:
-            await process.stop("The turn was cancelled.")
+            done = await process.stop("The turn was cancelled.")
+        if done:
+            agent.end(done)
 
-    async def _wake_others(self, agent: Served) -> None:
-        """Agents to whom this one may have written."""
+    async def _wake_others(self, agent: AgentSlot) -> None:
+        """Wake the agents to whom this one may have written."""
         if agent.record.settings.get("agents"):
             await self.wake_waiting()
 
-    async def loaded(self, agent: Served, record: AgentRecord | None = None) -> Process:
+    async def loaded(self, agent: AgentSlot, record: AgentRecord | None = None) -> Process:
         """The agent's process as the store has it now; ``record`` if that was just read."""
         stale = agent.process and agent.process.record.settings != agent.record.settings
         if agent.process is None or stale:  # settings may have been changed by another process
@@ -214,13 +248,17 @@ class Scheduler:
         for id in idle[: max(0, len(self._resident) - self.resident)]:
             self._resident.pop(id).process = None
 
-    async def _follow(self, agent: Served) -> None:
-        """Another process runs the agent's turns: show what it commits until the inbox is served."""
+    async def _follow(self, agent: AgentSlot) -> None:
+        """Another process runs the agent's turns: show what it commits until the inbox is empty and the
+        turn lock is free."""
         if await self._next(agent):
-            agent.asked = True
-            await anyio.sleep(_POLL)
+            agent.report_ended()
+        elif not agent.ended:
+            return
+        agent.asked = True
+        await anyio.sleep(_POLL)
 
-    async def _next(self, agent: Served) -> Event | None:
+    async def _next(self, agent: AgentSlot) -> Event | None:
         """The agent's next event; what another process did in the meantime is shown first."""
         id = agent.record.id
 
@@ -235,7 +273,7 @@ class Scheduler:
             await self._show_missed(agent)
         return event
 
-    async def _show_missed(self, agent: Served) -> None:
+    async def _show_missed(self, agent: AgentSlot) -> None:
         id = agent.record.id
 
         def look(tx: Transaction) -> tuple[list[Message], list[int]]:
@@ -248,4 +286,4 @@ class Scheduler:
             if output:
                 agent.emit(output)
         for event in done:
-            agent.emit(Output("done", "", event, rows[-1].seq))
+            agent.end(Output("done", "", event, rows[-1].seq))
