@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
@@ -291,3 +292,115 @@ def _in_child(act: Any) -> str:
         said = pipe.read()
     os.waitpid(child, 0)
     return said
+
+
+# what can be seen and changed
+
+
+@pytest.fixture
+def ana(tmp_path: Path) -> Iterator[Agent]:
+    script = [
+        [call("working_context_append", section="human", text="Name: Ana."), say("Nice to meet you, Ana.")],
+        [call("archival_search", query="honey", heartbeat=True)],
+        [say("Acacia honey, you told me.")],
+    ]
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(script)), zone="Europe/Lisbon") as ana:
+        ana.send("I am Ana.")
+        yield ana
+
+
+def test_history_is_read_page_by_page(ana: Agent) -> None:
+    page = ana.history(limit=1)
+    assert [row.text for row in page] == ["Nice to meet you, Ana."]
+    assert [row.text for row in ana.history(before=page.before)] == ["I am Ana."]
+
+
+def test_memory_is_searched_as_the_agent_does(ana: Agent) -> None:
+    id = ana.remember("Ana sells acacia honey.", tags=["#honey"])
+    found = ana.search("honey", tags=["honey"])
+    assert (found.total, [hit.id for hit in found]) == (1, [id])
+    assert [hit.text for hit in ana.search("Ana", role=["user"])] == ["I am Ana."]
+    assert ana.search("honey", tier="archival", until="2020-01-01").total == 0
+
+
+def test_sections_are_read_and_written(ana: Agent) -> None:
+    assert [section.name for section in ana.sections.list()] == ["persona", "human"]
+    ana.sections.write("human", "Name: Ana. Sells honey.")
+    assert ana.sections.read("human").text == "Name: Ana. Sells honey."
+    assert len(ana.sections.versions("human")) == 3
+    with pytest.raises(UsageError, match="shorten the text"):
+        ana.sections.write("human", "honey " * 2000)
+    with pytest.raises(UsageError, match="no section pets; it has persona, human"):
+        ana.sections.read("pets")
+
+
+def test_passages_are_read_and_deleted(ana: Agent) -> None:
+    id = ana.remember("Ana sells acacia honey.")
+    assert ana.passages.get(id).text == "Ana sells acacia honey."
+    ana.passages.delete(id)
+    with pytest.raises(UsageError, match="no passage"):
+        ana.passages.get(id)
+
+
+def test_documents_are_loaded_and_read(ana: Agent, tmp_path: Path) -> None:
+    pytest.importorskip("markdown_it")
+    (tmp_path / "bees.md").write_text("# Bees\n\nA colony has one queen.\n")
+    report = ana.documents.load(tmp_path / "bees.md")
+    assert [item.state for item in report.items] == ["loaded"]
+    (document,) = ana.documents.list()
+    assert "one queen" in ana.documents.page(document.id, 1).text
+    assert ana.documents.find(document.id, "queen").total == 1
+    ana.documents.delete(document.id)
+    assert ana.documents.list().total == 0
+
+
+def test_settings_are_read_and_changed(ana: Agent) -> None:
+    assert ana.settings.change(max_steps=3).max_steps == 3
+    assert ana.settings.read().max_steps == 3
+    with pytest.raises(UsageError, match="The setting window is wrong"):
+        ana.settings.change(window=1)
+
+
+def test_timers_are_set_and_removed(ana: Agent) -> None:
+    id = ana.timers.add("feed the bees", when="+2h")
+    assert [(timer.id, timer.note) for timer in ana.timers.list()] == [(id, "feed the bees")]
+    ana.timers.remove(id)
+    assert ana.timers.list() == ()
+
+
+def test_a_reply_names_its_sources_and_its_usage(ana: Agent) -> None:
+    id = ana.remember("Ana sells acacia honey.")
+    reply = ana.send("What do I sell?")
+    assert [(source.id, source.title, source.page) for source in reply.sources] == [(id, "", None)]
+    assert reply.sources[0].at.tzinfo is not None
+    assert reply.usage.requests == 2
+    assert reply.usage.input > 0
+    assert f"sources=['{id}']" in repr(reply)
+
+
+def test_usage_and_trace_say_what_a_turn_took(ana: Agent) -> None:
+    reply = ana.send("What do I sell?")
+    assert ana.usage().requests == 3
+    assert [row.spent.requests for row in ana.usage_by("turn")] == [1, 2]
+    trace = ana.trace(reply.outputs[-1].event)
+    assert (trace.event.text, trace.totals.steps) == ("What do I sell?", 2)
+
+
+def test_the_context_is_what_the_next_request_sends(ana: Agent) -> None:
+    context = ana.context()
+    assert "Nice to meet you" in str(context.messages)
+    assert context.sizes.queue > 0
+
+
+def test_a_turn_that_was_cut_short_has_an_alert(tmp_path: Path) -> None:
+    model = ScriptedModel([[call("archival_search", query="x", heartbeat=True)]] * 3)
+    with Agent("ana", home=tmp_path, parts=parts(model), max_steps=2) as ana:
+        reply = ana.send("hi")
+    assert len(reply.alerts) == 1
+    assert "alerts=[" in repr(reply)
+
+
+def test_an_agent_is_deleted(ana: Agent) -> None:
+    ana.delete()
+    with pytest.raises(UsageError, match="There is no agent ana"):
+        ana.send("hi")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pagefault.errors import PagefaultError
-    from pagefault.facade import Agent, AsyncAgent, Pagefault, Reply, open
+    from pagefault.facade import Agent, AsyncAgent, Pagefault, open
     from pagefault.functions import tool
     from pagefault.kernel import Kernel
     from pagefault.types import Event, Output
+    from pagefault.views.reply import Reply
 
 __all__ = [
     "Agent",
@@ -41,7 +42,7 @@ _HOMES = {
     "Output": "types",
     "Pagefault": "facade",
     "PagefaultError": "errors",
-    "Reply": "facade",
+    "Reply": "views.reply",
     "open": "facade",
     "tool": "functions",
 }

@@ -10,8 +10,7 @@ blocking.py   the thread with an event loop on which they block
 
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.options import AgentOptions, SectionOptions
-from pagefault.facade.reply import Reply
 from pagefault.facade.session import Pagefault, open
 from pagefault.facade.sync import Agent
 
-__all__ = ["Agent", "AgentOptions", "AsyncAgent", "Pagefault", "Reply", "SectionOptions", "open"]
+__all__ = ["Agent", "AgentOptions", "AsyncAgent", "Pagefault", "SectionOptions", "open"]

@@ -5,84 +5,185 @@ Leaves out how an agent is made and opened (``facade.session``) and how calls bl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from pagefault.errors import ArgumentTypeError
-from pagefault.facade.reply import Reply, reply_of
+from pagefault.facade.handle import Handle
+from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.types import Event, EventKind, Output
 
 if TYPE_CHECKING:
-    from pagefault.kernel import Kernel
+    from pagefault.views.agents import ContextView
+    from pagefault.views.history import History
+    from pagefault.views.memory import SearchPage
+    from pagefault.views.reply import Reply
+    from pagefault.views.trace import Trace
+    from pagefault.views.usage import Spending, UsageRow
 
-__all__ = ["AsyncAgent", "OpenKernel"]
-
-
-class OpenKernel(Protocol):
-    """Gives the kernel while it is open; ``UsageError`` once it is not."""
-
-    @property
-    def kernel(self) -> Kernel: ...
+__all__ = ["AsyncAgent"]
 
 
 class AsyncAgent:
-    """One agent by name. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
+    """One agent. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
 
-    def __init__(self, opened: OpenKernel, name: str) -> None:
-        self._opened = opened
-        self._name = name
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self.sections = AsyncSections(handle)
+        self.passages = AsyncPassages(handle)
+        self.documents = AsyncDocuments(handle)
+        self.timers = AsyncTimers(handle)
+        self.settings = AsyncSettings(handle)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name!r}>"
+        return f"<AsyncAgent {self.name!r}>"
 
     @property
     def name(self) -> str:
         """The agent's name."""
-        return self._name
+        return self._handle.name
 
-    @property
-    def _kernel(self) -> Kernel:
-        return self._opened.kernel
+    # talking
 
     async def send(self, event: str | Event) -> Reply:
         """Send a user message (a string) or any event, and return its reply when its turn is done.
 
         Several may send at once: events are handled one after another, and each gets its own reply.
         """
+        from pagefault.views.reply import reply_of
+
         async with aclosing(self.stream(event)) as outputs:
-            return reply_of([output async for output in outputs])
+            collected = [output async for output in outputs]
+        return await reply_of(self._handle.kernel, self.name, collected)
 
     async def stream(self, event: str | Event) -> AsyncGenerator[Output]:
         """Send an event and yield its outputs as they come, deltas included; the last one is ``done``.
 
         Nothing is sent before the first output is asked for. Leaving early does not stop the turn.
         """
-        outputs = self._kernel.send(self._name, event_of(event))
+        outputs = self._handle.kernel.send(self.name, event_of(event))
         async for output in outputs:
             yield output
 
     async def post(self, event: str | Event) -> Event:
         """Store an event in the agent's inbox and return it with its id; its turn runs in the background."""
-        return await self._kernel.post(self._name, event_of(event))
+        return await self._handle.kernel.post(self.name, event_of(event))
 
     async def listen(self) -> AsyncGenerator[Output]:
         """Yield all outputs of the agent from now on, deltas included, whoever sent the event."""
-        async with self._kernel.listen(self._name) as outputs:
+        async with self._handle.kernel.listen(self.name) as outputs:
             async for output in outputs:
                 yield output
 
+    async def outputs(self, after: int = 0) -> list[Output]:
+        """The committed outputs behind a position, for a reader that went away and came back."""
+        return await self._handle.kernel.outputs(self.name, after)
+
     async def cancel(self) -> bool:
         """End the open turn; False if there is none in this process. The event counts as handled."""
-        return await self._kernel.cancel(self._name)
+        return await self._handle.kernel.cancel(self.name)
+
+    # memory
+
+    async def history(
+        self, *, before: str | None = None, limit: int = 50, roles: Sequence[str] = ()
+    ) -> History:
+        """The newest ``limit`` messages, oldest first, or the newest before the message of id ``before``.
+
+        ``roles``: those of rows to show; user messages, speech, events and alerts if none are named.
+        """
+        from pagefault.views.asking import roles_of
+        from pagefault.views.history import READABLE, history
+
+        shown = roles_of(roles) or READABLE
+        return await history(self._handle.kernel, self.name, before=before, limit=limit, roles=shown)
+
+    async def search(
+        self,
+        query: str = "",
+        *,
+        tier: Literal["recall", "archival"] | None = None,
+        page: int = 1,
+        size: int = 10,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        role: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        session: int | None = None,
+        as_of: str | None = None,
+    ) -> SearchPage:
+        """Search the messages (``tier="recall"``), the passages (``"archival"``) or both, as the agent does.
+
+        Without a query it finds all that passes the filters, newest first. ``page``, from 1, of ``size``
+        results. ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included
+        (``"2026-11-20"``, ``"2026-11-20T18:00"`` or an aware datetime). ``role`` and ``session`` (a sitting,
+        as results number them) are of messages, ``tags`` (all must be there) of passages; they choose the
+        tier if ``tier`` does not. ``as_of``: the id of the newest message to look at.
+        """
+        from pagefault.views.memory import search
+
+        return await search(
+            self._handle.kernel, self.name, query, tier=tier, page=page, size=size, since=since, until=until,
+            role=role, tags=tags, session=session, as_of=as_of,
+        )  # fmt: skip
+
+    async def remember(self, text: str, *, tags: Sequence[str] = (), at: datetime | None = None) -> str:
+        """Put a text into archival storage and return its id (``p7``); the agent finds it by searching.
+
+        ``at``: the time it is of, aware; None: now.
+        """
+        from pagefault.kernel import edits
+
+        return (await edits.remember(self._handle.kernel, self.name, text, tags=tags, at=at)).id
+
+    async def context(self) -> ContextView:
+        """The main context as the next request would send it, with the size of each part."""
+        from pagefault.views.agents import context
+
+        return await context(self._handle.kernel, self.name)
 
     async def flush(self) -> bool:
         """Flush the queue now; False if there is nothing to evict or the agent is in a turn elsewhere."""
-        return await self._kernel.flush(self._name)
+        return await self._handle.kernel.flush(self.name)
+
+    # accounts
+
+    async def usage(
+        self, *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> Spending:
+        """The tokens and the cost of all requests to models; times as in ``search``."""
+        (row,) = await self.usage_by("agent", since=since, until=until)
+        return row.spent
+
+    async def usage_by(
+        self,
+        part: Literal["agent", "turn", "day", "model"],
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> tuple[UsageRow, ...]:
+        """The same by turn, day or model."""
+        from pagefault.views.usage import usage
+
+        return await usage(self._handle.kernel, self.name, by=part, since=since, until=until)
+
+    async def trace(self, event: int | str | None = None) -> Trace:
+        """One turn step by step: what was in the context, what was called, what it cost.
+
+        ``event``: the number of its event (``Output.event``) or the id of a message in it (``m12``);
+        None: that of the last user message.
+        """
+        from pagefault.views.trace import trace
+
+        return await trace(self._handle.kernel, self.name, event)
+
+    # the agent itself
 
     async def delete(self) -> None:
         """Delete the agent with all its memory; ``UsageError`` while it is in a turn."""
-        await self._kernel.delete(self._name)
+        await self._handle.kernel.delete(self.name)
 
 
 def event_of(given: object) -> Event:

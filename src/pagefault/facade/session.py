@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.facade.agent import AsyncAgent
+from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
 
 if TYPE_CHECKING:  # they import libraries that take a while: a worker thread does it
@@ -113,11 +114,15 @@ class Pagefault:
         """
         kernel, installation = self._now()
         await _ensure_agent(kernel, name, dict(options), installation.agent.model_dump(mode="json"))
-        return AsyncAgent(self, name)
+        return AsyncAgent(Handle(self, name))
 
     async def agents(self) -> list[str]:
         """The names of all agents, in alphabetical order."""
         return [record.name for record in await self.kernel.agents()]
+
+    async def serve(self) -> None:
+        """Serve timers, and inboxes that other processes left, until this is cancelled."""
+        await self.kernel.serve()
 
     async def listen(self, name: str) -> AsyncGenerator[Output]:
         """Yield the outputs of an agent from now on, deltas included, until this is closed."""

@@ -1,7 +1,7 @@
-"""``Agent``: the synchronous face of an agent, for scripts, threads and notebooks.
+"""``Agent`` and its parts: the synchronous faces, for scripts, threads and notebooks.
 
-The same methods as ``AsyncAgent``, each of which blocks until it is done; the event loop is in a thread of
-its own. Leaves out what the methods do.
+The same methods as the asynchronous ones, each of which blocks until it is done; the event loop is in a
+thread of its own. Leaves out what the methods do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.blocking import Face, LoopThread, blocking, blocking_iterator
+from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.facade.session import open as open_installation
 
 if TYPE_CHECKING:
@@ -21,7 +22,49 @@ if TYPE_CHECKING:
     from pagefault.assembly import Parts
     from pagefault.facade.options import AgentOptions
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "Documents", "Passages", "Sections", "StoredSettings", "Timers"]
+
+
+class Sections(Face[AsyncSections]):
+    """The sections of the working context."""
+
+    list = blocking(AsyncSections.list)
+    read = blocking(AsyncSections.read)
+    versions = blocking(AsyncSections.versions)
+    write = blocking(AsyncSections.write)
+
+
+class Passages(Face[AsyncPassages]):
+    """The passages of archival storage."""
+
+    get = blocking(AsyncPassages.get)
+    delete = blocking(AsyncPassages.delete)
+
+
+class Documents(Face[AsyncDocuments]):
+    """The documents that were loaded."""
+
+    load = blocking(AsyncDocuments.load)
+    list = blocking(AsyncDocuments.list)
+    get = blocking(AsyncDocuments.get)
+    page = blocking(AsyncDocuments.page)
+    find = blocking(AsyncDocuments.find)
+    delete = blocking(AsyncDocuments.delete)
+
+
+class Timers(Face[AsyncTimers]):
+    """The agent's timers."""
+
+    list = blocking(AsyncTimers.list)
+    add = blocking(AsyncTimers.add)
+    remove = blocking(AsyncTimers.remove)
+
+
+class StoredSettings(Face[AsyncSettings]):
+    """The agent's settings."""
+
+    read = blocking(AsyncSettings.read)
+    change = blocking(AsyncSettings.change)
 
 
 class Agent(Face[AsyncAgent]):
@@ -45,10 +88,16 @@ class Agent(Face[AsyncAgent]):
         loop = LoopThread()
         try:
             opened = loop.open(open_installation(home, database=database, tools=tools, parts=parts))
-            super().__init__(loop.call(lambda: opened.agent(name, **options)), loop)
+            agent = loop.call(lambda: opened.agent(name, **options))
         except BaseException:
             loop.close()
             raise
+        super().__init__(agent, loop)
+        self.sections = Sections(agent.sections, loop)
+        self.passages = Passages(agent.passages, loop)
+        self.documents = Documents(agent.documents, loop)
+        self.timers = Timers(agent.timers, loop)
+        self.settings = StoredSettings(agent.settings, loop)
         atexit.register(self.close)
 
     @property
@@ -63,8 +112,16 @@ class Agent(Face[AsyncAgent]):
     stream = blocking_iterator(AsyncAgent.stream)
     post = blocking(AsyncAgent.post)
     listen = blocking_iterator(AsyncAgent.listen)
+    outputs = blocking(AsyncAgent.outputs)
     cancel = blocking(AsyncAgent.cancel)
+    history = blocking(AsyncAgent.history)
+    search = blocking(AsyncAgent.search)
+    remember = blocking(AsyncAgent.remember)
+    context = blocking(AsyncAgent.context)
     flush = blocking(AsyncAgent.flush)
+    usage = blocking(AsyncAgent.usage)
+    usage_by = blocking(AsyncAgent.usage_by)
+    trace = blocking(AsyncAgent.trace)
     delete = blocking(AsyncAgent.delete)
 
     def close(self) -> None:

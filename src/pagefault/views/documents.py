@@ -5,6 +5,7 @@ Left out: loading (``ingest``), deleting (``kernel.edits``), and search over all
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -58,6 +59,9 @@ class DocumentList:
     page: int
     pages: int
     results: tuple[DocumentView, ...]
+
+    def __iter__(self) -> Iterator[DocumentView]:
+        return iter(self.results)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Left out: search (``memory``), and what one turn did and cost (``trace``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -50,6 +50,9 @@ class History:
 
     rows: tuple[LogRow, ...]
     before: str | None
+
+    def __iter__(self) -> Iterator[LogRow]:
+        return iter(self.rows)
 
 
 async def history(

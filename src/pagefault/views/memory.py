@@ -6,7 +6,7 @@ they were. Left out: changes (``kernel.edits``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "SectionView",
     "passage",
     "search",
+    "section",
     "section_versions",
     "sections",
 ]
@@ -129,6 +130,9 @@ class SearchPage:
     results: tuple[MessageHit | PassageHit, ...]
     as_of: str
 
+    def __iter__(self) -> Iterator[MessageHit | PassageHit]:
+        return iter(self.results)
+
 
 async def sections(kernel: Kernel, name: str) -> tuple[SectionView, ...]:
     """The sections in the order of their creation."""
@@ -139,6 +143,14 @@ async def sections(kernel: Kernel, name: str) -> tuple[SectionView, ...]:
         SectionView(s.name, s.description, s.text, count(s.text), s.limit, s.read_only, s.version)
         for s in found
     )
+
+
+async def section(kernel: Kernel, name: str, section: str) -> SectionView:
+    """The section of this name; ``NotFoundError`` if there is none."""
+    found = {each.name: each for each in await sections(kernel, name)}
+    if section not in found:
+        raise NotFoundError(f"Agent {name} has no section {section}; it has {', '.join(found) or 'none'}.")
+    return found[section]
 
 
 async def section_versions(kernel: Kernel, name: str, section: str) -> tuple[SectionVersion, ...]:

@@ -1,0 +1,176 @@
+"""Parts of an agent in asynchronous code: its sections, passages, documents, timers and settings.
+
+Each method is a call of a view or of an edit, imported when it is used. Leaves out what those do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pagefault.facade.handle import Handle
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pagefault.config import AgentSettings
+    from pagefault.facade.options import AgentOptions
+    from pagefault.ingest import LoadReport
+    from pagefault.views.agents import TimerView
+    from pagefault.views.documents import DocumentFinds, DocumentList, DocumentPage, DocumentView
+    from pagefault.views.memory import PassageView, SectionVersion, SectionView
+
+__all__ = ["AsyncDocuments", "AsyncPassages", "AsyncSections", "AsyncSettings", "AsyncTimers"]
+
+
+class _Part:
+    """Base of the parts."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._agent = handle
+
+
+class AsyncSections(_Part):
+    """The sections of the working context. The agent learns of a change by an event; the head of its prompt
+    changes at the next flush."""
+
+    async def list(self) -> tuple[SectionView, ...]:
+        """All sections in the order of their creation."""
+        from pagefault.views import memory
+
+        return await memory.sections(self._agent.kernel, self._agent.name)
+
+    async def read(self, section: str) -> SectionView:
+        """One section; ``NotFoundError`` if there is none of this name."""
+        from pagefault.views import memory
+
+        return await memory.section(self._agent.kernel, self._agent.name, section)
+
+    async def versions(self, section: str) -> tuple[SectionVersion, ...]:
+        """All versions of a section, oldest first; the current one is the last."""
+        from pagefault.views import memory
+
+        return await memory.section_versions(self._agent.kernel, self._agent.name, section)
+
+    async def write(self, section: str, text: str) -> None:
+        """Replace the text of a section; ``UsageError`` if it is longer than the section's limit."""
+        await self._agent.kernel.edit_section(self._agent.name, section, text)
+
+
+class AsyncPassages(_Part):
+    """The passages of archival storage by id (``p7``); ``AsyncAgent.remember`` adds one."""
+
+    async def get(self, id: str) -> PassageView:
+        """One passage; ``NotFoundError`` if there is none of this id."""
+        from pagefault.views import memory
+
+        return await memory.passage(self._agent.kernel, self._agent.name, id)
+
+    async def delete(self, id: str) -> None:
+        """Delete a passage; ``NotFoundError`` if there is none of this id."""
+        from pagefault.kernel import edits
+
+        await edits.delete_passage(self._agent.kernel, self._agent.name, id)
+
+
+class AsyncDocuments(_Part):
+    """The documents that were loaded, by id (``d1``)."""
+
+    async def load(
+        self, *targets: str | Path, tags: Sequence[str] = (), title: str | None = None
+    ) -> LoadReport:
+        """Load files, folders and URLs into archival storage; the agent learns of it by an event.
+
+        ``title`` is for a single document. The report says of each source whether it was loaded, and why not;
+        ``UsageError`` if the extra ``pagefault[documents]`` is not installed.
+        """
+        from pagefault import ingest
+
+        sources = list(ingest.find([str(target) for target in targets]))
+        return await ingest.load(self._agent.kernel, self._agent.name, sources, tags=tags, title=title)
+
+    async def list(self, *, page: int = 1) -> DocumentList:
+        """One page of the documents, newest first; ``page`` from 1."""
+        from pagefault.views import documents
+
+        return await documents.documents(self._agent.kernel, self._agent.name, page=page)
+
+    async def get(self, id: str) -> DocumentView:
+        """One document; ``NotFoundError`` if there is none of this id."""
+        from pagefault.views import documents
+
+        return await documents.document(self._agent.kernel, self._agent.name, id)
+
+    async def page(self, id: str, page: int = 1) -> DocumentPage:
+        """One page of a document; ``NotFoundError`` if there is no such document or page."""
+        from pagefault.views import documents
+
+        return await documents.document_page(self._agent.kernel, self._agent.name, id, page)
+
+    async def find(self, id: str, text: str, *, page: int = 1) -> DocumentFinds:
+        """The pages of a document that have this text; case and accents do not matter. ``page``: of the
+        results."""
+        from pagefault.views import documents
+
+        return await documents.find(self._agent.kernel, self._agent.name, id, text, page=page)
+
+    async def delete(self, id: str) -> None:
+        """Delete a document with its pages and passages; ``NotFoundError`` if there is none of this id."""
+        from pagefault.kernel import edits
+
+        await edits.delete_document(self._agent.kernel, self._agent.name, id)
+
+
+class AsyncTimers(_Part):
+    """The agent's timers by id (``t3``). They fire while ``Pagefault.serve`` runs, here or in another
+    process."""
+
+    async def list(self) -> tuple[TimerView, ...]:
+        """All timers, the next one first."""
+        from pagefault.views import agents
+
+        return await agents.timers(self._agent.kernel, self._agent.name)
+
+    async def add(
+        self, note: str, *, when: str | None = None, cron: str | None = None, catch_up: str = "once"
+    ) -> str:
+        """Set a timer and return its id. ``note``: the text that the agent gets when it fires.
+
+        ``when``: a time (ISO 8601, or ``+2h``); or ``cron``: a cron line. ``catch_up``: if its time is missed
+        it fires ``once`` later, or it does not (``skip``).
+        """
+        from pagefault.kernel import edits
+
+        added = await edits.add_timer(
+            self._agent.kernel, self._agent.name, note, when=when, cron=cron, catch_up=catch_up
+        )
+        return added.id
+
+    async def remove(self, id: str) -> None:
+        """Remove a timer; ``NotFoundError`` if there is none of this id."""
+        from pagefault.kernel import edits
+
+        await edits.remove_timer(self._agent.kernel, self._agent.name, id)
+
+
+class AsyncSettings(_Part):
+    """The agent's settings, stored with it."""
+
+    async def read(self) -> AgentSettings:
+        """All settings with their values."""
+        from pagefault.config import settings_of
+
+        return settings_of(await self._agent.kernel.record(self._agent.name))
+
+    async def change(self, **options: Unpack[AgentOptions]) -> AgentSettings:
+        """Change the settings given and return all; they hold from the next event on.
+
+        ``UsageError``, and nothing is changed, if the agent could not work so.
+        """
+        from pagefault.config import parse_settings
+
+        stored = dict((await self._agent.kernel.record(self._agent.name)).settings)
+        changed = parse_settings(stored | dict(options))
+        await self._agent.kernel.change_settings(self._agent.name, changed)
+        return changed

@@ -1,0 +1,108 @@
+"""The reply to one event: the outputs of its turn, with the sources it drew on and the tokens it took.
+
+Left out: the turn step by step (``trace``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pagefault.accounting.usage import USAGE
+from pagefault.config import zone_for
+from pagefault.kernel import Kernel
+from pagefault.storage import Spent, Transaction
+from pagefault.types import AgentId, AgentRecord, Document, Message, Output, Passage, Role
+from pagefault.views.asking import number_of, record_of
+from pagefault.views.usage import Spending, prices_of, spending_of
+
+__all__ = ["Reply", "ReplySource", "reply_of"]
+
+_UNCOMMITTED = ("delta", "retracted")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySource:
+    """A message, passage or document that the agent looked up in this turn.
+
+    ``id``: as the agent's functions and ``search`` take it. ``title``: of a message, its role and speaker;
+    of a passage or document, its title, or where it came from (empty: the agent wrote it). ``page``: of a
+    passage from a document, from 1. ``at``: when it was said or stored, in the agent's zone.
+    """
+
+    id: str
+    title: str
+    page: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reply:
+    """The reply to one event, and to no other.
+
+    ``outputs``: all that was committed in its turn, in order, and notices of the model (a retry); empty if
+    an event of the same key was handled before. ``sources``: found or read in its turn, each once, in order.
+    ``usage``: the requests of its turn. ``str(reply)`` is its text.
+    """
+
+    outputs: tuple[Output, ...] = ()
+    sources: tuple[ReplySource, ...] = ()
+    usage: Spending = field(default_factory=Spending)
+
+    @property
+    def text(self) -> str:
+        """The speech of the agent, empty if it said nothing."""
+        return "\n".join(output.text for output in self.outputs if output.type == "said")
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """The reasons why the turn was cut short: the step limit, a failed model, a cancelled turn."""
+        return tuple(output.text for output in self.outputs if output.type == "alerted")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        about = [repr(self.text)]
+        about += [f"alerts={list(self.alerts)}"] if self.alerts else []
+        about += [f"sources={[source.id for source in self.sources]}"] if self.sources else []
+        about += [f"tokens={self.usage.input + self.usage.output}", f"outputs={len(self.outputs)}"]
+        return f"Reply({', '.join(about)})"
+
+
+async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Reply:
+    """The reply made of all outputs of one event, of which ``done`` is the last."""
+    committed = tuple(output for output in outputs if output.type not in _UNCOMMITTED)
+    event = committed[-1].event if committed else None
+    if event is None:
+        return Reply(committed)
+    record = await record_of(kernel, name)
+    rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
+    spent = [Spent(r.seq, r.at, r.event, r.role, tuple(r.meta.get(USAGE, ()))) for r in rows]
+    return Reply(committed, sources, spending_of(spent, prices_of(kernel)))
+
+
+def _read(
+    tx: Transaction, record: AgentRecord, event: int
+) -> tuple[Sequence[Message], tuple[ReplySource, ...]]:
+    rows, zone = tx.messages(record.id, event=event), zone_for(record)
+    results = (row.meta.get("sources", ()) for row in rows if row.role is Role.RESULT)
+    ids = dict.fromkeys(str(id) for each in results for id in each)
+    found = ((id, _stored(tx, record.id, id)) for id in ids)
+    return rows, tuple(_source(id, item, zone) for id, item in found if item is not None)
+
+
+def _stored(tx: Transaction, agent: AgentId, id: str) -> Message | Passage | Document | None:
+    read = {"m": tx.message, "p": tx.passage, "d": tx.document}[id[0]]
+    return read(agent, number_of(id, id[0]))
+
+
+def _source(id: str, item: Message | Passage | Document, zone: ZoneInfo) -> ReplySource:
+    at, page = item.at.astimezone(zone), None
+    if isinstance(item, Message):
+        return ReplySource(id, f"{item.role} {item.speaker}".rstrip(), page, at)
+    if isinstance(item, Passage) and item.place:
+        page = item.place.page
+    return ReplySource(id, item.title or item.source, page, at)
