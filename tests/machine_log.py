@@ -70,8 +70,8 @@ def check_queue(now: Dump) -> None:
     assert state.summary == (summaries[-1].seq if summaries else None)
     below = [row for row in now.log if row.seq < state.start and row.role is not Role.SUMMARY]
     if summaries:
-        assert summaries[-1].meta["messages"] == len(below)
-        assert summaries[-1].meta["through"] == state.start - 1
+        assert summaries[-1].meta.messages == len(below)
+        assert summaries[-1].meta.through == state.start - 1
         assert summaries[-1].shown
     else:
         assert not below
@@ -109,7 +109,7 @@ def check_calls(now: Dump) -> None:
         results = [row.call_id for row in rows if row.role is Role.RESULT]
         assert results == calls[: len(results)], completion
         assert len(results) == len(calls) or rows[0].event in open_turns
-    asked = [row.completion for row in steps if "saw" in row.meta]
+    asked = [row.completion for row in steps if row.meta.saw is not None]
     assert len(asked) == len(set(asked)) == len({row.completion for row in steps})
 
 
@@ -141,9 +141,7 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
     calls = {row.call_id: row for row in now.log if row.role is Role.CALL}
     results = [
-        _meant(calls[row.call_id], row)
-        for row in now.log
-        if row.role is Role.RESULT and not row.meta.get("failed")
+        _meant(calls[row.call_id], row) for row in now.log if row.role is Role.RESULT and not row.meta.failed
     ]
     saved = [(told, text) for name, text, told in results if name == "archival_insert"]
     deleted = {told.split()[0] for name, _, told in results if name == "archival_delete"}

@@ -17,9 +17,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 # `pagefault`. Modules of `models`, `embedders` and `storage` that are not here are adapters.
 LAYERS = (
     {
+        "message_meta",
+    },
+    {
         "errors",
         "prompts",
         "types",
+    },
+    {
+        "storage.usage",
     },
     {  # the protocols
         "accounting",
@@ -118,6 +124,7 @@ NAMES_ADAPTERS = {"build", "plugins"}
 ADAPTERS = ("models", "embedders", "storage")
 ADAPTERS_IMPORT = {
     "errors",
+    "message_meta",
     "types",
     "addresses",
     "models",

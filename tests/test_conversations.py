@@ -74,8 +74,8 @@ async def converse(machine: Machine, turns: int, turn: Callable[[ProviderRequest
     check_queue(now)
     check_turns(now, all_done=True)
     check_calls(now)
-    failed = [row.name or "" for row in log if row.role is Role.RESULT and row.meta.get("failed")]
-    alerts = [row.text for row in log if row.role is Role.ALERT and row.meta.get("stop")]
+    failed = [row.name or "" for row in log if row.role is Role.RESULT and row.meta.failed]
+    alerts = [row.text for row in log if row.role is Role.ALERT and row.meta.stop]
     flushes = sum(row.role is Role.SUMMARY for row in log)
     return Talk(said, sections, now.passages, failed, flushes, alerts)
 
@@ -196,7 +196,7 @@ async def test_an_agent_moves_from_provider_to_provider_and_back(
     assert [row.text for row in rows if row.role is Role.ASSISTANT] == [
         f"Heard {n}." for n in range(1, number + 1)
     ]
-    assert not [row for row in rows if row.role is Role.RESULT and row.meta.get("failed")]
+    assert not [row for row in rows if row.role is Role.RESULT and row.meta.failed]
     shapes = [request.shape for request in server.seen]
     assert list(dict.fromkeys(shapes)) == ["openai", "anthropic", "gemini", "ollama"]
     for request in server.seen:

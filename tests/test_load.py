@@ -350,7 +350,7 @@ async def test_documents_are_listed_and_opened_page_by_page(machine: Machine) ->
     assert beyond == "Error: There is no page 41 in d1; pages go from 1 to 40."
     assert absent == "Error: There is no document d2; document_list shows those there are."
     assert wrong == "Error: 'p1' is not the id of a document (d1)."
-    opened = [row for row in rows if row.role == "result" and row.meta.get("sources") == ["d1"]]
+    opened = [row for row in rows if row.role == "result" and row.meta.sources == ("d1",)]
     assert len(opened) == 5, "what is read is marked, so that it is not indexed again"
     assert all(row.shown.endswith(row.text[-20:]) for row in opened), "shown whole"
     assert all(row.tokens <= limit + 32 for row in opened)

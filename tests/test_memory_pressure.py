@@ -67,8 +67,8 @@ async def test_after_a_flush_half_of_the_room_is_free_and_the_rest_is_in_recall(
         evicted = [row for row in log if row.seq < queue.state.start]
         assert sizes.queue < 0.6 * sizes.room
         assert queue.summary is not None
-        assert queue.summary.meta["messages"] == len(evicted)
-        assert queue.summary.meta["warned"]
+        assert queue.summary.meta.messages == len(evicted)
+        assert queue.summary.meta.warned
         for row in evicted:
             if row.role is Role.USER:
                 found = await rig.kernel.store.read(

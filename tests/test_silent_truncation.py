@@ -103,7 +103,7 @@ async def test_what_is_too_small_for_the_agent_is_said_each_time_until_it_is_men
     alerts = told(log)
     assert alerts
     assert all("too few for this agent; have it serve 4,096 or more" in alert.text for alert in alerts)
-    assert [row.meta.get("stop") for row in alerts] == [True] * len(alerts)
+    assert [row.meta.stop for row in alerts] == [True] * len(alerts)
 
 
 async def test_a_window_that_was_found_goes_with_the_model(machine: Machine) -> None:

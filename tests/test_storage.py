@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pagefault.message_meta import MessageMeta
 from pagefault.storage import Filter, Found, Match, Store
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
@@ -86,7 +87,7 @@ async def _candidates(store: Store, case: Case) -> list[Found]:
     """What a store finds in either tier. A row's vector follows from its number; every third has none."""
     ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW)))).id
     for text, role, hours, recalled in case.rows:
-        row = said(text, role, hours=hours, meta={"sources": []} if recalled else {})
+        row = said(text, role, hours=hours, meta=MessageMeta(sources=("m1",)) if recalled else None)
         await store.write(lambda tx, row=row: tx.append(ana, [row]))
     for text, tags in case.passages:
         passage = Passage(text, NOW, tuple(tags))

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from pagefault.build import open_raw
 from pagefault.errors import NotFoundError, StorageError, UsageError
+from pagefault.message_meta import MessageMeta, RequestUsage, Usage
 from pagefault.storage import EmbedderRecord, Filter, Match, Store, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.raw import AGENT, DERIVED, OWNED, RawDatabase
@@ -79,7 +80,8 @@ _TAGS = st.lists(st.sampled_from(["a", "b", "ü\x00"]), max_size=3).map(tuple)
 
 
 def _append(text: str, role: Role, hours: int, sources: bool) -> Move:
-    row = said(text, role, hours=hours, meta={"sources": [1]} if sources else {"n": [1.5, None, "x"]})
+    meta = MessageMeta(sources=("m1",)) if sources else MessageMeta(echo={"n": [1.5, None, "x"]})
+    row = said(text, role, hours=hours, meta=meta, usage=[RequestUsage("x:a", Usage(input=len(text)))])
     more = replace(
         row, name="f", call_id="c", speaker=text[:20], shown=text, tokens=3, event=None, completion=0
     )
@@ -369,7 +371,7 @@ def test_every_column_is_handed_over_or_made_anew() -> None:
     """A column that is added to the schema has its place in ``storage.raw``, or is derived."""
     kinds = {"TEXT": str, "BOOLEAN": bool, "FLOAT": float, "BLOB": bytes}
     carried = {table.name: table for table in (AGENT, *OWNED)}
-    assert carried.keys() | {"vector_marks", "embedders"} == metadata.tables.keys()
+    assert carried.keys() | {"vector_marks", "embedders", "usage_totals"} == metadata.tables.keys()
     for name, table in carried.items():
         columns = {c.name: c.type for c in metadata.tables[name].columns if c.name != "agent"}
         assert table.columns.keys() | DERIVED.get(name, set()) == columns.keys(), name
@@ -455,7 +457,7 @@ def test_which_embedder_is_wanted_stays_as_it_is(place: Path | str, tmp_path: Pa
 def test_an_export_is_lines_of_json(place: Path | str) -> None:
     lines = [json.loads(line) for line in exported(place).splitlines()]
     head, own, end = lines[0], lines[1]["agents"], lines[-1]["end"]
-    assert head == {"pagefault": "0.1.0", "format": 1, "agent": "ana", "number": 1, "of": 1, "rows": 40}
+    assert head == {"pagefault": "0.1.0", "format": 2, "agent": "ana", "number": 1, "of": 1, "rows": 40}
     assert json.loads(own["settings"]) == {"style": "native", "n": [1, 0.1]}
     assert next(line["messages"]["text"] for line in lines if "messages" in line) == "red key"
     assert end["tables"]["messages"][0] == 9
@@ -514,7 +516,7 @@ def _changed(content: bytes) -> list[tuple[bytes, str]]:
         (b"\x00" * 10_000_000, "the file is no export of pagefault"),
         (content[:-1], "the file is cut off within agent 'ana'"),
         (content.replace(b"red", b"rad"), "the checksum of agent 'ana' is another"),
-        (content.replace(b'"format":1', b'"format":2'), "was made by a newer pagefault .0.1.0.; upgrade"),
+        (content.replace(b'"format":2', b'"format":3'), "was made by a newer pagefault .0.1.0.; upgrade"),
     ]
 
 

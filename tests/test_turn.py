@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pagefault.agent.turn import Ask, Run, Stop, next_action
+from pagefault.message_meta import meta_of
 from pagefault.testing.clock import START
 from pagefault.types import Message, Role
 
 
-def row(role: Role, step: int | None = None, call: str | None = None, **meta: bool) -> Message:
-    return Message(role, "text", START, completion=step, call_id=call, meta=meta)
+def row(role: Role, step: int | None = None, call: str | None = None, **flags: bool) -> Message:
+    return Message(role, "text", START, completion=step, call_id=call, meta=meta_of(flags))
 
 
 USER = row(Role.USER)

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Machine, Rig
 from pagefault.accounting.prices import Price, Prices
-from pagefault.accounting.usage import RequestUsage, measured_ratio, read_usage
+from pagefault.accounting.usage import measured_ratio
 from pagefault.addresses import is_near
 from pagefault.cli.render import output_line, row_line
 from pagefault.cli.slash import Slash
@@ -23,6 +23,7 @@ from pagefault.cli.usage import Meter, report, spent_by
 from pagefault.config import load_installation, parse_settings
 from pagefault.context.calibration import Calibration
 from pagefault.errors import ContextLengthExceeded, ModelError, UsageError
+from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Prompt, PromptMessage, Usage
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import RequestSettings, Vendor
@@ -38,14 +39,14 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MINI = "openai:gpt-4o-mini"
 
 
-def usages(log: list[Message]) -> list[tuple[Role, list[dict[str, Any]]]]:
-    return [(row.role, row.meta["usage"]) for row in log if "usage" in row.meta]
+def usages(log: list[Message]) -> list[tuple[Role, tuple[RequestUsage, ...]]]:
+    return [(row.role, row.usage) for row in log if row.usage]
 
 
 async def spent(rig: Rig) -> list[RequestUsage]:
     record = await rig.kernel.record("ana")
     rows = await rig.kernel.store.read(lambda tx: tx.spent(record.id))
-    return [request for row in rows for request in read_usage(row.usage)]
+    return [request for row in rows for request in row.usage]
 
 
 # the log
@@ -60,15 +61,12 @@ async def test_the_first_row_of_a_step_says_what_its_request_cost(machine: Machi
         counted = (await rig.process()).memory.counted
         await rig.send("hello")
         log = await rig.log()
-    (row,) = [row for row in log if "usage" in row.meta]
+    (row,) = [row for row in log if row.usage]
     assert (row.role, row.completion) == (Role.CALL, row.seq)
-    (entry,) = row.meta["usage"]
-    assert entry.pop("counted") > counted
-    assert entry == {
-        "model": MINI, "answered": "gpt-4o-mini-2024-07-18", "input": 900, "output": 30, "cached": 800,
-        "thinking": 20,
-    }  # fmt: skip
-    assert not {"input", "output", "model"} & set(row.meta["saw"])
+    (request,) = row.usage
+    assert request.counted > counted
+    assert request == RequestUsage(MINI, usage, request.counted, "gpt-4o-mini-2024-07-18")
+    assert row.meta.saw is not None
 
 
 async def test_without_a_report_the_tokens_are_our_own_count_and_that_is_said(machine: Machine) -> None:
@@ -88,7 +86,7 @@ async def test_a_completion_that_is_thrown_away_is_paid_for_on_the_next_row(mach
         await rig.send("hello")
         await rig.send("hello?")
         found = usages(await rig.log())
-    assert [(role, [entry["input"] for entry in entries]) for role, entries in found] == [
+    assert [(role, [request.usage.input for request in entries]) for role, entries in found] == [
         (Role.ASSISTANT, [700, 701]),
         (Role.ALERT, [700, 700]),
     ]
@@ -111,8 +109,8 @@ async def test_a_prompt_that_the_server_cut_is_paid_for_and_says_nothing_of_our_
             await rig.send(words)
         log = await rig.log()
     (told,) = [row for row in log if row.name == "truncated"]
-    assert [entry["input"] for entry in told.meta["usage"]] == [5500]
-    cut = [request for _, entries in usages(log) for request in read_usage(entries) if request.cut]
+    assert [request.usage.input for request in told.usage] == [5500]
+    cut = [request for _, entries in usages(log) for request in entries if request.cut]
     assert len(cut) == 2, "the one that was kept, and the one that was thrown away"
     assert measured_ratio(cut) is None
 
@@ -128,8 +126,8 @@ async def test_the_summariser_is_paid_for_too(machine: Machine) -> None:
             await rig.send("some words to remember " * 20)
         await rig.kernel.flush("ana")
         (entries,) = [entries for role, entries in usages(await rig.log()) if role is Role.SUMMARY]
-    assert (entries[0]["input"], entries[0]["output"]) == (333, 44)
-    assert entries[0]["counted"] > 100
+    assert (entries[0].usage.input, entries[0].usage.output) == (333, 44)
+    assert entries[0].counted > 100
 
 
 async def test_what_thinking_took_is_told_apart_and_is_not_speech(machine: Machine) -> None:
@@ -193,7 +191,7 @@ async def test_a_summary_that_the_model_did_not_write_says_so(
         await rig.kernel.flush("ana")
         (output,) = await rig.kernel.outputs("ana", before)
         (row,) = [row for row in await rig.log() if row.role is Role.SUMMARY]
-    assert row.meta["extracted"] == output.data["extracted"] == why
+    assert row.meta.extracted == output.data["extracted"] == why
     told = f"; the summary is an extract, because the model did not write it: {why}"
     assert output_line(output).endswith(told)
     assert row_line(row, UTC).endswith(told)
@@ -206,7 +204,7 @@ async def test_a_summary_that_the_model_wrote_does_not(machine: Machine) -> None
             await rig.send("some words to remember " * 20)
         await rig.kernel.flush("ana")
         (row,) = [row for row in await rig.log() if row.role is Role.SUMMARY]
-    assert "extracted" not in row.meta
+    assert not row.meta.extracted
 
 
 # the ratio of reported to counted tokens
@@ -377,7 +375,7 @@ from datetime import UTC, datetime
 from pagefault.models import Usage
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import RequestUsage
+from pagefault.message_meta import RequestUsage
 prices = Prices(Catalogue({}).vendor, {})
 assert prices.cost(RequestUsage("ollama:x", Usage(9, 9)), datetime.now(UTC)) == 0.0
 assert "genai_prices" not in sys.modules

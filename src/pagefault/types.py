@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NewType
 
+from pagefault.message_meta import NO_META, MessageMeta, RequestUsage
+
 AgentId = NewType("AgentId", int)
 
 Style = Literal["memgpt", "native"]
@@ -47,7 +49,8 @@ class Message:
     not in the prompt); ``tokens`` counts that form, uncalibrated. ``event`` is the inbox id of the event
     in whose turn the row was written. ``completion`` is shared by the thought, speech, calls and results
     of one model completion. ``speaker`` is who spoke, where the role does not say it: an event's sender.
-    ``seq`` is 0 until the row is stored.
+    ``usage`` has the requests that were answered since the row before it was committed. ``seq`` is 0 until
+    the row is stored.
     """
 
     role: Role
@@ -59,9 +62,10 @@ class Message:
     completion: int | None = None
     call_id: str | None = None
     name: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    meta: MessageMeta = NO_META
     seq: int = 0
     speaker: str = ""
+    usage: tuple[RequestUsage, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,7 +94,8 @@ class Event:
     """One input of an agent. Stored in its inbox before it is acknowledged.
 
     ``key`` makes posting idempotent: a second event with the same key is not stored. ``started`` is the
-    log number of the outside call that was begun and has no result yet.
+    log number of the outside call that was begun and has no result yet; ``attempts`` counts how often its
+    turn was begun.
     """
 
     kind: str
@@ -101,6 +106,7 @@ class Event:
     id: int = 0
     state: EventState = "pending"
     started: int | None = None
+    attempts: int = 0
 
 
 OutputType = Literal[
@@ -249,7 +255,8 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """An agent as stored: its name, its settings (JSON values, see ``config.AgentSettings``), its queue."""
+    """An agent as stored: its name, which is unique within its ``tenant``, its settings (JSON values, see
+    ``config.AgentSettings``), its queue."""
 
     name: str
     settings: Mapping[str, Any]
@@ -257,3 +264,4 @@ class AgentRecord:
     queue: QueueState = field(default_factory=QueueState)
     id: AgentId = field(default=AgentId(0))
     last_seq: int = 0
+    tenant: str = ""

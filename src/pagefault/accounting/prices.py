@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pagefault.accounting.usage import RequestUsage
-from pagefault.models import Usage
+from pagefault.message_meta import RequestUsage, Usage
 from pagefault.models.endpoint import Vendor
 
 __all__ = ["Price", "Prices"]

@@ -12,7 +12,7 @@ from functools import partial
 
 import anyio
 
-from pagefault.accounting.usage import USAGE, RequestUsage, usage_of
+from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
@@ -20,6 +20,7 @@ from pagefault.context import MainContext, Queue, compile
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
+from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
@@ -168,8 +169,7 @@ class Process:
         """The rows, the first with what was spent until now."""
         if not self.spent or not rows:
             return rows
-        first = replace(rows[0], meta={**rows[0].meta, USAGE: [request.entry for request in self.spent]})
-        return [first, *rows[1:]]
+        return [replace(rows[0], usage=tuple(self.spent)), *rows[1:]]
 
     # a step: ask the model
 
@@ -192,7 +192,7 @@ class Process:
                 request = self._request(completion)
                 self.spent.append(request)
                 if request.cut and await self._is_cut_off(request.usage.input):
-                    if self.turn.rows[-1].meta.get("stop"):
+                    if self.turn.rows[-1].meta.stop:
                         return None
                     continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
@@ -233,7 +233,7 @@ class Process:
             return False
         budget = memory.budget
         told = self.rows.truncated(self.program.model.name, budget.window, window, budget.least)
-        usable = not told.meta.get("stop")
+        usable = not told.meta.stop
         settings: dict[str, object] = {**record.settings, "served": window}
 
         def narrow(tx: Transaction) -> list[Message]:
@@ -254,7 +254,7 @@ class Process:
     # a step: run a call
 
     async def _run(self, call: Message) -> None:
-        if call.meta.get("cut") and call.name != "send_message":
+        if call.meta.cut and call.name != "send_message":
             cut = "The call was cut short at the limit of tokens of one reply; call it again with less text."
             return await self._return(call, Outcome(cut, failed=True))
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pydantic_core import from_json
 
 from pagefault.errors import ModelError
+from pagefault.message_meta import values_of
 from pagefault.models import Completion, Delta, Model, Prompt
 from pagefault.types import EventKind, Message, Output, OutputType, Role, Style
 
@@ -33,7 +34,7 @@ def output_of(row: Message) -> Output | None:
         kind = "warned" if row.name == EventKind.PRESSURE else None
     if kind is None or (kind == "thought" and not row.text):
         return None
-    return Output(kind, row.text, row.event, row.seq, row.name, row.meta)
+    return Output(kind, row.text, row.event, row.seq, row.name, values_of(row.meta))
 
 
 @dataclass(slots=True)

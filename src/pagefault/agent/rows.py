@@ -14,6 +14,7 @@ from pagefault.clock import Clock
 from pagefault.context import Sizes, label
 from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
+from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Completion
 from pagefault.types import Event, EventKind, Message, Role
 
@@ -50,7 +51,7 @@ class Rows:
 
     def alert(self, name: str, text: str) -> Message:
         """An alert that ends the turn."""
-        return replace(self._labelled(Role.ALERT, "alert", text, name), meta={"stop": True})
+        return replace(self._labelled(Role.ALERT, "alert", text, name), meta=MessageMeta(stop=True))
 
     def truncated(self, model: str, wanted: int, served: int, least: int) -> Message:
         """An alert that the server cut prompts silently; it ends the turn if what it serves is less than the
@@ -66,7 +67,7 @@ class Rows:
         at = self.clock.now()
         return Message(role, text, at, label(kind, at, self.zone, "{}"), name=name)
 
-    def step(self, completion: Completion, *, speaks: bool, saw: Mapping[str, object]) -> list[Message]:
+    def step(self, completion: Completion, *, speaks: bool, saw: SeenContext) -> list[Message]:
         """One completion: its thinking (not shown in later prompts), its text (speech if it ``speaks``, else
         thought), then its calls. The first row's ``meta`` says what the model saw, what was mended and what
         the provider wants back; the last call's, whether it was cut."""
@@ -77,28 +78,23 @@ class Rows:
         if text or not rows:
             role = Role.ASSISTANT if text and speaks else Role.THOUGHT
             rows.insert(0, Message(role, text, now, "{}" if text else "", completion=0))
-        notes = {"notes": list(completion.notes)} if completion.notes else {}
-        meta: dict[str, object] = {"saw": {**saw, **notes}}
-        if completion.echo and (text or completion.calls):
-            meta["echo"] = dict(completion.echo)
+        echo = completion.echo if completion.echo and (text or completion.calls) else None
+        meta = MessageMeta(saw=saw, notes=tuple(completion.notes), echo=echo)
         if thinking := completion.thinking.strip():
             rows.insert(0, Message(Role.THOUGHT, thinking, now, completion=0, name=THINKING))
         rows[0] = replace(rows[0], meta=meta)
         if completion.cut and completion.calls:
-            rows[-1] = replace(rows[-1], meta={**rows[-1].meta, "cut": True})
+            rows[-1] = replace(rows[-1], meta=replace(rows[-1].meta, cut=True))
         return rows
 
     def result(self, call: Message, outcome: Outcome) -> list[Message]:
         """A call's result, after the rows its function made."""
-        meta: dict[str, object] = {}
-        if outcome.failed:
-            meta["failed"] = True
-        if outcome.invalid:
-            meta["invalid"] = True
-        if outcome.heartbeat or wants_heartbeat(call.text):
-            meta["heartbeat"] = True
-        if outcome.sources:
-            meta["sources"] = list(outcome.sources)
+        meta = MessageMeta(
+            failed=outcome.failed,
+            invalid=outcome.invalid,
+            heartbeat=outcome.heartbeat or wants_heartbeat(call.text),
+            sources=tuple(outcome.sources),
+        )
         text = f"Error: {outcome.text}" if outcome.failed else outcome.text
         result = Message(
             Role.RESULT, text, self.clock.now(), "{}", completion=call.completion, call_id=call.call_id,

@@ -64,7 +64,7 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     ``memgpt``: control comes back after a call that asked for a heartbeat and after any failure.
     ``native``: after any call. At most ``max_steps`` completions per event.
     """
-    if rows and rows[-1].meta.get("stop"):
+    if rows and rows[-1].meta.stop:
         return Stop()
     steps = list(dict.fromkeys(row.completion for row in rows if row.completion is not None))
     if not steps:
@@ -90,9 +90,9 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
 def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Message]:
     """The results of the last completions if every call of theirs failed by what the model wrote."""
     results = [row for row in rows if row.completion in steps and row.role is Role.RESULT]
-    in_vain = len(steps) == _MOST_IN_VAIN and all(row.meta.get("invalid") for row in results)
+    in_vain = len(steps) == _MOST_IN_VAIN and all(row.meta.invalid for row in results)
     return results if in_vain else []
 
 
 def _asks_back(result: Message) -> bool:
-    return bool(result.meta.get("heartbeat") or result.meta.get("failed"))
+    return result.meta.heartbeat or result.meta.failed

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import RequestUsage
 from pagefault.context import fixed_tokens
 from pagefault.errors import ModelError
+from pagefault.message_meta import RequestUsage
 from pagefault.models import Call, Completion, Model, ModelWrapper, Prompt, PromptMessage, StreamItem, Usage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
 
 from rich.cells import cell_len
 
 from pagefault.context import Sizes
+from pagefault.message_meta import values_of
 from pagefault.models import Prompt
 from pagefault.types import Message, Output, Role
 
@@ -115,16 +117,15 @@ def output_line(output: Output) -> str:
         case "flushed":
             count = output.data.get("messages", "?")
             told = f"flushed: {count} earlier rows are now under the summary, and in recall storage"
-            return told + extracted(output.data)
+            return told + extracted(str(output.data.get("extracted", "")))
         case "retracted":
             return "(taken back; the model is asked again)"
         case _:
             return fold(output.text)
 
 
-def extracted(meta: Mapping[str, Any]) -> str:
-    """What is to be known of a summary that the model did not write; empty if it did."""
-    why = meta.get("extracted")
+def extracted(why: str) -> str:
+    """The remark on a summary that the model did not write, for the reason given; empty without one."""
     return f"; the summary is an extract, because the model did not write it: {fold(why)}" if why else ""
 
 
@@ -132,17 +133,16 @@ def row_line(row: Message, zone: tzinfo) -> str:
     """A row of the log on one line: its id, role, time and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
     line = f"{row.id} {row.at.astimezone(zone):%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
-    return line + extracted(row.meta)
+    return line + extracted(row.meta.extracted)
 
 
 def row_data(row: Message, zone: tzinfo) -> dict[str, Any]:
     """A row of the log as JSON values."""
-    meta: Mapping[str, Any] = row.meta
     return {
         "id": row.id,
         "role": row.role,
         "at": local(row.at, zone),
         "name": row.name,
         "text": row.text,
-        "meta": {key: value for key, value in meta.items() if key != "saw"},
+        "meta": values_of(replace(row.meta, saw=None, notes=())),
     }

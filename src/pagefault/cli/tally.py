@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import RequestUsage, read_usage
-from pagefault.storage import Spent
+from pagefault.message_meta import RequestUsage
+from pagefault.storage import RowUsage
 
 __all__ = ["HEAD", "Tally", "tally_of"]
 
@@ -92,10 +92,10 @@ class Tally:
         }
 
 
-def tally_of(rows: Iterable[Spent], prices: Prices) -> Tally:
+def tally_of(rows: Iterable[RowUsage], prices: Prices) -> Tally:
     """The sum of what rows tell of."""
     tally = Tally()
     for row in rows:
-        for request in read_usage(row.usage):
+        for request in row.usage:
             tally.add(request, prices.cost(request, row.at))
     return tally

@@ -7,20 +7,20 @@ what its requests cost; calls, results and speech are rows of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import USAGE
 from pagefault.cli.render import clip, fold, local, row_data, row_line
 from pagefault.cli.session import Session, zone_for
 from pagefault.cli.tally import Tally, tally_of
 from pagefault.cli.usage import prices_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.storage import Spent, Transaction
+from pagefault.message_meta import MessageMeta, values_of
+from pagefault.storage import RowUsage, Transaction
 from pagefault.types import AgentId, Event, Message, Role
 
 _RECENT = 5  # events listed under a trace
@@ -52,7 +52,7 @@ class Turn:
 
     def spent(self, rows: Sequence[Message]) -> Tally:
         """What some of its rows cost."""
-        told = [Spent(r.seq, r.at, r.event, r.role, tuple(r.meta.get(USAGE, ()))) for r in rows]
+        told = [RowUsage(r.seq, r.at, r.event, r.role, r.usage) for r in rows]
         return tally_of(told, self.prices)
 
 
@@ -101,7 +101,7 @@ def _recent(tx: Transaction, agent: AgentId) -> list[Message]:
 
 def _totals(turn: Turn) -> dict[str, Any]:
     calls = [row for row in turn.rows if row.role is Role.CALL]
-    failed = [row for row in turn.rows if row.role is Role.RESULT and row.meta.get("failed")]
+    failed = [row for row in turn.rows if row.role is Role.RESULT and row.meta.failed]
     seconds = (turn.rows[-1].at - turn.rows[0].at).total_seconds() if turn.rows else 0.0
     return {
         "steps": len(turn.steps),
@@ -120,7 +120,7 @@ def _data(turn: Turn, zone: ZoneInfo) -> dict[str, Any]:
             {
                 "completion": step[0].completion,
                 "at": local(step[0].at, zone),
-                "saw": dict(step[0].meta.get("saw", {})),
+                "saw": values_of(step[0].meta).get("saw", {}),
                 "spent": turn.spent(step).data,
                 "rows": [row_data(row, zone) for row in step],
             }
@@ -144,7 +144,7 @@ def _text(turn: Turn, zone: ZoneInfo) -> str:
             seen.add(row.completion)
             lines += [
                 f"Step {len(seen)}, at {local(row.at, zone)}",
-                f"  saw {_saw_line(row.meta.get('saw', {}))}; spent {turn.spent([row]).line}",
+                f"  saw {_saw_line(row.meta)}; spent {turn.spent([row]).line}",
             ]
         lines.append(f"  {_row_text(row)}")
     lines.append(
@@ -155,16 +155,15 @@ def _text(turn: Turn, zone: ZoneInfo) -> str:
     return "\n".join(lines)
 
 
-def _saw_line(saw: Mapping[str, Any]) -> str:
-    if not saw:
+def _saw_line(meta: MessageMeta) -> str:
+    if (saw := meta.saw) is None:
         return "nothing that the log tells of"
-    summary = f", summary m{saw['summary']}" if saw.get("summary") else ""
-    pinned = f", pinned m{saw['pinned']}" if saw.get("pinned") else ""
-    mended = f"; {fold(' '.join(saw['notes']))}" if saw.get("notes") else ""
+    summary = f", summary m{saw.summary}" if saw.summary else ""
+    pinned = f", pinned m{saw.pinned}" if saw.pinned else ""
+    repaired = f"; {fold(' '.join(meta.notes))}" if meta.notes else ""
     return (
-        f"m{saw['from']} to m{saw['to']}{summary}{pinned}: instructions {saw['instructions']:,}, "
-        f"working context {saw['working_context']:,}, queue {saw['queue']:,} of {saw['window']:,} "
-        f"tokens{mended}"
+        f"m{saw.first} to m{saw.last}{summary}{pinned}: instructions {saw.instructions:,}, "
+        f"working context {saw.working_context:,}, queue {saw.queue:,} of {saw.window:,} tokens{repaired}"
     )
 
 
@@ -174,7 +173,7 @@ def _row_text(row: Message) -> str:
         case Role.CALL:
             return f"{row.id} → {row.name} {fold(row.text)}"
         case Role.RESULT:
-            return f"{row.id} ← {'FAILED ' if row.meta.get('failed') else ''}{clip(row.text, 200)}"
+            return f"{row.id} ← {'FAILED ' if row.meta.failed else ''}{clip(row.text, 200)}"
         case Role.ASSISTANT:
             return f"{row.id} said: {fold(row.text)}"
         case _:

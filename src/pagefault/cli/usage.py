@@ -9,14 +9,13 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Price, Prices
-from pagefault.accounting.usage import read_usage
 from pagefault.cli.render import table
 from pagefault.cli.session import Session, zone_for
 from pagefault.cli.tally import HEAD, Tally, tally_of
 from pagefault.clock import moment
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.storage import Spent
+from pagefault.storage import RowUsage
 from pagefault.types import AgentId, AgentRecord
 
 By = Literal["agent", "turn", "day", "model"]
@@ -53,21 +52,21 @@ async def spent_by(
     zone = zone_for(record)
     start = moment(since, kernel.clock.now(), zone) if since else None
     rows = await kernel.store.read(lambda tx: tx.spent(record.id, since=start))
-    groups: dict[str, list[Spent]] = {} if rows or way != "agent" else {"": []}
+    groups: dict[str, list[RowUsage]] = {} if rows or way != "agent" else {"": []}
     for row in rows:
         for key, part in _parts(row, way, zone):
             groups.setdefault(key, []).append(part)
     return [(key, tally_of(parts, prices)) for key, parts in groups.items()]
 
 
-def _parts(row: Spent, way: By, zone: ZoneInfo) -> list[tuple[str, Spent]]:
+def _parts(row: RowUsage, way: By, zone: ZoneInfo) -> list[tuple[str, RowUsage]]:
     """The row under the name of its part; each of its requests for itself if parts are models."""
     if way == "model":
-        return [(entry["model"], replace(row, usage=(entry,))) for entry in row.usage]
+        return [(request.model, replace(row, usage=(request,))) for request in row.usage]
     return [(_key(row, way, row.at.astimezone(zone)), row)]
 
 
-def _key(row: Spent, way: By, at: datetime) -> str:
+def _key(row: RowUsage, way: By, at: datetime) -> str:
     if way == "day":
         return at.date().isoformat()
     if way == "turn":  # a flush may fall into a turn or between two; it is told by itself
@@ -141,7 +140,7 @@ class Meter:
         self.since, self.seen = fresh[-1].at, fresh[-1].seq
         turn = Tally()
         for row in fresh:
-            for request in read_usage(row.usage):
+            for request in row.usage:
                 cost = self.prices.cost(request, row.at)
                 turn.add(request, cost)
                 self.session.add(request, cost)

@@ -120,7 +120,7 @@ def row_tokens(row: Message, count: Counter) -> int:
         return count.count(row.shown) + count.count(row.name or "") + CALL_OVERHEAD
     if row.shown:
         return count.count(row.shown) + MESSAGE_OVERHEAD
-    return count.count(row.text) if _ECHO in row.meta else 0
+    return count.count(row.text) if row.meta.echo is not None else 0
 
 
 def fixed_tokens(instructions: str, functions: Sequence[FunctionSchema], count: Counter) -> int:
@@ -147,7 +147,7 @@ def compile(context: MainContext, max_tokens: int) -> Prompt:
     messages = [PromptMessage("system", f"{context.instructions}\n\n{context.queue.state.head}")]
     open_completion: int | None = None
     for row in context.queue.in_order:
-        if not row.shown and row.role is not Role.CALL and _ECHO not in row.meta:
+        if not row.shown and row.role is not Role.CALL and row.meta.echo is None:
             continue
         if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
             joins = row.completion is not None and row.completion == open_completion
@@ -163,11 +163,10 @@ def compile(context: MainContext, max_tokens: int) -> Prompt:
 
 
 _NOTHING_YET = PromptMessage("assistant", "")
-_ECHO = "echo"  # in a row's meta: what the provider wants back (see Completion)
 
 
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:
-    echo = row.meta.get(_ECHO, message.echo)
+    echo = message.echo if row.meta.echo is None else row.meta.echo
     if row.role is Role.CALL:
         call = Call(row.call_id or row.id, row.name or "", row.shown)
         return PromptMessage("assistant", message.text, (*message.calls, call), echo=echo)

@@ -29,7 +29,7 @@ def admit(
     """
     rows: list[Message] = []
     for seq, draft in enumerate(drafts, last_seq + 1):
-        limit = size + _SLACK if draft.meta.get("sources") else paging.text_size(size)
+        limit = size + _SLACK if draft.meta.sources else paging.text_size(size)
         if draft.role is Role.CALL:
             shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
         elif draft.shown:

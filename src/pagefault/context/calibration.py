@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pagefault.accounting.usage import LARGEST_RATIO, SMALLEST_RATIO, RequestUsage, measured_ratio, read_usage
+from pagefault.accounting.usage import LARGEST_RATIO, SMALLEST_RATIO, measured_ratio
+from pagefault.message_meta import RequestUsage
 from pagefault.storage import Transaction
 from pagefault.types import AgentId
 
@@ -114,5 +115,5 @@ def start_from_log(tx: Transaction, agent: AgentId, model: str) -> None:
     if record is None:
         return
     told = tx.spent(agent, model=model, newest=_LOOK_BACK)
-    made = [request for row in told for request in read_usage(row.usage) if request.model == model]
+    made = [request for row in told for request in row.usage if request.model == model]
     tx.save_queue(agent, replace(record.queue, ratio=measured_ratio(made) or 1.0))

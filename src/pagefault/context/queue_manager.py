@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import anyio
 
-from pagefault.accounting.usage import LARGEST_RATIO, USAGE
+from pagefault.accounting.usage import LARGEST_RATIO
 from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.summary import Summary, summarise
+from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Model
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction
@@ -92,19 +92,19 @@ class QueueManager:
             self._head = (queue.state.head, self.counter.count(queue.state.head))
         return self.budget.fixed, self._head[1], queue.tokens
 
-    def view(self) -> dict[str, object]:
-        """What the model sees now, for the log: sizes in calibrated tokens, rows by number."""
+    def view(self) -> SeenContext:
+        """The main context as the model sees it now, for the log."""
         sizes, queue = self.sizes(), self.queue
-        return {
-            "window": sizes.window,
-            "instructions": sizes.instructions,
-            "working_context": sizes.working_context,
-            "queue": sizes.queue,
-            "from": queue.rows[0].seq if queue.rows else self.last_seq,
-            "to": self.last_seq,
-            "summary": queue.state.summary,
-            "pinned": queue.state.pinned,
-        }
+        return SeenContext(
+            sizes.window,
+            sizes.instructions,
+            sizes.working_context,
+            sizes.queue,
+            first=queue.rows[0].seq if queue.rows else self.last_seq,
+            last=self.last_seq,
+            summary=queue.state.summary,
+            pinned=queue.state.pinned,
+        )
 
     def falls_short(self, reported: int) -> bool:
         """Whether a request's ``reported`` input tokens fall short of what was sent (``Truncation``)."""
@@ -201,20 +201,16 @@ class QueueManager:
 
     async def _commit_flush(self, eviction: Eviction, summary: Summary, head: str) -> Message:
         old, pinned = self.queue, eviction.pinned
-        before = old.summary.meta["messages"] if old.summary else 0
-        meta: dict[str, Any] = {
-            "messages": before + len(eviction.evicted),
-            "through": eviction.start - 1,
-            "warned": old.state.warned and not self.warning_waits,
-        }
-        if summary.requests:
-            meta[USAGE] = [request.entry for request in summary.requests]
-        if summary.extracted:
-            meta["extracted"] = summary.extracted
-        shown = (
-            f"[summary of earlier messages]\n{{}}\n({meta['messages']} earlier rows are in recall storage.)"
+        before = old.summary.meta.messages if old.summary else 0
+        meta = MessageMeta(
+            messages=before + len(eviction.evicted),
+            through=eviction.start - 1,
+            warned=old.state.warned and not self.warning_waits,
+            extracted=summary.extracted,
         )
-        draft = Message(Role.SUMMARY, summary.text, self.clock.now(), shown, meta=meta)
+        shown = f"[summary of earlier messages]\n{{}}\n({meta.messages} earlier rows are in recall storage.)"
+        now = self.clock.now()
+        draft = Message(Role.SUMMARY, summary.text, now, shown, meta=meta, usage=summary.requests)
         (row,) = self.number([draft], None)
         state = QueueState(
             eviction.start, row.seq, pinned.seq if pinned else None, head, False, old.state.ratio

@@ -11,9 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from pagefault import prompts
-from pagefault.accounting.usage import RequestUsage, count_prompt, usage_of
+from pagefault.accounting.usage import count_prompt, usage_of
 from pagefault.context import paging
 from pagefault.errors import ModelError
+from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt, PromptMessage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 from pagefault.types import Message, Role

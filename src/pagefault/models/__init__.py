@@ -14,6 +14,8 @@ from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from pagefault.message_meta import Usage
+
 __all__ = [
     "Call",
     "Completion",
@@ -81,18 +83,6 @@ class Prompt:
     functions: tuple[FunctionSchema, ...]
     max_tokens: int
     answer_schema: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the provider reported them. ``input`` includes ``cached`` (read from the provider's cache)
-    and ``written`` (newly put there); ``output`` includes ``thinking``."""
-
-    input: int = 0
-    output: int = 0
-    cached: int = 0
-    written: int = 0
-    thinking: int = 0
 
 
 @dataclass(frozen=True, slots=True)

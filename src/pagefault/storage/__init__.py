@@ -7,12 +7,13 @@ together. Ranking is not here: a store filters, matches and scores; ``pagefault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -43,9 +44,10 @@ __all__ = [
     "Found",
     "Match",
     "PendingVector",
-    "Spent",
+    "RowUsage",
     "Store",
     "Transaction",
+    "UsageTotal",
 ]
 
 T = TypeVar("T")
@@ -145,18 +147,6 @@ class PendingVector:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What a row of the log says of requests to models: ``usage`` in its ``meta``, an entry to a request. Of
-    the row itself only what places it: no text."""
-
-    seq: int
-    at: datetime
-    event: int | None
-    role: Role
-    usage: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EmbedderRecord:
     """An embedder that made or makes vectors here. ``name``: as the settings have it. ``dimensions``: 0 until
     its first vectors. ``wanted``: the one configured last; ``in_service``: the one that is searched."""
@@ -173,13 +163,13 @@ class Transaction(Protocol):
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
-        """Store a new agent and return it with its id; ``UsageError`` if the name is taken."""
+        """Store a new agent and return it with its id; ``UsageError`` if its tenant has one of that name."""
         ...
 
-    def agent(self, name: str) -> AgentRecord | None: ...
+    def agent(self, name: str, tenant: str = "") -> AgentRecord | None: ...
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
     def agents(self) -> list[AgentRecord]:
-        """All agents by name."""
+        """All agents by name, then tenant."""
         ...
 
     def delete_agent(self, agent: AgentId) -> None:
@@ -221,9 +211,25 @@ class Transaction(Protocol):
         until: datetime | None = None,
         model: str | None = None,
         newest: int | None = None,
-    ) -> list[Spent]:
-        """What rows with since <= at < until say of requests, oldest first; only those with a request to
-        ``model``; ``newest`` keeps that many of the newest. Of a long log only these rows are read."""
+    ) -> list[RowUsage]:
+        """The usage of rows with since <= at < until, oldest first; only those with a request to ``model``;
+        ``newest`` keeps that many of the newest. Of a long log only these rows are read."""
+        ...
+
+    def usage_totals(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta = timedelta(hours=1),
+    ) -> list[UsageTotal]:
+        """The usage of rows with since <= at < until, exact to the row, summed by period, model and price
+        tier, in order of time, then model. It reads sums that are kept: quick, however long the log is.
+
+        ``step``: the length of a period, a multiple of 15 minutes; periods are counted from 1970 in UTC. An
+        hour suits time zones of whole hours, 15 minutes all. A period in which nothing was used is left out.
+        """
         ...
 
     # working context

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from pagefault.message_meta import meta_of
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.terms import message_terms, passage_terms
+from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import AgentId, Tier
 
 __all__ = [
@@ -53,6 +55,7 @@ class Table:
 AGENT = Table(
     "agents",
     {
+        "tenant": str,
         "created": int,
         "last_seq": int,
         "last_passage": int,
@@ -89,6 +92,7 @@ OWNED = (
             "name": str,
             "speaker": str,
             "meta": str,
+            "usage": str,
             "text": str,
             "shown": str,
         },
@@ -154,6 +158,7 @@ OWNED = (
             "state": str,
             "started": int,
             "rank": int,
+            "attempts": int,
         },
     ),
     Table("schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}),
@@ -192,7 +197,7 @@ def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     """The lexical units of a row of ``messages`` or ``passages``, given by column."""
     text = str(row["text"])
     if tier == "recall":
-        return message_terms(str(row["role"]), text, json.loads(str(row["meta"])))
+        return message_terms(str(row["role"]), text, meta_of(json.loads(str(row["meta"]))))
     return passage_terms(str(row["title"]), text)
 
 
@@ -224,6 +229,14 @@ class RawRows(Protocol):
         """Make what follows from the rows, when all are restored."""
         ...
 
+    def totals(self, agent: AgentId) -> list[UsageTotal]:
+        """The usage totals as they are stored, in order of time, then model."""
+        ...
+
+    def spent(self, agent: AgentId) -> Iterator[RowUsage]:
+        """The usage of the agent's rows, in no order."""
+        ...
+
     def embedders(self) -> list[EmbedderRecord]: ...
     def put_embedder(self, record: EmbedderRecord) -> None: ...
     def index_sizes(self, agent: AgentId, tier: Tier) -> tuple[IndexSize, IndexSize]:
@@ -235,7 +248,7 @@ class RawRows(Protocol):
         ...
 
     def reindex(self, agent: AgentId) -> None:
-        """Make the agent's lexical index, and what is counted of it, anew from the texts."""
+        """Make the agent's lexical index, what is counted of it, and the usage totals anew from the rows."""
         ...
 
     def faults(self) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pagefault.storage import LONGEST_NAME, Spent
+from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
+from pagefault.storage import LONGEST_NAME
+from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -29,6 +32,7 @@ __all__ = [
     "micros",
     "moment",
     "passage_values",
+    "quarters",
     "queue_values",
     "speakers_of",
     "storable",
@@ -36,12 +40,16 @@ __all__ = [
     "to_document",
     "to_event",
     "to_message",
+    "to_meta",
     "to_page",
     "to_passage",
     "to_schedule",
     "to_section",
     "to_spent",
-    "with_model",
+    "to_total",
+    "to_usage",
+    "total_values",
+    "usage_text",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,14 +76,16 @@ def storable(text: str) -> str:
 
 
 def to_agent(row: Any) -> AgentRecord:
-    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio = row
+    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant = row
     queue = QueueState(start, summary, pinned, head, bool(warned), ratio)
-    return AgentRecord(name, json.loads(settings), moment(created), queue, AgentId(number), last_seq)
+    return AgentRecord(name, json.loads(settings), moment(created), queue, AgentId(number), last_seq, tenant)
 
 
 def to_event(row: Any) -> Event:
-    kind, text, key, sender, at, number, state, started = row
-    return Event(kind, text, key, sender, None if at is None else moment(at), number, state, started)
+    kind, text, key, sender, at, number, state, started, attempts = row
+    return Event(
+        kind, text, key, sender, None if at is None else moment(at), number, state, started, attempts
+    )
 
 
 def to_schedule(row: Any) -> Schedule:
@@ -107,7 +117,8 @@ def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
         "embed": row.role in SEARCHED_BY_DEFAULT and bool(row.text.strip()),
         "call_id": row.call_id,
         "name": row.name,
-        "meta": json.dumps(row.meta) if row.meta else "{}",
+        "meta": json.dumps(values_of(row.meta)),
+        "usage": usage_text(row.usage),
         "text": row.text,
         "shown": row.shown,
         "speaker": row.speaker,
@@ -120,21 +131,81 @@ def speakers_of(rows: Iterable[Message]) -> list[str]:
 
 
 def to_message(row: Any) -> Message:
-    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker = row
-    known: dict[str, Any] = {} if meta == "{}" else json.loads(meta)
+    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage = row
     return Message(
-        Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, known, seq, speaker
-    )
+        Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, to_meta(meta), seq,
+        speaker, to_usage(usage),
+    )  # fmt: skip
 
 
-def to_spent(row: Any) -> Spent:
-    seq, at, event, role, meta = row
-    return Spent(seq, moment(at), event, Role(role), tuple(json.loads(meta).get("usage", ())))
+def to_meta(stored: str) -> MessageMeta:
+    return NO_META if stored == "{}" else meta_of(json.loads(stored))
 
 
-def with_model(model: str | None) -> str | None:
-    """The text that a row's ``meta`` holds if one of its requests went to ``model``."""
-    return None if model is None else json.dumps({"model": model})[1:-1]
+def usage_text(usage: Sequence[RequestUsage]) -> str | None:
+    """The usage of a row as stored: a JSON list of an object for each request, zeros left out; None without
+    any."""
+    return json.dumps([_usage_values(request) for request in usage]) if usage else None
+
+
+def _usage_values(request: RequestUsage) -> dict[str, Any]:
+    rest = {"counted": request.counted, "answered": _plain(request.answered)}
+    marks = {"estimated": request.estimated, "cut": request.cut}
+    values = {"model": _plain(request.model), **asdict(request.usage), **rest, **marks}
+    return {name: value for name, value in values.items() if value}
+
+
+def _plain(name: str) -> str:
+    """A model's name that every database can find in JSON: PostgreSQL reads no null from it."""
+    return storable(name).replace("\0", "\ufffd")
+
+
+def to_usage(stored: str | None) -> tuple[RequestUsage, ...]:
+    return () if stored is None else tuple(_to_request(values) for values in json.loads(stored))
+
+
+def _to_request(values: dict[str, Any]) -> RequestUsage:
+    tokens = Usage(**{name: values[name] for name in _TOKENS if name in values})
+    rest = {name: values[name] for name in _REST if name in values}
+    return RequestUsage(values["model"], tokens, **rest)
+
+
+_TOKENS = ("input", "output", "cached", "written", "thinking")
+_REST = ("counted", "answered", "estimated", "cut")
+
+
+def to_spent(row: Any) -> RowUsage:
+    seq, at, event, role, usage = row
+    return RowUsage(seq, moment(at), event, Role(role), to_usage(usage))
+
+
+def total_values(agent: AgentId, total: UsageTotal) -> dict[str, Any]:
+    return {
+        "agent": agent,
+        "start": quarters(total.start),
+        "model": _plain(total.model),
+        "answered": _plain(total.answered),
+        "tier": total.tier,
+        "requests": total.requests,
+        "estimated": total.estimated,
+        **asdict(total.usage),
+        "measured": total.measured,
+        "off": total.off,
+    }
+
+
+_QUARTER = QUARTER // _MICROSECOND
+
+
+def quarters(at: datetime) -> int:
+    """The number of the quarter of an hour that a time is in, counted from 1970."""
+    return micros(at) // _QUARTER
+
+
+def to_total(row: Any) -> UsageTotal:
+    start, model, answered, tier, requests, estimated, *tokens, measured, off = row
+    at = moment(start * _QUARTER)
+    return UsageTotal(at, model, answered, tier, requests, estimated, Usage(*tokens), measured, off)
 
 
 def to_section(row: Any) -> Section:

@@ -38,6 +38,7 @@ __all__ = [
     "section_versions",
     "sections",
     "speakers",
+    "usage_totals",
     "vector_marks",
     "vectors",
 ]
@@ -68,7 +69,8 @@ agents = Table(
     "agents",
     metadata,
     _id(),
-    Column("name", Text, nullable=False, unique=True),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("name", Text, nullable=False),
     Column("created", _BIG, nullable=False),
     # The last numbers given out, and what BM25 needs to know of each tier: indexed rows and their units.
     _counter("last_seq"),
@@ -94,6 +96,7 @@ agents = Table(
     Column("warned", Boolean, nullable=False),
     Column("ratio", Float, nullable=False),
     Column("settings", Text, nullable=False),
+    UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
 )
 
@@ -113,21 +116,40 @@ messages = Table(
     Column("call_id", Text),
     Column("name", Text),
     Column("speaker", Text, nullable=False, server_default=""),
-    Column("meta", Text, nullable=False),
+    Column("meta", Text, nullable=False),  # message_meta.MessageMeta
+    Column("usage", Text),  # message_meta.RequestUsage, a JSON list; null for most rows
     Column("text", Text, nullable=False),
     Column("shown", Text, nullable=False),
     UniqueConstraint("agent", "seq"),
     Index("messages_of_event", "agent", "event", "seq"),
     sqlite_autoincrement=True,
 )
-# Rows that tell of requests to models, by time, so that what a day cost is known without reading the log.
+# Rows with usage by time, so that the usage of a day is known without reading the log.
 Index(
     "messages_with_usage",
     messages.c.agent,
     messages.c.at,
-    sqlite_where=text("""instr(meta, '"usage": [') > 0"""),
-    postgresql_where=text("""strpos(meta, '"usage": [') > 0"""),
+    sqlite_where=text("usage IS NOT NULL"),
+    postgresql_where=text("usage IS NOT NULL"),
 )
+
+# storage.usage.UsageTotal; ``start`` counts quarters of an hour since 1970.
+usage_totals = Table(
+    "usage_totals",
+    metadata,
+    _agent(primary_key=True),
+    Column("start", _BIG, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("answered", Text, primary_key=True),
+    Column("tier", _BIG, primary_key=True, autoincrement=False),
+    *(
+        Column(name, _BIG, nullable=False)
+        for name in (
+            "requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off",
+        )
+    ),
+    sqlite_with_rowid=False,
+)  # fmt: skip
 
 speakers = Table(
     "speakers",
@@ -240,6 +262,7 @@ inbox = Table(
     Column("at", _BIG),
     Column("state", Text, nullable=False),
     Column("started", _BIG),
+    Column("attempts", Integer, nullable=False, server_default="0"),
     Column("rank", Integer),  # 0 active, 1 memory pressure, 2 other pending, null done: the order of service
     UniqueConstraint("agent", "key"),
 )

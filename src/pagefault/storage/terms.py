@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import cast
 
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
+from pagefault.message_meta import MessageMeta
 from pagefault.types import Role
 
 __all__ = ["message_terms", "passage_terms", "terms"]
@@ -60,10 +61,10 @@ def _word(word: str) -> str:
     return _stem(whole) if whole.isalpha() else whole
 
 
-def message_terms(role: str, text: str, meta: Mapping[str, object]) -> list[str]:
+def message_terms(role: str, text: str, meta: MessageMeta) -> list[str]:
     """The units by which a row of the log is found. Recalled text read again is a result with source ids, and
     has none: indexed, the log would feed on itself."""
-    return [] if role == Role.RESULT and "sources" in meta else terms(text)
+    return [] if role == Role.RESULT and meta.sources else terms(text)
 
 
 def passage_terms(title: str, text: str) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.errors import NotFoundError
 from pagefault.storage import EmbedderRecord
 from pagefault.types import (
     AgentId,
@@ -25,7 +26,7 @@ from pagefault.types import (
     Tier,
 )
 
-__all__ = ["AgentTables", "Changes", "MemoryDatabase", "turned_over"]
+__all__ = ["AgentTables", "Changes", "MemoryDatabase", "MemoryRows", "turned_over"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -99,3 +100,24 @@ class Changes:
 def turned_over(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """As a database would give it back: JSON values."""
     return json.loads(json.dumps(dict(value)))
+
+
+class MemoryRows:
+    """The tables inside one transaction, and the helpers that the parts of a transaction share."""
+
+    def __init__(self, database: MemoryDatabase, changes: Changes) -> None:
+        self._database = database
+        self._changes = changes
+
+    def _agent(self, agent: AgentId) -> AgentTables:
+        if agent not in self._database.agents:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        return self._database.agents[agent]
+
+    def _set_record(self, agent: AgentId, **changes: Any) -> None:
+        owner = self._agent(agent)
+        self._changes.set_record(owner, replace(owner.record, **changes))
+
+    def _index(self, owner: AgentTables, tier: Tier, number: int, units: list[str]) -> None:
+        if units:
+            self._changes.put(owner.units, (tier, number), units)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.message_meta import MessageMeta, RequestUsage
 from pagefault.storage import Filter, Found, Match, PendingVector, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Role, Schedule, Section, Tier
@@ -39,9 +40,16 @@ WILD = (
 """Texts that a store must give back unchanged: blank, hostile, of many scripts, large (1 MB)."""
 
 
-def said(text: str, role: Role = Role.USER, *, hours: int = 0, meta: dict[str, Any] | None = None) -> Message:
+def said(
+    text: str,
+    role: Role = Role.USER,
+    *,
+    hours: int = 0,
+    meta: MessageMeta | None = None,
+    usage: Sequence[RequestUsage] = (),
+) -> Message:
     """A row of the log, so many hours after ``NOW``."""
-    return Message(role, text, NOW + timedelta(hours=hours), meta=meta or {})
+    return Message(role, text, NOW + timedelta(hours=hours), meta=meta or MessageMeta(), usage=tuple(usage))
 
 
 def unit(*values: float) -> NDArray[np.float32]:

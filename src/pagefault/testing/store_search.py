@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pagefault.message_meta import MessageMeta
 from pagefault.storage import Filter, Match, PendingVector
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, said, unit
 from pagefault.types import Passage, Role
@@ -185,7 +186,7 @@ class SearchConformance(StoreOpening):
             ana = db.agent("ana")
             rows = [
                 said("the secret", Role.RESULT),
-                said("the secret", Role.RESULT, meta={"sources": ["m1"]}),
+                said("the secret", Role.RESULT, meta=MessageMeta(sources=("m1",))),
             ]
             db.write(lambda tx: tx.append(ana, rows))
             results = Filter(roles=(Role.RESULT,))

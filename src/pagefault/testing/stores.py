@@ -18,11 +18,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Spent, Transaction
+from pagefault.message_meta import MessageMeta
+from pagefault.storage import Transaction
 from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance, VectorConformance
+from pagefault.testing.store_usage import UsageConformance
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -101,7 +103,9 @@ class _TransactionConformance(StoreOpening):
     def test_what_was_written_is_there_when_the_store_is_opened_again(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")
-            stored = db.write(lambda tx: tx.append(ana, [said("hello", meta={"a": [1, None]})]))
+            stored = db.write(
+                lambda tx: tx.append(ana, [said("hello", meta=MessageMeta(echo={"a": [1, None]}))])
+            )
             passage = db.write(lambda tx: tx.insert_passage(ana, Passage("a fact", NOW, ("b", "a"), "me")))
             event = db.write(lambda tx: tx.post(ana, Event("message", "hi", "k", "bob", NOW)))
             timer = db.write(
@@ -153,6 +157,18 @@ class _AgentConformance(StoreOpening):
         with self.opened(tmp_path) as db:
             db.agent("ana")
             refused(UsageError, lambda: db.agent("ana"))
+
+    def test_a_name_is_unique_within_its_tenant(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            record = AgentRecord("ana", {}, NOW, tenant="firm")
+            stored = db.write(lambda tx: tx.create_agent(record))
+            assert db.read(lambda tx: tx.agent("ana", "firm")) == stored
+            found = db.read(lambda tx: tx.agent("ana"))
+            assert found is not None
+            assert (found.id, found.tenant) == (ana, "")
+            assert [a.tenant for a in db.read(lambda tx: tx.agents())] == ["", "firm"]
+            refused(UsageError, lambda: db.write(lambda tx: tx.create_agent(record)))
 
     def test_agents_are_listed_by_name(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
@@ -222,7 +238,9 @@ class _RecallConformance(StoreOpening):
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")
             at = NOW.replace(microsecond=123457)
-            row = Message(Role.CALL, "{}", at, "shown", 7, 3, 2, "call-1", "send_message", {"k": "v"})
+            row = Message(
+                Role.CALL, "{}", at, "shown", 7, 3, 2, "call-1", "send_message", MessageMeta(echo={"k": "v"})
+            )
             (stored,) = db.write(lambda tx: tx.append(ana, [row]))
             assert stored == replace(row, seq=1)
             assert db.read(lambda tx: tx.message(ana, 1)) == stored
@@ -241,15 +259,17 @@ class _RecallConformance(StoreOpening):
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")
             for text in WILD:
-                (row,) = db.write(lambda tx, t=text: tx.append(ana, [said(t, meta={"t": t})]))
-                assert (row.text, row.meta["t"]) == (text, text)
+                (row,) = db.write(
+                    lambda tx, t=text: tx.append(ana, [said(t, meta=MessageMeta(echo={"t": t}))])
+                )
+                assert (row.text, row.meta.echo) == (text, {"t": text})
                 assert db.read(lambda tx, seq=row.seq: tx.message(ana, seq)) == row
 
     def test_half_a_surrogate_pair_does_no_harm(self, tmp_path: Path) -> None:
         half = "before \ud83d after"
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")
-            (row,) = db.write(lambda tx: tx.append(ana, [said(half, meta={"t": half})]))
+            (row,) = db.write(lambda tx: tx.append(ana, [said(half, meta=MessageMeta(echo={"t": half}))]))
             db.write(lambda tx: tx.insert_passage(ana, Passage(half, NOW, (half,), half)))
             db.write(lambda tx: tx.post(ana, Event(half, half, half, half)))
             db.write(lambda tx: tx.put_section(ana, Section("human", half, 9, half), NOW))
@@ -279,47 +299,6 @@ class _RecallConformance(StoreOpening):
             assert seqs(newest=0) == []
             assert seqs(last=5, roles=[Role.USER, Role.ASSISTANT], newest=2) == [4, 5]
             assert seqs(event=1, roles=[Role.USER], newest=1) == [1]
-
-
-class _SpendingConformance(StoreOpening):
-    def test_what_was_spent_is_told_by_the_rows_that_have_it_and_without_their_text(
-        self, tmp_path: Path
-    ) -> None:
-        with self.opened(tmp_path) as db:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            first, second = {"model": "x:a", "input": 7}, {"model": "x:b", "input": 9}
-            told = replace(said("1", Role.CALL, meta={"usage": [first, second]}), event=4)
-            named = said('"usage": [', meta={"name": '"usage": ['})
-            summary = said("2", Role.SUMMARY, meta={"saw": {"x": 1}, "usage": [second]})
-            db.write(lambda tx: tx.append(ana, [said("0"), told, named, summary]))
-            db.write(lambda tx: tx.append(bob, [said("0", meta={"usage": [first]})]))
-            spent = db.read(lambda tx: tx.spent(ana))
-        assert spent == [
-            Spent(2, NOW, 4, Role.CALL, (first, second)),
-            Spent(4, NOW, None, Role.SUMMARY, (second,)),
-        ]
-
-    def test_spending_is_chosen_by_time_model_and_number(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, models = db.agent("ana"), ("x:a", "x:a-1", 'x:"é', "x:a")
-            rows = [
-                said("", hours=hour, meta={"usage": [{"model": name}]}) for hour, name in enumerate(models)
-            ]
-            db.write(lambda tx: tx.append(ana, rows))
-
-            def seqs(**chosen: object) -> list[int]:
-                return [row.seq for row in db.read(lambda tx: tx.spent(ana, **chosen))]  # type: ignore[arg-type]
-
-            assert seqs() == [1, 2, 3, 4]
-            assert seqs(since=rows[1].at) == [2, 3, 4]
-            assert seqs(until=rows[1].at) == [1]
-            assert seqs(since=rows[1].at, until=rows[3].at) == [2, 3]
-            assert seqs(model="x:a") == [1, 4]
-            assert seqs(model='x:"é') == [3]
-            assert seqs(model="x:") == []
-            assert seqs(newest=2) == [3, 4]
-            assert seqs(model="x:a", newest=1, until=rows[3].at) == [1]
-            assert seqs(newest=0) == []
 
 
 class _MemoryConformance(StoreOpening):
@@ -359,7 +338,7 @@ class StoreConformance(
     _TransactionConformance,
     _AgentConformance,
     _RecallConformance,
-    _SpendingConformance,
+    UsageConformance,
     _MemoryConformance,
     DocumentConformance,
     QueueConformance,

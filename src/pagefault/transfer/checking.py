@@ -1,8 +1,9 @@
 """What must hold in a database, row by row, whichever database it is.
 
 The log is consecutive, the queue stands on rows that exist, sections have all their versions, the inbox is in
-the order of service, passages, tags, documents and vectors belong together, and the lexical index has exactly
-the units of the texts. Only what follows from the rows can be repaired; the rest needs a backup.
+the order of service, passages, tags, documents and vectors belong together, the lexical index has exactly
+the units of the texts, and the totals of usage are the sums of the rows. Only what follows from the rows
+can be repaired; the rest needs a backup.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pagefault.storage.raw import AGENT, OWNED, IndexSize, RawDatabase, RawRows, units_of
+from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
 from pagefault.types import AgentId, EventKind, Role, Tier
 
@@ -46,6 +48,10 @@ def check(database: RawDatabase, watch: Watch) -> list[Finding]:
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
                 watch.advance(1)
+            if add_up(rows.spent(agent)) != rows.totals(agent):
+                found.append(
+                    Finding(name, "The totals of its usage are not the sums of its rows.", derived=True)
+                )
     return found
 
 

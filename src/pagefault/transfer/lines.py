@@ -1,20 +1,19 @@
 """The file of an export: JSON Lines, one block for each agent.
 
-    {"pagefault": "0.1.0", "format": 1, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
+    {"pagefault": "0.1.0", "format": 2, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
     {"agents": {"created": ..., "last_seq": ..., ...}}
     {"messages": {"seq": 1, "role": "user", ...}}
     ...
     {"end": {"tables": {"messages": [1200, "9f..."], ...}, "embedders": [...], "sha256": "4b..."}}
 
-Bytes are in base64. ``sha256`` is of all bytes of the block before its last line. Leaves out what the rows
-mean (``storage.raw``).
+Bytes are in base64. ``sha256`` is of all bytes of the block before its last line. A file of format 1 is
+read too: its rows get the columns that were added since. Leaves out what the rows mean (``storage.raw``).
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,7 +25,7 @@ from pagefault.storage.raw import AGENT, OWNED, Row, Table, Value
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
@@ -41,6 +40,7 @@ class Block:
     last; ``tables``: rows and checksum of each; ``embedders``: fingerprint, name, dimensions of each."""
 
     agent: str
+    format: int
     rows: int
     tables: dict[str, tuple[int, str]]
     embedders: list[tuple[str, str, int]]
@@ -60,17 +60,19 @@ def encode(table: Table, row: Row) -> bytes:
     return dump({table.name: values})
 
 
-def decode(line: bytes, place: str) -> tuple[Table, Row]:
+def decode(line: bytes, place: str, format: int = FORMAT) -> tuple[Table, Row]:
     """The row of a line that ``encode`` wrote; ``UsageError`` if it is no row of ours."""
     said = _parse(line)
     if said is not None and len(said) == 1:
-        ((name, values),) = said.items()
+        ((name, found),) = said.items()
         table = _TABLES.get(name)
-        if table and isinstance(values, dict) and list(cast(dict[str, Any], values)) == list(table.columns):
+        if table and isinstance(found, dict):
             try:
-                row = zip(table.columns.values(), cast(dict[str, Any], values).values(), strict=True)
-                return table, tuple(_value(kind, value) for kind, value in row)
-            except (TypeError, Base64Error):
+                values = cast(dict[str, Any], found)
+                row = _of_format_1(table, values) if format == 1 else values
+                if list(row) == list(table.columns):
+                    return table, tuple(map(_value, table.columns.values(), row.values()))
+            except (TypeError, ValueError, KeyError):  # a Base64Error is a ValueError
                 pass
     raise UsageError(f"{place} has rows that this pagefault does not know; import it with the one it is of.")
 
@@ -84,9 +86,9 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
         header = _parse(first) or {}
         if not {"pagefault", "format"} <= header.keys():
             raise UsageError(f"{place} is {'cut off' if found else 'no export of pagefault'}; {_AGAIN}")
-        if header["format"] != FORMAT:
+        if header["format"] not in (1, FORMAT):
             raise UsageError(f"{place} was made by a newer pagefault ({header['pagefault']}); upgrade.")
-        found.append(_block(file, place, first, str(header.get("agent"))))
+        found.append(_block(file, place, first, header))
         expected = header.get("of")
         if not isinstance(expected, int) or header.get("number") != len(found):
             raise UsageError(f"{place} lacks an agent, or has one twice; {_AGAIN}")
@@ -95,8 +97,8 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
     return found
 
 
-def _block(file: BinaryIO, place: str, first: bytes, agent: str) -> Block:
-    digest = sha256(first)
+def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> Block:
+    digest, agent = sha256(first), str(header.get("agent"))
     for rows, line in enumerate(file):
         if line.startswith(_END):
             end = cast(dict[str, Any], (_parse(line) or {}).get("end") or {})
@@ -107,7 +109,7 @@ def _block(file: BinaryIO, place: str, first: bytes, agent: str) -> Block:
                     f"{place} is not as it was written: the checksum of agent {agent!r} is another; {_AGAIN}"
                 )
             tables = {name: (count, sum) for name, (count, sum) in end["tables"].items()}
-            return Block(agent, rows, tables, [(f, n, d) for f, n, d in end["embedders"]])
+            return Block(agent, header["format"], rows, tables, [(f, n, d) for f, n, d in end["embedders"]])
         digest.update(line)
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
 
@@ -116,11 +118,25 @@ def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[Table, l
     """The rows of the next block in a file that ``blocks`` has read through, in batches of one table."""
     file.readline()
     lines = islice(file, block.rows)
-    decoded = (decode(line, place) for line in lines)
+    decoded = (decode(line, place, block.format) for line in lines)
     for table, found in groupby(decoded, key=lambda item: item[0].name):
         while batch := [row for _, row in islice(found, _BATCH)]:
             yield _TABLES[table], batch
     file.readline()
+
+
+def _of_format_1(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    """A row with the columns that format 2 added: usage was within ``meta``."""
+    row = {name: values[name] for name in table.columns if name in values}
+    if len(row) != len(values):
+        raise KeyError
+    if table.name == "messages":
+        meta = json.loads(values["meta"])
+        usage = meta.pop("usage", None)
+        row |= {"meta": json.dumps(meta), "usage": json.dumps(usage) if usage else None}
+    added: dict[str, Any] = {"agents": {"tenant": ""}, "inbox": {"attempts": 0}}.get(table.name, {})
+    complete = row | added
+    return {name: complete[name] for name in table.columns}
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -88,6 +88,6 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.speaker,
         row.event,
         row.completion,
-        bool(row.meta.get("failed")),
-        str(row.meta.get("extracted", "")),
+        row.meta.failed,
+        row.meta.extracted,
     )

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pagefault.accounting.usage import USAGE
 from pagefault.config import zone_for
 from pagefault.kernel import Kernel
-from pagefault.storage import Spent, Transaction
+from pagefault.storage import RowUsage, Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.asking import number_of, record_of
 from pagefault.views.usage import Spending, prices_of, spending_of
@@ -80,7 +79,7 @@ async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Repl
         return Reply(committed)
     record = await record_of(kernel, name)
     rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
-    spent = [Spent(r.seq, r.at, r.event, r.role, tuple(r.meta.get(USAGE, ()))) for r in rows]
+    spent = [RowUsage(r.seq, r.at, r.event, r.role, r.usage) for r in rows]
     return Reply(committed, sources, spending_of(spent, prices_of(kernel)))
 
 
@@ -88,8 +87,8 @@ def _read(
     tx: Transaction, record: AgentRecord, event: int
 ) -> tuple[Sequence[Message], tuple[ReplySource, ...]]:
     rows, zone = tx.messages(record.id, event=event), zone_for(record)
-    results = (row.meta.get("sources", ()) for row in rows if row.role is Role.RESULT)
-    ids = dict.fromkeys(str(id) for each in results for id in each)
+    results = (row.meta.sources for row in rows if row.role is Role.RESULT)
+    ids = dict.fromkeys(id for each in results for id in each)
     found = ((id, _stored(tx, record.id, id)) for id in ids)
     return rows, tuple(_source(id, item, zone) for id, item in found if item is not None)
 

@@ -7,18 +7,17 @@ speech are rows of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import USAGE
 from pagefault.config import zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.storage import Spent, Transaction
+from pagefault.message_meta import MessageMeta
+from pagefault.storage import RowUsage, Transaction
 from pagefault.types import AgentId, Event, EventState, Message, Role
 from pagefault.views.asking import record_of
 from pagefault.views.history import LogRow, log_row
@@ -160,7 +159,7 @@ def _steps(rows: Iterable[Message], zone: ZoneInfo, prices: Prices) -> tuple[Tra
         TraceStep(
             completion,
             group[0].at.astimezone(zone),
-            _seen(group[0].meta.get("saw")),
+            _seen(group[0].meta),
             _spent(group, prices),
             tuple(log_row(row, zone) for row in group),
         )
@@ -168,31 +167,29 @@ def _steps(rows: Iterable[Message], zone: ZoneInfo, prices: Prices) -> tuple[Tra
     )
 
 
-def _seen(saw: Mapping[str, Any] | None) -> ContextSeen | None:
-    if not saw:
+def _seen(meta: MessageMeta) -> ContextSeen | None:
+    """The context as a view; None if the log does not record it."""
+    if (saw := meta.saw) is None:
         return None
-    summary, pinned = saw.get("summary"), saw.get("pinned")
     return ContextSeen(
-        saw["window"],
-        saw["instructions"],
-        saw["working_context"],
-        saw["queue"],
-        f"m{saw['from']}",
-        f"m{saw['to']}",
-        f"m{summary}" if summary else None,
-        f"m{pinned}" if pinned else None,
-        tuple(saw.get("notes", ())),
+        saw.window,
+        saw.instructions,
+        saw.working_context,
+        saw.queue,
+        f"m{saw.first}",
+        f"m{saw.last}",
+        f"m{saw.summary}" if saw.summary else None,
+        f"m{saw.pinned}" if saw.pinned else None,
+        meta.notes,
     )
 
 
 def _spent(rows: Iterable[Message], prices: Prices) -> Spending:
-    return spending_of(
-        [Spent(r.seq, r.at, r.event, r.role, tuple(r.meta.get(USAGE, ()))) for r in rows], prices
-    )
+    return spending_of([RowUsage(r.seq, r.at, r.event, r.role, r.usage) for r in rows], prices)
 
 
 def _totals(rows: Sequence[Message], steps: int, prices: Prices) -> TraceTotals:
-    failed = [row for row in rows if row.role is Role.RESULT and row.meta.get("failed")]
+    failed = [row for row in rows if row.role is Role.RESULT and row.meta.failed]
     return TraceTotals(
         steps,
         sum(row.role is Role.CALL for row in rows),

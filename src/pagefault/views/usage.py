@@ -12,11 +12,11 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
-from pagefault.accounting.usage import RequestUsage, read_usage
 from pagefault.config import zone_for
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.storage import Spent
+from pagefault.message_meta import RequestUsage
+from pagefault.storage import RowUsage
 from pagefault.types import AgentRecord
 from pagefault.views.asking import When, record_of, time_of
 
@@ -102,11 +102,11 @@ def prices_of(kernel: Kernel) -> Prices:
     return Prices(kernel.models.vendor, kernel.own_prices)
 
 
-def spending_of(rows: Iterable[Spent], prices: Prices) -> Spending:
+def spending_of(rows: Iterable[RowUsage], prices: Prices) -> Spending:
     """The sum of the requests that rows of the log record."""
     sum_ = _Sum()
     for row in rows:
-        for request in read_usage(row.usage):
+        for request in row.usage:
             sum_.add(request, prices.cost(request, row.at))
     return sum_.spending()
 
@@ -139,7 +139,7 @@ async def _of_agent(
     zone, now = zone_for(record), kernel.clock.now()
     start, stop = time_of(since, now, zone), time_of(until, now, zone, end=True)
     rows = await kernel.store.read(lambda tx: tx.spent(record.id, since=start, until=stop))
-    groups: dict[str, list[Spent]] = {} if rows or by != "agent" else {"": []}
+    groups: dict[str, list[RowUsage]] = {} if rows or by != "agent" else {"": []}
     for row in rows:
         for key, part in _parts(row, by, zone):
             groups.setdefault(key, []).append(part)
@@ -147,14 +147,14 @@ async def _of_agent(
     return [UsageRow(record.name, key, spending_of(parts, prices)) for key, parts in groups.items()]
 
 
-def _parts(row: Spent, by: Part, zone: ZoneInfo) -> list[tuple[str, Spent]]:
+def _parts(row: RowUsage, by: Part, zone: ZoneInfo) -> list[tuple[str, RowUsage]]:
     """The row with the name of its part; one row for each of its requests if parts are models."""
     if by == "model":
-        return [(entry["model"], replace(row, usage=(entry,))) for entry in row.usage]
+        return [(request.model, replace(row, usage=(request,))) for request in row.usage]
     return [(_name(row, by, row.at.astimezone(zone)), row)]
 
 
-def _name(row: Spent, by: Part, at: datetime) -> str:
+def _name(row: RowUsage, by: Part, at: datetime) -> str:
     if by == "day":
         return at.date().isoformat()
     if by == "turn":  # a flush may fall into a turn or between two

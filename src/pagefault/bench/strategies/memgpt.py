@@ -158,7 +158,7 @@ async def _load(kernel: Kernel, item: Item) -> dict[str, str]:
 
 def _seen(rows: list[Message], names: Mapping[str, str]) -> tuple[str, ...]:
     """The texts that results brought into view, first seen first."""
-    sources = [source for row in rows if row.role is Role.RESULT for source in row.meta.get("sources", [])]
+    sources = [source for row in rows if row.role is Role.RESULT for source in row.meta.sources]
     return tuple(dict.fromkeys(names[source] for source in sources if source in names))
 
 

@@ -1,7 +1,7 @@
 """Alembic migrations, shipped in the package, run without an ``alembic.ini``: one history for both databases.
 
 A new version: change ``storage.schema``, add a file to ``versions`` that does it on SQLite and on PostgreSQL,
-and raise ``HEAD`` in both stores. A test compares what the migrations make with the schema.
+and raise ``storage.head.HEAD``. A test compares what the migrations make with the schema.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def upgrade_sqlite(driver: sqlite3.Connection, path: Path, version: str | None) 
     Raises ``StorageError``, also for what was written by newer code.
     """
     engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
-    _upgrade(engine, str(path), version, "BEGIN IMMEDIATE")
+    driver.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
+    try:
+        _upgrade(engine, str(path), version, "BEGIN IMMEDIATE")
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def upgrade_postgres(driver: psycopg.Connection[Any], place: str, version: str | None) -> None:

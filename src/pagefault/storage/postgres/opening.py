@@ -9,12 +9,10 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pagefault.errors import StorageError, UsageError
+from pagefault.storage.head import HEAD
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 
-__all__ = ["HEAD", "configure", "connect", "conninfo_of", "prepare", "version_of"]
-
-HEAD = "0003"
-"""The newest migration: what says this is up to date, and Alembic need not be loaded to know it."""
+__all__ = ["configure", "connect", "conninfo_of", "prepare", "version_of"]
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
 _SETTINGS = {

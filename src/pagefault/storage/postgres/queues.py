@@ -21,9 +21,10 @@ from pagefault.types import (
 __all__ = ["AGENT", "LOCK_AGENT", "TAKE_NUMBER", "QueueRows"]
 
 AGENT = """
-    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio FROM agents"""
+    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant
+    FROM agents"""
 LOCK_AGENT = "SELECT id FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
-_EVENT = "SELECT kind, text, key, sender, at, number, state, started FROM inbox"
+_EVENT = "SELECT kind, text, key, sender, at, number, state, started, attempts FROM inbox"
 _EVENT_OF_KEY = f"{_EVENT} WHERE agent = %(agent)s AND key = %(key)s"
 _POST = """
     INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank) VALUES (%(agent)s,
@@ -68,7 +69,7 @@ class QueueRows:
             at=event.at and micros(event.at),
             rank=1 if event.kind == EventKind.PRESSURE else 2,
         )
-        return replace(event, id=number, state="pending", started=None)
+        return replace(event, id=number, state="pending", started=None, attempts=0)
 
     def event(self, agent: AgentId, event: int) -> Event | None:
         found = f"{_EVENT} WHERE agent = %(agent)s AND number = %(number)s"

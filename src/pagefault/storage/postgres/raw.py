@@ -13,8 +13,11 @@ from pagefault.errors import NotFoundError, UsageError
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection, Driver, Half, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
+from pagefault.storage.postgres.transaction import ADD_TOTAL, TOTALS
 from pagefault.storage.postgres.vectors import VectorRows, advance_marks
 from pagefault.storage.raw import AGENT, OWNED, IndexSize, Row, Table, units_of
+from pagefault.storage.rows import to_spent, to_total, total_values
+from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
 from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresRaw", "PostgresRawRows"]
@@ -31,7 +34,9 @@ _SOURCES = {
     "recall": ("messages", "seq", "role, meta, text"),
     "archival": ("passages", "number", "title, text"),
 }
-_NAME = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
+_NAME = """
+    INSERT INTO agent_names (tenant, name, agent) VALUES (%(tenant)s, %(name)s, %(agent)s)
+    ON CONFLICT DO NOTHING"""
 _COUNT = """
     UPDATE agents SET
     {tier}_rows = (SELECT count(*) FROM {table} WHERE agent = %(agent)s AND units > 0),
@@ -50,7 +55,7 @@ _ASTRAY = """
     SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent)"""
 _NAMELESS = """
     SELECT count(*) FROM agents a WHERE NOT EXISTS (
-        SELECT FROM agent_names n WHERE n.agent = a.id AND n.name = a.name)"""
+        SELECT FROM agent_names n WHERE n.agent = a.id AND n.tenant = a.tenant AND n.name = a.name)"""
 
 
 class PostgresRawRows(VectorRows):
@@ -83,7 +88,7 @@ class PostgresRawRows(VectorRows):
     def create(self, name: str, row: Row) -> AgentId:
         values = dict(zip(AGENT.columns, row, strict=True))
         (number,) = self._db.one(f"{_insert('agents', ['name', *values])} RETURNING id", name=name, **values)
-        if not self._db.changed(_NAME, name=name, agent=number):
+        if not self._db.changed(_NAME, tenant=values["tenant"], name=name, agent=number):
             raise UsageError(f"There is already an agent named {name!r}; choose another name.")
         return AgentId(number)
 
@@ -109,7 +114,24 @@ class PostgresRawRows(VectorRows):
     def finish(self, agent: AgentId) -> None:
         for table, tier in _TIERS.items():
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
+        self._add_up(agent)
         advance_marks(self._db, agent)
+
+    def totals(self, agent: AgentId) -> list[UsageTotal]:
+        found = self._db.rows(TOTALS, agent=agent, first=-(2**62), end=2**62, step=1)
+        return merged(map(to_total, found), QUARTER)
+
+    def spent(self, agent: AgentId) -> Iterator[RowUsage]:
+        chosen = (
+            "SELECT seq, at, event, role, usage FROM messages WHERE agent = %(agent)s AND usage IS NOT NULL"
+        )
+        for batch in self._batches(chosen, _BATCH, agent=agent):
+            yield from map(to_spent, batch)
+
+    def _add_up(self, agent: AgentId) -> None:
+        """Make the usage totals anew."""
+        self._db.send("DELETE FROM usage_totals WHERE agent = %(agent)s", agent=agent)
+        self._db.many(ADD_TOTAL, [total_values(agent, total) for total in add_up(self.spent(agent))])
 
     def index_sizes(self, agent: AgentId, tier: Tier) -> tuple[IndexSize, IndexSize]:
         counted = f"SELECT {tier}_rows, {tier}_units FROM agents WHERE id = %(agent)s"
@@ -142,6 +164,7 @@ class PostgresRawRows(VectorRows):
                 after = found[-1][0]
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
             self._db.send(_CHANGED.format(tier=tier), agent=agent)
+        self._add_up(agent)
 
     def faults(self) -> list[str]:
         astray = {table: self._db.one(_ASTRAY.format(table=table))[0] for table in _BY_AGENT}
@@ -157,7 +180,7 @@ class PostgresRawRows(VectorRows):
                 yield batch
 
 
-_BY_AGENT = (*(table.name for table in OWNED), "vector_marks", "postings", "agent_names")
+_BY_AGENT = (*(table.name for table in OWNED), "vector_marks", "postings", "agent_names", "usage_totals")
 
 
 class PostgresRaw:

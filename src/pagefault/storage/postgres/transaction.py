@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.storage import Filter, Found, Match, Spent
+from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.postgres import postings
@@ -26,6 +26,7 @@ from pagefault.storage.rows import (
     message_values,
     micros,
     moment,
+    quarters,
     queue_values,
     speakers_of,
     storable,
@@ -33,9 +34,11 @@ from pagefault.storage.rows import (
     to_message,
     to_section,
     to_spent,
-    with_model,
+    to_total,
+    total_values,
 )
 from pagefault.storage.terms import message_terms
+from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -46,16 +49,20 @@ from pagefault.types import (
     Tier,
 )
 
-__all__ = ["PostgresTransaction"]
+__all__ = ["ADD_TOTAL", "TOTALS", "PostgresTransaction"]
 
 _CREATE_AGENT = """
-    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings) VALUES
-    (%(name)s, %(created)s, %(start)s, %(summary)s, %(pinned)s, %(head)s, %(warned)s, %(ratio)s, %(settings)s)
-    RETURNING id"""
-_NAME_AGENT = "INSERT INTO agent_names (name, agent) VALUES (%(name)s, %(agent)s) ON CONFLICT DO NOTHING"
+    INSERT INTO agents (tenant, name, created, start, summary, pinned, head, warned, ratio, settings) VALUES
+    (%(tenant)s, %(name)s, %(created)s, %(start)s, %(summary)s, %(pinned)s, %(head)s, %(warned)s, %(ratio)s,
+    %(settings)s) RETURNING id"""
+_NAME_AGENT = """
+    INSERT INTO agent_names (tenant, name, agent) VALUES (%(tenant)s, %(name)s, %(agent)s)
+    ON CONFLICT DO NOTHING"""
+_NAMED = "SELECT agent FROM agent_names WHERE tenant = %(tenant)s AND name = %(name)s"
 _OWNED = (
     "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
     "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
+    "usage_totals",
 )  # fmt: skip
 _TAKE_YOUR_TIME = """
     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"""
@@ -71,6 +78,7 @@ _COLUMNS = {
     "seq": "bigint", "role": "text", "at": "bigint", "event": "bigint", "completion": "bigint",
     "tokens": "integer", "units": "integer", "embed": "boolean", "call_id": "text", "name": "text",
     "meta": "text", "text": "text", "shown": "text", "speaker": "text",
+    "usage": "text",
 }  # fmt: skip
 _APPEND = f"""
     INSERT INTO messages (agent, {", ".join(_COLUMNS)}) SELECT %(agent)s, * FROM
@@ -79,14 +87,30 @@ _KNOW_SPEAKERS = """
     INSERT INTO speakers (agent, name) SELECT %(agent)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING"""
 _SPEAKERS = 'SELECT name FROM speakers WHERE agent = %(agent)s ORDER BY name COLLATE "C"'
 _MESSAGE = """
-    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage
+    FROM messages
     WHERE agent = %(agent)s"""
 _MESSAGES = f"{_MESSAGE} AND seq BETWEEN %(first)s AND %(last)s"
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT %(newest)s"
 _SPENT = """
-    SELECT seq, at, event, role, meta FROM messages WHERE agent = %(agent)s AND at >= %(since)s
-    AND at < %(until)s AND strpos(meta, '"usage": [') > 0"""
+    SELECT seq, at, event, role, usage FROM messages WHERE agent = %(agent)s AND at >= %(since)s
+    AND at < %(until)s AND usage IS NOT NULL"""
+_OF_MODEL = """
+    AND EXISTS (SELECT FROM json_array_elements(usage::json) r WHERE r ->> 'model' = %(model)s)"""
 _LAST_SPENT = " ORDER BY at DESC, seq DESC LIMIT %(newest)s"
+_KEY = "start, model, answered, tier"
+_SUMS = ("requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off")
+ADD_TOTAL = f"""
+    INSERT INTO usage_totals (agent, {_KEY}, {", ".join(_SUMS)})
+    VALUES (%(agent)s, %(start)s, %(model)s, %(answered)s, %(tier)s,
+    {", ".join(f"%({name})s" for name in _SUMS)})
+    ON CONFLICT (agent, {_KEY}) DO UPDATE SET
+    {", ".join(f"{name} = usage_totals.{name} + excluded.{name}" for name in _SUMS)}"""
+TOTALS = f"""
+    SELECT start / %(step)s * %(step)s, model, answered, tier,
+    {", ".join(f"CAST(sum({name}) AS bigint)" for name in _SUMS)}
+    FROM usage_totals WHERE agent = %(agent)s AND start >= %(first)s AND start < %(end)s
+    GROUP BY 1, 2, 3, 4"""
 _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
 _SECTIONS = f"""
     {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
@@ -114,14 +138,14 @@ class PostgresTransaction(ArchiveRows, VectorRows):
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
-        (number,) = self._db.one(_CREATE_AGENT, name=record.name, **values, **queue_values(record.queue))
-        if not self._db.changed(_NAME_AGENT, name=record.name, agent=number):
+        named = {"tenant": record.tenant, "name": record.name}
+        (number,) = self._db.one(_CREATE_AGENT, **named, **values, **queue_values(record.queue))
+        if not self._db.changed(_NAME_AGENT, **named, agent=number):
             raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
         return replace(record, id=AgentId(number))
 
-    def agent(self, name: str) -> AgentRecord | None:
-        named = f"{AGENT} WHERE id = (SELECT agent FROM agent_names WHERE name = %(name)s)"
-        row = self._db.one(named, name=name)
+    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE id = ({_NAMED})", tenant=tenant, name=name)
         return to_agent(row) if row else None
 
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
@@ -129,7 +153,9 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         return to_agent(row) if row else None
 
     def agents(self) -> list[AgentRecord]:
-        return [to_agent(row) for row in self._db.rows(f'{AGENT} ORDER BY name COLLATE "C"')]
+        return [
+            to_agent(row) for row in self._db.rows(f'{AGENT} ORDER BY name COLLATE "C", tenant COLLATE "C"')
+        ]
 
     def delete_agent(self, agent: AgentId) -> None:
         self._db.send(_TAKE_YOUR_TIME)
@@ -181,6 +207,10 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         postings.index(self._db, agent, "recall", list(enumerate(units, first)))
         if names := speakers_of(stored):
             self._db.send(_KNOW_SPEAKERS, agent=agent, names=names)
+        if totals := add_up(
+            RowUsage(row.seq, row.at, row.event, row.role, row.usage) for row in stored if row.usage
+        ):
+            self._db.many(ADD_TOTAL, [total_values(agent, total) for total in totals])
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:
@@ -221,17 +251,42 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         until: datetime | None = None,
         model: str | None = None,
         newest: int | None = None,
-    ) -> list[Spent]:
-        of_model = "" if model is None else " AND strpos(meta, %(model)s) > 0"
+    ) -> list[RowUsage]:
+        of_model = "" if model is None else _OF_MODEL
         found = self._db.rows(
             _SPENT + of_model + _LAST_SPENT,
             agent=agent,
             since=-_EVER if since is None else micros(since),
             until=_EVER if until is None else micros(until),
-            model=with_model(model),
+            model=model,
             newest=newest,
         )
         return [to_spent(row) for row in reversed(found)]
+
+    def usage_totals(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta = timedelta(hours=1),
+    ) -> list[UsageTotal]:
+        start, end = whole_quarters(since, until)
+        if start is not None and end is not None and start >= end:
+            return add_up(self.spent(agent, since=since, until=until), step)
+        found = self._db.rows(
+            TOTALS,
+            agent=agent,
+            first=-_EVER if start is None else quarters(start),
+            end=_EVER if end is None else quarters(end),
+            step=step // QUARTER,
+        )
+        totals = [to_total(row) for row in found]
+        if since != start:
+            totals += add_up(self.spent(agent, since=since, until=start))
+        if until != end:
+            totals += add_up(self.spent(agent, since=end, until=until))
+        return merged(totals, step)
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 from pagefault.errors import StorageError
+from pagefault.storage.head import HEAD
 from pagefault.storage.sqlite.connection import Connection, Synchronous
 
-__all__ = ["HEAD", "open_file", "version_of"]
-
-HEAD = "0003"
-"""The newest migration: a file that says this is up to date, and Alembic need not be loaded to know it."""
+__all__ = ["open_file", "version_of"]
 
 
 def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:

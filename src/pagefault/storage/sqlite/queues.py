@@ -21,8 +21,9 @@ from pagefault.types import (
 __all__ = ["AGENT", "TAKE_NUMBER", "QueueRows"]
 
 AGENT = """
-    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio FROM agents"""
-_EVENT = "SELECT kind, text, key, sender, at, number, state, started FROM inbox"
+    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant
+    FROM agents"""
+_EVENT = "SELECT kind, text, key, sender, at, number, state, started, attempts FROM inbox"
 _POST = """
     INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank)
     VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank)"""
@@ -63,7 +64,7 @@ class QueueRows:
             at=event.at and micros(event.at),
             rank=1 if event.kind == EventKind.PRESSURE else 2,
         )
-        return replace(event, id=number, state="pending", started=None)
+        return replace(event, id=number, state="pending", started=None, attempts=0)
 
     def event(self, agent: AgentId, event: int) -> Event | None:
         row = self._db.one(f"{_EVENT} WHERE agent = :agent AND number = :number", agent=agent, number=event)

@@ -13,10 +13,13 @@ from typing import Any, get_args
 
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.storage.raw import AGENT, IndexSize, Row, Table, units_of
+from pagefault.storage.rows import to_spent, to_total, total_values
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.opening import open_file
+from pagefault.storage.sqlite.transaction import ADD_TOTAL, TOTALS
 from pagefault.storage.sqlite.vectors import VectorRows, advance_marks
+from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLiteRaw", "SQLiteRawRows"]
@@ -64,9 +67,10 @@ class SQLiteRawRows(VectorRows):
             yield _truthful(table, batch)
 
     def create(self, name: str, row: Row) -> AgentId:
-        if self._db.one("SELECT 1 FROM agents WHERE name = :name", name=name):
-            raise UsageError(f"There is already an agent named {name!r}; choose another name.")
         values = dict(zip(AGENT.columns, row, strict=True))
+        named = "SELECT 1 FROM agents WHERE tenant = :tenant AND name = :name"
+        if self._db.one(named, tenant=values["tenant"], name=name):
+            raise UsageError(f"There is already an agent named {name!r}; choose another name.")
         (number,) = self._db.one(f"{_insert('agents', ['name', *values])} RETURNING id", name=name, **values)
         return AgentId(number)
 
@@ -86,7 +90,22 @@ class SQLiteRawRows(VectorRows):
     def finish(self, agent: AgentId) -> None:
         for table, tier in _TIERS.items():
             self._db.run(_COUNT.format(tier=tier, table=table), agent=agent)
+        self._add_up(agent)
         advance_marks(self._db)
+
+    def totals(self, agent: AgentId) -> list[UsageTotal]:
+        found = self._db.rows(TOTALS, agent=agent, first=-(2**62), end=2**62, step=1)
+        return merged(map(to_total, found), QUARTER)
+
+    def spent(self, agent: AgentId) -> Iterator[RowUsage]:
+        chosen = "SELECT seq, at, event, role, usage FROM messages WHERE agent = :agent AND usage IS NOT NULL"
+        for batch in self._db.batches(chosen, _BATCH, agent=agent):
+            yield from map(to_spent, batch)
+
+    def _add_up(self, agent: AgentId) -> None:
+        """Make the usage totals anew."""
+        self._db.run("DELETE FROM usage_totals WHERE agent = :agent", agent=agent)
+        self._db.many(ADD_TOTAL, [total_values(agent, total) for total in add_up(self.spent(agent))])
 
     def index_sizes(self, agent: AgentId, tier: Tier) -> tuple[IndexSize, IndexSize]:
         counted = f"SELECT {tier}_rows, {tier}_units FROM agents WHERE id = :agent"
@@ -116,6 +135,7 @@ class SQLiteRawRows(VectorRows):
                 after = found[-1][0]
             self._db.run(_COUNT.format(tier=tier, table=table), agent=agent)
             self._db.run(_CHANGED.format(tier=tier), agent=agent)
+        self._add_up(agent)
 
     def faults(self) -> list[str]:
         found = [said for (said,) in self._db.rows("PRAGMA integrity_check") if said != "ok"]

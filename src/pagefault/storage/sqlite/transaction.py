@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pagefault.errors import UsageError
-from pagefault.storage import Filter, Found, Match, Spent
+from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.rows import (
     message_values,
     micros,
     moment,
+    quarters,
     queue_values,
     speakers_of,
     storable,
@@ -27,7 +28,8 @@ from pagefault.storage.rows import (
     to_message,
     to_section,
     to_spent,
-    with_model,
+    to_total,
+    total_values,
 )
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.archive import ArchiveRows
@@ -36,6 +38,7 @@ from pagefault.storage.sqlite.queues import AGENT
 from pagefault.storage.sqlite.source import SourceRows
 from pagefault.storage.sqlite.vectors import VectorRows
 from pagefault.storage.terms import message_terms
+from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -46,11 +49,12 @@ from pagefault.types import (
     Tier,
 )
 
-__all__ = ["SQLiteTransaction"]
+__all__ = ["ADD_TOTAL", "TOTALS", "SQLiteTransaction"]
 
 _CREATE_AGENT = """
-    INSERT INTO agents (name, created, start, summary, pinned, head, warned, ratio, settings)
-    VALUES (:name, :created, :start, :summary, :pinned, :head, :warned, :ratio, :settings) RETURNING id"""
+    INSERT INTO agents (tenant, name, created, start, summary, pinned, head, warned, ratio, settings)
+    VALUES (:tenant, :name, :created, :start, :summary, :pinned, :head, :warned, :ratio, :settings)
+    RETURNING id"""
 _SAVE_QUEUE = """
     UPDATE agents SET start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned,
     ratio = :ratio WHERE id = :agent"""
@@ -60,12 +64,13 @@ _TAKE_SEQS = """
     WHERE id = :agent RETURNING last_seq"""
 _APPEND = """
     INSERT INTO messages (agent, seq, role, at, event, completion, tokens, units, embed, call_id, name, meta,
-    text, shown, speaker) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units, :embed,
-    :call_id, :name, :meta, :text, :shown, :speaker)"""
+    text, shown, speaker, usage) VALUES (:agent, :seq, :role, :at, :event, :completion, :tokens, :units,
+    :embed, :call_id, :name, :meta, :text, :shown, :speaker, :usage)"""
 _KNOW_SPEAKER = "INSERT OR IGNORE INTO speakers (agent, name) VALUES (:agent, :name)"
 _SPEAKERS = "SELECT name FROM speakers WHERE agent = :agent ORDER BY name"
 _MESSAGE = """
-    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker FROM messages
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage
+    FROM messages
     WHERE agent = :agent"""
 _MESSAGES = (
     _MESSAGE
@@ -74,9 +79,22 @@ _MESSAGES = (
 )
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
 _SPENT = """
-    SELECT seq, at, event, role, meta FROM messages WHERE agent = :agent AND at >= :since AND at < :until
-    AND instr(meta, '"usage": [') > 0 AND (:model IS NULL OR instr(meta, :model) > 0)
+    SELECT seq, at, event, role, usage FROM messages WHERE agent = :agent AND at >= :since AND at < :until
+    AND usage IS NOT NULL AND (:model IS NULL OR EXISTS (
+        SELECT 1 FROM json_each(usage) WHERE json_extract(value, '$.model') = :model))
     ORDER BY at DESC, seq DESC LIMIT :newest"""
+_KEY = "start, model, answered, tier"
+_SUMS = ("requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off")
+ADD_TOTAL = f"""
+    INSERT INTO usage_totals (agent, {_KEY}, {", ".join(_SUMS)})
+    VALUES (:agent, :start, :model, :answered, :tier, {", ".join(f":{name}" for name in _SUMS)})
+    ON CONFLICT (agent, {_KEY}) DO UPDATE SET
+    {", ".join(f"{name} = usage_totals.{name} + excluded.{name}" for name in _SUMS)}"""
+TOTALS = f"""
+    SELECT start / :step * :step, model, answered, tier,
+    {", ".join(f"CAST(sum({name}) AS bigint)" for name in _SUMS)}
+    FROM usage_totals WHERE agent = :agent AND start >= :first AND start < :end
+    GROUP BY 1, 2, 3, 4"""
 _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
 _SECTIONS = (
     _SECTION
@@ -91,6 +109,9 @@ _PUT_SECTION_VERSION = """
     VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
 
 
+_EVER = 2**62
+
+
 class SQLiteTransaction(ArchiveRows, VectorRows):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened.
 
@@ -103,14 +124,16 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
-        if self.agent(record.name):
+        if self.agent(record.name, record.tenant):
             raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
         values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
-        (number,) = self._db.one(_CREATE_AGENT, name=record.name, **values, **queue_values(record.queue))
+        (number,) = self._db.one(
+            _CREATE_AGENT, tenant=record.tenant, name=record.name, **values, **queue_values(record.queue)
+        )
         return replace(record, id=AgentId(number))
 
-    def agent(self, name: str) -> AgentRecord | None:
-        row = self._db.one(f"{AGENT} WHERE name = :name", name=name)
+    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE tenant = :tenant AND name = :name", tenant=tenant, name=name)
         return to_agent(row) if row else None
 
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
@@ -118,7 +141,7 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
         return to_agent(row) if row else None
 
     def agents(self) -> list[AgentRecord]:
-        return [to_agent(row) for row in self._db.rows(f"{AGENT} ORDER BY name")]
+        return [to_agent(row) for row in self._db.rows(f"{AGENT} ORDER BY name, tenant")]
 
     def delete_agent(self, agent: AgentId) -> None:
         lexicon.unindex_agent(self._db, agent)
@@ -162,6 +185,10 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
         lexicon.index(self._db, agent, "recall", list(enumerate(units, first)))
         for speaker in speakers_of(stored):
             self._db.run(_KNOW_SPEAKER, agent=agent, name=speaker)
+        if totals := add_up(
+            RowUsage(row.seq, row.at, row.event, row.role, row.usage) for row in stored if row.usage
+        ):
+            self._db.many(ADD_TOTAL, [total_values(agent, total) for total in totals])
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:
@@ -200,16 +227,41 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
         until: datetime | None = None,
         model: str | None = None,
         newest: int | None = None,
-    ) -> list[Spent]:
+    ) -> list[RowUsage]:
         found = self._db.rows(
             _SPENT,
             agent=agent,
             since=-(2**62) if since is None else micros(since),
             until=2**62 if until is None else micros(until),
-            model=with_model(model),
+            model=model,
             newest=-1 if newest is None else newest,
         )
         return [to_spent(row) for row in reversed(found)]
+
+    def usage_totals(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta = timedelta(hours=1),
+    ) -> list[UsageTotal]:
+        start, end = whole_quarters(since, until)
+        if start is not None and end is not None and start >= end:
+            return add_up(self.spent(agent, since=since, until=until), step)
+        found = self._db.rows(
+            TOTALS,
+            agent=agent,
+            first=-_EVER if start is None else quarters(start),
+            end=_EVER if end is None else quarters(end),
+            step=step // QUARTER,
+        )
+        totals = [to_total(row) for row in found]
+        if since != start:
+            totals += add_up(self.spent(agent, since=since, until=start))
+        if until != end:
+            totals += add_up(self.spent(agent, since=end, until=until))
+        return merged(totals, step)
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

@@ -1,0 +1,125 @@
+"""The facts that the log keeps of a message beside its text, and the usage of the requests that led to it.
+
+Their form as JSON values is ``values_of``, which the log stores (``storage.rows``) and outputs show. Leaves
+out prices and sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+__all__ = ["NO_META", "MessageMeta", "RequestUsage", "SeenContext", "Usage", "meta_of", "values_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenContext:
+    """The main context that a model saw when it answered.
+
+    Sizes are calibrated tokens. ``first`` and ``last`` are the log numbers of the oldest row in the queue and
+    of the newest row in the log; ``summary`` and ``pinned`` are as in ``QueueState``.
+    """
+
+    window: int = 0
+    instructions: int = 0
+    working_context: int = 0
+    queue: int = 0
+    first: int = 0
+    last: int = 0
+    summary: int | None = None
+    pinned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMeta:
+    """The facts about a message, by role; a field at its default says nothing.
+
+    First row of a completion: ``saw``; ``notes``, the repairs of the completion; ``echo``, JSON values that
+    the provider wants to have sent back (see ``models.Completion``).
+    Call: ``cut``, it was truncated at the limit of tokens of one reply.
+    Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
+    model; ``sources``, the ids of the items that the result quotes.
+    Alert: ``stop``, it ends the turn.
+    Summary: ``messages``, the number of rows under it; ``through``, the newest of these; ``warned``, whether
+    the model was warned before; ``extracted``, why the model did not write it.
+    """
+
+    saw: SeenContext | None = None
+    notes: tuple[str, ...] = ()
+    echo: Mapping[str, Any] | None = None
+    cut: bool = False
+    failed: bool = False
+    invalid: bool = False
+    heartbeat: bool = False
+    sources: tuple[str, ...] = ()
+    stop: bool = False
+    messages: int = 0
+    through: int = 0
+    warned: bool = False
+    extracted: str = ""
+
+
+NO_META = MessageMeta()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider reported them. ``input`` includes ``cached`` (read from the provider's cache)
+    and ``written`` (newly put there); ``output`` includes ``thinking``."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    written: int = 0
+    thinking: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestUsage:
+    """The usage of one request that was answered.
+
+    ``model`` is the model that answered, by the name it has in the settings (``openai:gpt-4o-mini``);
+    ``answered`` the provider's name for it, if that is another. ``counted``: the prompt by our heuristic,
+    uncalibrated. ``estimated``: the provider reported nothing, and ``usage`` is our own count. ``cut``: so
+    little was reported that the server may have truncated the prompt.
+    """
+
+    model: str
+    usage: Usage
+    counted: int = 0
+    answered: str = ""
+    estimated: bool = False
+    cut: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Reported tokens per counted one; None where that says nothing of the heuristic."""
+        whole = self.counted and self.usage.input and not (self.estimated or self.cut)
+        return self.usage.input / self.counted if whole else None
+
+
+def values_of(meta: MessageMeta) -> dict[str, Any]:
+    """The fields that say something, as JSON values; ``notes`` stand within ``saw``."""
+    values = {name: value for name in _PLAIN if (value := getattr(meta, name))}
+    if meta.saw is not None:
+        saw = asdict(meta.saw)
+        saw = {"from": saw.pop("first"), "to": saw.pop("last"), **saw}
+        values["saw"] = saw | ({"notes": list(meta.notes)} if meta.notes else {})
+    if meta.sources:
+        values["sources"] = list(meta.sources)
+    return values
+
+
+def meta_of(values: Mapping[str, Any]) -> MessageMeta:
+    """The meta that ``values_of`` gave; keys that earlier versions wrote are ignored."""
+    known: dict[str, Any] = {name: values[name] for name in _PLAIN if name in values}
+    if (saw := values.get("saw")) is not None:
+        named = {"first": saw.get("from", 0), "last": saw.get("to", 0), **saw}
+        known["saw"] = SeenContext(**{name: named[name] for name in _SEEN if name in named})
+        known["notes"] = tuple(saw.get("notes", ()))
+    return MessageMeta(**known, sources=tuple(values.get("sources", ())))
+
+
+_PLAIN = tuple(f.name for f in fields(MessageMeta) if f.name not in ("saw", "notes", "sources"))
+_SEEN = tuple(f.name for f in fields(SeenContext))

@@ -1,0 +1,95 @@
+"""The part of the in-memory store on events and schedules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from pagefault.errors import NotFoundError
+from pagefault.testing.memory_tables import MemoryRows
+from pagefault.types import (
+    AgentId,
+    AgentRecord,
+    Event,
+    EventKind,
+    EventState,
+    Schedule,
+)
+
+__all__ = ["MemoryInbox"]
+
+
+class MemoryInbox(MemoryRows):
+    """The part of the in-memory store on events and schedules."""
+
+    # inbox
+    def post(self, agent: AgentId, event: Event) -> Event:
+        owner = self._agent(agent)
+        if event.key is not None:
+            for known in owner.events.values():
+                if known.key == event.key:
+                    return known
+        stored = replace(
+            event, id=self._changes.next(owner.last, "event"), state="pending", started=None, attempts=0
+        )
+        self._changes.put(owner.events, stored.id, stored)
+        return stored
+
+    def event(self, agent: AgentId, event: int) -> Event | None:
+        owner = self._database.agents.get(agent)
+        return owner.events.get(event) if owner else None
+
+    def next_event(self, agent: AgentId) -> Event | None:
+        waiting = [event for event in self.events(agent) if event.state != "done"]
+        order = {event.id: (event.state != "active", event.kind != EventKind.PRESSURE) for event in waiting}
+        return min(waiting, key=lambda event: (order[event.id], event.id), default=None)
+
+    def set_event(self, agent: AgentId, event: int, state: EventState, started: int | None = None) -> None:
+        owner = self._agent(agent)
+        if event not in owner.events:
+            raise NotFoundError(f"There is no event {event}; it may have been deleted.")
+        self._changes.put(owner.events, event, replace(owner.events[event], state=state, started=started))
+
+    def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
+        owner = self._database.agents.get(agent)
+        events = owner.events.values() if owner else ()
+        return [event for event in events if state is None or event.state == state]
+
+    def waiting(self) -> list[AgentRecord]:
+        return sorted(
+            (owner.record for id, owner in self._database.agents.items() if self.next_event(id)),
+            key=lambda record: (record.name, record.tenant),
+        )
+
+    # schedules
+    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule:
+        owner = self._agent(agent)
+        stored = replace(schedule, number=self._changes.next(owner.last, "schedule"))
+        self._changes.put(owner.schedules, stored.number, stored)
+        return stored
+
+    def schedules(self, agent: AgentId) -> list[Schedule]:
+        owner = self._database.agents.get(agent)
+        return [owner.schedules[number] for number in sorted(owner.schedules)] if owner else []
+
+    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
+        owner = self._agent(agent)
+        if number not in owner.schedules:
+            raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
+        self._changes.put(owner.schedules, number, replace(owner.schedules[number], due=due))
+
+    def remove_schedule(self, agent: AgentId, number: int) -> bool:
+        owner = self._database.agents.get(agent)
+        if owner is None or number not in owner.schedules:
+            return False
+        self._changes.drop(owner.schedules, number)
+        return True
+
+    def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
+        every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
+        due = [(agent, schedule) for agent, schedule in every if schedule.due <= now]
+        return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))
+
+    def next_due(self) -> datetime | None:
+        every = (s.due for owner in self._database.agents.values() for s in owner.schedules.values())
+        return min(every, default=None)
