@@ -33,7 +33,7 @@ from pagefault.build import open_store
 from pagefault.config import Installation
 from pagefault.retrieval import Retriever
 from pagefault.storage import Filter, PendingVector, Store
-from pagefault.storage.index.vectors import SignCodes
+from pagefault.storage.index.codes import SignCodes, quantized
 from pagefault.testing.postgres import server
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role
 
@@ -160,11 +160,10 @@ async def search_times(store: Store, agent: AgentId, queries: dict[str, Floats])
 
 def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, float]:
     """The scan of the signs, reading them once, and how many of the true nearest ten are rescored."""
-    floats = memories.vectors[:50_000].astype(np.float32)
-    signs = SignCodes(floats.mean(axis=0))
+    signs = SignCodes.centred(*quantized(memories.vectors[:50_000]))
     for first in range(0, len(memories.vectors), 50_000):
         part = memories.vectors[first : first + 50_000]
-        signs.extend(np.arange(first, first + len(part)), part.astype(np.float32))
+        signs.extend(np.arange(first, first + len(part)), *quantized(part))
     view, codes = signs.view(), np.ones((DIMENSIONS // 64, len(memories.vectors)), np.uint64)
     every = np.ones(len(memories.vectors), np.bool_)
     found = hits = 0

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagefault.storage import Filter, Match, PendingVector
+from pagefault.storage.index.arrays import AppendArray
 from pagefault.storage.index.cache import IndexCache
-from pagefault.storage.index.growing import Growing
+from pagefault.storage.index.codes import ExactVectors, SignCodes, of_windows, quantized
 from pagefault.storage.index.lexical import POSTINGS, affordable
-from pagefault.storage.index.vectors import ExactVectors, SignCodes, of_windows
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.store_opening import NOW, Opened, StoreOpening, said, unit
 from pagefault.types import AgentId, Passage
@@ -171,7 +171,7 @@ def test_signs_find_the_nearest_of_many() -> None:
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     exact = ExactVectors(384)
     exact.extend(np.arange(20_000), vectors)
-    signs = exact.coded().view()
+    signs = exact.coded(20_000).view()
     every, hits = np.ones(20_000, np.bool_), 0
     for query in vectors[:50] + RANDOM.standard_normal((50, 384)).astype(np.float32) * 0.02:
         nearest = np.argsort(-(vectors @ query))[:10]
@@ -182,7 +182,7 @@ def test_signs_find_the_nearest_of_many() -> None:
 def test_signs_of_rows_that_may_not_be_shown_are_passed_over() -> None:
     signs = SignCodes(np.zeros(64, np.float32))
     vectors = directions(500).astype(np.float32)
-    signs.extend(np.arange(500), vectors)
+    signs.extend(np.arange(500), *quantized(vectors))
     allowed = np.zeros(500, np.bool_)
     allowed[[3, 7]] = True
     assert signs.view().nearest(vectors[0], 10, allowed).tolist() == [3, 7]
@@ -204,7 +204,7 @@ def test_very_frequent_units_are_dropped_rarest_kept() -> None:
 
 
 def test_a_view_stays_as_it_was() -> None:
-    array: Growing[np.int64] = Growing(np.int64)
+    array: AppendArray[np.int64] = AppendArray(np.int64)
     array.extend([1, 2, 3])
     before = array.view
     array.extend(range(1000))

@@ -7,7 +7,7 @@ and nothing is stored; docs/retrieval.md derives the form and measures each part
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
@@ -73,17 +73,22 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking(Sequence[Hit]):
-    """All rows found, best first, as columns; a hit is made when it is looked at. ``tier``: 0 recall,
-    1 archival. ``session``: 0 where it is not known. ``parts``: shape (rows, len(PARTS))."""
+    """All rows found, best first. ``order`` holds indices into the columns, which are never copied: a slice
+    is another order of the same columns, and a hit is made when it is looked at.
+
+    ``tier``: 0 recall, 1 archival. ``session``: 0 where it is not known. ``parts``: shape
+    (rows, len(PARTS)).
+    """
 
     tier: NDArray[np.uint8]
     number: NDArray[np.int64]
     session: NDArray[np.int64]
     score: NDArray[np.float32]
     parts: NDArray[np.float32]
+    order: NDArray[np.intp]
 
     def __len__(self) -> int:
-        return len(self.number)
+        return len(self.order)
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -91,32 +96,28 @@ class Ranking(Sequence[Hit]):
     def __getitem__(self, index: slice) -> Ranking: ...
     def __getitem__(self, index: int | slice) -> Hit | Ranking:
         if isinstance(index, slice):
-            first, last, step = index.indices(len(self))
-            return self._of(np.arange(first, last, step))
-        known = zip(PARTS, self.parts[index].tolist(), strict=True)
+            return replace(self, order=self.order[index])
+        row = self.order[index]
+        known = zip(PARTS, self.parts[row].tolist(), strict=True)
         parts = {name: round(value, 4) for name, value in known if not np.isnan(value)}
-        score = round(float(self.score[index]), 4)
-        tier = _TIERS[int(self.tier[index])]
-        return Hit(tier, int(self.number[index]), int(self.session[index]), score, parts)
+        score = round(float(self.score[row]), 4)
+        tier = _TIERS[int(self.tier[row])]
+        return Hit(tier, int(self.number[row]), int(self.session[row]), score, parts)
 
     def __iter__(self) -> Iterator[Hit]:
         return (self[index] for index in range(len(self)))
 
     def merged(self, other: Ranking) -> Ranking:
         """Both together, best first; of equals this one's first."""
-        order = np.argsort(-np.concatenate((self.score, other.score)), kind="stable")
-        both = Ranking(
+        order = np.concatenate((self.order, other.order + len(self.number)))
+        score = np.concatenate((self.score, other.score))
+        return Ranking(
             np.concatenate((self.tier, other.tier)),
             np.concatenate((self.number, other.number)),
             np.concatenate((self.session, other.session)),
-            np.concatenate((self.score, other.score)),
+            score,
             np.concatenate((self.parts, other.parts)),
-        )
-        return both._of(order)
-
-    def _of(self, rows: NDArray[np.intp]) -> Ranking:
-        return Ranking(
-            self.tier[rows], self.number[rows], self.session[rows], self.score[rows], self.parts[rows]
+            order[np.argsort(-score[order], kind="stable")],
         )
 
 
@@ -126,6 +127,7 @@ NOTHING = Ranking(
     np.empty(0, np.int64),
     np.empty(0, np.float32),
     np.empty((0, len(PARTS)), np.float32),
+    np.empty(0, np.intp),
 )
 
 
@@ -148,9 +150,15 @@ def rank(tier: Tier, found: Found, query: Query, weights: Weights) -> Ranking:
 
 def browse(tier: Tier, found: Found) -> Ranking:
     """All rows that may be shown, newest first."""
-    rows = np.flatnonzero(found.may_show)[::-1]
-    unknown = np.full((len(rows), len(PARTS)), np.nan, np.float32)
-    return _ranking(tier, found, rows, np.zeros_like(found.lexical[rows]), unknown)
+    total = len(found.number)
+    return Ranking(
+        np.broadcast_to(np.uint8(_TIERS.index(tier)), total),
+        found.number,
+        found.session,
+        np.broadcast_to(np.float32(0), total),
+        np.broadcast_to(np.float32(np.nan), (total, len(PARTS))),
+        np.flatnonzero(found.may_show)[::-1],
+    )
 
 
 def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, parts: Floats) -> Ranking:
@@ -158,11 +166,12 @@ def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, pa
     number = np.concatenate((found.number[rows], found.more))
     rest = len(found.more)
     return Ranking(
-        np.full(len(number), _TIERS.index(tier), np.uint8),
+        np.broadcast_to(np.uint8(_TIERS.index(tier)), len(number)),
         number,
         np.concatenate((found.session[rows], np.zeros(rest, np.int64))),
-        np.concatenate((score, np.full(rest, score.min(initial=0.0)))).astype(np.float32),
-        np.concatenate((parts, np.full((rest, len(PARTS)), np.nan))).astype(np.float32),
+        np.concatenate((score, np.full(rest, score.min(initial=0.0), np.float32))),
+        np.concatenate((parts, np.broadcast_to(np.float32(np.nan), (rest, len(PARTS))))),
+        np.arange(len(number)),
     )
 
 

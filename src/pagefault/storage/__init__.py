@@ -107,8 +107,8 @@ class Found:
     """What a search gives the ranker: rows as columns, arrays of one length, ascending by number.
 
     They are the rows that match, and others as their context: the ranker judges a row by its neighbours
-    and its session too. Of a small storage all rows are here; of a large one the best matches by words
-    and by vector with their neighbours, and ``more`` has the numbers of the matches left out, best first.
+    and its session too. Of a small storage, and for an empty match, all rows are here; else the best matches
+    by words and by vector with their neighbours, and ``more`` has the numbers of the other matches in order.
 
     ``position``: ordinal among the rows searched by default, -1 for others; two rows are neighbours if their
     positions differ by one. ``session``: in recall numbered from 1 (see ``SESSION_GAP``), in archival the

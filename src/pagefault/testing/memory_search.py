@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from pagefault.storage import BEST_WINDOW, SESSION_GAP, Filter, Found, Match
 from pagefault.types import Message, Passage
 
-__all__ = ["Row", "document_of", "find_rows", "passes", "session_numbers", "title_of"]
+__all__ = ["SearchRow", "document_of", "find_rows", "passes", "session_numbers", "title_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SearchRow:
     """A row of one tier. ``units``: its lexical units in order (none: not indexed); ``windows``: its
     vectors, shape (windows, dimensions); ``default``: whether it is searched by default."""
 
@@ -51,46 +51,69 @@ def session_numbers(times: Sequence[tuple[datetime, bool]]) -> list[int]:
     return numbers
 
 
-def find_rows(rows: Sequence[Row], match: Match) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A row with what a match says of it."""
+
+    row: SearchRow
+    position: int
+    lexical: float
+    cosine: float
+    matched: bool
+    may_show: bool
+
+
+def find_rows(rows: Sequence[SearchRow], match: Match) -> Found:
     """All rows that may be shown and their context; ``rows`` are those of the whole tier, ascending."""
-    sequences = [sequence for sequence in match.exact if sequence]
-    scored = {*match.terms, *(unit for sequence in sequences for unit in sequence)}
+    lexical = _scores(rows, match)
+    judged: list[_Judged] = []
+    position = -1
+    for row, score in zip(rows, lexical, strict=True):
+        position += row.default
+        may_show = row.passes and all(_has(row.units, sequence) for sequence in match.exact)
+        if may_show or row.default or match.is_empty:
+            always = match.is_empty or any(match.exact)
+            cosine = _cosine(row, match)
+            matched = (may_show if always else score > 0) or cosine >= match.floor
+            judged.append(_Judged(row, position if row.default else -1, score, cosine, matched, may_show))
+    return _columns(judged, tuple(dict.fromkeys(row.speaker for row in rows)))
+
+
+def _columns(judged: Sequence[_Judged], speakers: tuple[str, ...]) -> Found:
+    columns: list[Any] = list(zip(*(_facts(each, speakers) for each in judged), strict=True))
+    kinds = (*["i8"] * 4, "i4", "?", "i4", "?", "f4", "f4", "?", "?")
+    arrays: list[Any] = [np.array(v, kind) for v, kind in zip(columns or [()] * 12, kinds, strict=True)]
+    return Found(*arrays, speakers=speakers, more=np.empty(0, np.int64))
+
+
+def _facts(judged: _Judged, speakers: tuple[str, ...]) -> tuple[object, ...]:
+    """The values of a row for the columns of ``Found``, in their order."""
+    row = judged.row
+    at = (row.at - _EPOCH) // timedelta(microseconds=1)
+    question = row.text.rstrip(" \t\n\r").endswith(("?", "？"))
+    about = (speakers.index(row.speaker), row.own, len(row.units), question)
+    found = (judged.lexical, judged.cosine, judged.matched, judged.may_show)
+    return (row.number, judged.position, row.session, at, *about, *found)
+
+
+def _scores(rows: Sequence[SearchRow], match: Match) -> list[float]:
+    """The BM25 of each row over the units of the match."""
+    scored = {*match.terms, *(unit for sequence in match.exact for unit in sequence)}
     bodies = [frozenset(row.units) for row in rows if row.units]
     weights = {unit: _weight(len(bodies), sum(unit in body for body in bodies)) for unit in scored}
     mean = sum(len(row.units) for row in rows) / max(len(bodies), 1)
-    speakers = list(dict.fromkeys(row.speaker for row in rows))
-    chosen: list[tuple[object, ...]] = []
-    position = -1
-    for row in rows:
-        position += row.default
-        may_show = row.passes and all(_has(row.units, sequence) for sequence in sequences)
-        lexical = sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored)
-        cosine = nan
-        if match.vector is not None and row.windows is not None:
-            windows = row.windows @ match.vector
-            cosine = float(BEST_WINDOW * windows.max() + (1 - BEST_WINDOW) * windows.mean())
-        matched = may_show if match.is_empty or sequences else lexical > 0
-        at = (row.at - _EPOCH) // timedelta(microseconds=1)
-        question = row.text.rstrip(" \t\n\r").endswith(("?", "？"))
-        if may_show or (row.default and not match.is_empty):
-            where = (
-                row.number,
-                position if row.default else -1,
-                row.session,
-                at,
-                speakers.index(row.speaker),
-            )
-            chosen.append((*where, row.own, len(row.units), question, lexical, cosine, matched, may_show))
-    columns = list(zip(*chosen, strict=True)) or [()] * 12
-    kinds = (*["int64"] * 4, "int32", "bool", "int32", "bool", "float32", "float32", "bool", "bool")
-    arrays: list[Any] = [np.array(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-    with np.errstate(invalid="ignore"):
-        arrays[10] |= arrays[9] >= match.floor
-    return Found(*arrays, speakers=tuple(speakers), more=np.empty(0, np.int64))
+    return [sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored) for row in rows]
+
+
+def _cosine(row: SearchRow, match: Match) -> float:
+    if match.vector is None or row.windows is None:
+        return nan
+    windows = row.windows @ match.vector
+    return float(BEST_WINDOW * windows.max() + (1 - BEST_WINDOW) * windows.mean())
 
 
 def _has(units: Sequence[str], sequence: Sequence[str]) -> bool:
-    """Whether ``sequence`` is in ``units``, in order and adjacent."""
+    """Look for ``sequence`` in ``units``, in order and adjacent; an empty one is in everything."""
     length = len(sequence)
     return any(
         tuple(units[start : start + length]) == tuple(sequence) for start in range(len(units) - length + 1)

@@ -15,7 +15,7 @@ from pagefault.storage.usage import add_up
 from pagefault.testing.memory_archive import MemoryArchive
 from pagefault.testing.memory_inbox import MemoryInbox
 from pagefault.testing.memory_search import (
-    Row,
+    SearchRow,
     document_of,
     find_rows,
     passes,
@@ -175,7 +175,7 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
         times = [(item.at, known) for (_, item), known in zip(items, default, strict=True)]
         sessions = session_numbers(times) if tier == "recall" else [document_of(item) for _, item in items]
         rows = [
-            Row(
+            SearchRow(
                 number,
                 item.at,
                 item.text,

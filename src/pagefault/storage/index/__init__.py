@@ -1,8 +1,9 @@
 """Searching one agent's storage from memory: what every SQL back end shares.
 
 The database is the only truth. Of an agent that is searched, its rows' columns and vectors are held in
-memory (``tier``), kept up by change counters and bounded in bytes (``cache``); the words stay in the
-database's own index and come as postings (``lexical``). A back end's transaction is a ``Source``.
+memory (``columns``, ``codes``, ``tier_index``), kept up by change counters and bounded in bytes (``cache``);
+the words stay in the database's own index and come as postings (``lexical``). A back end's transaction is an
+``IndexSource``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from pagefault.types import AgentId, Tier
 
-__all__ = ["Counters", "Numbers", "RowFacts", "Source", "StoredVectors"]
+__all__ = ["Counters", "IndexSource", "Numbers", "RowColumns", "RowFacts", "StoredVectors"]
 
 Numbers: TypeAlias = NDArray[np.int64]
 
@@ -44,8 +45,23 @@ class StoredVectors:
     halves: NDArray[np.float16]
 
 
-class Source(Protocol):
-    """What a transaction reads for the index. Of ``vectors_*`` only complete rows: all parts of a number."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RowColumns:
+    """Rows as arrays of one length, ascending by ``number``. ``role``: a code of ``columns.ROLES``;
+    ``speaker``: an index into ``speakers``."""
+
+    number: Numbers
+    at: Numbers
+    role: NDArray[np.uint8]
+    speaker: NDArray[np.int32]
+    document: Numbers
+    units: NDArray[np.int32]
+    question: NDArray[np.bool_]
+    speakers: tuple[str, ...]
+
+
+class IndexSource(Protocol):
+    """The reads of a transaction for the index. ``vectors_*`` give complete rows: all parts of a number."""
 
     def counters(self, agent: AgentId, tier: Tier) -> Counters: ...
 
@@ -68,7 +84,7 @@ class Source(Protocol):
         ...
 
     def frequencies(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, int]:
-        """In how many rows each unit occurs; units that are in none are left out."""
+        """The number of rows each unit occurs in; units that are in none are left out."""
         ...
 
     def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, Numbers]:

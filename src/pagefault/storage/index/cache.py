@@ -1,4 +1,4 @@
-"""Which tiers are held in memory: the least recently searched go when all together take too much."""
+"""The tiers held in memory. The least recently searched are dropped when all together take too much."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 
-from pagefault.storage.index import Source
-from pagefault.storage.index.tier import TierIndex, View
+from pagefault.storage.index import IndexSource
+from pagefault.storage.index.columns import IndexView
+from pagefault.storage.index.tier_index import TierIndex
 from pagefault.types import AgentId, Tier
 
 __all__ = ["IndexCache"]
@@ -26,13 +27,15 @@ class IndexCache:
     _sizes: dict[_Key, int] = field(default_factory=dict[_Key, int])
     _lock: Lock = field(default_factory=Lock)
 
-    def view(self, source: Source, agent: AgentId, tier: Tier, fingerprint: str) -> View:
-        """The tier as of the source's transaction, or newer."""
+    def view(
+        self, source: IndexSource, agent: AgentId, tier: Tier, fingerprint: str, *, with_vectors: bool = True
+    ) -> IndexView:
+        """The tier as of the source's transaction, or newer; without its vectors if they are not needed."""
         key = (agent, tier, fingerprint)
         with self._lock:
             index = self._tiers.setdefault(key, TierIndex(agent, tier, fingerprint, self.small))
             self._tiers.move_to_end(key)
-        view = index.refreshed(source)
+        view = index.refreshed(source, with_vectors=with_vectors)
         with self._lock:
             self._sizes[key] = index.nbytes
             while sum(self._sizes.values()) > self.limit and len(self._tiers) > 1:

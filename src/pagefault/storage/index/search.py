@@ -1,4 +1,4 @@
-"""What matches: filter, words, exact text and vectors brought together as ``storage.Found``.
+"""The rows that match: filter, words, exact text and vectors brought together as ``storage.Found``.
 
 Of a small storage every row becomes a candidate, so that the ranker sees it all. Of a large one the best
 matches by words and the nearest by vector do, with their neighbours. Leaves out the ranking itself
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.storage import Filter, Found, Match
-from pagefault.storage.index import Numbers, Source
+from pagefault.storage.index import IndexSource, Numbers
 from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.index.codes import of_windows
+from pagefault.storage.index.columns import ROLES, IndexView
 from pagefault.storage.index.lexical import affordable, bm25, places
-from pagefault.storage.index.tier import ROLES, View
-from pagefault.storage.index.vectors import of_windows
+from pagefault.storage.index.scan import dot
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Tier
 
 __all__ = ["search"]
@@ -34,7 +35,7 @@ _Floats = NDArray[np.float32]
 
 
 def search(
-    source: Source,
+    source: IndexSource,
     cache: IndexCache,
     agent: AgentId,
     tier: Tier,
@@ -43,11 +44,10 @@ def search(
     fingerprint: str,
 ) -> Found:
     """See ``storage.Transaction.search``."""
-    view = cache.view(source, agent, tier, fingerprint)
+    view = cache.view(source, agent, tier, fingerprint, with_vectors=match.vector is not None)
     may_show = _passing(view, source, agent, tier, filter)
     if match.is_empty:
-        every = np.flatnonzero(may_show)
-        return _found(view, every, may_show, may_show, np.zeros(len(may_show), np.float32))
+        return _every(view, may_show)
     phrases = [list(phrase) for phrase in match.exact if phrase]
     needed = {unit for phrase in phrases for unit in phrase}
     frequencies = source.frequencies(agent, tier, sorted(needed.union(match.terms)))
@@ -59,7 +59,7 @@ def search(
     matched = may_show.copy() if phrases else lexical > 0
     compare = _comparison(view, source, agent, tier, match, fingerprint)
     if len(view.number) <= cache.small and view.signs is None:
-        rows = np.flatnonzero(may_show | (view.position >= 0) & view.alive)
+        rows = np.flatnonzero(may_show | view.default)
         return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor)
     by_words = np.flatnonzero(may_show & matched)
     core = np.union1d(by_words[_best(lexical[by_words], _BEST)], _nearest(view, may_show, match, compare))
@@ -69,11 +69,11 @@ def search(
     return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor, more)
 
 
-def _passing(view: View, source: Source, agent: AgentId, tier: Tier, filter: Filter) -> _Mask:
+def _passing(view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, filter: Filter) -> _Mask:
     if tier == "recall":
         wanted = np.zeros(len(ROLES), np.bool_)
         wanted[[ROLES[role] for role in filter.roles]] = True
-        passes = view.position >= 0 if filter.roles == SEARCHED_BY_DEFAULT else wanted[view.role]
+        passes = view.default.copy() if filter.roles == SEARCHED_BY_DEFAULT else wanted[view.role]
     else:
         passes = view.alive.copy()
         if filter.tags:
@@ -89,7 +89,7 @@ def _passing(view: View, source: Source, agent: AgentId, tier: Tier, filter: Fil
     return passes
 
 
-def _rows_of(view: View, numbers: Numbers | tuple[()]) -> _Mask:
+def _rows_of(view: IndexView, numbers: Numbers | tuple[()]) -> _Mask:
     """The rows with these numbers, as a mask."""
     mask = np.zeros(len(view.number), np.bool_)
     index = places(view.number, np.asarray(numbers, np.int64))
@@ -98,7 +98,7 @@ def _rows_of(view: View, numbers: Numbers | tuple[()]) -> _Mask:
 
 
 def _comparison(
-    view: View, source: Source, agent: AgentId, tier: Tier, match: Match, fingerprint: str
+    view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, match: Match, fingerprint: str
 ) -> Callable[[Numbers], _Floats]:
     """The exact cosines of rows, from memory or from the database; NaN without a vector."""
     query = match.vector
@@ -117,14 +117,16 @@ def _comparison(
             return cosine
         stored = source.vectors_of(agent, tier, fingerprint, view.number[rows].tolist())
         if len(stored.numbers):
-            numbers, cosines = of_windows(stored.numbers, stored.halves.astype(np.float32) @ query)
+            numbers, cosines = of_windows(stored.numbers, dot(stored.halves, query))
             cosine[np.searchsorted(view.number[rows], numbers)] = cosines
         return cosine
 
     return compare
 
 
-def _nearest(view: View, may_show: _Mask, match: Match, compare: Callable[[Numbers], _Floats]) -> Numbers:
+def _nearest(
+    view: IndexView, may_show: _Mask, match: Match, compare: Callable[[Numbers], _Floats]
+) -> Numbers:
     """The rows nearest to the match's vector, of those that may be shown."""
     if match.vector is not None and view.signs is not None:
         rows = view.signs.nearest(match.vector, _SCANNED, may_show)
@@ -135,7 +137,7 @@ def _nearest(view: View, may_show: _Mask, match: Match, compare: Callable[[Numbe
     return rows[_best(np.nan_to_num(compare(rows), nan=-1.0), _BEST)]
 
 
-def _with_neighbours(view: View, core: Numbers) -> Numbers:
+def _with_neighbours(view: IndexView, core: Numbers) -> Numbers:
     """The rows and those beside them, ascending."""
     position = view.position[core]
     beside = np.concatenate((position[position > 0] - 1, position[position >= 0] + 1))
@@ -150,18 +152,28 @@ def _best(scores: _Floats, count: int) -> Numbers:
     return np.argpartition(scores, len(scores) - count)[-count:]
 
 
+def _every(view: IndexView, may_show: _Mask) -> Found:
+    """All rows. Unless some are deleted these are views of the columns: nothing is copied."""
+    total = len(view.number)
+    zeros, unknown = np.broadcast_to(np.float32(0), total), np.broadcast_to(np.float32(np.nan), total)
+    if not view.alive.all():
+        return _found(view, np.flatnonzero(view.alive), may_show, may_show, zeros, unknown[view.alive])
+    return Found(
+        view.number, view.position, view.session, view.at, view.speaker, view.own, view.units, view.question,
+        zeros, unknown, may_show, may_show, view.speakers, np.empty(0, np.int64),
+    )  # fmt: skip
+
+
 def _found(
-    view: View,
+    view: IndexView,
     rows: Numbers,
     may_show: _Mask,
     matched: _Mask,
     lexical: _Floats,
-    cosine: _Floats | None = None,
+    cosine: _Floats,
     floor: float = 1.0,
     more: Numbers | None = None,
 ) -> Found:
-    if cosine is None:
-        cosine = np.full(len(rows), np.nan, np.float32)
     with np.errstate(invalid="ignore"):
         near = cosine >= floor
     return Found(

@@ -1,4 +1,4 @@
-"""What the index in memory reads of a database: ``storage.index.Source`` in PostgreSQL's SQL."""
+"""What the index in memory reads of a database: ``storage.index.IndexSource`` in PostgreSQL's SQL."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ unless the query has no rarer one; then its weight is taken too large, which cha
 
 
 class SourceRows:
-    """``storage.index.Source`` on one connection."""
+    """``storage.index.IndexSource`` on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

@@ -1,4 +1,4 @@
-"""What the index in memory reads of a file: ``storage.index.Source`` in SQL."""
+"""What the index in memory reads of a file: ``storage.index.IndexSource`` in SQL."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TAGGED = """
 
 
 class SourceRows:
-    """``storage.index.Source`` on one connection."""
+    """``storage.index.IndexSource`` on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
