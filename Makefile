@@ -5,16 +5,22 @@
 ARGS ?=
 SETUP := scripts/setup.sh
 
-.PHONY: help chat test lint bench nightly mutants lock clean
+.PHONY: help chat test test-all coverage lint bench nightly mutants lock clean
 
 help: ## list the targets
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 chat: .venv/.core ## talk with an agent; ARGS="--window 4096" passes options
 	@.venv/bin/pagefault chat $(ARGS)
 
-test: .venv/.dev ## run the tests; ARGS="-k queue" passes options
+test: .venv/.dev ## the quick tests, for the inner loop; ARGS="-k queue" passes options
+	.venv/bin/python -m pytest -n auto -m "not slow" --hypothesis-profile quick $(ARGS)
+
+test-all: .venv/.dev ## all tests, with PostgreSQL, state machines and crashes
 	.venv/bin/python -m pytest -n auto $(ARGS)
+
+coverage: .venv/.dev ## all tests, and which lines and branches of src they ran
+	.venv/bin/python -m pytest -n auto --cov=src --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 lint: .venv/.dev ## ruff and pyright
 	.venv/bin/ruff check
@@ -24,8 +30,8 @@ lint: .venv/.dev ## ruff and pyright
 bench: .venv/.dev ## run the benchmarks in their quick form
 	@.venv/bin/python benchmarks/run_all.py $(ARGS)
 
-nightly: .venv/.dev ## the state machine of the agent, 10,000 steps on each store
-	PAGEFAULT_NIGHTLY=1 .venv/bin/python -m pytest -n 2 --durations=2 tests/test_machine.py $(ARGS)
+nightly: .venv/.dev ## property tests with many new examples: 10,000 steps of the agent on each store
+	.venv/bin/python -m pytest -n auto --durations=5 -m hypothesis --hypothesis-profile nightly $(ARGS)
 
 mutants: .venv/.dev ## faults put in on purpose, each of which must turn a test red
 	@.venv/bin/python scripts/mutants.py

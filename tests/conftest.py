@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from pagefault.agent import Process
 from pagefault.assembly import Parts
@@ -28,6 +29,22 @@ from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.postgres import Databases, given_url, start_server, stop_server
 from pagefault.types import Event, Message, Output
+
+# `--hypothesis-profile`: `make test` uses quick, `make test-all` and pytest by itself full, `make nightly`
+# nightly, which alone draws other examples each time. A deadline would make a test depend on real time.
+settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True)
+settings.register_profile("full", max_examples=120, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=1000, deadline=None)
+settings.load_profile("full")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that needs PostgreSQL as slow: `make test` starts no server."""
+    for item in items:
+        if "databases" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
 
 # Set by the process that is started first, and inherited by the workers it starts.
 RUN = os.environ.setdefault("PAGEFAULT_TEST_RUN", str(os.getpid()))

@@ -163,6 +163,7 @@ def without_seconds(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_with_the_same_scores_and_asks_nothing_twice(tmp_path: Path) -> None:
     whole, killed = Server(), Server()
     with ProviderServer(whole) as server:
@@ -184,6 +185,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_scores_and_asks_nothing_twi
     assert without_seconds(scores(tmp_path / "killed")) == without_seconds(scores(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_writes_down_what_is_done(tmp_path: Path) -> None:
     rule = Server()
     with ProviderServer(rule) as server:

@@ -316,6 +316,7 @@ async def test_the_summary_is_bounded_and_made_once(lab: Lab) -> None:
     assert 0 < counter.count(shown) <= 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "without", "warned"),
     [

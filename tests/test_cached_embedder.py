@@ -156,6 +156,7 @@ def _embed_many(path: str, start: int) -> None:
         assert np.array_equal(vectors, embed(HashEmbedder(64), *texts))
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_file(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_embed_many, args=(str(file), 20 * i)) for i in range(4)]

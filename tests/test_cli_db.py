@@ -228,6 +228,7 @@ def test_an_export_that_fails_leaves_no_file(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("nobody*"))
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_nothing(run: Run, ana: Path, tmp_path: Path) -> None:
     file = tmp_path / "ana.jsonl"
     run("db", "export", "ana", str(file))

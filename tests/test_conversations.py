@@ -80,6 +80,7 @@ async def converse(machine: Machine, turns: int, turn: Callable[[ProviderRequest
     return Talk(said, sections, now.passages, failed, flushes, alerts)
 
 
+@pytest.mark.slow
 async def test_json_mode_carries_the_same_conversation_as_functions_do(tmp_path: Path) -> None:
     weak = WithoutFunctions()
     native = await converse(Machine(tmp_path / "native"), 60, with_functions)
@@ -118,6 +119,7 @@ class Amiss:
         return QUIRKS[self.shown[-1]].make(said, request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_conversation_in_which_every_third_answer_is_amiss_loses_nothing(
     tmp_path: Path, seed: int
@@ -171,6 +173,7 @@ def thoughtful(request: ProviderRequest) -> Turn:
     return Completion("", (Call(f"say_{number}", speak.name, speak.arguments),), thinking=thinking)
 
 
+@pytest.mark.slow
 async def test_an_agent_moves_from_provider_to_provider_and_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

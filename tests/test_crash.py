@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 RUN = "import crash_child, pathlib, sys; crash_child.scripted(pathlib.Path(sys.argv[1]), 0, 2, 1)"
 KEYS = {name: [f"{name}-0", f"{name}-1"] for name in ("ana", "bo", "cy", "di")}

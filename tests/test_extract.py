@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from document_files import archive, docx, epub, pdf
@@ -216,7 +216,6 @@ def _whole(kind: str) -> bytes:
             return b"<html><head><title>x</title></head><body><p>tide &amp; <b>ebb</b></body></html>"
 
 
-@settings(max_examples=150, deadline=None)
 @given(kind=st.sampled_from(["a.pdf", "a.docx", "a.epub", "a.html"]), data=st.data())
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(kind: str, data: st.DataObject) -> None:
     whole = bytearray(_whole(kind))
@@ -246,7 +245,6 @@ _TEXTS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=120, deadline=None)
 @example(text="", markdown=True)
 @example(text=" # Ebb\n\n" + SENTENCE * 5, markdown=True)
 @example(text="潮汐" * 2_000, markdown=False)

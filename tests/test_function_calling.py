@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pagefault.errors import ToolsUnsupported
@@ -189,13 +189,11 @@ WRITTEN = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
 @given(WRITTEN, st.lists(st.integers(0, 300), max_size=12))
 def test_how_text_is_cut_in_pieces_does_not_matter(text: str, cuts: Sequence[int]) -> None:
     assert seen(chunked(text, cuts)) == seen([text])
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.text(st.characters(exclude_characters="<[`{"), max_size=80), st.lists(st.integers(0, 80), max_size=8)
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pagefault.storage import Filter, Match, PendingVector
@@ -101,7 +101,7 @@ def test_the_least_recently_searched_go_when_memory_is_short(tmp_path: Path) -> 
                 assert cache.nbytes <= 20_000
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 @given(
     texts=st.lists(
         st.sampled_from(["red", "blue", "red blue", "green", "red red green", "你好 red"]), min_size=6

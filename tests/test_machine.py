@@ -2,13 +2,12 @@
 process dies, invariants 1, 2, 3, 5 and 6 of the design hold.
 
 The same rules run on the in-memory store, on SQLite and on PostgreSQL. ``make nightly`` runs 10,000 steps on
-each.
+each, with examples that are new each time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -36,7 +35,9 @@ from pagefault.types import Event, EventKind, Message, Schedule, Style
 
 T = TypeVar("T")
 
-NIGHTLY = bool(os.environ.get("PAGEFAULT_NIGHTLY"))
+NIGHTLY = settings.get_current_profile_name() == "nightly"
+
+pytestmark = pytest.mark.slow
 
 
 class AgentMachine(RuleBasedStateMachine):
@@ -261,8 +262,6 @@ class MachineOnServer(AgentMachine):
 usual = settings(
     max_examples=220 if NIGHTLY else 10,
     stateful_step_count=50 if NIGHTLY else 30,
-    deadline=None,
-    derandomize=not NIGHTLY,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

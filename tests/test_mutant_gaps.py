@@ -75,6 +75,7 @@ async def live(world: World, dies_at: int | None, before: bool, key: str) -> boo
     return host.store.dead
 
 
+@pytest.mark.slow
 def test_a_turn_has_its_effects_once_whichever_write_the_process_dies_at(
     tmp_path: Path, before: bool
 ) -> None:

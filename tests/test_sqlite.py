@@ -289,6 +289,7 @@ def test_a_commit_survives_kill_and_the_turn_lock_does_not(tmp_path: Path) -> No
     run(work(acknowledged))
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_file_at_once_all_find_it_made(tmp_path: Path) -> None:
     program = "import sys; from pagefault.storage.sqlite import SQLiteStore; SQLiteStore.open(sys.argv[1])"
     children = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "a.db")]) for _ in range(3)]

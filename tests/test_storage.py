@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pagefault.message_meta import MessageMeta
@@ -136,7 +136,6 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> G
             asyncio.run(store.close())
 
 
-@settings(max_examples=150, deadline=None)
 @given(case=_CASES)
 def test_all_stores_find_and_score_alike(case: Case, on_disk: list[Store]) -> None:
     async def compare() -> None:

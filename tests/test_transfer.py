@@ -244,7 +244,7 @@ BUSY: list[Move] = [
 ]
 
 
-@pytest.fixture(params=["file", "server"])
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """Where a busy agent named ``ana`` lives, with one document."""
     where: Path | str = tmp_path / "here" / "a.db"
@@ -299,7 +299,8 @@ def server(databases: Databases) -> Generator[str]:
         yield url
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=25)
 @given(moves=_MOVES)
 def test_an_agent_stays_itself_through_export_import_and_both_databases(
     moves: list[Move], server: str, tmp_path_factory: pytest.TempPathFactory
@@ -489,7 +490,8 @@ def test_a_file_of_many_agents_is_imported_whole_or_not(place: Path | str, tmp_p
     assert (agents_of(tmp_path / "c.db"), agents_of(tmp_path / "d.db")) == (["bob"], [])
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_file_that_was_cut_off_or_changed_is_refused(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

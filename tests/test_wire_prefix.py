@@ -197,6 +197,7 @@ def test_marks_stand_at_the_end_of_tools_system_text_previous_request_and_this_o
     ]
 
 
+@pytest.mark.slow
 def test_the_prefix_on_the_wire_is_stable_and_anthropics_cache_serves_nine_tenths() -> None:
     options = ["--turns=60", "--windows=4096"]
     done = subprocess.run(
