@@ -39,6 +39,8 @@ from pagefault.testing.postgres import Databases, end_server, start_server, stop
 from pagefault.testing.stores import StoreConformance
 from pagefault.types import AgentId, AgentRecord, Event, Message, Role
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
