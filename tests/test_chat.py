@@ -288,7 +288,7 @@ def test_a_terminal_shows_speech_as_it_comes_and_once(capsys: pytest.CaptureFixt
 def test_a_terminal_takes_back_what_was_retracted(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Terminal("ana")
     shown(screen, delta("Hel"), Output("retracted", "", 1, 0), delta("Hi."), Output("said", "Hi.", 1, 3))
-    assert capsys.readouterr().out == "ana: Hel\n(taken back; the model is asked again)\nana: Hi.\n"
+    assert capsys.readouterr().out == "ana: Hel\n(withdrawn; the model is asked again)\nana: Hi.\n"
 
 
 def test_a_terminal_shows_thoughts_and_calls_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:

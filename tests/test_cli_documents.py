@@ -107,7 +107,7 @@ def test_standard_input_is_a_document(run: Run) -> None:
         (("load", "x.txt", "--agent", "nobody"), "There is no agent nobody"),
         (("load", "ftp://host/a.txt", "--agent", "ana"), "only http and https addresses are"),
         (("load", ".", "x.txt", "--title", "T", "--agent", "ana"), "A title is for one document"),
-        (("document", "show", "7", "--agent", "ana"), "There is no document 7"),
+        (("document", "show", "7", "--agent", "ana"), "'7' is not the id of a document"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

@@ -18,8 +18,7 @@ from pagefault.accounting.usage import measured_ratio
 from pagefault.addresses import is_near
 from pagefault.cli.render import output_line, row_line
 from pagefault.cli.slash import Slash
-from pagefault.cli.tally import Tally
-from pagefault.cli.usage import Meter, report, spent_by
+from pagefault.cli.usage import Meter, money, spending_line, usage_table
 from pagefault.config import load_installation, parse_settings
 from pagefault.context.calibration import Calibration
 from pagefault.errors import ContextLengthExceeded, ModelError, UsageError
@@ -29,14 +28,18 @@ from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import RequestSettings, Vendor
 from pagefault.models.offline import OfflineModel
 from pagefault.models.wrappers.retrying import RetryingModel
+from pagefault.storage import RowUsage
 from pagefault.storage.sqlite import SQLiteStore, transaction
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Message, Role
+from pagefault.views.history import log_row
+from pagefault.views.usage import Spending, spending_of, usage
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 MINI = "openai:gpt-4o-mini"
+OWN = {MINI: Price(0.15, 0.60, cached=0.075)}
 
 
 def usages(log: list[Message]) -> list[tuple[Role, tuple[RequestUsage, ...]]]:
@@ -194,7 +197,7 @@ async def test_a_summary_that_the_model_did_not_write_says_so(
     assert row.meta.extracted == output.data["extracted"] == why
     told = f"; the summary is an extract, because the model did not write it: {why}"
     assert output_line(output).endswith(told)
-    assert row_line(row, UTC).endswith(told)
+    assert row_line(log_row(row, UTC)).endswith(told)
 
 
 async def test_a_summary_that_the_model_wrote_does_not(machine: Machine) -> None:
@@ -388,22 +391,35 @@ assert threading.active_count() == 1
 # adding up
 
 
-def test_a_tally_says_what_is_not_known() -> None:
-    tally = Tally()
-    assert tally.line == "nothing"
-    tally.add(RequestUsage(MINI, Usage(1000, 50, 800, thinking=40), counted=1100), 0.0123)
-    assert tally.line == "1,000 in (80 % cached), 50 out (40 thinking), $0.0123"
-    assert (tally.error, tally.measured) == (10.0, 1)
-    tally.add(RequestUsage("x:y", Usage(1000, 50), counted=1000, estimated=True), None)
-    assert tally.line == "about 2,000 in (40 % cached), 100 out (40 thinking), $0.0123 + unknown"
-    assert (tally.error, tally.measured) == (10.0, 1), "an estimate is not held against itself"
-    assert tally.data["unpriced"] == ["x:y"]
+def added(*made: tuple[RequestUsage, float]) -> Spending:
+    """The sum of requests at a price for each of their models, in dollars per million input tokens."""
+    prices = Prices(lambda _: None, {request.model: Price(price, 0.0) for request, price in made if price})
+    rows = [RowUsage(1, NOW, 1, Role.CALL, (request,)) for request, _ in made]
+    return spending_of(rows, prices)
+
+
+def test_spending_is_added_up_and_says_what_is_not_known() -> None:
+    assert spending_line(Spending()) == "nothing"
+    priced = RequestUsage(MINI, Usage(1000, 50, 800, thinking=40), counted=1100)
+    one = added((priced, 12.3))
+    assert spending_line(one) == "1,000 in (80 % cached), 50 out (40 thinking), $0.0123"
+    assert (one.error, one.measured) == (pytest.approx(10.0), 1)
+    estimate = RequestUsage("x:y", Usage(1000, 50), counted=1000, estimated=True)
+    two = added((priced, 12.3), (estimate, 0.0))
+    assert spending_line(two) == "about 2,000 in (40 % cached), 100 out (40 thinking), $0.0123 + unknown"
+    assert (two.error, two.measured) == (pytest.approx(10.0), 1), "an estimate is not held against itself"
+    assert two.unpriced == ("x:y",)
+
+
+def test_errors_of_counting_are_averaged_over_what_was_measured() -> None:
+    requests = [RequestUsage(MINI, Usage(1000), counted=counted) for counted in (1100, 1000, 800)]
+    whole = added(*((request, 1.0) for request in requests))
+    assert (whole.error, whole.measured) == (pytest.approx(-10 / 3), 3)
 
 
 def test_no_price_at_all_is_not_nothing() -> None:
-    tally = Tally()
-    tally.add(RequestUsage("x:y", Usage(1000, 50)), None)
-    assert (tally.money, tally.data["cost"]) == ("unknown", None)
+    nothing = added((RequestUsage("x:y", Usage(1000, 50)), 0.0))
+    assert (money(nothing), nothing.cost) == ("unknown", None)
 
 
 async def test_the_meter_of_a_chat_tells_the_last_turn_and_the_session(machine: Machine) -> None:
@@ -411,7 +427,8 @@ async def test_the_meter_of_a_chat_tells_the_last_turn_and_the_session(machine: 
     model = ScriptedModel(lambda _: answer)
     async with machine.open(model, window=200_000) as rig:
         await rig.send("before the chat")
-        meter = await Meter.started(rig.kernel, "ana", PRICES)
+        rig.kernel.own_prices = OWN
+        meter = await Meter.started(rig.kernel, "ana")
         assert await meter.line() == ""
         await rig.send("one")
         turn = "100,000 in (50 % cached), 1,000 out, $0.0118"
@@ -425,8 +442,9 @@ async def test_a_slash_command_tells_what_was_spent_by_model(machine: Machine) -
     answer = Completion(calls=(say("hi"),), usage=Usage(100_000, 1000), target=MINI)
     told: list[str] = []
     async with machine.open(ScriptedModel([answer]), window=200_000) as rig:
+        rig.kernel.own_prices = OWN
         await rig.send("hello")
-        assert await Slash(rig.kernel, "ana", PRICES, told.append).run("/usage")
+        assert await Slash(rig.kernel, "ana", told.append).run("/usage")
     assert MINI in told[0]
     assert "$0.0156" in told[0]
 
@@ -447,11 +465,10 @@ async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:
         machine.clock.advance(24 * 3600)
         await rig.send("two")
         await rig.kernel.flush("ana")
-        record = await rig.kernel.record("ana")
 
-        async def by(way: Any, since: str | None = None) -> list[tuple[str, int, int]]:
-            found = await spent_by(rig.kernel, record, way, since, PRICES)
-            return [(key, tally.requests, tally.input) for key, tally in found]
+        async def by(part: Any, since: str | None = None) -> list[tuple[str, int, int]]:
+            found = await usage(rig.kernel, "ana", by=part, since=since)
+            return [(row.part, row.spent.requests, row.spent.input) for row in found]
 
         flush = next(row.id for row in await rig.log() if row.role is Role.SUMMARY)
         assert await by("agent") == [("", 5, 4300)]
@@ -459,10 +476,7 @@ async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:
         assert await by("day") == [("2026-03-02", 2, 2000), ("2026-03-03", 3, 2300)]
         assert await by("day", "2026-03-03") == [("2026-03-03", 3, 2300)]
         assert await by("model") == [(MINI, 4, 4000), ("openai:gpt-4o", 1, 300)]
-        text = report(
-            [(record, key, t) for key, t in await spent_by(rig.kernel, record, "model", None, PRICES)],
-            "model",
-        )
+        text = usage_table(await usage(rig.kernel, "ana", by="model"), "model")
     assert "our count is off by" in text
     assert "(4 requests)" in text
 
@@ -470,7 +484,7 @@ async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:
 async def test_the_offline_model_costs_nothing_and_its_tokens_are_shown(machine: Machine) -> None:
     async with machine.open(OfflineModel(8192)) as rig:
         await rig.send("My cat is called Nala.")
-        record = await rig.kernel.record("ana")
-        ((_, tally),) = await spent_by(rig.kernel, record, "agent", None, PRICES)
-    assert tally.input > 0
-    assert (tally.cost, tally.unpriced, tally.estimated) == (0.0, set(), tally.requests)
+        rig.kernel.own_prices = {"offline": Price(0.0, 0.0)}
+        (row,) = await usage(rig.kernel, "ana")
+    assert row.spent.input > 0
+    assert (row.spent.cost, row.spent.unpriced, row.spent.estimated) == (0.0, (), row.spent.requests)

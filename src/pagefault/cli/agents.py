@@ -6,80 +6,44 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pagefault.cli.render import gauge, local, prompt_data, sizes_data, table
-from pagefault.cli.session import Session, settings_of, zone_for
+from pagefault.cli.render import data_of, gauge, local, table
+from pagefault.cli.session import Session
 from pagefault.config import AgentSettings, parse_settings
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.models.tokens import HeuristicCounter
-from pagefault.types import AgentRecord
-
-
-async def _data(kernel: Kernel, record: AgentRecord) -> dict[str, Any]:
-    settings = settings_of(record)
-    return {
-        "name": record.name,
-        "model": settings.model,
-        "window": await _window(kernel, settings),
-        "style": settings.style,
-        "messages": record.last_seq,
-        "created": local(record.created, zone_for(record)),
-    }
-
-
-async def _window(kernel: Kernel, settings: AgentSettings) -> int | None:
-    """The window in tokens; None if the model's name is none."""
-    try:
-        return settings.bounded((await kernel.models.window(settings.model, settings.window))[0])
-    except UsageError:
-        return None
+from pagefault.views import agents
+from pagefault.views.memory import SectionView
 
 
 def list_all(session: Session) -> None:
     async def work(kernel: Kernel) -> None:
-        agents = [await _data(kernel, record) for record in await kernel.agents()]
-        rows = [[str(value) for value in agent.values()] for agent in agents]
+        found = await agents.agents(kernel)
         head = ["name", "model", "window", "style", "messages", "created"]
-        session.show(agents, table([head, *rows]) if rows else "There are no agents yet.")
+        rows = [
+            [each.name, each.model, str(each.window), each.style, str(each.messages), local(each.created)]
+            for each in found
+        ]
+        session.show(found, table([head, *rows]) if rows else "There are no agents yet.")
 
     session.run(work)
 
 
 def show(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-        sections, timers, pending = await kernel.store.read(
-            lambda tx: (
-                tx.sections(record.id),
-                tx.schedules(record.id),
-                tx.events(record.id, state="pending"),
-            )
-        )
-        count = HeuristicCounter().count
-        data = await _data(kernel, record) | {
-            "settings": dict(record.settings),
-            "waiting": len(pending),
-            "timers": len(timers),
-            "sections": [
-                {
-                    "name": s.name,
-                    "description": s.description,
-                    "tokens": count(s.text),
-                    "limit": s.limit,
-                    "read_only": s.read_only,
-                    "version": s.version,
-                    "text": s.text,
-                }
-                for s in sections
-            ],
-        }
+        found = await agents.agent(kernel, name)
+        data = data_of(found) | {"created": local(found.created)}
         facts = [[key, str(value)] for key, value in data.items() if key not in ("settings", "sections")]
-        parts = [
-            f"{s.name} ({count(s.text):,} of {s.limit:,} tokens)\n{s.text or '(empty)'}" for s in sections
-        ]
-        session.show(data, "\n\n".join([table(facts), *parts]))
+        parts = [table(facts), *(section_text(section) for section in found.sections)]
+        session.show(found, "\n\n".join(parts))
 
     session.run(work)
+
+
+def section_text(section: SectionView) -> str:
+    """A section with its use and limit."""
+    lock = ", read-only" if section.read_only else ""
+    use = f"{section.tokens:,} of {section.limit:,} tokens{lock}"
+    return f"{section.name} ({use})\n{section.text or '(empty)'}"
 
 
 def create(
@@ -95,14 +59,12 @@ def create(
     settings = parse_settings(defaults | wanted | dict(map(_setting, others)))
 
     async def work(kernel: Kernel) -> None:
-        window, _ = await kernel.models.window(settings.model, settings.window)
+        window, _ = await kernel.window(settings)
         declared = persona is not None or sections
         whole = _with_sections(settings, window, persona, sections) if declared else settings
-        record = await kernel.create_agent(name, whole)
-        session.show(
-            await _data(kernel, record),
-            f"Agent {name} is there; pagefault chat --agent {name} talks with it.",
-        )
+        await kernel.create_agent(name, whole)
+        said = f"Agent {name} is created; `pagefault chat --agent {name}` talks with it."
+        session.show(await agents.summary(kernel, name), said)
 
     session.run(work)
 
@@ -144,15 +106,17 @@ def delete(session: Session, name: str) -> None:
 
 def context(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
-        process = await kernel.process(name)
-        sizes, prompt = process.memory.sizes(), process.prompt()
-        data = prompt_data(prompt) | {"sizes": sizes_data(sizes)}
-        lines = [gauge(sizes)]
-        for message in prompt.messages:
-            lines.append(f"\n--- {' '.join(filter(None, (message.role, message.name)))}")
-            lines += [message.text] if message.text else []
-            lines += [f"→ {call.name} {call.arguments}" for call in message.calls]
-        lines.append(f"\n--- functions\n{', '.join(f.name for f in prompt.functions)}")
-        session.show(data, "\n".join(lines))
+        found = await agents.context(kernel, name)
+        session.show(found, _context_text(found))
 
     session.run(work)
+
+
+def _context_text(found: agents.ContextView) -> str:
+    lines = [gauge(found.sizes)]
+    for message in found.messages:
+        lines.append(f"\n--- {' '.join(filter(None, (message.role, message.name)))}")
+        lines += [message.text] if message.text else []
+        lines += [f"→ {call.name} {call.arguments}" for call in message.calls]
+    lines.append(f"\n--- functions\n{', '.join(f['name'] for f in found.functions)}")
+    return "\n".join(lines)

@@ -11,27 +11,26 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from pagefault.accounting.prices import Price
 from pagefault.build import open_kernel
 from pagefault.cli.render import clip, gauge
 from pagefault.cli.screens import Screen, Terminal, screen_for
-from pagefault.cli.session import Session, settings_of
+from pagefault.cli.session import Session
 from pagefault.cli.slash import Slash, leaves
-from pagefault.cli.usage import Meter, prices_of
-from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings
+from pagefault.cli.usage import Meter
+from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.types import Event, EventKind, Output, Role
+from pagefault.views.agents import context
+from pagefault.views.history import history
 
 _OFFLINE = (
     "`offline` is no language model: a small rule-based stand-in that notes facts, searches and quotes. "
@@ -53,25 +52,19 @@ async def _chat(
         installation = installation.model_copy(update={"embedder": embedder})
     async with open_kernel(session.folder, installation=installation) as kernel:
         settings = await ready(kernel, name, wanted, installation.agent)
-        await kernel.process(name)  # what cannot work is said before anything else
+        await kernel.process(name)  # a model that cannot work is reported before anything else
         if settings.model.partition(":")[0] == "offline":
             screen.notice(_OFFLINE)
-        _, notice = await kernel.models.window(settings.model, settings.window)
+        _, notice = await kernel.window(settings)
         if notice:
             screen.notice(notice, "yellow")
-        await converse(kernel, name, screen, session.folder / "history", installation.own_prices)
+        await converse(kernel, name, screen, session.folder / "history")
 
 
-async def converse(
-    kernel: Kernel,
-    name: str,
-    screen: Screen,
-    history: Path,
-    prices: Mapping[str, Price] = MappingProxyType({}),
-) -> None:
-    """Carry on what was left unfinished, then talk until the input ends. ``prices`` are the user's own."""
+async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> None:
+    """Finish open turns, then talk until the input ends. ``typed``: the file of the lines typed before."""
     async with kernel.listen(name) as outputs, anyio.create_task_group() as tasks:
-        conversation = Conversation(kernel, name, screen, outputs, prices)
+        conversation = Conversation(kernel, name, screen, outputs)
         tasks.start_soon(conversation.listen)
         if isinstance(screen, Terminal):
             await _greet(kernel, name, screen)
@@ -80,8 +73,8 @@ async def converse(
         await conversation.caught_up()
         if isinstance(screen, Terminal):
             tasks.start_soon(kernel.serve)
-            _keep_private(history)
-            await _with_person(conversation, screen, history)
+            _keep_private(typed)
+            await _with_person(conversation, screen, typed)
         else:
             await _with_pipe(conversation)
         tasks.cancel_scope.cancel()
@@ -113,7 +106,6 @@ class Conversation:
     name: str
     screen: Screen
     outputs: MemoryObjectReceiveStream[Output]
-    own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     _mine: set[int | None] = field(default_factory=set[int | None])
     _done: set[int | None] = field(default_factory=set[int | None])
 
@@ -146,8 +138,7 @@ class Conversation:
 
     async def slash(self, line: str) -> bool:
         """Run a slash command; False if the line is a message."""
-        prices = prices_of(self.kernel, self.own_prices)
-        ran = await Slash(self.kernel, self.name, prices, self.screen.notice).run(line)
+        ran = await Slash(self.kernel, self.name, self.screen.notice).run(line)
         await self.caught_up()
         return ran
 
@@ -214,7 +205,7 @@ async def _with_person(conversation: Conversation, screen: Terminal, history: Pa
 
     prompt: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
     kernel, name = conversation.kernel, conversation.name
-    meter = await Meter.started(kernel, name, prices_of(kernel, conversation.own_prices))
+    meter = await Meter.started(kernel, name)
     interrupted = False
     while True:
         try:
@@ -233,7 +224,7 @@ async def _with_person(conversation: Conversation, screen: Terminal, history: Pa
             return
         if line.strip() and not await conversation.slash(line):
             await _interruptible(conversation, line)
-            screen.notice(gauge((await kernel.process(name)).memory.sizes()))
+            screen.notice(gauge((await context(kernel, name)).sizes))
             if spent := await meter.line():
                 screen.notice(spent)
 
@@ -256,11 +247,9 @@ async def _interruptible(conversation: Conversation, text: str) -> None:
 
 
 async def _greet(kernel: Kernel, name: str, screen: Terminal) -> None:
-    """Say with whom, and show where the talk had come to."""
-    process, spoken = await kernel.process(name), (Role.USER, Role.ASSISTANT)
-    model, window = process.program.model.name, process.memory.budget.window
-    screen.notice(f"{name} · {model} · window {window:,} · /help")
-    agent = process.record.id
-    rows = await kernel.store.read(lambda tx: tx.messages(agent, roles=spoken, newest=_REMEMBERED))
-    for row in rows:
+    """Say with whom, and show the last messages of the conversation."""
+    found = await context(kernel, name)
+    screen.notice(f"{name} · {found.model} · window {found.sizes.window:,} · /help")
+    spoken = await history(kernel, name, limit=_REMEMBERED, roles=(Role.USER, Role.ASSISTANT))
+    for row in spoken.rows:
         screen.notice(f"{'>' if row.role is Role.USER else f'{name}:'} {clip(row.text)}")

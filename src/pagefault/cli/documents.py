@@ -7,26 +7,21 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from pagefault.cli.memory import tags_of
-from pagefault.cli.render import clip, local, plain, table
+from pagefault.cli.render import clip, counted, data_of, local, plain, showing, table
 from pagefault.cli.screens import console
-from pagefault.cli.session import Session, zone_for
-from pagefault.context import paging
-from pagefault.errors import NotFoundError, UsageError
-from pagefault.functions.results import counted
+from pagefault.cli.session import Session
+from pagefault.errors import UsageError
 from pagefault.ingest import Bytes, SourceResult, find
 from pagefault.ingest import load as load_sources
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
-from pagefault.storage import Transaction
-from pagefault.types import AgentId, Document, Page
-
-_LISTED = 20  # documents on a page of the list
+from pagefault.kernel.edits import delete_document
+from pagefault.views import documents
+from pagefault.views.asking import tags_of
 
 
 def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str], title: str | None) -> None:
@@ -114,68 +109,36 @@ def _item_line(item: SourceResult) -> str:
     return f"{item.state}: {document.id} {clip(document.title, 60)} ({size}) {item.source}"
 
 
-def _document_data(document: Document, zone: ZoneInfo) -> dict[str, Any]:
-    return {
-        "id": document.id,
-        "title": document.title,
-        "pages": document.pages,
-        "media": document.media,
-        "tags": list(document.tags),
-        "at": local(document.at, zone),
-        "source": document.source,
-        "digest": document.digest,
-    }
-
-
 def list_all(session: Session, name: str, page: int) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-        found = await kernel.store.read(lambda tx: tx.documents(record.id))
-        shown, pages = paging.page_of(found[::-1], page, _LISTED)
-        results = [_document_data(document, zone_for(record)) for document in shown]
+        found = await documents.documents(kernel, name, page=page)
         rows = [
-            [d["id"], clip(d["title"], 50), str(d["pages"]), d["at"], " ".join(f"#{t}" for t in d["tags"])]
-            for d in results
+            [d.id, clip(d.title, 50), str(d.pages), local(d.at), " ".join(f"#{tag}" for tag in d.tags)]
+            for d in found.results
         ]
-        lines = [paging.showing(len(shown), len(found), page, pages)]
+        lines = [showing(len(rows), found.total, found.page, found.pages)]
         lines += [table([["id", "title", "pages", "loaded", "tags"], *rows])] if rows else []
-        data = {"total": len(found), "page": page, "pages": pages, "results": results}
-        session.show(data, "\n".join(lines))
+        session.show(found, "\n".join(lines))
 
     session.run(work)
 
 
 def show(session: Session, name: str, id: str, page: int) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-
-        def read(tx: Transaction) -> tuple[Document, Page | None]:
-            document = _find(tx, record.id, id)
-            return document, tx.document_page(record.id, document.number, page)
-
-        document, leaf = await kernel.store.read(read)
-        if leaf is None:
-            raise NotFoundError(f"There is no page {page} in {id}; pages go from 1 to {document.pages}.")
-        data = _document_data(document, zone_for(record))
-        about = table([[key, str(v)] for key, v in (data | {"tags": " ".join(document.tags)}).items()])
-        title = f"page {page}" + (f", {leaf.heading}" if leaf.heading else "")
-        data |= {"page": {"number": page, "heading": leaf.heading, "text": leaf.text}}
-        session.show(data, f"{about}\n\n--- {title}\n{leaf.text}")
+        found = await documents.document_page(kernel, name, id, page)
+        about = data_of(found.document)
+        leaf = {"number": found.number, "heading": found.heading, "text": found.text}
+        facts = about | {"tags": " ".join(found.document.tags), "at": local(found.document.at)}
+        title = f"page {page}" + (f", {found.heading}" if found.heading else "")
+        lines = table([[key, str(value)] for key, value in facts.items()])
+        session.show(about | {"page": leaf}, f"{lines}\n\n--- {title}\n{found.text}")
 
     session.run(work)
 
 
 def delete(session: Session, name: str, id: str) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-        await kernel.store.write(lambda tx: tx.delete_document(record.id, _find(tx, record.id, id).number))
+        await delete_document(kernel, name, id)
         session.show({"deleted": id}, f"{id} is deleted.")
 
     session.run(work)
-
-
-def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
-    number = int(id[1:]) if id[:1] == "d" and id[1:].isdecimal() and len(id) < 17 else 0
-    if document := tx.document(agent, number):
-        return document
-    raise NotFoundError(f"There is no document {id}; `pagefault document list` shows those there are.")

@@ -1,28 +1,26 @@
-"""What comes to agents: `event post`, `schedule list|add|remove`, and `run`, which serves it."""
+"""Events and timers: `event post`, `schedule list|add|remove`, and `run`, which serves them."""
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import anyio
 from anyio.abc import TaskGroup
 from rich.text import Text
 
 from pagefault.build import open_kernel
-from pagefault.cli.render import clip, fold, local, output_data, output_line, table
+from pagefault.cli.render import as_json, clip, data_of, fold, local, output_line, table
 from pagefault.cli.screens import console
-from pagefault.cli.session import Session, settings_of
-from pagefault.clock import moment, next_due
-from pagefault.config import zone_of
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.cli.session import Session
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.types import Event, EventKind, Output, Schedule
+from pagefault.kernel.edits import add_timer, remove_timer
+from pagefault.types import Event, EventKind, Output
+from pagefault.views.agents import timer_view, timers
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _INTERNAL = (EventKind.PRESSURE, EventKind.AGENT, EventKind.EDITED)
@@ -51,23 +49,10 @@ def post(session: Session, name: str, kind: str, text: str, key: str | None) -> 
     session.run(work)
 
 
-def _schedule_data(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "id": schedule.id,
-        "due": local(schedule.due, ZoneInfo(schedule.zone)),
-        "cron": schedule.cron,
-        "zone": schedule.zone,
-        "catch_up": schedule.catch_up,
-        "note": schedule.note,
-    }
-
-
 def list_schedules(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-        timers = await kernel.store.read(lambda tx: tx.schedules(record.id))
-        found = [_schedule_data(timer) for timer in sorted(timers, key=lambda timer: timer.due)]
-        rows = [[s["id"], s["due"], s["cron"] or "once", clip(s["note"])] for s in found]
+        found = await timers(kernel, name)
+        rows = [[timer.id, local(timer.due), timer.cron or "once", clip(timer.note)] for timer in found]
         session.show(found, table([["id", "due", "cron", "note"], *rows]) if rows else "No timers are set.")
 
     session.run(work)
@@ -78,28 +63,17 @@ def add_schedule(
 ) -> None:
     if (when is None) == (cron is None):
         raise UsageError("Give either --when or --cron.")
-    if catch_up not in ("once", "skip"):
-        raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
 
     async def work(kernel: Kernel) -> None:
-        record, now = await kernel.record(name), kernel.clock.now()
-        zone, zone_name = zone_of(settings_of(record))
-        due = next_due(cron, now, zone) if cron else moment(when or "", now, zone)
-        if due <= now:
-            raise UsageError(f"{when} is in the past; it is {local(now, zone)}.")
-        fresh = Schedule(note, due, zone_name, cron, catch_up)
-        made = await kernel.store.write(lambda tx: tx.add_schedule(record.id, fresh))
-        session.show(_schedule_data(made), f"Scheduled as {made.id}; due {local(due, zone)}.")
+        made = timer_view(await add_timer(kernel, name, note, when=when, cron=cron, catch_up=catch_up))
+        session.show(made, f"Scheduled as {made.id}; due {local(made.due)}.")
 
     session.run(work)
 
 
 def remove_schedule(session: Session, name: str, id: str) -> None:
     async def work(kernel: Kernel) -> None:
-        record = await kernel.record(name)
-        number = int(id[1:]) if re.fullmatch(r"t\d{1,15}", id) else 0
-        if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
-            raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
+        await remove_timer(kernel, name, id)
         session.show({"removed": id}, f"{id} is removed.")
 
     session.run(work)
@@ -161,7 +135,7 @@ class _Watch:
 
     def _show(self, name: str, output: Output, out: Any) -> None:
         if self.json:
-            print(json.dumps({"agent": name, **output_data(output)}, ensure_ascii=False), flush=True)
+            print(as_json({"agent": name, **data_of(output)}), flush=True)
         elif output.type == "said":
             out.print(Text(f"{name}: {fold(output.text)}"))
         elif output.type not in ("delta", "retracted", "done"):

@@ -1,19 +1,17 @@
-"""Values as text: lines, tables, sizes, outputs. What is printed and where is the callers' business."""
+"""Values as text: lines, tables, sizes, outputs, JSON. Left out: printing, and any layout of a command."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from rich.cells import cell_len
-
-from pagefault.context import Sizes
-from pagefault.message_meta import values_of
-from pagefault.models import Prompt
-from pagefault.types import Message, Output, Role
+from pagefault.types import Output, Role
+from pagefault.views.agents import ContextSizes
+from pagefault.views.history import LogRow
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BAR = 24  # characters of the gauge's bar
@@ -35,8 +33,15 @@ def clip(text: str, width: int = 100) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 page``, ``1,000 pages``"""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as they need; wide characters count double."""
+    from rich.cells import cell_len
+
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -46,13 +51,38 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def local(at: datetime, zone: tzinfo) -> str:
-    """ISO 8601 with the zone's offset, to the second."""
-    return at.astimezone(zone).isoformat(timespec="seconds")
+def showing(shown: int, total: int, page: int, pages: int) -> str:
+    """The first line of every list that has pages."""
+    return f"Showing {shown} of {total} results (page {page}/{pages})"
 
 
-def gauge(sizes: Sizes) -> str:
-    """The main context on one line: what takes how much of the window, in tokens."""
+def local(at: datetime, zone: tzinfo | None = None) -> str:
+    """ISO 8601 with the offset of the zone (by default its own), to the second."""
+    return (at.astimezone(zone) if zone else at).isoformat(timespec="seconds")
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A view as JSON: its fields by name, times to the second."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_json_value)
+
+
+def data_of(view: Any) -> dict[str, Any]:
+    """The fields of a view by name."""
+    return {field.name: getattr(view, field.name) for field in fields(view)}
+
+
+def _json_value(value: Any) -> Any:
+    if is_dataclass(value):
+        return data_of(value)
+    if isinstance(value, datetime):
+        return local(value)
+    if isinstance(value, Mapping):
+        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def gauge(sizes: ContextSizes) -> str:
+    """The main context on one line: the share of each part of the window, in tokens."""
     parts = (("█", sizes.instructions), ("▓", sizes.working_context), ("▒", sizes.queue))
     bar = "".join(mark * round(_BAR * size / sizes.window) for mark, size in parts)
     kept = sizes.reserve + sizes.margin
@@ -61,45 +91,6 @@ def gauge(sizes: Sizes) -> str:
         f"{sizes.working_context:,} · queue {sizes.queue:,} · free {max(0, sizes.free):,} · "
         f"kept for the reply {kept:,} · window {sizes.window:,}"
     )
-
-
-def sizes_data(sizes: Sizes) -> dict[str, int]:
-    """The main context in calibrated tokens."""
-    return {
-        "window": sizes.window,
-        "instructions": sizes.instructions,
-        "working_context": sizes.working_context,
-        "queue": sizes.queue,
-        "free": sizes.free,
-        "reserve": sizes.reserve,
-        "margin": sizes.margin,
-    }
-
-
-def prompt_data(prompt: Prompt) -> dict[str, Any]:
-    """A prompt as JSON values."""
-    messages: list[dict[str, Any]] = []
-    for m in prompt.messages:
-        calls = [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in m.calls]
-        fields = {"role": m.role, "text": m.text, "calls": calls, "call_id": m.call_id, "name": m.name}
-        messages.append({key: value for key, value in fields.items() if value or key in ("role", "text")})
-    functions = [
-        {"name": f.name, "description": f.description, "parameters": dict(f.parameters)}
-        for f in prompt.functions
-    ]
-    return {"messages": messages, "functions": functions, "max_tokens": prompt.max_tokens}
-
-
-def output_data(output: Output) -> dict[str, Any]:
-    """An output as JSON values: the lines of ``--json``."""
-    return {
-        "type": output.type,
-        "text": output.text,
-        "event": output.event,
-        "position": output.position,
-        "name": output.name,
-        "data": dict(output.data),
-    }
 
 
 def output_line(output: Output) -> str:
@@ -116,33 +107,21 @@ def output_line(output: Output) -> str:
             return "memory pressure: the agent is warned, so that it can save what matters"
         case "flushed":
             count = output.data.get("messages", "?")
-            told = f"flushed: {count} earlier rows are now under the summary, and in recall storage"
-            return told + extracted(str(output.data.get("extracted", "")))
+            line = f"flushed: {count} earlier rows are now under the summary, and in recall storage"
+            return line + _extracted(str(output.data.get("extracted", "")))
         case "retracted":
-            return "(taken back; the model is asked again)"
+            return "(withdrawn; the model is asked again)"
         case _:
             return fold(output.text)
 
 
-def extracted(why: str) -> str:
-    """The remark on a summary that the model did not write, for the reason given; empty without one."""
+def _extracted(why: str) -> str:
+    """The note on a summary that the model did not write; empty if it did."""
     return f"; the summary is an extract, because the model did not write it: {fold(why)}" if why else ""
 
 
-def row_line(row: Message, zone: tzinfo) -> str:
+def row_line(row: LogRow) -> str:
     """A row of the log on one line: its id, role, time and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
-    line = f"{row.id} {row.at.astimezone(zone):%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
-    return line + extracted(row.meta.extracted)
-
-
-def row_data(row: Message, zone: tzinfo) -> dict[str, Any]:
-    """A row of the log as JSON values."""
-    return {
-        "id": row.id,
-        "role": row.role,
-        "at": local(row.at, zone),
-        "name": row.name,
-        "text": row.text,
-        "meta": values_of(replace(row.meta, saw=None, notes=())),
-    }
+    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
+    return line + _extracted(row.extracted)

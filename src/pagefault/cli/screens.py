@@ -1,8 +1,7 @@
-"""How a conversation is shown: streaming on a terminal, one reply a line in a pipe, or JSON Lines."""
+"""The screens of a conversation: streaming on a terminal, one reply a line in a pipe, or JSON Lines."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from pagefault.cli.render import fold, output_data, output_line, plain
+from pagefault.cli.render import as_json, fold, output_line, plain
 from pagefault.types import Output
 
 _INNER = ("thought", "called", "returned")
@@ -34,7 +33,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def _is_speech(output: Output) -> bool:
-    """Whether this is the call by which the agent speaks: what it says is shown, so the call is not."""
+    """Return true for the call by which the agent speaks: its text is shown, so the call is not."""
     return output.name == "send_message" and not output.data.get("failed")
 
 
@@ -83,7 +82,7 @@ class JsonLines:
 
     def show(self, output: Output, mine: bool) -> None:  # noqa: ARG002
         if not (self.quiet and output.type in ("delta", "retracted", "thought")):
-            print(json.dumps(output_data(output), ensure_ascii=False), flush=True)
+            print(as_json(output), flush=True)
 
     def notice(self, text: str, style: str = "dim") -> None:
         self._errors.print(Text(plain(text), style))

@@ -5,27 +5,16 @@ The kernel is not entered: a command that looks or posts serves nobody. ``chat``
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
-import anyio
+from pagefault.cli.render import as_json, plain
+from pagefault.config import Installation, home_folder, load_installation
 
-from pagefault.build import open_kernel
-from pagefault.cli.render import plain
-from pagefault.config import (
-    AgentSettings,
-    Installation,
-    home_folder,
-    load_installation,
-    parse_settings,
-    zone_of,
-)
-from pagefault.kernel import Kernel
-from pagefault.types import AgentRecord
+if TYPE_CHECKING:
+    from pagefault.kernel import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +35,19 @@ class Session:
 
     def run(self, work: Callable[[Kernel], Awaitable[None]]) -> None:
         """Do a command's work with a kernel over the home."""
+        import anyio
+
+        from pagefault.build import open_kernel
 
         async def opened() -> None:
             kernel = open_kernel(self.folder, installation=self.installation)
             try:
                 await work(kernel)
             finally:
-                await kernel.store.close()
+                await kernel.close()
 
         anyio.run(opened)
 
     def show(self, data: Any, text: str) -> None:
-        """Answer: ``data`` as JSON or ``text`` for people, on stdout."""
-        print(json.dumps(data, ensure_ascii=False, indent=2) if self.json else plain(text), flush=True)
-
-
-def settings_of(record: AgentRecord) -> AgentSettings:
-    return parse_settings(dict(record.settings))
-
-
-def zone_for(record: AgentRecord) -> ZoneInfo:
-    """The time zone in which an agent's times are shown and read."""
-    return zone_of(settings_of(record))[0]
+        """Answer on stdout: ``data``, a view or JSON values, with ``--json``, else ``text``."""
+        print(as_json(data, indent=2) if self.json else plain(text), flush=True)

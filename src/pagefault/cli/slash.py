@@ -1,4 +1,4 @@
-"""What can be asked for in a chat besides talking: what it remembers and what it cost, and a flush.
+"""The slash commands of a chat: memory, usage, and a flush.
 
 A slash command is a line that starts with a slash and one word; its answer is a notice, never a message.
 """
@@ -9,15 +9,16 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pagefault.accounting.prices import Prices
-from pagefault.cli.memory import find
+from pagefault.cli.agents import section_text
+from pagefault.cli.memory import search_text
 from pagefault.cli.render import gauge, row_line
-from pagefault.cli.session import zone_for
-from pagefault.cli.usage import report, spent_by
+from pagefault.cli.usage import usage_table
 from pagefault.errors import PagefaultError
 from pagefault.kernel import Kernel
-from pagefault.storage import Filter
 from pagefault.types import Tier
+from pagefault.views.agents import context
+from pagefault.views.memory import search, sections
+from pagefault.views.usage import usage
 
 _COMMAND = re.compile(r"/([A-Za-z]+)(?:\s+(.*))?$", re.DOTALL)
 _PAGE = re.compile(r"\s*(?:\|\s*page|--page)\s+(\d{1,9})\s*$")
@@ -27,7 +28,7 @@ HELP = """\
 /memory           the sections of the working context, with use and limit
 /recall QUERY     search the message log; `| page 2` at the end turns the page
 /archival QUERY   search documents and facts
-/usage            what was spent, by model
+/usage            tokens and cost, by model
 /flush            flush the queue now
 /help             this list
 /quit             leave"""
@@ -35,12 +36,11 @@ HELP = """\
 
 @dataclass(frozen=True, slots=True)
 class Slash:
-    """The slash commands over one agent. ``tell`` shows text."""
+    """The slash commands over one agent. ``show`` prints an answer."""
 
     kernel: Kernel
     name: str
-    prices: Prices
-    tell: Callable[[str], None]
+    show: Callable[[str], None]
 
     async def run(self, line: str) -> bool:
         """Run the line if it is a slash command; False if it is a message."""
@@ -62,7 +62,7 @@ class Slash:
         except PagefaultError as error:
             answer = str(error)
         if answer:
-            self.tell(answer)
+            self.show(answer)
         return True
 
     def _unknown(self, word: str) -> str:
@@ -72,24 +72,16 @@ class Slash:
         return HELP
 
     async def _context(self, _: str) -> str:
-        process = await self.kernel.process(self.name)
-        queue, zone = process.memory.queue, zone_for(process.record)
-        lines = [gauge(process.memory.sizes()), "", queue.state.head, ""]
-        if queue.summary:
-            lines += [f"Summary ({queue.summary.id}):", queue.summary.text, ""]
-        if queue.pinned:
-            lines.append(f"Pinned: {row_line(queue.pinned, zone)}")
-        return "\n".join([*lines, *(row_line(row, zone) for row in queue.rows)])
+        found = await context(self.kernel, self.name)
+        lines = [gauge(found.sizes), "", found.working_context, ""]
+        if found.summary:
+            lines += [f"Summary ({found.summary.id}):", found.summary.text, ""]
+        if found.pinned:
+            lines.append(f"Pinned: {row_line(found.pinned)}")
+        return "\n".join([*lines, *map(row_line, found.queue)])
 
     async def _memory(self, _: str) -> str:
-        process = await self.kernel.process(self.name)
-        count, agent = process.memory.counter.count, process.record.id
-        sections = await self.kernel.store.read(lambda tx: tx.sections(agent))
-        return "\n\n".join(
-            f"{s.name} ({count(s.text):,} of {s.limit:,} tokens{', read-only' if s.read_only else ''})\n"
-            f"{s.text or '(empty)'}"
-            for s in sections
-        )
+        return "\n\n".join(map(section_text, await sections(self.kernel, self.name)))
 
     async def _recall(self, query: str) -> str:
         return await self._find("recall", query)
@@ -100,18 +92,15 @@ class Slash:
     async def _find(self, tier: Tier, text: str) -> str:
         paged = _PAGE.search(text)
         query, page = (text[: paged.start()], int(paged[1])) if paged else (text, 1)
-        record = await self.kernel.record(self.name)
-        return (await find(self.kernel, record, tier, query.strip(), page, Filter())).text
+        return search_text(await search(self.kernel, self.name, query.strip(), tier=tier, page=page))
 
     async def _usage(self, _: str) -> str:
-        record = await self.kernel.record(self.name)
-        found = await spent_by(self.kernel, record, "model", None, self.prices)
-        return report([(record, key, tally) for key, tally in found], "model")
+        return usage_table(await usage(self.kernel, self.name, by="model"), "model")
 
     async def _flush(self, _: str) -> str:
         return "" if await self.kernel.flush(self.name) else "There is nothing to flush."
 
 
 def leaves(line: str) -> bool:
-    """Whether the line asks to end the chat."""
+    """Return true for a line that asks to end the chat."""
     return line.strip().lower() in ("/quit", "/exit")

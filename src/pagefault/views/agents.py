@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pagefault.config import settings_of, zone_for
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
+from pagefault.models import PromptMessage
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Schedule
 from pagefault.views.asking import record_of
@@ -23,6 +24,7 @@ from pagefault.views.memory import SectionView, sections
 __all__ = [
     "AgentDetail",
     "AgentSummary",
+    "ContextCall",
     "ContextMessage",
     "ContextSizes",
     "ContextView",
@@ -32,6 +34,7 @@ __all__ = [
     "agents",
     "context",
     "embedders",
+    "summary",
     "timers",
 ]
 
@@ -73,12 +76,21 @@ class ContextSizes:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextCall:
+    """A function call in the prompt; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContextMessage:
-    """A message of the prompt: ``calls`` as (id, name, arguments)."""
+    """A message of the prompt. ``call_id``: of the result of a call."""
 
     role: str
     text: str
-    calls: tuple[tuple[str, str, str], ...] = ()
+    calls: tuple[ContextCall, ...] = ()
     call_id: str | None = None
     name: str | None = None
 
@@ -153,6 +165,11 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
     )
 
 
+async def summary(kernel: Kernel, name: str) -> AgentSummary:
+    """One agent as in the list; ``NotFoundError`` if there is none of this name."""
+    return await _summary(kernel, await record_of(kernel, name))
+
+
 async def _summary(kernel: Kernel, record: AgentRecord) -> AgentSummary:
     settings = settings_of(record)
     try:
@@ -179,12 +196,7 @@ async def context(kernel: Kernel, name: str) -> ContextView:
             sizes.reserve,
             sizes.margin,
         ),
-        tuple(
-            ContextMessage(
-                m.role, m.text, tuple((c.id, c.name, c.arguments) for c in m.calls), m.call_id, m.name
-            )
-            for m in prompt.messages
-        ),
+        tuple(map(_message, prompt.messages)),
         tuple(
             {"name": f.name, "description": f.description, "parameters": dict(f.parameters)}
             for f in prompt.functions
@@ -195,6 +207,11 @@ async def context(kernel: Kernel, name: str) -> ContextView:
         log_row(queue.pinned, zone) if queue.pinned else None,
         tuple(log_row(row, zone) for row in queue.rows),
     )
+
+
+def _message(message: PromptMessage) -> ContextMessage:
+    calls = tuple(ContextCall(call.id, call.name, call.arguments) for call in message.calls)
+    return ContextMessage(message.role, message.text, calls, message.call_id, message.name)
 
 
 async def timers(kernel: Kernel, name: str) -> tuple[TimerView, ...]:

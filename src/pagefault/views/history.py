@@ -15,7 +15,7 @@ from pagefault.kernel import Kernel
 from pagefault.types import Message, Role
 from pagefault.views.asking import number_of, record_of
 
-__all__ = ["READABLE", "History", "LogRow", "history", "log_row"]
+__all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest"]
 
 READABLE = (Role.USER, Role.ASSISTANT, Role.EVENT, Role.ALERT)
 """The roles of a page unless others are asked for: what was said, and what came to the agent."""
@@ -75,6 +75,11 @@ async def history(
     return History(
         tuple(log_row(row, zone) for row in shown), shown[0].id if len(rows) > limit and shown else None
     )
+
+
+async def newest(kernel: Kernel, name: str) -> int:
+    """The number of the newest row; 0 in an empty log."""
+    return (await record_of(kernel, name)).last_seq
 
 
 def log_row(row: Message, zone: tzinfo) -> LogRow:

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from pagefault.config import zone_for
 from pagefault.kernel import Kernel
-from pagefault.storage import RowUsage, Transaction
+from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.asking import number_of, record_of
-from pagefault.views.usage import Spending, prices_of, spending_of
+from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
 
@@ -79,8 +79,7 @@ async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Repl
         return Reply(committed)
     record = await record_of(kernel, name)
     rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
-    spent = [RowUsage(r.seq, r.at, r.event, r.role, r.usage) for r in rows]
-    return Reply(committed, sources, spending_of(spent, prices_of(kernel)))
+    return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)))
 
 
 def _read(

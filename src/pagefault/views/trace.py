@@ -17,11 +17,11 @@ from pagefault.config import zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import MessageMeta
-from pagefault.storage import RowUsage, Transaction
+from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventState, Message, Role
 from pagefault.views.asking import record_of
 from pagefault.views.history import LogRow, log_row
-from pagefault.views.usage import Spending, prices_of, spending_of
+from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["ContextSeen", "Trace", "TraceStep", "TraceTotals", "TracedEvent", "trace"]
 
@@ -185,7 +185,7 @@ def _seen(meta: MessageMeta) -> ContextSeen | None:
 
 
 def _spent(rows: Iterable[Message], prices: Prices) -> Spending:
-    return spending_of([RowUsage(r.seq, r.at, r.event, r.role, r.usage) for r in rows], prices)
+    return spending_of(map(row_usage, rows), prices)
 
 
 def _totals(rows: Sequence[Message], steps: int, prices: Prices) -> TraceTotals:

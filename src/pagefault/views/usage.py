@@ -6,7 +6,7 @@ Requests that failed are not there: providers report nothing of them. No provide
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
@@ -17,15 +17,13 @@ from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import RequestUsage
 from pagefault.storage import RowUsage
-from pagefault.types import AgentRecord
+from pagefault.types import AgentRecord, Message
 from pagefault.views.asking import When, record_of, time_of
 
-__all__ = ["Part", "Spending", "UsageRow", "prices_of", "spending_of", "usage"]
+__all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
 
 Part = Literal["agent", "turn", "day", "model"]
 """What usage is added up by."""
-
-_TOKENS = ("input", "cached", "written", "output", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,27 @@ class Spending:
     error: float | None = None
     measured: int = 0
 
+    def __add__(self, other: Spending) -> Spending:
+        measured = self.measured + other.measured
+        off = (self.error or 0.0) * self.measured + (other.error or 0.0) * other.measured
+        cost = (self.cost or 0.0) + (other.cost or 0.0)
+        unpriced = self.unpriced
+        if other.unpriced and other.unpriced != unpriced:
+            unpriced = tuple(sorted({*unpriced, *other.unpriced}))
+        return Spending(
+            self.requests + other.requests,
+            self.input + other.input,
+            self.cached + other.cached,
+            self.written + other.written,
+            self.output + other.output,
+            self.thinking + other.thinking,
+            self.estimated + other.estimated,
+            None if unpriced and not cost else cost,
+            unpriced,
+            off / measured if measured else None,
+            measured,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
@@ -63,40 +82,6 @@ class UsageRow:
     spent: Spending
 
 
-@dataclass(slots=True)
-class _Sum:
-    """A sum while it grows."""
-
-    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("requests", *_TOKENS), 0))
-    estimated: int = 0
-    cost: float = 0.0
-    unpriced: set[str] = field(default_factory=set[str])
-    errors: list[float] = field(default_factory=list[float])
-
-    def add(self, request: RequestUsage, cost: float | None) -> None:
-        self.numbers["requests"] += 1
-        for name in _TOKENS:
-            self.numbers[name] += getattr(request.usage, name)
-        self.estimated += request.estimated
-        if cost is None:
-            self.unpriced.add(request.model)
-        else:
-            self.cost += cost
-        if request.ratio:
-            self.errors.append(1 / request.ratio - 1)
-
-    def spending(self) -> Spending:
-        unknown = bool(self.unpriced) and not self.cost
-        return Spending(
-            **self.numbers,
-            estimated=self.estimated,
-            cost=None if unknown else round(self.cost, 8),
-            unpriced=tuple(sorted(self.unpriced)),
-            error=round(100 * sum(self.errors) / len(self.errors), 1) if self.errors else None,
-            measured=len(self.errors),
-        )
-
-
 def prices_of(kernel: Kernel) -> Prices:
     """The prices of a kernel's models: the user's own, else those of the library."""
     return Prices(kernel.models.vendor, kernel.own_prices)
@@ -104,11 +89,26 @@ def prices_of(kernel: Kernel) -> Prices:
 
 def spending_of(rows: Iterable[RowUsage], prices: Prices) -> Spending:
     """The sum of the requests that rows of the log record."""
-    sum_ = _Sum()
-    for row in rows:
-        for request in row.usage:
-            sum_.add(request, prices.cost(request, row.at))
-    return sum_.spending()
+    made = ((request, row.at) for row in rows for request in row.usage)
+    whole = sum((_spending(request, prices.cost(request, at)) for request, at in made), Spending())
+    return replace(whole, cost=None if whole.cost is None else round(whole.cost, 8))
+
+
+def _spending(request: RequestUsage, cost: float | None) -> Spending:
+    used = request.usage
+    return Spending(
+        1,
+        used.input,
+        used.cached,
+        used.written,
+        used.output,
+        used.thinking,
+        int(request.estimated),
+        cost,
+        () if cost is not None else (request.model,),
+        100 / request.ratio - 100 if request.ratio else None,
+        1 if request.ratio else 0,
+    )
 
 
 async def usage(
@@ -145,6 +145,21 @@ async def _of_agent(
             groups.setdefault(key, []).append(part)
     prices = prices_of(kernel)
     return [UsageRow(record.name, key, spending_of(parts, prices)) for key, parts in groups.items()]
+
+
+async def usage_after(kernel: Kernel, name: str, position: int) -> tuple[Spending, int]:
+    """The spending that rows of the log after ``position`` (a row's number) record, and the newest number.
+
+    For a running total: only what is new is read.
+    """
+    record = await record_of(kernel, name)
+    rows = await kernel.store.read(lambda tx: tx.messages(record.id, first=position + 1))
+    return spending_of(map(row_usage, rows), prices_of(kernel)), record.last_seq
+
+
+def row_usage(row: Message) -> RowUsage:
+    """The requests that a row records."""
+    return RowUsage(row.seq, row.at, row.event, row.role, row.usage)
 
 
 def _parts(row: RowUsage, by: Part, zone: ZoneInfo) -> list[tuple[str, RowUsage]]:
