@@ -38,7 +38,7 @@ from pagefault.embedders import Embedder, Vectors
 from pagefault.errors import EmbedderError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import START, FixedClock
@@ -137,15 +137,15 @@ class ObservedStore:
         self._store = store
         self._boundaries = boundaries
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        done = await self._store.write(work)
+    async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
+        done = await self._store.write(work, hold)
         self._boundaries.reached("committed")
         return done
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._store.read(work)
 
-    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[bool]:
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold | None]:
         return self._store.turn_lock(agent)
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from pagefault.errors import ContextLengthExceeded
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Prompt, StreamItem, Usage
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import FixedClock
@@ -48,15 +48,15 @@ class FragileStore:
     before: bool = True
     dead: bool = False
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         self._alive()
         if self.dies_at is None:
-            return await self.inner.write(work)
+            return await self.inner.write(work, hold)
         self.dies_at -= 1
         self.dead = self.dies_at <= 0
         if self.dead and self.before:
             raise Killed
-        result = await self.inner.write(work)
+        result = await self.inner.write(work, hold)
         self._alive()
         return result
 
@@ -65,10 +65,10 @@ class FragileStore:
         return await self.inner.read(work)
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
         self._alive()
-        async with self.inner.turn_lock(agent) as held:
-            yield held
+        async with self.inner.turn_lock(agent) as hold:
+            yield hold
 
     async def close(self) -> None:
         if self.dead and isinstance(self.inner, MemoryStore):

@@ -25,6 +25,7 @@ LAYERS = (
         "types",
     },
     {
+        "storage.matching",
         "storage.usage",
     },
     {  # the protocols

@@ -65,7 +65,7 @@ async def new_agent(store: PostgresStore, name: str = "ana") -> AgentId:
 
 async def can_take_turn(store: PostgresStore, agent: AgentId) -> bool:
     async with store.turn_lock(agent) as mine:
-        return mine
+        return mine is not None
 
 
 async def turn_free(store: PostgresStore, agent: AgentId) -> None:
@@ -386,7 +386,7 @@ async def main():
                     print("writing", flush=True)
                     time.sleep(0.5)
             try:
-                await store.write(write)
+                await store.write(write, mine)
             except StorageError as error:
                 print(error, flush=True)
                 break

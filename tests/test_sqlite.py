@@ -39,7 +39,7 @@ async def new_agent(store: SQLiteStore, name: str = "ana") -> AgentId:
 
 async def can_take_turn(store: SQLiteStore, agent: AgentId) -> bool:
     async with store.turn_lock(agent) as mine:
-        return mine
+        return mine is not None
 
 
 def say(agent: AgentId, text: str, tx: Transaction) -> int:

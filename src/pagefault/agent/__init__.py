@@ -22,7 +22,7 @@ from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
@@ -63,6 +63,10 @@ class Process:
         if record and (record.last_seq != self.memory.last_seq or record.queue != self.memory.queue.state):
             self.record = record
             await self.memory.load(record)
+
+    def begin(self, hold: TurnHold) -> None:
+        """Write under this turn lock from now on."""
+        self.memory.hold = hold
 
     async def handle(self, event: Event) -> Output | None:
         """Run an event's turn to its end, from wherever the log says it stands; returns ``done``, which is
@@ -156,7 +160,7 @@ class Process:
             return rows, queue
 
         with anyio.CancelScope(shield=True):
-            rows, queue = await self.program.store.write(work)
+            rows, queue = await self.program.store.write(work, memory.hold)
             memory.committed(queue, rows)
             self.spent.clear()
             memory.warning_waits &= not self._warning
@@ -284,7 +288,9 @@ class Process:
             return True
         if event.started == call.seq:
             return False
-        await self.program.store.write(lambda tx: tx.set_event(self.record.id, event.id, "active", call.seq))
+        await self.program.store.write(
+            lambda tx: tx.set_event(self.record.id, event.id, "active", call.seq), self.memory.hold
+        )
         self.turn.event = replace(event, started=call.seq)
         return True
 

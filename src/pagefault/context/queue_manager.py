@@ -21,7 +21,7 @@ from pagefault.context.summary import Summary, summarise
 from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Model
 from pagefault.models.tokens import Counter
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
 
 
@@ -54,6 +54,7 @@ class QueueManager:
     queue: Queue = field(default_factory=Queue)
     last_seq: int = -1
     warning_waits: bool = False
+    hold: TurnHold | None = None  # the turn lock under which it writes
     _head: tuple[str, int] = ("", 0)
 
     async def load(self, record: AgentRecord) -> None:
@@ -224,7 +225,7 @@ class QueueManager:
                     tx.set_event(self.agent, event.id, "done")
 
         with anyio.CancelScope(shield=True):
-            await self.store.write(work)
+            await self.store.write(work, self.hold)
         self.queue = Queue(state, row, pinned, old.rows[len(eviction.evicted) :])
         self.last_seq, self.warning_waits = row.seq, False
         return row
@@ -249,7 +250,7 @@ class QueueManager:
                 extra(tx)
 
         with anyio.CancelScope(shield=True):
-            await self.store.write(work)
+            await self.store.write(work, self.hold)
         self.queue = replace(self.queue, state=state)
 
 

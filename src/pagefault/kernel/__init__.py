@@ -112,10 +112,10 @@ class Kernel:
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
         agent = await self.scheduler.find(name)
-        async with self.store.turn_lock(agent.record.id) as held:
-            if not held:
+        async with self.store.turn_lock(agent.record.id) as hold:
+            if hold is None:
                 raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
-            await self.store.write(lambda tx: tx.delete_agent(agent.record.id))
+            await self.store.write(lambda tx: tx.delete_agent(agent.record.id), hold)
         self.forget(name)
 
     def forget(self, name: str) -> None:
@@ -227,8 +227,12 @@ class Kernel:
     async def flush(self, name: str) -> bool:
         """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
         agent = await self.scheduler.find(name)
-        async with self.store.turn_lock(agent.record.id) as held:
-            return held and await (await self.scheduler.loaded(agent)).flush()
+        async with self.store.turn_lock(agent.record.id) as hold:
+            if hold is None:
+                return False
+            process = await self.scheduler.loaded(agent)
+            process.begin(hold)
+            return await process.flush()
 
     # timers, other processes, vectors
 

@@ -20,7 +20,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.errors import NotFoundError, PagefaultError, StorageError
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
 logger = logging.getLogger(__name__)
@@ -170,10 +170,10 @@ class Scheduler:
             while agent.asked:
                 agent.asked = False
                 try:
-                    async with self._limit, self.store.turn_lock(agent.record.id) as held:
-                        if held:
-                            await self._drain(agent)
-                    if held:
+                    async with self._limit, self.store.turn_lock(agent.record.id) as hold:
+                        if hold:
+                            await self._drain(agent, hold)
+                    if hold:
                         agent.report_ended()
                     else:
                         await self._follow(agent)
@@ -188,11 +188,12 @@ class Scheduler:
             if not self._serving:
                 self._quiet.set()
 
-    async def _drain(self, agent: AgentSlot) -> None:
+    async def _drain(self, agent: AgentSlot, hold: TurnHold) -> None:
         while event := await self._next(agent):
             agent.report_ended()
             try:
                 process = await self.loaded(agent, agent.record)
+                process.begin(hold)
                 await self._turn(agent, process, event)
             except PagefaultError as error:  # the event stays in the inbox; its sender gets a report
                 logger.warning("agent %s: %s", agent.record.name, error)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
 from pagefault.errors import StorageError
+from pagefault.storage import TurnHold
 from pagefault.testing.memory_tables import Changes, MemoryDatabase
 from pagefault.testing.memory_transaction import MemoryTransaction
 from pagefault.types import AgentId
@@ -28,7 +29,9 @@ class MemoryStore:
         self.database = database or MemoryDatabase()
         self._open = True
 
-    async def write(self, work: Callable[[MemoryTransaction], T]) -> T:
+    async def write(self, work: Callable[[MemoryTransaction], T], hold: TurnHold | None = None) -> T:
+        if hold and self.database.fences.get(hold.agent) != hold.fence:
+            raise StorageError(f"The turn of agent {hold.agent} was taken over by another process.")
         changes = Changes()
         with ExitStack() as undoing:
             undoing.callback(changes.undo)
@@ -40,14 +43,15 @@ class MemoryStore:
         return work(self._begin(Changes()))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
         turns = self.database.turns
         if agent in turns:
-            yield False
+            yield None
             return
         turns[agent] = self
+        fence = self.database.fences[agent] = self.database.fences.get(agent, 0) + 1
         try:
-            yield True
+            yield TurnHold(agent, fence)
         finally:
             if turns.get(agent) is self:  # not after a crash, when it may be another's
                 del turns[agent]

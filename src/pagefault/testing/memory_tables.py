@@ -61,6 +61,7 @@ class MemoryDatabase:
     last_agent: dict[str, int] = field(default_factory=dict[str, int])
     embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
+    fences: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # times its turn lock was taken
 
 
 class Changes:

@@ -121,6 +121,26 @@ class _TransactionConformance(StoreOpening):
             assert db.found(ana, "recall", "hello") == db.found(ana, "archival", "fact") == [1]
             assert db.write(lambda tx: tx.append(ana, [said("next")]))[0].seq == 2
 
+    def test_writes_of_a_turn_show_its_hold(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+
+            async def turns() -> list[int]:
+                seqs: list[int] = []
+                for text in ("one", "two"):
+                    async with db.store.turn_lock(ana) as hold:
+                        assert hold is not None
+                        assert hold.agent == ana
+                        seqs += [
+                            row.seq
+                            for row in await db.store.write(
+                                lambda tx, t=text: tx.append(ana, [said(t)]), hold
+                            )
+                        ]
+                return seqs
+
+            assert db.run(turns()) == [1, 2]
+
     def test_an_agent_runs_one_turn_at_a_time(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
             ana, bob = db.agent("ana"), db.agent("bob")
@@ -129,11 +149,11 @@ class _TransactionConformance(StoreOpening):
             async def turns() -> None:
                 async with one.turn_lock(ana) as mine:
                     async with one.turn_lock(ana) as again, two.turn_lock(ana) as theirs:
-                        assert (mine, again, theirs) == (True, False, False)
+                        assert [hold is not None for hold in (mine, again, theirs)] == [True, False, False]
                     async with two.turn_lock(bob) as another:
                         assert another
                     async with two.turn_lock(ana) as still_theirs:
-                        assert not still_theirs
+                        assert still_theirs is None
                 async with two.turn_lock(ana) as freed:
                     assert freed
 

@@ -19,6 +19,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pagefault.errors import StorageError
+from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import (
     Connection,
@@ -30,7 +31,7 @@ from pagefault.storage.postgres.connection import (
 )
 from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
 from pagefault.storage.postgres.transaction import PostgresTransaction
-from pagefault.storage.postgres.turns import TURN, Turn, TurnLocks
+from pagefault.storage.postgres.turns import TurnLocks
 from pagefault.types import AgentId
 
 __all__ = ["PostgresStore"]
@@ -102,24 +103,21 @@ class PostgresStore:
         locks = TurnLocks(partial(connect, conninfo))
         return cls(pool, locks, cache or IndexCache(), place_of(conninfo))
 
-    async def write(self, work: Callable[[PostgresTransaction], T]) -> T:
-        return await asyncio.wrap_future(self._submit(work, _WRITE, self._turn()))
+    async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
+        return await asyncio.wrap_future(self._submit(work, _WRITE, hold))
 
     async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
         return await asyncio.wrap_future(self._submit(work, _READ, None))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
-        turn = await self._begin_turn(agent)
-        if turn is None:
-            yield False
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
+        hold = await self._begin_turn(agent)
+        if hold is None:
+            yield None
             return
-        outer = TURN.set(turn)
         try:
-            yield True
+            yield hold
         finally:
-            TURN.reset(outer)
-            turn.over = True
             if not self._closed:  # closing has freed it already; else it is freed whatever cancels the caller
                 await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
 
@@ -131,12 +129,7 @@ class PostgresStore:
             await asyncio.wrap_future(self._locks.close())
             await asyncio.to_thread(self._pool.close)
 
-    def _turn(self) -> Turn | None:
-        """The turn on this store that the caller is in."""
-        turn = TURN.get()
-        return turn if turn is not None and turn.locks is self._locks and not turn.over else None
-
-    async def _begin_turn(self, agent: AgentId) -> Turn | None:
+    async def _begin_turn(self, agent: AgentId) -> TurnHold | None:
         self._refuse_if_closed()
         taking = self._locks.take(agent)
         try:
@@ -152,34 +145,36 @@ class PostgresStore:
         except BaseException:
             self._locks.free(agent)
             raise
-        return Turn(agent, fence or 0, self._locks)
+        return TurnHold(agent, fence or 0)
 
     def _give_back(self, agent: AgentId, taking: Future[bool]) -> None:
         """Free what was taken for a caller who has gone."""
         if not taking.cancelled() and taking.exception() is None and taking.result():
             self._locks.free(agent)
 
-    def _submit(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> Future[T]:
+    def _submit(
+        self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None
+    ) -> Future[T]:
         self._refuse_if_closed()
-        return self._threads.submit(self._insist, work, begin, turn)
+        return self._threads.submit(self._insist, work, begin, hold)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
-    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
+    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
         for pause in _PAUSES:
             try:
-                return self._attempt(work, begin, turn)
+                return self._attempt(work, begin, hold)
             except _TryAgainError:
                 time.sleep(random.uniform(0.5, 1.0) * pause)
         try:
-            return self._attempt(work, begin, turn)
+            return self._attempt(work, begin, hold)
         except _TryAgainError as error:
             raise failure(error.cause, self._place) from error.cause
 
-    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, turn: Turn | None) -> T:
+    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None) -> T:
         committing = False
         try:
             with self._pool.connection() as driver:
@@ -189,11 +184,11 @@ class PostgresStore:
                         connection.send(begin)
                         if begin == _READ and _limits(driver):
                             connection.send("SET LOCAL transaction_timeout = 0")
-                        fence = driver.execute(_FENCE, {"agent": turn.agent}) if turn else None
+                        fence = driver.execute(_FENCE, {"agent": hold.agent}) if hold else None
                         cache = self._cache if begin == _READ else None
                         result = work(PostgresTransaction(connection, cache))
-                        if turn and fence:
-                            _let_in(turn, fence.fetchone())
+                        if hold and fence:
+                            _check_fence(hold, fence.fetchone())
                         committing = begin == _WRITE
                         connection.send("COMMIT")
                     return result
@@ -218,11 +213,11 @@ class _TryAgainError(Exception):
         self.cause = cause
 
 
-def _let_in(turn: Turn, row: tuple[Any, ...] | None) -> None:
+def _check_fence(hold: TurnHold, row: tuple[Any, ...] | None) -> None:
     """Refuse a write of a turn that another process has taken over since."""
-    if row is not None and row[0] != turn.fence:
+    if row is not None and row[0] != hold.fence:
         raise StorageError(
-            f"The turn of agent {turn.agent} was taken over by another process after this one lost its "
+            f"The turn of agent {hold.agent} was taken over by another process after this one lost its "
             "connection; it goes on there."
         )
 

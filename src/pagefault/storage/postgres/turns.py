@@ -2,7 +2,7 @@
 
 The end of a process ends its connection, and the server frees what it held. The process may also lose the
 connection and live on, or be paused while it is lost. Hence the fence: who takes a turn raises the agent's
-fence number, and a write within a turn is refused once the number is no longer its own (``store``).
+fence number, and a write with an older number is refused (``store``).
 """
 
 from __future__ import annotations
@@ -10,33 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
 
 import psycopg
 
 from pagefault.storage.postgres.connection import Driver
 from pagefault.types import AgentId
 
-__all__ = ["TURN", "Turn", "TurnLocks"]
+__all__ = ["TurnLocks"]
 
 _OURS = 0x7066 << 48
 """Advisory locks share one space of numbers with other programs on the database: ours begin with "pf"."""
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """A turn that was taken, and the number by which its writes are let in. Tasks that were started within
-    it may outlive it; then it is ``over`` and binds them no more."""
-
-    agent: AgentId
-    fence: int
-    locks: TurnLocks
-    over: bool = False
-
-
-TURN: ContextVar[Turn | None] = ContextVar("TURN", default=None)
-"""The innermost turn that the running code is in; tasks inherit it from the one that starts them."""
 
 
 class TurnLocks:

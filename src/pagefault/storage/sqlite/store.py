@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pagefault.errors import StorageError
+from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection, Synchronous
 from pagefault.storage.sqlite.opening import open_file
@@ -73,14 +74,17 @@ class SQLiteStore:
         )
         return cls(writer, reader, path, folder)
 
-    async def write(self, work: Callable[[SQLiteTransaction], T]) -> T:
+    async def write(self, work: Callable[[SQLiteTransaction], T], hold: TurnHold | None = None) -> T:
+        """Run work that writes. A ``hold`` is not checked: only a process that ends loses a lock of the
+        operating system."""
+        del hold
         return await asyncio.wrap_future(self._writer.submit(work))
 
     async def read(self, work: Callable[[SQLiteTransaction], T]) -> T:
         return await asyncio.wrap_future(self._reader.submit(work))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[bool]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
         from filelock import lock_descriptor
 
         # The operating system's own lock on a descriptor of our own: 15 times cheaper than a FileLock,
@@ -95,7 +99,7 @@ class SQLiteStore:
                 mine = lock_descriptor(descriptor, blocking=False)
             except OSError as error:
                 raise _unlockable(path, error) from error
-            yield mine
+            yield TurnHold(agent) if mine else None
         finally:
             os.close(descriptor)
 
