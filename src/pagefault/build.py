@@ -21,6 +21,7 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import SingleModelSource
+from pagefault.plugins import Plugins
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 from pagefault.storage.raw import RawDatabase
@@ -56,9 +57,13 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 def open_store(home: Path, installation: Installation) -> Store:
     """The database of an installation: a PostgreSQL server's, if one is set, else the file in ``home``.
 
-    ``UsageError`` for a URL of another kind, or if the extra that PostgreSQL needs is not installed.
+    A URL of another kind is for the plug-in of that name. ``UsageError`` if there is none, or if the extra
+    that PostgreSQL needs is not installed.
     """
     if installation.database:
+        scheme, colon, _ = installation.database.partition("://")
+        if colon and scheme not in _POSTGRES and scheme in (stores := Plugins("stores")):
+            return stores[scheme]()(installation.database)
         with _postgres(installation.database):
             from pagefault.storage.postgres import PostgresStore
         return PostgresStore.open(installation.database)
@@ -68,6 +73,7 @@ def open_store(home: Path, installation: Installation) -> Store:
 
 
 DATABASE = "pagefault.db"
+_POSTGRES = ("postgresql", "postgres")
 
 
 def open_raw(place: Path | str, *, make: bool = False) -> RawDatabase:
@@ -111,7 +117,7 @@ def database_versions(place: Path | str) -> tuple[str | None, str]:
 @contextmanager
 def _postgres(url: str) -> Generator[None]:
     """Around the import of what PostgreSQL needs."""
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not url.startswith(tuple(f"{scheme}://" for scheme in _POSTGRES)):
         raise UsageError("That is no database URL; write postgresql://USER@HOST/NAME.")
     try:
         yield
@@ -121,11 +127,11 @@ def _postgres(url: str) -> Generator[None]:
 
 def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1, keep: bool = False) -> Embedder:
     """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
-    ``ollama:NAME``, ``URL#NAME`` or ``fastembed:NAME``.
+    ``ollama:NAME``, ``URL#NAME``, ``fastembed:NAME``, or a plug-in's ``NAME`` or ``NAME:...``.
 
-    Vectors of the last four are kept in the folder ``cache``, with ``keep`` those of the first too, whose
-    ``threads`` these are. Nothing is sent, loaded or written yet; ``EmbedderSetupError`` if a key or an extra
-    is missing.
+    Vectors of all but the first two are kept in the folder ``cache``, with ``keep`` those of the first too;
+    ``threads`` are the first one's. Nothing is sent, loaded or written yet; ``EmbedderSetupError`` if a key
+    or an extra is missing.
     """
     if name == "minilm":
         from pagefault.embedders.minilm import MiniLM
@@ -160,7 +166,8 @@ def _costly_embedder(name: str, cache: Path | None) -> Embedder | None:
         from pagefault.embedders.remote import RemoteEmbedder
 
         return RemoteEmbedder(server)
-    return None
+    plugins = Plugins("embedders")
+    return plugins[provider]()(model) if provider in plugins else None
 
 
 EMBEDDERS = {
@@ -180,15 +187,17 @@ def catalogue_of(
     """The models that can be named: known providers, those of plug-ins and of ``config.toml``, with keys of
     the environment and the findings of `pagefault models check`.
 
-    ``plugins`` gives for each provider's name the function that loads its adapter; known names are kept.
+    ``plugins`` gives for each provider's name the function that loads its adapter (None: those installed);
+    known names are kept.
     """
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.findings import Findings
-    from pagefault.models.directory.providers import PROVIDERS, plugin_provider
+    from pagefault.models.directory.providers import ProviderTable
 
-    known = {name: plugin_provider(name, load) for name, load in (plugins or {}).items()} | {**PROVIDERS}
+    loaders = Plugins("models") if plugins is None else plugins
+    known = ProviderTable({}, loaders)
     own = {name: _provider(known.get(name), settings) for name, settings in installation.providers.items()}
-    return Catalogue(os.environ, known | own, Findings(home / "models.json"))
+    return Catalogue(os.environ, own, Findings(home / "models.json"), plugins=loaders)
 
 
 def _provider(known: Provider | None, settings: ProviderSettings) -> Provider:

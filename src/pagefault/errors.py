@@ -6,6 +6,7 @@ PagefaultError
 │   ├── NotFoundError        a name or an id that is not there
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
+    ├── PluginError          a part that another package offers does not work
     ├── StorageError         the database cannot be opened, read or written
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
@@ -39,6 +40,10 @@ class ArgumentTypeError(UsageError, TypeError):
 
 class OperatorError(PagefaultError):
     """Something outside the program is not as it must be."""
+
+
+class PluginError(OperatorError):
+    """A plug-in cannot be imported or made; the message names it and its package."""
 
 
 class StorageError(OperatorError):

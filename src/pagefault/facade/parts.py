@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
+
+from pagefault.errors import UsageError
 from pagefault.facade.handle import Handle
 
 if TYPE_CHECKING:
@@ -72,6 +75,21 @@ class AsyncPassages(_Part):
         from pagefault.kernel import edits
 
         await edits.delete_passage(self._agent.kernel, self._agent.name, id)
+
+    async def import_from(self, importer: str, path: str | Path) -> tuple[str, ...]:
+        """Store what an importer reads from a file or folder, all or nothing; return the ids of the passages.
+
+        ``importer``: the name of a plug-in of the group ``pagefault.importers``.
+        """
+        from pagefault.kernel import edits
+        from pagefault.plugins import Plugins
+
+        importers = Plugins("importers")
+        if importer not in importers:
+            names = ", ".join(importers) or "none; install a package that has it"
+            raise UsageError(f"There is no importer {importer!r}; installed are: {names}.")
+        read = await to_thread.run_sync(lambda: importers[importer]()(Path(path)))
+        return await edits.add_passages(self._agent.kernel, self._agent.name, read)
 
 
 class AsyncDocuments(_Part):

@@ -38,6 +38,7 @@ class Passages(Face[AsyncPassages]):
     """The passages of archival storage."""
 
     get = blocking(AsyncPassages.get)
+    import_from = blocking(AsyncPassages.import_from)
     delete = blocking(AsyncPassages.delete)
 
 

@@ -18,7 +18,7 @@ from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import Passage, Schedule
 
-__all__ = ["add_timer", "delete_document", "delete_passage", "remember", "remove_timer"]
+__all__ = ["add_passages", "add_timer", "delete_document", "delete_passage", "remember", "remove_timer"]
 
 CatchUp = Literal["once", "skip"]
 
@@ -32,7 +32,17 @@ async def remember(
     record = await kernel.record(name)
     cleaned = tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
     passage = Passage(text, at or kernel.clock.now(), cleaned)
-    return await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
+    stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
+    kernel.indexer.wake()
+    return stored
+
+
+async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Put passages into archival storage, all or none; return their ids in order."""
+    record = await kernel.record(name)
+    stored = await kernel.store.write(lambda tx: tx.insert_passages(record.id, passages))
+    kernel.indexer.wake()
+    return tuple(passage.id for passage in stored)
 
 
 async def delete_passage(kernel: Kernel, name: str, id: str) -> None:

@@ -7,7 +7,7 @@ Adapters are imported when one is made. Left out: the adapters, the wrappers, th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +18,7 @@ from pagefault.errors import ModelError, ModelSetupError, UsageError
 from pagefault.models import Model
 from pagefault.models.directory.findings import Findings
 from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
-from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider
+from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider, ProviderTable
 from pagefault.models.endpoint import (
     AdapterFactory,
     CheckResult,
@@ -51,9 +51,9 @@ class _Closable(Protocol):
 class Catalogue:
     """Makes models, each once, so that agents of one model share its connections.
 
-    Keys and addresses are read from ``environment``. ``own`` are providers of ``config.toml`` and of
-    plug-ins; they may replace known ones. ``findings`` are the results of checks; ``delay`` is the time
-    before the first retry, in seconds.
+    Keys and addresses are read from ``environment``. ``own`` are providers of ``config.toml``; they may
+    replace known ones. ``findings`` are the results of checks; ``delay`` is the time before the first retry,
+    in seconds. ``plugins`` are functions that load the adapters of further providers.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class Catalogue:
         own: Mapping[str, Provider] | None = None,
         findings: Findings | None = None,
         delay: float = 1.0,
+        plugins: Mapping[str, Callable[[], AdapterFactory]] | None = None,
     ) -> None:
-        self.providers = {**PROVIDERS, **(own or {})}
+        self.providers = ProviderTable(own or {}, {} if plugins is None else plugins)
         self._environment = environment
         self._findings = findings
         self._delay = delay

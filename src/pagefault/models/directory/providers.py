@@ -5,14 +5,14 @@ Left out: the names of single models (any name is passed on), and the adapters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Literal
 
 from pagefault.models.endpoint import AdapterFactory
 
-__all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider", "plugin_provider"]
+__all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider", "ProviderTable", "plugin_provider"]
 
 Adapter = Literal["offline", "openai", "ollama", "pydantic_ai", "plugin"]
 
@@ -78,6 +78,29 @@ def plugin_provider(name: str, load: Callable[[], AdapterFactory]) -> Provider:
         "a plug-in", "NAME", "plugin", local=True, load=load,
         address=f"{prefix}_BASE_URL", key=f"{prefix}_API_KEY",
     )  # fmt: skip
+
+
+class ProviderTable(Mapping[str, Provider]):
+    """Providers by name: ``own``, then the known ones, then those of plug-ins.
+
+    Plug-ins are looked for only when a name is none of the others, or to list all.
+    """
+
+    def __init__(
+        self, own: Mapping[str, Provider], plugins: Mapping[str, Callable[[], AdapterFactory]]
+    ) -> None:
+        self._first = {**PROVIDERS, **own}
+        self._plugins = plugins
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._first.get(name) or plugin_provider(name, self._plugins[name])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._first
+        yield from (name for name in self._plugins if name not in self._first)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 PROVIDERS: Mapping[str, Provider] = {
