@@ -16,13 +16,15 @@ import anyio
 import pytest
 
 import pagefault
-from pagefault import Agent, Event, PagefaultError, Reply, tool
+from pagefault import Agent, Event, PagefaultError, tool
 from pagefault.assembly import Parts
-from pagefault.config import AgentSettings, SectionSettings
+from pagefault.build import open_kernel
+from pagefault.config import AgentSettings, SectionSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade import AgentOptions, SectionOptions
-from pagefault.testing.models import ScriptedModel, call, say
+from pagefault.models import Prompt
+from pagefault.testing.models import Item, ScriptedModel, call, say
 
 
 def parts(model: ScriptedModel | None = None) -> Parts:
@@ -85,20 +87,6 @@ def test_defaults_come_from_the_installation(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[agent]\nstyle = "native"\n')
     with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(["Hi."]))) as ana:
         assert ana.send("hi").text == "Hi."
-
-
-def test_three_threads_share_an_agent(tmp_path: Path) -> None:
-    with (
-        Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_echo))) as ana,
-        ThreadPoolExecutor(3) as pool,
-    ):
-        texts = [f"text {number}" for number in range(9)]
-        replies = list(pool.map(ana.send, texts))
-    assert all(isinstance(reply, Reply) for reply in replies)
-
-
-def _echo(prompt: Any) -> list[Any]:
-    return [say(prompt.messages[-1].text.rpartition("] ")[2])]
 
 
 @pytest.mark.anyio
@@ -404,3 +392,68 @@ def test_an_agent_is_deleted(ana: Agent) -> None:
     ana.delete()
     with pytest.raises(UsageError, match="There is no agent ana"):
         ana.send("hi")
+
+
+# a reply belongs to its event
+
+
+def _answer(prompt: Prompt) -> Item:
+    return [say(f"You said {prompt.messages[-1].text.rpartition('] ')[2]}")]
+
+
+def test_threads_that_send_at_once_each_get_their_own_reply(tmp_path: Path) -> None:
+    texts = [f"text {number}" for number in range(9)]
+    with (
+        Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_answer))) as ana,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        replies = list(pool.map(ana.send, texts))
+    assert [reply.text for reply in replies] == [f"You said {text}" for text in texts]
+    assert all(len({output.event for output in reply.outputs}) == 1 for reply in replies)
+
+
+@pytest.mark.anyio
+async def test_tasks_that_send_at_once_each_get_their_own_reply(tmp_path: Path) -> None:
+    replies: dict[str, str] = {}
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel(_answer))) as pf:
+        ana = await pf.agent("ana")
+
+        async def send(text: str) -> None:
+            replies[text] = (await ana.send(text)).text
+
+        async with anyio.create_task_group() as tasks:
+            for text in ("one", "two"):
+                tasks.start_soon(send, text)
+    assert replies == {"one": "You said one", "two": "You said two"}
+
+
+@pytest.mark.anyio
+async def test_the_first_reply_after_an_event_that_waited(tmp_path: Path) -> None:
+    kernel = open_kernel(tmp_path, parts())
+    await kernel.create_agent("ana", parse_settings({}))
+    await kernel.post("ana", Event("upload_finished", "report.pdf"))  # as `pagefault load` leaves it
+    await kernel.close()
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel(_answer))) as pf:
+        reply = await (await pf.agent("ana")).send("hi")
+    assert reply.text == "You said hi"
+
+
+def test_a_warning_of_memory_pressure_is_no_part_of_a_reply(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_answer)), window=4096, warn=0.05) as ana:
+        replies = [ana.send(f"text {number} {'so it goes ' * 20}") for number in range(6)]
+    assert [reply.text.split()[:4] for reply in replies] == [f"You said text {n}".split() for n in range(6)]
+    assert not [output for reply in replies for output in reply.outputs if output.type == "warned"]
+
+
+def test_an_event_that_was_sent_before_gets_the_same_reply(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_answer))) as ana:
+        first = ana.send(Event("door_opened", "the front door", key="door-1"))
+        assert ana.send(Event("door_opened", "the front door", key="door-1")) == first
+
+
+def test_leaving_a_stream_early_does_not_stop_the_turn(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(ScriptedModel(_answer))) as ana:
+        for _ in ana.stream("one"):
+            break
+        assert ana.send("two").text == "You said two"
+        assert [row.text for row in ana.history()][1] == "You said one"

@@ -124,11 +124,11 @@ class Pagefault:
         """Serve timers, and inboxes that other processes left, until this is cancelled."""
         await self.kernel.serve()
 
-    async def listen(self, name: str) -> AsyncGenerator[Output]:
-        """Yield the outputs of an agent from now on, deltas included, until this is closed."""
-        async with self.kernel.listen(name) as outputs:
-            async for output in outputs:
-                yield output
+    async def listen(self) -> AsyncGenerator[tuple[str, Output]]:
+        """Yield the outputs of all agents from now on, deltas included, each with the agent's name."""
+        async with self.kernel.listen_all() as outputs:
+            async for named in outputs:
+                yield named
 
 
 async def _ensure_agent(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: dict[str, Any]) -> None:

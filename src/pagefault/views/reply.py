@@ -13,13 +13,11 @@ from zoneinfo import ZoneInfo
 from pagefault.config import zone_for
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord, Document, Message, Output, Passage, Role
+from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.asking import number_of, record_of
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
-
-_UNCOMMITTED = ("delta", "retracted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,8 @@ class ReplySource:
 class Reply:
     """The reply to one event, and to no other.
 
-    ``outputs``: all that was committed in its turn, in order, and notices of the model (a retry); empty if
-    an event of the same key was handled before. ``sources``: found or read in its turn, each once, in order.
-    ``usage``: the requests of its turn. ``str(reply)`` is its text.
+    ``outputs``: all that was committed in its turn, in order. ``sources``: found or read in its turn, each
+    once, in order. ``usage``: the requests of its turn. ``str(reply)`` is its text.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -73,7 +70,7 @@ class Reply:
 
 async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Reply:
     """The reply made of all outputs of one event, of which ``done`` is the last."""
-    committed = tuple(output for output in outputs if output.type not in _UNCOMMITTED)
+    committed = tuple(output for output in outputs if output.type not in UNCOMMITTED)
     event = committed[-1].event if committed else None
     if event is None:
         return Reply(committed)
