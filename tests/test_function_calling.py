@@ -26,7 +26,7 @@ from pagefault.models import (
 )
 from pagefault.models.endpoint import CallingMode
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
-from pagefault.models.wrappers.function_calling.text import TextSplitter
+from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.testing.models import ScriptedModel
 
 
@@ -90,10 +90,11 @@ PLAIN = (
 def split(
     pieces: Sequence[str], functions: Sequence[FunctionSchema] = FUNCTIONS
 ) -> tuple[list[StreamItem], Completion]:
-    splitter = TextSplitter(functions)
-    items = [item for piece in pieces for item in splitter.feed(piece)]
-    items += splitter.end()
-    return items, splitter.completion(Completion("".join(pieces)))
+    reader = TextReader(replace(PROMPT, functions=tuple(functions)))
+    items = [item for piece in pieces for item in reader.take(Delta(piece))]
+    *rest, whole = reader.take(Completion("".join(pieces)))
+    assert isinstance(whole, Completion)
+    return [*items, *rest], whole
 
 
 def seen(pieces: Sequence[str]) -> tuple[str, str, list[tuple[str, str]]]:

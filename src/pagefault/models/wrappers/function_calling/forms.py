@@ -1,7 +1,7 @@
-"""The forms in which models write calls as text: their marks, and how each is read.
+"""The forms in which models write calls as text: their marks and their parsers.
 
 From the chat templates of Hermes and Qwen, Qwen-Coder, GLM, Llama, Mistral, DeepSeek and Kimi, and a fenced
-JSON object, which models write that were never trained on calls.
+JSON object, as written by models that were not trained on calls. Left out: finding the marks in a stream.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from json_repair import repair_json
 
 from pagefault.models import FunctionSchema, plain_name
 
-__all__ = ["CALL_MARKS", "Mark", "Written", "looks_like_call", "read_calls"]
+__all__ = ["CALL_MARKS", "Mark", "WrittenCall", "looks_like_call", "read_calls"]
 
 Functions = Mapping[str, FunctionSchema]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What stands before and after; without an ``end`` it goes on to the end of the text."""
+    """The texts around calls or thinking; without an ``end`` they go on to the end of the answer."""
 
     begin: str
     end: str
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A call as it was written; ``arguments`` as JSON, if they could be read as an object."""
+class WrittenCall:
+    """A call as it was written; ``arguments`` are JSON if they could be parsed."""
 
     name: str
     arguments: str
@@ -65,47 +65,48 @@ _ARGUMENTS = ("arguments", "parameters", "args", "input")
 
 
 def looks_like_call(text: str) -> bool:
-    """Whether a text that begins like this may be a bare call: an object that names a function first."""
+    """Return True if a text with this beginning may be a bare call: an object that names a function first."""
     return bool(_BARE.match(text) or _BARE_BEGINS.fullmatch(text))
 
 
-def read_calls(mark: Mark, body: str, functions: Functions) -> list[Written]:
-    """The calls between two marks, none if there is none.
+def read_calls(mark: Mark, body: str, functions: Functions) -> list[WrittenCall]:
+    """Return the calls between two marks.
 
-    Between marks that nothing else has, every call is one, also of a function that is not offered and also
-    one that cannot be read: whoever runs it says what is wrong. In a fence, or as a bare object, only calls
-    of functions that are offered are.
+    Between marks that only calls have, everything is a call, also of an unknown function and also one that
+    cannot be parsed: the executor answers with an error. In a fence, or as a bare object, only calls of
+    offered functions are.
     """
     calls = list(_read(mark, body, functions))
     if mark.begin and not mark.begin.startswith("```"):
         named = [call for call in calls if call.name]
-        unreadable = [Written("unnamed", body.strip())] if body.strip()[:1] in ("{", "[") else []
+        unreadable = [WrittenCall("unnamed", body.strip())] if body.strip()[:1] in ("{", "[") else []
         return named or unreadable
     offered = {plain_name(name) for name in functions}
     return [call for call in calls if plain_name(call.name) in offered]
 
 
-def _read(mark: Mark, body: str, functions: Functions) -> Iterable[Written]:
+def _read(mark: Mark, body: str, functions: Functions) -> Iterable[WrittenCall]:
     if mark.begin == "<function=":
         return _functions(f"<function={body}", functions)
     if mark.begin.startswith("<｜"):
         return [
-            Written(name.rpartition("function")[2] or name, _arguments(raw)) for name, raw in _deepseek(body)
+            WrittenCall(name.rpartition("function")[2] or name, _arguments(raw))
+            for name, raw in _deepseek(body)
         ]
     if mark.begin == "<|tool_calls_section_begin|>":
-        return [Written(name.strip(), _arguments(raw)) for name, raw in _KIMI.findall(body)]
+        return [WrittenCall(name.strip(), _arguments(raw)) for name, raw in _KIMI.findall(body)]
     if mark.begin == "[TOOL_CALLS]" and "[ARGS]" in body:
-        return [Written(name, _arguments(raw)) for name, raw in _MISTRAL.findall(body)]
+        return [WrittenCall(name, _arguments(raw)) for name, raw in _MISTRAL.findall(body)]
     if "<function=" in body:
         return _functions(body, functions)
     if "<arg_key>" in body:
         name = body.partition("<arg_key>")[0].strip()
-        return [Written(name, _typed(_GLM.findall(body), name, functions))]
+        return [WrittenCall(name, _typed(_GLM.findall(body), name, functions))]
     return _objects(body)
 
 
 def _deepseek(body: str) -> list[tuple[str, str]]:
-    """Name and arguments; of an older template the name stands in the first line, behind the kind."""
+    """Return names and arguments; in an older template the name stands in the first line, after the kind."""
     found: list[tuple[str, str]] = []
     for kind, rest in _DEEPSEEK.findall(body):
         name, fence, raw = rest.partition("```json")
@@ -113,17 +114,17 @@ def _deepseek(body: str) -> list[tuple[str, str]]:
     return found
 
 
-def _functions(body: str, functions: Functions) -> list[Written]:
-    found: list[Written] = []
+def _functions(body: str, functions: Functions) -> list[WrittenCall]:
+    found: list[WrittenCall] = []
     for name, rest in _FUNCTION.findall(body):
         parameters = _PARAMETER.findall(rest)
         arguments = _typed(parameters, name, functions) if parameters else _arguments(rest)
-        found.append(Written(name, arguments))
+        found.append(WrittenCall(name, arguments))
     return found
 
 
 def _typed(pairs: Iterable[tuple[str, str]], name: str, functions: Functions) -> str:
-    """Values written as text, as the types that the function's schema says."""
+    """Return values written as text, in the types of the function's schema."""
     schemas = [f.parameters for n, f in functions.items() if plain_name(n) == plain_name(name)]
     properties: Mapping[str, Any] = schemas[0].get("properties", {}) if schemas else {}
     values: dict[str, Any] = {}
@@ -140,9 +141,9 @@ def _value(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text.strip(), text)
 
 
-def _objects(body: str) -> list[Written]:
-    """Calls as JSON objects: one, a list of them, or several with semicolons or line ends between."""
-    found: list[Written] = []
+def _objects(body: str) -> list[WrittenCall]:
+    """Return calls written as JSON objects: one, a list, or several separated by semicolons or line ends."""
+    found: list[WrittenCall] = []
     for value in _values(body):
         entry = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         inner = entry.get("function")
@@ -151,7 +152,7 @@ def _objects(body: str) -> list[Written]:
         name = next((entry[key] for key in _NAMES if isinstance(entry.get(key), str)), "")
         arguments = next((entry[key] for key in _ARGUMENTS if key in entry), None)
         raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
-        found.append(Written(name, raw))
+        found.append(WrittenCall(name, raw))
     return found
 
 

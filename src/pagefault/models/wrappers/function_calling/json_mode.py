@@ -1,7 +1,7 @@
-"""JSON mode: functions for a model that has none, by one JSON object ``{thoughts, function, arguments}``.
+"""JSON mode: functions for a model without them, by one JSON object ``{thoughts, function, arguments}``.
 
 The functions are listed in the system text, the calls of the history are shown as such objects and their
-results as marked user-role messages, and the answer is held to a schema where the server can do that. The
+results as marked user-role messages, and the answer must match a schema where the server supports that. The
 same prompt always gives the same bytes. Left out: several calls in one answer.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -21,7 +20,6 @@ from pagefault.models import (
     Completion,
     Delta,
     FunctionSchema,
-    Model,
     Prompt,
     PromptMessage,
     StreamItem,
@@ -29,7 +27,7 @@ from pagefault.models import (
     own_id,
 )
 
-__all__ = ["JSONMode"]
+__all__ = ["JSONReader"]
 
 NONE, ANSWER = "none", "answer"
 _HOW = (
@@ -44,33 +42,22 @@ _LAST = {
 _ARGUMENTS = re.compile(r'"function"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"arguments"\s*:\s*(?=\{)')
 
 
-class JSONMode:
-    """A model that calls functions by writing JSON. Prompts without functions pass as they are."""
+class JSONReader:
+    """Reads one completion in JSON mode while it streams; ``prompt`` is the one to send."""
 
-    def __init__(self, model: Model) -> None:
-        self.name = model.name
-        self.window = model.window
-        self._model = model
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
-        """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
-        if not prompt.functions:
-            async with aclosing(self._model.stream(prompt)) as items:
-                async for item in items:
-                    yield item
-            return
+    def __init__(self, prompt: Prompt) -> None:
         speaks = any(function.name == "send_message" for function in prompt.functions)
-        last = NONE if speaks else ANSWER
-        reading = _Reading(last)
-        async with aclosing(self._model.stream(_translated(prompt, last))) as items:
-            async for item in items:
-                if isinstance(item, Completion):
-                    yield _completion(item, last)
-                elif isinstance(item, Delta) and not item.thinking:
-                    for delta in reading.feed(item.text):
-                        yield delta
-                else:
-                    yield item
+        self._last = NONE if speaks else ANSWER
+        self.prompt = _translated(prompt, self._last)
+        self._arguments = _StreamedArguments()
+
+    def take(self, item: StreamItem) -> Sequence[StreamItem]:
+        """Return the items that stand for this one."""
+        if isinstance(item, Completion):
+            return (_completion(item, self._last),)
+        if isinstance(item, Delta) and not item.thinking:
+            return self._arguments.feed(item.text)
+        return (item,)
 
 
 # The prompt
@@ -97,7 +84,7 @@ def _translated(prompt: Prompt, last: str) -> Prompt:
 
 
 def _listed(function: FunctionSchema) -> str:
-    """``name(text: string, page?: integer) What it does.``"""
+    """Return a line like ``- name(text: string, page?: integer) Description.``"""
     properties: Mapping[str, Any] = function.parameters.get("properties", {})
     required = function.parameters.get("required", ())
     takes = ", ".join(
@@ -143,30 +130,29 @@ def _json(value: Any) -> str:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """The answer while it comes: its arguments go out as they are written, as soon as it is known whose."""
+class _StreamedArguments:
+    """The arguments of the call; they are shown while they come, once the function's name is known."""
 
-    last: str
     _text: str = ""
     _name: str = ""
-    _at: int = 0  # up to where the arguments are out
+    _at: int = 0  # end of the arguments that are shown
     _depth: int = 0
     _quoted: bool = False
     _escaped: bool = False
     _done: bool = False
 
-    def feed(self, piece: str) -> Iterator[Delta]:
+    def feed(self, piece: str) -> Sequence[Delta]:
         self._text += piece
         if not self._name and (found := _ARGUMENTS.search(self._text)):
             self._name, self._at = found[1], found.end()
-        if self._name and not self._done and self._name not in (NONE, ANSWER):
-            out = self._inside(self._text[self._at :])
-            self._at += len(out)
-            if out:
-                yield Delta(out, 0, self._name)
+        if not self._name or self._done or self._name in (NONE, ANSWER):
+            return ()
+        new = self._inside(self._text[self._at :])
+        self._at += len(new)
+        return (Delta(new, 0, self._name),) if new else ()
 
     def _inside(self, text: str) -> str:
-        """What of the text belongs to the object of arguments."""
+        """Return the part of the text that belongs to the object of arguments."""
         for at, letter in enumerate(text):
             if self._quoted:
                 if self._escaped:
@@ -188,33 +174,36 @@ class _Reading:
 
 
 def _completion(whole: Completion, last: str) -> Completion:
-    """The object as a call. Without one the text stands as it is; what is one but calls nothing that can be
-    read is a call that the executor will say is wrong."""
+    """Return the object as a call.
+
+    Without an object the text stands as it is. An object without a readable call is an unnamed call, which
+    the executor answers with an error.
+    """
     value, repaired = _read(whole.text)
     if value is None:
         return whole
-    notes = (*whole.notes, "Broken JSON was repaired.") if repaired else whole.notes
     thoughts = str(value.get("thoughts") or "")
-    name, arguments = (
-        value.get("function") or value.get("name"),
-        value.get("arguments", value.get("parameters")),
-    )
+    notes = (*whole.notes, "Broken JSON was repaired.") if repaired else whole.notes
+    thought = replace(whole, text="", thinking=whole.thinking + thoughts, notes=notes)
+    name = value.get("function") or value.get("name")
+    arguments = value.get("arguments", value.get("parameters"))
     if name == NONE or (name is None and set(value) <= {"thoughts", "arguments"}):
-        return replace(whole, text="", thinking=whole.thinking + thoughts, notes=notes)
+        return thought
     if name == ANSWER and last == ANSWER:
-        message = (
-            cast("dict[str, Any]", arguments).get("message") if isinstance(arguments, dict) else arguments
-        )
-        return replace(whole, text=str(message or ""), thinking=whole.thinking + thoughts, notes=notes)
+        return replace(thought, text=_message_in(arguments))
     raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
-    if name is None:
-        name, raw = "unnamed", whole.text
-    call = Call(own_id(), str(name), raw)
+    call = Call(own_id(), "unnamed", whole.text) if name is None else Call(own_id(), str(name), raw)
     return replace(whole, text=thoughts, calls=(*whole.calls, call), notes=notes)
 
 
+def _message_in(arguments: object) -> str:
+    if isinstance(arguments, dict):
+        arguments = cast("dict[str, Any]", arguments).get("message")
+    return str(arguments or "")
+
+
 def _read(text: str) -> tuple[Mapping[str, Any] | None, bool]:
-    """The first object in a text, fences and prose around it left out, and whether it had to be repaired."""
+    """Return the first object in a text, without fences and prose around it, and True if it was repaired."""
     start = text.find("{")
     if start < 0:
         return None, False
