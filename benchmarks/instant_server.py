@@ -4,7 +4,9 @@ It reads a request and sends the same ``send_message`` call back, streamed as Op
 would, whichever path is asked for; only the call's id differs. It takes as little of the machine as it can.
 Left out: reading what the request says (``pagefault.testing.providers`` is the server that does).
 
-    python benchmarks/instant_server.py     # prints its port; ends when its standard input does
+    python benchmarks/instant_server.py [TIMES]     # prints its port; ends when its standard input does
+
+With ``TIMES`` the answer is plain text, the reply so many times: a long stream.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 from pagefault.models import Completion
 from pagefault.testing.models import say
@@ -31,13 +34,18 @@ _SHAPES: tuple[Shape, ...] = ("openai", "anthropic", "ollama")
 def _response(shape: Shape) -> bytes:
     """The answer as one piece of HTTP, an event to a chunk."""
     wire = WIRES[shape]
-    answer = Delivery(Completion(calls=(replace(say(REPLY), id=_ID),)), piece=PIECE)
+    call = Completion(calls=(replace(say(REPLY), id=_ID),))
+    answer = Delivery(Completion(REPLY * int(sys.argv[1])) if sys.argv[1:] else call, piece=PIECE)
     events = [*map(wire.frame, wire.chunks(answer)), *([wire.mark] if wire.mark else [])]
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {wire.kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     return head + b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n"
 
 
-_ANSWERS = {shape: _response(shape) for shape in _SHAPES}
+@cache
+def _answers() -> dict[Shape, bytes]:
+    return {shape: _response(shape) for shape in _SHAPES}
+
+
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"
 
 
@@ -63,7 +71,7 @@ class _Connection(asyncio.Protocol):
             del self._read[: self._ends]
             self._ends = 0
             _Connection.answered += 1
-            answer = _ANSWERS.get(self._shape, _NOT_FOUND) if self._shape else _NOT_FOUND
+            answer = _answers().get(self._shape, _NOT_FOUND) if self._shape else _NOT_FOUND
             self._transport.write(answer.replace(_ID.encode(), b"call_%08d" % _Connection.answered))
 
 
@@ -74,9 +82,9 @@ async def _serve() -> None:
 
 
 @contextmanager
-def instant_server() -> Iterator[str]:
+def instant_server(times: int = 0) -> Iterator[str]:
     """The server while the block is open; gives ``http://127.0.0.1:PORT``."""
-    command = [sys.executable, __file__]
+    command = [sys.executable, __file__, *([str(times)] if times else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout

@@ -19,6 +19,7 @@ QUICK: dict[str, list[list[str]]] = {
     "turn_overhead": [["--turns", "30", "--repeats", "2"]],
     "prefix_share": [[]],
     "adapter_cpu": [["--requests", "12"]],
+    "stream_delta": [[]],
     "turn_http": [["--turns", "8", "--repeats", "1", "--agents", "1", "8"]],
     "wire_prefix": [["--turns", "100", "--windows", "4096"]],
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],

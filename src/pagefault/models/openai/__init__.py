@@ -1,8 +1,8 @@
 """The OpenAI shape: chat completions, streamed, over the ``openai`` client.
 
-It serves OpenAI itself and whatever speaks the same (vLLM, llama.cpp, LM Studio, OpenRouter ...). The
-client's connections, stream parsing and errors are used; its typed requests and responses are not, for their
-cost grows with the queue and they know only what OpenAI itself sends: the body goes through its low-level
+For OpenAI itself and every server with the same protocol (vLLM, llama.cpp, LM Studio, OpenRouter ...). The
+client's connections, stream parsing and errors are used. Its typed requests and responses are not: their
+cost grows with the queue, and they hold only what OpenAI itself sends. The body goes through its low-level
 ``post`` as bytes, and the stream comes as plain JSON values. Left out: the Responses API, several choices.
 """
 
@@ -20,21 +20,21 @@ from pagefault.models.openai.body import BodyBuilder
 from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
 
 if TYPE_CHECKING:
-    from openai import APIError, AsyncOpenAI, AsyncStream
+    from openai import APIError, AsyncOpenAI
 
 __all__ = ["OpenAIModel"]
 
-_NO_KEY = "none"  # the client insists on one
+_NO_KEY = "none"  # the client requires one
 _PATH = "/chat/completions"
 _HEADERS = {"content-type": "application/json"}
-_LOST = "What was lost while streaming was asked for again in one piece."
+_LOST = "Content that was lost while streaming was asked for again in one piece."
 
 
 class OpenAIModel:
     """A model behind a chat-completions address; ``window`` is in tokens.
 
     ``ModelSetupError`` if OpenAI itself is meant and there is no key. The connections belong to the event
-    loop of the first ``stream``. Whoever shares a model shares its connections.
+    loop of the first ``stream``. Agents that share a model share its connections.
     """
 
     def __init__(self, model: str, window: int, endpoint: Endpoint, options: ModelOptions) -> None:
@@ -64,14 +64,13 @@ class OpenAIModel:
 
         answer = PartialCompletion(self._endpoint.provider)
         try:
-            async with await self._open(prompt, answer) as chunks:
+            async with await self._open(prompt, answer, stream=True) as chunks:
                 async for chunk in chunks:
                     for delta in answer.take(chunk):
                         yield delta
             if answer.has_lost_calls() or not answer.begun:
                 answer = answer.anew(_LOST)
-                whole = await self._post(prompt, stream=False)
-                for delta in answer.take(whole):
+                for delta in answer.take(await self._open(prompt, answer, stream=False)):
                     yield delta
         except openai.APIError as error:
             raise self._mapped(error, answer) from None
@@ -79,28 +78,24 @@ class OpenAIModel:
             raise ModelUnavailable(f"{self.name} sent a stream that is not JSON; try again.") from None
         yield self._checked(answer, prompt)
 
-    async def _open(self, prompt: Prompt, answer: PartialCompletion) -> AsyncStream[object]:
-        """The stream; without what the server says it does not take and can do without."""
+    async def _open(self, prompt: Prompt, answer: PartialCompletion, *, stream: bool) -> Any:
+        """Send the request; again without an optional field if the server refuses that. Returns an
+        ``AsyncStream`` of JSON values, or the whole answer as one."""
         import openai
 
+        post = cast("Any", self._client().post)  # its overloads want the type of a response
         while True:
+            body = self._body.build(prompt, stream=stream)
             try:
-                return await self._post(prompt, stream=True)
+                return await post(
+                    _PATH, cast_to=object, content=body, options={"headers": _HEADERS}, stream=stream,
+                    stream_cls=openai.AsyncStream[object] if stream else None,
+                )  # fmt: skip
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 adapted = self._body.adapt(error.message, prompt)
                 if adapted is None:
                     raise
                 answer.notes.append(adapted)
-
-    async def _post(self, prompt: Prompt, *, stream: bool) -> Any:
-        from openai import AsyncStream
-
-        body = self._body.build(prompt, stream=stream)
-        post = cast("Any", self._client().post)  # its overloads want the type of a response
-        return await post(
-            _PATH, cast_to=object, content=body, options={"headers": _HEADERS}, stream=stream,
-            stream_cls=AsyncStream[object] if stream else None,
-        )  # fmt: skip
 
     def _client(self) -> AsyncOpenAI:
         if not self._made:
@@ -114,7 +109,7 @@ class OpenAIModel:
         return self._made
 
     def _checked(self, answer: PartialCompletion, prompt: Prompt) -> Completion:
-        """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
+        """Return the completion; ``ModelError`` if it did not end properly, or is empty without a reason."""
         if not answer.finish:
             raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
         made = answer.completion()
@@ -136,7 +131,7 @@ class OpenAIModel:
         if isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, dict(error.response.headers)
         body: Any = error.body
-        if isinstance(body, dict):  # the client puts its own words before the server's
+        if isinstance(body, dict):  # the client puts its own words before those of the server
             said = str(cast("dict[str, Any]", body).get("message") or said)
         return model_error(
             ErrorResponse(where, status, f"{error.code or ''} {error.type or ''}", said, headers),

@@ -1,13 +1,13 @@
-"""The stream as a completion: what has come so far, and what of it is new.
+"""The completion while it streams: its state, and the deltas of each chunk.
 
 It takes JSON values as servers send them, which is not always as OpenAI does: anything may be missing, of
-another type, or sent twice. Left out: texts that are calls (``calling``), and whether arguments are valid.
+another type, or sent twice. Left out: calls written as text (``function_calling``), validating arguments.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from pagefault.models import Call, Completion, Delta, Usage, own_id
 
 __all__ = ["PartialCompletion"]
 
-_SPOKEN = 8  # reported tokens of an answer of which nothing came, from which on something was lost
+_LOST = 8  # reported tokens from which on an empty answer has lost something
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _PartialCall:
         return True
 
     def take(self, piece: str) -> str:
-        """Add a piece of the arguments; returns what is new in it. Some servers send all so far each time."""
+        """Add a piece of the arguments; return its new part. Some servers repeat all so far each time."""
         if len(self.arguments) > 1 and piece.startswith(self.arguments) and self.arguments.startswith("{"):
             piece = piece[len(self.arguments) :]
         self.arguments += piece
@@ -53,8 +53,8 @@ class PartialCompletion:
     usage: Usage | None = None
     model: str = ""
     notes: list[str] = field(default_factory=list[str])
-    _details: list[Any] = field(default_factory=list[Any])  # OpenRouter's reasoning, wanted back as it is
-    _at: dict[Any, int] = field(default_factory=dict[Any, int])  # their index: ours
+    _details: list[Any] = field(default_factory=list[Any])  # OpenRouter's reasoning, to send back unchanged
+    _at: dict[Any, int] = field(default_factory=dict[Any, int])  # the server's index of a call: ours
 
     @property
     def is_empty(self) -> bool:
@@ -65,42 +65,50 @@ class PartialCompletion:
         if not self.is_empty or not self.finish:
             return False
         spoken = self.usage.output - self.usage.thinking if self.usage else 0
-        unseen = self.finish == "stop" and not self.thinking and spoken >= _SPOKEN
+        unseen = self.finish == "stop" and not self.thinking and spoken >= _LOST
         return self.finish in ("tool_calls", "function_call") or unseen
 
     def anew(self, note: str) -> PartialCompletion:
-        """An answer to the same prompt, begun again."""
+        """Return an empty completion for the same prompt, asked again."""
         return PartialCompletion(self.provider, begun=True, notes=[*self.notes, note])
 
-    def take(self, chunk: object) -> list[Delta]:
-        """Add a chunk of a stream, or a whole response; returns what is new in it."""
+    def take(self, chunk: object) -> Sequence[Delta]:
+        """Add a chunk of a stream, or a whole response; return its deltas."""
         self.begun = True
         fields = _mapping(chunk)
-        self.model = str(fields.get("model") or self.model)
+        if model := fields.get("model"):
+            self.model = str(model)
         if usage := _mapping(fields.get("usage")):
             self.usage = _usage(usage)
+        choices = _list(fields.get("choices"))
+        if not choices:
+            return ()
+        choice = _mapping(choices[0])
+        if finish := choice.get("finish_reason"):
+            self.finish = str(finish)
+        return self._take_message(_mapping(choice.get("delta") or choice.get("message")))
+
+    def _take_message(self, new: Mapping[str, Any]) -> list[Delta]:
         deltas: list[Delta] = []
-        for choice in _list(fields.get("choices"))[:1]:
-            told = _mapping(choice)
-            self.finish = str(told.get("finish_reason") or "") or self.finish
-            deltas += self._take_message(_mapping(told.get("delta") or told.get("message")))
+        get = new.get  # most pieces have one of these fields, and there are thousands of them
+        if thought := get("reasoning_content") or get("reasoning"):
+            deltas += self._take_thought(_text(thought))
+        if details := get("reasoning_details"):
+            self._details += _list(details)
+        if text := _text(get("content")) or _text(get("refusal")):
+            self.text += text
+            deltas.append(Delta(text))
+        if calls := get("tool_calls"):
+            deltas += [delta for piece in _list(calls) for delta in self._take_call(_mapping(piece))]
+        if legacy := _mapping(get("function_call")):
+            deltas += self._take_call({"function": legacy})
         return deltas
 
-    def _take_message(self, new: Mapping[str, Any]) -> Iterator[Delta]:
-        thought = _text(new.get("reasoning_content") or new.get("reasoning"))
-        if thought:
-            self.thinking += thought
-            yield Delta(thought, thinking=True)
-        self._details += _list(new.get("reasoning_details"))
-        if text := _text(new.get("content")) or _text(new.get("refusal")):
-            self.text += text
-            yield Delta(text)
-        for piece in _list(new.get("tool_calls")):
-            yield from self._take_call(_mapping(piece))
-        if legacy := _mapping(new.get("function_call")):
-            yield from self._take_call({"function": legacy})
+    def _take_thought(self, thought: str) -> Sequence[Delta]:
+        self.thinking += thought
+        return (Delta(thought, thinking=True),) if thought else ()
 
-    def _take_call(self, piece: Mapping[str, Any]) -> Iterator[Delta]:
+    def _take_call(self, piece: Mapping[str, Any]) -> Sequence[Delta]:
         function = _mapping(piece.get("function")) or piece
         id, name = str(piece.get("id") or ""), str(function.get("name") or "")
         arguments = function.get("arguments")
@@ -109,11 +117,11 @@ class PartialCompletion:
         number = self._place(piece.get("index"), id, name)
         call = self.calls[number]
         call.id, call.name = call.id or id, call.name or name
-        if fresh := call.take(arguments or ""):
-            yield Delta(fresh, number, call.name)
+        fresh = call.take(arguments or "")
+        return (Delta(fresh, number, call.name),) if fresh else ()
 
     def _place(self, index: Any, id: str, name: str) -> int:
-        """The number of the call that a piece belongs to, a new one if it begins one."""
+        """Return the number of the call that a piece belongs to; it may begin a new one."""
         number = self._at.get(index)
         if number is not None:
             call = self.calls[number]
@@ -125,16 +133,21 @@ class PartialCompletion:
         return len(self.calls) - 1
 
     def completion(self) -> Completion:
-        """The whole; every call has an id of its own."""
+        """Return the whole completion; every call has an id of its own."""
         calls: dict[str, Call] = {}
         for call in self.calls:
             id = own_id(call.id, calls)
             calls[id] = Call(id, call.name or "unnamed", call.arguments or "{}")
-        cut, who = self.finish == "length", self.model
-        made = tuple(calls.values())
         return Completion(
-            self.text, made, self.usage, self.thinking, self._echo(), cut, who, tuple(self.notes)
-        )  # fmt: skip
+            self.text,
+            tuple(calls.values()),
+            self.usage,
+            self.thinking,
+            self._echo(),
+            cut=self.finish == "length",
+            model=self.model,
+            notes=tuple(self.notes),
+        )
 
     def _echo(self) -> dict[str, Any] | None:
         if self._details:
@@ -156,9 +169,11 @@ def _number(value: object) -> int:
 
 
 def _text(value: object) -> str:
-    """A content: a text, or a list of parts that have one."""
+    """Return the text of a content: a text, or a list of parts with texts."""
     if isinstance(value, str):
         return value
+    if not value:
+        return ""
     return "".join(str(_mapping(part).get("text") or "") for part in _list(value))
 
 
