@@ -239,7 +239,7 @@ def test_imports_go_down_only() -> None:
 def test_the_rules_can_be_broken() -> None:
     assert may_import("agent", "context.queue_manager")
     assert may_import("build", "storage.sqlite")
-    assert may_import("models.offline.language", "storage.terms")
+    assert may_import("models.offline.words", "storage.terms")
     assert may_import("cli.chat", "kernel")
     for module, target in (
         ("context.queue_manager", "agent"),

@@ -1,46 +1,45 @@
-"""The offline model: a deterministic, stateless stand-in for a language model, by rules.
+"""The offline model: a demo that needs no key, and an example of a model adapter.
 
-It sees what any model sees, the prompt and the function schemas, and acts through function calls: notes
-first-person facts, searches memory and quotes, saves at memory pressure, summarises by extraction, in
-English and Chinese. It is no language model: it writes nothing of its own but short phrases, and what it
-retrieves is data that it never obeys.
+A model sees a prompt and function schemas, and streams a completion; this one follows a few stated rules:
+
+1. A first-person statement is noted: in the working context, or in archival storage when that is full.
+2. A question is searched for with the memory functions that are offered. The passage that has most of its
+   topics is quoted with its date; of two that match about equally, the newer one comes first.
+3. Where nothing matches, it says that it does not know; where little does, it says so and quotes the nearest.
+4. At memory pressure it saves what the user said and nobody noted. Other events get one line or nothing.
+
+It is deterministic and keeps no state: what was tried for the open event is in the prompt. It leaves out what
+a language model is for: it understands nothing, and its answers are as good as the search beneath them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator
 
 from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
-from pagefault.models.offline.given import given
-from pagefault.models.offline.noting import Act, Intent
-from pagefault.models.offline.policy import decide
-from pagefault.models.offline.questions import parse
-from pagefault.models.offline.quoting import FORM, in_form, retold, unknown
-from pagefault.models.offline.reader import best_first
-from pagefault.models.offline.reading import Found, View, view
-from pagefault.models.offline.summaries import is_summary_request, summarise
+from pagefault.models.offline.policy import next_step
+from pagefault.models.offline.prompt_view import FunctionCall, PromptView
+from pagefault.models.offline.words import is_personal, sentences, told, topics
 
 __all__ = ["OfflineModel"]
 
+_SUMMARY_REQUEST = r"(?ms)^Previous summary:\n(.*)^Messages:\n(.*)^Write the new summary.*?(\d+) tokens"
+_USER_ROW = r"(?m)^\[user(?: [^\]\d][^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] (.*)$"
+
 
 class OfflineModel:
-    """``window`` is in tokens; any will do, for it reads what it is given."""
+    """``window`` is in tokens; the model itself has no limit."""
 
     def __init__(self, window: int = 4096) -> None:
-        self._window = window
-
-    @property
-    def name(self) -> str:
-        return "offline"
-
-    @property
-    def window(self) -> int:
-        return self._window
+        self.name = "offline"
+        self.window = window
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
-        """One delta for the text and one for each call, then the completion."""
-        completion = _complete(prompt)
+        """Yield one delta for the text and one for each call, then the completion."""
+        summary = None if prompt.functions else re.search(_SUMMARY_REQUEST, prompt.messages[-1].text)
+        completion = Completion(_summary(*summary.groups())) if summary else _next(PromptView.of(prompt))
         if completion.text:
             yield Delta(completion.text)
         for index, call in enumerate(completion.calls):
@@ -48,44 +47,30 @@ class OfflineModel:
         yield completion
 
 
-def _complete(prompt: Prompt) -> Completion:
-    if is_summary_request(prompt):
-        return Completion(summarise(prompt))
-    if (asked := given(prompt)) is not None:
-        return Completion(_read(prompt, *asked))
-    seen = view(prompt)
-    act = _in_style(seen, decide(seen))
-    made = {(step.name, _written(step.arguments)) for step in seen.steps}
-    intents = [intent for intent in act.calls if (intent.name, _written(intent.arguments)) not in made]
-    calls = tuple(
-        Call(f"call_{seen.calls + index}", intent.name, _arguments(seen, intent))
-        for index, intent in enumerate(intents)
-    )
-    thought = "Nothing more to do." if seen.style == "memgpt" and not calls and not act.say else ""
-    return Completion(act.say or thought, calls)
+def _next(view: PromptView) -> Completion:
+    """Speech is a call in memgpt style; in native style it is text, and waits until the calls are done."""
+    step = next_step(view)
+    calls = [call for call in step.calls if not view.has_made(call)]
+    text = "" if calls else step.say
+    if "send_message" in view.functions:
+        calls += [FunctionCall("send_message", {"message": step.say})] if step.say else []
+        text = "" if calls else "Nothing more to do."  # plain text is private there
+    numbered = enumerate(calls, len(view.earlier) + len(view.steps))
+    made = [Call(f"call_{n}", c.name, json.dumps(c.arguments, ensure_ascii=False)) for n, c in numbered]
+    return Completion(text, tuple(made))
 
 
-def _read(prompt: Prompt, question: str, texts: tuple[Found, ...]) -> str:
-    """The answer from texts that the prompt itself holds."""
-    asked = parse(question)
-    found = texts if texts and texts[0].speaker == "archival" else best_first(asked, texts)
-    told = [message.text for message in prompt.messages if message.role == "system"]
-    if any(FORM.search(text) for text in told):
-        return in_form(asked, found)
-    return retold(asked, found) or unknown(asked, told)
-
-
-def _in_style(seen: View, act: Act) -> Act:
-    """In memgpt style speech is a call; in native style it waits until the calls are done."""
-    if seen.style == "memgpt" and act.say:
-        return Act((*act.calls, Intent("send_message", {"message": act.say})))
-    return Act(act.calls) if act.calls else act
-
-
-def _written(arguments: object) -> str:
-    return json.dumps(arguments, ensure_ascii=False, sort_keys=True)
-
-
-def _arguments(seen: View, intent: Intent) -> str:
-    beat = {"request_heartbeat": True} if intent.more and seen.style == "memgpt" else {}
-    return json.dumps({**intent.arguments, **beat}, ensure_ascii=False)
+def _summary(previous: str, rows: str, limit: str) -> str:
+    """A summary by extraction, as ``pagefault.context.summary`` asks for: lines of the previous one and what
+    the user said, in at most ``limit`` tokens; newest and first-person sentences are kept first."""
+    lines = [line for line in previous.splitlines() if topics(line)]
+    for day, text in re.findall(_USER_ROW, rows):
+        lines += [f"{day}: {piece}" for piece in sentences(told(text)) if topics(piece)]
+    room, kept = float(limit), set[str]()
+    newest = enumerate(reversed(lines))
+    for _, line in sorted(newest, key=lambda pair: (not is_personal(pair[1]), pair[0])):
+        size = 2 * len(line.split()) + len(re.findall("[\u3400-\u9fff]", line))  # no fewer tokens than it has
+        if size <= room and line not in kept:
+            kept.add(line)
+            room -= size
+    return "\n".join(dict.fromkeys(line for line in lines if line in kept)) or "Nothing to keep."
