@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pagefault import Agent
@@ -191,7 +191,6 @@ def test_a_summary_keeps_statements_before_chatter_within_its_bound() -> None:
     assert len(summary.split()) < 60
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["user", "login", "odd_kind"]), st.text(max_size=80)), max_size=4))
 def test_no_text_is_an_error(rows: list[tuple[str, str]]) -> None:
     completion = complete(prompt(*(user(text, kind) for kind, text in rows)))
