@@ -108,7 +108,7 @@ def test_the_command_scores_every_method_on_every_set(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "scores.json"
-    assert bench("--data", str(data), "--json", str(file), "--ablate") == 0
+    assert bench("--data", str(data), "--out", str(file), "--ablate") == 0
     scores = json.loads(file.read_text("utf-8"))
     assert set(scores["sets"]) == {"chat", "notes_zh"}
     for methods in scores["sets"].values():
@@ -124,7 +124,7 @@ def test_the_command_scores_every_method_on_every_set(
 
 def test_one_set_is_enough(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "scores.json"
-    assert bench("--data", str(data), "--set", "notes_zh", "--json", str(file), "--embedder", "null") == 0
+    assert bench("--data", str(data), "--set", "notes_zh", "--out", str(file), "--embedder", "null") == 0
     assert set(json.loads(file.read_text("utf-8"))["sets"]) == {"notes_zh"}
 
 

@@ -18,6 +18,7 @@ import pytest
 from conftest import Ran, Run
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
+from pagefault.cli.tree import COMMANDS
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
 from pagefault.models import Completion, Usage
@@ -47,8 +48,19 @@ def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:
 def test_help_names_every_command(run: Run) -> None:
     ran = run("--help")
     assert ran.code == 0
-    for command in ("chat", "run", "trace", "agent", "recall", "archival", "event", "schedule"):
+    for command in COMMANDS:
         assert f"\n  {command} " in ran.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_where_the_table_says_and_has_a_help(run: Run, name: str) -> None:
+    ran = run(name, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: pagefault {name} ")
+
+
+def test_a_misspelt_command_is_answered_with_the_right_one(run: Run) -> None:
+    assert "Did you mean 'chat'?" in run("chatt").err
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from pagefault.assembly import Parts
 from pagefault.cli import main
-from pagefault.cli.commands import app
 from pagefault.cli.slash import HELP
+from pagefault.cli.tree import app
 from pagefault.config import AgentSettings, Installation
 from pagefault.types import OutputType
 
@@ -86,15 +86,15 @@ def test_examples_run(example: Path, capsys: pytest.CaptureFixture[str]) -> None
 # the command line
 
 
-def grown(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def tree_of(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command by its words; groups too, which have ``commands``."""
     command = command or typer.main.get_command(app)
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
-        yield from grown(below, (*path, name))
+        yield from tree_of(below, (*path, name))
 
 
-TREE = dict(grown())
+TREE = dict(tree_of())
 COMMANDS = [path for path, command in TREE.items() if not hasattr(command, "commands")]
 
 

@@ -1,6 +1,6 @@
 """`pagefault bench TASK`: from options to a folder with results, told on the way.
 
-Leaves out the command line's grammar (``cli.bench_commands``) and the report.
+Leaves out the command line's grammar (``cli.grammar.bench``) and the report.
 """
 
 from __future__ import annotations

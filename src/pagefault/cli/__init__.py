@@ -1,13 +1,12 @@
-"""The command line: `pagefault chat`, and commands to look at and tend what an agent remembers.
+"""The command line: `pagefault chat`, and commands to see and change what an agent remembers.
 
-    commands.py   the grammar: every command with its options; nothing else is imported for ``--help``
-    db_commands.py document_commands.py model_commands.py options.py    parts of it: `db`; `load`, `document`;
-                  `models`; shared options
+    tree.py       the command tree: names, and the modules that are loaded when they are used
+    grammar/      every command with its arguments and options; options.py: those that commands share
     session.py    one run of a command: which home, JSON or text, a kernel that is opened and closed
-    agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py usage.py    the
-                  rooms: what those commands do
-    chat.py slash.py screens.py               a conversation, its slash commands, how it is shown
-    render.py tally.py    values, and what was spent, as lines of text
+    agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py usage.py
+                  what the commands do, with the views of the kernel
+    chat.py slash.py screens.py    a conversation, its slash commands, the screens
+    render.py     values as lines of text and as JSON
 
 Errors become one sentence on stderr and exit code 1; a wrong command line is exit code 2.
 """
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command (by default the process's own arguments) and exit with its code."""
     from typer.main import get_command
 
-    from pagefault.cli.commands import app
+    from pagefault.cli.tree import app
 
     _speak_utf8()
     try:
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _speak_utf8() -> None:
-    """Whatever the locale says: what is stored is Unicode, and a reply must not die of a C locale."""
+    """Use UTF-8 whatever the locale is: stored text is Unicode, and must not fail in a C locale."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
@@ -57,11 +56,11 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
 
 
 def _fail(error: PagefaultError | OSError) -> NoReturn:
-    """Exit with one sentence for what somebody must mend. Anything else is a bug, and keeps its trace."""
-    if isinstance(error, BrokenPipeError):  # the reader has left, and wants to hear no more
+    """Exit with one sentence for an error that a person can fix. Any other is a bug, and keeps its trace."""
+    if isinstance(error, BrokenPipeError):  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1)
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"pagefault: {what}{error.strerror or error}; mend that or choose another --home.")
+        sys.exit(f"pagefault: {what}{error.strerror or error}; fix that or choose another --home.")
     sys.exit(f"pagefault: {error}")

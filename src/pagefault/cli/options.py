@@ -1,24 +1,28 @@
-"""What the commands share: options that every one of them takes, and the session that they make."""
+"""The options that commands share, and the session that they make of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from pagefault.cli.session import Session
 
-__all__ = ["Agent", "Database", "Home", "Json", "Name", "Page", "Tags", "grown", "session_of"]
+__all__ = [
+    "Agent", "Database", "Home", "Json", "Model", "Name", "Page", "Style", "Tags", "Window", "Zone",
+    "command_group", "given", "session_of",
+]  # fmt: skip
 
 
-def grown(*, runs_alone: bool = False) -> typer.Typer:
-    """Typer without what costs time at each start: markup, completion, decorated tracebacks.
+def command_group(*, runs_alone: bool = False, cls: Any = None) -> typer.Typer:
+    """A group without what costs time at each start: markup, completion, decorated tracebacks.
 
     Without a command it shows its help, unless it ``runs_alone``.
     """
     return typer.Typer(
+        cls=cls,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -55,6 +59,20 @@ Name = Annotated[str, typer.Argument(help="The agent's name.")]
 Agent = Annotated[str, typer.Option(help="The agent's name.")]
 Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; give it once for each.")]
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="As `pagefault models` lists them; a,b: b takes over when a fails."),
+]
+Window = Annotated[int | None, typer.Option(help="The context window in tokens, at least 4096.")]
+Style = Annotated[str | None, typer.Option(help="memgpt: only send_message speaks. native: plain text does.")]
+Zone = Annotated[str | None, typer.Option(help="Time zone, e.g. Europe/Lisbon.")]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: settings by name."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def session_of(home: Path | None, database: str | None, json: bool) -> Session:

@@ -1,4 +1,4 @@
-"""The grammar of `pagefault models`. What its commands do is in ``models``."""
+"""The grammar of `pagefault models`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, grown, session_of
+from pagefault.cli.options import Database, Home, Json, command_group, session_of
 
 __all__ = ["models"]
 
-models = grown(runs_alone=True)
+models = command_group(runs_alone=True)
 
 
 @models.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""The grammar of `pagefault db`: its commands with their arguments and options; as ``commands``."""
+"""The grammar of `pagefault db`: its commands with their arguments and options."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Name, grown, session_of
+from pagefault.cli.options import Database, Home, Json, Name, command_group, session_of
 
 __all__ = ["db"]
 
-db = grown()
+db = command_group()
 
 
 @db.command("migrate")

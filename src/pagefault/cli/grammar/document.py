@@ -1,4 +1,4 @@
-"""The grammar of `pagefault load` and `pagefault document`. What they do is in ``documents``."""
+"""The grammar of `pagefault load` and `pagefault document`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, grown, session_of
+from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, command_group, session_of
 
 __all__ = ["document", "load"]
 
-document = grown()
+document = command_group()
 
 
 def load(

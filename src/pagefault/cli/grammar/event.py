@@ -1,0 +1,71 @@
+"""The grammar of `pagefault event` and `pagefault schedule`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Database, Home, Json, Name, command_group, session_of
+
+__all__ = ["event", "schedule"]
+
+event = command_group()
+schedule = command_group()
+
+
+@event.command("post")
+def event_post(
+    name: Name,
+    kind: Annotated[
+        str, typer.Argument(help="message, alert, login, upload_finished, or a word of your own.")
+    ],
+    text: Annotated[str, typer.Argument(help="What it says.")] = "",
+    key: Annotated[str | None, typer.Option(help="Posting twice with one key stores one event.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
+    from pagefault.cli import events
+
+    events.post(session_of(home, database, json), name, kind, text, key)
+
+
+@schedule.command("list")
+def schedule_list(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+    """List an agent's timers."""
+    from pagefault.cli import events
+
+    events.list_schedules(session_of(home, database, json), name)
+
+
+@schedule.command("add")
+def schedule_add(
+    name: Name,
+    note: Annotated[str, typer.Argument(help="What the timer will say.")],
+    when: Annotated[str | None, typer.Option(help="ISO 8601, or +2h.")] = None,
+    cron: Annotated[str | None, typer.Option(help="A cron line, e.g. '0 9 * * 1'.")] = None,
+    catch_up: Annotated[str, typer.Option(help="What a missed time does: once or skip.")] = "once",
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Set a timer."""
+    from pagefault.cli import events
+
+    events.add_schedule(session_of(home, database, json), name, note, when, cron, catch_up)
+
+
+@schedule.command("remove")
+def schedule_remove(
+    name: Name,
+    id: Annotated[str, typer.Argument(help="The timer's id, e.g. t3.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Remove a timer."""
+    from pagefault.cli import events
+
+    events.remove_schedule(session_of(home, database, json), name, id)

@@ -1,0 +1,100 @@
+"""The grammar of `pagefault recall` and `pagefault archival`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, command_group, session_of
+
+__all__ = ["archival", "recall"]
+
+recall = command_group()
+archival = command_group()
+
+
+@recall.command("search")
+def recall_search(
+    query: Annotated[str, typer.Argument(help="What to look for; nothing: browse, newest first.")] = "",
+    agent: Agent = "default",
+    page: Page = 1,
+    role: Annotated[
+        list[str] | None, typer.Option(help="user,assistant,event,alert,summary,thought,call,result.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
+    session: Annotated[int | None, typer.Option(help="Only this session, as results number them.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="As if this message were the last, so that pages stay as they were.")
+    ] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Search the message log."""
+    from pagefault.cli import memory
+
+    memory.search_recall(
+        session_of(home, database, json), agent, query, page, role or [], since, until, session, as_of
+    )
+
+
+@archival.command("search")
+def archival_search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    agent: Agent = "default",
+    page: Page = 1,
+    tag: Tags = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Search documents and facts; all tags given must be present."""
+    from pagefault.cli import memory
+
+    memory.search_archival(session_of(home, database, json), agent, query, page, tag or [])
+
+
+@archival.command("list")
+def archival_list(
+    agent: Agent = "default",
+    page: Page = 1,
+    tag: Tags = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """List documents and facts, newest first."""
+    from pagefault.cli import memory
+
+    memory.search_archival(session_of(home, database, json), agent, "", page, tag or [])
+
+
+@archival.command("insert")
+def archival_insert(
+    text: Annotated[str, typer.Argument(help="The text to keep.")],
+    agent: Agent = "default",
+    tag: Tags = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Put a text into archival storage."""
+    from pagefault.cli import memory
+
+    memory.insert(session_of(home, database, json), agent, text, tag or [])
+
+
+@archival.command("delete")
+def archival_delete(
+    id: Annotated[str, typer.Argument(help="The passage's id, e.g. p7.")],
+    agent: Agent = "default",
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Delete a passage."""
+    from pagefault.cli import memory
+
+    memory.delete(session_of(home, database, json), agent, id)

@@ -1,0 +1,46 @@
+"""The grammar of `pagefault chat` and `pagefault run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pagefault.cli.options import Agent, Database, Home, Json, Model, Style, Window, Zone, given, session_of
+
+__all__ = ["chat", "run"]
+
+
+def chat(
+    agent: Agent = "default",
+    model: Model = None,
+    window: Window = None,
+    style: Style = None,
+    zone: Zone = None,
+    embedder: Annotated[str | None, typer.Option(help="As `pagefault embedders` lists them.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Hide thoughts and function calls.")] = False,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Talk with an agent; it is made if there is none of that name. Options given are remembered.
+
+    With piped input each non-empty line is a message and its reply is one line on stdout (empty if
+    nothing was said); all else goes to stderr. With --json each output is a line of JSON on stdout.
+    """
+    from pagefault.cli.chat import chat as talk
+
+    wanted = given(model=model, window=window, style=style, zone=zone)
+    talk(session_of(home, database, json), agent, wanted, embedder, quiet)
+
+
+def run(
+    agent: Annotated[list[str] | None, typer.Option(help="Show only this agent; may be given again.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Serve inboxes and timers of all agents until interrupted."""
+    from pagefault.cli.events import serve
+
+    serve(session_of(home, database, json), agent or [])

@@ -1,0 +1,94 @@
+"""The command tree: a table of names, each with its help and the module that is loaded when it is used.
+
+``--help`` is printed from the table; a module of ``grammar`` is imported when one of its commands runs or its
+own help is asked for. Commands of plug-ins come after the table, by their entry points.
+"""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+from pagefault.cli.options import Database, Home, Json, command_group
+
+__all__ = ["COMMANDS", "app"]
+
+COMMANDS = {
+    "chat": ("talk", "Talk with an agent; it is created if there is none of that name."),
+    "run": ("talk", "Serve inboxes and timers of all agents until interrupted."),
+    "agent": ("agent", "The agents of this home."),
+    "trace": ("look", "Show why it said that: each step of an event's turn, from the log alone."),
+    "usage": ("look", "Show tokens and cost, by agent, turn, day or model."),
+    "recall": ("memory", "Recall storage: every message ever, verbatim."),
+    "archival": ("memory", "Archival storage: documents and facts."),
+    "load": ("document", "Load documents into an agent's archival storage."),
+    "document": ("document", "Documents that were loaded."),
+    "event": ("event", "Events in an agent's inbox."),
+    "schedule": ("event", "Timers."),
+    "models": ("models", "Models: the providers there are, and what one model can do."),
+    "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
+    "db": ("db", "The database itself: upgrades, checks, backups, copies."),
+    "bench": ("bench", "Benchmarks: the paper's experiments, and the quality of search."),
+}
+"""By name: the module of ``grammar`` that has it, and its help."""
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by name; one is loaded when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, help = self.data[name]
+        return _command(name, help, getattr(import_module(f"pagefault.cli.grammar.{module}"), name))
+
+
+def _command(name: str, help: str, found: typer.Typer | Callable[..., None]) -> Any:
+    """A group or a single command as the parser takes it."""
+    if isinstance(found, typer.Typer):
+        command = get_group(found)
+        command.name, command.help = name, help
+        return command
+    single = command_group()
+    single.command(name)(found)
+    return get_command(single)
+
+
+class CommandGroup(TyperGroup):
+    """The root group."""
+
+    table: ClassVar[dict[str, tuple[str, str]]] = COMMANDS
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands(self.table)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list of commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in self.table.items()])
+
+
+app = command_group(cls=CommandGroup)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from pagefault import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Virtual memory for LLM agents: talk with one, and see what it remembers."""
