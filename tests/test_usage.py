@@ -339,6 +339,17 @@ def test_a_known_model_costs_what_the_table_says() -> None:
     assert cost("https://api.openai.com/v1#gpt-4o-mini", Usage(input=1_000_000)) == plain
 
 
+@pytest.mark.parametrize("model", [MINI, "google:gemini-2.5-pro", "anthropic:claude-sonnet-4-5"])
+def test_the_price_of_a_sum_is_the_sum_of_the_prices(model: str) -> None:
+    """Also where a provider charges more for long prompts, and for odd numbers of tokens."""
+    sizes = (7, 1000, 199_999, 200_001, 300_001, 450_000)
+    made = [RequestUsage(model, Usage(size, size // 3, size // 2, size // 7)) for size in sizes]
+    each = [PRICES.cost(request, NOW) for request in made]
+    rows = [RowUsage(n, NOW, 1, Role.CALL, (request,)) for n, request in enumerate(made)]
+    assert spending_of(rows, PRICES).cost == pytest.approx(sum(filter(None, each)), abs=1e-8)
+    assert all(each)
+
+
 def test_one_s_own_server_costs_nothing_and_an_unknown_price_is_no_price() -> None:
     much = Usage(input=1_000_000, output=1_000_000)
     assert (

@@ -5,9 +5,9 @@ Requests that failed are not there: providers report nothing of them. No provide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -15,15 +15,18 @@ from pagefault.accounting.prices import Prices
 from pagefault.config import zone_for
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
-from pagefault.message_meta import RequestUsage
-from pagefault.storage import RowUsage
+from pagefault.message_meta import Usage
+from pagefault.storage import RowUsage, Transaction, UsageTotal
+from pagefault.storage.usage import QUARTER, add_up
 from pagefault.types import AgentRecord, Message
 from pagefault.views.asking import When, record_of, time_of
 
 __all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
 
 Part = Literal["agent", "turn", "day", "model"]
-"""What usage is added up by."""
+"""The parts that usage is added up by."""
+
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +92,37 @@ def prices_of(kernel: Kernel) -> Prices:
 
 def spending_of(rows: Iterable[RowUsage], prices: Prices) -> Spending:
     """The sum of the requests that rows of the log record."""
-    made = ((request, row.at) for row in rows for request in row.usage)
-    whole = sum((_spending(request, prices.cost(request, at)) for request, at in made), Spending())
+    return _sum(add_up(rows), prices)
+
+
+def _sum(totals: Iterable[UsageTotal], prices: Prices) -> Spending:
+    """The sum of totals; those of one price are priced together."""
+    groups: dict[tuple[str, str, int, int], list[UsageTotal]] = {}
+    for total in totals:
+        period = prices.period(total.model, total.answered, total.start)
+        groups.setdefault((total.model, total.answered, total.tier, period), []).append(total)
+    whole = sum((_group(group, prices) for group in groups.values()), Spending())
     return replace(whole, cost=None if whole.cost is None else round(whole.cost, 8))
 
 
-def _spending(request: RequestUsage, cost: float | None) -> Spending:
-    used = request.usage
+def _group(totals: Sequence[UsageTotal], prices: Prices) -> Spending:
+    first, requests = totals[0], sum(total.requests for total in totals)
+    columns = zip(*(astuple(total.usage) for total in totals), strict=True)
+    used = Usage(*map(sum, columns))
+    measured = sum(total.measured for total in totals)
+    cost = prices.cost_of_sum(first.model, first.answered, used, requests, first.start)
     return Spending(
-        1,
+        requests,
         used.input,
         used.cached,
         used.written,
         used.output,
         used.thinking,
-        int(request.estimated),
+        sum(total.estimated for total in totals),
         cost,
-        () if cost is not None else (request.model,),
-        100 / request.ratio - 100 if request.ratio else None,
-        1 if request.ratio else 0,
+        () if cost is not None else (first.model,),
+        sum(total.off for total in totals) / measured / 1e4 if measured else None,
+        measured,
     )
 
 
@@ -127,24 +142,48 @@ async def usage(
     if by not in get_args(Part):
         raise UsageError(f"Usage is not added up by {by!r}; write one of {', '.join(get_args(Part))}.")
     records = [await record_of(kernel, name)] if name else await kernel.agents()
-    found: list[UsageRow] = []
-    for record in records:
-        found += await _of_agent(kernel, record, by, since, until)
-    return tuple(found)
+    now = kernel.clock.now()
+
+    def read(tx: Transaction) -> list[dict[str, list[UsageTotal]]]:
+        return [_parts(tx, record, by, since, until, now) for record in records]
+
+    found, prices = await kernel.store.read(read), prices_of(kernel)
+    return tuple(
+        UsageRow(record.name, part, _sum(totals, prices))
+        for record, parts in zip(records, found, strict=True)
+        for part, totals in parts.items()
+    )
 
 
-async def _of_agent(
-    kernel: Kernel, record: AgentRecord, by: Part, since: When, until: When
-) -> list[UsageRow]:
-    zone, now = zone_for(record), kernel.clock.now()
+def _parts(
+    tx: Transaction, record: AgentRecord, by: Part, since: When, until: When, now: datetime
+) -> dict[str, list[UsageTotal]]:
+    """An agent's totals by the name of their part. Only turns are read from the log, the rest from sums."""
+    zone = zone_for(record)
     start, stop = time_of(since, now, zone), time_of(until, now, zone, end=True)
-    rows = await kernel.store.read(lambda tx: tx.spent(record.id, since=start, until=stop))
-    groups: dict[str, list[RowUsage]] = {} if rows or by != "agent" else {"": []}
-    for row in rows:
-        for key, part in _parts(row, by, zone):
-            groups.setdefault(key, []).append(part)
-    prices = prices_of(kernel)
-    return [UsageRow(record.name, key, spending_of(parts, prices)) for key, parts in groups.items()]
+    if by == "turn":
+        turns: dict[str, list[RowUsage]] = {}
+        for row in tx.spent(record.id, since=start, until=stop):
+            turns.setdefault(_turn(row), []).append(row)
+        return {turn: add_up(rows) for turn, rows in turns.items()}
+    totals = tx.usage_totals(record.id, since=start, until=stop, step=_step(zone, now))
+    parts: dict[str, list[UsageTotal]] = {"": []} if by == "agent" else {}
+    for total in totals:
+        day = total.start.astimezone(zone).date().isoformat() if by == "day" else ""
+        parts.setdefault(total.model if by == "model" else day, []).append(total)
+    return parts
+
+
+def _turn(row: RowUsage) -> str:
+    """The name of the turn; a flush may fall into one, or between two."""
+    return f"m{row.seq} flush" if row.event is None else str(row.event)
+
+
+def _step(zone: ZoneInfo, now: datetime) -> timedelta:
+    """A period that no midnight of the zone falls into."""
+    half_a_year = timedelta(days=182)
+    offsets = [at.astimezone(zone).utcoffset() or _HOUR for at in (now, now - half_a_year)]
+    return QUARTER if any(offset % _HOUR for offset in offsets) else _HOUR
 
 
 async def usage_after(kernel: Kernel, name: str, position: int) -> tuple[Spending, int]:
@@ -154,24 +193,10 @@ async def usage_after(kernel: Kernel, name: str, position: int) -> tuple[Spendin
     """
     record = await record_of(kernel, name)
     rows = await kernel.store.read(lambda tx: tx.messages(record.id, first=position + 1))
-    return spending_of(map(row_usage, rows), prices_of(kernel)), record.last_seq
+    spent = spending_of(map(row_usage, rows), prices_of(kernel))
+    return spent, rows[-1].seq if rows else position
 
 
 def row_usage(row: Message) -> RowUsage:
     """The requests that a row records."""
     return RowUsage(row.seq, row.at, row.event, row.role, row.usage)
-
-
-def _parts(row: RowUsage, by: Part, zone: ZoneInfo) -> list[tuple[str, RowUsage]]:
-    """The row with the name of its part; one row for each of its requests if parts are models."""
-    if by == "model":
-        return [(request.model, replace(row, usage=(request,))) for request in row.usage]
-    return [(_name(row, by, row.at.astimezone(zone)), row)]
-
-
-def _name(row: RowUsage, by: Part, at: datetime) -> str:
-    if by == "day":
-        return at.date().isoformat()
-    if by == "turn":  # a flush may fall into a turn or between two
-        return f"m{row.seq} flush" if row.event is None else str(row.event)
-    return ""
