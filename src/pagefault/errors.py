@@ -4,6 +4,7 @@ PagefaultError
 ├── FunctionError            the model must act: the text goes back to it as a result
 ├── UsageError               the developer or the person at the terminal must act
 │   ├── NotFoundError        a name or an id that is not there
+│   ├── NameTakenError       another agent has this name
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
     ├── PluginError          a part that another package offers does not work
@@ -32,6 +33,13 @@ class UsageError(PagefaultError):
 
 class NotFoundError(UsageError):
     """No agent, row, passage or schedule of that name or id."""
+
+
+class NameTakenError(UsageError):
+    """An agent of this name exists already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is already an agent named {name!r}; choose another name.")
 
 
 class ArgumentTypeError(UsageError, TypeError):

@@ -95,6 +95,7 @@ class Transaction(Protocol):
         """Delete the agent and all it owns."""
         ...
 
+    def rename_agent(self, agent: AgentId, name: str) -> None: ...
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
 
@@ -153,12 +154,12 @@ class Transaction(Protocol):
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:
-        """The live sections in order of creation."""
+        """The sections in order of creation, without those that were removed."""
         ...
 
     def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
         """Create or replace a section by name; the old text stays in its history. Returns it with its
-        new version, from 1."""
+        new version, from 1. A limit of 0 removes it: only its history has it then."""
         ...
 
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pagefault.errors import UsageError
+from pagefault.errors import NameTakenError
 from pagefault.message_meta import meta_of, values_of
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.rows import speakers_of
@@ -44,7 +44,7 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         if self.agent(record.name, record.tenant):
-            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+            raise NameTakenError(record.name)
         number = AgentId(self._changes.next(self._database.last_agent, "agent"))
         stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
         self._changes.put(self._database.agents, number, AgentTables(stored))
@@ -67,6 +67,11 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     def delete_agent(self, agent: AgentId) -> None:
         self._agent(agent)
         self._changes.drop(self._database.agents, agent)
+
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        if self.agent(name, self._agent(agent).record.tenant):
+            raise NameTakenError(name)
+        self._set_record(agent, name=name)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
         self._set_record(agent, settings=turned_over(settings))
@@ -152,7 +157,8 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     # working context
     def sections(self, agent: AgentId) -> list[Section]:
         owner = self._database.agents.get(agent)
-        return [versions[-1][1] for versions in owner.sections.values()] if owner else []
+        newest = [versions[-1][1] for versions in owner.sections.values()] if owner else []
+        return [section for section in newest if section.limit]
 
     def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
         owner = self._agent(agent)

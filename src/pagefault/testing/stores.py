@@ -5,9 +5,9 @@
             return MyStore(place)
 
 The suite is pytest classes in shape (``tmp_path`` is pytest's) but imports no pytest. Here: transactions,
-agents, the log, sections, passages, turn locks; documents are in ``store_documents``, inbox and schedules in
-``store_queues``, search and vectors in ``store_search``. Leaves out durability, which each back end proves in
-its own way.
+the log, sections, passages, turn locks; agents are in ``store_agents``, documents in ``store_documents``,
+inbox and schedules in ``store_queues``, search and vectors in ``store_search``. Leaves out durability, which
+each back end proves in its own way.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from pagefault.errors import NotFoundError, UsageError
 from pagefault.message_meta import MessageMeta
 from pagefault.storage import Transaction
+from pagefault.testing.store_agents import AgentConformance
 from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance, VectorConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.types import (
-    AgentId,
     AgentRecord,
     Event,
     Message,
@@ -160,87 +159,6 @@ class _TransactionConformance(StoreOpening):
             db.run(turns())
 
 
-class _AgentConformance(StoreOpening):
-    def test_an_agent_is_found_by_name_and_by_id(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            queue = QueueState(3, 2, 1, "head", True, 1.25)
-            record = AgentRecord("ana", {"model": "x", "deep": {"list": [1.5, None]}}, NOW, queue)
-            stored = db.write(lambda tx: tx.create_agent(record))
-            assert stored == replace(record, id=stored.id)
-            assert stored.id > 0
-            assert db.read(lambda tx: tx.agent("ana")) == stored
-            assert db.read(lambda tx: tx.agent_by_id(stored.id)) == stored
-            assert db.read(lambda tx: tx.agent("bob")) is None
-            assert db.read(lambda tx: tx.agent_by_id(AgentId(999))) is None
-
-    def test_a_name_is_given_once(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            db.agent("ana")
-            refused(UsageError, lambda: db.agent("ana"))
-
-    def test_a_name_is_unique_within_its_tenant(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana = db.agent("ana")
-            record = AgentRecord("ana", {}, NOW, tenant="firm")
-            stored = db.write(lambda tx: tx.create_agent(record))
-            assert db.read(lambda tx: tx.agent("ana", "firm")) == stored
-            found = db.read(lambda tx: tx.agent("ana"))
-            assert found is not None
-            assert (found.id, found.tenant) == (ana, "")
-            assert [a.tenant for a in db.read(lambda tx: tx.agents())] == ["", "firm"]
-            refused(UsageError, lambda: db.write(lambda tx: tx.create_agent(record)))
-
-    def test_agents_are_listed_by_name(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            for name in ("carl", "ana", "bob", "小明"):
-                db.agent(name)
-            assert [a.name for a in db.read(lambda tx: tx.agents())] == ["ana", "bob", "carl", "小明"]
-
-    def test_settings_and_queue_are_replaced(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, queue = db.agent("ana"), QueueState(5, 4, None, "the head\n", True, 0.9)
-            db.write(lambda tx: tx.save_settings(ana, {"window": 4096}))
-            db.write(lambda tx: tx.save_queue(ana, queue))
-            record = db.read(lambda tx: tx.agent("ana"))
-            assert record is not None
-            assert (record.settings, record.queue) == ({"window": 4096}, queue)
-
-    def test_a_deleted_agent_leaves_nothing_and_its_id_is_not_used_again(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            for agent in (ana, bob):
-                db.fill(agent)
-            db.write(lambda tx: tx.delete_agent(bob))
-            again = db.agent("bob")
-            assert again not in (ana, bob)
-            for gone in (bob, again):
-                assert db.read(lambda tx, a=gone: (tx.messages(a), tx.sections(a), tx.events(a))) == ([],) * 3
-                assert db.read(lambda tx, a=gone: (tx.schedules(a), tx.passage(a, 1))) == ([], None)
-                assert db.found(gone, "recall", "words") == db.found(gone, "archival", "words") == []
-            assert [item.agent for item in db.read(lambda tx: tx.pending_vectors("f", 9))] == [ana, ana]
-            assert db.found(ana, "recall", "words") == db.found(ana, "archival", "words") == [1]
-            assert [a for a, _ in db.read(lambda tx: tx.due_schedules(NOW))] == [ana]
-
-    def test_writing_for_an_agent_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            nobody = AgentId(999)
-            refused(NotFoundError, lambda: db.write(lambda tx: tx.append(nobody, [said("x")])))
-            refused(NotFoundError, lambda: db.write(lambda tx: tx.post(nobody, Event("message"))))
-            refused(NotFoundError, lambda: db.write(lambda tx: tx.insert_passage(nobody, Passage("x", NOW))))
-            refused(NotFoundError, lambda: db.write(lambda tx: tx.save_queue(nobody, QueueState())))
-            refused(NotFoundError, lambda: db.write(lambda tx: tx.delete_agent(nobody)))
-
-    def test_agents_do_not_see_each_other(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            for agent in (ana, bob):
-                db.fill(agent)
-            db.write(lambda tx: tx.append(ana, [said("only ana knows words")]))
-            assert (db.found(ana, "recall", "words"), db.found(bob, "recall", "words")) == ([2, 1], [1])
-            assert db.found(bob, "recall", "ana") == []
-            assert db.write(lambda tx: tx.append(bob, [said("next")]))[0].seq == 2
-
-
 class _RecallConformance(StoreOpening):
     def test_rows_are_numbered_in_order_without_gaps(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
@@ -337,6 +255,16 @@ class _MemoryConformance(StoreOpening):
             assert db.read(lambda tx: tx.section_history(ana, "persona")) == [(NOW, first), (later, second)]
             assert db.read(lambda tx: tx.section_history(ana, "nothing")) == []
 
+    def test_a_section_that_is_removed_leaves_its_history(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.put_section(ana, Section("notes", "", 50, "text"), NOW))
+            db.write(lambda tx: tx.put_section(ana, Section("notes", "", 0), NOW))
+            assert db.read(lambda tx: tx.sections(ana)) == []
+            assert len(db.read(lambda tx: tx.section_history(ana, "notes"))) == 2
+            again = db.write(lambda tx: tx.put_section(ana, Section("notes", "", 40), NOW))
+            assert db.read(lambda tx: tx.sections(ana)) == [again]
+
     def test_passages_are_numbered_and_a_number_is_not_used_again(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")
@@ -356,7 +284,7 @@ class _MemoryConformance(StoreOpening):
 
 class StoreConformance(
     _TransactionConformance,
-    _AgentConformance,
+    AgentConformance,
     _RecallConformance,
     UsageConformance,
     _MemoryConformance,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import psycopg
 
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection, Driver, Half, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
@@ -89,7 +89,7 @@ class PostgresRawRows(VectorRows):
         values = dict(zip(AGENT.columns, row, strict=True))
         (number,) = self._db.one(f"{_insert('agents', ['name', *values])} RETURNING id", name=name, **values)
         if not self._db.changed(_NAME, tenant=values["tenant"], name=name, agent=number):
-            raise UsageError(f"There is already an agent named {name!r}; choose another name.")
+            raise NameTakenError(name)
         return AgentId(number)
 
     def restore(self, agent: AgentId, table: Table, rows: Sequence[Row]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
@@ -114,7 +114,7 @@ TOTALS = f"""
 _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
 _SECTIONS = f"""
     {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
-    WHERE s.agent = %(agent)s ORDER BY s.id"""
+    WHERE s.agent = %(agent)s AND token_limit > 0 ORDER BY s.id"""
 _PUT_SECTION = """
     INSERT INTO sections AS s (agent, name, version) VALUES (%(agent)s, %(name)s, 1)
     ON CONFLICT (agent, name) DO UPDATE SET version = s.version + 1 RETURNING version"""
@@ -141,7 +141,7 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         named = {"tenant": record.tenant, "name": record.name}
         (number,) = self._db.one(_CREATE_AGENT, **named, **values, **queue_values(record.queue))
         if not self._db.changed(_NAME_AGENT, **named, agent=number):
-            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+            raise NameTakenError(record.name)
         return replace(record, id=AgentId(number))
 
     def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
@@ -162,6 +162,13 @@ class PostgresTransaction(ArchiveRows, VectorRows):
         self._change("DELETE FROM agents WHERE id = %(agent)s", f"agent {agent}", agent=agent)
         for table in _OWNED:
             self._db.send(f"DELETE FROM {table} WHERE agent = %(agent)s", agent=agent)
+
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        rename = "UPDATE agents SET name = %(name)s WHERE id = %(agent)s RETURNING tenant"
+        tenant = self._take(rename, agent, name=name)
+        self._db.send("DELETE FROM agent_names WHERE agent = %(agent)s", agent=agent)
+        if not self._db.changed(_NAME_AGENT, tenant=tenant, name=name, agent=agent):
+            raise NameTakenError(name)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
         save = "UPDATE agents SET settings = %(settings)s WHERE id = %(agent)s"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from pagefault.errors import NotFoundError, StorageError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError, StorageError
 from pagefault.storage.raw import AGENT, IndexSize, Row, Table, units_of
 from pagefault.storage.rows import to_spent, to_total, total_values
 from pagefault.storage.sqlite import lexicon
@@ -70,7 +70,7 @@ class SQLiteRawRows(VectorRows):
         values = dict(zip(AGENT.columns, row, strict=True))
         named = "SELECT 1 FROM agents WHERE tenant = :tenant AND name = :name"
         if self._db.one(named, tenant=values["tenant"], name=name):
-            raise UsageError(f"There is already an agent named {name!r}; choose another name.")
+            raise NameTakenError(name)
         (number,) = self._db.one(f"{_insert('agents', ['name', *values])} RETURNING id", name=name, **values)
         return AgentId(number)
 

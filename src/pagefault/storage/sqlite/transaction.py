@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pagefault.errors import UsageError
+from pagefault.errors import NameTakenError
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
@@ -99,7 +99,7 @@ _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version,
 _SECTIONS = (
     _SECTION
     + """ JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
-    WHERE s.agent = :agent ORDER BY s.id"""
+    WHERE s.agent = :agent AND token_limit > 0 ORDER BY s.id"""
 )
 _PUT_SECTION = """
     INSERT INTO sections (agent, name, version) VALUES (:agent, :name, 1)
@@ -125,7 +125,7 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         if self.agent(record.name, record.tenant):
-            raise UsageError(f"There is already an agent named {record.name!r}; choose another name.")
+            raise NameTakenError(record.name)
         values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
         (number,) = self._db.one(
             _CREATE_AGENT, tenant=record.tenant, name=record.name, **values, **queue_values(record.queue)
@@ -146,6 +146,13 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
     def delete_agent(self, agent: AgentId) -> None:
         lexicon.unindex_agent(self._db, agent)
         self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
+
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        record = self.agent_by_id(agent)
+        if record and self.agent(name, record.tenant):
+            raise NameTakenError(name)
+        rename = "UPDATE agents SET name = :name WHERE id = :agent"
+        self._change(rename, f"agent {agent}", agent=agent, name=name)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
         save = "UPDATE agents SET settings = :settings WHERE id = :agent"
