@@ -41,12 +41,15 @@ _REMEMBERED = 4  # messages of the past that are shown when a terminal chat star
 
 def chat(session: Session, name: str, wanted: dict[str, Any], embedder: str | None, quiet: bool) -> None:
     """Talk with agent ``name``, made or changed as ``wanted`` says, until the input ends."""
-    anyio.run(_chat, session, name, wanted, embedder, screen_for(name, as_json=session.json, quiet=quiet))
+    screen = screen_for(name, as_json=session.json, quiet=quiet)
+    if anyio.run(_chat, session, name, wanted, embedder, screen):
+        raise KeyboardInterrupt
 
 
 async def _chat(
     session: Session, name: str, wanted: dict[str, Any], embedder: str | None, screen: Screen
-) -> None:
+) -> bool:
+    """Return True if Ctrl-C ended the chat."""
     installation = session.installation
     if embedder:
         installation = installation.model_copy(update={"embedder": embedder})
@@ -58,11 +61,15 @@ async def _chat(
         _, notice = await kernel.window(settings)
         if notice:
             screen.notice(notice, "yellow")
-        await converse(kernel, name, screen, session.folder / "history")
+        return await converse(kernel, name, screen, session.folder / "history")
 
 
-async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> None:
-    """Finish open turns, then talk until the input ends. ``typed``: the file of the lines typed before."""
+async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> bool:
+    """Finish open turns, then talk until the input ends; return True if Ctrl-C ended it.
+
+    ``typed``: the file of the lines typed before.
+    """
+    interrupted = False
     async with kernel.listen(name) as outputs, anyio.create_task_group() as tasks:
         conversation = Conversation(kernel, name, screen, outputs)
         tasks.start_soon(conversation.listen)
@@ -76,8 +83,9 @@ async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> No
             _keep_private(typed)
             await _with_person(conversation, screen, typed)
         else:
-            await _with_pipe(conversation)
+            interrupted = await _with_pipe(conversation)
         tasks.cancel_scope.cancel()
+    return interrupted
 
 
 async def ready(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: AgentSettings) -> AgentSettings:
@@ -143,7 +151,29 @@ class Conversation:
         return ran
 
 
-async def _with_pipe(conversation: Conversation) -> None:
+async def _with_pipe(conversation: Conversation) -> bool:
+    """Answer the lines of the input; return True if Ctrl-C ended the chat.
+
+    The event loop's own handling of Ctrl-C cancels a task once, and that one cancellation is lost when it
+    comes while a scope of anyio is being left. A cancelled scope cancels until it is left.
+    """
+    interrupted = False
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            nonlocal interrupted
+            with anyio.open_signal_receiver(signal.SIGINT) as signals:
+                async for _ in signals:
+                    interrupted = True
+                    tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        await _answer_lines(conversation)
+        tasks.cancel_scope.cancel()
+    return interrupted
+
+
+async def _answer_lines(conversation: Conversation) -> None:
     """Each non-empty line is answered before the next one is read."""
     lines = _Lines()
     while line := await lines.next():
