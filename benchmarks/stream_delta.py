@@ -55,8 +55,9 @@ def wrapped(model: Any) -> Any:
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
         from pagefault.models.wrappers.retrying import RetryingModel
     except ImportError:  # before they were called so
-        from pagefault.models.calling import CallingModel as FunctionCallingModel  # pyright: ignore
         from pagefault.models.patience import PatientModel as RetryingModel  # pyright: ignore
+
+        from pagefault.models.calling import CallingModel as FunctionCallingModel  # pyright: ignore
     return RetryingModel([FunctionCallingModel(model, "auto")])
 
 
