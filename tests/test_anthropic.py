@@ -149,7 +149,7 @@ async def test_a_temperature_that_is_left_out_is_said_once() -> None:
         model = PydanticAIModel(CLAUDE, 8192, endpoint, ModelOptions(0.3, "low"))
         first, second = [end_of([item async for item in model.stream(PROMPT)]) for _ in range(2)]
         await model.aclose()
-    assert first.notes == ("The model takes no temperature, or none beside thinking; it is asked without.",)
+    assert first.notes == ("The model takes no temperature, or none with thinking; requests leave it out.",)
     assert second.notes == ()
 
 
@@ -203,7 +203,8 @@ async def test_a_filter_and_a_limit_leave_an_error_when_nothing_came() -> None:
     error = await error_of(CLAUDE, Completion(thinking="Hm.", cut=True))
     assert type(error) is ModelError
     assert str(error) == (
-        "claude-haiku-4-5 used up its 100 reply tokens with no answer; reserve more, or let it think less."
+        "claude-haiku-4-5 used up its 100 reply tokens with no answer; "
+        "increase the setting reserve, or reduce thinking."
     )
 
 

@@ -179,7 +179,7 @@ async def test_an_answer_that_does_not_end_was_cut(turn: Delivery | RawReply) ->
 
 async def test_an_error_that_is_no_json_is_shown_as_it_is() -> None:
     error = await error_of(QWEN, RawReply(status=500, body=b"<p>Proxy\n error</p>"))
-    assert str(error).endswith("failed with status 500: <p>Proxy error</p>")
+    assert str(error).endswith("failed with status 500; try again later: <p>Proxy error</p>")
 
 
 async def test_an_answer_of_nothing_but_thinking_that_was_cut_is_none() -> None:

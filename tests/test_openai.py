@@ -279,7 +279,8 @@ async def test_a_reply_that_ran_out_of_tokens_keeps_what_there_is() -> None:
     assert await completed(Delivery(Completion("Half"), finish="length")) == Completion("Half", cut=True)
     error = await error_of(Delivery(Completion(), finish="length"))
     assert str(error) == (
-        "test-1 used up its 100 reply tokens with no answer; reserve more, or let it think less."
+        "test-1 used up its 100 reply tokens with no answer; "
+        "increase the setting reserve, or reduce thinking."
     )
 
 
@@ -541,7 +542,7 @@ async def test_what_a_server_refuses_is_left_out_from_then_on_and_said(
         first, second = [[item async for item in model.stream(asked)][-1] for _ in range(2)]
         await model.aclose()
     assert [refused in body for body in server.requests] == [True, False, False]
-    assert first == Completion("ok", notes=(f"The server takes no {refused}; it is asked without.",))
+    assert first == Completion("ok", notes=(f"The server refuses {refused}; requests leave it out.",))
     assert second == Completion("ok")
 
 
@@ -553,7 +554,7 @@ async def test_the_limit_of_the_reply_is_sent_under_the_name_that_the_server_tak
     assert [body.get("max_completion_tokens") for body in server.requests] == [None, 100]
     assert "max_tokens" not in server.requests[1]
     assert isinstance(done, Completion)
-    assert done.notes == ("The server takes no max_tokens; it is sent max_completion_tokens.",)
+    assert done.notes == ("The server refuses max_tokens; it is sent max_completion_tokens.",)
 
 
 async def test_a_server_that_refuses_a_field_for_ever_is_not_asked_for_ever() -> None:

@@ -1,6 +1,6 @@
-"""Addresses and keys as people give them: URLs, ``OLLAMA_HOST``, environment variables.
+"""Addresses and keys as users give them: URLs, ``OLLAMA_HOST``, environment variables.
 
-Shared by what talks to servers: models and embedders. Left out: talking to them.
+Shared by models and embedders. Left out: connections.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _LOOPBACK = "127.0.0.1"
 
 
 def checked_url(url: str, whose: str, key: str) -> str:
-    """The URL without a slash at its end; ``UsageError`` if it is none, or holds what may be a secret.
+    """Return the URL without a slash at its end; ``UsageError`` if it is invalid or may hold a secret.
 
-    ``whose`` is for the sentence ("a model"); ``key`` is the variable to set instead of a password.
+    ``whose`` ("a model") is for the error message; ``key`` is the variable to set instead of a password.
     """
     try:
         parts = urlsplit(url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # an invalid port or IPv6 address
         parts, whole = urlsplit(""), False
     if "@" in url or parts.query:
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -38,16 +38,16 @@ def checked_url(url: str, whose: str, key: str) -> str:
 
 
 def ollama_url(environment: Mapping[str, str]) -> str:
-    """Where Ollama listens: ``OLLAMA_HOST`` as Ollama itself reads it, else port 11434 on this machine."""
+    """Return the address of Ollama: ``OLLAMA_HOST`` as Ollama reads it, else port 11434 on this machine."""
     url = environment.get("OLLAMA_HOST", "").strip().rstrip("/")
     if "://" not in url:
         url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
         url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
-    return url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # where a server listens, not where it is
+    return url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # an address to listen on, not to connect to
 
 
 def is_near(url: str) -> bool:
-    """Whether an address is on this machine or in its own network, by what it says."""
+    """Return True if an address is on this machine or in its network, judged by its host alone."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         return not ip_address(host).is_global
@@ -56,7 +56,7 @@ def is_near(url: str) -> bool:
 
 
 def key_of(name: str, environment: Mapping[str, str]) -> str:
-    """The key in a variable, empty if it is not set; ``UsageError`` if it cannot be one."""
+    """Return the key in a variable, empty if it is not set; ``UsageError`` if it is invalid."""
     key = environment.get(name, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise UsageError(f"{name} holds characters that no key has; set it again.")

@@ -22,14 +22,13 @@ __all__ = [
 ]
 
 SMALLEST_RATIO, LARGEST_RATIO = 0.5, 3.0
-"""Reported tokens per counted one that we still believe."""
+"""The plausible range of reported tokens per counted one."""
 
 
 def usage_of(
     completion: Completion, asked: str, prompt_tokens: int, counter: Counter, *, cut: bool = False
 ) -> RequestUsage:
-    """The request that a completion answers; ``asked`` is the model's name if the completion does not say
-    who made it."""
+    """Return the usage of a completion; ``asked`` is the model's name if the completion does not name it."""
     model = completion.target or asked
     answered = "" if model.rpartition(":")[2] == completion.model else completion.model
     if completion.usage is not None:
@@ -41,13 +40,13 @@ def usage_of(
 
 
 def count_prompt(prompt: Prompt, counter: Counter) -> int:
-    """Uncalibrated tokens of a prompt of plain messages, without functions."""
+    """Return the uncalibrated tokens of a prompt of plain messages, without functions."""
     return PROMPT_OVERHEAD + sum(MESSAGE_OVERHEAD + counter.count(m.text) for m in prompt.messages)
 
 
 def measured_ratio(made: Iterable[RequestUsage]) -> float | None:
-    """Reported tokens per counted one over several requests; None if none of them tells."""
-    if not (telling := [request for request in made if request.ratio is not None]):
+    """Return reported tokens per counted one over several requests; None if none was measured."""
+    if not (measured := [request for request in made if request.ratio is not None]):
         return None
-    ratio = sum(r.usage.input for r in telling) / sum(r.counted for r in telling)
+    ratio = sum(r.usage.input for r in measured) / sum(r.counted for r in measured)
     return round(min(LARGEST_RATIO, max(SMALLEST_RATIO, ratio)), 3)

@@ -1,8 +1,7 @@
-"""The LLM processor: what a prompt and a completion are, and the one method a model has.
+"""The LLM processor: prompts, completions, and the protocol of a model with its one method.
 
 The protocol leaves out everything that differs between providers; an adapter translates. A model is
-stateless: it sees the prompt and nothing else. Adapters live beside this file and are named only by
-``pagefault.build``.
+stateless: it sees the prompt and nothing else. Adapters are in the modules beside this file.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call as the model wrote it: ``arguments`` is raw text, JSON if all went well."""
+    """A function call as the model wrote it; ``arguments`` is raw text that should be JSON."""
 
     id: str
     name: str
@@ -73,10 +72,10 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The compiled main context: what one request sends. ``max_tokens`` is the reply's reserve.
+    """The compiled main context of one request. ``max_tokens`` is the reply's reserve.
 
-    ``answer_schema``: the JSON schema of the object that the answer's text must be (JSON mode); an adapter
-    whose server cannot be held to one leaves it out.
+    ``answer_schema`` is the JSON schema of the answer (JSON mode); an adapter leaves it out if its server
+    supports none.
     """
 
     messages: tuple[PromptMessage, ...]
@@ -87,18 +86,18 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a completion on its way: of plain text, of a call's arguments, or of thinking."""
+    """A piece of a completion that is being streamed: of text, of a call's arguments, or of thinking."""
 
     text: str
-    call: int | None = None  # index of the call whose arguments this is a piece of; None: plain text
+    call: int | None = None  # index of the call, for a piece of its arguments; None: plain text
     name: str | None = None  # that call's function
     thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the person should know while a completion is on its way: a retry, another model that takes
-    over. ``restart``: the deltas so far are void, the completion begins anew."""
+    """A notice to the person during a completion: a retry, a fallback model. ``restart``: the deltas so far
+    are void, and the completion starts again."""
 
     text: str
     restart: bool = False
@@ -108,12 +107,11 @@ class Notice:
 class Completion:
     """A whole completion. ``usage`` is None when the provider reported none.
 
-    ``thinking`` is reasoning that the provider shows apart; it is never sent back as text. ``echo`` is what
-    the provider wants back, unchanged, when this completion is part of a later prompt (signatures, say): JSON
-    values, with the provider's name under ``provider``; an adapter sends back its own and leaves
-    out others'. ``cut``: the reply's limit of tokens ended it. ``model`` is who answered, as the provider
-    calls it; ``target``, as settings name it (``openai:gpt-4o-mini``), and set by who chose among several.
-    ``notes`` are what was mended on the way, each a sentence.
+    ``thinking`` is reasoning that the provider sends separately; it is never sent back as text. ``echo`` are
+    JSON values that the provider wants back unchanged when this completion is part of a later prompt (such
+    as signatures), with its name under ``provider``; an adapter sends back its own only. ``cut``: the
+    reply's limit of tokens ended it. ``model`` is the provider's name of the model that answered, ``target``
+    its name in the settings (``openai:gpt-4o-mini``). ``notes`` are the repairs, each a sentence.
     """
 
     text: str = ""
@@ -128,15 +126,15 @@ class Completion:
 
 
 StreamItem = Delta | Notice | Completion
-"""What a model streams."""
+"""An item of a model's stream."""
 
 
 class Model(Protocol):
-    """One streaming method. ``window`` is in tokens, as served.
+    """A model. ``window`` is in tokens, as served.
 
     ``stream`` yields any number of ``Delta`` and ``Notice``, then exactly one ``Completion``, last. It raises
-    ``ModelError`` (or a subclass) and nothing else of its own; a stream that was cut raises. It is an
-    async generator function (``async def`` with ``yield``): who leaves early closes it.
+    ``ModelError`` (or a subclass) and nothing else of its own, also if the stream was cut. It is an async
+    generator (``async def`` with ``yield``); a caller who stops early must close it (``aclosing``).
     """
 
     @property
@@ -167,7 +165,7 @@ _AROUND_NAME = re.compile(r"^(functions?|tools?|default_api|api)[.:/]|[:#]\d+$|\
 
 
 def plain_name(name: str) -> str:
-    """A function's name without what models put around it: prefixes, numbers, case, hyphens."""
+    """Return a function's name without the prefixes, numbers, case and hyphens that models add."""
     bare = name.strip().strip("\"'`")
     while (shorter := _AROUND_NAME.sub("", bare)) != bare:
         bare = shorter
@@ -175,13 +173,13 @@ def plain_name(name: str) -> str:
 
 
 def own_id(given: str = "", taken: Container[str] = ()) -> str:
-    """A call's id: as it was given, or a new one if there is none or another call has it."""
+    """Return a call's id, or a new one if it is empty or another call has it."""
     return given if given and given not in taken else f"call_{uuid.uuid4().hex[:24]}"
 
 
 def object_of(arguments: str) -> Mapping[str, Any]:
-    """A call's arguments as an object, for a history that is sent back: some servers parse it, and one broken
-    call would end the talk. What is no object is wrapped."""
+    """Return a call's arguments as an object, for a history that is sent back: some servers parse it, and a
+    broken call would make them refuse every later request. Anything else is put under ``malformed``."""
     try:
         value: object = json.loads(arguments or "{}")
     except ValueError:

@@ -1,7 +1,7 @@
-"""Ollama by its own protocol: ``/api/chat``, one JSON value to a line.
+"""Ollama by its own protocol: ``/api/chat``, one JSON value per line.
 
-Its OpenAI-shaped address is not used, for there a request cannot say which window it needs, and Ollama cuts
-longer prompts without a word; here each request says it (``num_ctx``). Left out: images, pulling models.
+Its OpenAI-shaped address is not used: a request there cannot say which window it needs, and Ollama silently
+truncates longer prompts. Here each request says it (``num_ctx``). Left out: images, pulling models.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["OllamaModel"]
 
 
 class OllamaModel:
-    """A model that an Ollama server has; it is asked to serve ``window`` tokens.
+    """A model of an Ollama server, which is asked to serve ``window`` tokens.
 
     The connections belong to the event loop of the first ``stream``.
     """
@@ -58,7 +58,7 @@ class OllamaModel:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
         import httpx2
 
-        answer, where = _Answer(), f"{self.name} at {self._endpoint.base_url}"
+        answer, where = _PartialCompletion(), f"{self.name} at {self._endpoint.base_url}"
         try:
             async with self._client().stream("POST", "/api/chat", json=self._body(prompt)) as response:
                 if not response.is_success:
@@ -71,8 +71,8 @@ class OllamaModel:
         except httpx2.HTTPError:
             if answer.begun:
                 raise ModelUnavailable(f"The answer of {where} was cut off; try again.") from None
-            mend = "start it with `ollama serve`, or check OLLAMA_HOST"
-            raise ModelUnavailable(f"{where} cannot be reached; {mend}.") from None
+            fix = "start it with `ollama serve`, or check OLLAMA_HOST"
+            raise ModelUnavailable(f"{where} cannot be reached; {fix}.") from None
         if not answer.done:
             raise ModelUnavailable(f"The answer of {where} was cut off; try again.")
         made = answer.completion()
@@ -126,7 +126,7 @@ class OllamaModel:
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
-    """Lines ended by a line feed only: JSON may hold what else Unicode has for it."""
+    """Yield lines that end in a line feed only: JSON may hold the other line ends of Unicode."""
     rest = b""
     async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -156,8 +156,8 @@ def _read(text: str) -> Mapping[str, Any]:
 
 
 @dataclass(slots=True)
-class _Answer:
-    """What has arrived so far."""
+class _PartialCompletion:
+    """The completion as received so far."""
 
     text: str = ""
     thinking: str = ""
@@ -169,7 +169,7 @@ class _Answer:
     model: str = ""
 
     def take(self, line: str, where: str, endpoint: Endpoint) -> Iterator[Delta]:
-        """Add a line; returns what is new in it. An error in the midst of the stream is raised."""
+        """Add a line; yield its deltas. Raises an error that comes in the middle of the stream."""
         if not line.strip():
             return
         self.begun = True
@@ -179,7 +179,11 @@ class _Answer:
         if not value:
             raise ModelUnavailable(f"{where} sent a line that is not JSON; try again.")
         self.model = str(value.get("model") or self.model)
-        message: Mapping[str, Any] = value.get("message") or {}
+        yield from self._take_message(value.get("message") or {})
+        if value.get("done"):
+            self._end(value)
+
+    def _take_message(self, message: Mapping[str, Any]) -> Iterator[Delta]:
         if thought := message.get("thinking"):
             self.thinking += thought
             yield Delta(thought, thinking=True)
@@ -188,10 +192,11 @@ class _Answer:
             yield Delta(text)
         for made in message.get("tool_calls") or ():
             yield self._take_call(made.get("function") or {}, str(made.get("id") or ""))
-        if value.get("done"):
-            self.done, self.cut = True, value.get("done_reason") == "length"
-            if "prompt_eval_count" in value:
-                self.usage = Usage(value["prompt_eval_count"] or 0, value.get("eval_count") or 0)
+
+    def _end(self, value: Mapping[str, Any]) -> None:
+        self.done, self.cut = True, value.get("done_reason") == "length"
+        if "prompt_eval_count" in value:
+            self.usage = Usage(value["prompt_eval_count"] or 0, value.get("eval_count") or 0)
 
     def _take_call(self, function: Mapping[str, Any], id: str) -> Delta:
         arguments = function.get("arguments")

@@ -1,14 +1,15 @@
-"""What servers say when they refuse, as errors of ours: who must act, and whether waiting may help.
+"""Error responses of servers as our errors, which say who must act and whether a retry may help.
 
-One reading for all adapters, for the servers behind them say the same things in many words. The texts are
-those that OpenAI, Anthropic, Gemini, Ollama, vLLM, llama.cpp, LM Studio and OpenRouter send.
+One table of rules for all adapters, because servers say the same things in many words. The texts are those
+of OpenAI, Anthropic, Gemini, Ollama, vLLM, llama.cpp, LM Studio and OpenRouter. Left out: connections that
+fail without a response, which each adapter maps itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -59,59 +60,115 @@ class ErrorResponse:
     said: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def words(self) -> str:
+        return f"{self.code} {self.said}"
 
-def model_error(refusal: ErrorResponse, endpoint: Endpoint) -> ModelError:
-    """The error of ours: one sentence, without the key, with the mend if there is one."""
-    where, status, said = refusal.where, refusal.status, _shown(refusal.said, endpoint.key)
-    told, key = f"{refusal.code} {said}", endpoint.key_variable or "the key"
-    wait = retry_after(refusal.headers)
-    if _NO_TOOLS.search(told) and status in (None, 400, 404, 422, 500, 501):
-        return ToolsUnsupported(f"{where} does not take functions: {said}")
-    if "context_length_exceeded" in told or (
-        (status == 413 or (status in (None, 400, 422, 500) and _TOO_LONG.search(told)))
-        and "rate" not in refusal.code
-    ):
-        return ContextLengthExceeded(f"The prompt is too long for {where}: {said}")
-    comes_back = status == 429 and wait is not None and "insufficient_quota" not in told
-    if status == 402 or (status in (None, 400, 403, 429) and _NO_CREDIT.search(told) and not comes_back):
-        return ModelSetupError(
-            f"The account of {where} has no credit left; top it up, or use another model: {said}"
-        )
-    if status == 401 or _WRONG_KEY.search(told):
-        return ModelSetupError(f"{where} does not accept the key; set {key} to a valid one.")
-    if status == 403:
-        return ModelSetupError(f"The key in {key} may not use {where}; use another key or model: {said}")
-    if status == 404:
-        return ModelSetupError(
-            f"{where} is not there; check the model's name and the address (most end in /v1): {said}"
-        )
-    if status in (408, 409, 425, 429) or (status is not None and status >= 500):
-        what = "is over its rate limit" if status == 429 else f"failed with status {status}"
-        return ModelUnavailable(f"{where} {what}: {said}", wait)
-    if status is None and (_BUSY.search(told) or not _FILTERED.search(told)):
-        return ModelUnavailable(f"{where} broke off: {said}")
-    if _FILTERED.search(told):
-        return ModelError(f"A content filter of {where} refused the prompt; say it another way: {said}")
-    return ModelError(f"{where} refused the request with status {status}: {said}")
+    def has(self, pattern: re.Pattern[str], *statuses: int | None) -> bool:
+        """Return True if the words match, and the status is one of these (or any, if none is given)."""
+        return (not statuses or self.status in statuses) and bool(pattern.search(self.words))
+
+
+def _takes_no_functions(response: ErrorResponse) -> bool:
+    return response.has(_NO_TOOLS, None, 400, 404, 422, 500, 501)
+
+
+def _is_too_long(response: ErrorResponse) -> bool:
+    if "context_length_exceeded" in response.words:
+        return True
+    too_long = response.status == 413 or response.has(_TOO_LONG, None, 400, 422, 500)
+    return too_long and "rate" not in response.code
+
+
+def _has_no_credit(response: ErrorResponse) -> bool:
+    if response.status == 402:
+        return True
+    comes_back = response.status == 429 and retry_after(response.headers) is not None
+    if comes_back and "insufficient_quota" not in response.words:
+        return False
+    return response.has(_NO_CREDIT, None, 400, 403, 429)
+
+
+def _has_wrong_key(response: ErrorResponse) -> bool:
+    return response.status == 401 or response.has(_WRONG_KEY)
+
+
+def _may_pass(response: ErrorResponse) -> bool:
+    return response.status in (408, 409, 425, 429) or (response.status is not None and response.status >= 500)
+
+
+def _broke_off(response: ErrorResponse) -> bool:
+    return response.status is None and (response.has(_BUSY) or not response.has(_FILTERED))
+
+
+# The first rule that applies makes the error. In the texts {key} is the variable of the key.
+_RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...] = (
+    (_takes_no_functions, ToolsUnsupported, "{where} does not take functions: {said}"),
+    (_is_too_long, ContextLengthExceeded, "The prompt is too long for {where}: {said}"),
+    (
+        _has_no_credit,
+        ModelSetupError,
+        "The account of {where} has no credit left; add credit, or use another model: {said}",
+    ),
+    (_has_wrong_key, ModelSetupError, "{where} does not accept the key; set {key} to a valid one."),
+    (
+        lambda response: response.status == 403,
+        ModelSetupError,
+        "The key in {key} has no access to {where}; use another key or model: {said}",
+    ),
+    (
+        lambda response: response.status == 404,
+        ModelSetupError,
+        "{where} was not found; check the model's name and the address (most end in /v1): {said}",
+    ),
+    (
+        lambda response: response.status == 429,
+        ModelUnavailable,
+        "{where} is over its rate limit; wait, or use another model: {said}",
+    ),
+    (_may_pass, ModelUnavailable, "{where} failed with status {status}; try again later: {said}"),
+    (_broke_off, ModelUnavailable, "{where} broke off its answer; try again: {said}"),
+    (
+        lambda response: response.has(_FILTERED),
+        ModelError,
+        "A content filter of {where} refused the prompt; rephrase it: {said}",
+    ),
+    (lambda _: True, ModelError, "{where} refused the request with status {status}: {said}"),
+)
+
+
+def model_error(response: ErrorResponse, endpoint: Endpoint) -> ModelError:
+    """Return the error for a response: one sentence, without the key, with the fix if there is one."""
+    response = replace(response, said=_shortened(response.said, endpoint.key))
+    kind, text = next((kind, text) for applies, kind, text in _RULES if applies(response))
+    sentence = text.format(
+        where=response.where,
+        key=endpoint.key_variable or "the key",
+        status=response.status,
+        said=response.said,
+    )
+    if issubclass(kind, ModelUnavailable):
+        return kind(sentence, retry_after(response.headers))
+    return kind(sentence)
 
 
 def unanswered(name: str, completion: Completion, finish: str, limit: int) -> ModelError | None:
-    """The error if a completion has nothing in it and its end says why: a filter, or the reply's limit.
+    """Return the error of an empty completion whose end has a known reason; None for all others.
 
-    ``finish`` is ``content_filter`` or ``length``, as OpenAI calls them.
+    ``finish`` is ``content_filter`` or ``length``, in OpenAI's words.
     """
     if completion.text.strip() or completion.calls:
         return None
     if finish == "content_filter":
-        return ModelError(f"A content filter withheld the answer of {name}; say it another way.")
+        return ModelError(f"A content filter withheld the answer of {name}; rephrase the question.")
     if finish == "length":
         used = f"{name} used up its {limit:,} reply tokens with no answer"
-        return ModelError(f"{used}; reserve more, or let it think less.")
+        return ModelError(f"{used}; increase the setting reserve, or reduce thinking.")
     return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
+    """Return the seconds to wait: by ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
     lower = {name.lower(): value for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
@@ -125,6 +182,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _shown(said: str, key: str) -> str:
-    """What the server says, on one line, shortened, without the key."""
+def _shortened(said: str, key: str) -> str:
+    """Return a server's sentence on one line, truncated, without the key."""
     return " ".join((said.replace(key, "[key]") if key else said).split())[:300]

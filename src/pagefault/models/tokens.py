@@ -1,10 +1,10 @@
-"""Counting tokens without a tokenizer: a character-class heuristic that would rather count too many.
+"""Counting tokens without a tokenizer: a heuristic by character class that prefers to count too many.
 
-The text is cut roughly where the byte-pair encoders cut it before they merge (words, digits, punctuation,
-white space, one run per script), and each piece is charged what such a piece costs on average. The costs
-were measured against the real ranks with ``benchmarks/token_counter.py``, which prints the error per class
-of text. What is left out: merging itself, and the tokenizers of other families; the ratio of reported to
-counted tokens, which the queue keeps, corrects for those after the first completion.
+The text is cut roughly where byte-pair encoders cut it before they merge (words, digits, punctuation, white
+space, one run per script), and each piece has the average cost of such a piece. The costs were measured
+against the real ranks with ``benchmarks/token_counter.py``, which prints the error per class of text. Left
+out: merging, and the tokenizers of other families; the queue's ratio of reported to counted tokens corrects
+for those after the first completion.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ PROMPT_OVERHEAD = 3
 
 Family = Literal["cl100k", "o200k"]
 """``cl100k``: GPT-3.5, GPT-4, and the safe choice for any other model. ``o200k``: GPT-4o and later, whose
-larger vocabulary makes scripts other than Latin about half as dear."""
+larger vocabulary makes scripts other than Latin cost about half."""
 
 
 class Counter(Protocol):
-    """``count`` returns how many tokens a text takes; 0 for the empty text."""
+    """Counts tokens: ``count`` returns the tokens of a text, 0 for the empty text."""
 
     def count(self, text: str) -> int: ...
 
 
-# Short words that stand between spaces in other Latin-script languages and not in English. The words of
-# those languages cost more than English ones of the same length; each marker is charged for its neighbours.
+# Short words between spaces in other Latin-script languages and not in English. The words of those languages
+# cost more than English ones of the same length; the cost of each marker includes that of its neighbours.
 _ROMANCE = (
     "aux como da dans das de del des dos du el elle em en es est et la las le les los mais más não os "
     "para pas pero por pour qu que se ses si sur um uma un una une vous y à é"
@@ -102,7 +102,7 @@ _PIECES: tuple[tuple[str, str], ...] = (
 )
 
 _LONGEST = 64
-"""A longer piece costs in proportion."""
+"""The length from which on a piece costs in proportion to its length."""
 
 # Cost of a piece by its length, from 1 on; the last difference is carried on.
 _BY_LENGTH: dict[str, tuple[float, ...]] = {
@@ -161,7 +161,7 @@ def _costs(family: Family) -> tuple[tuple[float, ...], ...]:
 
 
 class HeuristicCounter:
-    """Counts in about 10 microseconds per 100 characters of English, and needs no data files."""
+    """Counts 100 characters of English in about 10 microseconds, without data files."""
 
     def __init__(self, family: Family = "cl100k") -> None:
         self.family = family
@@ -184,6 +184,6 @@ _O200K = re.compile(r"(^|[:/#])(gpt-(4o|4\.1|4\.5|5|oss)|chatgpt-|o[1-9]\b)")
 
 
 def family_of(model: str) -> Family:
-    """The vocabulary family of a model as settings name it: ``openai:gpt-4o``, ``openrouter:openai/o3``,
-    ``URL#gpt-oss-20b``. Of several the first counts; unknown: cl100k."""
+    """Return the vocabulary family of a model by its name in the settings: ``openai:gpt-4o``,
+    ``openrouter:openai/o3``, ``URL#gpt-oss-20b``. Of several models the first counts; unknown: cl100k."""
     return "o200k" if _O200K.search(model.lower().partition(",")[0]) else "cl100k"

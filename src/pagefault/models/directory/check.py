@@ -105,7 +105,7 @@ async def _check_calls(model: Model, findings: _Findings) -> None:
         try:
             answer = await _ask(model, _CALL, mode)
         except ToolsUnsupported:
-            findings.adapted.append("The server takes no functions; JSON mode was tried.")
+            findings.adapted.append("The server has no functions; JSON mode was tried.")
             continue
         except ModelError as error:
             findings.adapted.append(f"Asked for a call ({mode}): {error}")

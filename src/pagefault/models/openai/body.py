@@ -1,8 +1,7 @@
-"""The prompt as the body of a request: bytes that are built once and extended.
+"""The body of a request: bytes of a conversation that are built once and extended.
 
-Between two flushes each prompt begins with all of the one before, so its messages are rendered once and kept;
-what a conversation's next request costs is its new messages. The bytes of a prompt that goes on begin with
-those of the one before. Left out: sending.
+Between two flushes each prompt begins with the whole of the one before, and so do the bytes of its messages:
+they are rendered once and kept, and the next request renders its new messages only. Left out: sending.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from pagefault.models.endpoint import Endpoint, ModelOptions
 
 __all__ = ["BodyBuilder"]
 
-_KEPT = 64 * 2**20  # bytes of messages that are kept for the next request, over all conversations
-_OPENING = 3  # messages at the beginning that tell conversations apart
+_KEPT = 64 * 2**20  # bytes of messages kept for next requests, over all conversations
+_OPENING = 3  # messages at the beginning that identify a conversation
 _NEEDS_COMPLETION_TOKENS = re.compile(r"(.*/)?(o[1-9]|gpt-5)", re.IGNORECASE)
 _LEVELS = ((2048, "low"), (8192, "medium"))  # a budget of thinking tokens as a level of effort
 
@@ -27,7 +26,7 @@ _REFUSED = re.compile(
     r"un(supported|recogni[sz]ed|known|expected)|not (supported|permitted)|extra (inputs?|fields?)",
     re.IGNORECASE,
 )
-_SPARED = {  # what a request can do without: the field, and other words for it
+_OPTIONAL = {  # optional fields of a request, and other words for them
     "response_format": ("response_format", "json_schema"),
     "stream_options": ("stream_options",),
     "temperature": ("temperature",),
@@ -46,32 +45,32 @@ class BodyBuilder:
         self._model = model
         self._provider = endpoint.provider
         self._options = options
-        official = not endpoint.base_url  # OpenAI itself wants another name; other servers know the old one
+        official = not endpoint.base_url  # OpenAI has a new name for it; other servers know the old one
         new = official or _NEEDS_COMPLETION_TOKENS.match(model)
         self._limit = "max_completion_tokens" if new else "max_tokens"
         self._renamed = False
-        self._spared: set[str] = set()  # fields that the server does not take
+        self._left_out: set[str] = set()  # fields that the server refuses
         self._kept: OrderedDict[_Key, tuple[tuple[PromptMessage, ...], bytes]] = OrderedDict()
         self._size = 0
         self._tools: dict[int, tuple[Sequence[FunctionSchema], bytes]] = {}
 
     def adapt(self, said: str, prompt: Prompt) -> str | None:
-        """Do without a field that the server refused, from now on, each once; ``said`` is its sentence.
+        """Leave out an optional field that the server refused, from now on; ``said`` is its sentence.
 
-        Returns what was done, as a sentence; None if it refused nothing that can be spared.
+        Returns a note on it; None if the server refused no optional field.
         """
         if self._limit in said and _REFUSED.search(said) and not self._renamed:
             refused, self._limit, self._renamed = self._limit, _LIMITS[self._limit], True
-            return f"The server takes no {refused}; it is sent {self._limit}."
+            return f"The server refuses {refused}; it is sent {self._limit}."
         sent = self._rest(prompt, stream=True)
-        for field, words in _SPARED.items():
+        for field, words in _OPTIONAL.items():
             if field in sent and any(word in said for word in words):
-                self._spared.add(field)
-                return f"The server takes no {field}; it is asked without."
+                self._left_out.add(field)
+                return f"The server refuses {field}; requests leave it out."
         return None
 
     def build(self, prompt: Prompt, *, stream: bool) -> bytes:
-        """The body as JSON: model and tools, then the messages, then what may differ between requests."""
+        """Return the body as JSON: model and tools, messages, then fields that differ between requests."""
         head = b'{"model":' + _json(self._model) + self._functions(prompt.functions)
         rest = _json(self._rest(prompt, stream=stream))
         return head + b',"messages":[' + self._messages(prompt.messages) + b"]," + rest[1:]
@@ -83,7 +82,7 @@ class BodyBuilder:
         if prompt.answer_schema is not None:
             named = {"name": "answer", "schema": prompt.answer_schema}
             rest["response_format"] = {"type": "json_schema", "json_schema": named}
-        return {field: value for field, value in rest.items() if field not in self._spared}
+        return {field: value for field, value in rest.items() if field not in self._left_out}
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
@@ -153,12 +152,12 @@ def _tool(function: FunctionSchema) -> dict[str, Any]:
 
 
 def _valid(arguments: str) -> str:
-    """Arguments that are JSON, byte for byte as they were if they are."""
+    """Return arguments that are JSON; valid ones unchanged, byte for byte."""
     parsed = object_of(arguments)
     return _ENCODER.encode(parsed) if "malformed" in parsed or not arguments else arguments
 
 
-# made once: ``json.dumps`` with settings of its own makes one for each value
+# made once: ``json.dumps`` with these settings would make one for each value
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,8 +1,8 @@
-"""Anthropic, Gemini and whatever else pydantic-ai knows, through its model layer.
+"""Anthropic, Gemini and the other providers of pydantic-ai, through its model layer.
 
-Only that layer is used: a prompt in its parts, one streamed request, typed errors. Nothing of its agents, and
-no row of ours is ever its JSON: what a provider wants back with a completion (signed thinking) is kept as
-``echo``. Left out: its retries (``patience`` has them), files, tools that providers run themselves.
+Only that layer is used: a prompt in its parts, one streamed request, typed errors. Its agents are not used,
+and its JSON is never stored: the parts that a provider wants back with a completion (signed thinking) are
+kept as ``echo``. Left out: its retries (``wrappers.retrying`` has them), files, tools of providers.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PydanticAIModel"]
 
-_NO_TEMPERATURE = "The model takes no temperature, or none beside thinking; it is asked without."
+_NO_TEMPERATURE = "The model takes no temperature, or none with thinking; requests leave it out."
 
 
 class PydanticAIModel:
-    """A model of the provider ``endpoint.provider``, by pydantic-ai's name for it; ``window`` is in tokens.
+    """A model of the provider ``endpoint.provider``, as pydantic-ai names it; ``window`` is in tokens.
 
     ``ModelSetupError`` at the first ``stream`` if a package is missing. The connections belong to the event
     loop of the first ``stream``.
@@ -42,7 +42,7 @@ class PydanticAIModel:
         self._options = options
         self._made: LibraryModel | None = None
         self._close: Callable[[], Awaitable[None]] | None = None
-        self._told = False  # that the temperature is left out
+        self._noted = False  # a completion has the note that the temperature is left out
 
     def __repr__(self) -> str:
         return f"PydanticAIModel({self.name!r}, {self.window}, provider={self._endpoint.provider!r})"
@@ -61,7 +61,7 @@ class PydanticAIModel:
 
         provider, profile = self._endpoint.provider, cast("dict[str, Any]", model.profile)
         asked = settings(prompt, provider, self._options, profile)
-        numbers: dict[int, tuple[int, str]] = {}  # their part: our call
+        numbers: dict[int, tuple[int, str]] = {}  # part of the library: our call
         begun = False
         try:
             async with model_request_stream(
@@ -80,11 +80,11 @@ class PydanticAIModel:
             raise self._mapped(error, begun=begun) from None
         except UserError as error:
             raise ModelError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
-        except (AssertionError, AttributeError, ValueError):  # the libraries take it to be as documented
+        except (AssertionError, AttributeError, ValueError):  # the libraries expect a stream as documented
             raise ModelUnavailable(f"{self.name} sent a stream that cannot be read; try again.") from None
         made = self._checked(response, prompt)
-        if self._options.temperature is not None and "temperature" not in asked and not self._told:
-            self._told = True
+        if self._options.temperature is not None and "temperature" not in asked and not self._noted:
+            self._noted = True
             made = replace(made, notes=(*made.notes, _NO_TEMPERATURE))
         yield made
 
@@ -118,7 +118,7 @@ class PydanticAIModel:
             from pydantic_ai.models.google import GoogleModel
             from pydantic_ai.providers.google import GoogleProvider
 
-            http = AsyncClient(timeout=endpoint.timeout)  # its errors are those that pydantic-ai knows
+            http = AsyncClient(timeout=endpoint.timeout)  # pydantic-ai knows its errors
             self._close = http.aclose
             options = HttpOptions(
                 base_url=endpoint.base_url or None, headers=dict(endpoint.headers),
@@ -136,9 +136,9 @@ class PydanticAIModel:
             raise ModelSetupError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
 
     def _checked(self, response: ai.ModelResponse, prompt: Prompt) -> Completion:
-        """The whole; ``ModelError`` if it did not end properly, or has nothing in it where there was room."""
+        """Return the completion; ``ModelError`` if it did not end properly, or is empty without a reason."""
         finish, made = response.finish_reason, completion(response, self._endpoint.provider)
-        if finish is None:  # the library takes a stream that was cut for a whole one
+        if finish is None:  # the library takes a cut stream for a whole one
             raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
         if finish == "error":
             raise ModelUnavailable(f"{self.name} broke off its answer; try again.")
@@ -161,7 +161,7 @@ class PydanticAIModel:
             return ModelUnavailable(f"{where} cannot be reached; check the network and the address.")
         said = " ".join(str(error).replace(self._endpoint.key or "\0", "[key]").split())[:300]
         if isinstance(error, ai_errors.ContentFilterError):
-            return ModelError(f"A content filter withheld the answer of {where}; say it another way.")
+            return ModelError(f"A content filter withheld the answer of {where}; rephrase the question.")
         return ModelUnavailable(f"{where} broke off: {said}")
 
     def _refused(self, error: ModelAPIError, where: str) -> ModelError:
@@ -175,7 +175,7 @@ class PydanticAIModel:
         status: int | None = getattr(error, "status_code", None)
         headers: dict[str, str] = {}
         if error.retry_after is not None and not isinstance(error, ModelQuotaExceededError):
-            headers["retry-after"] = str(error.retry_after)  # Gemini says it in the body
+            headers["retry-after"] = str(error.retry_after)  # Gemini has it in the body
         code = f"{told.get('type') or ''} {told.get('status') or ''}"
         return model_error(ErrorResponse(where, status, code, said, headers), self._endpoint)
 

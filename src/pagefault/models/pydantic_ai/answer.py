@@ -1,7 +1,7 @@
-"""An answer in our words: the library's events as deltas, its response as a completion.
+"""An answer of the library as ours: its events as deltas, its response as a completion.
 
-What a provider wants back is kept as an echo: the parts in their order, thinking with its signature, text as
-a number of characters, calls as such. Left out: whether the answer is a whole one.
+The parts that a provider wants back are kept as an echo, in their order: thinking with its signature, text
+as a number of characters, calls as marks. Left out: checking that the answer is whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["completion", "deltas"]
 
 
 def completion(response: ai.ModelResponse, provider: str) -> Completion:
-    """The whole."""
+    """Return the whole completion."""
     from pydantic_ai.messages import TextPart, ThinkingPart, ToolCallPart
 
     parts, cut = response.parts, response.finish_reason == "length"
@@ -35,7 +35,7 @@ def completion(response: ai.ModelResponse, provider: str) -> Completion:
 
 
 def deltas(event: object, numbers: dict[int, tuple[int, str]]) -> Iterator[Delta]:
-    """What is new in an event; ``numbers`` keeps which of our calls a part of theirs is, and its name."""
+    """Yield the deltas of an event; ``numbers`` maps a part of the library to our call and its name."""
     from pydantic_ai.messages import PartDeltaEvent, PartStartEvent
 
     if isinstance(event, PartStartEvent):
@@ -68,7 +68,7 @@ def _gone_on(index: int, delta: object, numbers: dict[int, tuple[int, str]]) -> 
 
 
 def _arguments(args: str | Mapping[str, Any] | None) -> str:
-    """Arguments as they were written, if they came as text."""
+    """Return arguments as they were written, if they came as text."""
     return args if isinstance(args, str) else json.dumps(args, ensure_ascii=False) if args else ""
 
 
@@ -79,7 +79,7 @@ def _echo(parts: Sequence[ai.ModelResponsePart], provider: str) -> dict[str, Any
 
 
 def _kept(part: ai.ModelResponsePart) -> dict[str, Any] | None:
-    """What is kept of a part."""
+    """Return the entry of a part in the echo."""
     from pydantic_ai.messages import TextPart, ThinkingPart, ToolCallPart
 
     if isinstance(part, ThinkingPart):

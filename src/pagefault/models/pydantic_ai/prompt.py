@@ -1,7 +1,7 @@
-"""A prompt in the library's parts: messages, functions, settings, and the marks for a provider's cache.
+"""A prompt in the library's parts: messages, functions, settings, and the marks of a provider's cache.
 
-A completion goes back to its own provider in the parts it came in, thinking with its signature included, and
-to another as text and calls. Left out: sending.
+A completion is sent back to its own provider in the parts in which it came, with signed thinking, and to
+another provider as text and calls. Left out: sending.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["messages", "parameters", "settings"]
 
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 24_576}  # tokens of thinking for a level
-_LEAST = 1024  # that Anthropic takes
+_LEAST = 1024  # of Anthropic
 
 
 def parameters(prompt: Prompt) -> ModelRequestParameters:
@@ -44,10 +44,10 @@ def _tool(function: FunctionSchema) -> Any:
 def settings(
     prompt: Prompt, provider: str, options: ModelOptions, profile: Mapping[str, Any]
 ) -> ModelSettings:
-    """What is asked for beside the prompt; the cache marks at the end of the tools, of the system text, and
-    of the whole. A fourth one stands where the previous request ended (``messages``).
+    """Return the settings of a request, with cache marks at the end of the tools, of the system text and of
+    the whole. A fourth mark stands where the previous request ended (``messages``).
 
-    ``profile`` is what the library knows of the model; a temperature that it would refuse is left out.
+    ``profile`` is the library's knowledge of the model; a temperature that it would refuse is left out.
     """
     settings: dict[str, Any] = {"max_tokens": prompt.max_tokens}
     if options.temperature is not None and not profile.get("anthropic_disallows_sampling_settings"):
@@ -63,12 +63,12 @@ def settings(
 def _thinking(
     settings: dict[str, Any], thinking: str | int, provider: str, profile: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The settings with a level or a budget of thinking, as the model takes it."""
+    """Return the settings with a level or a budget of thinking, in the form of the model."""
     if thinking == "off":
         return settings | {"thinking": False}
     if provider == "anthropic" and not profile.get("anthropic_supports_adaptive_thinking"):
         budget = max(_LEAST, _BUDGETS[thinking] if isinstance(thinking, str) else thinking)
-        settings.pop("temperature", None)  # refused beside thinking
+        settings.pop("temperature", None)  # refused with thinking
         settings["max_tokens"] += budget  # of which the budget is a part
         return settings | {"anthropic_thinking": {"type": "enabled", "budget_tokens": budget}}
     if provider == "google" and isinstance(thinking, int):
@@ -79,7 +79,7 @@ def _thinking(
 
 
 def messages(prompt: Sequence[PromptMessage], provider: str) -> list[ai.ModelMessage]:
-    """The prompt as requests and responses by turns: what the model did not say is one request each time."""
+    """Return the prompt as requests and responses; all messages between two responses are one request."""
     from pydantic_ai.messages import CachePoint, ModelMessage, ModelRequest, UserPromptPart
 
     made: list[ModelMessage] = []
@@ -106,8 +106,8 @@ def _part(message: PromptMessage) -> ai.ModelRequestPart:
 
 
 def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:
-    """In the parts it came in, if it came from this provider. Calls that had been written as text are no
-    parts; they stand before the others."""
+    """Return a response in the parts in which it came, if it came from this provider. Calls that were
+    written as text have no part; they stand before the others."""
     from pydantic_ai.messages import ModelResponse, ThinkingPart
 
     echo: Mapping[str, Any] = message.echo or {}
@@ -116,11 +116,11 @@ def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:
     calls = iter(message.calls[written:])
     texts = _cut(message.text, [part["text"] for part in kept if "text" in part])
     parts: list[ai.ModelResponsePart] = []
-    first = 0  # where neither text nor call has come
+    first = 0  # place before all text and calls
     for part in kept:
         owned: dict[str, Any] = {"provider_name": provider, "provider_details": part.get("details")}
         if "thinking" in part:
-            kind = part.get("id")  # of thinking that came encrypted
+            kind = part.get("id")  # of encrypted thinking
             parts.append(ThinkingPart(part["thinking"], id=kind, signature=part.get("signature"), **owned))
             first = len(parts) if len(parts) == first + 1 else first
         elif "text" in part:
@@ -132,7 +132,7 @@ def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:
 
 
 def _cut(text: str, sizes: Sequence[int]) -> list[str]:
-    """The text in parts of these sizes; in one if they do not add up, for it is not quite what was said."""
+    """Return the text in parts of these sizes; in one part if the sizes do not add up to it."""
     if sum(sizes) != len(text):
         return [text, *[""] * (len(sizes) - 1)]
     ends = list(accumulate(sizes))
@@ -140,7 +140,7 @@ def _cut(text: str, sizes: Sequence[int]) -> list[str]:
 
 
 def _said(text: str, **owned: Any) -> list[ai.TextPart]:
-    """The text as a part, none if it is blank: a provider may refuse those."""
+    """Return the text as a part; none for a blank text, which a provider may refuse."""
     from pydantic_ai.messages import TextPart
 
     return [TextPart(text, **owned)] if text.strip() else []

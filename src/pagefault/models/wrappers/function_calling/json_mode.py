@@ -191,9 +191,13 @@ def _completion(whole: Completion, last: str) -> Completion:
         return thought
     if name == ANSWER and last == ANSWER:
         return replace(thought, text=_message_in(arguments))
-    raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
-    call = Call(own_id(), "unnamed", whole.text) if name is None else Call(own_id(), str(name), raw)
+    call = Call(own_id(), "unnamed", whole.text) if name is None else _call(str(name), arguments)
     return replace(whole, text=thoughts, calls=(*whole.calls, call), notes=notes)
+
+
+def _call(name: str, arguments: object) -> Call:
+    raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
+    return Call(own_id(), name, raw)
 
 
 def _message_in(arguments: object) -> str:
