@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,8 @@ def wrapped(model: Any) -> Any:
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
         from pagefault.models.wrappers.retrying import RetryingModel
     except ImportError:  # before they were called so
-        from pagefault.models.patience import PatientModel as RetryingModel  # pyright: ignore
-
-        from pagefault.models.calling import CallingModel as FunctionCallingModel  # pyright: ignore
+        FunctionCallingModel = import_module("pagefault.models.calling").CallingModel
+        RetryingModel = import_module("pagefault.models.patience").PatientModel
     return RetryingModel([FunctionCallingModel(model, "auto")])
 
 
@@ -66,9 +66,8 @@ def served(url: str) -> Any:
         from pagefault.models.directory.catalogue import Catalogue
         from pagefault.models.endpoint import RequestSettings
     except ImportError:
-        from pagefault.models.catalogue import Catalogue  # pyright: ignore
-
-        from pagefault.models.endpoint import Asking as RequestSettings  # pyright: ignore
+        Catalogue = import_module("pagefault.models.catalogue").Catalogue
+        RequestSettings = import_module("pagefault.models.endpoint").Asking
     return Catalogue({}).model(f"{url}/v1#instant", 100_000, RequestSettings())
 
 
@@ -130,7 +129,7 @@ async def whole_turn() -> float:
     try:
         from pagefault.assembly import Parts
     except ImportError:
-        from pagefault.build import Parts  # pyright: ignore
+        Parts = import_module("pagefault.build").Parts
     model = Fluent()
     parts = Parts(model=wrapped(model), embedder=NullEmbedder())
     with tempfile.TemporaryDirectory() as home:
@@ -139,9 +138,7 @@ async def whole_turn() -> float:
             if hasattr(kernel, "create_agent"):
                 await kernel.create_agent("ana", settings)
             else:
-                from pagefault.build import create_agent  # pyright: ignore
-
-                await create_agent(kernel, "ana", settings, parts)  # pyright: ignore
+                await import_module("pagefault.build").create_agent(kernel, "ana", settings, parts)
 
             def turn(pieces: int) -> Callable[[], Coroutine[Any, Any, int]]:
                 async def stream() -> int:
