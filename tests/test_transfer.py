@@ -372,7 +372,10 @@ def test_every_column_is_handed_over_or_made_anew() -> None:
     """A column that is added to the schema has its place in ``storage.raw``, or is derived."""
     kinds = {"TEXT": str, "BOOLEAN": bool, "FLOAT": float, "BLOB": bytes}
     carried = {table.name: table for table in (AGENT, *OWNED)}
-    assert carried.keys() | {"vector_marks", "embedders", "usage_totals"} == metadata.tables.keys()
+    assert (
+        carried.keys() | {"vector_marks", "embedders", "usage_totals", "index_blocks"}
+        == metadata.tables.keys()
+    )
     for name, table in carried.items():
         columns = {c.name: c.type for c in metadata.tables[name].columns if c.name != "agent"}
         assert table.columns.keys() | DERIVED.get(name, set()) == columns.keys(), name

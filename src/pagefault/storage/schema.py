@@ -23,25 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = [
-    "agents",
-    "deletions",
-    "document_pages",
-    "documents",
-    "embedders",
-    "inbox",
-    "messages",
-    "metadata",
-    "passage_tags",
-    "passages",
-    "schedules",
-    "section_versions",
-    "sections",
-    "speakers",
-    "usage_totals",
-    "vector_marks",
-    "vectors",
-]
+__all__ = ["agents", "messages", "metadata"]
 
 metadata = MetaData()
 
@@ -298,6 +280,19 @@ vectors = Table(
     Column("text_hash", LargeBinary, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # 16-bit floats, little endian
     sqlite_with_rowid=False,  # so that one agent's vectors lie together
+)
+
+# Copies of rows and of quantized vectors, read at the first search: storage.index.blocks.
+index_blocks = Table(
+    "index_blocks",
+    metadata,
+    _agent(primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # empty: rows
+    Column("block", _BIG, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("names", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 # Every row of ``tier`` with an id up to ``done`` that is to have a vector of this fingerprint has it.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pagefault.types import AgentId, Tier
 
-__all__ = ["Counters", "IndexSource", "Numbers", "RowColumns", "RowFacts", "StoredVectors"]
+__all__ = ["Counters", "IndexBlock", "IndexSource", "Numbers", "RowColumns", "RowFacts", "StoredVectors"]
 
 Numbers: TypeAlias = NDArray[np.int64]
 
@@ -29,12 +29,14 @@ units, whether the text ends in a question mark."""
 @dataclass(frozen=True, slots=True)
 class Counters:
     """``changes`` grows with every change of the tier, ``rebuilds`` with those after which reading what is
-    new does not suffice; ``rows`` and ``units`` are the indexed rows and their lexical units."""
+    new does not suffice; ``rows`` and ``units`` are the indexed rows and their lexical units; ``last`` is the
+    last number given out."""
 
     changes: int
     rebuilds: int
     rows: int
     units: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,41 @@ class RowColumns:
     speakers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class IndexBlock:
+    """A block (``blocks``) by its number: ``count`` rows or vectors in ``data``, and their names."""
+
+    number: int
+    count: int
+    names: str
+    data: bytes
+
+
 class IndexSource(Protocol):
     """The reads of a transaction for the index. ``vectors_*`` give complete rows: all parts of a number."""
 
     def counters(self, agent: AgentId, tier: Tier) -> Counters: ...
 
-    def rows_after(self, agent: AgentId, tier: Tier, number: int, limit: int) -> Sequence[RowFacts]:
-        """The first ``limit`` rows with a larger number, ascending."""
+    def block_sizes(self, agent: AgentId, tier: Tier, fingerprint: str) -> Mapping[int, int]:
+        """The count of each block."""
+        ...
+
+    def blocks_from(
+        self, agent: AgentId, tier: Tier, fingerprint: str, block: int, limit: int
+    ) -> Sequence[IndexBlock]:
+        """The first ``limit`` blocks from this one on, ascending."""
+        ...
+
+    def rows_after(
+        self, agent: AgentId, tier: Tier, number: int, limit: int, stop: int
+    ) -> Sequence[RowFacts]:
+        """The first ``limit`` rows with a larger number below ``stop``, ascending."""
         ...
 
     def vectors_after(
-        self, agent: AgentId, tier: Tier, fingerprint: str, number: int, limit: int
+        self, agent: AgentId, tier: Tier, fingerprint: str, number: int, limit: int, stop: int
     ) -> StoredVectors:
-        """The vectors of the first rows with a larger number, about ``limit`` vectors."""
+        """The vectors of the first rows with a larger number below ``stop``, about ``limit`` vectors."""
         ...
 
     def vectors_of(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from pagefault.storage.index import IndexSource
+from pagefault.storage.index.blocks import SIZE
 from pagefault.storage.index.columns import IndexView
 from pagefault.storage.index.tier_index import TierIndex
 from pagefault.types import AgentId, Tier
@@ -19,10 +20,11 @@ _Key = tuple[AgentId, Tier, str]
 @dataclass(slots=True)
 class IndexCache:
     """``limit`` is in bytes; the tier searched last stays whatever its size. ``small``: rows, and vectors, up
-    to which a tier is searched exactly and as a whole."""
+    to which a tier is searched exactly and as a whole. ``block_size``: numbers in a block of the database."""
 
     limit: int = 256 << 20
     small: int = 50_000
+    block_size: int = SIZE
     _tiers: OrderedDict[_Key, TierIndex] = field(default_factory=OrderedDict[_Key, TierIndex])
     _sizes: dict[_Key, int] = field(default_factory=dict[_Key, int])
     _lock: Lock = field(default_factory=Lock)
@@ -33,7 +35,9 @@ class IndexCache:
         """The tier as of the source's transaction, or newer; without its vectors if they are not needed."""
         key = (agent, tier, fingerprint)
         with self._lock:
-            index = self._tiers.setdefault(key, TierIndex(agent, tier, fingerprint, self.small))
+            index = self._tiers.setdefault(
+                key, TierIndex(agent, tier, fingerprint, self.small, self.block_size)
+            )
             self._tiers.move_to_end(key)
         view = index.refreshed(source, with_vectors=with_vectors)
         with self._lock:

@@ -105,7 +105,7 @@ class SignCodes:
         """None yet, to be centred on the mean of these."""
         total = np.zeros(codes.shape[1], np.float64)
         for part in _parts(len(codes)):
-            total += scales[part] @ codes[part].astype(np.float32)
+            total += (codes[part] * scales[part, np.newaxis]).sum(axis=0)
         return cls((total / max(1, len(codes))).astype(np.float32), expected)
 
     def extend(self, owners: Numbers, codes: Bytes, scales: Floats) -> None:
@@ -152,7 +152,8 @@ class Signs:
         distances = hamming(self.words, encode(query[np.newaxis], self.mean)[0])
         if not allowed.all():
             distances[~allowed[self.owners]] = 255
-        return np.unique(self.owners[smallest(distances, count)])
+        owners = self.owners[smallest(distances, count)]
+        return owners[np.diff(owners, prepend=-1) > 0]
 
     def cosines(self, query: Floats, rows: Numbers) -> tuple[Numbers, Floats] | None:
         """The rows, of those given in ascending order, that have a vector, and their cosines to three

@@ -92,6 +92,11 @@ class Columns:
         self._searched = array(np.int64)
         self._speakers: dict[str, int] = {}
 
+    @property
+    def last(self) -> int:
+        """The largest number, 0 without rows."""
+        return int(self.number.view[-1]) if len(self.number) else 0
+
     def add(self, rows: RowColumns) -> None:
         """Append rows with larger numbers than those there are."""
         count = len(rows.number)

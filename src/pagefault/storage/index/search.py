@@ -61,11 +61,13 @@ def search(
     if len(view.number) <= cache.small and view.signs is None:
         rows = np.flatnonzero(may_show | view.default)
         return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor)
-    by_words = np.flatnonzero(may_show & matched)
+    rest = may_show & matched
+    by_words = np.flatnonzero(rest)
     core = np.union1d(by_words[_best(lexical[by_words], _BEST)], _nearest(view, may_show, match, compare))
     rows = _with_neighbours(view, core)
-    rest = np.setdiff1d(by_words, rows, assume_unique=True)
-    more = view.number[rest[np.argsort(-lexical[rest], kind="stable")]]
+    rest[rows] = False
+    others = np.flatnonzero(rest)
+    more = view.number[others[np.argsort(-lexical[others], kind="stable")]]
     return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor, more)
 
 

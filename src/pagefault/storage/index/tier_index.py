@@ -7,31 +7,46 @@ are held (``cache``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
-from pagefault.storage.index import Counters, IndexSource
+from pagefault.storage.index import (
+    Counters,
+    IndexBlock,
+    IndexSource,
+    Numbers,
+    RowColumns,
+    StoredVectors,
+)
+from pagefault.storage.index.blocks import ROWS, SIZE, CodedVectors, to_rows, to_vectors
 from pagefault.storage.index.codes import ExactVectors, SignCodes, quantized
 from pagefault.storage.index.columns import Columns, IndexView, columns_of
 from pagefault.types import AgentId, Tier
 
 __all__ = ["TierIndex"]
 
-_BATCH = 50_000  # rows read at a time
+T = TypeVar("T")
+
+_ROWS = 50_000  # rows read at a time
 _VECTORS = 8_192  # vectors read at a time
+_BLOCKS = 8  # blocks read at a time
+_END = 1 << 62  # above every number
 
 
 @dataclass(slots=True)
 class TierIndex:
     """Keyed by agent, tier and the embedder's fingerprint; several threads may ask at once. ``small``: the
-    most vectors that are held exactly."""
+    most vectors that are held exactly; ``block_size``: see ``blocks.SIZE``."""
 
     agent: AgentId
     tier: Tier
     fingerprint: str
     small: int
+    block_size: int = SIZE
     _lock: Lock = field(default_factory=Lock)
     _columns: Columns | None = None
     _vectors: ExactVectors | SignCodes | None = None
@@ -48,7 +63,7 @@ class TierIndex:
                 self._view = held = self._read_rows(source, held, counters)
             if with_vectors and self._vectors_as_of < counters.changes:
                 if counters.changes < held.counters.changes:  # vectors of an older state than the rows
-                    alone = TierIndex(self.agent, self.tier, self.fingerprint, self.small)
+                    alone = TierIndex(self.agent, self.tier, self.fingerprint, self.small, self.block_size)
                     return alone.refreshed(source, with_vectors=True)
                 self._read_vectors(source, counters)
                 self._vectors_as_of = counters.changes
@@ -65,26 +80,23 @@ class TierIndex:
         if columns is None or held is None or held.counters.rebuilds != counters.rebuilds:
             columns = self._columns = Columns(self.tier, counters.rows)
             self._vectors, self._last_vector, self._vectors_as_of = None, 0, -1
-        elif self.tier == "archival":
-            columns.remove(source.deleted_since(self.agent, held.counters.changes))
-        while True:
-            last = int(columns.number.view[-1]) if len(columns.number) else 0
-            rows = source.rows_after(self.agent, self.tier, last, _BATCH)
-            if rows:
-                columns.add(columns_of(rows))
-            if len(rows) < _BATCH:
-                return self._with_vectors(columns.view(counters))
+            for rows in self._pieces(source, ROWS, to_rows, self._rows):
+                columns.add(rows)
+        else:
+            if self.tier == "archival":
+                columns.remove(source.deleted_since(self.agent, held.counters.changes))
+            for rows in self._rows(source, columns.last, _END):
+                columns.add(rows)
+        return self._with_vectors(columns.view(counters))
 
     def _read_vectors(self, source: IndexSource, counters: Counters) -> None:
-        assert self._columns is not None
-        while True:
-            stored = source.vectors_after(
-                self.agent, self.tier, self.fingerprint, self._last_vector, _VECTORS
-            )
-            if not len(stored.numbers):
+        if self._vectors is None:
+            sealed = sum(source.block_sizes(self.agent, self.tier, self.fingerprint).values())
+            if sealed > self.small:
+                self._vectors = self._read_coded(source, sealed + _VECTORS)
                 return
-            self._last_vector = int(stored.numbers[-1])
-            owners = np.searchsorted(self._columns.number.view, stored.numbers)
+        for stored in self._stored(source, self._last_vector, _END):
+            owners = self._owners(stored.numbers)
             if isinstance(self._vectors, SignCodes):
                 self._vectors.extend(owners, *quantized(stored.halves))
                 continue
@@ -94,6 +106,66 @@ class TierIndex:
             self._vectors.extend(owners, stored.halves)
             if len(self._vectors) > self.small:
                 self._vectors = self._vectors.coded(self.small, counters.rows)
+
+    def _read_coded(self, source: IndexSource, expected: int) -> SignCodes | None:
+        """All vectors as codes, of which there are more than ``small``."""
+        codes: SignCodes | None = None
+        waiting: list[CodedVectors] = []
+        for part in self._pieces(source, self.fingerprint, to_vectors, self._coded):
+            waiting.append(part)
+            if codes is None and sum(len(each.numbers) for each in waiting) > self.small:
+                first = np.concatenate([each.codes for each in waiting])[: self.small]
+                scales = np.concatenate([each.scales for each in waiting])[: self.small]
+                codes = SignCodes.centred(first, scales, expected)
+            if codes is not None:
+                for each in waiting:
+                    codes.extend(self._owners(each.numbers), each.codes, each.scales)
+                waiting.clear()
+        return codes
+
+    def _owners(self, numbers: Numbers) -> Numbers:
+        """The row indices of ascending numbers, the last of which is remembered."""
+        assert self._columns is not None
+        self._last_vector = int(numbers[-1])
+        return np.searchsorted(self._columns.number.view, numbers)
+
+    def _pieces(
+        self,
+        source: IndexSource,
+        fingerprint: str,
+        decode: Callable[[IndexBlock], T],
+        between: Callable[[IndexSource, int, int], Iterator[T]],
+    ) -> Iterator[T]:
+        """Everything in order of numbers: blocks where there are any, and ``between`` them what has none."""
+        block = start = 0
+        while blocks := source.blocks_from(self.agent, self.tier, fingerprint, block, _BLOCKS):
+            for each in blocks:
+                if each.number * self.block_size > start:
+                    yield from between(source, start - 1, each.number * self.block_size)
+                if each.count:
+                    yield decode(each)
+                start = (each.number + 1) * self.block_size
+            block = blocks[-1].number + 1
+        yield from between(source, start - 1, _END)
+
+    def _rows(self, source: IndexSource, after: int, stop: int) -> Iterator[RowColumns]:
+        while rows := source.rows_after(self.agent, self.tier, after, _ROWS, stop):
+            yield columns_of(rows)
+            if len(rows) < _ROWS:
+                return
+            after = rows[-1][0]
+
+    def _stored(self, source: IndexSource, after: int, stop: int) -> Iterator[StoredVectors]:
+        while True:
+            stored = source.vectors_after(self.agent, self.tier, self.fingerprint, after, _VECTORS, stop)
+            if not len(stored.numbers):
+                return
+            yield stored
+            after = int(stored.numbers[-1])
+
+    def _coded(self, source: IndexSource, after: int, stop: int) -> Iterator[CodedVectors]:
+        for stored in self._stored(source, after, stop):
+            yield CodedVectors(stored.numbers, *quantized(stored.halves))
 
     def _with_vectors(self, view: IndexView) -> IndexView:
         vectors = self._vectors

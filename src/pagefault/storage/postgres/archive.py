@@ -10,8 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.queues import LOCK_AGENT, TAKE_NUMBER, QueueRows
+from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.vectors import delete_vectors
 from pagefault.storage.rows import micros, passage_values, to_document, to_page, to_passage
 from pagefault.storage.terms import passage_terms
@@ -92,6 +94,7 @@ class ArchiveRows(QueueRows):
                 numbers, names = map(list, zip(*tags, strict=True))
                 self._db.send(_TAG, agent=agent, numbers=numbers, tags=names)
             postings.index(self._db, agent, "archival", [(passage.number, found) for passage, found in batch])
+        seal(PostgresSource(self._db), agent, "archival", ROWS, first - 1, last)
         return stored
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
@@ -121,6 +124,7 @@ class ArchiveRows(QueueRows):
         for number, found in units.items():
             delete_vectors(self._db, agent, number)
             postings.unindex(self._db, agent, "archival", number, found)
+        PostgresSource(self._db).drop_blocks(agent, "archival", numbers)
         return len(gone)
 
     # documents

@@ -73,6 +73,8 @@ def prepare(conninfo: str) -> None:
                 if (version := _version(driver, place)) != HEAD:
                     _extend(driver, place)
                     _upgrade(conninfo, place, version)
+                    if version is not None:
+                        _fill_blocks(driver)
     except psycopg.Error as error:
         raise failure(error, place) from error
 
@@ -126,3 +128,18 @@ def _upgrade(conninfo: str, place: str, version: str | None) -> None:
 
     with psycopg.connect(conninfo) as driver:
         upgrade_postgres(driver, place, version)
+
+
+def _fill_blocks(driver: Driver) -> None:
+    """Make the blocks of agents that are there already; what is cut short is made up by later writes."""
+    from pagefault.storage.index.blocks import SIZE, seal_all
+    from pagefault.storage.postgres.connection import Connection, adapt
+    from pagefault.storage.postgres.source import PostgresSource
+
+    adapt(driver)
+    connection = Connection(driver)
+    large = "SELECT id FROM agents WHERE greatest(last_seq, last_passage) >= %(size)s"
+    for (agent,) in connection.rows(large, size=SIZE):
+        with driver.transaction():
+            connection.one("SELECT id FROM agents WHERE id = %(agent)s FOR UPDATE", agent=agent)
+            seal_all(PostgresSource(connection), agent)

@@ -10,9 +10,11 @@ import numpy as np
 import psycopg
 
 from pagefault.errors import NameTakenError, NotFoundError
+from pagefault.storage.index.blocks import seal_all
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection, Driver, Half, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
+from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.transaction import ADD_TOTAL, TOTALS
 from pagefault.storage.postgres.vectors import VectorRows, advance_marks
 from pagefault.storage.raw import AGENT, OWNED, IndexSize, Row, Table, units_of
@@ -116,6 +118,7 @@ class PostgresRawRows(VectorRows):
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
         self._add_up(agent)
         advance_marks(self._db, agent)
+        seal_all(PostgresSource(self._db), agent)
 
     def totals(self, agent: AgentId) -> list[UsageTotal]:
         found = self._db.rows(TOTALS, agent=agent, first=-(2**62), end=2**62, step=1)
@@ -144,6 +147,7 @@ class PostgresRawRows(VectorRows):
             yield from batch
 
     def reindex(self, agent: AgentId) -> None:
+        PostgresSource(self._db).drop_all_blocks(agent)
         self._db.send("DELETE FROM postings WHERE agent = %(agent)s", agent=agent)
         tiers: tuple[Tier, ...] = get_args(Tier)
         for tier in tiers:
@@ -165,6 +169,7 @@ class PostgresRawRows(VectorRows):
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
             self._db.send(_CHANGED.format(tier=tier), agent=agent)
         self._add_up(agent)
+        seal_all(PostgresSource(self._db), agent)
 
     def faults(self) -> list[str]:
         astray = {table: self._db.one(_ASTRAY.format(table=table))[0] for table in _BY_AGENT}

@@ -1,4 +1,4 @@
-"""What the index in memory reads of a database: ``storage.index.IndexSource`` in PostgreSQL's SQL."""
+"""The reads of a database for the index in memory, and its blocks: ``blocks.BlockStore``."""
 
 from __future__ import annotations
 
@@ -7,29 +7,49 @@ from typing import Any
 
 import numpy as np
 
-from pagefault.storage.index import Counters, Numbers, RowFacts, StoredVectors
+from pagefault.storage.index import Counters, IndexBlock, Numbers, RowFacts, StoredVectors
+from pagefault.storage.index.blocks import block_of
 from pagefault.storage.postgres.connection import Connection
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Tier
 
-__all__ = ["SourceRows"]
+__all__ = ["PostgresSource"]
 
+_LAST = {"recall": "last_seq", "archival": "last_passage"}
 _COUNTERS = """
-    SELECT {tier}_changes, {tier}_rebuilds, {tier}_rows, {tier}_units FROM agents WHERE id = %(agent)s"""
+    SELECT {tier}_changes, {tier}_rebuilds, {tier}_rows, {tier}_units, {last} FROM agents
+    WHERE id = %(agent)s"""
 _QUESTION = "right(rtrim(text, E' \\t\\n\\r'), 1) IN ('?', '？')"
 _ROWS = {
     "recall": f"""
         SELECT seq, at, role, speaker, 0, units, {_QUESTION} FROM messages
-        WHERE agent = %(agent)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s""",
+        WHERE agent = %(agent)s AND seq > %(after)s AND seq < %(stop)s ORDER BY seq LIMIT %(limit)s""",
     "archival": f"""
         SELECT number, at, '', '', coalesce(document, 0), units, {_QUESTION} FROM passages
-        WHERE agent = %(agent)s AND number > %(after)s ORDER BY number LIMIT %(limit)s""",
+        WHERE agent = %(agent)s AND number > %(after)s AND number < %(stop)s
+        ORDER BY number LIMIT %(limit)s""",
 }
 _VECTORS = """
     SELECT number, halfvec_send(vector) FROM vectors
     WHERE agent = %(agent)s AND tier = %(tier)s AND fingerprint = %(fingerprint)s"""
-_VECTORS_AFTER = f"{_VECTORS} AND number > %(after)s ORDER BY number, part LIMIT %(limit)s"
+_VECTORS_AFTER = (
+    f"{_VECTORS} AND number > %(after)s AND number < %(stop)s ORDER BY number, part LIMIT %(limit)s"
+)
 _VECTORS_OF = f"{_VECTORS} AND number = ANY(%(numbers)s::bigint[]) ORDER BY number, part"
+_BLOCK_SIZES = """
+    SELECT block, count FROM index_blocks
+    WHERE agent = %(agent)s AND tier = %(tier)s AND fingerprint = %(fingerprint)s"""
+_BLOCKS = """
+    SELECT block, count, names, data FROM index_blocks WHERE agent = %(agent)s AND tier = %(tier)s
+    AND fingerprint = %(fingerprint)s AND block >= %(block)s ORDER BY block LIMIT %(limit)s"""
+_PUT_BLOCK = """
+    INSERT INTO index_blocks (agent, tier, fingerprint, block, count, names, data)
+    VALUES (%(agent)s, %(tier)s, %(fingerprint)s, %(block)s, %(count)s, %(names)s, %(data)b)"""
+_DROP_BLOCKS = """
+    DELETE FROM index_blocks WHERE agent = %(agent)s AND tier = %(tier)s
+    AND block = ANY(%(blocks)s::bigint[])
+    AND (%(fingerprint)s::text IS NULL OR fingerprint = %(fingerprint)s)"""
+_DROP_ALL_BLOCKS = "DELETE FROM index_blocks WHERE agent = %(agent)s"
 _DELETED = "SELECT number FROM deletions WHERE agent = %(agent)s AND change > %(change)s"
 _OF_UNIT = "agent = %(agent)s AND tier = %(tier)s AND unit = u.unit"
 _FREQUENCIES = f"""
@@ -60,24 +80,52 @@ _MOST = 100_000
 unless the query has no rarer one; then its weight is taken too large, which changes no order."""
 
 
-class SourceRows:
-    """``storage.index.IndexSource`` on one connection."""
+class PostgresSource:
+    """``storage.index.blocks.BlockStore`` on one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def counters(self, agent: AgentId, tier: Tier) -> Counters:
-        return Counters(*(self._db.one(_COUNTERS.format(tier=tier), agent=agent) or (0, 0, 0, 0)))
+        counters = _COUNTERS.format(tier=tier, last=_LAST[tier])
+        return Counters(*(self._db.one(counters, agent=agent) or (0, 0, 0, 0, 0)))
 
-    def rows_after(self, agent: AgentId, tier: Tier, number: int, limit: int) -> Sequence[RowFacts]:
-        return self._db.rows(_ROWS[tier], agent=agent, after=number, limit=limit)
+    def block_sizes(self, agent: AgentId, tier: Tier, fingerprint: str) -> dict[int, int]:
+        return dict(self._db.rows(_BLOCK_SIZES, agent=agent, tier=tier, fingerprint=fingerprint))
+
+    def blocks_from(
+        self, agent: AgentId, tier: Tier, fingerprint: str, block: int, limit: int
+    ) -> Sequence[IndexBlock]:
+        of = {"agent": agent, "tier": tier, "fingerprint": fingerprint}
+        return [IndexBlock(*row) for row in self._db.binary(_BLOCKS, **of, block=block, limit=limit)]
+
+    def put_block(self, agent: AgentId, tier: Tier, fingerprint: str, block: IndexBlock) -> None:
+        of = {"agent": agent, "tier": tier, "fingerprint": fingerprint, "block": block.number}
+        self._db.send(_PUT_BLOCK, **of, count=block.count, names=block.names, data=block.data)
+
+    def fingerprints(self) -> list[str]:
+        return [fingerprint for (fingerprint,) in self._db.rows("SELECT fingerprint FROM embedders")]
+
+    def drop_blocks(
+        self, agent: AgentId, tier: Tier, numbers: Iterable[int], fingerprint: str | None = None
+    ) -> None:
+        """Drop the blocks that these numbers belong to: of vectors of one embedder, or all."""
+        blocks = block_of(numbers)
+        self._db.send(_DROP_BLOCKS, agent=agent, tier=tier, blocks=blocks, fingerprint=fingerprint)
+
+    def drop_all_blocks(self, agent: AgentId) -> None:
+        self._db.send(_DROP_ALL_BLOCKS, agent=agent)
+
+    def rows_after(
+        self, agent: AgentId, tier: Tier, number: int, limit: int, stop: int
+    ) -> Sequence[RowFacts]:
+        return self._db.rows(_ROWS[tier], agent=agent, after=number, limit=limit, stop=stop)
 
     def vectors_after(
-        self, agent: AgentId, tier: Tier, fingerprint: str, number: int, limit: int
+        self, agent: AgentId, tier: Tier, fingerprint: str, number: int, limit: int, stop: int
     ) -> StoredVectors:
-        rows = self._db.binary(
-            _VECTORS_AFTER, agent=agent, tier=tier, fingerprint=fingerprint, after=number, limit=limit
-        )
+        of = {"agent": agent, "tier": tier, "fingerprint": fingerprint}
+        rows = self._db.binary(_VECTORS_AFTER, **of, after=number, limit=limit, stop=stop)
         if len(rows) == limit:  # the last number's other windows may be behind the limit
             last = rows[-1][0]
             whole = [row for row in rows if row[0] != last]

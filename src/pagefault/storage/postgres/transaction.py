@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 
 from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
+from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.archive import ArchiveRows
 from pagefault.storage.postgres.connection import Connection
 from pagefault.storage.postgres.queues import AGENT, LOCK_AGENT
-from pagefault.storage.postgres.source import SourceRows
+from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.vectors import VectorRows
 from pagefault.storage.rows import (
     message_values,
@@ -62,7 +63,7 @@ _NAMED = "SELECT agent FROM agent_names WHERE tenant = %(tenant)s AND name = %(n
 _OWNED = (
     "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
     "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
-    "usage_totals",
+    "usage_totals", "index_blocks",
 )  # fmt: skip
 _TAKE_YOUR_TIME = """
     SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"""
@@ -185,13 +186,8 @@ class PostgresTransaction(ArchiveRows, VectorRows):
     # recall storage
     def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
         units = [message_terms(row.role, row.text, row.meta) for row in rows]
-        last = self._take(
-            _TAKE_SEQS,
-            agent,
-            count=len(rows),
-            rows=sum(map(bool, units)),
-            units=sum(map(len, units)),
-        )
+        indexed = {"rows": sum(map(bool, units)), "units": sum(map(len, units))}
+        last = self._take(_TAKE_SEQS, agent, count=len(rows), **indexed)
         first = last - len(rows) + 1
         stored = [
             replace(
@@ -218,6 +214,7 @@ class PostgresTransaction(ArchiveRows, VectorRows):
             RowUsage(row.seq, row.at, row.event, row.role, row.usage) for row in stored if row.usage
         ):
             self._db.many(ADD_TOTAL, [total_values(agent, total) for total in totals])
+        seal(PostgresSource(self._db), agent, "recall", ROWS, first - 1, last)
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:
@@ -324,4 +321,4 @@ class PostgresTransaction(ArchiveRows, VectorRows):
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
-        return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
+        return search(PostgresSource(self._db), cache, agent, tier, match, filter, fingerprint)

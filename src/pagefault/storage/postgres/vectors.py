@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from pagefault.errors import StorageError
 from pagefault.storage import EmbedderRecord, PendingVector
+from pagefault.storage.index.blocks import seal
 from pagefault.storage.postgres.connection import Connection, Half
 from pagefault.storage.postgres.queues import LOCK_AGENT
+from pagefault.storage.postgres.source import PostgresSource
 
 __all__ = ["VectorRows", "advance_marks", "delete_vectors"]
 
@@ -74,6 +76,7 @@ _FORGET = """
         SELECT agent, tier, fingerprint, number, part FROM vectors
         WHERE fingerprint = %(fingerprint)s LIMIT %(limit)s) RETURNING 1"""
 _FORGET_EMBEDDER = (
+    "DELETE FROM index_blocks WHERE fingerprint = %(fingerprint)s",
     "DELETE FROM vector_marks WHERE fingerprint = %(fingerprint)s",
     "DELETE FROM embedders WHERE fingerprint = %(fingerprint)s",
 )
@@ -173,8 +176,12 @@ def _put(
     columns = map(list, zip(*rows, strict=True))
     values = dict(zip(("numbers", "parts", "hashes", "vectors"), columns, strict=True))
     if connection.changed(_PUT.format(**names), agent=agent, fingerprint=fingerprint, **values):
-        late = int(any(item.number <= last for item, _ in current))
+        stored = [item.number for item, _ in current]
+        late = int(min(stored) <= last)
         connection.send(_CHANGED.format(**names), agent=agent, late=late)
+        source, item = PostgresSource(connection), current[0][0]
+        source.drop_blocks(item.agent, item.tier, stored, fingerprint)
+        seal(source, item.agent, item.tier, fingerprint, last, max(stored))
     connection.send(_ADVANCE.format(**names), agent=agent, fingerprint=fingerprint)
 
 

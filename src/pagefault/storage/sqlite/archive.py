@@ -10,9 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.queues import TAKE_NUMBER, QueueRows
+from pagefault.storage.sqlite.source import SQLiteSource
 from pagefault.storage.sqlite.vectors import delete_vectors
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place
@@ -75,6 +77,7 @@ class ArchiveRows(QueueRows):
         tags = [{"agent": agent, "number": p.number, "tag": tag} for p in stored for tag in p.tags]
         self._db.many(_TAG, tags)
         lexicon.index(self._db, agent, "archival", list(enumerate(units, first)))
+        seal(SQLiteSource(self._db), agent, "archival", ROWS, first - 1, last)
         return stored
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
@@ -101,6 +104,7 @@ class ArchiveRows(QueueRows):
             self._db.run(_RECORD_DELETION, agent=agent, change=change, number=number)
             delete_vectors(self._db, agent, number)
             lexicon.unindex(self._db, agent, "archival", number)
+        SQLiteSource(self._db).drop_blocks(agent, "archival", (number for number, _ in gone))
         return len(gone)
 
     # documents

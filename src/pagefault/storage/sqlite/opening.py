@@ -69,7 +69,24 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
                 return
             connection.run("PRAGMA journal_mode = WAL")
             upgrade_sqlite(connection.driver, connection.path, version)
+            if version is not None:
+                _fill_blocks(connection)
     except Timeout as error:
         raise StorageError(
             f"The database {connection.path} is being upgraded by another process; try again."
         ) from error
+
+
+def _fill_blocks(connection: Connection) -> None:
+    """Make the blocks of agents that are there already; what is cut short is made up by later writes."""
+    from pagefault.storage.index.blocks import SIZE, seal_all
+    from pagefault.storage.sqlite.source import SQLiteSource
+
+    large = "SELECT id FROM agents WHERE max(last_seq, last_passage) >= :size"
+    for (agent,) in connection.rows(large, size=SIZE):
+        connection.run("BEGIN IMMEDIATE")
+        try:
+            seal_all(SQLiteSource(connection), agent)
+            connection.run("COMMIT")
+        finally:
+            connection.rollback()  # if what is above was not reached

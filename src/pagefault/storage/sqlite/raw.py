@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError, StorageError
+from pagefault.storage.index.blocks import seal_all
 from pagefault.storage.raw import AGENT, IndexSize, Row, Table, units_of
 from pagefault.storage.rows import to_spent, to_total, total_values
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.opening import open_file
+from pagefault.storage.sqlite.source import SQLiteSource
 from pagefault.storage.sqlite.transaction import ADD_TOTAL, TOTALS
 from pagefault.storage.sqlite.vectors import VectorRows, advance_marks
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
@@ -92,6 +94,7 @@ class SQLiteRawRows(VectorRows):
             self._db.run(_COUNT.format(tier=tier, table=table), agent=agent)
         self._add_up(agent)
         advance_marks(self._db)
+        seal_all(SQLiteSource(self._db), agent)
 
     def totals(self, agent: AgentId) -> list[UsageTotal]:
         found = self._db.rows(TOTALS, agent=agent, first=-(2**62), end=2**62, step=1)
@@ -117,6 +120,7 @@ class SQLiteRawRows(VectorRows):
         return lexicon.frequencies(self._db, agent, tier)
 
     def reindex(self, agent: AgentId) -> None:
+        SQLiteSource(self._db).drop_all_blocks(agent)
         lexicon.unindex_agent(self._db, agent)
         tiers: tuple[Tier, ...] = get_args(Tier)
         for tier in tiers:
@@ -136,6 +140,7 @@ class SQLiteRawRows(VectorRows):
             self._db.run(_COUNT.format(tier=tier, table=table), agent=agent)
             self._db.run(_CHANGED.format(tier=tier), agent=agent)
         self._add_up(agent)
+        seal_all(SQLiteSource(self._db), agent)
 
     def faults(self) -> list[str]:
         found = [said for (said,) in self._db.rows("PRAGMA integrity_check") if said != "ok"]

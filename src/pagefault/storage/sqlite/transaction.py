@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from pagefault.errors import NameTakenError
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
+from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
 from pagefault.storage.rows import (
@@ -35,7 +36,7 @@ from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.archive import ArchiveRows
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.queues import AGENT
-from pagefault.storage.sqlite.source import SourceRows
+from pagefault.storage.sqlite.source import SQLiteSource
 from pagefault.storage.sqlite.vectors import VectorRows
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
@@ -164,13 +165,8 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
     # recall storage
     def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
         units = [message_terms(row.role, row.text, row.meta) for row in rows]
-        last = self._take(
-            _TAKE_SEQS,
-            agent,
-            count=len(rows),
-            rows=sum(map(bool, units)),
-            units=sum(map(len, units)),
-        )
+        indexed = {"rows": sum(map(bool, units)), "units": sum(map(len, units))}
+        last = self._take(_TAKE_SEQS, agent, count=len(rows), **indexed)
         first = last - len(rows) + 1
         stored = [
             replace(
@@ -196,6 +192,7 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
             RowUsage(row.seq, row.at, row.event, row.role, row.usage) for row in stored if row.usage
         ):
             self._db.many(ADD_TOTAL, [total_values(agent, total) for total in totals])
+        seal(SQLiteSource(self._db), agent, "recall", ROWS, first - 1, last)
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:
@@ -297,4 +294,4 @@ class SQLiteTransaction(ArchiveRows, VectorRows):
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         # What a writing transaction sees may yet be undone: it is not kept.
         cache = IndexCache() if self._cache is None else self._cache
-        return search(SourceRows(self._db), cache, agent, tier, match, filter, fingerprint)
+        return search(SQLiteSource(self._db), cache, agent, tier, match, filter, fingerprint)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from pagefault.errors import StorageError
 from pagefault.storage import EmbedderRecord, PendingVector
+from pagefault.storage.index.blocks import seal
 from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.source import SQLiteSource
 
 __all__ = ["VectorRows", "advance_marks", "delete_vectors"]
 
@@ -63,6 +65,7 @@ _FORGET = """
         SELECT agent, tier, fingerprint, number, part FROM vectors
         WHERE fingerprint = :fingerprint LIMIT :limit)"""
 _FORGET_EMBEDDER = (
+    "DELETE FROM index_blocks WHERE fingerprint = :fingerprint",
     "DELETE FROM vector_marks WHERE fingerprint = :fingerprint",
     "DELETE FROM embedders WHERE fingerprint = :fingerprint",
 )
@@ -103,8 +106,10 @@ class VectorRows:
                 # An index in memory reads on from the last vector it has; what comes in before that is late.
                 last = self._db.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)[0] or 0
                 if self._db.many(_PUT.format(**names), _rows(fingerprint, of_agent)) > 0:
-                    late = any(item.number <= last for item, _ in of_agent)
+                    numbers = [item.number for item, _ in of_agent]
+                    late = min(numbers) <= last
                     self._db.run(_CHANGED.format(tier=tier), agent=agent, late=late)
+                    _renew_blocks(self._db, fingerprint, of_agent[0][0], numbers, last)
             if chosen:
                 self._db.run(_ADVANCE.format(**names), fingerprint=fingerprint)
 
@@ -145,6 +150,15 @@ class VectorRows:
             dimensions=record.dimensions,
             **values,
         )
+
+
+def _renew_blocks(
+    connection: Connection, fingerprint: str, item: PendingVector, numbers: Sequence[int], last: int
+) -> None:
+    """Keep the blocks of the item's agent and tier true to the vectors stored for these numbers."""
+    source = SQLiteSource(connection)
+    source.drop_blocks(item.agent, item.tier, numbers, fingerprint)
+    seal(source, item.agent, item.tier, fingerprint, last, max(numbers))
 
 
 def _rows(
