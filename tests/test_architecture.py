@@ -97,6 +97,7 @@ LAYERS = (
     },
     {
         "kernel.edits",
+        "kernel.sections",
         "plugins",
         "views",
         "views.asking",

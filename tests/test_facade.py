@@ -457,3 +457,81 @@ def test_leaving_a_stream_early_does_not_stop_the_turn(tmp_path: Path) -> None:
             break
         assert ana.send("two").text == "You said two"
         assert [row.text for row in ana.history()][1] == "You said one"
+
+
+# changing an agent
+
+
+def test_an_agent_is_renamed(ana: Agent, tmp_path: Path) -> None:
+    ana.rename("cleo")
+    assert ana.name == "cleo"
+    assert [row.text for row in ana.history()] == ["I am Ana.", "Nice to meet you, Ana."]
+    with Agent("bo", home=tmp_path, parts=parts()) as bo:
+        with pytest.raises(UsageError, match="already an agent named 'cleo'"):
+            bo.rename("cleo")
+        with pytest.raises(UsageError, match="cannot be an agent's name"):
+            bo.rename("b o")
+
+
+def test_sections_are_added_and_removed(tmp_path: Path) -> None:
+    model = ScriptedModel([])
+    with Agent("ana", home=tmp_path, parts=parts(model), window=8192) as ana:
+        ana.sections.add("project", "our current work", limit=0.05, text="Beehives.")
+        ana.send("hi")
+        assert "Section project (our current work) was added" in str(model.prompts[0].messages)
+        section = ana.sections.read("project")
+        assert (section.text, section.limit) == ("Beehives.", 410)
+        ana.sections.write("project", "Honey.")
+        ana.sections.remove("project")
+        ana.send("hi")
+        assert "Section project was removed; it read: Honey." in str(model.prompts[-1].messages)
+        assert [section.name for section in ana.sections.list()] == ["persona", "human"]
+        assert [version.text for version in ana.sections.versions("project")] == ["Beehives.", "Honey.", ""]
+        with pytest.raises(UsageError, match="no section project; it has persona, human"):
+            ana.sections.remove("project")
+        with pytest.raises(UsageError, match="has a section human already"):
+            ana.sections.add("human")
+        with pytest.raises(UsageError, match=r"leave .* tokens of the window"):
+            ana.sections.add("all", limit=0.9)
+
+
+def test_a_limit_is_changed_and_the_text_must_fit(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(), window=8192) as ana:
+        ana.sections.write("human", "honey " * 100)
+        ana.sections.set_limit("human", 500)
+        assert ana.sections.read("human").limit == 500
+        with pytest.raises(UsageError, match=r"The text of section human takes .* of 50 tokens; shorten it"):
+            ana.sections.set_limit("human", 50)
+        with pytest.raises(UsageError, match="16 or more whole tokens, or a share"):
+            ana.sections.set_limit("human", 5)
+
+
+def test_an_agent_moves_to_a_smaller_window(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(), window=131_072) as ana:
+        ana.sections.add("project", limit=0.1)
+        ana.send("hi")
+        before = {section.name: section.limit for section in ana.sections.list()}
+        ana.settings.change(window=8192)
+        after = {section.name: section.limit for section in ana.sections.list()}
+        assert ana.send("still there?").text == "ok"
+    assert before == {"persona": 1308, "human": 2943, "project": 13_107}
+    assert after == {"persona": 82, "human": 184, "project": 819}
+
+
+def test_default_limits_follow_the_window(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, parts=parts(), window=131_072) as ana:
+        ana.settings.change(window=8192)
+        assert {s.name: s.limit for s in ana.sections.list()} == {"persona": 324, "human": 729}
+        assert ana.send("hi").text == "ok"
+
+
+def test_a_passage_is_edited(ana: Agent) -> None:
+    old = ana.remember("Ana sells acacia honey.", tags=["honey"])
+    new = ana.passages.edit(old, "Ana sells chestnut honey.")
+    assert (ana.passages.get(new).text, ana.passages.get(new).tags) == (
+        "Ana sells chestnut honey.",
+        ("honey",),
+    )
+    assert [hit.id for hit in ana.search("honey", tier="archival")] == [new]
+    with pytest.raises(UsageError, match=f"There is no passage {old}"):
+        ana.passages.edit(old, "again")

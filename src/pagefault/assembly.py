@@ -7,7 +7,7 @@ a process is made and how long it stays, which is the scheduler's business.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import ceil
@@ -34,7 +34,7 @@ from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
 from pagefault.storage import Store, Transaction
-from pagefault.types import AgentRecord, Output, QueueState, Section
+from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
 
 _NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
 _TAGS = 24  # tokens around a section in the prompt
@@ -90,11 +90,9 @@ class Assembly:
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
         window, _ = await self.models.window(settings.model, settings.window)
-        declared = [s.section() for s in settings.declared_sections(window)]
+        declared = [s.section(window) for s in settings.declared_sections(window)]
         made = await self.process(record, declared)
-        for section in declared:
-            if made.memory.counter.count(section.text) > section.limit:
-                raise UsageError(f"The text of section {section.name} is over its limit; shorten it.")
+        _check_limits(declared, made.memory.counter)
 
         def work(tx: Transaction) -> AgentRecord:
             stored = tx.create_agent(replace(record, queue=QueueState(head=render_sections(declared))))
@@ -104,25 +102,36 @@ class Assembly:
 
         return await self.store.write(work)
 
-    async def change(self, stored: AgentRecord, settings: AgentSettings) -> None:
+    async def change(self, stored: AgentRecord, settings: AgentSettings) -> bool:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
 
-        The window that a server was found to serve goes with the model and window asked for.
+        The window that a server was found to serve goes with the model and window asked for. The sections
+        become those declared, with the text they have; if any was added or removed, the agent finds an event
+        about it in its inbox, and True is returned.
         """
         old = parse_settings(dict(stored.settings))
         if (old.model, old.window) != (settings.model, settings.window):
             settings = settings.model_copy(update={"served": None})
         record = replace(stored, settings=settings.model_dump(mode="json"))
-        sections = await self.store.read(lambda tx: tx.sections(record.id))
-        await self.process(record, sections)
-        wanted = settings.models[0]
+        window = await self._window(settings)
+        declared = [s.section(window) for s in settings.declared_sections(window)]
+        before = await self.store.read(lambda tx: tx.sections(record.id))
+        counter = self._counter(settings)
+        await self.process(record, changed_sections(before, declared, counter).after)
+        wanted, now = settings.models[0], self.parts.clock.now()
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> bool:
+            changes = changed_sections(tx.sections(record.id), declared, counter)
             tx.save_settings(record.id, dict(record.settings))
+            for section in changes.put:
+                tx.put_section(record.id, section, now)
+            if changes.notice:
+                tx.post(record.id, Event(EventKind.EDITED, changes.notice, at=now))
             if wanted != old.models[0]:
                 start_from_log(tx, record.id, wanted)
+            return bool(changes.notice)
 
-        await self.store.write(work)
+        return await self.store.write(work)
 
     async def process(
         self,
@@ -135,7 +144,7 @@ class Assembly:
         window = await self._window(settings)
         model = self.models.model(settings.model, window, settings.request_settings)
         zone, zone_name = zone_of(settings)
-        counter = parts.counter or _counter_of(family_of(settings.model))
+        counter = self._counter(settings)
         plan = self._plan(settings, window, sections, counter)
         turn = OpenTurn()
         retriever = Retriever(self.store, self.serving, parts.clock, zone)
@@ -156,6 +165,9 @@ class Assembly:
             plan.budget, Calibration(wanted if others else ""),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    def _counter(self, settings: AgentSettings) -> Counter:
+        return self.parts.counter or _counter_of(family_of(settings.model))
 
     async def _window(self, settings: AgentSettings) -> int:
         wanted, _ = await self.models.window(settings.model, settings.window)
@@ -196,6 +208,53 @@ class Assembly:
         least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
         budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
         return Plan(instructions, executor, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionChanges:
+    """A change of the set of sections. ``put``: the versions to store, with a limit of 0 for a section that
+    goes; ``after``: the sections there are then; ``notice``: for the agent, empty if none came or went."""
+
+    put: tuple[Section, ...]
+    after: tuple[Section, ...]
+    notice: str
+
+
+def changed_sections(
+    stored: Sequence[Section], declared: Sequence[Section], counter: Counter
+) -> SectionChanges:
+    """The change from stored sections to declared ones, which keep their texts; ``UsageError`` if a text does
+    not fit. The section of ``page_in`` is kept."""
+    old = {section.name: replace(section, version=0) for section in stored}
+    names = {section.name for section in declared}
+    after = [replace(s, text=old[s.name].text) if s.name in old else s for s in declared]
+    _check_limits(after, counter)
+    kept = [section for section in stored if section.name == PAGED_IN and section.name not in names]
+    gone = [section for section in stored if section.name not in names | {PAGED_IN}]
+    news = [*(_added(s) for s in after if s.name not in old), *map(_removed, gone)]
+    put = [section for section in after if old.get(section.name) != section]
+    put += [replace(section, limit=0, text="", version=0) for section in gone]
+    notice = " ".join(["Your working context was changed.", *news]) if news else ""
+    return SectionChanges(tuple(put), (*after, *kept), notice)
+
+
+def _check_limits(sections: Iterable[Section], counter: Counter) -> None:
+    for section in sections:
+        if (size := counter.count(section.text)) > section.limit:
+            raise UsageError(
+                f"The text of section {section.name} takes {size:,} of {section.limit:,} tokens; shorten it, "
+                "or give the section a larger limit."
+            )
+
+
+def _added(section: Section) -> str:
+    about = f" ({section.description})" if section.description else ""
+    reads = f" It reads: {section.text}" if section.text else ""
+    return f"Section {section.name}{about} was added, with room for {section.limit} tokens.{reads}"
+
+
+def _removed(section: Section) -> str:
+    return f"Section {section.name} was removed; it read: {section.text or '(empty)'}"
 
 
 def _offered(settings: AgentSettings) -> tuple[Function, ...]:

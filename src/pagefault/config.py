@@ -14,7 +14,7 @@ from string import Template
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from tzlocal import get_localzone_name
 
 from pagefault.accounting.prices import Price
@@ -31,18 +31,28 @@ DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say s
 
 
 class SectionSettings(BaseModel):
-    """A section of the working context as declared. ``limit`` is in tokens."""
+    """A section of the working context as declared. ``limit`` is in tokens or, below 1, a share of the
+    window; ``text`` is the text that it starts with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
     description: str = ""
-    limit: int = Field(default=200, ge=16)
+    limit: int | float = Field(default=200, gt=0)
     text: str = ""
     read_only: bool = False
 
-    def section(self) -> Section:
-        return Section(self.name, self.description, self.limit, self.text, self.read_only)
+    @field_validator("limit")
+    @classmethod
+    def _tokens_or_share(cls, limit: float) -> float:
+        if limit >= 1 and (limit < 16 or limit != int(limit)):
+            raise ValueError("a limit is 16 or more whole tokens, or a share of the window below 1")
+        return int(limit) if limit >= 1 else limit
+
+    def section(self, window: int) -> Section:
+        """The section in a window of so many tokens."""
+        limit = int(self.limit) if self.limit >= 1 else max(16, round(self.limit * window))
+        return Section(self.name, self.description, limit, self.text, self.read_only)
 
 
 class AgentSettings(BaseModel):

@@ -181,6 +181,11 @@ class AsyncAgent:
 
     # the agent itself
 
+    async def rename(self, name: str) -> None:
+        """Give the agent another name; ``UsageError`` if it is taken, and while the agent is in a turn."""
+        await self._handle.kernel.rename(self.name, name)
+        self._handle.name = name
+
     async def delete(self) -> None:
         """Delete the agent with all its memory; ``UsageError`` while it is in a turn."""
         await self._handle.kernel.delete(self.name)

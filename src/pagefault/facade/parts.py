@@ -60,6 +60,40 @@ class AsyncSections(_Part):
         """Replace the text of a section; ``UsageError`` if it is longer than the section's limit."""
         await self._agent.kernel.edit_section(self._agent.name, section, text)
 
+    async def add(
+        self,
+        section: str,
+        description: str = "",
+        *,
+        limit: float = 200,
+        text: str = "",
+        read_only: bool = False,
+    ) -> None:
+        """Add a section. ``description`` tells the agent what belongs there; with ``read_only`` it cannot
+        change the text. ``limit``: tokens or, below 1, a share of the window; ``UsageError`` if that leaves
+        no room for messages."""
+        from pagefault.kernel import sections
+
+        await sections.add_section(
+            self._agent.kernel, self._agent.name, section, description=description, limit=limit, text=text,
+            read_only=read_only,
+        )  # fmt: skip
+
+    async def remove(self, section: str) -> None:
+        """Remove a section; ``versions`` still has its texts."""
+        from pagefault.kernel import sections
+
+        await sections.remove_section(self._agent.kernel, self._agent.name, section)
+
+    async def set_limit(self, section: str, limit: float) -> None:
+        """Give a section another limit: tokens or, below 1, a share of the window, whatever that is later.
+
+        ``UsageError`` if its text does not fit, or if that leaves no room for messages.
+        """
+        from pagefault.kernel import sections
+
+        await sections.set_limit(self._agent.kernel, self._agent.name, section, limit)
+
 
 class AsyncPassages(_Part):
     """The passages of archival storage by id (``p7``); ``AsyncAgent.remember`` adds one."""
@@ -69,6 +103,16 @@ class AsyncPassages(_Part):
         from pagefault.views import memory
 
         return await memory.passage(self._agent.kernel, self._agent.name, id)
+
+    async def edit(self, id: str, text: str, *, tags: Sequence[str] | None = None) -> str:
+        """Replace the text of a passage, and its ``tags`` if given. It is stored anew: return its new id.
+
+        ``UsageError`` for a part of a document: load the changed document instead.
+        """
+        from pagefault.kernel import edits
+
+        edited = await edits.edit_passage(self._agent.kernel, self._agent.name, id, text, tags=tags)
+        return edited.id
 
     async def delete(self, id: str) -> None:
         """Delete a passage; ``NotFoundError`` if there is none of this id."""
@@ -184,6 +228,8 @@ class AsyncSettings(_Part):
     async def change(self, **options: Unpack[AgentOptions]) -> AgentSettings:
         """Change the settings given and return all; they hold from the next event on.
 
+        With ``sections`` the working context gets those declared: a new one starts with its ``text``, the
+        others keep what they say. Limits that are shares of the window change with the window.
         ``UsageError``, and nothing is changed, if the agent could not work so.
         """
         from pagefault.config import parse_settings

@@ -32,6 +32,9 @@ class Sections(Face[AsyncSections]):
     read = blocking(AsyncSections.read)
     versions = blocking(AsyncSections.versions)
     write = blocking(AsyncSections.write)
+    add = blocking(AsyncSections.add)
+    remove = blocking(AsyncSections.remove)
+    set_limit = blocking(AsyncSections.set_limit)
 
 
 class Passages(Face[AsyncPassages]):
@@ -39,6 +42,7 @@ class Passages(Face[AsyncPassages]):
 
     get = blocking(AsyncPassages.get)
     import_from = blocking(AsyncPassages.import_from)
+    edit = blocking(AsyncPassages.edit)
     delete = blocking(AsyncPassages.delete)
 
 
@@ -123,6 +127,7 @@ class Agent(Face[AsyncAgent]):
     usage = blocking(AsyncAgent.usage)
     usage_by = blocking(AsyncAgent.usage_by)
     trace = blocking(AsyncAgent.trace)
+    rename = blocking(AsyncAgent.rename)
     delete = blocking(AsyncAgent.delete)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pagefault.accounting.prices import Price
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
-from pagefault.assembly import Assembly
+from pagefault.assembly import Assembly, check_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, StorageError, UsageError
@@ -99,8 +99,23 @@ class Kernel:
             return await self.record(name)
 
     async def change_settings(self, name: str, settings: AgentSettings) -> None:
-        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so."""
-        await self.assembly.change(await self.record(name), settings)
+        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
+
+        Its sections become those declared; the agent learns by an event of those that came or went.
+        """
+        noticed = await self.assembly.change(await self.record(name), settings)
+        self.forget(name)
+        if noticed:
+            self.scheduler.wake(await self.scheduler.find(name))
+
+    async def rename(self, name: str, new: str) -> None:
+        """Give an agent another name; refused while it is in a turn, and if the name is taken."""
+        check_name(new)
+        agent = await self.scheduler.find(name)
+        async with self.store.turn_lock(agent.record.id) as held:
+            if not held:
+                raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
+            await self.store.write(lambda tx: tx.rename_agent(agent.record.id, new))
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:

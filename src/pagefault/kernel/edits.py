@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, cast, get_args
 
@@ -18,7 +19,15 @@ from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import Passage, Schedule
 
-__all__ = ["add_passages", "add_timer", "delete_document", "delete_passage", "remember", "remove_timer"]
+__all__ = [
+    "add_passages",
+    "add_timer",
+    "delete_document",
+    "delete_passage",
+    "edit_passage",
+    "remember",
+    "remove_timer",
+]
 
 CatchUp = Literal["once", "skip"]
 
@@ -30,8 +39,7 @@ async def remember(
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     record = await kernel.record(name)
-    cleaned = tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
-    passage = Passage(text, at or kernel.clock.now(), cleaned)
+    passage = Passage(text, at or kernel.clock.now(), _cleaned(tags))
     stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
     kernel.indexer.wake()
     return stored
@@ -45,11 +53,37 @@ async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -
     return tuple(passage.id for passage in stored)
 
 
+async def edit_passage(
+    kernel: Kernel, name: str, id: str, text: str, *, tags: Sequence[str] | None = None
+) -> Passage:
+    """Store a passage anew with another text, and other ``tags`` if given, and delete the old one.
+
+    Returned with its new id, for indexes only grow. ``UsageError`` for a part of a document.
+    """
+    if not text.strip():
+        raise UsageError("The text is empty; delete the passage instead.")
+    record, number = await kernel.record(name), _number(id, "p")
+
+    def work(tx: Transaction) -> Passage:
+        old = tx.passage(record.id, number)
+        if old is None:
+            raise _no_passage(id)
+        if old.place is not None:
+            raise UsageError(f"{id} is part of document d{old.place.document}; load the changed document.")
+        tx.delete_passage(record.id, number)
+        kept = old.tags if tags is None else _cleaned(tags)
+        return tx.insert_passage(record.id, replace(old, text=text, tags=kept, number=0))
+
+    stored = await kernel.store.write(work)
+    kernel.indexer.wake()
+    return stored
+
+
 async def delete_passage(kernel: Kernel, name: str, id: str) -> None:
     """Delete the passage of this id (``p7``); ``NotFoundError`` if there is none."""
     record, number = await kernel.record(name), _number(id, "p")
     if not await kernel.store.write(lambda tx: tx.delete_passage(record.id, number)):
-        raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
+        raise _no_passage(id)
 
 
 async def delete_document(kernel: Kernel, name: str, id: str) -> None:
@@ -103,6 +137,14 @@ async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
     record, number = await kernel.record(name), _number(id, "t")
     if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
         raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
+
+
+def _cleaned(tags: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
+
+
+def _no_passage(id: str) -> NotFoundError:
+    return NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
 
 
 def _number(id: str, letter: str) -> int:

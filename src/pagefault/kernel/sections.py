@@ -1,0 +1,76 @@
+"""Changes of the set of an agent's sections from outside: add one, remove one, give one another limit.
+
+They change the agent's settings, where sections are declared. Left out: the text of a section, which is
+``Kernel.edit_section``.
+"""
+
+from __future__ import annotations
+
+from pagefault.config import AgentSettings, SectionSettings, parse_settings, settings_of
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import Kernel
+
+__all__ = ["add_section", "remove_section", "set_limit"]
+
+
+async def add_section(
+    kernel: Kernel,
+    name: str,
+    section: str,
+    *,
+    description: str = "",
+    limit: float = 200,
+    text: str = "",
+    read_only: bool = False,
+) -> None:
+    """Add a section at the end of the working context; ``UsageError`` if there is one of this name, or no
+    room for it. ``limit``: tokens or, below 1, a share of the window."""
+    settings, sections = await _declared(kernel, name)
+    if section in sections:
+        raise UsageError(f"Agent {name} has a section {section} already; choose another name.")
+    sections[section] = {"name": section, "description": description, "limit": limit}
+    sections[section] |= {"text": text, "read_only": read_only}
+    await _declare(kernel, name, settings, list(sections.values()))
+
+
+async def remove_section(kernel: Kernel, name: str, section: str) -> None:
+    """Remove a section; its versions are kept. ``NotFoundError`` if there is none of this name."""
+    settings, sections = await _declared(kernel, name)
+    _existing(name, section, sections)
+    await _declare(kernel, name, settings, [s for s in sections.values() if s["name"] != section])
+
+
+async def set_limit(kernel: Kernel, name: str, section: str, limit: float) -> None:
+    """Give a section another limit: tokens or, below 1, a share of the window. ``UsageError`` if its text
+    does not fit or there is no room for it."""
+    settings, sections = await _declared(kernel, name)
+    _existing(name, section, sections)["limit"] = limit
+    await _declare(kernel, name, settings, list(sections.values()))
+
+
+async def _declared(kernel: Kernel, name: str) -> tuple[AgentSettings, dict[str, dict[str, object]]]:
+    """The settings and the sections they declare, by name. Default limits become shares of the window, so
+    that they go on growing and shrinking with it."""
+    settings = settings_of(await kernel.record(name))
+    window, _ = await kernel.window(settings)
+    sections = settings.declared_sections(window)
+    if settings.sections is None:
+        sections = tuple(_with_share(each, window) for each in sections)
+    return settings, {each.name: each.model_dump(mode="json") for each in sections}
+
+
+def _with_share(section: SectionSettings, window: int) -> SectionSettings:
+    return section.model_copy(update={"limit": round(section.limit / window, 6)})
+
+
+def _existing(name: str, section: str, sections: dict[str, dict[str, object]]) -> dict[str, object]:
+    if section not in sections:
+        raise NotFoundError(f"Agent {name} has no section {section}; it has {', '.join(sections) or 'none'}.")
+    return sections[section]
+
+
+async def _declare(
+    kernel: Kernel, name: str, settings: AgentSettings, sections: list[dict[str, object]]
+) -> None:
+    changed = parse_settings(settings.model_dump(mode="json") | {"sections": sections})
+    await kernel.change_settings(name, changed)
