@@ -82,10 +82,14 @@ LAYERS = (
         "agent.turn",
     },
     {
+        "agent.turn_writer",
+    },
+    {
         "agent",
     },
     {
         "assembly",
+        "kernel.slot",
     },
     {
         "kernel.indexer",

@@ -185,7 +185,7 @@ def returned(name: str, raw: str) -> str:
     """What the model reads of a call."""
     made = executor()
     prepared = made.prepare(name, raw)
-    return prepared.told(anyio.run(made.run, prepared)).text
+    return prepared.noted(anyio.run(made.run, prepared)).text
 
 
 @pytest.mark.parametrize(

@@ -53,15 +53,16 @@ async def test_an_event_with_a_known_key_is_not_served_again(machine: Machine) -
 async def test_a_sender_gets_the_outputs_of_its_own_event_only(machine: Machine) -> None:
     answers = ScriptedModel(lambda prompt: Completion(calls=(say(f"to {prompt.messages[-1].text[-3:]}"),)))
     async with machine.open(answers) as rig:
-        before = await rig.kernel.post("ana", Event(EventKind.UPLOAD_FINISHED, "a document: one"))
         heard: dict[str, list[Output]] = {}
 
         async def send(text: str) -> None:
             heard[text] = [o async for o in rig.kernel.send("ana", text)]
 
-        async with rig.kernel.listen("ana") as all_outputs, anyio.create_task_group() as tasks:
-            for text in ("two", "six", "ten"):
-                tasks.start_soon(send, text)
+        async with rig.kernel.listen("ana") as all_outputs:
+            before = await rig.kernel.post("ana", Event(EventKind.UPLOAD_FINISHED, "a document: one"))
+            async with anyio.create_task_group() as tasks:
+                for text in ("two", "six", "ten"):
+                    tasks.start_soon(send, text)
         assert all_outputs.statistics().current_buffer_used > sum(map(len, heard.values()))
     for text, outputs in heard.items():
         assert [o.text for o in outputs if o.type == "said"] == [f"to {text}"]

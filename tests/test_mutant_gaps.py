@@ -92,7 +92,7 @@ def test_a_turn_has_its_effects_once_whichever_write_the_process_dies_at(
         return died
 
     deaths = [asyncio.run(die_at(write)) for write in range(1, ENOUGH)]
-    assert 8 < sum(deaths) < ENOUGH - 1
+    assert 4 <= sum(deaths) < ENOUGH - 1  # every write of the two turns, and no more
 
 
 async def fire(world: World, dies_at: int | None, before: bool) -> bool:

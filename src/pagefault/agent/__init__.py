@@ -1,22 +1,21 @@
 """One process of the operating system: an agent that turns an event into steps until it yields.
 
-It does what ``turn.next_action`` says comes next and commits it; each commit appends rows to the log and
-moves queue and inbox with them. Who may run a turn, and when, is the kernel's business.
+It does what ``turn.next_action`` says comes next; ``turn_writer`` commits it. When a turn runs, and in which
+process, is the kernel's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-
-import anyio
+from dataclasses import dataclass, replace
+from typing import cast
 
 from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
-from pagefault.context import MainContext, Queue, compile
+from pagefault.agent.turn_writer import FailedEffect, TurnWriter
+from pagefault.context import MainContext, compile
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
@@ -26,11 +25,12 @@ from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
+_CUT_SHORT = "The call was cut short at the limit of tokens of one reply; call it again with less text."
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What an agent runs on and with, put together by ``pagefault.assembly``."""
+    """The model, functions and limits that an agent runs with, put together by ``pagefault.assembly``."""
 
     store: Store
     model: Model
@@ -43,53 +43,90 @@ class Program:
     served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
 
 
-@dataclass(slots=True)
 class Process:
     """A loaded agent. Only the holder of its turn lock may use it. ``emit`` is given each output."""
 
-    record: AgentRecord
-    program: Program
-    memory: QueueManager
-    rows: Rows
-    emit: Callable[[Output], None]
-    turn: OpenTurn = field(default_factory=OpenTurn)
-    spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
-    deferred: int | None = None  # the event that has let a warning go first, as each may once
+    def __init__(
+        self,
+        record: AgentRecord,
+        program: Program,
+        memory: QueueManager,
+        rows: Rows,
+        emit: Callable[[Output], None],
+        turn: OpenTurn,
+    ) -> None:
+        self.program = program
+        self.memory = memory
+        self.rows = rows
+        self.emit = emit
+        self.turn = turn
+        self.writer = TurnWriter(
+            record, program.store, memory, rows, turn, emit, self._next, self._call_memory
+        )
+        self._deferred: int | None = None  # the event that has let a warning go first, as each may once
+
+    @property
+    def record(self) -> AgentRecord:
+        """The agent as stored, now."""
+        memory = self.memory
+        return replace(self.writer.record, last_seq=memory.last_seq, queue=memory.queue.state)
+
+    @property
+    def event(self) -> Event | None:
+        """The event whose turn is open."""
+        return self.turn.event
 
     async def load(self, record: AgentRecord | None = None) -> None:
         """Read the agent as it stands in the store, if another process has moved it since; ``record``
         if that was just read."""
-        record = record or await self.program.store.read(lambda tx: tx.agent_by_id(self.record.id))
+        id = self.writer.record.id
+        record = record or await self.program.store.read(lambda tx: tx.agent_by_id(id))
         if record and (record.last_seq != self.memory.last_seq or record.queue != self.memory.queue.state):
-            self.record = record
+            self.writer.record = record
             await self.memory.load(record)
 
     def begin(self, hold: TurnHold) -> None:
         """Write under this turn lock from now on."""
         self.memory.hold = hold
 
+    async def post(self, event: Event) -> Event:
+        """Store a new event in the inbox and return it as stored. If it can be handled at once, its turn is
+        opened too (``self.event`` is set then) and waits for ``handle``."""
+        if event.kind not in self.rows.parsers:  # a parser may fail: the event must be stored all the same
+            row = self.rows.opening(event, self.memory.sizes())
+            if not self.memory.crosses_both(row):
+                return await self.writer.post(event, row)
+        return await self.program.store.write(lambda tx: tx.post(self.writer.record.id, event))
+
     async def handle(self, event: Event) -> Output | None:
-        """Run an event's turn to its end, from wherever the log says it stands; returns ``done``, which is
-        not emitted here.
+        """Run an event's turn to its end, from wherever it stands; return its ``done``, not emitted here.
 
         An event that would cross the warning and the flush line at once is left pending: the warning,
         posted here, has its turn first. Once only: where the room is small, the row may cross both again.
         """
-        if event.state == "pending":
-            row = self.rows.opening(event, self.memory.sizes())
-            may_wait = event.kind != EventKind.PRESSURE and event.id != self.deferred
-            if may_wait and self.memory.crosses_both(row):
-                self.deferred = event.id
-                await self.memory.warn()
-                return None
-            self.turn.begin(event)
-            await self._commit(lambda tx: self._open(tx, event, row))
-        else:
-            rows = await self.program.store.read(lambda tx: tx.messages(self.record.id, event=event.id))
-            self.turn.begin(event, rows)
+        self.writer.inbox_empty = False
+        if self.event is None and not await self._begin(event):
+            return None
         while not isinstance(action := self._next(self.turn.rows), Stop):
             await (self._run(action.call) if isinstance(action, Run) else self._ask())
         return self._finish()
+
+    async def _begin(self, event: Event) -> bool:
+        """Open the event's turn, or take up the one that was interrupted; False if a warning goes first."""
+        if event.state == "pending":
+            row = self.rows.opening(event, self.memory.sizes())
+            may_wait = event.kind != EventKind.PRESSURE and event.id != self._deferred
+            if may_wait and self.memory.crosses_both(row):
+                self._deferred = event.id
+                await self.memory.warn()
+                return False
+            await self.writer.open(event, row)
+        else:
+            id = self.writer.record.id
+            rows = await self.program.store.read(lambda tx: tx.messages(id, event=event.id))
+            self.turn.begin(event, rows)
+            await self.writer.commit()  # calls of memory functions without a result, a turn that is over
+        return True
 
     async def stop(self, why: str) -> Output | None:
         """End the open turn here: calls without a result get one, the log says why, the event is done.
@@ -97,9 +134,10 @@ class Process:
         if self.event is None:
             return None
         while isinstance(action := self._next(self.turn.rows), Run):
-            await self._return(action.call, Outcome(f"Not run to its end: {why}", failed=True))
+            outcome = Outcome(f"Not run to its end: {why}", failed=True)
+            await self.writer.commit(self.rows.result(action.call, outcome), call_memory=False)
         if not isinstance(self._next(self.turn.rows), Stop):
-            await self._commit(lambda _: [self.rows.alert("stopped", why)])
+            await self.writer.commit([self.rows.alert("stopped", why)])
         return self._finish()
 
     async def flush(self, keep: int | None = None) -> bool:
@@ -117,11 +155,6 @@ class Process:
     def _warning(self) -> bool:
         return self.event is not None and self.event.kind == EventKind.PRESSURE
 
-    @property
-    def event(self) -> Event | None:
-        """The event whose turn is open."""
-        return self.turn.event
-
     def _next(self, rows: Sequence[Message]) -> Action:
         limit = self.program.warning_steps if self._warning else self.program.max_steps
         return next_action(rows, self.program.style, limit)
@@ -135,46 +168,6 @@ class Process:
             self.emit(output)
         return row is not None
 
-    # admission and commit
-
-    def _open(self, tx: Transaction, event: Event, row: Message) -> list[Message]:
-        tx.set_event(self.record.id, event.id, "active")
-        return [row]
-
-    async def _commit(
-        self, build: Callable[[Transaction], Sequence[Message]], ratio: float | None = None
-    ) -> None:
-        """Append what ``build`` makes, with all that follows from it, in one transaction: the step-limit
-        alert, the memory-pressure warning, the end of the turn."""
-        event, memory = self.event, self.memory
-
-        def work(tx: Transaction) -> tuple[list[Message], Queue]:
-            rows = memory.number(self._charge(build(tx)), event.id if event else None)
-            action = self._next([*self.turn.rows, *rows])
-            if isinstance(action, Stop) and action.alert:
-                alert = self.rows.alert("stopped", action.alert)
-                rows += memory.number([alert], event.id if event else None, len(rows))
-            queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
-            if event is not None and isinstance(action, Stop):
-                tx.set_event(self.record.id, event.id, "done")
-            return rows, queue
-
-        with anyio.CancelScope(shield=True):
-            rows, queue = await self.program.store.write(work, memory.hold)
-            memory.committed(queue, rows)
-            self.spent.clear()
-            memory.warning_waits &= not self._warning
-            self.turn.rows += rows
-            for output in map(output_of, rows):
-                if output:
-                    self.emit(output)
-
-    def _charge(self, rows: Sequence[Message]) -> Sequence[Message]:
-        """The rows, the first with what was spent until now."""
-        if not self.spent or not rows:
-            return rows
-        return [replace(rows[0], usage=tuple(self.spent)), *rows[1:]]
-
     # a step: ask the model
 
     async def _ask(self) -> None:
@@ -185,7 +178,7 @@ class Process:
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
-                completion = await self._stream(self.prompt(), attempt)
+                completion = await self._stream(attempt).completion(self.program.model, self.prompt())
             except ContextLengthExceeded as error:
                 if attempt == _TRIES - 1:
                     return await self._give_up(str(error))
@@ -194,15 +187,14 @@ class Process:
                 return await self._give_up(str(error))
             else:
                 request = self._request(completion)
-                self.spent.append(request)
+                self.writer.spent.append(request)
                 if request.cut and await self._is_cut_off(request.usage.input):
                     if self.turn.rows[-1].meta.stop:
                         return None
                     continue
                 if completion.text.strip() or completion.calls or not self._owes_answer():
                     ratio = memory.calibration.moved(memory.queue.state.ratio, request)
-                    step = self._step(completion)
-                    return await self._commit(lambda _, step=step: step, ratio)
+                    return await self.writer.commit(self._step(completion), ratio=ratio)
                 empty += 1
                 if empty == 2:
                     return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
@@ -214,40 +206,33 @@ class Process:
         return usage_of(completion, self.program.model.name, memory.counted, memory.counter, cut=cut)
 
     async def _give_up(self, why: str) -> None:
-        await self._commit(lambda _: [self.rows.alert("model_failed", why)])
+        await self.writer.commit([self.rows.alert("model_failed", why)])
 
     def _owes_answer(self) -> bool:
         said = any(row.role is Role.ASSISTANT for row in self.turn.rows)
         return self.event is not None and self.event.kind == EventKind.MESSAGE and not said
 
-    async def _stream(self, prompt: Prompt, attempt: int) -> Completion:
+    def _stream(self, attempt: int) -> Stream:
         event = self.event.id if self.event else None
         steps = len({row.completion for row in self.turn.rows if row.completion is not None})
         step = f"{event}.{steps + 1}.{attempt + 1}"
-        stream = Stream(self.program.style, step, event, self.memory.last_seq, self.emit)
-        return await stream.completion(self.program.model, prompt)
+        return Stream(self.program.style, step, event, self.memory.last_seq, self.emit)
 
     async def _is_cut_off(self, reported: int) -> bool:
-        """Whether the server silently cut a prompt that fell short. Then the window is what it serves, here
-        and in the settings, and the log says so."""
-        memory, record = self.memory, self.record
+        """Return whether the server silently cut a prompt that fell short. Then the window is what it serves,
+        here and in the settings, and the log says so."""
+        memory, record = self.memory, self.writer.record
         served = await self.program.served_window() if self.program.served_window else None
         window = memory.truncation.window(memory.sizes().prompt, memory.counted, reported, served)
         if window is None:
             return False
         budget = memory.budget
-        told = self.rows.truncated(self.program.model.name, budget.window, window, budget.least)
-        usable = not told.meta.stop
-        settings: dict[str, object] = {**record.settings, "served": window}
-
-        def narrow(tx: Transaction) -> list[Message]:
-            if usable:
-                tx.save_settings(record.id, settings)
-            return [told]
-
+        alert = self.rows.truncated(self.program.model.name, budget.window, window, budget.least)
+        usable = not alert.meta.stop
         if usable:
             memory.narrow(window)
-        await self._commit(narrow)
+        settings = cast("dict[str, object]", {**record.settings, "served": window})
+        await self.writer.commit([alert], settings=settings if usable else None)
         return True
 
     def _step(self, completion: Completion) -> list[Message]:
@@ -257,29 +242,29 @@ class Process:
 
     # a step: run a call
 
-    async def _run(self, call: Message) -> None:
+    def _call_memory(self, tx: Transaction, call: Message) -> Outcome | None:
+        """The outcome of a call of a memory function, or of one that cannot be run; None for other calls."""
         if call.meta.cut and call.name != "send_message":
-            cut = "The call was cut short at the limit of tokens of one reply; call it again with less text."
-            return await self._return(call, Outcome(cut, failed=True))
+            return Outcome(_CUT_SHORT, failed=True)
         try:
             prepared = self.program.executor.prepare(call.name or "", call.text)
         except FunctionError as error:
-            return await self._return(call, Outcome(str(error), failed=True, invalid=True))
-        if prepared.function.kind == "memory":
-            try:
-                return await self._commit(partial(self._effect, call, prepared))
-            except FunctionError as error:
-                return await self._return(call, prepared.told(Outcome(str(error), failed=True)))
+            return Outcome(str(error), failed=True, invalid=True)
+        if prepared.function.kind != "memory":
+            return None
+        try:
+            value = prepared.function.call(tx=tx, **prepared.arguments)
+        except FunctionError as error:
+            raise FailedEffect(call.seq, prepared.noted(Outcome(str(error), failed=True))) from None
+        return prepared.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
+
+    async def _run(self, call: Message) -> None:
+        """Run a call of a query or a tool."""
+        prepared = self.program.executor.prepare(call.name or "", call.text)
         if prepared.function.kind == "tool" and not await self._start(call, prepared):
             gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
             return await self._return(call, Outcome(gone, failed=True))
-        return await self._return(call, prepared.told(await self.program.executor.run(prepared)))
-
-    def _effect(self, call: Message, prepared: Prepared, tx: Transaction) -> list[Message]:
-        """A memory function's effect and its result: one transaction."""
-        value = prepared.function.call(tx=tx, **prepared.arguments)
-        outcome = value if isinstance(value, Outcome) else Outcome(str(value))
-        return self.rows.result(call, prepared.told(outcome))
+        return await self._return(call, prepared.noted(await self.program.executor.run(prepared)))
 
     async def _start(self, call: Message, prepared: Prepared) -> bool:
         """Mark an outside call as started; False if it already was and must not be run twice."""
@@ -288,11 +273,12 @@ class Process:
             return True
         if event.started == call.seq:
             return False
+        id = self.writer.record.id
         await self.program.store.write(
-            lambda tx: tx.set_event(self.record.id, event.id, "active", call.seq), self.memory.hold
+            lambda tx: tx.set_event(id, event.id, "active", call.seq), self.memory.hold
         )
         self.turn.event = replace(event, started=call.seq)
         return True
 
     async def _return(self, call: Message, outcome: Outcome) -> None:
-        await self._commit(lambda _: self.rows.result(call, outcome))
+        await self.writer.commit(self.rows.result(call, outcome))

@@ -75,8 +75,8 @@ class Prepared:
     arguments: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
-    def told(self, outcome: Outcome) -> Outcome:
-        """The outcome with the notes, so that the model learns."""
+    def noted(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the notes, so that the model learns."""
         return replace(outcome, text=" ".join((outcome.text, *self.notes))) if self.notes else outcome
 
 

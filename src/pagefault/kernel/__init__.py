@@ -150,9 +150,7 @@ class Kernel:
             raise UsageError(f"{event.sender!r} cannot be a sender; leave out brackets, braces and lines.")
         agent = await self.scheduler.find(name)
         stamped = replace(event, at=event.at or self.clock.now())
-        posted = await self.store.write(lambda tx: tx.post(agent.record.id, stamped))
-        self.scheduler.wake(agent)
-        return posted
+        return await self.scheduler.post(agent, stamped)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
         """Post an event (a string is a user message) and yield the outputs of its turn, ``done`` last, and

@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,12 +19,11 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.errors import NotFoundError, PagefaultError, StorageError
+from pagefault.kernel.slot import AgentSlot, Posting
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent: ``Assembly.boot``."""
@@ -33,52 +31,6 @@ Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 _POLL = 0.05  # seconds between looks at another process's turn
 _AWAY = 1.0  # seconds between looks whether a store that failed works again
 _LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
-
-
-@dataclass(slots=True)
-class AgentSlot:
-    """One agent in this process: its process once booted, and the streams that get its outputs.
-    ``listeners_to_all`` is shared by all slots."""
-
-    record: AgentRecord
-    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
-    process: Process | None = None
-    serving: bool = False
-    asked: bool = False  # an event came while it was being served
-    cancel: anyio.CancelScope | None = None
-    failures: int = 0  # turns in a row that could not be begun
-    rest_until: float = 0.0  # the event loop's time before which such a turn is not tried again unasked
-    followed: int = 0  # up to where another process's log was shown
-    ended: list[Output] = field(default_factory=list[Output])  # ``done``, until the turn lock is free
-    listeners: set[MemoryObjectSendStream[Output]] = field(
-        default_factory=set[MemoryObjectSendStream[Output]]
-    )
-
-    def emit(self, output: Output) -> None:
-        """Give an output to all who listen."""
-        self.followed = max(self.followed, output.position)
-        _send(self.listeners, output)
-        if self.listeners_to_all:
-            _send(self.listeners_to_all, (self.record.name, output))
-
-    def end(self, output: Output) -> None:
-        """Keep the ``done`` of an event's turn until ``report_ended``."""
-        self.followed = max(self.followed, output.position)
-        self.ended.append(output)
-
-    def report_ended(self) -> None:
-        """Emit what ``end`` kept: the turn lock is free, or another event's turn begins."""
-        ended, self.ended = self.ended, []
-        for output in ended:
-            self.emit(output)
-
-
-def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
-    for listener in tuple(listeners):
-        try:
-            listener.send_nowait(item)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            listeners.discard(listener)
 
 
 @dataclass(slots=True)
@@ -142,15 +94,30 @@ class Scheduler:
             self._agents[id].process = None
             self._resident.pop(id, None)
 
-    def wake(self, agent: AgentSlot) -> None:
-        """There may be an event for the agent."""
+    def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
+        """Serve the agent: there may be an event for it."""
         agent.asked = True
         if self._tasks is not None and not agent.serving:
             agent.serving = True
             if not self._serving:
                 self._quiet = anyio.Event()
             self._serving += 1
-            self._tasks.start_soon(self._serve_agent, agent)
+            self._tasks.start_soon(self._serve_agent, agent, posting)
+
+    async def post(self, agent: AgentSlot, event: Event) -> Event:
+        """Store an event in the agent's inbox and wake the agent. If the agent rests, its turn begins in the
+        same transaction."""
+        if self._tasks is not None and not agent.serving and self._serving < self.concurrency:
+            posting = Posting(event)
+            self.wake(agent, posting)
+            await posting.over.wait()
+            if posting.error:
+                raise posting.error
+            if posting.stored:
+                return posting.stored
+        posted = await self.store.write(lambda tx: tx.post(agent.record.id, event))
+        self.wake(agent)
+        return posted
 
     async def wake_waiting(self) -> None:
         """Wake every agent with an event that is pending or whose turn is unfinished."""
@@ -164,7 +131,7 @@ class Scheduler:
         while self._serving:
             await self._quiet.wait()
 
-    async def _serve_agent(self, agent: AgentSlot) -> None:
+    async def _serve_agent(self, agent: AgentSlot, posting: Posting | None) -> None:
         """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
         try:
             while agent.asked:
@@ -172,10 +139,12 @@ class Scheduler:
                 try:
                     async with self._limit, self.store.turn_lock(agent.record.id) as hold:
                         if hold:
-                            await self._drain(agent, hold)
+                            await self._drain(agent, hold, posting)
                     if hold:
                         agent.report_ended()
                     else:
+                        if posting:
+                            posting.over.set()
                         await self._follow(agent)
                 except StorageError as error:  # what waits in the store is served when it is back
                     logger.warning("agent %s: %s", agent.record.name, error)
@@ -183,13 +152,18 @@ class Scheduler:
                     agent.asked = True
                     await anyio.sleep(_AWAY)
         finally:
+            if posting:
+                posting.over.set()
             agent.serving = False
             self._serving -= 1
             if not self._serving:
                 self._quiet.set()
 
-    async def _drain(self, agent: AgentSlot, hold: TurnHold) -> None:
-        while event := await self._next(agent):
+    async def _drain(self, agent: AgentSlot, hold: TurnHold, posting: Posting | None) -> None:
+        event = None
+        if posting and not posting.over.is_set():
+            event = await self._accept(agent, hold, posting)
+        while event := event or await self._next(agent):
             agent.report_ended()
             try:
                 process = await self.loaded(agent, agent.record)
@@ -203,9 +177,28 @@ class Scheduler:
                 agent.failures += 1
                 agent.rest_until = anyio.current_time() + min(_LONGEST_REST, 2.0**agent.failures)
                 return
-            agent.failures = 0
+            event, agent.failures, agent.record = None, 0, process.record
+            if process.writer.outdated:
+                agent.process = None
             self.turn_ended()
             await self._wake_others(agent)
+            if process.writer.inbox_empty:
+                return
+
+    async def _accept(self, agent: AgentSlot, hold: TurnHold, posting: Posting) -> Event | None:
+        """Store a posted event; return it if its turn is open now."""
+        try:
+            process = agent.process or await self.loaded(agent)
+            process.begin(hold)
+            posting.stored = await process.post(posting.event)
+        except StorageError as error:
+            posting.error = error
+            return None
+        except PagefaultError:  # it cannot be loaded; ``_drain`` reports it once the event is stored
+            return None
+        finally:
+            posting.over.set()
+        return process.event
 
     async def _turn(self, agent: AgentSlot, process: Process, event: Event) -> None:
         agent.cancel = scope = anyio.CancelScope()
@@ -217,7 +210,10 @@ class Scheduler:
             raise
         except Exception as error:  # the worker: one agent's fault must not end the others
             logger.exception("agent %s: the turn failed", agent.record.name)
-            done = await process.stop(f"An internal error ended this turn: {type(error).__name__}: {error}")
+            why = f"An internal error ended this turn: {type(error).__name__}: {error}"
+            done = await process.stop(why)
+            if done is None:  # it could not even be opened
+                raise PagefaultError(why) from error
         finally:
             agent.cancel = None
         if scope.cancelled_caught:

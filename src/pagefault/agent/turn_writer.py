@@ -1,0 +1,172 @@
+"""The writer of a turn: each commit appends rows to the log and moves queue and inbox with them.
+
+Memory functions run in the commit of the completion that calls them, so that a completion, their effects and
+their results are there together or not at all. Left out: asking the model and running what acts outside
+(``agent``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from pagefault.agent.output import output_of
+from pagefault.agent.rows import Rows
+from pagefault.agent.turn import Action, OpenTurn, Run, Stop
+from pagefault.context import Queue
+from pagefault.context.queue_manager import QueueManager
+from pagefault.functions import Outcome
+from pagefault.message_meta import RequestUsage
+from pagefault.storage import Store, Transaction
+from pagefault.types import AgentRecord, Event, EventKind, Message, Output
+
+
+class FailedEffect(Exception):
+    """A memory function failed: the transaction is undone, and run again with this outcome for the call."""
+
+    def __init__(self, call: int, outcome: Outcome) -> None:
+        super().__init__()
+        self.call = call
+        self.outcome = outcome
+
+
+@dataclass(slots=True)
+class _Committed:
+    """The work of a transaction, for the memory of the process once it is committed."""
+
+    rows: list[Message]
+    queue: Queue
+    inbox_empty: bool = False
+
+
+@dataclass(slots=True)
+class TurnWriter:
+    """Writes the open turn of one agent. ``next`` says what comes next after some rows; ``call_memory`` gives
+    the outcome of a call that needs nothing but the transaction, None for others, and raises
+    ``FailedEffect``. ``emit`` is given the output of each committed row."""
+
+    record: AgentRecord
+    store: Store
+    memory: QueueManager
+    rows: Rows
+    turn: OpenTurn
+    emit: Callable[[Output], None]
+    next: Callable[[Sequence[Message]], Action]
+    call_memory: Callable[[Transaction, Message], Outcome | None]
+    spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
+    inbox_empty: bool = False  # at the end of the last turn
+    outdated: bool = False  # the process was made for other settings than are stored now
+
+    async def post(self, event: Event, row: Message) -> Event:
+        """Store a new event and return it as stored. If it comes next, and the agent is as it was loaded, the
+        same transaction opens its turn, with ``row``."""
+        agent = self.record.id
+
+        def work(tx: Transaction) -> tuple[Event, _Committed | None]:
+            posted, record = tx.post(agent, event), tx.agent_by_id(agent)
+            is_new = posted == replace(event, id=posted.id)
+            if record is None or not is_new or not self._is_loaded(record) or tx.next_event(agent) != posted:
+                return posted, None
+            return posted, self._open(tx, posted, row)
+
+        posted = event
+        with anyio.CancelScope(shield=True):
+            posted, opened = await self.store.write(work, self.memory.hold)
+            if opened:
+                self.turn.begin(posted)
+                self._apply(opened)
+        return posted
+
+    async def open(self, event: Event, row: Message) -> None:
+        """Open the turn of an event that waits in the inbox."""
+        with anyio.CancelScope(shield=True):
+            opened = await self.store.write(lambda tx: self._open(tx, event, row), self.memory.hold)
+            self.turn.begin(event)
+            self._apply(opened)
+
+    async def commit(
+        self,
+        drafts: Sequence[Message] = (),
+        *,
+        ratio: float | None = None,
+        settings: dict[str, object] | None = None,
+        call_memory: bool = True,
+    ) -> None:
+        """Append rows with all that follows from them: what memory functions do and return, the step-limit
+        alert, the memory-pressure warning, the end of the turn. ``settings`` are stored with the rows."""
+        failed: dict[int, Outcome] = {}
+
+        def work(tx: Transaction) -> _Committed:
+            if settings is not None:
+                tx.save_settings(self.record.id, settings)
+            return self._append(tx, drafts, ratio, failed if call_memory else None)
+
+        with anyio.CancelScope(shield=True):
+            while True:
+                try:
+                    committed = await self.store.write(work, self.memory.hold)
+                    break
+                except FailedEffect as failure:  # once for each call at most
+                    failed[failure.call] = failure.outcome
+            self._apply(committed)
+            self.spent.clear()
+            if settings is not None:
+                self.record, self.outdated = replace(self.record, settings=settings), True
+
+    def _is_loaded(self, record: AgentRecord) -> bool:
+        """Return whether the record is the one that this process was loaded from or has made of it."""
+        at = (record.last_seq, record.queue, record.settings)
+        return at == (self.memory.last_seq, self.memory.queue.state, self.record.settings)
+
+    @property
+    def _warning(self) -> bool:
+        return self.turn.event is not None and self.turn.event.kind == EventKind.PRESSURE
+
+    def _open(self, tx: Transaction, event: Event, draft: Message) -> _Committed:
+        tx.set_event(self.record.id, event.id, "active")
+        rows = self.memory.number([draft], event.id)
+        quiet = event.kind == EventKind.PRESSURE
+        queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
+        return _Committed(rows, queue)
+
+    def _append(
+        self,
+        tx: Transaction,
+        drafts: Sequence[Message],
+        ratio: float | None,
+        failed: dict[int, Outcome] | None,
+    ) -> _Committed:
+        event, memory = self.turn.event, self.memory
+        id = event.id if event else None
+        rows = memory.number(self._charged(drafts), id)
+        while isinstance(action := self.next([*self.turn.rows, *rows]), Run) and failed is not None:
+            outcome = failed.get(action.call.seq) or self.call_memory(tx, action.call)
+            if outcome is None:
+                break
+            rows += memory.number(self.rows.result(action.call, outcome), id, len(rows))
+        if isinstance(action, Stop) and action.alert:
+            rows += memory.number([self.rows.alert("stopped", action.alert)], id, len(rows))
+        queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
+        if event is None or not isinstance(action, Stop):
+            return _Committed(rows, queue)
+        tx.set_event(self.record.id, event.id, "done")
+        return _Committed(rows, queue, tx.next_event(self.record.id) is None)
+
+    def _charged(self, rows: Sequence[Message]) -> Sequence[Message]:
+        """The rows, the first with what was spent until now."""
+        if not self.spent or not rows:
+            return rows
+        return [replace(rows[0], usage=tuple(self.spent)), *rows[1:]]
+
+    def _apply(self, committed: _Committed) -> None:
+        """Take over what a transaction has committed, and report it."""
+        rows, memory = committed.rows, self.memory
+        memory.committed(committed.queue, rows)
+        memory.warning_waits &= not self._warning
+        self.turn.rows += rows
+        self.inbox_empty = committed.inbox_empty
+        for output in map(output_of, rows):
+            if output:
+                self.emit(output)

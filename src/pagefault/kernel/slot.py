@@ -1,0 +1,75 @@
+"""The slot of an agent in the scheduler: what a process of the machine holds of one agent.
+
+Left out: when its turns run (``scheduler``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from pagefault.agent import Process
+from pagefault.errors import PagefaultError
+from pagefault.types import AgentRecord, Event, Output
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Posting:
+    """An event on its way into the inbox of an agent that rests: its turn begins in the transaction that
+    stores it. Not ``stored`` when it is ``over``: it is to be stored by itself."""
+
+    event: Event
+    stored: Event | None = None
+    error: PagefaultError | None = None
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class AgentSlot:
+    """One agent in this process: its process once booted, and the streams that get its outputs.
+    ``listeners_to_all`` is shared by all slots."""
+
+    record: AgentRecord
+    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
+    process: Process | None = None
+    serving: bool = False
+    asked: bool = False  # an event came while it was being served
+    cancel: anyio.CancelScope | None = None
+    failures: int = 0  # turns in a row that could not be begun
+    rest_until: float = 0.0  # the event loop's time before which such a turn is not tried again unasked
+    followed: int = 0  # up to where another process's log was shown
+    ended: list[Output] = field(default_factory=list[Output])  # ``done``, until the turn lock is free
+    listeners: set[MemoryObjectSendStream[Output]] = field(
+        default_factory=set[MemoryObjectSendStream[Output]]
+    )
+
+    def emit(self, output: Output) -> None:
+        """Give an output to all who listen."""
+        self.followed = max(self.followed, output.position)
+        _send(self.listeners, output)
+        if self.listeners_to_all:
+            _send(self.listeners_to_all, (self.record.name, output))
+
+    def end(self, output: Output) -> None:
+        """Keep the ``done`` of an event's turn until ``report_ended``."""
+        self.followed = max(self.followed, output.position)
+        self.ended.append(output)
+
+    def report_ended(self) -> None:
+        """Emit what ``end`` kept: the turn lock is free, or another event's turn begins."""
+        ended, self.ended = self.ended, []
+        for output in ended:
+            self.emit(output)
+
+
+def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
+    for listener in tuple(listeners):
+        try:
+            listener.send_nowait(item)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            listeners.discard(listener)
