@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from json_repair import repair_json
 from pydantic import BaseModel, ValidationError
 
 from pagefault.errors import FunctionError
@@ -89,6 +88,8 @@ def parse_arguments(name: str, raw: str) -> dict[str, Any]:
     try:
         value: object = json.loads(raw)
     except ValueError:
+        from json_repair import repair_json  # seldom needed, and slow to import
+
         value = repair_json(raw, return_objects=True)
     if isinstance(value, str):  # arguments encoded twice
         try:

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from json_repair import repair_json
-
 from pagefault.models import FunctionSchema, plain_name
 
 __all__ = ["CALL_MARKS", "Mark", "WrittenCall", "looks_like_call", "read_calls"]
@@ -163,6 +161,8 @@ def _values(body: str) -> list[Any]:
         try:
             value, end = decoder.raw_decode(text, at)
         except ValueError:
+            from json_repair import repair_json  # seldom needed, and slow to import
+
             repaired: Any = repair_json(text[at:], return_objects=True)
             values += cast("list[Any]", repaired) if isinstance(repaired, list) else [repaired]
             break

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from json_repair import repair_json
-
 from pagefault.models import (
     Call,
     Completion,
@@ -215,6 +213,8 @@ def _read(text: str) -> tuple[Mapping[str, Any] | None, bool]:
         value, _ = json.JSONDecoder().raw_decode(text, start)
         return cast("dict[str, Any]", value), False
     except ValueError:
+        from json_repair import repair_json  # seldom needed, and slow to import
+
         value = repair_json(text[start:].removesuffix("```"), return_objects=True)
     found: Sequence[Any] = value if isinstance(value, list) else [value]
     objects = [cast("dict[str, Any]", one) for one in found if isinstance(one, dict)]
