@@ -92,6 +92,8 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
     """What ``results.json`` then has."""
     home = home_folder(wanted.home)
     installation = load_installation(home, wanted.database)
+    if wanted.judge and wanted.model == OFFLINE:
+        raise UsageError("--judge grades answers, and those of the demo model are not scored; give --model.")
     strategies = strategies_named(wanted.strategies or task.strategies, task.sweep)
     data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
     if wanted.generate:
@@ -112,6 +114,7 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, strategies, settings, model, prices, Path(scratch))
             made.judge = judge
+            made.scores_answers = model.name != OFFLINE
             await _watched(made)
     shared = dict.fromkeys(file_name(shared_by(item.pool)) for item in items)
     return made.results.write(

@@ -27,7 +27,7 @@ from pagefault.message_meta import RequestUsage
 from pagefault.models import Call, Completion, Model, ModelWrapper, Prompt, PromptMessage, StreamItem, Usage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 
-__all__ = ["BudgetSpent", "Ledger", "Recorded", "Spent", "spent_in"]
+__all__ = ["BudgetSpent", "Ledger", "Recorded", "Request", "Spent", "prompt_tokens", "spent_in"]
 
 
 class BudgetSpent(ModelError):
@@ -54,6 +54,14 @@ class Spent:
         self.cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         self.seconds += other.seconds
         self.estimated |= other.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was answered, from the transcript or anew."""
+
+    prompt: Prompt
+    completion: Completion
 
 
 @dataclass(slots=True)
@@ -87,11 +95,13 @@ class Ledger:
 
 class Recorded(ModelWrapper):
     """``model``, written down in ``file``. ``spent`` is what the answers took, those from the transcript
-    included; ``ledger`` hears only of what was asked anew. ``failed`` is the last error of the model."""
+    included; ``ledger`` hears only of what was asked anew. ``requests`` are all that were answered, in order;
+    ``failed`` is the last error of the model."""
 
     def __init__(self, model: Model, file: Path, ledger: Ledger, counter: Counter) -> None:
         super().__init__(model)
         self.spent = Spent()
+        self.requests: list[Request] = []
         self.failed: ModelError | None = None
         self._file = file
         self._ledger = ledger
@@ -109,6 +119,7 @@ class Recorded(ModelWrapper):
             self._write(key, prompt, completion, spent)
         self._last = prompt.messages
         self.spent.add(spent)
+        self.requests.append(Request(prompt, completion))
         yield completion
 
     async def _ask(self, prompt: Prompt) -> tuple[Completion, Spent]:
@@ -134,12 +145,8 @@ class Recorded(ModelWrapper):
 
     def _estimate(self, prompt: Prompt, completion: Completion) -> Usage:
         count = self._counter.count
-        shown = sum(
-            MESSAGE_OVERHEAD + count(message.text) + sum(count(call.arguments) for call in message.calls)
-            for message in prompt.messages
-        )
         said = count(completion.text) + sum(count(call.arguments) for call in completion.calls)
-        return Usage(shown + fixed_tokens("", prompt.functions, self._counter), said)
+        return Usage(prompt_tokens(prompt, self._counter), said)
 
     def _write(self, key: str, prompt: Prompt, completion: Completion, spent: Spent) -> None:
         pairs = zip(self._last, prompt.messages, strict=False)
@@ -155,6 +162,16 @@ class Recorded(ModelWrapper):
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def prompt_tokens(prompt: Prompt, counter: Counter) -> int:
+    """The tokens of a whole prompt, function schemas with it."""
+    count = counter.count
+    shown = sum(
+        MESSAGE_OVERHEAD + count(message.text) + sum(count(call.arguments) for call in message.calls)
+        for message in prompt.messages
+    )
+    return shown + fixed_tokens("", prompt.functions, counter)
 
 
 def _plain(message: PromptMessage) -> dict[str, Any]:

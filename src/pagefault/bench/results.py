@@ -28,8 +28,8 @@ from pagefault.errors import UsageError
 
 __all__ = ["FORMAT", "ItemResult", "Results", "Settings", "entry"]
 
-FORMAT = 1
-"""Of ``results.json``; another one is another shape."""
+FORMAT = 2
+"""Of ``results.json`` and its items; another one is another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One item that is done. ``unfit``: why the strategy could not answer it (empty: it could)."""
+    """One item that is done. ``unfit``: why the strategy could not answer it (empty: it could). ``format``: 1
+    has no evidence in context."""
 
     id: str
     part: str
@@ -63,6 +64,7 @@ class ItemResult:
     unfit: str = ""
     seconds: float = 0.0
     spent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    format: int = 1
 
 
 class Results:
@@ -88,7 +90,8 @@ class Results:
         _write(file, given)
 
     def done(self, strategy: str) -> dict[str, ItemResult]:
-        """The items of a strategy that are done, by id."""
+        """The items of a strategy that are done, by id. Those of an older format are not: they run again, and
+        are answered from their transcripts."""
         file = self._file(strategy)
         if not file.is_file():
             return {}
@@ -97,7 +100,7 @@ class Results:
         if len(whole) < len(data):  # a line that was cut off when the run was killed
             file.write_bytes(whole)
         lines = [json.loads(line) for line in whole.decode().split("\n") if line]
-        return {line["id"]: ItemResult(**line) for line in lines}
+        return {line["id"]: ItemResult(**line) for line in lines if line.get("format", 1) == FORMAT}
 
     def add(self, strategy: str, result: ItemResult) -> None:
         """Write down that an item is done."""

@@ -16,9 +16,10 @@ from typing import Protocol
 
 import anyio
 
+from pagefault.bench.in_context import measured
 from pagefault.bench.pools import Pools, file_name
 from pagefault.bench.recording import BudgetSpent, Ledger, Recorded
-from pagefault.bench.results import ItemResult, Results
+from pagefault.bench.results import FORMAT, ItemResult, Results
 from pagefault.bench.strategies import Bench, Strategy
 from pagefault.bench.tasks import Item, Reply, Task
 from pagefault.embedders import Embedder
@@ -40,8 +41,9 @@ class Judge(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One task with its strategies. ``failed``: at which items of each strategy the model failed, and how;
-    ``stopped``: why the run ended before its end (empty: it did not)."""
+    """One task with its strategies. ``scores_answers``: False where answers are no language model's.
+    ``failed``: at which items of each strategy the model failed, and how; ``stopped``: why the run ended
+    before its end (empty: it did not)."""
 
     task: Task
     items: Sequence[Item]
@@ -54,6 +56,7 @@ class Run:
     scratch: Path
     concurrency: int = 4
     judge: Judge | None = None
+    scores_answers: bool = True
     watch: Watch = lambda _: None
     failed: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     stopped: str = ""
@@ -102,16 +105,21 @@ class Run:
         seconds = time.monotonic() - begin
         scores: dict[str, float] = {}
         if not reply.unfit:
-            scores = {**await self.task.score(item, reply, self.embedder)}
-            scores["mean_length"] = float(len(reply.text.split()))
-            scores |= reply.counted
-            if self.judge and item.gold:
-                judging = partial(self._recorded, strategy.name, f"{item.id} judged")
-                scores["judged"] = await self.judge(item, reply, judging)
+            scores = measured(item, bench.model.requests, self.counter) | reply.counted
+            if self.scores_answers:
+                scores |= await self._scored(item, strategy, reply)
         return ItemResult(
             item.id, item.part, item.question, item.gold, reply.text, scores, reply.seen, reply.unfit,
-            round(seconds, 4), asdict(bench.model.spent),
+            round(seconds, 4), asdict(bench.model.spent), FORMAT,
         )  # fmt: skip
+
+    async def _scored(self, item: Item, strategy: Strategy, reply: Reply) -> dict[str, float]:
+        scores = {**await self.task.score(item, reply, self.embedder)}
+        scores["mean_length"] = float(len(reply.text.split()))
+        if self.judge and item.gold:
+            judging = partial(self._recorded, strategy.name, f"{item.id} judged")
+            scores["judged"] = await self.judge(item, reply, judging)
+        return scores
 
     def _recorded(self, strategy: str, name: str, model: Model | None = None) -> Recorded:
         file = self.results.transcript(strategy, file_name(name))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
 from typing import TypedDict
@@ -18,7 +18,6 @@ from typing import TypedDict
 __all__ = [
     "Interval",
     "answer_scores",
-    "found",
     "interval",
     "intervals",
     "is_refusal",
@@ -116,11 +115,6 @@ def answer_scores(answer: str, gold: Sequence[str]) -> dict[str, float]:
         "token_f1": max(token_f1(answer, one) for one in gold),
         "refused": float(is_refusal(answer)),
     }
-
-
-def found(evidence: Collection[str], seen: Collection[str]) -> dict[str, float]:
-    """The share of the evidence that came into view; nothing if there is none."""
-    return {"evidence_recall": len(set(evidence) & set(seen)) / len(evidence)} if evidence else {}
 
 
 def interval(values: Sequence[float], seed: int = 0) -> Interval:

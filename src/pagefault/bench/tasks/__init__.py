@@ -44,7 +44,8 @@ class Item:
     """One question.
 
     ``question`` is empty for a login, which the agent is to open a conversation at. ``gold``: answers of
-    which any counts; none: the texts have no answer. ``evidence``: ids of the texts that hold it. ``part``:
+    which any counts; none: the texts have no answer. ``evidence``: ids of the texts that hold it, or of
+    sessions (``ID``, where ids of turns are ``ID/1``). ``part``:
     what the item is reported with apart from the rest (a level, a category). ``lived``: the conversation is
     to be lived through by an agent, not loaded. ``facts``: what is known of the user (openers).
     """

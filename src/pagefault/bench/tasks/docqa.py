@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import found, is_refusal, matches, normalised
+from pagefault.bench.scoring import is_refusal, matches, normalised
 from pagefault.bench.tasks import Item, Options, Reply, Text
 from pagefault.bench.tasks.reading import Record, matching, read, records
 from pagefault.embedders import Embedder
@@ -44,7 +44,7 @@ class _Question(Record):
 
 class DocQA:
     name = "docqa"
-    measures = ("accuracy", "answered", "mean_length", "evidence_recall")
+    measures = ("accuracy", "answered", "mean_length")
     strategies = ("memgpt", "retriever-reader")
     sweep = (1, 5, 10, 20, 50, 100, 200)
 
@@ -82,7 +82,7 @@ class DocQA:
                     for gold in right
                 )
             )
-        return {**scores, **found(item.evidence, reply.seen)}
+        return scores
 
 
 def _named(item: Item, reply: Reply, document: str) -> Iterator[Text]:

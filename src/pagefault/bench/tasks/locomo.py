@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import answer_scores, found
+from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, Reply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
@@ -74,7 +74,7 @@ class LoCoMo:
     """``parts`` are categories, by name."""
 
     name = "locomo"
-    measures = ("answer_token_recall", "token_f1", "mean_length", "evidence_recall", "wrongly_answered")
+    measures = ("answer_token_recall", "token_f1", "mean_length", "wrongly_answered")
     strategies = ("memgpt", "truncate", "recursive-summary")
     sweep = (5, 10, 20)
 
@@ -84,7 +84,7 @@ class LoCoMo:
         return [item for item in items if not options.parts or item.part in options.parts][: options.limit]
 
     async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
-        return {**answer_scores(reply.text, item.gold), **found(item.evidence, reply.seen)}
+        return answer_scores(reply.text, item.gold)
 
 
 def _items(read: _Conversation) -> Iterator[Item]:

@@ -1,7 +1,7 @@
 """LongMemEval (Wu et al. 2024): questions on a user's chat history with an assistant, in the original format.
 
-The agent is the assistant. Evidence is known by session: it counts as seen when any turn of it is. A question
-whose id ends in ``_abs`` has no answer in the history.
+The agent is the assistant. Evidence is the turns that are marked (``has_answer``), or the sessions of the
+answer where no turn is. A question whose id ends in ``_abs`` has no answer in the history.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import answer_scores, found
+from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, Reply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
@@ -29,6 +29,7 @@ _TURN = timedelta(seconds=30)
 class _Turn(Record):
     role: str
     content: str
+    has_answer: bool = False
 
 
 class _Instance(Record):
@@ -54,7 +55,7 @@ class LongMemEval:
     """``parts`` are question types."""
 
     name = "longmemeval"
-    measures = ("answer_token_recall", "token_f1", "mean_length", "evidence_recall", "wrongly_answered")
+    measures = ("answer_token_recall", "token_f1", "mean_length", "wrongly_answered")
     strategies = ("memgpt", "truncate", "recursive-summary")
     sweep = (5, 10, 20)
 
@@ -64,12 +65,12 @@ class LongMemEval:
         return [_item(one) for one in chosen[: options.limit]]
 
     async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
-        sessions = {id.rpartition("/")[0] for id in reply.seen}
-        return {**answer_scores(reply.text, item.gold), **found(item.evidence, sessions)}
+        return answer_scores(reply.text, item.gold)
 
 
 def _item(read: _Instance) -> Item:
     texts: list[Text] = []
+    marked: set[str] = set()
     at = START
     sessions = zip(read.haystack_session_ids, read.haystack_dates, read.haystack_sessions, strict=True)
     for number, (id, date, turns) in enumerate(sessions, 1):
@@ -80,6 +81,7 @@ def _item(read: _Instance) -> Item:
                 texts.append(
                     Text(f"{id}/{place}", turn.content, session=number, own=own, at=at + place * _TURN)
                 )
+                marked |= {texts[-1].id} if turn.has_answer else set()
     last = max((text.at for text in texts), default=START) + timedelta(days=1)
     unanswerable = read.question_id.endswith("_abs")
     return Item(
@@ -90,7 +92,7 @@ def _item(read: _Instance) -> Item:
         question=read.question,
         brief=prompts.LONGMEMEVAL,
         gold=() if unanswerable else (str(read.answer),),
-        evidence=frozenset(read.answer_session_ids),
+        evidence=frozenset(marked or read.answer_session_ids),
         part=read.question_type,
         asked=max(_moment(read.question_date, last), last - timedelta(days=1)),
         lived=True,

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import answer_scores, found
+from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, Reply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
@@ -95,7 +95,7 @@ class DMR:
     """The paper's section 3.1.1."""
 
     name = "dmr"
-    measures = ("rouge_l_recall", "answer_token_recall", "token_f1", "mean_length", "evidence_recall")
+    measures = ("rouge_l_recall", "answer_token_recall", "token_f1", "mean_length")
     strategies = ("memgpt", "recursive-summary")
     sweep = (5, 10, 20)
 
@@ -118,7 +118,7 @@ class DMR:
         ][: options.limit]
 
     async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
-        return {**answer_scores(reply.text, item.gold), **found(item.evidence, reply.seen)}
+        return answer_scores(reply.text, item.gold)
 
 
 class Opener:

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import Field, RootModel, model_validator
 
 from pagefault.bench import prompts
-from pagefault.bench.scoring import found, matches
+from pagefault.bench.scoring import matches
 from pagefault.bench.tasks import Item, Options, Reply, Text
 from pagefault.bench.tasks.reading import Record, matching, read, records
 from pagefault.embedders import Embedder
@@ -68,7 +68,7 @@ class NestedKV:
         ]
 
     async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
-        return {"accuracy": float(matches(reply.text, item.gold[0])), **found(item.evidence, reply.seen)}
+        return {"accuracy": float(matches(reply.text, item.gold[0]))}
 
 
 class _Ordering(RootModel[list[int]]):

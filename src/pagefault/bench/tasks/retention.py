@@ -78,6 +78,7 @@ def _items(material: _Material, flushes: int, options: Options) -> list[Item]:
             question=fact.question,
             brief=prompts.RETENTION,
             gold=(fact.answer,),
+            evidence=frozenset({texts[number].id}),
             part=str(flushes),
             asked=texts[-1].at + timedelta(days=1),
             lived=True,

@@ -1,0 +1,117 @@
+"""Evidence in context: the share of the gold evidence that a prompt holds, and the tokens that this takes.
+
+Needs no language model, so ways of managing context can be compared without one. Two prompts of an item are
+looked at: that of the first completion after the question, and that of the completion that gives the answer.
+Leaves out whether a model then answers right.
+
+A piece of evidence (a turn, a passage) is in context as far as its words are: a word counts if it stands in
+the prompt within a run of at least five words of the piece, in their order (of all of them, if it has fewer).
+So it does not matter where a text is shown, under which label, or how lines are broken; a text that was cut
+counts for what is left of it, a summary for what it kept literally, a paraphrase for nothing. Of evidence that
+is known by session alone, that turn of the session counts which is there most.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from pagefault.bench.recording import Request, prompt_tokens
+from pagefault.bench.tasks import Item
+from pagefault.models import Completion, Prompt, plain_name
+from pagefault.models.tokens import Counter
+
+__all__ = ["MEASURES", "measured", "share_of"]
+
+MEASURES = ("evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens")
+"""What ``measured`` gives; the two shares only for items that have gold evidence."""
+
+_RUN = 5  # words
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+_SPEECH = "send_message"
+
+
+def measured(item: Item, requests: Sequence[Request], counter: Counter) -> dict[str, float]:
+    """The measures of one item from the requests that were made for it; none if there were none."""
+    if not requests:
+        return {}
+    first = requests[0].prompt
+    answering = next((r for r in reversed(requests) if _speaks(r.prompt, r.completion)), requests[-1])
+    shares: dict[str, float] = {}
+    if evidence := _pieces(item):
+        shares["evidence_in_context"] = share_of(evidence, answering.prompt)
+        shares["evidence_at_first"] = share_of(evidence, first)
+    retrieved = sum(counter.count(text) for text in _retrieved(answering.prompt, len(first.messages)))
+    return {
+        **shares,
+        "context_tokens": float(prompt_tokens(answering.prompt, counter)),
+        "evidence_tokens": float(retrieved),
+    }
+
+
+def share_of(evidence: Sequence[Sequence[str]], prompt: Prompt) -> float:
+    """The share of the evidence that a prompt holds, 0 to 1: the mean over its pieces, of each of which the
+    text counts that is there most."""
+    words = _words(" ".join(_shown(prompt)))
+    runs: dict[int, frozenset[tuple[str, ...]]] = {}
+    return fmean(max(_covered(_words(text), words, runs) for text in piece) for piece in evidence)
+
+
+def _pieces(item: Item) -> list[list[str]]:
+    """The texts of each piece of evidence: one, or those of a session that say more than a word or two."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for text in item.texts:
+        if text.id in item.evidence:
+            found[text.id] = [text.text]
+        elif (session := text.id.rpartition("/")[0]) in item.evidence and len(_words(text.text)) >= _RUN:
+            found[session].append(text.text)
+    return [*found.values()]
+
+
+def _covered(piece: list[str], words: list[str], runs: dict[int, frozenset[tuple[str, ...]]]) -> float:
+    """The share of a piece's words that stand in ``words`` in runs; ``runs`` keeps those of each length."""
+    size = min(_RUN, len(piece))
+    if not size:
+        return 0.0
+    if size not in runs:
+        runs[size] = frozenset(zip(*(words[start:] for start in range(size)), strict=False))
+    starts = [n for n in range(len(piece) - size + 1) if tuple(piece[n : n + size]) in runs[size]]
+    return len({n + offset for n in starts for offset in range(size)}) / len(piece)
+
+
+def _words(text: str) -> list[str]:
+    """Words in lower case without punctuation; a Chinese or Japanese character is a word."""
+    return _WORD.findall(text.lower())
+
+
+def _shown(prompt: Prompt) -> Iterator[str]:
+    """All texts of the prompt's messages, those in the arguments of calls too (what was noted)."""
+    for message in prompt.messages:
+        yield message.text
+        for call in message.calls:
+            try:
+                yield json.dumps(json.loads(call.arguments), ensure_ascii=False).replace("\\n", " ")
+            except ValueError:
+                yield call.arguments
+
+
+def _speaks(prompt: Prompt, completion: Completion) -> bool:
+    """Return whether a completion says something to the user: by a call where speech is one, else by text."""
+    if any(function.name == _SPEECH for function in prompt.functions):
+        return any(plain_name(call.name) == _SPEECH for call in completion.calls)
+    return bool(completion.text) and not completion.calls
+
+
+def _retrieved(prompt: Prompt, before: int) -> Iterator[str]:
+    """What was brought into the prompt to answer: results of an agent's searches and reads since the question
+    (``before``: messages of its first prompt); of a single prompt what stands under its heading."""
+    if prompt.functions:
+        for message in prompt.messages[before:]:
+            name = plain_name(message.name or "")
+            if message.role == "tool" and ("search" in name or name.endswith("_read") or "document_" in name):
+                yield message.text
+    else:
+        yield prompt.messages[-1].text.rpartition("\n\n")[0].partition("\n")[2]
