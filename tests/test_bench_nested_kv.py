@@ -95,7 +95,7 @@ def test_the_command_scores_every_level(data: Path, tmp_path: Path) -> None:
         assert scores["n"] == 5
         assert scores["accuracy"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
         assert list(scores["parts"]) == ["0", "1", "2", "3", "4"]
-    assert results["strategies"]["memgpt"]["evidence_recall"]["mean"] == 1.0
+    assert results["strategies"]["memgpt"]["evidence_in_context"]["mean"] == 1.0
 
 
 async def search_calls(kernel: Kernel) -> list[str]:

@@ -16,7 +16,7 @@ from pagefault.bench.prompts import Brief
 from pagefault.bench.recording import Ledger, Recorded
 from pagefault.bench.strategies import Bench, strategies_named
 from pagefault.bench.strategies.evidence import sentences
-from pagefault.bench.tasks import START, Item, Reply, Text
+from pagefault.bench.tasks import START, Item, StrategyReply, Text
 from pagefault.cli import main
 from pagefault.models import Model, Prompt
 from pagefault.models.tokens import HeuristicCounter
@@ -75,7 +75,7 @@ class Lab:
             self.folder,
         )  # fmt: skip
 
-    async def reply(self, name: str, item: Item, model: Model, window: int = 4096) -> Reply:
+    async def reply(self, name: str, item: Item, model: Model, window: int = 4096) -> StrategyReply:
         (strategy,) = strategies_named([name], ())
         return await strategy.reply(item, self.bench(name, item, model, window))
 
@@ -395,5 +395,5 @@ def test_all_four_run_on_the_data_that_is_shipped(task: str, tmp_path: Path) -> 
     for scores in results["strategies"].values():
         assert scores["n"] == 2
         assert "failed" not in scores
-        assert scores["mean_length"]["mean"] > 0
-        assert scores.get("evidence_recall", {"mean": 1.0})["mean"] > 0
+        assert scores["context_tokens"]["mean"] > 0
+        assert scores.get("evidence_at_first", {"mean": 1.0})["mean"] > 0

@@ -15,7 +15,7 @@ import pytest
 from pagefault.bench.recording import Spent
 from pagefault.bench.report import write
 from pagefault.bench.report.paper import published
-from pagefault.bench.results import ItemResult, Results, Settings
+from pagefault.bench.results import FORMAT, ItemResult, RunFolder, Settings
 from pagefault.cli import main
 from pagefault.errors import UsageError
 
@@ -28,7 +28,7 @@ def item(number: int, right: bool, part: str = "", measure: str = "accuracy", **
     made = ItemResult(
         f"item{number}", part, "Which key is it?", ("the third",), "I say third",
         {measure: float(right), "token_f1": 0.4, "mean_length": 3.0},
-        seconds=2.0, spent=asdict(Spent(1, 1000, 20, 0, 0.0, 1.5)),
+        seconds=2.0, spent=asdict(Spent(1, 1000, 20, 0, 0.0, 1.5)), format=FORMAT,
     )  # fmt: skip
     return replace(made, **more)
 
@@ -37,7 +37,7 @@ def write_run(
     folder: Path, settings: Settings, items: Mapping[str, Sequence[ItemResult]], *, finish: bool = True,
     failed: Mapping[str, str] | None = None, model: str = "", **more: object,
 ) -> Path:  # fmt: skip
-    results = Results(folder, settings)
+    results = RunFolder(folder, settings)
     for name, done in items.items():
         for one in done:
             results.add(name, one)
@@ -336,7 +336,7 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
 
 def test_items_that_are_not_among_the_results_are_told(tmp_path: Path) -> None:
     folder = write_run(tmp_path, LEVELS, {"memgpt": [item(1, True)]})
-    results = Results(folder, LEVELS)
+    results = RunFolder(folder, LEVELS)
     results.add("memgpt", item(2, True))
     results.add("truncate", item(1, False))
     page = page_of(folder)
@@ -354,8 +354,8 @@ def renumbered(folder: Path, **changed: object) -> Path:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"format": 99}, r"is of format 99, .* reads format 1; upgrade pagefault\."),
-        ({"format": 0}, r"is of format 0, .*; run its command again"),
+        ({"format": 99}, r"is of format 99, .* reads format 2; upgrade pagefault\."),
+        ({"format": 1}, r"is of format 1, .*; run its command again"),
         (
             {"strategies": {"memgpt": {"accuracy": 0.5}}},
             r"not what `pagefault bench` writes today \(.*memgpt\.n",

@@ -12,7 +12,7 @@ import pytest
 
 from pagefault.bench.retrieval import datasets
 from pagefault.bench.retrieval.baselines import bm25, fused
-from pagefault.bench.retrieval.datasets import Document
+from pagefault.bench.retrieval.datasets import RetrievalDocument
 from pagefault.bench.retrieval.measures import MEASURES, measure
 from pagefault.bench.retrieval.scores import ABLATIONS
 from pagefault.cli import main
@@ -77,7 +77,8 @@ def test_reciprocal_ranks_are_added() -> None:
 
 def test_bm25_takes_any_word_as_it_is() -> None:
     documents = [
-        Document(str(n), text, text) for n, text in enumerate(["running dogs", 'a "quoted" NOT', "cat"])
+        RetrievalDocument(str(n), text, text)
+        for n, text in enumerate(["running dogs", 'a "quoted" NOT', "cat"])
     ]
     assert bm25(documents, ["the dog runs", 'NOT "*', "", "zebra"]) == [[0], [1], [], []]
 

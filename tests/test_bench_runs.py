@@ -217,10 +217,12 @@ def test_a_judge_is_asked_with_the_known_answer(tmp_path: Path) -> None:
         return Completion("CORRECT" if "Known answer: She taught me" in text else "WRONG")
 
     with ProviderServer(rule) as server:
-        judge = ["--judge", f"{server.url}#judge", "--embedder", "null", "--limit", "2"]
-        assert bench("dmr", "--out", str(tmp_path / "out"), "--strategy", "truncate", *judge) == 0
-        assert len(server.bodies) == 2
-    assert results(tmp_path / "out")["strategies"]["truncate"]["judged"]["mean"] == 0.5
+        models = ["--model", f"{server.url}#model", "--judge", f"{server.url}#judge", "--window", "4096"]
+        options = ["--strategy", "truncate", "--embedder", "null", "--limit", "2"]
+        assert bench("dmr", "--out", str(tmp_path / "out"), *models, *options) == 0
+        assert len(server.bodies) == 4
+    scores = results(tmp_path / "out")["strategies"]["truncate"]
+    assert (scores["judged"]["mean"], scores["mean_length"]["mean"]) == (0.5, 1.0)
 
 
 def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
@@ -266,7 +268,12 @@ def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
         ("dmr", ["--set", "hard"], "leave out --set"),
         ("nested-kv", ["--set", "7"], "choose from 0, 1, 2, 3, 4."),
         ("dmr", ["--window", "100"], "The setting window is wrong"),
-        ("dmr", ["--judge", "somebody"], "There is no model 'somebody'"),
+        (
+            "dmr",
+            ["--judge", "somebody"],
+            "--judge grades answers, and those of the demo model are not scored",
+        ),
+        ("dmr", ["--model", "x:y", "--judge", "somebody"], "There is no model"),
         ("dmr", ["--embedder", "none"], "There is no embedder 'none'"),
     ],
 )

@@ -15,7 +15,7 @@ from pagefault.bench import prompts
 from pagefault.bench.pools import Pools
 from pagefault.bench.recording import BudgetSpent, Ledger, Recorded, Spent
 from pagefault.bench.strategies import Bench, strategies_named
-from pagefault.bench.tasks import START, Item, Options, Reply, Text, task_named
+from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text, task_named
 from pagefault.cli import main
 from pagefault.errors import UsageError
 from pagefault.models import Completion, Model, Prompt, Usage
@@ -35,8 +35,8 @@ def write(path: Path, *records: object) -> Path:
     return path
 
 
-async def scored(task: str, item: Item, reply: Reply | str) -> Mapping[str, float]:
-    made = Reply(reply) if isinstance(reply, str) else reply
+async def scored(task: str, item: Item, reply: StrategyReply | str) -> Mapping[str, float]:
+    made = StrategyReply(reply) if isinstance(reply, str) else reply
     return await task_named(task).score(item, made, HashEmbedder())
 
 
@@ -72,10 +72,8 @@ async def test_an_answer_counts_if_it_is_in_the_document_it_names(
     write(tmp_path / "docs.jsonl", {"title": "Boats", "text": "Boats float."}, NQ["ctxs"][1])
     item = task_named("docqa").items(tmp_path, Options())[0]
     assert [text.title for text in item.texts] == ["Tides", "Lamps", "Boats"], "each document once"
-    reply = Reply(said, seen=("doc0",), named={"2": "doc0"})
-    assert await scored("docqa", item, reply) == {
-        "accuracy": right, "answered": answered, "evidence_recall": 1.0,
-    }  # fmt: skip
+    reply = StrategyReply(said, seen=("doc0",), named={"2": "doc0"})
+    assert await scored("docqa", item, reply) == {"accuracy": right, "answered": answered}
 
 
 SESSIONS: list[dict[str, Any]] = [
@@ -100,8 +98,8 @@ async def test_a_dialogue_is_asked_of_its_first_speaker_and_lived_once(tmp_path:
     assert (first.pool, second.pool) == ("dmr7", "dmr7"), "one conversation"
     assert [text.own for text in first.texts] == [True, False, True, True, False]
     assert first.asked > max(text.at for text in first.texts)
-    scores = await scored("dmr", first, Reply("It was forty hives.", seen=("dmr7:S1:3", "dmr7:S1:1")))
-    assert (scores["rouge_l_recall"], scores["answer_token_recall"], scores["evidence_recall"]) == (1, 1, 1)
+    scores = await scored("dmr", first, "It was forty hives.")
+    assert (scores["rouge_l_recall"], scores["answer_token_recall"]) == (1, 1)
     assert scores["token_f1"] == 0.4
 
 
@@ -165,7 +163,9 @@ INSTANCE: dict[str, Any] = {
 }
 
 
-async def test_a_history_counts_a_session_as_seen_when_any_turn_is(tmp_path: Path) -> None:
+async def test_a_history_has_its_evidence_by_turn_where_turns_are_marked_else_by_session(
+    tmp_path: Path,
+) -> None:
     absent = {**INSTANCE, "question_id": "q2_abs"}
     item, unanswerable = task_named("longmemeval").items(
         write(tmp_path / "longmemeval.json", INSTANCE, absent), Options()
@@ -173,8 +173,11 @@ async def test_a_history_counts_a_session_as_seen_when_any_turn_is(tmp_path: Pat
     assert [(text.id, text.own) for text in item.texts] == [("a/0", False), ("a/1", True), ("b/0", False)]
     assert item.texts[0].at == datetime(2023, 5, 20, 2, 21, tzinfo=UTC)
     assert (item.gold, unanswerable.gold) == (("12",), ())
-    assert (await scored("longmemeval", item, Reply("12", seen=("b/0",))))["evidence_recall"] == 1
-    assert (await scored("longmemeval", item, Reply("12", seen=("a/1",))))["evidence_recall"] == 0
+    assert item.evidence == {"b"}
+    marked = json.loads(json.dumps(INSTANCE))
+    marked["haystack_sessions"][1][0]["has_answer"] = True
+    (one,) = task_named("longmemeval").items(write(tmp_path / "longmemeval3.json", marked), Options())
+    assert one.evidence == {"b/0"}
     uneven = write(tmp_path / "longmemeval2.json", {**INSTANCE, "haystack_dates": []})
     with pytest.raises(UsageError, match=r"record 1.*differ in number"):
         task_named("longmemeval").items(uneven, Options())
@@ -214,7 +217,7 @@ class Lab:
 
     async def reply(
         self, name: str, item: Item, model: Model | None = None, window: int = 4096, *, preload: bool = False
-    ) -> Reply:
+    ) -> StrategyReply:
         def answer(prompt: Prompt) -> Completion:
             self.seen.append(prompt)
             return Completion("Something.")

@@ -1,4 +1,4 @@
-"""`pagefault bench TASK`: from options to a folder with results, told on the way.
+"""`pagefault bench TASK`: from options to a folder with results, with a progress bar.
 
 Leaves out the command line's grammar (``cli.grammar.bench``) and the report.
 """
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +25,14 @@ from rich.table import Column, Table
 
 from pagefault.accounting.prices import Prices
 from pagefault.bench.generating import generate
+from pagefault.bench.in_context import MEASURES
 from pagefault.bench.judge import ModelJudge
 from pagefault.bench.pools import file_name
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
-from pagefault.bench.results import Results, Settings
-from pagefault.bench.running import Judge, Run
+from pagefault.bench.report.figures import stand_in
+from pagefault.bench.results import RunFolder, Settings
+from pagefault.bench.running import Judge, TaskRun
 from pagefault.bench.strategies import Strategy, shared_by, strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder, open_kernel
@@ -89,19 +91,11 @@ def run(wanted: Wanted, *, as_json: bool = False) -> None:
 
 
 async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
-    """What ``results.json`` then has."""
+    """Run the task; return what ``results.json`` then has."""
     home = home_folder(wanted.home)
     installation = load_installation(home, wanted.database)
-    if wanted.judge and wanted.model == OFFLINE:
-        raise UsageError("--judge grades answers, and those of the demo model are not scored; give --model.")
     strategies = strategies_named(wanted.strategies or task.strategies, task.sweep)
-    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
-    if wanted.generate:
-        if wanted.task != "dmr" or wanted.data:
-            raise UsageError("--generate makes the data of the task dmr; leave out --data, or --generate.")
-        data = wanted.out / GENERATED
-    elif not data.exists():
-        raise UsageError(f"There is no {data}; give a file or a folder with --data.")
+    data = _data(wanted)
     async with _models(wanted, home, installation) as (model, judge, window, prices):
         if wanted.generate and not data.exists():
             await _generate(wanted, open_kernel(home, installation=installation), model, data)
@@ -121,6 +115,20 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
         [item.id for item in items], list(shared), made.failed, model.name,
         left_out=options.left_out, stopped=made.stopped,
     )  # fmt: skip
+
+
+def _data(wanted: Wanted) -> Path:
+    """The file or folder to read; ``UsageError`` for options that do not go together."""
+    if wanted.judge and wanted.model == OFFLINE:
+        raise UsageError("--judge grades answers, and those of the demo model are not scored; give --model.")
+    if wanted.generate:
+        if wanted.task != "dmr" or wanted.data:
+            raise UsageError("--generate makes the data of the task dmr; leave out --data, or --generate.")
+        return wanted.out / GENERATED
+    data = wanted.data or SHIPPED / {"opener": "dmr"}.get(wanted.task, wanted.task)
+    if not data.exists():
+        raise UsageError(f"There is no {data}; give a file or a folder with --data.")
+    return data
 
 
 def _items(task: Task, data: Path, options: Options) -> list[Item]:
@@ -156,13 +164,13 @@ def _prepared(
     model: Model,
     prices: Prices,
     scratch: Path,
-) -> Run:
+) -> TaskRun:
     embedder = make_embedder(wanted.embedder, wanted.out, threads=os.cpu_count() or 1, keep=True)
-    return Run(
+    return TaskRun(
         task=task,
         items=items,
         strategies=strategies,
-        results=Results(wanted.out, settings),
+        results=RunFolder(wanted.out, settings),
         model=model,
         ledger=Ledger(wanted.model, prices, wanted.max_tokens, wanted.max_cost),
         counter=HeuristicCounter(family_of(wanted.model)),
@@ -194,7 +202,7 @@ async def _models(
         await catalogue.aclose()
 
 
-async def _watched(run: Run) -> None:
+async def _watched(run: TaskRun) -> None:
     """Run with a progress bar on stderr."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -221,7 +229,7 @@ async def _watched(run: Run) -> None:
             tasks.cancel_scope.cancel()
 
 
-async def _interrupted(run: Run, scope: anyio.CancelScope) -> None:
+async def _interrupted(run: TaskRun, scope: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             run.stopped = INTERRUPTED
@@ -240,29 +248,42 @@ def _digest(data: Path) -> str:
 def _show(found: dict[str, Any], task: Task) -> None:
     """A row for each strategy: the headline with its interval, the means of the other measures; below it the
     headline by parts."""
-    headline, *others = task.measures
-    others += ["judged"] if any("judged" in one for one in found["strategies"].values()) else []
+    strategies: dict[str, dict[str, Any]] = found["strategies"]
+    there = {measure for one in strategies.values() for measure in one}
+    headline, *others = [m for m in (*task.measures, "judged", *MEASURES) if m in there] or task.measures
     head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
     table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, one in found["strategies"].items():
-        interval = one.get(headline)
-        between = f"{interval['low']:.3f} {interval['high']:.3f}" if interval else ""
-        table.add_row(name, str(one["n"]), _mean(interval), between, *(_mean(one.get(m)) for m in others))
+    for name, one in strategies.items():
+        table.add_row(name, str(one["n"]), *_figures(one, headline, others, between=True))
         for part, own in one.get("parts", {}).items():
-            means = [_mean(own.get(measure)) for measure in others]
-            table.add_row(f"  {part}", str(own["n"]), _mean(own.get(headline)), "", *means)
+            table.add_row(f"  {part}", str(own["n"]), *_figures(own, headline, others, between=False))
     Console().print(table)
-    notes = [f"{name}: {one['why']}" for name, one in found["strategies"].items() if one.get("why")]
-    notes += [
-        f"{name}: {len(failed)} items failed and wait for the next run; {next(iter(failed.values()))}"
-        for name, one in found["strategies"].items()
-        if (failed := one.get("failed"))
-    ]
-    notes += [f"{len(found['left_out'])} records were left out."] if found["left_out"] else []
-    stopped = found["stopped"]
-    notes += [f"{stopped} The same command goes on where this run stopped."] if stopped else []
-    for note in notes:
+    for note in _notes(found):
         print(note)
+
+
+def _figures(one: dict[str, Any], headline: str, others: Sequence[str], *, between: bool) -> Iterator[str]:
+    """The cells of a row behind its name and number of items."""
+    interval = one.get(headline)
+    yield _mean(headline, one)
+    yield f"{interval['low']:.3f} {interval['high']:.3f}" if between and interval else ""
+    yield from (_mean(measure, one) for measure in others)
+
+
+def _notes(found: dict[str, Any]) -> Iterator[str]:
+    """Sentences below the table: what is missing in it, and why."""
+    if sentence := stand_in(found["model"]):
+        yield sentence
+    for name, one in found["strategies"].items():
+        if one.get("why"):
+            yield f"{name}: {one['why']}"
+        if failed := one.get("failed"):
+            first = next(iter(failed.values()))
+            yield f"{name}: {len(failed)} items failed and wait for the next run; {first}"
+    if found["left_out"]:
+        yield f"{len(found['left_out'])} records were left out."
+    if stopped := found["stopped"]:
+        yield f"{stopped} The same command goes on where this run stopped."
 
 
 def _words(measure: str) -> str:
@@ -270,5 +291,8 @@ def _words(measure: str) -> str:
     return measure.replace("_", " ")
 
 
-def _mean(interval: dict[str, float] | None) -> str:
-    return f"{interval['mean']:.3f}" if interval else ""
+def _mean(measure: str, one: dict[str, Any]) -> str:
+    interval: dict[str, float] | None = one.get(measure)
+    if interval is None:
+        return ""
+    return f"{interval['mean']:,.0f}" if measure.endswith("_tokens") else f"{interval['mean']:.3f}"

@@ -1,14 +1,14 @@
 """Evidence in context: the share of the gold evidence that a prompt holds, and the tokens that this takes.
 
-Needs no language model, so ways of managing context can be compared without one. Two prompts of an item are
-looked at: that of the first completion after the question, and that of the completion that gives the answer.
+Needs no language model, so ways of managing context can be compared without one. It looks at two prompts of
+an item: that of the first completion after the question, and that of the completion that gives the answer.
 Leaves out whether a model then answers right.
 
 A piece of evidence (a turn, a passage) is in context as far as its words are: a word counts if it stands in
-the prompt within a run of at least five words of the piece, in their order (of all of them, if it has fewer).
-So it does not matter where a text is shown, under which label, or how lines are broken; a text that was cut
-counts for what is left of it, a summary for what it kept literally, a paraphrase for nothing. Of evidence that
-is known by session alone, that turn of the session counts which is there most.
+the prompt within a run of at least five words of the piece, in their order (of all of them, if it has
+fewer). So it does not matter where a text is shown, under which label, or how lines are broken; a text that
+was cut counts for what is left of it, a summary for what it kept literally, a paraphrase for nothing. Of
+evidence that is known by session alone, that turn of the session counts which is there most.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _speaks(prompt: Prompt, completion: Completion) -> bool:
 
 
 def _retrieved(prompt: Prompt, before: int) -> Iterator[str]:
-    """What was brought into the prompt to answer: results of an agent's searches and reads since the question
-    (``before``: messages of its first prompt); of a single prompt what stands under its heading."""
+    """The texts that were brought into the prompt to answer: results of an agent's searches and reads since
+    the question (``before``: messages of its first prompt); of a single prompt all under its heading."""
     if prompt.functions:
         for message in prompt.messages[before:]:
             name = plain_name(message.name or "")

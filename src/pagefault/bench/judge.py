@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from pagefault.bench.recording import Recorded
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.models import Completion, Model, Prompt, PromptMessage
 
 __all__ = ["INSTRUCTION", "ModelJudge"]
@@ -30,7 +30,7 @@ _LONGEST = 256  # tokens of a verdict, some of which a model may think
 class ModelJudge:
     model: Model
 
-    async def __call__(self, item: Item, reply: Reply, record: Callable[[Model], Recorded]) -> float:
+    async def __call__(self, item: Item, reply: StrategyReply, record: Callable[[Model], Recorded]) -> float:
         """1.0 if the model finds the answer right, else 0.0."""
         known = " or ".join(item.gold)
         text = f"Question: {item.question}\nKnown answer: {known}\nAnswer to grade: {reply.text}"

@@ -38,8 +38,8 @@ SUMMARY = "Summary of the conversation:"
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What the task is, as told to an agent (in a section of its working context; empty: nothing is told) and
-    to a reader that has one prompt."""
+    """The instructions of a task: for an agent (in a section of its working context; empty: none), and for a
+    reader that has one prompt."""
 
     agent: str
     reader: str

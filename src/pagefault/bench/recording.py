@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(slots=True)
 class Ledger:
-    """What this run has spent, of what it may: tokens in and out, and USD. ``named``: the model, as settings
+    """The tokens and USD that this run has spent, and the limits of both. ``named``: the model, as settings
     name it; ``prices`` is None where nothing has one."""
 
     named: str = ""
@@ -86,7 +86,7 @@ class Ledger:
                 raise BudgetSpent(f"The budget of {self.max_cost:.2f} USD is spent.")
 
     def priced(self, completion: Completion, usage: Usage) -> float | None:
-        """What a completion cost in USD; None if nobody knows."""
+        """Return the cost of a completion in USD; None if its price is not known."""
         if self.prices is None:
             return None
         request = RequestUsage(completion.target or self.named, usage, answered=completion.model)
@@ -198,7 +198,7 @@ def _read(file: Path) -> defaultdict[str, deque[tuple[Completion, Spent]]]:
 
 
 def spent_in(file: Path) -> Spent:
-    """What the requests of a transcript took; nothing if there is none."""
+    """The sum of what the requests of a transcript took; nothing if there is none."""
     total = Spent()
     for answers in _read(file).values():
         for _, spent in answers:

@@ -50,7 +50,7 @@ def _in_one_prompt(prompt: Prompt) -> Completion:
 
 
 def _next(prompt: Prompt) -> Completion:
-    """What the results since the question say: whose value to search for, or that the chain has ended."""
+    """The next call after the results since the question: a search for a value, or the answer."""
     opened = max(n for n, message in enumerate(prompt.messages) if message.role == "user")
     asked = _UUID.search(prompt.messages[opened].text)
     if asked is None:

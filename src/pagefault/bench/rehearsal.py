@@ -62,7 +62,7 @@ def _is_warning(prompt: Prompt) -> bool:
 
 
 def _asks_back(call: Call) -> bool:
-    """Whether control comes back after the call: as it asks, or as a search or a read always does."""
+    """Return whether control comes back after the call: as it asks, or as a search or a read always does."""
     name = plain_name(call.name)
     return wants_heartbeat(call.arguments) or "search" in name or name.endswith("_read")
 

@@ -26,7 +26,7 @@ from pagefault.bench.recording import Spent, spent_in
 from pagefault.bench.scoring import intervals
 from pagefault.errors import UsageError
 
-__all__ = ["FORMAT", "ItemResult", "Results", "Settings", "entry"]
+__all__ = ["FORMAT", "ItemResult", "RunFolder", "Settings", "entry"]
 
 FORMAT = 2
 """Of ``results.json`` and its items; another one is another shape."""
@@ -34,7 +34,7 @@ FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run is. ``data``: the digest of the files; ``path``: where they were (it may differ)."""
+    """The settings of a run. ``data``: the digest of the files; ``path``: where they were (it may differ)."""
 
     task: str
     model: str
@@ -67,7 +67,7 @@ class ItemResult:
     format: int = 1
 
 
-class Results:
+class RunFolder:
     """The folder of a run; made if it is not there. ``UsageError`` if it holds another run."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -182,11 +182,9 @@ def entry(
     parts: defaultdict[str, list[ItemResult]] = defaultdict(list)
     for result in answered:
         parts[result.part].append(result)
-    found: dict[str, Any] = {"n": len(answered), **intervals([r.scores for r in answered], seed)}
+    found = _means(answered, seed)
     if len(parts) > 1:
-        found["parts"] = {
-            part: {"n": len(own), **intervals([r.scores for r in own], seed)} for part, own in parts.items()
-        }
+        found["parts"] = {part: _means(own, seed) for part, own in parts.items()}
     if len(answered) < len(results):
         found["does_not_fit"] = len(results) - len(answered)
         found["why"] = next(result.unfit for result in results if result.unfit)
@@ -195,6 +193,10 @@ def entry(
     found["spent"] = asdict(_sum([*shared, *(Spent(**r.spent) for r in results)]))
     found["seconds_an_item"] = round(fmean(r.seconds for r in results), 3) if results else 0.0
     return found
+
+
+def _means(results: Sequence[ItemResult], seed: int) -> dict[str, Any]:
+    return {"n": len(results), **intervals([result.scores for result in results], seed)}
 
 
 def _write(file: Path, value: object) -> None:

@@ -19,28 +19,30 @@ import anyio
 from pagefault.bench.in_context import measured
 from pagefault.bench.pools import Pools, file_name
 from pagefault.bench.recording import BudgetSpent, Ledger, Recorded
-from pagefault.bench.results import FORMAT, ItemResult, Results
+from pagefault.bench.results import FORMAT, ItemResult, RunFolder
 from pagefault.bench.strategies import Bench, Strategy
-from pagefault.bench.tasks import Item, Reply, Task
+from pagefault.bench.tasks import Item, StrategyReply, Task
 from pagefault.embedders import Embedder
 from pagefault.errors import ModelError, ModelSetupError
 from pagefault.models import Model
 from pagefault.models.tokens import Counter
 
-__all__ = ["Judge", "Run", "Watch"]
+__all__ = ["Judge", "TaskRun", "Watch"]
 
 Watch = Callable[[Ledger], None]
 """Told after each item, done or failed."""
 
 
 class Judge(Protocol):
-    """Whether an answer is right, by a model that is asked through ``asked``."""
+    """A grader of answers: 1.0 if a model, asked through ``record``, finds an answer right."""
 
-    async def __call__(self, item: Item, reply: Reply, record: Callable[[Model], Recorded]) -> float: ...
+    async def __call__(
+        self, item: Item, reply: StrategyReply, record: Callable[[Model], Recorded]
+    ) -> float: ...
 
 
 @dataclass(slots=True)
-class Run:
+class TaskRun:
     """One task with its strategies. ``scores_answers``: False where answers are no language model's.
     ``failed``: at which items of each strategy the model failed, and how; ``stopped``: why the run ended
     before its end (empty: it did not)."""
@@ -48,7 +50,7 @@ class Run:
     task: Task
     items: Sequence[Item]
     strategies: Sequence[Strategy]
-    results: Results
+    results: RunFolder
     model: Model
     ledger: Ledger
     counter: Counter
@@ -105,7 +107,7 @@ class Run:
         seconds = time.monotonic() - begin
         scores: dict[str, float] = {}
         if not reply.unfit:
-            scores = measured(item, bench.model.requests, self.counter) | reply.counted
+            scores = {**measured(item, bench.model.requests, self.counter), **reply.counted}
             if self.scores_answers:
                 scores |= await self._scored(item, strategy, reply)
         return ItemResult(
@@ -113,7 +115,7 @@ class Run:
             round(seconds, 4), asdict(bench.model.spent), FORMAT,
         )  # fmt: skip
 
-    async def _scored(self, item: Item, strategy: Strategy, reply: Reply) -> dict[str, float]:
+    async def _scored(self, item: Item, strategy: Strategy, reply: StrategyReply) -> dict[str, float]:
         scores = {**await self.task.score(item, reply, self.embedder)}
         scores["mean_length"] = float(len(reply.text.split()))
         if self.judge and item.gold:

@@ -82,7 +82,7 @@ def token_f1(answer: str, gold: str) -> float:
 
 
 def matches(answer: str, gold: str) -> bool:
-    """Whether the normalised answer has the normalised gold in it, as whole words."""
+    """Return whether the normalised answer has the normalised gold in it, as whole words."""
     return bool(wanted := words(gold)) and f" {' '.join(wanted)} " in f" {' '.join(words(answer))} "
 
 
@@ -97,16 +97,16 @@ _REFUSAL = re.compile(
 
 
 def is_refusal(answer: str) -> bool:
-    """Whether an answer says that there is none, in its own words and not in what it quotes; an empty one
-    does."""
+    """Return whether an answer says that there is none, in its own words and not in what it quotes; an empty
+    one does."""
     plain = answer.replace("\u2019", "'")
     own = _QUOTED.sub("", plain)
     return not words(plain) or _REFUSAL.search(own if words(own) else plain) is not None
 
 
 def answer_scores(answer: str, gold: Sequence[str]) -> dict[str, float]:
-    """How much of the gold answer is in an answer, the best of several; with no gold, whether it was wrongly
-    answered at all."""
+    """The share of the gold answer that is in an answer, the best of several; with no gold, whether it was
+    wrongly answered at all."""
     if not gold:
         return {"wrongly_answered": float(not is_refusal(answer))}
     return {

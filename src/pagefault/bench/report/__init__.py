@@ -3,7 +3,7 @@
 reading.py     what a folder holds
 paper.py       the paper's figures
 figures.py     names of measures, and figures as they are written
-contents.py    what the report says, as values
+contents.py    what the report says, as values (values.py), with its tables (tables.py)
 charts.py      what its charts show, as values
 plots.py       charts as SVG
 page.py        the HTML page, with `page.css`; markup.py: its elements

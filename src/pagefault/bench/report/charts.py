@@ -1,4 +1,4 @@
-"""What the charts of a report show, as values: the paper's Figures 5 and 7, and the retention ablation.
+"""The charts of a report as values: evidence over tokens, the paper's Figures 5 and 7, the ablation.
 
 Leaves out how a chart is drawn (``plots``).
 """
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from pagefault.bench.report.figures import strategies_of
 from pagefault.bench.report.paper import FLAT, PAPER, SOURCES, Published, published
-from pagefault.bench.report.reading import Interval, Run, Scores, part_of
+from pagefault.bench.report.reading import Scores, StoredInterval, StoredRun, part_of
 
 __all__ = ["Chart", "Point", "Series", "charts", "windows_chart"]
 
 _SWEEP = "retriever-reader@"
+_KEPT = {"kept": "facts kept, share", "evidence_in_context": "facts in context, share"}
+"""The y axis of the retention charts, by measure: the second where answers are not scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,17 @@ class Chart:
     note: str = ""
 
 
-def charts(run: Run) -> Iterator[Chart]:
+def charts(run: StoredRun) -> Iterator[Chart]:
     """The charts of one run; none for most tasks."""
     note = f"Solid: measured ({run.model}), with 95 % intervals."
     beside = (
         f"{note} Dashed: the paper's {SOURCES.get(run.task, '')} ({PAPER}), published and not measured here."
     )
+    if points := tuple(_over_tokens(run)):
+        yield Chart(
+            "Evidence in context, and the tokens that the answering prompt takes",
+            "tokens of the prompt (log scale)", "gold evidence in context, share", points, True, note,
+        )  # fmt: skip
     if run.task == "docqa" and (ours := _swept(run)):
         yield Chart(
             f"Accuracy over the number of documents, as in {SOURCES['docqa']}",
@@ -68,14 +75,14 @@ def charts(run: Run) -> Iterator[Chart]:
             "nesting levels", "accuracy, share of questions", (*ours, *_over_parts(published("nested-kv"))),
             note=beside,
         )  # fmt: skip
-    if run.task == "retention" and (ours := _by_part(run, "kept")):
+    if run.task == "retention" and (ours := _by_part(run, _kept(run))):
         yield Chart(
             "Facts kept, by mechanism and number of flushes",
-            "flushes aimed at (log scale)", "facts kept, share", ours, True, note,
+            "flushes aimed at (log scale)", _KEPT[_kept(run)], ours, True, note,
         )  # fmt: skip
 
 
-def windows_chart(runs: Sequence[Run], task: str) -> Chart | None:
+def windows_chart(runs: Sequence[StoredRun], task: str) -> Chart | None:
     """Facts kept over windows, where the same model ran with several of them on the same data."""
     ran = [run for run in runs if run.task == task]
     if (
@@ -84,26 +91,42 @@ def windows_chart(runs: Sequence[Run], task: str) -> Chart | None:
     ):
         return None
     lines: dict[str, list[Point]] = {}
+    measure = _kept(ran[0])
     for run in sorted(ran, key=lambda run: run.window):
         for name, entry in strategies_of(run):
-            if "kept" in entry.measures:
-                lines.setdefault(name, []).append(_point(run.window, entry.measures["kept"]))
+            if measure in entry.measures:
+                lines.setdefault(name, []).append(_point(run.window, entry.measures[measure]))
     series = [Series(name, tuple(points)) for name, points in lines.items()]
     note = f"Measured ({ran[0].model}) over all numbers of flushes, with 95 % intervals."
     return Chart(
-        "Facts kept, by mechanism and window", "window, tokens (log scale)", "facts kept, share",
+        "Facts kept, by mechanism and window", "window, tokens (log scale)", _KEPT[measure],
         tuple(series), True, note,
     )  # fmt: skip
 
 
-def _point(x: float, interval: Interval) -> Point:
+def _kept(run: StoredRun) -> str:
+    scored = any("kept" in entry.measures for entry in run.strategies.values())
+    return "kept" if scored else "evidence_in_context"
+
+
+def _over_tokens(run: StoredRun) -> Iterator[Series]:
+    """A mark for each strategy, a line for a sweep."""
+    lines: dict[str, list[Point]] = {}
+    for name, entry in strategies_of(run):
+        evidence, tokens = (entry.measures.get(m) for m in ("evidence_in_context", "context_tokens"))
+        if evidence and tokens:
+            lines.setdefault(name.partition("@")[0], []).append(_point(tokens.mean, evidence))
+    yield from (Series(name, tuple(sorted(points, key=lambda p: p.x))) for name, points in lines.items())
+
+
+def _point(x: float, interval: StoredInterval) -> Point:
     return Point(x, interval.mean, interval.low, interval.high)
 
 
-def _swept(run: Run) -> tuple[Series, ...]:
+def _swept(run: StoredRun) -> tuple[Series, ...]:
     """The retriever-reader over K; a strategy that has no K is flat over the same range."""
-    sweep: dict[float, Interval] = {}
-    others: dict[str, Interval] = {}
+    sweep: dict[float, StoredInterval] = {}
+    others: dict[str, StoredInterval] = {}
     for name, entry in strategies_of(run):
         if accuracy := entry.measures.get("accuracy"):
             if name.startswith(_SWEEP) and name.removeprefix(_SWEEP).isdecimal():
@@ -116,7 +139,7 @@ def _swept(run: Run) -> tuple[Series, ...]:
     return (*flat, *([Series("retriever-reader", curve)] if curve else []))
 
 
-def _by_part(run: Run, measure: str) -> tuple[Series, ...]:
+def _by_part(run: StoredRun, measure: str) -> tuple[Series, ...]:
     """A line for each strategy over parts that are numbers."""
     found: list[Series] = []
     for name, entry in strategies_of(run):

@@ -1,11 +1,12 @@
-"""How a figure is named and written, and which measure comes first.
+"""Names of measures, figures as they are written, and which measure comes first.
 
 Leaves out where it is shown.
 """
 
 from __future__ import annotations
 
-from pagefault.bench.report.reading import Entry, Interval, Run
+from pagefault.bench.in_context import MEASURES
+from pagefault.bench.report.reading import Entry, StoredInterval, StoredRun
 from pagefault.bench.tasks import task_named
 from pagefault.errors import UsageError
 
@@ -16,7 +17,10 @@ _LABELS = {
     "answer_token_recall": "answer-token recall",
     "token_f1": "token F1",
     "mean_length": "mean length, words",
-    "evidence_recall": "evidence recall",
+    "evidence_in_context": "evidence in context",
+    "evidence_at_first": "evidence at first",
+    "context_tokens": "tokens of the prompt",
+    "evidence_tokens": "tokens retrieved",
     "judged": "accuracy by judge",
     "wrongly_answered": "wrongly answered",
     "kept": "facts kept",
@@ -25,14 +29,17 @@ _LABELS = {
     "sim_3": "SIM-3",
     "sim_h": "SIM-H",
 }
-_COUNTS = {"mean_length", "flushes"}  # all other measures are shares or cosines
+_PLACES = {"mean_length": 1, "flushes": 1, "context_tokens": 0, "evidence_tokens": 0}
+"""Decimals of a count; all other measures are shares or cosines, with three."""
+_COUNTED = {"flushes"}  # by a strategy, beside its scores
 _RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays
 _BESIDE_RECALL = ("token_f1", "mean_length")
 
 _STAND_INS = {
     "offline": (
-        "The model “offline” is a stand-in: rules that search and quote, and no language model. Its scores "
-        "show what the memory brings into view; they say nothing about how well a model answers."
+        "The model “offline” is a demo: rules that search and quote, and no language model. Its answers are "
+        "not scored, because that would measure the rules; shown is the gold evidence in its prompts. For "
+        "scores of answers name a model, for instance --model openai:gpt-4o-mini."
     ),
     "reference-policy": (
         "The model “reference-policy” is a stand-in: fixed rules that follow the task without a mistake. Its "
@@ -42,7 +49,7 @@ _STAND_INS = {
 
 
 def stand_in(model: str) -> str:
-    """What it means that this model is no language model; empty if it is one."""
+    """A note on a model that is no language model; empty if it is one."""
     return _STAND_INS.get(model, "")
 
 
@@ -50,15 +57,17 @@ def label(measure: str) -> str:
     return _LABELS.get(measure, measure.replace("_", " "))
 
 
-def shown(measure: str, interval: Interval | None) -> str:
+def shown(measure: str, interval: StoredInterval | None) -> str:
     """``0.812 (0.780–0.850)``."""
     if interval is None:
         return "–"
-    places = 1 if measure in _COUNTS else 3
-    return f"{interval.mean:.{places}f} ({interval.low:.{places}f}–{interval.high:.{places}f})"
+    mean, low, high = (
+        f"{x:,.{_PLACES.get(measure, 3)}f}" for x in (interval.mean, interval.low, interval.high)
+    )
+    return f"{mean} ({low}–{high})"
 
 
-def strategies_of(run: Run) -> list[tuple[str, Entry]]:
+def strategies_of(run: StoredRun) -> list[tuple[str, Entry]]:
     """The strategies of a run, MemGPT first, a sweep in order of K."""
 
     def place(name: str) -> tuple[bool, str, int]:
@@ -68,21 +77,21 @@ def strategies_of(run: Run) -> list[tuple[str, Entry]]:
     return [(name, run.strategies[name]) for name in sorted(run.strategies, key=place)]
 
 
-def measures_of(run: Run) -> list[str]:
+def measures_of(run: StoredRun) -> list[str]:
     """The measures that a run has, the task's headline first, the judge's beside it; length and token F1
-    beside a recall."""
+    beside a recall; evidence in context behind them."""
     try:
         first = task_named(run.task).measures
     except UsageError:
         first = ()
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
-    head = first[:1]
     beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
-    return [
-        measure for measure in dict.fromkeys([*head, "judged", *beside, *first, *there]) if measure in there
-    ]
+    order = dict.fromkeys(
+        [*first[:1], "judged", *beside, *(m for m in first if m not in _COUNTED), *MEASURES, *there]
+    )
+    return [measure for measure in order if measure in there]
 
 
-def headline(run: Run) -> str:
+def headline(run: StoredRun) -> str:
     """The measure that a run is summed up by."""
     return next(iter(measures_of(run)), "")

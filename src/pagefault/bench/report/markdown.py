@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pagefault.bench.report.contents import Report, Table
+from pagefault.bench.report.values import Report, ReportTable
 
 __all__ = ["as_markdown"]
 
@@ -26,7 +26,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: ReportTable) -> Iterator[str]:
     yield f"### {_plain(table.title)}"
     yield ""
     yield _row(table.head)

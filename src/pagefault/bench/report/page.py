@@ -10,9 +10,9 @@ from importlib.resources import files
 from itertools import pairwise
 from xml.etree.ElementTree import Element, tostring
 
-from pagefault.bench.report.contents import Report, Sample, Section, Table
 from pagefault.bench.report.markup import element
 from pagefault.bench.report.plots import drawn
+from pagefault.bench.report.values import Report, ReportSection, ReportTable, Sample
 
 __all__ = ["as_html"]
 
@@ -43,11 +43,11 @@ def as_html(report: Report) -> str:
     return "<!doctype html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
 
 
-def _name(section: Section) -> str:
+def _name(section: ReportSection) -> str:
     return f"{section.title} ({section.about})" if section.about else section.title
 
 
-def _section(section: Section) -> Element:
+def _section(section: ReportSection) -> Element:
     pieces = [element("h2", section.title, id=section.key)]
     if section.about:
         pieces.append(element("p", section.about, class_="about"))
@@ -65,7 +65,7 @@ def _section(section: Section) -> Element:
     return element("section", *pieces)
 
 
-def _table(table: Table) -> Iterator[Element]:
+def _table(table: ReportTable) -> Iterator[Element]:
     yield element("h3", table.title)
     head = (element("th", name, class_=_kind(table, n), scope="col") for n, name in enumerate(table.head))
     before = [table.rows[:1], *pairwise(table.rows)] if table.rows else []
@@ -83,7 +83,7 @@ def _table(table: Table) -> Iterator[Element]:
         yield element("p", table.note, class_="note")
 
 
-def _kind(table: Table, column: int, cell: str = "") -> str:
+def _kind(table: ReportTable, column: int, cell: str = "") -> str:
     if column in table.published:
         return "paper"
     long = " long" if len(cell) > _LONG else ""

@@ -20,7 +20,7 @@ from pagefault.bench.recording import Spent
 from pagefault.bench.results import FORMAT, ItemResult, entry
 from pagefault.errors import UsageError
 
-__all__ = ["Entry", "Interval", "Run", "Scores", "part_of", "read_runs"]
+__all__ = ["Entry", "Scores", "StoredInterval", "StoredRun", "part_of", "read_runs"]
 
 _DEEPEST = 3  # folders below the one that is given
 _NOT_RUNS = {"items", "transcripts"}
@@ -29,7 +29,7 @@ _LONGEST_NOTE = 300  # characters
 _T = TypeVar("_T")
 
 
-class Interval(BaseModel):
+class StoredInterval(BaseModel):
     """A mean and its 95 % interval."""
 
     mean: FiniteFloat
@@ -41,7 +41,7 @@ class Scores(BaseModel):
     """Intervals by measure, over ``n`` items."""
 
     n: int
-    measures: dict[str, Interval]
+    measures: dict[str, StoredInterval]
 
     @model_validator(mode="before")
     @classmethod
@@ -57,7 +57,7 @@ class Scores(BaseModel):
 
 
 class Entry(Scores):
-    """What ``results.json`` says of a strategy."""
+    """The entry of a strategy in ``results.json``."""
 
     parts: dict[str, Scores] = Field(default={})
     does_not_fit: int = 0
@@ -87,7 +87,7 @@ class _Stored(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class StoredRun:
     """One run. ``items`` are those that are done, by strategy; ``wanted``: how many each strategy is asked
     (None: not known). ``finished``: there is a ``results.json``; ``counted``: the strategies that it has.
     ``judging``: the request that a judge got for one item (empty: none did)."""
@@ -110,7 +110,7 @@ class Run:
     judging: str
 
 
-def part_of(run: Run, strategy: str, part: str) -> Scores | None:
+def part_of(run: StoredRun, strategy: str, part: str) -> Scores | None:
     """The scores of a strategy on a part; a run of a single part has them over all its items."""
     entry = run.strategies[strategy]
     if entry.parts:
@@ -118,10 +118,10 @@ def part_of(run: Run, strategy: str, part: str) -> Scores | None:
     return entry if {item.part for item in run.items.get(strategy, ())} == {part} else None
 
 
-def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
+def read_runs(folder: Path) -> tuple[list[StoredRun], list[str]]:
     """The runs in a folder and below it, by folder, and a sentence on each that cannot be read.
     ``UsageError`` if there is none that can."""
-    found, unread = list[Run](), list[str]()
+    found, unread = list[StoredRun](), list[str]()
     for path in _folders(folder, _DEEPEST):
         try:
             found.append(_read(path))
@@ -148,7 +148,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _folders(below, depth - 1)
 
 
-def _read(folder: Path) -> Run:
+def _read(folder: Path) -> StoredRun:
     items = {path.stem: _items(path) for path in sorted((folder / "items").glob("*.jsonl"))}
     stored, finished = _stored(folder), True
     if stored is None:
@@ -163,7 +163,7 @@ def _read(folder: Path) -> Run:
     made = stored.made
     versions = [f"pagefault {made.pagefault}"] if made.pagefault else []
     versions += [f"Python {made.python}"] if made.python else []
-    return Run(
+    return StoredRun(
         folder, stored.task, stored.model, stored.window, {**stored.strategies, **made_here}, items,
         stored.settings, stored.items, finished, frozenset(stored.strategies), tuple(stored.left_out),
         stored.stopped, made.at, ", ".join(versions), _licence(str(stored.settings.get("path", ""))),
@@ -218,29 +218,27 @@ def _shaped(shape: type[_T], value: object, where: Path) -> _T:
 
 
 def _licence(data: str) -> str:
-    """What a README beside the data says of its licence; empty if nothing is found."""
+    """The licence of the data as a README beside it has it; empty if none is found."""
     if not data or data == "shipped":
         return ""
     path = Path(data).absolute()
-    for folder, name in ((path, ""), (path.parent, path.name), (path.parent.parent, path.parent.name)):
-        readme = folder / "README.md"
-        if not readme.is_file():
-            continue
-        lines = list(islice(readme.read_text("utf-8", "replace").splitlines(), 500))
-        rows = [line for line in lines if name and line.startswith("|") and f"`{name}/" in line.split("|")[1]]
-        column = next((_column(line) for line in lines if line.startswith("|") and _column(line)), 0)
-        cells = [cell.strip() for cell in rows[0].split("|")] if rows else []
-        if column and column < len(cells):
-            return cells[column][:_LONGEST_NOTE]
-        said = next((line.strip() for line in lines if not name and _LICENCE.search(line)), "")
-        if said:
-            return said[:_LONGEST_NOTE]
-    return ""
+    places = ((path, ""), (path.parent, path.name), (path.parent.parent, path.parent.name))
+    found = (_licence_in(folder / "README.md", name) for folder, name in places)
+    return next((licence[:_LONGEST_NOTE] for licence in found if licence), "")
 
 
-def _column(line: str) -> int:
-    """Which column of a table's head is the licence's; 0 if none is."""
-    return next((number for number, cell in enumerate(line.split("|")) if _LICENCE.search(cell)), 0)
+def _licence_in(readme: Path, name: str) -> str:
+    """In the README of the data itself (no ``name``) the first line on a licence; in that of a folder above,
+    the cell for the folder ``name``."""
+    if not readme.is_file():
+        return ""
+    lines = list(islice(readme.read_text("utf-8", "replace").splitlines(), 500))
+    if not name:
+        return next((line.strip() for line in lines if _LICENCE.search(line)), "")
+    table = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("|")]
+    column = next((n for row in table for n, cell in enumerate(row) if _LICENCE.search(cell)), 0)
+    row = next((row for row in table if f"`{name}/" in row[1]), list[str]())
+    return row[column] if 0 < column < len(row) else ""
 
 
 def _judging(folder: Path) -> str:

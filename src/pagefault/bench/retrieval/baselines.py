@@ -1,4 +1,4 @@
-"""What others do, honestly made: dense, BM25, and the two fused by reciprocal rank.
+"""Baselines as others build them: dense, BM25, and the two fused by reciprocal rank.
 
 Dense: cosine of the whole text, speaker or title included, as far as the embedder reads it. BM25: SQLite's
 FTS5 with its Porter stemmer, any word of the query without stop words. Fusion: Cormack et al. 2009, k 60.
@@ -15,7 +15,7 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.bench.retrieval.datasets import Document
+from pagefault.bench.retrieval.datasets import RetrievalDocument
 
 __all__ = ["bm25", "dense", "fused"]
 
@@ -35,7 +35,7 @@ def dense(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> list[int]
     return [int(row) for row in np.argsort(-(vectors @ query), kind="stable")]
 
 
-def bm25(documents: Sequence[Document], queries: Sequence[str]) -> list[list[int]]:
+def bm25(documents: Sequence[RetrievalDocument], queries: Sequence[str]) -> list[list[int]]:
     """For each query the rows that match, by FTS5's BM25."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='porter unicode61')")

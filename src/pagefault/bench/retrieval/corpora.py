@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pagefault.bench.retrieval.datasets import Document
+from pagefault.bench.retrieval.datasets import RetrievalDocument
 from pagefault.storage import SESSION_GAP, Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role, Tier
 
@@ -31,7 +31,7 @@ class Corpus:
     end: datetime
 
 
-async def load(store: Store, name: str, documents: Sequence[Document]) -> Corpus:
+async def load(store: Store, name: str, documents: Sequence[RetrievalDocument]) -> Corpus:
     """Store the documents of a pool with an agent of this name."""
     is_dialogue = all(document.session for document in documents)
     times = _times(documents) if is_dialogue else [document.at or _START for document in documents]
@@ -50,12 +50,12 @@ async def load(store: Store, name: str, documents: Sequence[Document]) -> Corpus
     return Corpus(agent, tier, [document.id for document in documents], max(times))
 
 
-def _message(document: Document, at: datetime) -> Message:
+def _message(document: RetrievalDocument, at: datetime) -> Message:
     role = _ROLES.get(document.speaker.lower())
     return Message(role or Role.USER, document.text, at, speaker="" if role else document.speaker)
 
 
-def _times(documents: Sequence[Document]) -> list[datetime]:
+def _times(documents: Sequence[RetrievalDocument]) -> list[datetime]:
     """A time for each turn: its session's date, a second after the turn before it; sessions stay apart."""
     times: list[datetime] = []
     session = ""

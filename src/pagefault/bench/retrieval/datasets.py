@@ -21,7 +21,7 @@ from typing import Any
 
 from pagefault.errors import UsageError
 
-__all__ = ["Dataset", "Document", "Pool", "Question", "load", "names"]
+__all__ = ["Dataset", "Pool", "Question", "RetrievalDocument", "load", "names"]
 
 _FILES = ("docs.jsonl.gz", "queries.jsonl.gz", "qrels.tsv")
 _TURN = re.compile(r"(?P<speaker>[^:\n]{1,40}): (?P<text>.*)", re.DOTALL)
@@ -30,7 +30,7 @@ _WEEKDAY = re.compile(r" [周週]\w")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class RetrievalDocument:
     """``whole`` is the document as the data has it, after its title; ``text`` is without the speaker."""
 
     id: str
@@ -53,9 +53,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What is searched together (a conversation, or all), and what is asked of it."""
+    """Documents that are searched together (a conversation, or all), and the questions on them."""
 
-    documents: Sequence[Document]
+    documents: Sequence[RetrievalDocument]
     questions: Sequence[Question]
 
 
@@ -80,7 +80,7 @@ def load(folder: Path, name: str, *, pooled: bool = False) -> Dataset:
             raise UsageError(
                 f"{folder / name / file} is missing; the sets here are {', '.join(names(folder))}."
             )
-    documents: defaultdict[str, list[Document]] = defaultdict(list)
+    documents: defaultdict[str, list[RetrievalDocument]] = defaultdict(list)
     questions: defaultdict[str, list[Question]] = defaultdict(list)
     gold = _gold(folder / name / _FILES[2])
     for row in _rows(folder / name / _FILES[0]):
@@ -120,13 +120,13 @@ def _gold(path: Path) -> dict[str, dict[str, float]]:
     return gold
 
 
-def _document(row: Mapping[str, Any]) -> Document:
+def _document(row: Mapping[str, Any]) -> RetrievalDocument:
     text, title, session = str(row["text"]), str(row.get("title") or ""), str(row.get("session") or "")
     whole = text if text.startswith(title) else f"{title}. {text}"
     turn = _TURN.fullmatch(text) if session else None
     own, speaker = (turn["text"], turn["speaker"]) if turn else (text, "")
     session = f"{row['group']} {session}" if session else ""  # pools of several groups: theirs do not meet
-    return Document(row["_id"], own, whole, title, speaker, session, _moment(row.get("date")))
+    return RetrievalDocument(row["_id"], own, whole, title, speaker, session, _moment(row.get("date")))
 
 
 def _moment(date: object) -> datetime | None:
@@ -145,10 +145,10 @@ def _moment(date: object) -> datetime | None:
         return None
 
 
-def _dated(documents: Sequence[Document]) -> list[Document]:
+def _dated(documents: Sequence[RetrievalDocument]) -> list[RetrievalDocument]:
     """A turn without a date has the one before it."""
     last: datetime | None = None
-    dated: list[Document] = []
+    dated: list[RetrievalDocument] = []
     for document in documents:
         last = document.at or (last if document.session else None)
         dated.append(replace(document, at=last))

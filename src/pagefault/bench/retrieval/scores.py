@@ -1,4 +1,4 @@
-"""How well things are found: the ranker beside its baselines on one set, and without each of its parts.
+"""Scores of retrieval: the ranker beside its baselines on one set, and without each of its parts.
 
 What is measured is the product: each pool is loaded into a store, embedded by the indexer and searched by the
 retriever. Leaves out reading the data and showing the scores.

@@ -18,7 +18,7 @@ from pagefault.bench import STRATEGIES
 from pagefault.bench.pools import Pools
 from pagefault.bench.prompts import one_prompt
 from pagefault.bench.recording import Recorded
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.models import Completion, Prompt
@@ -33,7 +33,7 @@ _LONGEST_REPLY = 512  # tokens
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a strategy works with at one item.
+    """The tools of a strategy at one item.
 
     ``model`` writes down what it is asked; ``shared`` makes one that writes to a transcript of another name
     (``shared_by``), for work that the items of a pool need once. ``named`` is the model as settings name it,
@@ -78,7 +78,7 @@ def shared_by(pool: str) -> str:
 
 @dataclass(slots=True)
 class OfPools(Generic[_T]):
-    """What the items of a pool have in common: made for the first of them, while the others wait."""
+    """Values that the items of a pool share: each made for the first of them, while the others wait."""
 
     _made: dict[str, _T] = field(default_factory=dict[str, _T])
     _locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
@@ -91,13 +91,13 @@ class OfPools(Generic[_T]):
 
 
 class Strategy(Protocol):
-    """``reply`` answers one item; the model's errors are raised, all else that can go wrong is a ``Reply``.
+    """``reply`` answers one item; the model's errors are raised, all else that can go wrong is in the reply.
     One object serves a whole run, several items at once."""
 
     @property
     def name(self) -> str: ...
 
-    async def reply(self, item: Item, bench: Bench) -> Reply: ...
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply: ...
 
 
 def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strategy]:

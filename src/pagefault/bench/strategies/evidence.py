@@ -1,4 +1,4 @@
-"""What strategies share that search more than once: texts in view, that fit, and sentences of an answer."""
+"""Shared by strategies that search more than once: texts in view, that fit, and sentences of an answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pagefault.bench.strategies.fixed import context_of, line_of
-from pagefault.bench.tasks import Item, Reply, Text
+from pagefault.bench.tasks import Item, StrategyReply, Text
 from pagefault.context import paging
 from pagefault.models.tokens import Counter
 
@@ -41,7 +41,7 @@ class InView:
     _numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def number(self, text: Text) -> int:
-        """What the text is called in prompts; from the first time on it counts as seen."""
+        """The number of a text in prompts; from the first time on it counts as seen."""
         return self._numbers.setdefault(text.id, len(self._numbers) + 1)
 
     def unseen(self, texts: Sequence[Text]) -> list[Text]:
@@ -71,6 +71,6 @@ class InView:
             numbered.sort(key=lambda pair: place[pair[1].id])
         return "\n".join(line_of(self.item, text, number) for number, text in numbered)
 
-    def reply(self, text: str) -> Reply:
+    def reply(self, text: str) -> StrategyReply:
         named = {str(number): id for id, number in self._numbers.items()}
-        return Reply(text.strip(), tuple(self._numbers), named)
+        return StrategyReply(text.strip(), tuple(self._numbers), named)

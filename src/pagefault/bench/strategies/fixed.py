@@ -11,7 +11,7 @@ from datetime import UTC
 
 from pagefault.bench import prompts
 from pagefault.bench.strategies import Bench
-from pagefault.bench.tasks import Item, Reply, Text
+from pagefault.bench.tasks import Item, StrategyReply, Text
 from pagefault.context import stamp
 
 __all__ = ["Full", "Human", "Truncate", "answered", "context_of", "line_of"]
@@ -34,22 +34,24 @@ def line_of(item: Item, text: Text, number: int) -> str:
 
 async def answered(
     item: Item, bench: Bench, texts: Sequence[Text], heading: str = "", context: str = ""
-) -> Reply:
-    """What the model answers with these texts in view, or with another context under a heading of its own."""
+) -> StrategyReply:
+    """The model's answer with these texts in view, or with another context under a heading of its own."""
     shown = context if heading else context_of(item, texts)
     heading = heading or prompts.headings[item.form]
     completion = await bench.ask(prompts.one_prompt(item.brief, heading, shown, item.question, bench.reserve))
     named = {str(number): text.id for number, text in enumerate(texts, 1)}
-    return Reply(completion.text.strip(), tuple(text.id for text in texts), named)
+    return StrategyReply(completion.text.strip(), tuple(text.id for text in texts), named)
 
 
 class Human:
-    """What a person wrote, as a row to compare with; nothing is asked."""
+    """The text that a person wrote, as a row to compare with; no model is asked."""
 
     name = "human"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:  # noqa: ARG002
-        return Reply(item.gold[0]) if item.gold else Reply("", unfit="Nobody's answer is known.")
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:  # noqa: ARG002
+        return (
+            StrategyReply(item.gold[0]) if item.gold else StrategyReply("", unfit="Nobody's answer is known.")
+        )
 
 
 class Truncate:
@@ -57,7 +59,7 @@ class Truncate:
 
     name = "truncate"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         left = bench.room(item, prompts.headings[item.form])
         first = len(item.texts)
         while first and left > 0:
@@ -71,9 +73,11 @@ class Full:
 
     name = "full"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         size = bench.counter.count(context_of(item, item.texts))
         room = bench.room(item, prompts.headings[item.form])
         if size > room:
-            return Reply("", unfit=f"The texts take {size:,} tokens, and the window has room for {room:,}.")
+            return StrategyReply(
+                "", unfit=f"The texts take {size:,} tokens, and the window has room for {room:,}."
+            )
         return await answered(item, bench, item.texts)

@@ -22,7 +22,7 @@ from pagefault.bench import prompts
 from pagefault.bench.scoring import is_refusal
 from pagefault.bench.strategies import Bench
 from pagefault.bench.strategies.evidence import MOST_FOUND, InView, sentences
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.models import Prompt
 from pagefault.retrieval.query import content_terms
 from pagefault.storage.terms import terms
@@ -39,7 +39,7 @@ class Flare:
 
     name = "flare"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         told = replace(item.brief, reader=f"{item.brief.reader} {prompts.FLARE}")
         heading = prompts.headings[item.form]
         room = bench.room(replace(item, brief=told), heading)
@@ -71,7 +71,7 @@ def _so_far(said: list[str]) -> str:
 
 
 def _certain(draft: list[str], prompt: Prompt, first: int) -> int:
-    """How many sentences stand before the first uncertain one; ``first`` of them stand anyway."""
+    """The number of sentences before the first uncertain one; ``first`` of them stand anyway."""
     return next((n for n, one in enumerate(draft) if n >= first and uncertain(one, prompt)), len(draft))
 
 

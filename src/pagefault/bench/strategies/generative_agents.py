@@ -28,7 +28,7 @@ from pagefault.bench.recording import Recorded
 from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.strategies.evidence import InView
 from pagefault.bench.strategies.fixed import answered, line_of
-from pagefault.bench.tasks import Item, Reply, Text
+from pagefault.bench.tasks import Item, StrategyReply, Text
 from pagefault.models import Prompt, PromptMessage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD
 from pagefault.retrieval.query import content_terms
@@ -96,7 +96,7 @@ class GenerativeAgents:
     name: str = "generative-agents"
     _streams: OfPools[_Stream] = field(default_factory=OfPools[_Stream])
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         stream = await self._streams.get(item, bench, _made)
         (wanted,) = await bench.embedder.embed([item.question])
         best = stream.best(wanted, item.asked)
@@ -131,14 +131,14 @@ async def _made(item: Item, bench: Bench) -> _Stream:
 
 @dataclass(frozen=True, slots=True)
 class _Mind:
-    """What the model is asked about its memories."""
+    """The requests to the model about its memories."""
 
     item: Item
     bench: Bench
     model: Recorded
 
     async def importance(self, memories: Sequence[Text]) -> list[int]:
-        """How poignant each is, 1 to 10; of the first of them, as many as fit into one prompt."""
+        """The importance of each memory, 1 to 10; of the first of them, as many as fit into one prompt."""
         shown = self._fitting(prompts.IMPORTANCE, memories)
         rated = _RATING.findall(await self._ask(prompts.IMPORTANCE, shown))
         told = {int(number): int(rating) for number, rating in rated}
@@ -185,5 +185,5 @@ def _by_rule(memory: Text) -> int:
 
 
 def _are_grounds(named: str, most: int) -> bool:
-    """Whether the numbers that an insight names are those of memories."""
+    """Return whether the numbers that an insight names are those of memories."""
     return all(1 <= int(number) <= most for number in re.findall(r"\d+", named))

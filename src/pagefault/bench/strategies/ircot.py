@@ -21,7 +21,7 @@ from pagefault.bench.prompts import Brief
 from pagefault.bench.scoring import is_refusal
 from pagefault.bench.strategies import Bench
 from pagefault.bench.strategies.evidence import MOST_FOUND, InView, sentences
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 
 __all__ = ["IRCoT"]
 
@@ -36,7 +36,7 @@ class IRCoT:
 
     name = "ircot"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         heading = prompts.headings[item.form]
         reasoning = Brief("", prompts.IRCOT)
         room = min(bench.room(replace(item, brief=brief), heading) for brief in (item.brief, reasoning))

@@ -22,7 +22,7 @@ from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
 from pagefault.bench.strategies import Bench, OfPools, shared_by
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.build import DATABASE, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
@@ -64,7 +64,7 @@ class MemGPT:
     name: str = "memgpt"
     _images: OfPools[_Image] = field(default_factory=OfPools[_Image])
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         image = await self._images.get(item, bench, self._made)
         with tempfile.TemporaryDirectory(dir=bench.scratch) as home:
             await anyio.to_thread.run_sync(shutil.copyfile, image.file, Path(home) / DATABASE)
@@ -77,7 +77,7 @@ class MemGPT:
                 rows = await kernel.store.read(lambda tx: tx.messages(agent, first=last + 1))
         _raise_failure(bench.model)
         counted = {"flushes": float(image.flushes)} if item.lived else {}
-        return Reply("\n".join(said), _seen(rows, image.names), image.names, counted)
+        return StrategyReply("\n".join(said), _seen(rows, image.names), image.names, counted)
 
     async def _made(self, item: Item, bench: Bench) -> _Image:
         """The pool's agent, made in a folder of its own."""

@@ -24,7 +24,7 @@ from pagefault.bench.scoring import is_refusal
 from pagefault.bench.strategies import Bench
 from pagefault.bench.strategies.evidence import InView
 from pagefault.bench.strategies.fixed import line_of
-from pagefault.bench.tasks import Item, Reply, Text
+from pagefault.bench.tasks import Item, StrategyReply, Text
 from pagefault.context import paging
 from pagefault.errors import FunctionError
 from pagefault.functions.arguments import parse_arguments
@@ -53,7 +53,7 @@ class Pages:
 
     name = "pages"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         async with bench.pools.searching(item) as pool:
             room = bench.room(replace(item, brief=_told(item, _MOST_COMMANDS)), "")
             browser = _Browser(item, pool, bench.counter, room)
@@ -94,7 +94,7 @@ def _read(reply: str) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class _Browser:
-    """What is in view, and what was done. ``room``: tokens that all of it may take."""
+    """The state of the browser: what is in view, what was done. ``room``: tokens that all of it may take."""
 
     item: Item
     pool: Search

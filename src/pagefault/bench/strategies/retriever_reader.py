@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pagefault.bench import prompts
 from pagefault.bench.strategies import Bench
 from pagefault.bench.strategies.fixed import answered, line_of
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.context import paging
 
 __all__ = ["RetrieverReader"]
@@ -24,7 +24,7 @@ class RetrieverReader:
     def name(self) -> str:
         return f"retriever-reader@{self.most}"
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         async with bench.pools.searching(item) as pool:
             best = await pool.search(item.question, self.most)
         share = bench.room(item, prompts.headings[item.form]) // max(1, len(best))

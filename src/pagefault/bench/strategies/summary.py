@@ -9,7 +9,7 @@ from pagefault.bench import prompts
 from pagefault.bench.pools import message_of
 from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.strategies.fixed import answered
-from pagefault.bench.tasks import Item, Reply
+from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.context.summary import summarise
 
 __all__ = ["RecursiveSummary"]
@@ -25,7 +25,7 @@ class RecursiveSummary:
     name: str = "recursive-summary"
     _summaries: OfPools[str] = field(default_factory=OfPools[str])
 
-    async def reply(self, item: Item, bench: Bench) -> Reply:
+    async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         summary = await self._summaries.get(item, bench, _made)
         return await answered(item, bench, (), prompts.SUMMARY, summary)
 

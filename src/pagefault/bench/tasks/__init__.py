@@ -1,4 +1,4 @@
-"""What is asked: items, and the protocol of a task, which reads them from data and scores the answers.
+"""Items, and the protocol of a task, which reads them from data and scores the answers.
 
 An item is a question with the texts that hold its answer: turns of a conversation, or passages of an archive.
 Items of one pool have the same texts. What is done with them is a strategy's business.
@@ -17,7 +17,7 @@ from pagefault.bench.prompts import Brief
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 
-__all__ = ["START", "Form", "Item", "Options", "Reply", "Task", "Text", "task_named"]
+__all__ = ["START", "Form", "Item", "Options", "StrategyReply", "Task", "Text", "task_named"]
 
 START = datetime(2023, 1, 1, 9, tzinfo=UTC)
 """The time of texts whose data has none."""
@@ -65,8 +65,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a strategy answered.
+class StrategyReply:
+    """The answer of a strategy.
 
     ``seen``: ids of the texts that it brought into view, first seen first. ``named``: how texts were called
     there (``3``, ``p17``), to their ids. ``counted``: figures of the strategy's own, reported beside the
@@ -82,9 +82,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Which items: at most ``limit`` (of each part where a task has parts that are equal in number), of the
-    ``parts`` named (empty: all). ``lenient``: records that are wrong are left out and counted in ``left_out``
-    instead of refused. ``seed`` is for what the data leaves open, ``window`` the run's window in tokens."""
+    """The choice of items: at most ``limit`` (of each part, where the parts of a task are equal in number), of
+    the ``parts`` named (empty: all). ``lenient``: records that are wrong are left out and counted in
+    ``left_out`` instead of refused. ``seed`` is for what the data leaves open, ``window`` the run's window in
+    tokens."""
 
     limit: int | None = None
     parts: frozenset[str] = frozenset()
@@ -111,7 +112,7 @@ class Task(Protocol):
         """The items of a file or a folder; ``UsageError`` says which file and line is wrong, and why."""
         ...
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:
         """The measures of one answer; those that make no sense for this item are left out."""
         ...
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import is_refusal, matches, normalised
-from pagefault.bench.tasks import Item, Options, Reply, Text
+from pagefault.bench.tasks import Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, matching, read, records
 from pagefault.embedders import Embedder
 
@@ -71,7 +71,7 @@ class DocQA:
             for number, question in enumerate(asked)
         ][: options.limit]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         scores = {"accuracy": 0.0, "answered": float(not is_refusal(reply.text))}
         if parsed := _REPLY.search(reply.text):
             right = [gold for gold in item.gold if matches(parsed["answer"], gold)]
@@ -85,7 +85,7 @@ class DocQA:
         return scores
 
 
-def _named(item: Item, reply: Reply, document: str) -> Iterator[Text]:
+def _named(item: Item, reply: StrategyReply, document: str) -> Iterator[Text]:
     """The texts that a reply may mean by a document: by its id in the prompt, its title, or a part of it."""
     wanted = document.strip(" \n.\"'`()")
     id = reply.named.get(wanted.strip("[]#"), "")

@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import answer_scores
-from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
 
@@ -83,7 +83,7 @@ class LoCoMo:
         items = [item for conversation in conversations for item in _items(conversation)]
         return [item for item in items if not options.parts or item.part in options.parts][: options.limit]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         return answer_scores(reply.text, item.gold)
 
 

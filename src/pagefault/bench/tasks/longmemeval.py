@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import answer_scores
-from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
 
@@ -64,7 +64,7 @@ class LongMemEval:
         chosen = [one for one in instances if not options.parts or one.question_type in options.parts]
         return [_item(one) for one in chosen[: options.limit]]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         return answer_scores(reply.text, item.gold)
 
 

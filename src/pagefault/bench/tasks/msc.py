@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import answer_scores
-from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
 
@@ -117,7 +117,7 @@ class DMR:
             if record.self_instruct
         ][: options.limit]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         return answer_scores(reply.text, item.gold)
 
 
@@ -154,7 +154,7 @@ class Opener:
                 )
         return items[: options.limit]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:
         import numpy as np
 
         if not reply.text.strip():
@@ -166,7 +166,7 @@ class Opener:
 
 
 def _facts(record: _Dialogues) -> tuple[str, ...]:
-    """What the sessions' annotators noted of the two speakers."""
+    """The facts that the annotators of the sessions noted of the two speakers."""
     noted = [turn.persona_fact for s in record.previous_dialogs for turn in s.dialog if turn.persona_fact]
     listed = [fact for s in record.previous_dialogs for persona in s.personas for fact in persona]
     given = [fact for persona in record.init_personas for fact in persona]

@@ -19,7 +19,7 @@ from pydantic import Field, RootModel, model_validator
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import matches
-from pagefault.bench.tasks import Item, Options, Reply, Text
+from pagefault.bench.tasks import Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, matching, read, records
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
@@ -67,7 +67,7 @@ class NestedKV:
             )
         ]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         return {"accuracy": float(matches(reply.text, item.gold[0]))}
 
 

@@ -22,7 +22,7 @@ __all__ = ["Record", "matching", "read", "records"]
 
 
 class Record(BaseModel):
-    """What is needed of a record; other fields are let be."""
+    """The fields that are needed of a record; others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

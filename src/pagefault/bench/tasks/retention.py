@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pagefault.bench import prompts
 from pagefault.bench.scoring import answer_scores, matches
-from pagefault.bench.tasks import START, Item, Options, Reply, Text
+from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
 from pagefault.embedders import Embedder
 from pagefault.models.tokens import HeuristicCounter
@@ -50,7 +50,7 @@ class Retention:
     """``parts`` are numbers of flushes: ``1``, ``3``, ``10``."""
 
     name = "retention"
-    measures = ("kept", "flushes", "mean_length")
+    measures = ("kept", "mean_length", "flushes")
     strategies = (
         "memgpt", "memgpt-without-warning", "memgpt-without-recall", "memgpt-without-both",
         "recursive-summary", "truncate",
@@ -62,7 +62,7 @@ class Retention:
         parts = [n for n in FLUSHES if not options.parts or str(n) in options.parts]
         return [item for n in parts for material in materials for item in _items(material, n, options)]
 
-    async def score(self, item: Item, reply: Reply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
+    async def score(self, item: Item, reply: StrategyReply, embedder: Embedder) -> Mapping[str, float]:  # noqa: ARG002
         return {"kept": float(matches(reply.text, item.gold[0])), **answer_scores(reply.text, item.gold)}
 
 
