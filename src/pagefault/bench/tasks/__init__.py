@@ -82,7 +82,7 @@ class StrategyReply:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The choice of items: at most ``limit`` (of each part, where the parts of a task are equal in number), of
+    """The choice of items: at most ``limit`` (of each part, where parts of a task are equal in number), of
     the ``parts`` named (empty: all). ``lenient``: records that are wrong are left out and counted in
     ``left_out`` instead of refused. ``seed`` is for what the data leaves open, ``window`` the run's window in
     tokens."""
