@@ -33,7 +33,6 @@ from pagefault.build import open_store
 from pagefault.config import Installation
 from pagefault.retrieval import Retriever
 from pagefault.storage import Filter, PendingVector, Store
-from pagefault.storage.index.codes import SignCodes, quantized
 from pagefault.testing.postgres import server
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role
 
@@ -160,6 +159,8 @@ async def search_times(store: Store, agent: AgentId, queries: dict[str, Floats])
 
 def vector_part(memories: Memories, queries: dict[str, Floats]) -> dict[str, float]:
     """The scan of the signs, reading them once, and how many of the true nearest ten are rescored."""
+    from pagefault.storage.index.codes import SignCodes, quantized
+
     signs = SignCodes.centred(*quantized(memories.vectors[:50_000]))
     for first in range(0, len(memories.vectors), 50_000):
         part = memories.vectors[first : first + 50_000]

@@ -1,9 +1,9 @@
 """A disk cache before an embedder that costs money or time: one SQLite file of vectors by hash of the text.
 
-It holds no truth: whatever is wrong with the file (damaged, locked, unwritable, full), texts are embedded as
-without it, and a damaged file is replaced. Safe with several processes. Plain ``sqlite3``, because
+Nothing depends on it: if the file is damaged, locked, unwritable or full, texts are embedded without it, and
+a damaged file is replaced. Safe with several processes. Plain ``sqlite3``, because
 ``diskcache``, the library for this, has had no release since 2023 and reads pickles (CVE-2025-69872). Left
-out: knowing what was used last; when the file is full, what was written first goes first.
+out: tracking use; when the file is full, the oldest entries are deleted first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class CachedEmbedder:
-    """``embedder``, asked once for each text as long as ``file`` remembers; at most ``limit`` bytes."""
+    """``embedder`` with its vectors kept in ``file``, at most ``limit`` bytes: a text is embedded once."""
 
     def __init__(self, embedder: Embedder, file: Path, *, limit: int = LIMIT) -> None:
         self._embedder = embedder
@@ -53,7 +53,7 @@ class CachedEmbedder:
         return self._dimensions if known is None else known
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As the embedder's own; it sees each text that is not remembered, once."""
+        """See ``Embedder.embed``; the embedder is given each text that is not in the file, once."""
         if not texts:
             return np.empty((0, self.dimensions or 0), np.float32)
         keys = [_key(self.fingerprint, text) for text in texts]
@@ -90,7 +90,7 @@ class _VectorFile:
         self._limit = limit
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, _Row]:
-        """Those of the vectors that are there and whole."""
+        """Return the vectors that are there and undamaged."""
 
         def work(db: sqlite3.Connection) -> dict[bytes, _Row]:
             found: dict[bytes, _Row] = {}
@@ -106,7 +106,7 @@ class _VectorFile:
         return self._use(work) or {}
 
     def write(self, vectors: Mapping[bytes, _Row]) -> None:
-        """Keep these; the oldest go where they do not fit."""
+        """Store these; the oldest are deleted to make room."""
 
         def work(db: sqlite3.Connection) -> None:
             rows = [(key, row.astype("<f4").tobytes()) for key, row in vectors.items()]
@@ -132,7 +132,7 @@ class _VectorFile:
         return (pages - free) * size if db.execute("SELECT 1 FROM vectors LIMIT 1").fetchone() else 0
 
     def _use(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
-        """Do the work on the open file; None if the file cannot be used."""
+        """Run ``work`` on the open file; None if the file cannot be used."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=_WAIT)) as db:

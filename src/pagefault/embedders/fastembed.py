@@ -22,7 +22,7 @@ from pagefault.errors import EmbedderError, EmbedderSetupError
 
 __all__ = ["FastEmbedder"]
 
-_HOP = 16  # texts per hop to a thread: what a cancelled task still waits for
+_HOP = 16  # texts per call in a thread: a cancelled task still waits for these
 _CHARACTERS = 100_000  # the models cut long before; spares the tokenizer a book
 
 
@@ -68,7 +68,7 @@ class FastEmbedder:
         return unit(vectors)
 
     def _load(self) -> _Model:
-        import_module("loguru").logger.disable("fastembed")  # our error says it, and a chat is going on
+        import_module("loguru").logger.disable("fastembed")  # our error reports what it would log
         text_embedding = import_module("fastembed").TextEmbedding
         known = {model["model"].lower() for model in text_embedding.list_supported_models()}
         if self._name.lower() not in known:

@@ -1,7 +1,7 @@
 """The OpenAI shape of embeddings, over the ``openai`` client: OpenAI, Ollama, and whatever speaks the same.
 
-A call's texts go out in batches, several at a time; answers are believed only after they are checked. The
-client waits and tries again on 429 (as long as the server says, up to two minutes), 5xx, timeouts and broken
+A call's texts go out in batches, several at a time; answers are checked before they are used. The
+client retries on 429 (as long as the server says, up to two minutes), 5xx, timeouts and broken
 connections. A text that the server finds too long is sent again shorter, until it fits: its vector is that of
 its head. Left out: splitting long texts (the caller's), prefixes for queries, fewer dimensions than the
 model's own. Neither the key nor what a server says about it is ever shown.
@@ -39,7 +39,7 @@ AT_ONCE = 4
 LONGEST = 32_000
 """Characters of a text that are sent; the longest inputs of current models end at about 8,000 tokens."""
 
-_SHORTEST = 16  # characters; who finds these too long has another trouble
+_SHORTEST = 16  # characters; a server that finds these too long has another problem
 _BLANK = "."  # stands for a blank text, which servers refuse
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|too (long|large|many)|max\w*[ _-](\w+[ _-])?(batch|tokens|length)"
@@ -127,10 +127,11 @@ class RemoteEmbedder:
         except openai.APIError as error:
             raise self._mapped(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError, OverflowError):  # as the client reads the answer
-            raise self._misfit("something that cannot be read") from None
+            raise self._bad_answer("something that cannot be read") from None
         vectors = self._checked(answer, len(texts))
         if self._dimensions not in (None, vectors.shape[1]):
-            raise self._misfit(f"vectors of {vectors.shape[1]} dimensions, and of {self._dimensions} before")
+            found = f"vectors of {vectors.shape[1]} dimensions, and of {self._dimensions} before"
+            raise self._bad_answer(found)
         self._dimensions = vectors.shape[1]
         return vectors
 
@@ -157,16 +158,16 @@ class RemoteEmbedder:
         numbered = {str(getattr(item, "index", None)): getattr(item, "embedding", None) for item in items}
         numbers = [str(number) for number in range(count)]
         if len(items) != count or set(numbered) != set(numbers):
-            raise self._misfit(f"{len(items)} vectors for {count} texts, or numbered them wrongly")
+            raise self._bad_answer(f"{len(items)} vectors for {count} texts, or numbered them wrongly")
         try:
             vectors = np.stack([_row(numbered[number]) for number in numbers])
         except (ValueError, TypeError, OverflowError):
-            raise self._misfit("vectors that are no lists of numbers, or of different lengths") from None
+            raise self._bad_answer("vectors that are no lists of numbers, or of different lengths") from None
         if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
-            raise self._misfit("vectors with numbers missing or infinite")
+            raise self._bad_answer("vectors with numbers missing or infinite")
         return unit(vectors)
 
-    def _misfit(self, what: str) -> EmbedderError:
+    def _bad_answer(self, what: str) -> EmbedderError:
         return EmbedderError(
             f"{self._server.where} sent {what}; check the address and that it is a model for embeddings."
         )
@@ -181,9 +182,9 @@ class RemoteEmbedder:
             return EmbedderError(f"{where} cannot be reached; check the network and that the server runs.")
         said = error.message.replace(self._server.key, "[key]") if self._server.has_key else error.message
         said = " ".join(said.split())[:300]
-        return self._refusal(error.status_code if isinstance(error, openai.APIStatusError) else None, said)
+        return self._refused(error.status_code if isinstance(error, openai.APIStatusError) else None, said)
 
-    def _refusal(self, status: int | None, said: str) -> EmbedderError:
+    def _refused(self, status: int | None, said: str) -> EmbedderError:
         """Our error for a server that answered with ``status`` (None: with something unexpected)."""
         server = self._server
         if status == 413 or (status in (400, 422, 500) and _TOO_LONG.search(said)):
@@ -192,7 +193,7 @@ class RemoteEmbedder:
             wrong = "does not accept the key" if server.has_key else "wants a key"
             return EmbedderSetupError(f"{server.where} {wrong}; set {server.key_name} to one that is valid.")
         if status == 404:
-            return EmbedderSetupError(f"{server.where} is not there; {server.mend}.")
+            return EmbedderSetupError(f"{server.where} is not there; {server.advice}.")
         if status == 429:
             return EmbedderError(f"{server.where} is over its rate limit or quota; try again later: {said}")
         return EmbedderError(f"{server.where} failed{f' with status {status}' if status else ''}: {said}")

@@ -1,4 +1,4 @@
-"""Which embeddings server a name stands for: ``openai:NAME``, ``ollama:NAME`` or ``URL#NAME``.
+"""From an embedder's name to its server: ``openai:NAME``, ``ollama:NAME`` or ``URL#NAME``.
 
 The model stands in the URL's fragment, which is the one part that is never sent to a server; names of models
 hold colons, slashes and at-signs. Keys come from the environment; OpenAI's goes nowhere but to OpenAI or
@@ -28,7 +28,7 @@ _EXAMPLE = "http://127.0.0.1:8080/v1#bge-m3"
 class Server:
     """An address that serves one model. ``url`` is None for OpenAI itself; ``fingerprint`` holds no secret.
 
-    ``key_name`` is the variable that holds the key, ``mend`` what to do if the model is not there.
+    ``key_name`` is the variable that holds the key, ``advice`` how to fix a missing model.
     """
 
     fingerprint: str
@@ -36,7 +36,7 @@ class Server:
     url: str | None
     key: str = field(repr=False)
     key_name: str
-    mend: str
+    advice: str
 
     @property
     def where(self) -> str:
@@ -49,7 +49,7 @@ class Server:
 
 
 def server_of(name: str, environment: Mapping[str, str]) -> Server | None:
-    """The server that ``name`` stands for, None if it is none of the three forms.
+    """Return the server for ``name``, None if it has none of the three forms.
 
     ``EmbedderSetupError`` if OpenAI's key is missing, ``UsageError`` for an address that cannot be used.
     """
@@ -78,8 +78,8 @@ def _openai(model: str, environment: Mapping[str, str]) -> Server:
 def _ollama(model: str, environment: Mapping[str, str]) -> Server:
     model = model.removesuffix(":latest")  # the tag that is meant when there is none
     url = checked_url(ollama_url(environment), _WHOSE, KEY)
-    mend = f"run `ollama pull {model}`, or check OLLAMA_HOST"
-    return Server(f"ollama:{model}", model, f"{url}/v1", key_of(KEY, environment) or _NO_KEY, KEY, mend)
+    advice = f"run `ollama pull {model}`, or check OLLAMA_HOST"
+    return Server(f"ollama:{model}", model, f"{url}/v1", key_of(KEY, environment) or _NO_KEY, KEY, advice)
 
 
 def _compatible(name: str, environment: Mapping[str, str]) -> Server:
@@ -88,5 +88,5 @@ def _compatible(name: str, environment: Mapping[str, str]) -> Server:
     if not model:
         raise UsageError(f"The embedder {url} names no model; write it behind the address, as in {_EXAMPLE}.")
     key = key_of(KEY, environment) or _NO_KEY
-    mend = "check the model's name and the address, which ends in /v1 on most servers"
-    return Server(f"{url}#{model}", model, url, key, KEY, mend)
+    advice = "check the model's name and the address, which ends in /v1 on most servers"
+    return Server(f"{url}#{model}", model, url, key, KEY, advice)

@@ -1,7 +1,7 @@
-"""The ranker above both storages: a query becomes a match, what a store found becomes a ranking.
+"""The ranker above both storages: a query becomes a match, and the rows a store finds become a ranking.
 
 Stores filter and score by words and by vector; the order is made here, by the pure functions of
-``ranking``. What is shown of it, page by page, is ``functions.results``'s business.
+``ranking``. Leaves out showing it page by page (``functions.results``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Hit", "Ranking", "Retriever", "Weights", "excerpt", "windows"]
 logger = logging.getLogger(__name__)
 
 _REMEMBERED = 8  # searches whose further pages may be asked for
-_PATIENCE = 3.0  # seconds for the vector of a query
+_VECTOR_SECONDS = 3.0  # for the vector of a query
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,11 @@ class Retriever:
     async def search(
         self, agent: AgentId, tier: Tier, text: str, filter: Filter, *, again: bool = False
     ) -> Ranking:
-        """All rows found, best first; of equals the newer first. No query: all that passes, newest first.
+        """All rows found, best first; of equals the newer first. Without a query: all rows that pass the
+        filter, newest first.
 
-        ``again``: a further page of a search made before, which is answered from it if it is not too long
-        ago, so that pages stay what they were while the log goes on.
+        ``again``: the caller wants a further page of an earlier search. It is answered from that search if
+        it is one of the last few, so that pages stay the same while the log grows.
         """
         key = (agent, tier, text, replace(filter, before=None))
         if not again or key not in self._ranked:
@@ -74,12 +75,12 @@ class Retriever:
         return rank(tier, found, query, self.weights)
 
     async def _match(self, query: Query) -> tuple[Match, str]:
-        """What to look for, and the fingerprint of the vectors to compare; by words alone if the embedder
-        fails or takes too long."""
+        """Return the match and the fingerprint of the vectors to compare; the match is by words alone if the
+        embedder fails or takes too long."""
         match = Match(query.terms, query.exact, floor=self.weights.floor)
         embedder = await self.serving()
         if embedder.dimensions != 0:
-            with move_on_after(_PATIENCE):
+            with move_on_after(_VECTOR_SECONDS):
                 try:
                     (vector,) = await embedder.embed([query.bare])
                     return replace(match, vector=vector), embedder.fingerprint
@@ -88,7 +89,7 @@ class Retriever:
         return match, embedder.fingerprint
 
     def is_strong(self, text: str, hit: Hit, body: str) -> bool:
-        """Whether a hit is evidence enough not to look further."""
+        """Return True if a hit is evidence enough not to look further."""
         query = understand(text)
         if query.exact or hit.parts.get("cosine", 0.0) >= self.weights.strong:
             return True

@@ -27,7 +27,7 @@ _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _WEEKDAYS: tuple[str, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-# In this order; what one has read, the next does not see.
+# Tried in this order; text that one pattern has matched is not seen by the next.
 _CALENDAR = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (

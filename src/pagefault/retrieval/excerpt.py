@@ -1,4 +1,4 @@
-"""A line of a found text around what was asked for."""
+"""A one-line excerpt of a found text around the words of the query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Understanding a query: what to match, what to embed, and whom, when and what kind of row it asks for.
+"""Reading a query: the words to match, the text to embed, and the speaker, time and kind of row it asks for.
 
 Stop words, exactness, names, dates and the share of CJK are decided here, for both stores and all tiers.
 """
@@ -27,8 +27,8 @@ _STOP_WORDS = frozenset(
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|「([^」]+)」')
 # Words, or twice as many CJK characters, beside a quotation that is all that is asked; of a key twice.
 _ALONE = 2
-# What looks like a key: it is in a row, or the row is not meant. Years, dates, amounts and names with a few
-# digits (p53, IL-10, COVID-19) are written in several ways, and are left to BM25.
+# A token that looks like a key: a row that does not contain it is not meant. Years, dates, amounts and names
+# with a few digits (p53, IL-10, COVID-19) are written in several ways, and are left to BM25.
 _KEY = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"  # a UUID
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an address
@@ -116,7 +116,7 @@ def _exact(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _is_key(token: str) -> bool:
-    """Whether a token that looks like a key is long enough for one; H3K79me2 and p4010 are not."""
+    """Return True if a token that looks like a key is long enough for one; H3K79me2 and p4010 are not."""
     if token.isdigit() or "@" in token:
         return not _YEAR_OR_ROUND.fullmatch(token)
     letters, digits = sum(map(str.isalpha, token)), sum(map(str.isdigit, token))
@@ -129,7 +129,7 @@ def _mention(name: str) -> re.Pattern[str]:
 
 
 def _subject(text: str, named: Sequence[str]) -> str:
-    """Of the people named the one who is asked about: of two, the first without a possessive."""
+    """Return the person asked about among those named: of two, the first without a possessive."""
     if not named or len(named) > 2:
         return ""
     found = [

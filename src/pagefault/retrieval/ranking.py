@@ -1,4 +1,4 @@
-"""The ranker's formula: what a store found and an understood query in, an order and its reasons out.
+"""The ranker's formula: from the rows a store found and a query, an order of rows and the reasons for it.
 
 Every part is a small pure function over columns, and every constant stands in ``Weights``. Nothing is trained
 and nothing is stored; docs/retrieval.md derives the form and measures each part.
@@ -27,7 +27,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400e6  # microseconds
 _TIERS: tuple[Tier, ...] = ("recall", "archival")
 PARTS = ("lexical", "dense", "prior", "date", "session", "bm25", "cosine")
-"""Why a hit stands where it stands: what each part added to its score; then BM25 and cosine as they were."""
+"""The reasons for a hit's place: the share of its score from each part, then its plain BM25 and cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, pa
 
 
 def _steps(found: Found, reach: int) -> list[NDArray[np.bool_]]:
-    """For 1 to ``reach``: whether row i and row i + step are so many turns apart in one session."""
+    """Masks for 1 to ``reach``: row i and row i + step are that many turns apart in one session."""
     position, session = found.position, found.session
     return [
         (position[step:] - position[:-step] == step)
@@ -207,7 +207,7 @@ def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights)
 
 
 def _prior(found: Found, query: Query, weights: Weights) -> Floats:
-    """Who speaks, and what kind of text it is."""
+    """The part of the score that depends on the speaker and on the kind of text."""
     prior = np.where(found.question & (found.units < weights.short), np.float32(-weights.question), 0)
     long = np.flatnonzero(found.units > weights.long_from)
     prior[long] -= weights.long * np.log(found.units[long] / weights.long_from)
@@ -219,7 +219,7 @@ def _prior(found: Found, query: Query, weights: Weights) -> Floats:
 
 
 def _dated(found: Found, query: Query, weights: Weights) -> tuple[Floats, NDArray[np.bool_]]:
-    """How close each row is to a time that the query names; which rows lie in a day or month it names."""
+    """The closeness of each row to a time that the query names, and the rows in a day or month it names."""
     near = np.zeros(len(found.number), np.float32)
     inside = np.zeros(len(found.number), np.bool_)
     for span in query.dates:

@@ -1,8 +1,9 @@
-"""Which embedder is in service: the one whose vectors the database has for all rows.
+"""The choice of the embedder in service: the one whose vectors the database has for all rows.
 
-When another is configured, the former one goes on serving, new rows included, until the other has made
-vectors of everything; then that one takes its place and the former vectors go. Several processes may share a
-database: the embedder configured last is the wanted one. Leaves out making the vectors (``kernel.indexer``).
+When another embedder is configured, the former one stays in service, for new rows too, until the new one has
+made vectors of all rows; then the new one takes its place and the former vectors are deleted. Several
+processes may share a database: the embedder configured last is the one wanted. Leaves out making the vectors
+(``kernel.indexer``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["EmbedderService"]
 
 logger = logging.getLogger(__name__)
 
-_FRESH = 5.0  # seconds; another process may have put another embedder in service
+_VALID = 5.0  # seconds; another process may have put another embedder in service
 _FORGET = 5_000  # vectors deleted in one transaction
 
 
@@ -57,7 +58,7 @@ class EmbedderService:
 
     async def serving(self) -> Embedder:
         """The embedder whose vectors to search, as it was some seconds ago at most."""
-        if self._serving is None or monotonic() > self._asked + _FRESH:
+        if self._serving is None or monotonic() > self._asked + _VALID:
             return (await self.embedders())[0]
         return self._serving
 

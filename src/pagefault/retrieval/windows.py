@@ -1,4 +1,4 @@
-"""Long texts in overlapping windows, each of which gets a vector: an embedder reads only so much at once."""
+"""Overlapping windows of long texts, each with a vector of its own: an embedder reads only so much."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["windows"]
 _SIZE = 800  # characters: what the shipped embedder reads of English, about
 _OVERLAP = 200
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_WIDTH = 4  # a CJK character says, and takes of the embedder, as much as four letters
+_WIDTH = 4  # a CJK character carries as much meaning, and as many tokens, as four letters
 _SPACE = re.compile(r"\s")
 
 
 def windows(text: str, title: str = "") -> list[str]:
-    """What to embed of a text: itself if it is short, else windows that overlap, cut between words where
-    there are any; the title goes before each."""
+    """Return the texts to embed for a text: itself if it is short, else overlapping windows, cut between
+    words if there are any; the title goes before each."""
     before = f"{title}. " if title else ""
     wide = len(_WIDE.findall(text))
     scale = len(text) / (len(text) + (_WIDTH - 1) * wide) if text else 1.0
@@ -30,7 +30,7 @@ def windows(text: str, title: str = "") -> list[str]:
 
 
 def _after_space(text: str, first: int, stop: int, *, last: bool) -> int:
-    """Behind the last space of that part of the text, or the first; without one, at its end or beginning."""
+    """The position after the last space of that part, or the first; without a space, its end or start."""
     spaces = [found.end() for found in _SPACE.finditer(text, first, stop)]
     if last:
         return spaces[-1] if spaces else stop

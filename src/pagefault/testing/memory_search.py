@@ -1,4 +1,4 @@
-"""Search for the in-memory store: every row looked at, the rules of ``storage.Found`` written out plainly.
+"""Search for the in-memory store: it looks at every row, with the rules of ``storage.Found`` written plainly.
 
 Independent of the SQL stores on purpose: the conformance suite holds the two against each other.
 """
