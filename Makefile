@@ -5,7 +5,7 @@
 ARGS ?=
 SETUP := scripts/setup.sh
 
-.PHONY: help chat test test-all coverage lint bench nightly mutants lock clean
+.PHONY: help chat test test-all coverage lint docs bench nightly mutants lock clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ lint: .venv/.dev ## ruff and pyright
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
 
+docs: .venv/.docs ## the documentation as a site in build/site; broken links are errors
+	@.venv/bin/python scripts/build_docs.py
+
 bench: .venv/.dev ## run the benchmarks in their quick form
 	@.venv/bin/python benchmarks/run_all.py $(ARGS)
 
@@ -43,10 +46,13 @@ clean: ## remove what these targets made, .venv included
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps live inside .venv: removing it removes them. Two, because the tools for development (pyright
+# The stamps live inside .venv: removing it removes them. Several, because the tools for development (pyright
 # brings node) are three times the size of what the chat needs.
 .venv/.core: requirements.lock pyproject.toml $(SETUP)
 	@$(SETUP) core >&2 </dev/null
 
 .venv/.dev: requirements-dev.lock .venv/.core
 	@$(SETUP) dev >&2 </dev/null
+
+.venv/.docs: requirements-docs.lock .venv/.core
+	@$(SETUP) docs >&2 </dev/null

@@ -26,7 +26,7 @@ from pagefault.config import AgentSettings, Installation
 from pagefault.types import OutputType
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
 FENCE = re.compile(r"^```(?P<info>.*)\n(?P<text>(?:.*\n)*?)^```$", re.MULTILINE)
@@ -166,6 +166,36 @@ def test_outputs_and_parts_are_documented() -> None:
     first = {name for row in rows for name in SPAN.findall(row.split("|")[1])}
     assert set(get_args(OutputType)) <= first
     assert {part.name for part in fields(Parts)} <= first
+
+
+# the Chinese pages
+
+TRANSLATED = [
+    (ROOT / "README.md", ROOT / "README.zh-CN.md"),
+    *((ROOT / "docs" / page.name, page) for page in sorted(ROOT.glob("docs/zh/*.md"))),
+]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATED, ids=lambda page: page.name)
+def test_a_chinese_page_is_in_step_with_the_english_one(english: Path, chinese: Path) -> None:
+    """The same headings by their levels, the same code, rows of tables; comments and texts may differ."""
+
+    def outline(page: Path) -> list[str]:
+        return [line.split(" ")[0] for line in prose(page).splitlines() if re.match(r"#+ ", line)]
+
+    def code(page: Path) -> list[tuple[str, str]]:
+        spoken = re.compile(r"#.*|\"[^\"\n]*[^\x00-\x7f“”…][^\"\n]*\"|\"[^\"\n]* [^\"\n]*\"")
+        return [
+            (found["info"], re.sub(r"\s+", " ", spoken.sub("", found["text"])))
+            for found in FENCE.finditer(page.read_text("utf-8"))
+        ]
+
+    def rows(page: Path) -> int:
+        return sum(line.startswith("|") for line in prose(page).splitlines())
+
+    assert outline(chinese) == outline(english)
+    assert code(chinese) == code(english)
+    assert rows(chinese) == rows(english)
 
 
 # the house
