@@ -9,7 +9,7 @@ import pytest
 
 from pagefault.build import catalogue_of
 from pagefault.config import load_installation
-from pagefault.errors import ModelSetupError, ToolsUnsupported
+from pagefault.errors import ToolsUnsupported
 from pagefault.models import Completion, Delta, FunctionSchema, Prompt, PromptMessage, StreamItem
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.directory.providers import plugin_provider
@@ -79,12 +79,3 @@ def test_address_and_key_come_from_the_environment_and_the_settings(
 def test_a_plug_in_does_not_replace_a_known_provider(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path, load_installation(tmp_path), {"openai": load})
     assert catalogue.providers["openai"].adapter == "openai"
-
-
-def test_a_plug_in_that_cannot_be_loaded_is_named() -> None:
-    def broken() -> AdapterFactory:
-        raise ImportError("No module named 'echo_client'")
-
-    catalogue = Catalogue({}, {"echo": plugin_provider("echo", broken)})
-    with pytest.raises(ModelSetupError, match=r"^The plug-in of echo:loud cannot be loaded"):
-        catalogue.model("echo:loud", 4096, RequestSettings())

@@ -194,9 +194,7 @@ async def test_a_title_is_for_one_document(machine: Machine) -> None:
 async def test_without_the_extra_the_mend_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mammoth", None)  # as if it were not installed
     async with machine.open(ScriptedModel([])) as rig:
-        with pytest.raises(
-            UsageError, match=r"\(mammoth\); pip install 'pagefault\[documents\]' brings them\."
-        ):
+        with pytest.raises(UsageError, match=r"\(mammoth\); run: pip install 'pagefault\[documents\]'"):
             await put(rig, Bytes(b"x", "x"))
 
 

@@ -95,11 +95,11 @@ def outcome(quirk: Quirk, ran: Run) -> str:
     said, end = quirk.sample, ran.end
     told: list[str] = []
     if any("again in" in notice.text for notice in ran.notices):
-        told.append("asked again")
+        told.append("retried")
     if any("asked for JSON objects" in notice.text for notice in ran.notices):
         told.append("JSON mode")
     if any("was thinking" in notice.text for notice in ran.notices):
-        told.append("taken back")
+        told.append("retracted")
     if end.notes:
         told.append("noted")
     if end.usage != said.usage and not end.text and not end.calls:
@@ -111,7 +111,7 @@ def outcome(quirk: Quirk, ran: Run) -> str:
     try:
         prepared = [EXECUTOR.prepare(call.name, call.arguments) for call in end.calls]
     except FunctionError:
-        return "told to the model"
+        return "reported to the model"
     if any(one.notes for one in prepared):
         told.append("executor")
     wanted = [EXECUTOR.prepare(call.name, call.arguments).arguments for call in said.calls]

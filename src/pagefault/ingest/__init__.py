@@ -1,12 +1,13 @@
 """Documents: from files, folders and URLs into an agent's archival storage.
 
-    sources.py   what paths and URLs stand for; reading it within limits
-    extract.py   which kind a file is; plain.py, pdf.py, markup.py read the kinds
+    sources.py   paths and URLs to sources; reading them within limits
+    extract.py   the kind of a file; plain.py, pdf.py, markup.py read the kinds
     pages.py     a document's pages and headings
     chunk.py     pages to chunks
-    load.py      all of it, and the agent is told
+    load.py      all of it, and an event for the agent
 
 The libraries that read the formats are the extra ``pagefault[documents]``, imported where they are used.
+Left out: text recognition, and links of documents, which are never fetched.
 """
 
 from pagefault.ingest.load import LoadReport, SourceResult, load

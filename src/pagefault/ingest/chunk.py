@@ -1,7 +1,8 @@
-"""Pages to chunks: what archival storage holds and search finds.
+"""Pages to chunks: the passages that archival storage holds and search finds.
 
-A page is cut along its headings, paragraphs and sentences into pieces of a bounded number of tokens, which
-overlap a little. A chunk is always a stretch of its page: ``page.text[start:stop]``, character for character.
+A page is cut at headings, paragraphs and sentences into pieces of a bounded number of tokens, which overlap a
+little. A chunk is always a part of its page: ``page.text[start:stop]``, character for character. Left out:
+storing them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _OVERLAP = 8  # a chunk may share an eighth with the one before
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a page (from 1): its text, the heading it is under, its offsets in characters."""
+    """A part of a page (from 1): its text, the heading above it, its offsets in characters."""
 
     text: str
     page: int
@@ -30,21 +31,21 @@ class Chunk:
 
 
 def chunks(read: Extracted, counter: Counter) -> Iterator[Chunk]:
-    """The chunks of a document, in order. A page that is blank has none."""
+    """Yield the chunks of a document, in order. A blank page has none."""
     for page, leaf in enumerate(read.leaves, 1):
         seen = 0
         for start, stop in spans(leaf.text, counter, markdown=read.markdown):
-            fresh = leaf.text[max(start, seen) : stop]  # what overlaps belongs to the section before
+            fresh = leaf.text[max(start, seen) : stop]  # the overlap belongs to the section before
             begin = stop - len(fresh.lstrip())
             yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, begin), start, stop)
             seen = stop
 
 
 def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int, int]]:
-    """Where to cut: (start, stop) of each piece, of at most ``CHUNK`` tokens, without blank ends.
+    """Return (start, stop) of each piece, of at most ``CHUNK`` tokens, without white space at its ends.
 
-    The splitter counts characters, which is 50 times as fast as asking us for each try; how many
-    characters the tokens are is estimated, and estimated again until every piece is within the bound.
+    The splitter counts characters, which is 50 times as fast as counting tokens for each try. The number of
+    characters is estimated, and estimated again until every piece is within the bound.
     """
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
@@ -60,6 +61,6 @@ def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int,
 
 
 def _trimmed(start: int, piece: str) -> tuple[int, int]:
-    """The splitter leaves the indentation of a Markdown block."""
+    """Return the offsets without the indentation of a Markdown block, which the splitter keeps."""
     first = start + len(piece) - len(piece.lstrip())
     return first, first + len(piece.strip())

@@ -1,4 +1,7 @@
-"""A file's bytes to its title and pages: which kind it is, and who reads that kind."""
+"""A file's bytes to its title and pages: its kind, and the reader of that kind.
+
+Left out: the readers (``plain``, ``pdf``, ``markup``).
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,11 @@ _MODULES = (
 
 
 def need_extra() -> None:
-    """``UsageError`` if the packages that loading takes are not installed."""
+    """Raise ``UsageError`` if packages that loading needs are not installed."""
     if missing := [name for name in _MODULES if find_spec(name) is None]:
         raise UsageError(
             f"Loading documents needs further packages ({', '.join(missing)}); "
-            "pip install 'pagefault[documents]' brings them."
+            "run: pip install 'pagefault[documents]'"
         )
 
 
@@ -69,8 +72,8 @@ def is_known(name: str) -> bool:
 
 
 def media_of(name: str, declared: str, data: bytes) -> str:
-    """The media type: by what the data begins with, the name's suffix, what a server declared, and at
-    last plain text."""
+    """Return the media type by the first of: the data's first bytes, the name's suffix, the type that a
+    server declared, plain text."""
     if data.startswith(b"%PDF-"):
         return PDF
     if data.startswith(b"PK\x03\x04") and (found := zip_media(data)):
@@ -86,8 +89,8 @@ def media_of(name: str, declared: str, data: bytes) -> str:
 
 
 def extract(data: bytes, media: str, on_page: Callable[[int, int], None]) -> Extracted:
-    """Read a document; ``UsageError`` says what is wrong with it. ``on_page(done, total)`` is told of
-    progress where reading takes long."""
+    """Read a document; a ``UsageError`` has the reason if that fails. ``on_page(done, total)`` reports the
+    progress of slow kinds."""
     if not data.strip():
         raise UsageError("It is empty.")
     read = pdf(data, on_page) if media == PDF else _READERS[media](data)

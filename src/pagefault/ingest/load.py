@@ -1,8 +1,8 @@
-"""Loading documents into an agent's archival storage: find, read, extract, cut, store, tell the agent.
+"""Loading documents into an agent's archival storage: read, extract, cut, store, and post an event.
 
-Each document is stored in one transaction, whole or not at all, in the place of the one of the same source;
-one that has not changed is left alone. What cannot be read is named, and the rest goes on. Needs no turn of
-the agent: it finds an event in its inbox. Vectors follow in the background, as for every passage.
+Each document is stored in one transaction, whole or not at all, and replaces the one of the same source; an
+unchanged one is skipped. A source that cannot be read is reported, and the others are loaded. No turn of the
+agent is needed: the event waits in its inbox. Left out: vectors, which are made in the background.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def load(
     """Load sources for the agent of this name. ``title`` is for a single document.
     ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
 
-    If it is cancelled, the agent still learns of what was stored until then.
+    If it is cancelled, the event for the documents stored so far is still posted.
     """
     need_extra()
     if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
@@ -99,7 +99,7 @@ async def load(
             if any(item.document for item in items):
                 notice = await _offer_functions(kernel, record)
             if fresh := [item for item in items if item.state in ("loaded", "replaced")]:
-                event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _told(fresh)))
+                event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)))
     return LoadReport(tuple(items), event, notice)
 
 
@@ -154,7 +154,7 @@ class _Loader:
 
 
 async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
-    """Switch the document functions on; a sentence if that cannot be."""
+    """Switch the document functions on; return a sentence if that is not possible."""
     settings = parse_settings(dict(record.settings))
     if settings.documents:
         return ""
@@ -165,8 +165,8 @@ async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
     return ""
 
 
-def _told(items: Sequence[SourceResult]) -> str:
-    """The event's text: what was loaded, by the ids that the document functions take."""
+def _event_text(items: Sequence[SourceResult]) -> str:
+    """Return the event's text: the loaded documents by the ids that the document functions take."""
     documents = [item.document for item in items if item.document]
     named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
     more = len(documents) - len(named)

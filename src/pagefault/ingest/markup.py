@@ -1,4 +1,4 @@
-"""HTML, DOCX and EPUB, all by way of HTML to Markdown. Leaves out links' addresses and pictures."""
+"""HTML, DOCX and EPUB, all through HTML to Markdown. Left out: addresses of links, and pictures."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fres
 _LEAST_UNPACKED, _MOST_UNPACKED = (
     16 << 20,
     256 << 20,
-)  # bytes that an archive may always, and never, unpack to
-_MOST_RATIO = 50  # bytes unpacked for one packed; XML is at 5 to 20
+)  # bytes that are always allowed, and never, for an unpacked archive
+_MOST_RATIO = 50  # unpacked bytes per packed one; XML has 5 to 20
 _MOST_FILES = 20_000
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # a container: .doc, or a .docx with a password
 
-# What the readers of archives and XML raise for one that is not as it should be.
+# The errors that readers of archives and XML raise for damaged input.
 _BROKEN = (
     BadZipFile,
     ExpatError,
@@ -48,13 +48,13 @@ _BROKEN = (
 
 
 def html(data: bytes) -> Extracted:
-    """A page of HTML, without what surrounds its content; its title is the first of ``h1`` and ``title``."""
+    """Read a page of HTML without menus and the like; its title is the first ``h1``, else ``title``."""
     title, leaves = _from_html(data)
     return Extracted(title, leaves, markdown=True)
 
 
 def docx(data: bytes) -> Extracted:
-    """A Word document."""
+    """Read a Word document."""
     if data.startswith(_OLD_OFFICE):
         raise UsageError("It is encrypted, or an old .doc; save it as .docx without a password.")
     mammoth: Any = import_module("mammoth")
@@ -74,7 +74,7 @@ def docx(data: bytes) -> Extracted:
 
 
 def epub(data: bytes) -> Extracted:
-    """An electronic book: the files of its spine, in order."""
+    """Read an electronic book: the files of its spine, in order."""
     leaves: list[Leaf] = []
     try:
         with _archive(data) as archive:
@@ -91,7 +91,7 @@ def epub(data: bytes) -> Extracted:
 
 
 def zip_media(data: bytes) -> str | None:
-    """The media type of an archive by what it holds, None if it is neither DOCX nor EPUB."""
+    """Return the media type of an archive by its files, None if it is neither DOCX nor EPUB."""
     try:
         with ZipFile(BytesIO(data)) as archive:
             names = set(archive.namelist())
@@ -103,7 +103,7 @@ def zip_media(data: bytes) -> str | None:
 
 
 def _from_html(data: bytes) -> tuple[str, tuple[Leaf, ...]]:
-    """The title and the pages of one file of HTML."""
+    """Return the title and the pages of one file of HTML."""
     from bs4 import BeautifulSoup, UnicodeDammit
     from markdownify import MarkdownConverter
 
@@ -127,27 +127,29 @@ def _from_html(data: bytes) -> tuple[str, tuple[Leaf, ...]]:
     )
     try:
         converted = converter.convert_soup(body)
-    except RecursionError:  # tags in tags in tags; the words are there all the same
+    except RecursionError:  # tags nested too deeply; keep the words
         converted = soup.get_text("\n")
     text = clean(converted).strip()
     return title, tuple(paginate(text, markdown_headings(text), markdown=True))
 
 
 def _archive(data: bytes) -> ZipFile:
-    """Open an archive that is neither encrypted nor a bomb; no file gives more than it declares."""
+    """Open an archive; ``UsageError`` if it is encrypted or would unpack to too much."""
     archive = ZipFile(BytesIO(data))
     entries = archive.infolist()
     unpacked = sum(entry.file_size for entry in entries)
     allowed = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_RATIO * len(data)))
     if unpacked > allowed or len(entries) > _MOST_FILES:
-        raise UsageError(f"It would unpack to {unpacked >> 20:,} MB, which is too much for its size.")
+        raise UsageError(
+            f"It would unpack to {unpacked >> 20:,} MB, too much for its size; save it anew in smaller parts."
+        )
     if any(entry.flag_bits & 1 for entry in entries):
         raise UsageError("It is encrypted; save it without a password.")
     return archive
 
 
 def _elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
-    """All elements of an XML file, without their namespaces."""
+    """Return all elements of an XML file, without their namespaces."""
     elements = list(ElementTree.fromstring(archive.read(name)).iter())
     for element in elements:
         element.tag = element.tag.rpartition("}")[2]
@@ -155,7 +157,7 @@ def _elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
 
 
 def _text_of(archive: ZipFile, name: str, tag: str) -> str:
-    """The text of the first such element, empty if there is no such file or element."""
+    """Return the text of the first such element, empty if there is no such file or element."""
     if name not in archive.namelist():
         return ""
     texts = ("".join(e.itertext()) for e in _elements(archive, name) if e.tag == tag)
@@ -167,7 +169,7 @@ def _attribute(archive: ZipFile, name: str, tag: str, attribute: str) -> str:
 
 
 def _spine(archive: ZipFile, package: str) -> list[str]:
-    """The names of a book's files in reading order."""
+    """Return the names of a book's files in reading order."""
     elements, folder = _elements(archive, package), posixpath.dirname(package)
     hrefs = {e.attrib["id"]: e.attrib["href"] for e in elements if e.tag == "item"}
     order = [e.attrib["idref"] for e in elements if e.tag == "itemref"]

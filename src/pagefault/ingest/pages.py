@@ -1,7 +1,7 @@
-"""The text of a document: its title and its pages, and how a long text is cut into such pages.
+"""The text of a document: its title and its pages, and the cutting of a long text into pages.
 
-A page of a PDF is a page of ours. Other formats have none, so their text is cut along its headings and
-paragraphs into pages of about the size of a printed one. Leaves out how a format is read.
+A page of a PDF is one page. Other formats have no pages, so their text is cut at headings and paragraphs into
+pages of about the size of a printed one. Left out: reading a format.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import pairwise
 
 __all__ = ["Extracted", "Heading", "Leaf", "clean", "heading_at", "markdown_headings", "paginate"]
 
-PAGE = 3_000  # characters of a page of a format that has none
-_SLAB = 100_000  # characters split at a time: the splitter takes quadratic time on text without a break
+PAGE = 3_000  # characters of a page, for formats without pages
+_SLAB = 100_000  # characters split at a time: the splitter is quadratic in text without a break
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _GAP = re.compile(r"\n(?:[ \t]*\n){3,}")
@@ -23,7 +23,7 @@ _GAP = re.compile(r"\n(?:[ \t]*\n){3,}")
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """From ``start`` (a character's offset) on, the text is under ``path``, e.g. ``Tides › Ebb``."""
+    """A heading, from the offset ``start`` (in characters) on; ``path`` is such as ``Tides › Ebb``."""
 
     start: int
     path: str
@@ -31,7 +31,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One page: its text and the headings it is under, by offset in that text."""
+    """One page: its text, and its headings by offset in that text."""
 
     text: str
     headings: tuple[Heading, ...] = ()
@@ -39,8 +39,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document as read. ``title`` is its own, empty if it does not say one; ``markdown`` says whether
-    the text of its pages is Markdown."""
+    """A document as read. ``title`` is empty if it has none; ``markdown`` is True if the text of its pages is
+    Markdown."""
 
     title: str
     leaves: tuple[Leaf, ...]
@@ -48,19 +48,19 @@ class Extracted:
 
 
 def clean(text: str) -> str:
-    """Text with plain line ends, and without control characters and long gaps."""
+    """Return the text with plain line ends, and without control characters and long gaps."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return _GAP.sub("\n\n\n", _SURROGATE.sub("\ufffd", _CONTROL.sub("", lines)))
 
 
 def heading_at(headings: Sequence[Heading], offset: int) -> str:
-    """The path that the character at ``offset`` is under, empty before the first heading."""
+    """Return the path of headings above the character at ``offset``, empty before the first heading."""
     index = bisect_right(headings, offset, key=lambda heading: heading.start)
     return headings[index - 1].path if index else ""
 
 
 def markdown_headings(text: str) -> list[Heading]:
-    """The headings of a Markdown text, each with those it is under."""
+    """Return the headings of a Markdown text, each with those above it."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark")
@@ -78,7 +78,7 @@ def markdown_headings(text: str) -> list[Heading]:
 
 
 def paginate(text: str, headings: Sequence[Heading], *, markdown: bool) -> Iterator[Leaf]:
-    """Cut a text into pages, along its structure; together they are the text. Blank ones are left out."""
+    """Yield the pages of a text, cut along its structure; blank pages are left out."""
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
     splitter = (MarkdownSplitter if markdown else TextSplitter)(PAGE, trim=False)
@@ -91,7 +91,7 @@ def paginate(text: str, headings: Sequence[Heading], *, markdown: bool) -> Itera
 
 
 def _within(headings: Sequence[Heading], start: int, stop: int) -> Iterator[Heading]:
-    """The headings of a page, the one it begins under included."""
+    """Yield the headings of a page, including the one above its beginning."""
     if path := heading_at(headings, start):
         yield Heading(0, path)
     first = bisect_right(headings, start, key=lambda heading: heading.start)

@@ -1,4 +1,4 @@
-"""PDF, page by page, by PDFium. Leaves out recognising letters in pictures: a scan has no text."""
+"""PDF, page by page, by PDFium. Left out: text recognition, so a scan has no text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["pdf"]
 
 _WRONG_PASSWORD = 4  # FPDF_ERR_PASSWORD
 _ENDS_SENTENCE = tuple(".!?:;…。！？：；")
-_LONG_LINE = 0.75  # share of the longest line, from which on a line was broken for lack of room
+_LONG_LINE = 0.75  # share of the longest line from which on a line was wrapped
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _NO_TITLE = re.compile(r"untitled|microsoft \w+ - |.*\.\w{2,4}$", re.IGNORECASE)
 
 
 def pdf(data: bytes, on_page: Callable[[int, int], None]) -> Extracted:
-    """Read a PDF; ``on_page(done, total)`` is called after each page. The heading of a page is the entry
-    of the document's outline that it is under."""
+    """Read a PDF; ``on_page(done, total)`` is called after each page. The heading of a page is the last
+    entry of the document's outline before it."""
     pdfium: Any = import_module("pypdfium2")
     try:
         document = pdfium.PdfDocument(data)
@@ -38,7 +38,7 @@ def pdf(data: bytes, on_page: Callable[[int, int], None]) -> Extracted:
             on_page(index + 1, total)
         title = str(document.get_metadata_value("Title") or "").strip()
     except pdfium.PdfiumError as error:
-        raise UsageError(f"It is damaged: {error}") from None
+        raise UsageError(f"It is damaged ({error}); save it again from its source.") from None
     finally:
         document.close()
     if not any(leaf.text.strip() for leaf in leaves):
@@ -59,7 +59,7 @@ def _page_text(document: Any, index: int) -> str:
 
 
 def _outline(document: Any) -> dict[int, tuple[Heading, ...]]:
-    """By index of page, the last entry of the outline that begins there, with those it is under."""
+    """Return by index of page the last entry of the outline that begins there, with those above it."""
     above: dict[int, str] = {}
     found: dict[int, tuple[Heading, ...]] = {}
     for entry in document.get_toc():
@@ -72,8 +72,8 @@ def _outline(document: Any) -> dict[int, tuple[Heading, ...]]:
 
 
 def _reflow(text: str) -> str:
-    """A page's text with the lines of a paragraph joined again, so that it can be cut at sentences.
-    PDFium marks a word that was hyphenated at the end of a line by U+FFFE."""
+    """Return a page's text with the lines of a paragraph joined, so that it can be cut at sentences.
+    PDFium marks a word that is hyphenated at the end of a line by U+FFFE."""
     lines = clean(re.sub("\ufffe[\r\n]*", "", text)).split("\n")
     longest = max(map(len, lines))
     joined = [lines[0].rstrip()]

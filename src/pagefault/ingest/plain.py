@@ -1,4 +1,7 @@
-"""Text, Markdown, CSV and JSON Lines. A table's row or a record becomes lines of ``column: value``."""
+"""Text, Markdown, CSV and JSON Lines. A table's row or a record becomes lines of ``column: value``.
+
+Left out: formats with a structure of their own (``markup``, ``pdf``).
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,21 @@ _BODIES = ("text", "content", "body")  # a record's field of this name is its te
 
 
 def decode(data: bytes) -> str:
-    """Bytes to text: by byte-order mark, else UTF-8, else GB 18030 where it looks like Chinese, else
-    Windows-1252. ``UsageError`` if it is no text."""
+    """Decode bytes: by byte-order mark, else UTF-8, else GB 18030 if they look like Chinese, else
+    Windows-1252. ``UsageError`` if they are no text."""
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), None)
     try:
         decoded = data.decode(encoding or "utf-8")
     except UnicodeDecodeError:
         decoded = data.decode("utf-8" if encoding else _older_encoding(data), "replace")
     if "\0" in decoded:
-        raise UsageError("It is not text, nor of a kind that can be loaded.")
+        raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     return decoded
 
 
 def _older_encoding(data: bytes) -> str:
-    """Two bytes make a Chinese character, so bytes beyond ASCII come in even runs; accents come alone."""
+    """Return GB 18030 if bytes beyond ASCII come in even runs, as two make a Chinese character; accents in
+    Windows-1252 come alone."""
     runs = [len(run) for run in _HIGH.findall(data, 0, _SAMPLE)]
     even = sum(length % 2 == 0 for length in runs)
     return "gb18030" if even > 0.9 * len(runs) else "cp1252"
@@ -78,7 +82,7 @@ def csv_table(data: bytes) -> Extracted:
         names = next(rows, list[str]())
         records = [("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1)]
     except csv.Error as error:
-        raise UsageError(f"Line {rows.line_num} is not CSV ({error}); mend that line.") from None
+        raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
     return _records(records)
 
 
@@ -98,7 +102,7 @@ def json_lines(data: bytes) -> Extracted:
         try:
             value: object = json.loads(line)
         except (ValueError, RecursionError):
-            raise UsageError(f"Line {number} is not JSON; mend that line.") from None
+            raise UsageError(f"Line {number} is not JSON; correct that line.") from None
         records.append((_record(value), f"record {len(records) + 1}"))
     return _records(records)
 
@@ -117,7 +121,7 @@ def _value(value: object) -> str:
 
 
 def _records(records: Iterable[tuple[str, str]]) -> Extracted:
-    """Records (text, name) one after another, a blank line between them; each is under its name."""
+    """Return records (text, name) one after another with a blank line between; the name is the heading."""
     headings: list[Heading] = []
     parts: list[str] = []
     start = 0

@@ -1,6 +1,7 @@
-"""Where documents come from: files, folders, URLs, bytes at hand; each is found, then read within limits.
+"""Sources of documents: files, folders, URLs and given bytes; each is found, then read within limits.
 
-A source's ``name`` is what it is known by from then on: the absolute path, the URL, ``stdin:TITLE``.
+A source's ``name`` identifies its document: the absolute path, the URL, ``stdin:TITLE``. Left out: the kinds
+of files (``extract``).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class DocumentSource(Protocol):
         ...
 
     async def read(self) -> SourceContent:
-        """``UsageError`` or ``OSError`` if it cannot be."""
+        """Return the content; ``UsageError`` or ``OSError`` if that fails."""
         ...
 
 
@@ -78,7 +79,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Bytes that are here already, e.g. from standard input."""
+    """Bytes that the caller has, e.g. from standard input."""
 
     data: bytes
     label: str
@@ -94,7 +95,7 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A page or file on the web. Name and password in the address are used, and not kept."""
+    """A page or file on the web. User name and password in the address are used, and not stored."""
 
     address: str
 
@@ -139,8 +140,8 @@ class Skipped:
 
 
 def find(targets: Sequence[str]) -> Iterator[DocumentSource | Skipped]:
-    """The sources that paths and URLs stand for: of a folder all files of known kinds below it, in order
-    of path. ``UsageError`` for a URL that is neither http nor https."""
+    """Yield the sources of paths and URLs; of a folder all files of known kinds below it, in order of path.
+    ``UsageError`` for a URL that is neither http nor https."""
     for target in targets:
         scheme, colon, _ = target.partition("://")
         if colon and scheme.isalnum():
@@ -162,7 +163,8 @@ def _url(address: str) -> Url:
 
 
 def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
-    """Hidden files and folders are passed over; links are not followed, so as not to leave the folder."""
+    """Yield the sources in a folder. Hidden files and folders are ignored; links are not followed, so that
+    the walk stays in the folder."""
     closed: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -172,7 +174,7 @@ def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
             if path.is_symlink():
                 yield Skipped(File(path).name, "It is a link; name it to load it.")
             elif not is_known(name):
-                yield Skipped(File(path).name, "Its kind is not known; name it to load it as text.")
+                yield Skipped(File(path).name, "Its kind is unknown; name it to load it as text.")
             else:
                 yield File(path)
     for error in closed:

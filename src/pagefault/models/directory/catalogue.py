@@ -187,7 +187,7 @@ class Catalogue:
             return OfflineModel(window)
         if endpoint.provider in self.providers and (lacking := self.missing(endpoint.provider)):
             raise ModelSetupError(f"{name} cannot be used. {lacking}")
-        made = _adapter_factory(name, target.provider)(target.model, window, endpoint, options)
+        made = _adapter_factory(target.provider)(target.model, window, endpoint, options)
         if isinstance(made, _Closable):
             self._open.append(made)
         return made
@@ -261,12 +261,9 @@ class Catalogue:
         return window
 
 
-def _adapter_factory(name: str, provider: Provider) -> AdapterFactory:
+def _adapter_factory(provider: Provider) -> AdapterFactory:
     if provider.load is not None:
-        try:
-            return provider.load()
-        except (ImportError, AttributeError) as error:
-            raise ModelSetupError(f"The plug-in of {name} cannot be loaded; reinstall it: {error}") from None
+        return provider.load()
     if provider.adapter == "ollama":
         from pagefault.models.ollama import OllamaModel
 

@@ -60,7 +60,7 @@ def _cumulative(number: int, call: Call) -> list[Body]:
 
 
 def _altered(change: Callable[[int, Call], Call]) -> Callable[[Completion, ProviderRequest], Turn]:
-    """The calls with something changed, in any shape."""
+    """Return the calls changed, in any shape."""
     return lambda said, _: replace(said, calls=tuple(change(n, call) for n, call in enumerate(said.calls)))
 
 
@@ -142,13 +142,13 @@ CALLS = (
     Quirk("missing type", "Older vLLM and proxies.", _said_in(_without("type")), shapes=("openai",)),
     Quirk(
         "missing id, index and type",
-        "Servers put together in haste.",
+        "Hand-written servers.",
         _said_in(_without("id", "index", "type")),
         shapes=("openai",),
     ),
     Quirk(
         "same id twice",
-        "Proxies that number each answer anew.",
+        "Proxies that start their numbers again.",
         _altered(lambda _, call: replace(call, id="id_1")),
     ),
     Quirk(
@@ -165,7 +165,7 @@ CALLS = (
     ),
     Quirk(
         "two calls on one index without ids",
-        "The same, worse.",
+        "The same servers, also without ids.",
         _said_in(lambda _, call: [_piece(0, call, call.arguments, id=None)]),
         shapes=("openai",),
     ),
@@ -187,16 +187,21 @@ CALLS = (
         _said_in(lambda n, call: [_piece(n, call, json.loads(call.arguments))]),
         shapes=("openai",),
     ),
-    Quirk("arguments as text", "Proxies before Ollama.", _with_key("function", _as_text), shapes=("ollama",)),
+    Quirk(
+        "arguments as text",
+        "Proxies of Ollama.",
+        _with_key("function", _as_text),
+        shapes=("ollama",),
+    ),
     Quirk(
         "arguments as text of text",
-        "Models that quote their JSON once more.",
+        "Models that encode their JSON twice.",
         _argued(json.dumps),
         shapes=_TEXT_ARGUMENTS,
     ),
     Quirk(
         "cumulative arguments",
-        "All arguments so far in each piece.",
+        "Each piece repeats all arguments so far.",
         _said_in(_cumulative),
         shapes=("openai",),
     ),
@@ -217,7 +222,7 @@ CALLS = (
     ),
     Quirk(
         "arguments cut by the limit",
-        "The reply's limit falls within a call.",
+        "The reply's limit ends within a call.",
         _cut_short,
         "cut, executor",
         shapes=_TEXT_ARGUMENTS,
@@ -225,13 +230,18 @@ CALLS = (
     ),
     Quirk(
         "arguments under arguments",
-        "Models that copy the schema's form.",
+        "Models that copy the form of the schema.",
         _argued(lambda text: json.dumps({"arguments": json.loads(text)})),
         "executor",
     ),
-    Quirk("no arguments", "A call of nothing but its name.", _argued(lambda _: "{}"), "told to the model"),
     Quirk(
-        "null for what may be left out",
+        "no arguments",
+        "A required argument is missing.",
+        _argued(lambda _: "{}"),
+        "reported to the model",
+    ),
+    Quirk(
+        "null for optional arguments",
         "Models that fill in every parameter.",
         _argued(lambda text: json.dumps({**json.loads(text), "loud": None})),
     ),
@@ -242,12 +252,12 @@ CALLS = (
         _named("functions.{}".format),
         "executor",
     ),
-    Quirk("name that is nearly one", "A slip of the pen.", _named(lambda name: f"{name}s"), "executor"),
+    Quirk("misspelt name", "A misspelt name.", _named(lambda name: f"{name}s"), "executor"),
     Quirk(
-        "name of nothing",
-        "A function that was made up.",
+        "unknown name",
+        "An invented function.",
         _named(lambda _: "fly_to_the_moon"),
-        "told to the model",
+        "reported to the model",
     ),
     Quirk(
         "calls lost while streaming",
@@ -267,7 +277,7 @@ CALLS = (
     ),
     Quirk(
         "stop beside calls",
-        "Gemini, Ollama, llama.cpp: the reason for the end does not speak of calls.",
+        "Gemini, Ollama, llama.cpp: the finish reason is not that of calls.",
         lambda said, request: Delivery(
             said,
             finish={"openai": "stop", "anthropic": "end_turn", "ollama": "stop", "gemini": "STOP"}[
@@ -275,5 +285,5 @@ CALLS = (
             ],
         ),
     ),
-    Quirk("legacy function_call", "Servers of before tools.", _legacy, shapes=("openai",), sample=ONE_CALL),
+    Quirk("legacy function_call", "Servers from before tools.", _legacy, shapes=("openai",), sample=ONE_CALL),
 )

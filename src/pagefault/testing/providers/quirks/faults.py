@@ -1,4 +1,4 @@
-"""Refusals and broken connections: errors of providers, in their own words."""
+"""Error responses and broken connections of providers, in their own words."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _WORDINGS: dict[str, tuple[int, str, str]] = {
 def _too_long(who: str) -> Quirk:
     status, code, message = _WORDINGS[who]
     make = by_shape(openai=refuse(status, message, code=code))
-    return Quirk(f"context overflow, {who}", f"{who}, in its words.", make, "too long", ("openai",))
+    return Quirk(f"context overflow, {who}", f"The wording of {who}.", make, "too long", ("openai",))
 
 
 FAULTS = (
@@ -110,83 +110,83 @@ FAULTS = (
         "rate limit, seconds",
         "429 with the seconds to wait.",
         by_shape(**_every(refuse(429, _BUSY, retry_after="0.02"))),
-        "asked again",
+        "retried",
     ),
-    Quirk("rate limit, date", "429 with the time from which on it will answer.", _now, "asked again"),
+    Quirk("rate limit, date", "429 with the time to wait for, as a date.", _now, "retried"),
     Quirk(
         "rate limit, milliseconds",
         "OpenAI, Azure: 429 with the milliseconds to wait.",
         by_shape(**_every(refuse(429, _BUSY, retry_after_ms="20"))),
-        "asked again",
+        "retried",
         ("openai", "anthropic"),
     ),
     Quirk(
         "rate limit, in the body",
-        "Gemini says in the body when to come back, and calls it a quota.",
+        "Gemini has the time to wait in the body, and calls it a quota.",
         by_shape(gemini=_GOOGLE_BUSY),
-        "asked again",
+        "retried",
         ("gemini",),
     ),
     Quirk(
         "server error",
         "500 without a reason.",
         by_shape(**_every(refuse(500, "Internal server error"))),
-        "asked again",
+        "retried",
     ),
     Quirk(
         "bad gateway",
         "A proxy answers with a page of HTML.",
         by_shape(**_every(RawReply(status=502, body=_PAGE))),
-        "asked again",
+        "retried",
     ),
     Quirk(
         "unavailable",
         "503; llama.cpp while it loads a model.",
         by_shape(**_every(refuse(503, "Loading model"))),
-        "asked again",
+        "retried",
     ),
     Quirk(
         "overloaded",
-        "529 of Anthropic and of proxies before it.",
+        "529 of Anthropic and of proxies in front of it.",
         by_shape(**_every(refuse(529, "Overloaded"))),
-        "asked again",
+        "retried",
         ("openai", "anthropic"),
     ),
     Quirk(
         "error in mid-stream",
-        "An error takes the place of the rest; any provider under load.",
+        "An error replaces the rest of the stream; any provider under load.",
         _error_in_stream,
-        "asked again",
+        "retried",
     ),
     Quirk(
         "silence",
-        "The connection stands and nothing comes.",
+        "The connection is open and nothing arrives.",
         by_shape(**_every(RawReply(held=True))),
-        "asked again",
+        "retried",
         wait=0.5,
     ),
     Quirk(
         "reset before the first byte",
-        "The server restarts, or a proxy gives up.",
+        "The server restarts, or a proxy times out.",
         by_shape(**_every(RawReply(reset=True))),
-        "asked again",
+        "retried",
     ),
-    Quirk("reset in mid-stream", "The connection is torn down.", _reset_late, "asked again"),
+    Quirk("reset in mid-stream", "The connection is reset.", _reset_late, "retried"),
     Quirk(
         "cut in mid-stream",
-        "The stream ends without the end that HTTP requires.",
+        "The stream ends without the final chunk of HTTP.",
         lambda said, _: Delivery(said, cut=True),
-        "asked again",
+        "retried",
     ),
     Quirk(
         "end without a reason",
-        "The stream ends well, without a finish reason: a proxy's time ran out.",
+        "The stream ends properly but without a finish reason: a proxy timed out.",
         lambda said, _: Delivery(said, finish=None),
-        "asked again",
+        "retried",
     ),
     Quirk(
         "HTML for a stream",
-        "A captive portal, or a wrong address, answers 200 with a page.",
+        "A captive portal, or a wrong address: 200 with a page of HTML.",
         by_shape(**_every(RawReply(body=_PAGE))),
         "unavailable",
         lasting=True,
@@ -194,7 +194,7 @@ FAULTS = (
     *map(_too_long, _WORDINGS),
     Quirk(
         "context overflow",
-        "The prompt is larger than the window, in the provider's words.",
+        "The prompt is larger than the window; each provider's wording.",
         by_shape(
             openai=refuse(500, "The prompt is too long for the model."),
             anthropic=refuse(400, "prompt is too long: 210000 tokens > 200000 maximum"),
@@ -221,19 +221,19 @@ FAULTS = (
     ),
     Quirk(
         "wrong key",
-        "401; Gemini says it with 400.",
+        "401; Gemini uses 400.",
         by_shape(**{**_every(refuse(401, "Incorrect API key provided")), "gemini": _GOOGLE_KEY}),
         "setup",
     ),
     Quirk(
         "forbidden",
-        "403: the key may not use the model.",
+        "403: the key has no access to the model.",
         by_shape(**_every(refuse(403, "No access."))),
         "setup",
     ),
     Quirk(
         "no credit",
-        "402, or another status with words about it.",
+        "402, or another status with a message about credit.",
         by_shape(
             openai=refuse(429, _QUOTA, code="insufficient_quota"),
             anthropic=refuse(400, "Your credit balance is too low to access the Anthropic API."),
@@ -257,7 +257,7 @@ FAULTS = (
     ),
     Quirk(
         "filtered answer",
-        "The reason for the end is a content filter, and nothing came.",
+        "The finish reason is a content filter, and the answer is empty.",
         lambda _, request: Delivery(
             Completion(),
             finish={"openai": "content_filter", "anthropic": "refusal", "gemini": "SAFETY"}[request.shape],
@@ -267,9 +267,9 @@ FAULTS = (
     ),
     Quirk(
         "malformed call",
-        "Gemini gives up a call that it wrote wrongly.",
+        "Gemini drops a call that it could not write.",
         lambda _, __: RawReply((gemini.chunk(finish="MALFORMED_FUNCTION_CALL"),)),
-        "asked again",
+        "retried",
         ("gemini",),
     ),
 )

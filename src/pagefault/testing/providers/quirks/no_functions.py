@@ -79,7 +79,7 @@ NO_FUNCTIONS = (
     ),
     Quirk(
         "no JSON schema",
-        "Servers that hold no answer to a schema, in JSON mode.",
+        "Servers without schemas for answers, in JSON mode.",
         _no_schema,
         "noted",
         ("openai",),

@@ -1,4 +1,4 @@
-"""What a quirk is: a way in which servers answer otherwise than they should, and what must come of it."""
+"""The type of a quirk: a deviation of servers from their protocol, with its expected outcome."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ONE_CALL = Completion("I keep it.", SAMPLE.calls[:1], SAMPLE.usage)
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """``make`` says a completion amiss, or fails to say it, in answer to a request.
+    """A deviation: ``make`` returns a completion in a faulty form, or a failure, for a request.
 
-    ``about``: who does it. ``lasting``: every request is answered so, else the first. ``sample`` is a
-    completion that shows it; ``calling`` how a model is to be asked for it; ``wait`` how long a client should
-    wait, in seconds. ``outcome`` is what must come of it, in the words that
-    ``docs/providers.md`` explains; ``otherwise`` those of single shapes.
+    ``about`` names the servers. ``lasting``: every request is answered so, not only the first. ``sample`` is
+    a completion that shows it; ``calling`` the mode that it needs; ``wait`` the client's timeout in seconds.
+    ``outcome`` is the expected outcome, in the words that ``docs/providers.md`` explains; ``otherwise`` has
+    those of single shapes.
     """
 
     name: str
@@ -45,22 +45,22 @@ class Quirk:
     wait: float = 30.0
 
     def turn(self, completion: Completion) -> Turn:
-        """The completion with the quirk, for a list of turns."""
+        """Return the completion with the quirk, for a list of turns."""
         return lambda request: self.make(completion, request)
 
 
 def stream_of(completion: Completion, request: ProviderRequest) -> list[Body]:
-    """The chunks of the completion in the shape of the request."""
+    """Return the chunks of the completion in the shape of the request."""
     return WIRES[request.shape].chunks(Delivery(completion))
 
 
 def by_shape(**made: Turn) -> Callable[[Completion, ProviderRequest], Turn]:
-    """What each shape says, whatever the completion."""
+    """Return a function that gives each shape its turn, whatever the completion."""
     return lambda _, request: made[request.shape]
 
 
 def changed(value: Any, change: Callable[[str, Body], Body], name: str = "") -> Any:
-    """The JSON value with each object in it changed; ``change`` is told under which name an object stands."""
+    """Return the JSON value with each object in it changed; ``change`` gets the key and the object."""
     if isinstance(value, dict):
         items = cast("Body", value).items()
         return change(name, {key: changed(inner, change, key) for key, inner in items})

@@ -1,4 +1,4 @@
-"""Streams that are whole but not as they should be: framing, empty chunks, unknown fields, usage."""
+"""Streams that are complete but deviate in form: framing, empty chunks, unknown fields, usage."""
 
 from __future__ import annotations
 
@@ -113,13 +113,13 @@ _SILENT = Completion(usage=Usage(70, 0))
 STREAMS = (
     Quirk(
         "keep-alives",
-        "OpenRouter and proxies: comments, or empty lines, while a model thinks.",
+        "OpenRouter and proxies: comments or empty lines while a model thinks.",
         _kept_alive,
         otherwise={"gemini": "unavailable"},
         lasting=True,
     ),
-    Quirk("one byte at a time", "Proxies cut packets anywhere, within a character too.", _one_byte_at_a_time),
-    Quirk("all at once", "Proxies hold a stream back until its end.", _at_once),
+    Quirk("one byte at a time", "Proxies cut packets within a character too.", _one_byte_at_a_time),
+    Quirk("all at once", "Proxies buffer a stream until its end.", _at_once),
     Quirk("other line ends", "CR LF.", _framed(lambda data: data.replace(b"\n", b"\r\n"))),
     Quirk(
         "no space after data:",
@@ -135,12 +135,12 @@ STREAMS = (
         lambda said, request: RawReply(tuple(stream_of(said, request)), done=False),
         shapes=("openai",),
     ),
-    Quirk("a line that is no JSON", "A server's log in its stream.", _no_json, "asked again"),
-    Quirk("unknown fields", "Every server, some day.", _unknown_fields),
-    Quirk("chunks without choices", "Azure, and usage.", _azure, shapes=("openai",)),
+    Quirk("a line that is not JSON", "A line of the server's log in its stream.", _no_json, "retried"),
+    Quirk("unknown fields", "Any server, after an update.", _unknown_fields),
+    Quirk("chunks without choices", "Azure; also chunks with usage.", _azure, shapes=("openai",)),
     Quirk("no delta", "Proxies: null where an object should be.", _null_delta, shapes=("openai",)),
-    Quirk("content null", "vLLM and others, beside calls.", _content(None), shapes=("openai",)),
-    Quirk("content empty", "The same as an empty text.", _content(""), shapes=("openai",)),
+    Quirk("content null", "vLLM and others, in chunks with calls.", _content(None), shapes=("openai",)),
+    Quirk("content empty", "The same, as an empty text.", _content(""), shapes=("openai",)),
     Quirk("content as parts", "Mistral and proxies: a list of parts.", _parts, shapes=("openai",)),
     Quirk(
         "role in each chunk",
@@ -149,34 +149,37 @@ STREAMS = (
         shapes=("openai",),
     ),
     Quirk(
-        "usage missing", "Servers that do not count.", lambda said, _: replace(said, usage=None), "no usage"
+        "usage missing",
+        "Some servers.",
+        lambda said, _: replace(said, usage=None),
+        "no usage",
     ),
     Quirk(
-        "usage in each chunk", "vLLM when asked for it, and proxies; Gemini.", _counted, shapes=("openai",)
+        "usage in each chunk", "vLLM if it is requested, and proxies; Gemini.", _counted, shapes=("openai",)
     ),
     Quirk(
         "prompt cut silently",
-        "Ollama and others, when the prompt is larger than the window: the reported input tells.",
+        "Ollama and others, if it is larger than the window: only the reported input shows it.",
         lambda said, _: replace(said, usage=Usage(5, 9)),
         "usage as reported",
     ),
     Quirk("pings", "Anthropic, at any time.", _pinged, shapes=("anthropic",)),
     Quirk(
         "no beginning",
-        "Proxies before Anthropic: the first event is not that of a message.",
+        "Proxies in front of Anthropic: the first event is missing.",
         lambda said, request: RawReply(tuple(stream_of(said, request)[1:])),
-        "asked again",
+        "retried",
         ("anthropic",),
     ),
     Quirk(
         "end without content",
-        "Gemini: the last chunk has a reason and no content.",
+        "Gemini: the last chunk has a finish reason and no content.",
         _without_content,
         shapes=("gemini",),
     ),
     Quirk(
         "empty completion",
-        "Weak models, and strong ones after a result: nothing at all.",
+        "Weak models, and strong ones after a result: an empty answer.",
         lambda _, __: _SILENT,
         "empty",
     ),
@@ -188,8 +191,8 @@ STREAMS = (
         ("gemini",),
     ),
     Quirk(
-        "unknown reason for the end",
-        "Servers with words of their own.",
+        "unknown finish reason",
+        "Servers with their own words.",
         _new_reason,
         shapes=("openai", "ollama"),
     ),

@@ -1,4 +1,4 @@
-"""Thinking and calls where they do not belong: in the text, as chat templates mark them."""
+"""Thinking and calls in the text of an answer, in the marks of chat templates."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ _FORMS: dict[str, tuple[str, Callable[[Sequence[Call]], str]]] = {
     "Mistral, new": ("Mistral, newer: name and arguments.", _mistral_new),
     "DeepSeek": ("DeepSeek, with its own bars and blocks.", _deepseek),
     "Kimi": ("Kimi, in a section of its own, names with prefix and number.", _kimi),
-    "fence": ("Models that were never trained on calls: a fenced object.", _fence),
-    "bare": ("The same with nothing around it.", _bare),
+    "fence": ("Models not trained on calls: a fenced object.", _fence),
+    "bare": ("The same without a fence.", _bare),
 }
 
 
@@ -169,35 +169,35 @@ TEXTS = (
     ),
     Quirk(
         "</think> without a beginning",
-        "DeepSeek, Qwen: the chat template had written the beginning already.",
+        "DeepSeek, Qwen: the chat template wrote the beginning.",
         _late,
-        "taken back",
+        "retracted",
         sample=replace(_SAID, thinking="Tea, then."),
     ),
     Quirk(
-        "thinking apart",
+        "separate thinking",
         "Reasoning models: in a field, a block or a part of its own.",
         lambda said, _: said,
         sample=_THOUGHT,
     ),
     Quirk(
         "thinking as reasoning",
-        "OpenRouter, vLLM, Groq call the field reasoning.",
+        "OpenRouter, vLLM, Groq: the field is called reasoning.",
         _reasoning,
         shapes=("openai",),
         sample=_THOUGHT,
     ),
     Quirk(
         "reasoning_details",
-        "OpenRouter: thinking with a signature, wanted back.",
+        "OpenRouter: signed thinking, to be sent back.",
         _details,
         shapes=("openai",),
         sample=_THOUGHT,
     ),
-    Quirk("redacted thinking", "Anthropic: thinking that comes encrypted.", _redacted, shapes=("anthropic",)),
+    Quirk("redacted thinking", "Anthropic: encrypted thinking.", _redacted, shapes=("anthropic",)),
     Quirk(
-        "thinking is all there is",
-        "A reasoning model that ran into its limit: nothing but thinking.",
+        "only thinking",
+        "A reasoning model that reached its limit while thinking.",
         lambda said, _: Delivery(Completion(thinking=said.thinking, usage=said.usage, cut=True)),
         "unanswered",
         sample=_THOUGHT,
