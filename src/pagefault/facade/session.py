@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,9 @@ class Pagefault:
         from pagefault.build import open_kernel
         from pagefault.config import home_folder, load_installation
 
+        import_module(
+            "pagefault.views.reply"
+        )  # here, so that the first reply does not hold up the event loop
         parts = self._parts or Parts()
         folder = home_folder(Path(self._home) if self._home else None)
         installation = load_installation(folder, self._database)

@@ -11,6 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+from anyio import to_thread
+
 from pagefault.errors import ModelError, ModelUnavailable
 from pagefault.models import (
     Call,
@@ -44,6 +47,7 @@ class OllamaModel:
         self._endpoint = endpoint
         self._options = options
         self._made: AsyncClient | None = None
+        self._making = anyio.Lock()
 
     def __repr__(self) -> str:
         return f"OllamaModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
@@ -56,6 +60,9 @@ class OllamaModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        async with self._making:
+            if not self._made:  # imports must not hold up the event loop
+                await to_thread.run_sync(self._client)
         import httpx2
 
         answer, where = _PartialCompletion(), f"{self.name} at {self._endpoint.base_url}"

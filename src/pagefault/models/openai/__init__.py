@@ -12,6 +12,9 @@ import json
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+from anyio import to_thread
+
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
@@ -48,6 +51,7 @@ class OpenAIModel:
             )
         self._body = BodyBuilder(model, endpoint, options)
         self._made: AsyncOpenAI | None = None
+        self._making = anyio.Lock()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
@@ -60,6 +64,9 @@ class OpenAIModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        async with self._making:
+            if not self._made:  # half a second of imports, which must not hold up the event loop
+                await to_thread.run_sync(self._client)
         import openai
 
         answer = PartialCompletion(self._endpoint.provider)

@@ -11,6 +11,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+from anyio import to_thread
+
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
@@ -41,6 +44,7 @@ class PydanticAIModel:
         self._endpoint = endpoint
         self._options = options
         self._made: LibraryModel | None = None
+        self._making = anyio.Lock()
         self._close: Callable[[], Awaitable[None]] | None = None
         self._noted = False  # a completion has the note that the temperature is left out
 
@@ -55,7 +59,8 @@ class PydanticAIModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
-        model = self._model()
+        async with self._making:  # a second of imports, which must not hold up the event loop
+            model = self._made or await to_thread.run_sync(self._model)
         from pydantic_ai.direct import model_request_stream
         from pydantic_ai.exceptions import AgentRunError, UserError
 
