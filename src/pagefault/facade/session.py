@@ -86,9 +86,7 @@ class Pagefault:
         from pagefault.build import open_kernel
         from pagefault.config import home_folder, load_installation
 
-        import_module(
-            "pagefault.views.reply"
-        )  # here, so that the first reply does not hold up the event loop
+        import_module("pagefault.views.reply")  # here, for the first reply must not hold up the loop
         parts = self._parts or Parts()
         folder = home_folder(Path(self._home) if self._home else None)
         installation = load_installation(folder, self._database)
