@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pagefault.build import open_raw
+from pagefault.build import open_transfer
 from pagefault.storage import EmbedderRecord
-from pagefault.storage.raw import OWNED, RawDatabase, Row
-from pagefault.storage.sqlite.raw import SQLiteRaw
+from pagefault.storage.row_transfer import OWNED, Row, TransferDatabase
+from pagefault.storage.sqlite.transfer import SQLiteTransfer
 from pagefault.testing.postgres import Databases, start_server, stop_server
 from pagefault.transfer import check, copy_agents, export_agents, import_agents
 
@@ -35,7 +35,7 @@ class Silent:
     def advance(self, rows: int) -> None: ...
 
 
-def fill(database: RawDatabase, count: int) -> None:
+def fill(database: TransferDatabase, count: int) -> None:
     random.seed(1)
     words = [f"word{n}" for n in range(20_000)]
     weights = [1 / (n + 10) for n in range(20_000)]
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def run(home: Path, databases: Databases, count: int) -> None:
-    with closing(SQLiteRaw.open(home / "a.db")) as here:
+    with closing(SQLiteTransfer.open(home / "a.db")) as here:
         with timed("made", count):
             fill(here, count)
         with timed("backup", count):
@@ -100,18 +100,18 @@ def run(home: Path, databases: Databases, count: int) -> None:
         with timed("check", count):
             assert check(here, Silent()) == []
         with (
-            closing(open_raw(home / "b.db", make=True)) as there,
+            closing(open_transfer(home / "b.db", make=True)) as there,
             timed("import", count),
             (home / "ana.jsonl").open("rb") as file,
         ):
             import_agents(there, file, "ana.jsonl", None, Silent())
-        with databases.one() as url, closing(open_raw(url)) as there:
+        with databases.one() as url, closing(open_transfer(url)) as there:
             with timed("copy SQLite to PostgreSQL", count):
                 copy_agents(here, there, [], Silent())
             with timed("check PostgreSQL", count):
                 assert check(there, Silent()) == []
             with (
-                closing(open_raw(home / "c.db", make=True)) as back,
+                closing(open_transfer(home / "c.db", make=True)) as back,
                 timed("copy PostgreSQL to SQLite", count),
             ):
                 copy_agents(there, back, [], Silent())

@@ -25,6 +25,7 @@ LAYERS = (
         "types",
     },
     {
+        "storage.embedding",
         "storage.matching",
         "storage.usage",
     },
@@ -42,7 +43,7 @@ LAYERS = (
         "models.endpoint",
         "models.tokens",
         "retrieval.dates",
-        "storage.raw",
+        "storage.row_transfer",
     },
     {
         "accounting.usage",

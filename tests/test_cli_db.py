@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 
 from conftest import Run
 from pagefault.storage import migrations
-from pagefault.storage.sqlite.raw import SQLiteRaw
+from pagefault.storage.sqlite.transfer import SQLiteTransfer
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_backup_is_of_one_moment_while_others_write(ana: Path, tmp_path: Path)
     with closing(sqlite3.connect(ana, isolation_level=None)) as file:
         file.execute("CREATE TABLE ballast AS SELECT randomblob(4000000) AS bytes")
     reached: list[int] = []
-    with closing(SQLiteRaw.open(ana)) as database:
+    with closing(SQLiteTransfer.open(ana)) as database:
         database.backup(tmp_path / "copy.db", progress)
     assert reached == sorted(set(reached))  # it was not started anew
     assert len(reached) > 2
@@ -235,13 +235,13 @@ def test_an_import_that_is_killed_leaves_nothing(run: Run, ana: Path, tmp_path: 
     program = f"""
 import os, signal
 from pathlib import Path
-from pagefault.build import open_raw
+from pagefault.build import open_transfer
 from pagefault.transfer import import_agents
 class Watch:
     def begin(self, what, total): pass
     def advance(self, rows):
         if rows: os.kill(os.getpid(), signal.SIGKILL)
-import_agents(open_raw(Path({str(ana)!r})), open({str(file)!r}, "rb"), "file", "bo", Watch())
+import_agents(open_transfer(Path({str(ana)!r})), open({str(file)!r}, "rb"), "file", "bo", Watch())
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     assert [agent["name"] for agent in run("agent", "list", "--json").json] == ["ana"]

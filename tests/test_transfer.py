@@ -20,12 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagefault.build import open_raw
+from pagefault.build import open_transfer
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.message_meta import MessageMeta, RequestUsage, Usage
 from pagefault.storage import EmbedderRecord, Filter, Match, Store, Transaction
 from pagefault.storage.postgres import PostgresStore
-from pagefault.storage.raw import AGENT, DERIVED, OWNED, RawDatabase
+from pagefault.storage.row_transfer import AGENT, DERIVED, OWNED, TransferDatabase
 from pagefault.storage.schema import metadata
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.terms import terms
@@ -156,7 +156,7 @@ async def _live(store: Store, moves: Sequence[Move], name: str = "ana") -> Agent
     return agent
 
 
-def _everything(database: RawDatabase, name: str) -> dict[str, object]:
+def _everything(database: TransferDatabase, name: str) -> dict[str, object]:
     """All that a database has of an agent, however it is ordered; the embedders it knows."""
     with database.reading() as rows:
         agent = rows.agents()[name]
@@ -197,8 +197,8 @@ async def _agent_of(store: Store, name: str) -> AgentRecord:
 
 
 @contextmanager
-def opened(place: Path | str) -> Generator[RawDatabase]:
-    with closing(open_raw(place, make=True)) as database:
+def opened(place: Path | str) -> Generator[TransferDatabase]:
+    with closing(open_transfer(place, make=True)) as database:
         yield database
 
 
@@ -369,7 +369,7 @@ async def _forget(place: str) -> None:
 
 
 def test_every_column_is_handed_over_or_made_anew() -> None:
-    """A column that is added to the schema has its place in ``storage.raw``, or is derived."""
+    """A column that is added to the schema has its place in ``storage.row_transfer``, or is derived."""
     kinds = {"TEXT": str, "BOOLEAN": bool, "FLOAT": float, "BLOB": bytes}
     carried = {table.name: table for table in (AGENT, *OWNED)}
     assert (

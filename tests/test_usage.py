@@ -29,7 +29,8 @@ from pagefault.models.endpoint import RequestSettings, Vendor
 from pagefault.models.offline import OfflineModel
 from pagefault.models.wrappers.retrying import RetryingModel
 from pagefault.storage import RowUsage
-from pagefault.storage.sqlite import SQLiteStore, transaction
+from pagefault.storage.sql.recall import ROW_USAGE
+from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Message, Role
 from pagefault.views.history import log_row
@@ -169,8 +170,8 @@ async def test_a_catalogue_s_model_says_its_name_as_the_settings_have_it() -> No
 async def test_today_is_answered_without_reading_the_log(tmp_path: Path) -> None:
     """The rows that tell of requests are found by an index that has nothing else."""
     await SQLiteStore.open(tmp_path / "a.db").close()
-    statement: str = transaction.__dict__["_SPENT"]
-    values = {"agent": 1, "since": 0, "until": 9, "model": None, "newest": -1}
+    statement = f"{ROW_USAGE} AND at >= :since AND at < :until ORDER BY at DESC, seq DESC"
+    values = {"agent": 1, "since": 0, "until": 9}
     with sqlite3.connect(tmp_path / "a.db") as db:
         plan = " ".join(row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", values))
     assert "messages_with_usage (agent=? AND at>? AND at<?)" in plan

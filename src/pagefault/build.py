@@ -24,7 +24,7 @@ from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
-from pagefault.storage.raw import RawDatabase
+from pagefault.storage.row_transfer import TransferDatabase
 
 if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
@@ -76,22 +76,22 @@ DATABASE = "pagefault.db"
 _POSTGRES = ("postgresql", "postgres")
 
 
-def open_raw(place: Path | str, *, make: bool = False) -> RawDatabase:
+def open_transfer(place: Path | str, *, make: bool = False) -> TransferDatabase:
     """A database, a file's path or a URL, for its raw rows; brought up to date, and made if ``make`` says so.
 
     ``UsageError`` as ``open_store``, and if there is no such file or it is a folder.
     """
     if isinstance(place, str):
         with _postgres(place):
-            from pagefault.storage.postgres.raw import PostgresRaw
-        return PostgresRaw.open(place)
-    from pagefault.storage.sqlite.raw import SQLiteRaw
+            from pagefault.storage.postgres.transfer import PostgresTransfer
+        return PostgresTransfer.open(place)
+    from pagefault.storage.sqlite.transfer import SQLiteTransfer
 
     if place.is_dir():
         raise UsageError(f"{place} is a folder; name a file in it, e.g. {place / DATABASE}.")
     if not make and not place.exists():
         raise UsageError(f"There is no database {place}; name one that is there.")
-    return SQLiteRaw.open(place)
+    return SQLiteTransfer.open(place)
 
 
 def database_versions(place: Path | str) -> tuple[str | None, str]:

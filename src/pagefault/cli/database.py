@@ -15,12 +15,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from pagefault import __version__
 from pagefault.assembly import check_name
-from pagefault.build import DATABASE, database_versions, open_raw
+from pagefault.build import DATABASE, database_versions, open_transfer
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.errors import UsageError
-from pagefault.storage.raw import FileDatabase
+from pagefault.storage.row_transfer import FileDatabase
 from pagefault.transfer import (
     Finding,
     Moved,
@@ -41,7 +41,7 @@ def migrate(session: Session, only_look: bool) -> None:
     elif only_look:
         said = f"The database is {_at(found)}, the newest version is {newest}; run pagefault db migrate."
     else:
-        open_raw(place, make=True).close()
+        open_transfer(place, make=True).close()
         said = f"The database was {_at(found)} and is now at {newest}."
     session.show({"from": found, "to": newest}, said)
     if only_look and found != newest:
@@ -50,7 +50,7 @@ def migrate(session: Session, only_look: bool) -> None:
 
 def examine(session: Session, mend: bool) -> None:
     """Check the database, repair what follows from other rows if so asked; exit with 1 if it is not whole."""
-    with closing(open_raw(_home_of(session))) as database, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
         found = check(database, bar)
         repaired = [finding for finding in found if finding.derived] if mend else []
         if repaired:
@@ -68,7 +68,7 @@ def examine(session: Session, mend: bool) -> None:
 
 def backup(session: Session, target: Path) -> None:
     """Copy a file while agents run; of a server's database, export all agents."""
-    with closing(open_raw(_home_of(session))) as database, _new(target) as part, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, _new(target) as part, _progress() as bar:
         if isinstance(database, FileDatabase):
             bar.begin("pages", 1)
             database.backup(part, bar.reach)
@@ -82,8 +82,8 @@ def backup(session: Session, target: Path) -> None:
 def copy(session: Session, source: str, target: str, names: Sequence[str]) -> None:
     """Copy agents from one database to another."""
     with (
-        closing(open_raw(_place(source))) as here,
-        closing(open_raw(_place(target), make=True)) as there,
+        closing(open_transfer(_place(source))) as here,
+        closing(open_transfer(_place(target), make=True)) as there,
         _progress() as bar,
     ):
         moved = copy_agents(here, there, names, bar)
@@ -92,7 +92,7 @@ def copy(session: Session, source: str, target: str, names: Sequence[str]) -> No
 
 def export(session: Session, name: str, target: str) -> None:
     """Write an agent to a file, or to standard output; then the answer goes to stderr."""
-    with closing(open_raw(_home_of(session))) as database, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
         if target == "-":
             moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar)
             sys.stdout.buffer.flush()
@@ -112,7 +112,7 @@ def import_(session: Session, source: str, name: str | None) -> None:
     place = "The input" if source == "-" else source
     with (
         _opened(source) as file,
-        closing(open_raw(_home_of(session), make=True)) as database,
+        closing(open_transfer(_home_of(session), make=True)) as database,
         _progress() as bar,
     ):
         moved = import_agents(database, file, place, name, bar)

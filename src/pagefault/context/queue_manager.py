@@ -126,14 +126,12 @@ class QueueManager:
     def append(self, tx: Transaction, rows: Sequence[Message], *, ratio: float, quiet: bool) -> Queue:
         """Within a transaction: append rows, and warn if they bring the queue across the line (not when
         ``quiet``: a warning's own turn). Returns the queue that holds once this is committed."""
-        tx.append(self.agent, rows)
         queue = self.queue.admit(rows)
         queue = replace(queue, state=replace(queue.state, ratio=ratio))
         if not quiet and not queue.state.warned and self.policy.warns(self.sizes(queue)):
             queue = replace(queue, state=replace(queue.state, warned=True))
             self._post_warning(tx)
-        if queue.state != self.queue.state:
-            tx.save_queue(self.agent, queue.state)
+        tx.append(self.agent, rows, queue.state if queue.state != self.queue.state else None)
         return queue
 
     def committed(self, queue: Queue, rows: Sequence[Message]) -> None:
@@ -218,8 +216,7 @@ class QueueManager:
         )
 
         def work(tx: Transaction) -> None:
-            tx.append(self.agent, [row])
-            tx.save_queue(self.agent, state)
+            tx.append(self.agent, [row], state)
             for event in tx.events(self.agent, state="pending"):
                 if _is_warning(event):  # what it would warn of has happened
                     tx.set_event(self.agent, event.id, "done")

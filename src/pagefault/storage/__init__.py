@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import BEST_WINDOW, LONGEST_NAME, SESSION_GAP, Filter, Found, Match
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
@@ -54,29 +55,6 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class PendingVector:
-    """A row or passage that has no vectors of this fingerprint yet; ``title`` is the passage's."""
-
-    agent: AgentId
-    tier: Tier
-    number: int
-    text: str
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderRecord:
-    """An embedder that made or makes vectors here. ``name``: as the settings have it. ``dimensions``: 0 until
-    its first vectors. ``wanted``: the one configured last; ``in_service``: the one that is searched."""
-
-    fingerprint: str
-    name: str
-    dimensions: int = 0
-    wanted: bool = False
-    in_service: bool = False
-
-
 class Transaction(Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
 
@@ -100,9 +78,12 @@ class Transaction(Protocol):
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
 
     # recall storage
-    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+    def append(
+        self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None
+    ) -> list[Message]:
         """Append rows to the log and to its lexical index; returns them with ``seq`` set, consecutive
-        per agent from 1. ``completion=0`` stands for the seq of the first row of this batch."""
+        per agent from 1. ``completion=0`` stands for the seq of the first row of this batch. With a ``queue``
+        it is saved too, as ``save_queue`` does, at no cost."""
         ...
 
     def speakers(self, agent: AgentId) -> list[str]:

@@ -43,9 +43,9 @@ __all__ = [
     "to_meta",
     "to_page",
     "to_passage",
+    "to_row_usage",
     "to_schedule",
     "to_section",
-    "to_spent",
     "to_total",
     "to_usage",
     "total_values",
@@ -108,7 +108,7 @@ def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
     return {
         "agent": agent,
         "seq": row.seq,
-        "role": row.role,
+        "role": row.role.value,
         "at": micros(row.at),
         "event": row.event,
         "completion": row.completion,
@@ -174,7 +174,7 @@ _TOKENS = ("input", "output", "cached", "written", "thinking")
 _REST = ("counted", "answered", "estimated", "cut")
 
 
-def to_spent(row: Any) -> RowUsage:
+def to_row_usage(row: Any) -> RowUsage:
     seq, at, event, role, usage = row
     return RowUsage(seq, moment(at), event, Role(role), to_usage(usage))
 

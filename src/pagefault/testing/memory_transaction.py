@@ -80,7 +80,9 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
         self._set_record(agent, queue=queue)
 
     # recall storage
-    def append(self, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+    def append(
+        self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None
+    ) -> list[Message]:
         owner = self._agent(agent)
         first = owner.record.last_seq + 1
         stored: list[Message] = []
@@ -93,6 +95,8 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
             self._index(owner, "recall", seq, message_terms(row.role, row.text, row.meta))
             stored.append(message)
         self._set_record(agent, last_seq=first + len(rows) - 1)
+        if queue:
+            self.save_queue(agent, queue)
         return stored
 
     def speakers(self, agent: AgentId) -> list[str]:

@@ -5,9 +5,9 @@
     moving.py     copy, export, import: all of an agent, or nothing of it
     checking.py   what must hold in a database, row by row
 
-All of it works on ``storage.raw``, is synchronous, and holds no more than a few hundred rows in memory (a
-check also the numbers of an agent's rows and its vocabulary). Leaves out what is shown (``cli``) and how a
-database is opened (``build``).
+All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in
+memory (a check also the numbers of an agent's rows and its vocabulary). Leaves out what is shown (``cli``)
+and how a database is opened (``build``).
 """
 
 from __future__ import annotations

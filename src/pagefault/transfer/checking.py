@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from pagefault.storage.raw import AGENT, OWNED, IndexSize, RawDatabase, RawRows, units_of
+from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
 from pagefault.types import AgentId, EventKind, Role, Tier
@@ -36,7 +36,7 @@ class Finding:
     derived: bool = False
 
 
-def check(database: RawDatabase, watch: Watch) -> list[Finding]:
+def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
     """Look at everything; nothing is changed."""
     with database.reading() as rows:
         found = [Finding(None, what) for what in rows.faults()]
@@ -55,7 +55,7 @@ def check(database: RawDatabase, watch: Watch) -> list[Finding]:
     return found
 
 
-def repair(database: RawDatabase, findings: Iterable[Finding]) -> None:
+def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
     """Make anew what follows from the rows, for the agents of whom something derived is wrong."""
     with database.writing() as rows:
         agents = rows.agents()
@@ -68,7 +68,7 @@ def repair(database: RawDatabase, findings: Iterable[Finding]) -> None:
 class _Known:
     """What one agent's tables are held against."""
 
-    rows: RawRows
+    rows: TransferRows
     agent: AgentId
     own: dict[str, Any]
     embedded: dict[str, set[int]] = field(default_factory=dict[str, "set[int]"])  # by tier, to have vectors
@@ -81,7 +81,7 @@ class _Known:
                 yield dict(zip(table.columns, row, strict=True))
 
 
-def _of_agent(rows: RawRows, agent: AgentId) -> Iterator[str]:
+def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
     known = _Known(rows, agent, dict(zip(AGENT.columns, rows.agent(agent), strict=True)))
     yield from _log(known)
     yield from _sections(known)
@@ -209,7 +209,7 @@ def _vectors(known: _Known) -> Iterator[str]:
             yield f"{fingerprint} has vectors of other lengths than the one that is recorded."
 
 
-def _of_index(rows: RawRows, agent: AgentId, tier: Tier) -> Iterator[str]:
+def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
     table = _TABLES["messages" if tier == "recall" else "passages"]
     counted, stored = rows.index_sizes(agent, tier)
     expected, often, indexed, total = Counter[str](), Counter[str](), 0, 0

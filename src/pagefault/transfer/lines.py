@@ -7,7 +7,8 @@
     {"end": {"tables": {"messages": [1200, "9f..."], ...}, "embedders": [...], "sha256": "4b..."}}
 
 Bytes are in base64. ``sha256`` is of all bytes of the block before its last line. A file of format 1 is
-read too: its rows get the columns that were added since. Leaves out what the rows mean (``storage.raw``).
+read too: its rows get the columns that were added since. Leaves out what the rows mean
+(``storage.row_transfer``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from itertools import groupby, islice
 from typing import Any, BinaryIO, cast
 
 from pagefault.errors import UsageError
-from pagefault.storage.raw import AGENT, OWNED, Row, Table, Value
+from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Value
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
 
@@ -51,7 +52,7 @@ def dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def encode(table: Table, row: Row) -> bytes:
+def encode(table: TransferTable, row: Row) -> bytes:
     """A row as a line."""
     values = {
         name: b64encode(value).decode() if isinstance(value, bytes) else value
@@ -60,7 +61,7 @@ def encode(table: Table, row: Row) -> bytes:
     return dump({table.name: values})
 
 
-def decode(line: bytes, place: str, format: int = FORMAT) -> tuple[Table, Row]:
+def decode(line: bytes, place: str, format: int = FORMAT) -> tuple[TransferTable, Row]:
     """The row of a line that ``encode`` wrote; ``UsageError`` if it is no row of ours."""
     said = _parse(line)
     if said is not None and len(said) == 1:
@@ -114,7 +115,7 @@ def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> 
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
 
 
-def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[Table, list[Row]]]:
+def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[TransferTable, list[Row]]]:
     """The rows of the next block in a file that ``blocks`` has read through, in batches of one table."""
     file.readline()
     lines = islice(file, block.rows)
@@ -125,7 +126,7 @@ def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[Table, l
     file.readline()
 
 
-def _of_format_1(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+def _of_format_1(table: TransferTable, values: dict[str, Any]) -> dict[str, Any]:
     """A row with the columns that format 2 added: usage was within ``meta``."""
     row = {name: values[name] for name in table.columns if name in values}
     if len(row) != len(values):

@@ -6,16 +6,16 @@ behind, and nobody sees half an agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import BinaryIO, Protocol
 
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.storage import EmbedderRecord
-from pagefault.storage.raw import AGENT, OWNED, RawDatabase, RawRows, Row, Table
+from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, TransferRows, TransferTable
 from pagefault.transfer.lines import FORMAT, Block, blocks, dump, encode, rows_of
-from pagefault.transfer.sums import Sums, TableSum, outgoing
+from pagefault.transfer.sums import Batches, Sums, TableSum, outgoing
 from pagefault.types import AgentId
 
 __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
@@ -42,7 +42,7 @@ class Watch(Protocol):
 
 
 def export_agents(
-    database: RawDatabase, names: Sequence[str], file: BinaryIO, version: str, watch: Watch
+    database: TransferDatabase, names: Sequence[str], file: BinaryIO, version: str, watch: Watch
 ) -> list[Moved]:
     """Write agents, as they are at one moment, to a file. ``version`` is pagefault's.
 
@@ -57,7 +57,7 @@ def export_agents(
 
 
 def import_agents(
-    database: RawDatabase, file: BinaryIO, place: str, name: str | None, watch: Watch
+    database: TransferDatabase, file: BinaryIO, place: str, name: str | None, watch: Watch
 ) -> list[Moved]:
     """Store the agents of a file, under their own names or, if it is a single one, under ``name``.
 
@@ -75,7 +75,9 @@ def import_agents(
         return [_import(rows, name or block.agent, block, file, place, watch) for block in found]
 
 
-def copy_agents(source: RawDatabase, target: RawDatabase, names: Sequence[str], watch: Watch) -> list[Moved]:
+def copy_agents(
+    source: TransferDatabase, target: TransferDatabase, names: Sequence[str], watch: Watch
+) -> list[Moved]:
     """Copy agents, all if no names are given, as they are at one moment. Each is there when it is whole.
 
     One that is there already, the same in every row, is left as it is: a copy that was broken off can be
@@ -93,7 +95,7 @@ def copy_agents(source: RawDatabase, target: RawDatabase, names: Sequence[str], 
         return [known.get(name) or _copy(rows, target, name, agent, watch) for name, agent in agents.items()]
 
 
-def _chosen(rows: RawRows, names: Sequence[str], place: str) -> dict[str, AgentId]:
+def _chosen(rows: TransferRows, names: Sequence[str], place: str) -> dict[str, AgentId]:
     agents = rows.agents()
     for name in names:
         if name not in agents:
@@ -103,19 +105,17 @@ def _chosen(rows: RawRows, names: Sequence[str], place: str) -> dict[str, AgentI
     return {name: agents[name] for name in names or agents}
 
 
-def _size(rows: RawRows, agent: AgentId) -> int:
+def _size(rows: TransferRows, agent: AgentId) -> int:
     return 1 + sum(rows.count(agent, table) for table in OWNED)
 
 
-def _watched(
-    batches: Iterator[tuple[Table, Sequence[Row]]], watch: Watch
-) -> Iterator[tuple[Table, Sequence[Row]]]:
+def _watched(batches: Batches, watch: Watch) -> Batches:
     for table, rows in batches:
         yield table, rows
         watch.advance(len(rows))
 
 
-def _sums(rows: RawRows, agent: AgentId, what: str, watch: Watch) -> dict[str, TableSum]:
+def _sums(rows: TransferRows, agent: AgentId, what: str, watch: Watch) -> dict[str, TableSum]:
     watch.begin(what, _size(rows, agent))
     sums = Sums()
     for _ in sums.added(_watched(outgoing(rows, agent), watch)):
@@ -124,7 +124,7 @@ def _sums(rows: RawRows, agent: AgentId, what: str, watch: Watch) -> dict[str, T
 
 
 def _export(
-    rows: RawRows,
+    rows: TransferRows,
     name: str,
     agent: AgentId,
     number: tuple[int, int],
@@ -151,7 +151,7 @@ def _export(
     return Moved(name, sums.tables())
 
 
-def _import(rows: RawRows, name: str, block: Block, file: BinaryIO, place: str, watch: Watch) -> Moved:
+def _import(rows: TransferRows, name: str, block: Block, file: BinaryIO, place: str, watch: Watch) -> Moved:
     watch.begin(f"importing {name}", block.rows)
     _adopt(rows, [EmbedderRecord(*embedder) for embedder in block.embedders])
     sums = Sums()
@@ -162,7 +162,7 @@ def _import(rows: RawRows, name: str, block: Block, file: BinaryIO, place: str, 
     return _compared(rows, name, agent, told if block.format == FORMAT else sums.tables(), watch)
 
 
-def _copy(source: RawRows, target: RawDatabase, name: str, agent: AgentId, watch: Watch) -> Moved:
+def _copy(source: TransferRows, target: TransferDatabase, name: str, agent: AgentId, watch: Watch) -> Moved:
     watch.begin(f"copying {name}", _size(source, agent))
     sums, seen = Sums(), set[str]()
     with target.writing() as rows:
@@ -173,7 +173,7 @@ def _copy(source: RawRows, target: RawDatabase, name: str, agent: AgentId, watch
         return _compared(rows, name, new, sums.tables(), watch)
 
 
-def _restore(rows: RawRows, name: str, batches: Iterator[tuple[Table, Sequence[Row]]]) -> AgentId:
+def _restore(rows: TransferRows, name: str, batches: Batches) -> AgentId:
     agent: AgentId | None = None
     for table, batch in batches:
         if agent is None:
@@ -187,7 +187,9 @@ def _restore(rows: RawRows, name: str, batches: Iterator[tuple[Table, Sequence[R
     return agent
 
 
-def _compared(rows: RawRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch) -> Moved:
+def _compared(
+    rows: TransferRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch
+) -> Moved:
     """What was stored, read again; ``StorageError``, and so nothing is stored, if it is not what was sent."""
     found = _sums(rows, agent, f"comparing {name}", watch)
     for table in wanted.keys() | found.keys():
@@ -197,7 +199,13 @@ def _compared(rows: RawRows, name: str, agent: AgentId, wanted: dict[str, TableS
 
 
 def _known(
-    ours: RawRows, theirs: RawRows, name: str, agent: AgentId, there: AgentId, place: str, watch: Watch
+    ours: TransferRows,
+    theirs: TransferRows,
+    name: str,
+    agent: AgentId,
+    there: AgentId,
+    place: str,
+    watch: Watch,
 ) -> Moved:
     mine = _sums(ours, agent, f"comparing {name}", watch)
     if mine != _sums(theirs, there, f"comparing {name}", watch):
@@ -205,15 +213,13 @@ def _known(
     return Moved(name, mine, known=True)
 
 
-def _noting(
-    batches: Iterator[tuple[Table, Sequence[Row]]], seen: set[str]
-) -> Iterator[tuple[Table, Sequence[Row]]]:
+def _noting(batches: Batches, seen: set[str]) -> Batches:
     for table, rows in batches:
         seen.update(_fingerprints(table, rows))
         yield table, rows
 
 
-def _fingerprints(table: Table, rows: Sequence[Row]) -> set[str]:
+def _fingerprints(table: TransferTable, rows: Sequence[Row]) -> set[str]:
     """The embedders whose vectors are among the rows."""
     if "fingerprint" not in table.columns:
         return set()
@@ -221,7 +227,7 @@ def _fingerprints(table: Table, rows: Sequence[Row]) -> set[str]:
     return {str(row[place]) for row in rows}
 
 
-def _adopt(rows: RawRows, records: Sequence[EmbedderRecord]) -> None:
+def _adopt(rows: TransferRows, records: Sequence[EmbedderRecord]) -> None:
     """Make embedders known whose vectors come in; which one is wanted here stays as it is."""
     known = {record.fingerprint: record for record in rows.embedders()}
     for record in records:

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from pagefault.storage.raw import AGENT, OWNED, RawRows, Row, Table
+from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferRows, TransferTable
 from pagefault.transfer.lines import encode
 from pagefault.types import AgentId
 
-__all__ = ["Sums", "TableSum", "outgoing"]
+__all__ = ["Batches", "Sums", "TableSum", "outgoing"]
+
+Batches = Iterator[tuple[TransferTable, Sequence[Row]]]
+"""Rows of an agent by table, a few at a time."""
 
 _SIZE = 16
 
@@ -34,7 +37,7 @@ class Sums:
     _rows: dict[str, int] = field(default_factory=dict[str, int])
     _sums: dict[str, int] = field(default_factory=dict[str, int])
 
-    def add(self, table: Table, line: bytes) -> None:
+    def add(self, table: TransferTable, line: bytes) -> None:
         part = int.from_bytes(blake2b(line, digest_size=_SIZE).digest())
         self._rows[table.name] = self._rows.get(table.name, 0) + 1
         self._sums[table.name] = (self._sums.get(table.name, 0) + part) % (1 << 8 * _SIZE)
@@ -45,7 +48,7 @@ class Sums:
             name: TableSum(rows, f"{self._sums[name]:0{2 * _SIZE}x}") for name, rows in self._rows.items()
         }
 
-    def added(self, batches: Iterator[tuple[Table, Sequence[Row]]]) -> Iterator[tuple[Table, Sequence[Row]]]:
+    def added(self, batches: Batches) -> Batches:
         """The same batches, each added as it passes."""
         for table, rows in batches:
             for row in rows:
@@ -53,7 +56,7 @@ class Sums:
             yield table, rows
 
 
-def outgoing(source: RawRows, agent: AgentId) -> Iterator[tuple[Table, Sequence[Row]]]:
+def outgoing(source: TransferRows, agent: AgentId) -> Batches:
     """All that an agent owns, in batches, its own row first."""
     yield AGENT, [source.agent(agent)]
     for table in OWNED:

@@ -59,6 +59,13 @@ class BlockStore(IndexSource, Protocol):
     """A transaction that writes blocks. ``fingerprint`` is ``ROWS`` for the blocks of rows."""
 
     def put_block(self, agent: AgentId, tier: Tier, fingerprint: str, block: IndexBlock) -> None: ...
+    def drop_blocks(
+        self, agent: AgentId, tier: Tier, numbers: Iterable[int], fingerprint: str | None = None
+    ) -> None:
+        """Drop the blocks that these numbers belong to: of vectors of one embedder, or all."""
+        ...
+
+    def drop_all_blocks(self, agent: AgentId) -> None: ...
     def fingerprints(self) -> Sequence[str]:
         """The fingerprints of all embedders."""
         ...

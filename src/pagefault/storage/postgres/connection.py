@@ -8,7 +8,7 @@ means (``transaction``) and when to commit (``store``).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from psycopg.types import TypeInfo
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from pagefault.errors import StorageError
+from pagefault.storage.postgres.dialect import POSTGRES, insertion, translated
 from pagefault.storage.rows import storable
 
 __all__ = ["Connection", "Driver", "Half", "adapt", "failure", "is_passing", "place_of"]
@@ -79,22 +80,30 @@ def adapt(driver: Driver) -> None:
 
 
 class Connection:
-    """Statements with named values (``%(name)s``) on a driver's connection, used by one thread at a time."""
+    """Statements with named values (``:name``) on a driver's connection, used by one thread at a time."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self.dialect = POSTGRES
 
     def one(self, statement: str, **values: Any) -> Any:
         """The first row as a tuple, or None."""
-        return self._driver.execute(statement.encode(), values).fetchone()
+        return self._driver.execute(translated(statement), values).fetchone()
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples."""
-        return self._driver.execute(statement.encode(), values).fetchall()
+        return self._driver.execute(translated(statement), values).fetchall()
+
+    def batches(self, statement: str, size: int, **values: Any) -> Iterator[list[Any]]:
+        """The rows as tuples, never more than ``size`` at a time in memory; not within a pipeline."""
+        with self._driver.cursor(name="pagefault_rows") as cursor:
+            cursor.execute(translated(statement), values)
+            while batch := cursor.fetchmany(size):
+                yield batch
 
     def binary(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples, fetched in PostgreSQL's binary form: for results that are bytes."""
-        return self._driver.execute(statement.encode(), values, binary=True).fetchall()
+        return self._driver.execute(translated(statement), values, binary=True).fetchall()
 
     def changed(self, statement: str, **values: Any) -> bool:
         """Whether an INSERT, UPDATE or DELETE changed any row."""
@@ -102,12 +111,28 @@ class Connection:
 
     def send(self, statement: str, **values: Any) -> None:
         """Execute for its effect without waiting for it."""
-        self._driver.execute(statement.encode(), values)
+        self._driver.execute(translated(statement), values)
 
     def many(self, statement: str, batch: Sequence[Mapping[str, Any]]) -> None:
         """Execute once for each of ``batch``, without waiting for it."""
         for values in batch:
-            self._driver.execute(statement.encode(), values)
+            self._driver.execute(translated(statement), values)
+
+    def insert(
+        self, table: str, agent: int, rows: Sequence[Mapping[str, Any]], *, if_absent: bool = False
+    ) -> None:
+        """Insert an agent's rows, all with the same columns, in one statement, without waiting for it; with
+        ``if_absent`` those that are there stay."""
+        if not rows:
+            return
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "agent"}
+        if "vector" in columns:
+            columns["vector"] = [Half(np.frombuffer(vector, "<f2")) for vector in columns["vector"]]
+        self.send(insertion(table, tuple(columns), if_absent), agent=agent, **columns)
+
+    def listed(self, values: Sequence[Any]) -> list[Any]:
+        """Values as an array."""
+        return list(values)
 
 
 _MENDS: tuple[tuple[type[psycopg.Error], str], ...] = (

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -41,7 +41,6 @@ T = TypeVar("T")
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
-_FENCE = "SELECT fence FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
 lost."""
@@ -184,11 +183,11 @@ class PostgresStore:
                         connection.send(begin)
                         if begin == _READ and _limits(driver):
                             connection.send("SET LOCAL transaction_timeout = 0")
-                        fence = driver.execute(_FENCE, {"agent": hold.agent}) if hold else None
                         cache = self._cache if begin == _READ else None
-                        result = work(PostgresTransaction(connection, cache))
-                        if hold and fence:
-                            _check_fence(hold, fence.fetchone())
+                        transaction = PostgresTransaction(connection, cache)
+                        result = work(transaction)
+                        if hold:
+                            _check_fence(hold, transaction.fence(hold.agent))
                         committing = begin == _WRITE
                         connection.send("COMMIT")
                     return result
@@ -213,9 +212,9 @@ class _TryAgainError(Exception):
         self.cause = cause
 
 
-def _check_fence(hold: TurnHold, row: tuple[Any, ...] | None) -> None:
+def _check_fence(hold: TurnHold, fence: int | None) -> None:
     """Refuse a write of a turn that another process has taken over since."""
-    if row is not None and row[0] != hold.fence:
+    if fence is not None and fence != hold.fence:
         raise StorageError(
             f"The turn of agent {hold.agent} was taken over by another process after this one lost its "
             "connection; it goes on there."

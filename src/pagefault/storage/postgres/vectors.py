@@ -18,7 +18,6 @@ from pagefault.errors import StorageError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.index.blocks import seal
 from pagefault.storage.postgres.connection import Connection, Half
-from pagefault.storage.postgres.queues import LOCK_AGENT
 from pagefault.storage.postgres.source import PostgresSource
 
 __all__ = ["VectorRows", "advance_marks", "delete_vectors"]
@@ -56,6 +55,7 @@ _PUT = """
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + %(late)s
     WHERE id = %(agent)s"""
+_LOCK_AGENT = "SELECT id FROM agents WHERE id = %(agent)s FOR NO KEY UPDATE"
 _DELETE = "DELETE FROM vectors WHERE agent = %(agent)s AND tier = 'archival' AND number = %(number)s"
 
 _EMBEDDERS = "SELECT fingerprint, name, dimensions, wanted, in_service FROM embedders ORDER BY fingerprint"
@@ -109,7 +109,7 @@ class VectorRows:
             return
         agents = sorted({item.agent for item in items})
         for agent in agents:  # in one order, so that two writers never wait for each other crosswise
-            self._db.send(LOCK_AGENT, agent=agent)
+            self._db.send(_LOCK_AGENT, agent=agent)
         self._check_length(fingerprint, vectors[0].shape[1])
         for names in _TIERS:
             for agent in agents:

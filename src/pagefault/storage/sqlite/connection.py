@@ -5,13 +5,16 @@ Leaves out what a statement means (``transaction``) and when to commit (``worker
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pagefault.errors import StorageError
 from pagefault.storage.rows import storable
+from pagefault.storage.sqlite.dialect import SQLITE
 
 __all__ = ["Connection", "Synchronous"]
 
@@ -39,6 +42,7 @@ class Connection:
         self, path: Path, *, synchronous: Synchronous, busy_timeout: float, read_only: bool = False
     ) -> None:
         self.path = path
+        self.dialect = SQLITE
         try:
             self.driver = sqlite3.connect(
                 path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
@@ -55,42 +59,62 @@ class Connection:
             self.close()
             raise
 
-    def one(self, sql: str, **values: Any) -> Any:
+    def one(self, statement: str, **values: Any) -> Any:
         """The first row as a tuple, or None."""
         try:
-            return self._execute(sql, values).fetchone()
+            return self._execute(statement, values).fetchone()
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def rows(self, sql: str, **values: Any) -> list[Any]:
+    def rows(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples."""
         try:
-            return self._execute(sql, values).fetchall()
+            return self._execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def batches(self, sql: str, size: int, **values: Any) -> Iterator[list[Any]]:
+    def batches(self, statement: str, size: int, **values: Any) -> Iterator[list[Any]]:
         """The rows as tuples, never more than ``size`` at a time in memory."""
         try:
-            cursor = self._execute(sql, values)
+            cursor = self._execute(statement, values)
             while batch := cursor.fetchmany(size):
                 yield batch
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def run(self, sql: str, **values: Any) -> int:
+    def run(self, statement: str, **values: Any) -> int:
         """Execute for its effect; the number of rows changed."""
         try:
-            return self._execute(sql, values).rowcount
+            return self._execute(statement, values).rowcount
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def many(self, sql: str, batch: Sequence[Mapping[str, Any]]) -> int:
+    send = run
+
+    def changed(self, statement: str, **values: Any) -> bool:
+        """Execute, and return whether any row was changed."""
+        return self.run(statement, **values) > 0
+
+    def many(self, statement: str, batch: Sequence[Mapping[str, Any]]) -> int:
         """Execute once for each of ``batch``, whose texts are storable already; the rows changed."""
+        if not batch:
+            return 0
         try:
-            return self.driver.executemany(sql, batch).rowcount
+            return self.driver.executemany(statement, batch).rowcount
         except sqlite3.Error as error:
             raise self.failure(error) from error
+
+    def insert(
+        self, table: str, agent: int, rows: Sequence[Mapping[str, Any]], *, if_absent: bool = False
+    ) -> None:
+        """Insert an agent's rows, all with the same columns; with ``if_absent`` those that are there stay."""
+        del agent  # each row has it
+        if rows:
+            self.many(_insertion(table, tuple(rows[0]), if_absent), rows)
+
+    def listed(self, values: Sequence[Any]) -> str:
+        """Values as ``json_each`` takes them."""
+        return json.dumps(values)
 
     def rollback(self) -> None:
         """Undo the open transaction, if SQLite has not already done so by itself."""
@@ -108,9 +132,16 @@ class Connection:
                 return StorageError(f"The database {self.path} {mend}.")
         return StorageError(f"The database {self.path} refused a statement: {error}.")
 
-    def _execute(self, sql: str, values: dict[str, Any]) -> sqlite3.Cursor:
+    def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
         try:
-            return self.driver.execute(sql, values)
+            return self.driver.execute(statement, values)
         except UnicodeEncodeError:
             clean = {name: storable(v) if isinstance(v, str) else v for name, v in values.items()}
-            return self.driver.execute(sql, clean)
+            return self.driver.execute(statement, clean)
+
+
+@cache
+def _insertion(table: str, columns: tuple[str, ...], if_absent: bool) -> str:
+    values = ", ".join(f":{column}" for column in columns)
+    conflict = " ON CONFLICT DO NOTHING" if if_absent else ""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}){conflict}"

@@ -1,52 +1,40 @@
-"""Archival storage in SQL: passages, and documents with their pages and chunks.
+"""Archival storage: passages, and documents with their pages and chunks.
 
 Each insertion and each deletion, of however many passages, is one change of the archive; a deletion is
-recorded too, so that an index in memory can follow. Leaves out searching (``source``, ``vectors``).
+recorded too, so that an index in memory can follow. Leaves out searching.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
-from pagefault.storage.sqlite import lexicon
-from pagefault.storage.sqlite.queues import TAKE_NUMBER, QueueRows
-from pagefault.storage.sqlite.source import SQLiteSource
-from pagefault.storage.sqlite.vectors import delete_vectors
+from pagefault.storage.sql.part import SqlPart
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place
 
-__all__ = ["ArchiveRows"]
+__all__ = ["SqlArchive"]
 
+_TOGETHER = 1000  # passages or pages in one statement
 _TAKE_PASSAGES = """
     UPDATE agents SET last_passage = last_passage + :count, archival_rows = archival_rows + :rows,
     archival_units = archival_units + :units, archival_changes = archival_changes + 1
     WHERE id = :agent RETURNING last_passage"""
-_INSERT_PASSAGE = """
-    INSERT INTO passages (agent, number, at, units, embed, tags, source, title, document, page, section,
-    start, stop, text) VALUES (:agent, :number, :at, :units, :embed, :tags, :source, :title, :document, :page,
-    :section, :start, :stop, :text)"""
-_TAG = "INSERT OR IGNORE INTO passage_tags (agent, number, tag) VALUES (:agent, :number, :tag)"
 _PASSAGES = """
     SELECT text, at, tags, source, title, document, page, section, start, stop, number FROM passages
-    WHERE agent = :agent AND number IN (SELECT value FROM json_each(:numbers))"""
-_DELETE_PASSAGES = "DELETE FROM passages WHERE agent = :agent AND {which} RETURNING number, units"
+    WHERE agent = :agent"""
+_DELETE_PASSAGES = "DELETE FROM passages WHERE agent = :agent AND {which} RETURNING number, title, text"
 _LEAVE_ARCHIVE = """
     UPDATE agents SET archival_rows = archival_rows - :rows, archival_units = archival_units - :units,
     archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
-_UNTAG = "DELETE FROM passage_tags WHERE agent = :agent AND number = :number"
-_RECORD_DELETION = "INSERT INTO deletions (agent, change, number) VALUES (:agent, :change, :number)"
-
 _DOCUMENT = "SELECT source, title, media, digest, at, pages, tags, number FROM documents WHERE agent = :agent"
 _INSERT_DOCUMENT = """
     INSERT INTO documents (agent, number, source, title, media, digest, at, pages, tags)
     VALUES (:agent, :number, :source, :title, :media, :digest, :at, :pages, :tags)"""
-_INSERT_PAGE = """
-    INSERT INTO document_pages (agent, document, page, heading, text)
-    VALUES (:agent, :document, :page, :heading, :text)"""
 _PAGES = """
     SELECT page, heading, text FROM document_pages
     WHERE agent = :agent AND document = :number AND page BETWEEN :first AND :last ORDER BY page"""
@@ -54,8 +42,12 @@ _DELETE_PAGES = "DELETE FROM document_pages WHERE agent = :agent AND document = 
 _DELETE_DOCUMENT = "DELETE FROM documents WHERE agent = :agent AND number = :number"
 
 
-class ArchiveRows(QueueRows):
-    """The part of a transaction that is about passages and documents."""
+class SqlArchive(SqlPart):
+    """The part of a transaction on passages and documents."""
+
+    @abstractmethod
+    def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
+        """Take passages (number to units) out of the lexical index, and forget their vectors."""
 
     # passages
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
@@ -72,20 +64,29 @@ class ArchiveRows(QueueRows):
         )
         first = last - len(passages) + 1
         stored = [_stored(passage, number) for number, passage in enumerate(passages, first)]
-        values = zip(stored, map(len, units), strict=True)
-        self._db.many(_INSERT_PASSAGE, [passage_values(agent, passage, length) for passage, length in values])
-        tags = [{"agent": agent, "number": p.number, "tag": tag} for p in stored for tag in p.tags]
-        self._db.many(_TAG, tags)
-        lexicon.index(self._db, agent, "archival", list(enumerate(units, first)))
-        seal(SQLiteSource(self._db), agent, "archival", ROWS, first - 1, last)
+        for start in range(0, len(stored), _TOGETHER):
+            part, of = stored[start : start + _TOGETHER], units[start : start + _TOGETHER]
+            self._store_passages(agent, part, of)
+        seal(self._source(), agent, "archival", ROWS, first - 1, last)
         return stored
+
+    def _store_passages(
+        self, agent: AgentId, passages: Sequence[Passage], units: Sequence[Sequence[str]]
+    ) -> None:
+        pairs = list(zip(passages, units, strict=True))
+        values = [passage_values(agent, passage, len(found)) for passage, found in pairs]
+        self._db.insert("passages", agent, values)
+        tags = [{"agent": agent, "number": p.number, "tag": tag} for p in passages for tag in p.tags]
+        self._db.insert("passage_tags", agent, tags, if_absent=True)
+        self._enter(agent, "archival", [(passage.number, found) for passage, found in pairs])
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
         found = self.passages(agent, [number])
         return found[0] if found else None
 
     def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
-        rows = self._db.rows(_PASSAGES, agent=agent, numbers=json.dumps(list(numbers)))
+        chosen = f"{_PASSAGES} AND {self._db.dialect.among('number', 'numbers', int)}"
+        rows = self._db.rows(chosen, agent=agent, numbers=self._db.listed(list(numbers)))
         found = {row[-1]: to_passage(row) for row in rows}
         return [found[number] for number in numbers if number in found]
 
@@ -94,28 +95,35 @@ class ArchiveRows(QueueRows):
 
     def _delete_passages(self, agent: AgentId, which: str, value: int) -> int:
         """Delete the passages that a condition on ``:value`` names, with all that hangs on them."""
+        self._lock(agent)
         gone = self._db.rows(_DELETE_PASSAGES.format(which=which), agent=agent, value=value)
         if not gone:
             return 0
-        rows, units = sum(units > 0 for _, units in gone), sum(units for _, units in gone)
-        change = self._take(_LEAVE_ARCHIVE, agent, rows=rows, units=units)
-        for number, _ in gone:
-            self._db.run(_UNTAG, agent=agent, number=number)
-            self._db.run(_RECORD_DELETION, agent=agent, change=change, number=number)
-            delete_vectors(self._db, agent, number)
-            lexicon.unindex(self._db, agent, "archival", number)
-        SQLiteSource(self._db).drop_blocks(agent, "archival", (number for number, _ in gone))
+        units = {number: passage_terms(title, text) for number, title, text in gone}
+        rows, total = sum(map(bool, units.values())), sum(map(len, units.values()))
+        change = self._take(_LEAVE_ARCHIVE, agent, rows=rows, units=total)
+        deletions = [{"agent": agent, "change": change, "number": number} for number in units]
+        self._db.insert("deletions", agent, deletions)
+        among = self._db.dialect.among("number", "numbers", int)
+        self._db.send(
+            f"DELETE FROM passage_tags WHERE agent = :agent AND {among}",
+            agent=agent,
+            numbers=self._db.listed(list(units)),
+        )
+        self._withdraw(agent, units)
+        self._source().drop_blocks(agent, "archival", units)
         return len(gone)
 
     # documents
     def put_document(
         self, agent: AgentId, document: Document, pages: Sequence[Page], chunks: Sequence[Passage]
     ) -> Document:
+        self._lock(agent)
         if known := self.document_by_source(agent, document.source):
             self.delete_document(agent, known.number)
-        number = known.number if known else self._take(TAKE_NUMBER.format(what="document"), agent)
+        number = known.number if known else self._next("document", agent)
         stored = replace(document, number=number, pages=len(pages))
-        self._db.run(
+        self._db.send(
             _INSERT_DOCUMENT,
             agent=agent,
             number=number,
@@ -128,8 +136,12 @@ class ArchiveRows(QueueRows):
             tags=json.dumps(stored.tags),
         )
         of = {"agent": agent, "document": number}
-        texts = ((page.number, storable(page.heading), storable(page.text)) for page in pages)
-        self._db.many(_INSERT_PAGE, [of | {"page": n, "heading": h, "text": t} for n, h, t in texts])
+        texts = [(page.number, storable(page.heading), storable(page.text)) for page in pages]
+        for start in range(0, len(texts), _TOGETHER):
+            batch = [
+                of | {"page": n, "heading": h, "text": t} for n, h, t in texts[start : start + _TOGETHER]
+            ]
+            self._db.insert("document_pages", agent, batch)
         self.insert_passages(
             agent,
             [replace(c, place=replace(c.place or Place(number, 1), document=number)) for c in chunks],
@@ -157,8 +169,8 @@ class ArchiveRows(QueueRows):
 
     def delete_document(self, agent: AgentId, number: int) -> bool:
         self._delete_passages(agent, "document = :value", number)
-        self._db.run(_DELETE_PAGES, agent=agent, number=number)
-        return self._db.run(_DELETE_DOCUMENT, agent=agent, number=number) > 0
+        self._db.send(_DELETE_PAGES, agent=agent, number=number)
+        return self._db.changed(_DELETE_DOCUMENT, agent=agent, number=number)
 
 
 def _stored(passage: Passage, number: int) -> Passage:

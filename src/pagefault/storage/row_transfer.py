@@ -1,4 +1,4 @@
-"""Raw rows: all that an agent owns, table by table, as one SQL store hands it to another.
+"""Rows on the move: all that an agent owns, table by table, as one SQL store hands it to another.
 
 Copies, exports, backups and checks are made of these, so every number stays what it was. What follows from
 the rows is not handed over but made anew where they are restored: the lexical index, what BM25 counts, how
@@ -27,10 +27,10 @@ __all__ = [
     "OWNED",
     "FileDatabase",
     "IndexSize",
-    "RawDatabase",
-    "RawRows",
     "Row",
-    "Table",
+    "TransferDatabase",
+    "TransferRows",
+    "TransferTable",
     "Value",
 ]
 
@@ -39,7 +39,7 @@ Row = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TransferTable:
     """A table as it is handed over: columns and what their values are (or None), without the agent's id.
     ``order``: the column by which rows are handed over, where their order is kept by nothing else."""
 
@@ -52,7 +52,7 @@ class Table:
         return list(self.columns).index(name)
 
 
-AGENT = Table(
+AGENT = TransferTable(
     "agents",
     {
         "tenant": str,
@@ -78,7 +78,7 @@ AGENT = Table(
 """The agent's own row, without its name, which may be another where it is restored."""
 
 OWNED = (
-    Table(
+    TransferTable(
         "messages",
         {
             "seq": int,
@@ -98,9 +98,9 @@ OWNED = (
         },
         order="seq",
     ),
-    Table("speakers", {"name": str}),
-    Table("sections", {"name": str, "version": int}, order="id"),
-    Table(
+    TransferTable("speakers", {"name": str}),
+    TransferTable("sections", {"name": str, "version": int}, order="id"),
+    TransferTable(
         "section_versions",
         {
             "name": str,
@@ -112,7 +112,7 @@ OWNED = (
             "read_only": bool,
         },
     ),
-    Table(
+    TransferTable(
         "passages",
         {
             "number": int,
@@ -130,9 +130,9 @@ OWNED = (
         },
         order="number",
     ),
-    Table("passage_tags", {"number": int, "tag": str}),
-    Table("deletions", {"change": int, "number": int}),
-    Table(
+    TransferTable("passage_tags", {"number": int, "tag": str}),
+    TransferTable("deletions", {"change": int, "number": int}),
+    TransferTable(
         "documents",
         {
             "number": int,
@@ -145,8 +145,8 @@ OWNED = (
             "tags": str,
         },
     ),
-    Table("document_pages", {"document": int, "page": int, "heading": str, "text": str}),
-    Table(
+    TransferTable("document_pages", {"document": int, "page": int, "heading": str, "text": str}),
+    TransferTable(
         "inbox",
         {
             "number": int,
@@ -161,8 +161,10 @@ OWNED = (
             "attempts": int,
         },
     ),
-    Table("schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}),
-    Table(
+    TransferTable(
+        "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
+    ),
+    TransferTable(
         "vectors",
         {
             "tier": str,
@@ -174,7 +176,7 @@ OWNED = (
         },
     ),
 )
-"""What hangs on an agent, in the order in which it is restored."""
+"""The tables of an agent, in the order in which they are restored."""
 
 DERIVED = {
     "agents": {"id", "name", "recall_rows", "recall_units", "archival_rows", "archival_units"},
@@ -201,7 +203,7 @@ def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     return passage_terms(str(row["title"]), text)
 
 
-class RawRows(Protocol):
+class TransferRows(Protocol):
     """A database inside one transaction. Synchronous; raises ``StorageError``."""
 
     def agents(self) -> dict[str, AgentId]:
@@ -212,8 +214,8 @@ class RawRows(Protocol):
         """The agent's row of ``AGENT``; ``NotFoundError`` if there is none."""
         ...
 
-    def count(self, agent: AgentId, table: Table) -> int: ...
-    def rows(self, agent: AgentId, table: Table) -> Iterator[Sequence[Row]]:
+    def count(self, agent: AgentId, table: TransferTable) -> int: ...
+    def rows(self, agent: AgentId, table: TransferTable) -> Iterator[Sequence[Row]]:
         """The agent's rows in batches, as few at a time as will do; in no order unless the table has one."""
         ...
 
@@ -221,7 +223,7 @@ class RawRows(Protocol):
         """Store an agent's own row under a new id; ``UsageError`` if the name is taken."""
         ...
 
-    def restore(self, agent: AgentId, table: Table, rows: Sequence[Row]) -> None:
+    def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
         """Store rows of a new agent, as ``rows`` gave them, and enter them into the lexical index."""
         ...
 
@@ -252,20 +254,20 @@ class RawRows(Protocol):
         ...
 
     def faults(self) -> list[str]:
-        """What the database itself finds wrong, a sentence for each."""
+        """The faults that the database itself finds, a sentence for each."""
         ...
 
 
-class RawDatabase(Protocol):
+class TransferDatabase(Protocol):
     """A database opened for its raw rows, by one thread. ``place`` is what to call it in a sentence."""
 
     @property
     def place(self) -> str: ...
-    def reading(self) -> AbstractContextManager[RawRows]:
+    def reading(self) -> AbstractContextManager[TransferRows]:
         """One snapshot, as long as the context lasts."""
         ...
 
-    def writing(self) -> AbstractContextManager[RawRows]:
+    def writing(self) -> AbstractContextManager[TransferRows]:
         """One transaction, committed at the end of the context, undone by what is raised in it."""
         ...
 
@@ -273,7 +275,7 @@ class RawDatabase(Protocol):
 
 
 @runtime_checkable
-class FileDatabase(RawDatabase, Protocol):
+class FileDatabase(TransferDatabase, Protocol):
     """A database that is one file."""
 
     def backup(self, path: Path, progress: Callable[[int, int], None]) -> None:

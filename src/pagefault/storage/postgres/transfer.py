@@ -1,0 +1,118 @@
+"""Raw rows of a PostgreSQL database: ``storage.row_transfer`` on a connection apart from the store's pool."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import numpy as np
+import psycopg
+
+from pagefault.storage.postgres.connection import Connection, Driver, adapt, failure, place_of
+from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
+from pagefault.storage.postgres.transaction import OWNED_TABLES, PostgresPart
+from pagefault.storage.postgres.vectors import VectorRows, advance_marks
+from pagefault.storage.row_transfer import Row, TransferTable, Value
+from pagefault.storage.sql.transfer import SqlTransfer
+from pagefault.types import AgentId, Tier
+
+__all__ = ["PostgresTransfer", "PostgresTransferRows"]
+
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WITHOUT_LIMITS = """
+    SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')"""
+"""An import may be long, and the reader of an export may take its time."""
+_FREQUENCIES = """
+    SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier GROUP BY unit"""
+_ASTRAY = """
+    SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent)"""
+_NAMELESS = """
+    SELECT count(*) FROM agents a WHERE NOT EXISTS (
+        SELECT FROM agent_names n WHERE n.agent = a.id AND n.tenant = a.tenant AND n.name = a.name)"""
+
+
+class PostgresTransferRows(PostgresPart, SqlTransfer, VectorRows):
+    """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
+
+    _db: Connection
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(Connection(driver))
+        self._driver = driver
+
+    def _column(self, name: str) -> str:
+        return "halfvec_send(vector)" if name == "vector" else name
+
+    def _read(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
+        return [(*row[:-1], _little(row[-1])) for row in rows] if "vector" in table.columns else rows
+
+    def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
+        with self._driver.pipeline():
+            super().restore(agent, table, rows)
+
+    def _clear_index(self, agent: AgentId) -> None:
+        self._db.send("DELETE FROM postings WHERE agent = :agent", agent=agent)
+
+    def _advance_marks(self, agent: AgentId) -> None:
+        advance_marks(self._db, agent)
+
+    def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
+        for batch in self._db.batches(_FREQUENCIES, 10_000, agent=agent, tier=tier):
+            yield from batch
+
+    def faults(self) -> list[str]:
+        astray = {table: self._db.one(_ASTRAY.format(table=table))[0] for table in OWNED_TABLES}
+        found = [f"{count:,} rows of {table} belong to no agent." for table, count in astray.items() if count]
+        (nameless,) = self._db.one(_NAMELESS)
+        return found + ([f"{nameless:,} agents are not listed under their names."] if nameless else [])
+
+
+class PostgresTransfer:
+    """``storage.row_transfer.TransferDatabase`` on one database. Make it with ``open``."""
+
+    def __init__(self, driver: Driver, place: str) -> None:
+        self._driver = driver
+        self._place = place
+
+    @classmethod
+    def open(cls, url: str, *, patience: float = 10.0) -> PostgresTransfer:
+        """Open the database, making or upgrading its tables if need be; ``patience`` in seconds."""
+        conninfo = conninfo_of(url, patience)
+        prepare(conninfo)
+        place = place_of(conninfo)
+        try:
+            driver = connect(conninfo)
+            adapt(driver)
+            driver.execute(_WITHOUT_LIMITS)
+        except psycopg.Error as error:
+            raise failure(error, place) from error
+        return cls(driver, place)
+
+    @property
+    def place(self) -> str:
+        return self._place
+
+    @contextmanager
+    def reading(self) -> Generator[PostgresTransferRows]:
+        with self.writing() as rows:
+            self._driver.execute(_SNAPSHOT)
+            yield rows
+
+    @contextmanager
+    def writing(self) -> Generator[PostgresTransferRows]:
+        try:
+            with self._driver.transaction():
+                yield PostgresTransferRows(self._driver)
+        except psycopg.Error as error:
+            raise failure(error, self._place) from error
+
+    def close(self) -> None:
+        self._driver.close()
+
+
+def _little(sent: Value) -> bytes:
+    """A vector as ``halfvec_send`` writes it (two 16-bit numbers, then the elements) in 16-bit floats, little
+    endian."""
+    return np.frombuffer(cast("bytes", sent), ">f2", offset=4).astype("<f2").tobytes()

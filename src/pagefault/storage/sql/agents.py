@@ -1,0 +1,116 @@
+"""Agents, and the sections of their working context."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from dataclasses import replace
+from datetime import datetime
+
+from pagefault.errors import NameTakenError
+from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
+from pagefault.storage.sql.part import SqlPart
+from pagefault.types import AgentId, AgentRecord, QueueState, Section
+
+__all__ = ["AGENT", "QUEUE", "SqlAgents"]
+
+AGENT = """
+    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant
+    FROM agents"""
+QUEUE = """
+    start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
+_CREATE_AGENT = """
+    INSERT INTO agents (tenant, name, created, start, summary, pinned, head, warned, ratio, settings)
+    VALUES (:tenant, :name, :created, :start, :summary, :pinned, :head, :warned, :ratio, :settings)
+    ON CONFLICT DO NOTHING RETURNING id"""
+_SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
+_SECTIONS = f"""
+    {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
+    WHERE s.agent = :agent AND token_limit > 0 ORDER BY s.id"""
+_PUT_SECTION = """
+    INSERT INTO sections AS s (agent, name, version) VALUES (:agent, :name, 1)
+    ON CONFLICT (agent, name) DO UPDATE SET version = s.version + 1 RETURNING version"""
+_PUT_SECTION_VERSION = """
+    INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
+    VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
+
+
+class SqlAgents(SqlPart):
+    """The part of a transaction on agents and sections."""
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
+        named = {"tenant": record.tenant, "name": record.name}
+        made = self._db.one(_CREATE_AGENT, **named, **values, **queue_values(record.queue))
+        if made is None or not self._register(AgentId(made[0]), record.tenant, record.name):
+            raise NameTakenError(record.name)
+        return replace(record, id=AgentId(made[0]))
+
+    @abstractmethod
+    def _delete_owned(self, agent: AgentId) -> None:
+        """Delete all that hung on an agent that was just deleted."""
+
+    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE {self._db.dialect.named}", tenant=tenant, name=name)
+        return to_agent(row) if row else None
+
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
+        row = self._db.one(f"{AGENT} WHERE id = :agent", agent=agent)
+        return to_agent(row) if row else None
+
+    def agents(self) -> list[AgentRecord]:
+        return [to_agent(row) for row in self._db.rows(AGENT + self._by_name())]
+
+    def waiting(self) -> list[AgentRecord]:
+        waiting = f"{AGENT} WHERE id IN (SELECT agent FROM inbox WHERE rank IS NOT NULL)"
+        return [to_agent(row) for row in self._db.rows(waiting + self._by_name())]
+
+    def _by_name(self) -> str:
+        collate = self._db.dialect.by_code_point
+        return f" ORDER BY name{collate}, tenant{collate}"
+
+    def delete_agent(self, agent: AgentId) -> None:
+        self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
+        self._delete_owned(agent)
+
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        self._require(agent)
+        record = self.agent_by_id(agent)
+        if record is None or self.agent(name, record.tenant):
+            raise NameTakenError(name)
+        self._db.send("UPDATE agents SET name = :name WHERE id = :agent", agent=agent, name=name)
+        if not self._register(agent, record.tenant, name):
+            raise NameTakenError(name)
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        save = "UPDATE agents SET settings = :settings WHERE id = :agent"
+        self._change(save, f"agent {agent}", agent=agent, settings=json.dumps(settings))
+
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
+        save = f"UPDATE agents SET {QUEUE} WHERE id = :agent"
+        self._change(save, f"agent {agent}", agent=agent, **queue_values(queue))
+
+    # working context
+    def sections(self, agent: AgentId) -> list[Section]:
+        return [to_section(row) for row in self._db.rows(_SECTIONS, agent=agent)]
+
+    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
+        self._require(agent)
+        (version,) = self._db.one(_PUT_SECTION, agent=agent, name=section.name)
+        self._db.send(
+            _PUT_SECTION_VERSION,
+            agent=agent,
+            name=section.name,
+            version=version,
+            at=micros(at),
+            description=section.description,
+            limit=section.limit,
+            text=section.text,
+            read_only=section.read_only,
+        )
+        return replace(section, version=version)
+
+    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
+        history = f"{_SECTION} WHERE agent = :agent AND name = :name ORDER BY version"
+        return [(moment(row[-1]), to_section(row)) for row in self._db.rows(history, agent=agent, name=name)]

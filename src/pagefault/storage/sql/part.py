@@ -1,0 +1,66 @@
+"""The base of the parts of a transaction: numbers of an agent, changes of one row, a database's own work."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from pagefault.errors import NotFoundError
+from pagefault.storage.index.blocks import BlockStore
+from pagefault.storage.sql.dialect import SqlConnection
+from pagefault.types import AgentId, Tier
+
+__all__ = ["EVER", "SqlPart"]
+
+EVER = 2**62
+"""More than any number or time; without a limit, this is the limit."""
+
+_FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
+
+
+class SqlPart(ABC):
+    """A part of a transaction, on a connection inside it. The abstract methods are a database's own."""
+
+    def __init__(self, connection: SqlConnection) -> None:
+        self._db = connection
+
+    @abstractmethod
+    def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+        """Enter rows (number, units) into the lexical index; a row without units is not entered."""
+
+    @abstractmethod
+    def _register(self, agent: AgentId, tenant: str, name: str) -> bool:
+        """Make an agent known by a new name; False if the name is taken."""
+
+    @abstractmethod
+    def _source(self) -> BlockStore:
+        """The reads of an index in memory, and its blocks."""
+
+    def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
+        """Run an UPDATE of ``agents`` that returns a number; the agent stays locked. ``NotFoundError`` if
+        there is no such agent."""
+        taken = self._db.one(statement, agent=agent, **values)
+        if taken is None:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        return taken[0]
+
+    def _next(self, what: str, agent: AgentId) -> int:
+        """Take the agent's next number of a kind: event, schedule, document."""
+        take = f"UPDATE agents SET last_{what} = last_{what} + 1 WHERE id = :agent RETURNING last_{what}"
+        return self._take(take, agent)
+
+    def _lock(self, agent: AgentId) -> None:
+        """Lock the agent, where more than one transaction writes at a time."""
+        if lock := self._db.dialect.lock:
+            self._db.send(_FIND_AGENT + lock, agent=agent)
+
+    def _require(self, agent: AgentId) -> None:
+        """Lock the agent; ``NotFoundError`` if there is none."""
+        if self._db.one(_FIND_AGENT + self._db.dialect.lock, agent=agent) is None:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+
+    def _change(self, statement: str, what: str, **values: Any) -> None:
+        """Change one row; ``NotFoundError`` if it is not there."""
+        if not self._db.changed(statement, **values):
+            raise NotFoundError(f"There is no {what}; it may have been deleted.")

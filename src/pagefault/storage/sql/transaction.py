@@ -1,0 +1,32 @@
+"""The parts of a transaction together: ``pagefault.storage.Transaction`` but for vectors, which are a
+database's own. Leaves out beginning and committing."""
+
+from __future__ import annotations
+
+from pagefault.storage import Filter, Found, Match
+from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.index.search import search
+from pagefault.storage.sql.agents import SqlAgents
+from pagefault.storage.sql.archive import SqlArchive
+from pagefault.storage.sql.dialect import SqlConnection
+from pagefault.storage.sql.inbox import SqlInbox
+from pagefault.storage.sql.recall import SqlRecall
+from pagefault.types import AgentId, Tier
+
+__all__ = ["SqlTransaction"]
+
+
+class SqlTransaction(SqlAgents, SqlRecall, SqlArchive, SqlInbox):
+    """Everything on one connection, inside a transaction that the store opened.
+
+    ``cache``: the indexes that searches keep in memory; None in a transaction that writes, whose changes may
+    yet be undone.
+    """
+
+    def __init__(self, connection: SqlConnection, cache: IndexCache | None = None) -> None:
+        super().__init__(connection)
+        self._cache = cache
+
+    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
+        cache = IndexCache() if self._cache is None else self._cache
+        return search(self._source(), cache, agent, tier, match, filter, fingerprint)

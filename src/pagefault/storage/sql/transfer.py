@@ -1,0 +1,146 @@
+"""All that an agent owns as raw rows: ``storage.row_transfer.TransferRows`` but for embedders and faults."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from pagefault.errors import NameTakenError, NotFoundError
+from pagefault.storage.index.blocks import seal_all
+from pagefault.storage.row_transfer import AGENT, IndexSize, Row, TransferTable, units_of
+from pagefault.storage.rows import to_row_usage, to_total, total_values
+from pagefault.storage.sql.part import EVER, SqlPart
+from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
+from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
+from pagefault.types import AgentId, Tier
+
+__all__ = ["BATCH", "SqlTransfer"]
+
+BATCH = 200  # rows: texts may be large
+_TIERS: dict[str, Tier] = {"messages": "recall", "passages": "archival"}
+_SOURCES = {
+    "recall": ("messages", "seq", "role, meta, text"),
+    "archival": ("passages", "number", "title, text"),
+}
+_COUNT = """
+    UPDATE agents SET {tier}_rows = (SELECT count(*) FROM {table} WHERE agent = :agent AND units > 0),
+    {tier}_units = (SELECT coalesce(sum(units), 0) FROM {table} WHERE agent = :agent) WHERE id = :agent"""
+_COUNTED = "SELECT {tier}_rows, {tier}_units FROM agents WHERE id = :agent"
+_SUMMED = "SELECT count(*), coalesce(sum(units), 0) FROM {table} WHERE agent = :agent AND units > 0"
+_TEXTS = """
+    SELECT {number}, {columns} FROM {table} WHERE agent = :agent AND {number} > :after
+    ORDER BY {number} LIMIT :limit"""
+_SET_UNITS = "UPDATE {table} SET units = :units WHERE agent = :agent AND {number} = :number"
+_CHANGED = """
+    UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + 1
+    WHERE id = :agent"""
+
+
+class SqlTransfer(SqlPart):
+    """Raw rows on a connection inside a transaction."""
+
+    @abstractmethod
+    def _clear_index(self, agent: AgentId) -> None:
+        """Empty the agent's lexical index."""
+
+    @abstractmethod
+    def _advance_marks(self, agent: AgentId) -> None:
+        """Bring the marks of all embedders to where they may be."""
+
+    def _column(self, name: str) -> str:
+        """A column as it is read."""
+        return name
+
+    def _read(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows of a table as they are handed over."""
+        del table
+        return rows
+
+    def agents(self) -> dict[str, AgentId]:
+        found = self._db.rows(f"SELECT name, id FROM agents ORDER BY name{self._db.dialect.by_code_point}")
+        return {name: AgentId(id) for name, id in found}
+
+    def agent(self, agent: AgentId) -> Row:
+        row = self._db.one(f"SELECT {', '.join(AGENT.columns)} FROM agents WHERE id = :agent", agent=agent)
+        if row is None:
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        return self._read(AGENT, [row])[0]
+
+    def count(self, agent: AgentId, table: TransferTable) -> int:
+        return self._db.one(f"SELECT count(*) FROM {table.name} WHERE agent = :agent", agent=agent)[0]
+
+    def rows(self, agent: AgentId, table: TransferTable) -> Iterator[Sequence[Row]]:
+        columns = ", ".join(map(self._column, table.columns))
+        ordered = f" ORDER BY {table.order}" if table.order else ""
+        chosen = f"SELECT {columns} FROM {table.name} WHERE agent = :agent{ordered}"
+        for batch in self._db.batches(chosen, BATCH, agent=agent):
+            yield self._read(table, batch)
+
+    def create(self, name: str, row: Row) -> AgentId:
+        values = {"name": name, **dict(zip(AGENT.columns, row, strict=True))}
+        listed = ", ".join(f":{column}" for column in values)
+        insert = (
+            f"INSERT INTO agents ({', '.join(values)}) VALUES ({listed}) ON CONFLICT DO NOTHING RETURNING id"
+        )
+        made = self._db.one(insert, **values)
+        if made is None or not self._register(AgentId(made[0]), str(values["tenant"]), name):
+            raise NameTakenError(name)
+        return AgentId(made[0])
+
+    def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
+        batch: list[dict[str, Any]] = [
+            {"agent": agent, **dict(zip(table.columns, row, strict=True))} for row in rows
+        ]
+        if tier := _TIERS.get(table.name):
+            number = _SOURCES[tier][1]
+            units = [units_of(tier, values) for values in batch]
+            for values, found in zip(batch, units, strict=True):
+                values["units"] = len(found)
+            self._enter(agent, tier, [(v[number], u) for v, u in zip(batch, units, strict=True)])
+        self._db.insert(table.name, agent, batch)
+
+    def finish(self, agent: AgentId) -> None:
+        for table, tier in _TIERS.items():
+            self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
+        self._add_up(agent)
+        self._advance_marks(agent)
+        seal_all(self._source(), agent)
+
+    def totals(self, agent: AgentId) -> list[UsageTotal]:
+        found = self._db.rows(TOTALS, agent=agent, first=-EVER, end=EVER, step=1)
+        return merged(map(to_total, found), QUARTER)
+
+    def spent(self, agent: AgentId) -> Iterator[RowUsage]:
+        for batch in self._db.batches(ROW_USAGE, BATCH, agent=agent):
+            yield from map(to_row_usage, batch)
+
+    def index_sizes(self, agent: AgentId, tier: Tier) -> tuple[IndexSize, IndexSize]:
+        counted = self._db.one(_COUNTED.format(tier=tier), agent=agent)
+        summed = self._db.one(_SUMMED.format(table=_SOURCES[tier][0]), agent=agent)
+        return IndexSize(*counted), IndexSize(*summed)
+
+    def reindex(self, agent: AgentId) -> None:
+        source = self._source()
+        source.drop_all_blocks(agent)
+        self._clear_index(agent)
+        tiers: tuple[Tier, ...] = get_args(Tier)
+        for tier in tiers:
+            table, number, columns = _SOURCES[tier]
+            texts = _TEXTS.format(table=table, number=number, columns=columns)
+            set_units, names, after = _SET_UNITS.format(table=table, number=number), columns.split(", "), 0
+            while found := self._db.rows(texts, agent=agent, after=after, limit=BATCH):
+                rows = [(row[0], units_of(tier, dict(zip(names, row[1:], strict=True)))) for row in found]
+                measured = [{"agent": agent, "number": n, "units": len(units)} for n, units in rows]
+                self._db.many(set_units, measured)
+                self._enter(agent, tier, rows)
+                after = found[-1][0]
+            self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
+            self._db.send(_CHANGED.format(tier=tier), agent=agent)
+        self._add_up(agent)
+        seal_all(source, agent)
+
+    def _add_up(self, agent: AgentId) -> None:
+        """Make the usage totals anew."""
+        self._db.send("DELETE FROM usage_totals WHERE agent = :agent", agent=agent)
+        self._db.many(ADD_TOTAL, [total_values(agent, total) for total in add_up(self.spent(agent))])

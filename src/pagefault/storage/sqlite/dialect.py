@@ -1,0 +1,21 @@
+"""SQLite's words for the SQL that every database shares."""
+
+from __future__ import annotations
+
+from pagefault.storage.sql.dialect import Dialect
+
+__all__ = ["SQLITE"]
+
+
+def _among(column: str, name: str, kind: type[int | str]) -> str:
+    del kind
+    return f"{column} IN (SELECT value FROM json_each(:{name}))"
+
+
+SQLITE = Dialect(
+    by_code_point="",
+    lock="",
+    named="tenant = :tenant AND name = :name",
+    answered_by="EXISTS (SELECT 1 FROM json_each(usage) WHERE json_extract(value, '$.model') = :model)",
+    among=_among,
+)
