@@ -260,6 +260,30 @@ def test_the_rules_can_be_broken() -> None:
         assert not may_import(module, target), f"{module} -> {target}"
 
 
+WITHIN_A_KERNEL = {"assembly", "indexer", "models", "scheduler", "store"}
+
+
+def reaches_into_a_kernel(tree: ast.Module) -> Iterator[str]:
+    """The accesses to the parts of a kernel: ``kernel.store``, ``self._kernel.models`` ..."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in WITHIN_A_KERNEL:
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else ast.unparse(node.value)
+            if owner.strip("_") in ("kernel", "k"):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+def test_an_edge_sees_the_kernel_and_the_views_only() -> None:
+    assert list(reaches_into_a_kernel(ast.parse("async def f(): await self._kernel.store.read(g)")))
+    edges = {module: tree for module, tree in TREES.items() if is_edge(module) or package(module) == "facade"}
+    found = {
+        f"{module}, {access}"
+        for module, tree in edges.items()
+        if package(module) != "testing"
+        for access in reaches_into_a_kernel(tree)
+    }
+    assert not found, "use a view, or a method of the kernel:\n" + "\n".join(sorted(found))
+
+
 def test_every_module_says_what_it_is() -> None:
     assert [module for module, tree in TREES.items() if not ast.get_docstring(tree)] == []
 

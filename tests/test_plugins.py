@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import pagefault
+from conftest import Run
 from pagefault import Agent
 from pagefault.assembly import Parts
 from pagefault.build import catalogue_of, make_embedder, open_store
@@ -159,6 +160,14 @@ def test_an_importer_brings_passages(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("installed")
 def test_a_command_is_loaded_as_it_is() -> None:
     assert Plugins("commands")["hello"]().__name__ == "hello"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_command_is_part_of_the_command_line(run: Run) -> None:
+    assert "hello      A plug-in, of the package pagefault-echo 0.1.0." in run("--help").out
+    ran = run("hello", "--help")
+    assert (ran.code, ran.out.startswith("Usage: pagefault hello")) == (0, True)
+    assert run("hello").code == 0
 
 
 @pytest.mark.usefixtures("broken")

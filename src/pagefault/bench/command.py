@@ -151,7 +151,7 @@ async def _generate(wanted: Wanted, kernel: Kernel, model: Model, file: Path) ->
         count = wanted.limit or PAIRS
         made = await generate(kernel, wanted.generate, model, counter, count, wanted.seed, file)
     finally:
-        await kernel.store.close()
+        await kernel.close()
     print(f"{made} of {count} pairs were made; {file} has them.", file=sys.stderr)
 
 

@@ -23,6 +23,7 @@ from pagefault.models import Completion, Model, Prompt, PromptMessage
 from pagefault.models.tokens import Counter
 from pagefault.storage import SESSION_GAP
 from pagefault.types import Message, Role
+from pagefault.views.history import rows_after
 
 __all__ = ["generate"]
 
@@ -37,9 +38,7 @@ async def generate(
 
     ``UsageError`` if the agent has fewer than two sessions, or no pair could be made.
     """
-    record = await kernel.record(agent)
-    roles = tuple(_SPEAKERS)
-    sessions = _sessions(await kernel.store.read(lambda tx: tx.messages(record.id, roles=roles)))
+    sessions = _sessions(await rows_after(kernel, agent, roles=tuple(_SPEAKERS)))
     if len(sessions) < 2:
         raise UsageError(
             f"Agent {agent} has had fewer than two sessions; there is nothing to ask about later."

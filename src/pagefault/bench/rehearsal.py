@@ -19,6 +19,7 @@ from pagefault.models import Call, Completion, ModelWrapper, Prompt, StreamItem,
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import say
 from pagefault.types import Event, EventKind, Role
+from pagefault.views.history import rows_after
 
 __all__ = ["SILENCE", "Rehearsed", "live"]
 
@@ -94,8 +95,7 @@ async def live(
             pass
         await kernel.idle()  # a warning's turn may follow
         await kernel.settled()  # so that what a search finds does not hang on how quick the indexer was
-    id = (await kernel.record(agent)).id
-    rows = await kernel.store.read(lambda tx: tx.messages(id, roles=(Role.USER, Role.ASSISTANT)))
+    rows = await rows_after(kernel, agent, roles=(Role.USER, Role.ASSISTANT))
     return {row.id: text for row, text in zip(rows, expected, strict=False) if text}
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections import UserDict
 from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from pagefault.cli.options import Database, Home, Json, command_group
+
+if TYPE_CHECKING:
+    from pagefault.plugins import Plugins
 
 __all__ = ["COMMANDS", "app"]
 
@@ -40,18 +43,29 @@ COMMANDS = {
 
 
 class _Commands(UserDict[str, Any]):
-    """The commands by name; one is loaded when it is looked up."""
+    """The commands by name; one is loaded when it is looked up. Plug-ins can be looked up, not listed."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data or name in _plugin_commands()
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.data:
+            return _command(name, "", _plugin_commands()[name]())
         module, help = self.data[name]
         return _command(name, help, getattr(import_module(f"pagefault.cli.grammar.{module}"), name))
 
 
+def _plugin_commands() -> Plugins:
+    from pagefault.plugins import Plugins
+
+    return Plugins("commands")
+
+
 def _command(name: str, help: str, found: typer.Typer | Callable[..., None]) -> Any:
-    """A group or a single command as the parser takes it."""
+    """A group or a single command as the parser takes it. ``help``: of a group, if it has none of its own."""
     if isinstance(found, typer.Typer):
         command = get_group(found)
-        command.name, command.help = name, help
+        command.name, command.help = name, help or command.help
         return command
     single = command_group()
     single.command(name)(found)
@@ -69,8 +83,16 @@ class CommandGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the list of commands without loading them."""
+        from pagefault.plugins import plugins
+
+        rows = [(name, help) for name, (_, help) in self.table.items()]
+        rows += [
+            (plugin.name, f"A plug-in, of the package {plugin.package}.")
+            for plugin in plugins()
+            if plugin.group == "commands" and plugin.name not in self.table
+        ]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, (_, help) in self.table.items()])
+            formatter.write_dl(rows)
 
 
 app = command_group(cls=CommandGroup)

@@ -23,8 +23,9 @@ from pagefault.ingest.extract import extract, media_of, need_extra
 from pagefault.ingest.pages import Extracted
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
+from pagefault.kernel.edits import document_of, put_document
 from pagefault.models.tokens import HeuristicCounter
-from pagefault.types import AgentId, AgentRecord, Document, Event, EventKind, Page, Passage, Place
+from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
 __all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
 
@@ -86,7 +87,7 @@ async def load(
     if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
         raise UsageError("A title is for one document; leave it out, or name one file.")
     record, watch = await kernel.record(name), watch or SilentProgress()
-    loader = _Loader(kernel, record.id, tuple(dict.fromkeys(tags)), title, watch)
+    loader = _Loader(kernel, name, tuple(dict.fromkeys(tags)), title, watch)
     items: list[SourceResult] = []
     event, notice = None, ""
     try:
@@ -106,7 +107,7 @@ async def load(
 @dataclass(frozen=True, slots=True)
 class _Loader:
     kernel: Kernel
-    agent: AgentId
+    agent: str
     tags: tuple[str, ...]
     title: str | None
     watch: LoadProgress
@@ -117,7 +118,7 @@ class _Loader:
         try:
             read = await source.read()
             digest = sha256(read.data).hexdigest()
-            known = await self.kernel.store.read(lambda tx: tx.document_by_source(self.agent, source.name))
+            known = await document_of(self.kernel, self.agent, source.name)
             if known and self._is_same(known, digest):
                 return SourceResult(source.name, "unchanged", known)
             media = media_of(read.file, read.declared, read.data)
@@ -148,9 +149,7 @@ class _Loader:
         passages = [
             replace(plain, text=c.text, place=Place(0, c.page, c.section, c.start, c.stop)) for c in cut
         ]
-        return await self.kernel.store.write(
-            lambda tx: tx.put_document(self.agent, document, pages, passages)
-        )
+        return await put_document(self.kernel, self.agent, document, pages, passages)
 
 
 async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:

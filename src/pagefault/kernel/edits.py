@@ -17,14 +17,17 @@ from pagefault.config import settings_of, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
-from pagefault.types import Passage, Schedule
+from pagefault.types import Document, Message, Page, Passage, Schedule
 
 __all__ = [
     "add_passages",
     "add_timer",
+    "append_rows",
     "delete_document",
     "delete_passage",
+    "document_of",
     "edit_passage",
+    "put_document",
     "remember",
     "remove_timer",
 ]
@@ -84,6 +87,27 @@ async def delete_passage(kernel: Kernel, name: str, id: str) -> None:
     record, number = await kernel.record(name), _number(id, "p")
     if not await kernel.store.write(lambda tx: tx.delete_passage(record.id, number)):
         raise _no_passage(id)
+
+
+async def append_rows(kernel: Kernel, name: str, rows: Sequence[Message]) -> None:
+    """Append numbered rows to an agent's log as they are, without events: a conversation held elsewhere."""
+    record = await kernel.record(name)
+    await kernel.store.write(lambda tx: tx.append(record.id, rows))
+
+
+async def document_of(kernel: Kernel, name: str, source: str) -> Document | None:
+    """The stored document of a source, a path or a URL; None if that was not loaded."""
+    record = await kernel.record(name)
+    return await kernel.store.read(lambda tx: tx.document_by_source(record.id, source))
+
+
+async def put_document(
+    kernel: Kernel, name: str, document: Document, pages: Sequence[Page], passages: Sequence[Passage]
+) -> Document:
+    """Store a document with its pages and passages in the place of the one of its source, if there is one;
+    return it with its id and its number of pages."""
+    record = await kernel.record(name)
+    return await kernel.store.write(lambda tx: tx.put_document(record.id, document, pages, passages))
 
 
 async def delete_document(kernel: Kernel, name: str, id: str) -> None:

@@ -15,7 +15,7 @@ from pagefault.kernel import Kernel
 from pagefault.types import Message, Role
 from pagefault.views.asking import number_of, record_of
 
-__all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest"]
+__all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest", "rows_after"]
 
 READABLE = (Role.USER, Role.ASSISTANT, Role.EVENT, Role.ALERT)
 """The roles of a page unless others are asked for: what was said, and what came to the agent."""
@@ -75,6 +75,14 @@ async def history(
     return History(
         tuple(log_row(row, zone) for row in shown), shown[0].id if len(rows) > limit and shown else None
     )
+
+
+async def rows_after(
+    kernel: Kernel, name: str, position: int = 0, roles: Sequence[Role] | None = None
+) -> list[Message]:
+    """The stored rows behind a row's number, of all roles or of these, oldest first: for programs."""
+    record = await record_of(kernel, name)
+    return await kernel.store.read(lambda tx: tx.messages(record.id, first=position + 1, roles=roles))
 
 
 async def newest(kernel: Kernel, name: str) -> int:

@@ -27,9 +27,11 @@ from pagefault.build import DATABASE, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
+from pagefault.kernel.edits import add_passages, append_rows
 from pagefault.models import Model, ModelWrapper, Prompt, StreamItem
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
+from pagefault.views.history import rows_after
 
 __all__ = ["MemGPT"]
 
@@ -73,8 +75,7 @@ class MemGPT:
                 last = (await kernel.record(_AGENT)).last_seq
                 event = Event(EventKind.MESSAGE, item.question) if item.question else Event(EventKind.LOGIN)
                 said = [o.text async for o in kernel.send(_AGENT, event) if o.type == "said"]
-                agent = (await kernel.record(_AGENT)).id
-                rows = await kernel.store.read(lambda tx: tx.messages(agent, first=last + 1))
+                rows = await rows_after(kernel, _AGENT, last)
         _raise_failure(bench.model)
         counted = {"flushes": float(image.flushes)} if item.lived else {}
         return StrategyReply("\n".join(said), _seen(rows, image.names), image.names, counted)
@@ -91,16 +92,16 @@ class MemGPT:
                 "model": bench.named, "window": bench.window, "zone": "UTC",
                 "sections": self._sections(item, bench),
             }  # fmt: skip
-            agent = await kernel.create_agent(_AGENT, parse_settings(settings))
+            await kernel.create_agent(_AGENT, parse_settings(settings))
             if item.form != "conversation":
                 passages = [passage_of(text) for text in item.texts]
-                stored = await kernel.store.write(lambda tx: tx.insert_passages(agent.id, passages))
-                names = {row.id: text.id for row, text in zip(stored, item.texts, strict=True)}
+                ids = await add_passages(kernel, _AGENT, passages)
+                names = {id: text.id for id, text in zip(ids, item.texts, strict=True)}
             elif item.lived and not bench.preload:
                 names = await live(kernel, _AGENT, item.texts, rehearsed, clock)
             else:
                 names = await _load(kernel, item)
-            flushed = await kernel.store.read(lambda tx: tx.messages(agent.id, roles=[Role.SUMMARY]))
+            flushed = await rows_after(kernel, _AGENT, roles=[Role.SUMMARY])
             clock.at = item.asked
             await (await kernel.process(_AGENT)).flush(0)  # the question comes in a new session
             await kernel.settled()
@@ -152,7 +153,7 @@ async def _load(kernel: Kernel, item: Item) -> dict[str, str]:
     """Put a conversation into the log as it stands."""
     process = await kernel.process(_AGENT)
     rows = process.memory.number([message_of(text) for text in item.texts], None)
-    await kernel.store.write(lambda tx: tx.append(process.record.id, rows))
+    await append_rows(kernel, _AGENT, rows)
     return {row.id: text.id for row, text in zip(rows, item.texts, strict=True)}
 
 
