@@ -65,7 +65,7 @@ async def first_prompt() -> Prompt:
 
 
 def prompt_of(first: Prompt, length: int, opening: str = "") -> Prompt:
-    """A prompt of so many messages, each object new as ``compile`` makes them. Prompts with one ``opening``
+    """A prompt of so many messages, each object new as after a flush. Prompts with one ``opening``
     go on from each other."""
     head = replace(first.messages[0], text=first.messages[0].text + opening)
     said = (PromptMessage("assistant" if n % 2 else "user", sentence(n)) for n in range(length - 1))

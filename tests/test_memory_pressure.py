@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import Machine, Rig
-from pagefault.context import Sizes
+from pagefault.context import Compiler, MainContext, Sizes
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.models import Completion, Prompt
@@ -120,6 +120,25 @@ async def test_the_prefix_moves_only_at_a_flush(machine: Machine, window: int) -
             flushes_seen += flushed
     assert flushes_seen == sum(not p.functions for p in model.prompts)
     assert flushes_seen >= 1
+
+
+async def test_a_prompt_is_compiled_from_where_the_last_one_ended(machine: Machine) -> None:
+    """Compiling only what is new gives what compiling all gives, and between flushes the same objects."""
+    async with machine.open(ScriptedModel(obliging), window=4096) as rig:
+        before, kept, flushed = None, 0, 0
+        for turn in range(40):
+            outputs = await rig.send(f"message {turn}: {WORDS}")
+            flushed += sum(o.type == "flushed" for o in outputs)
+            process = await rig.process()
+            now = process.prompt()
+            context = MainContext(process.program.instructions, now.functions, process.memory.queue)
+            assert now == Compiler().prompt(context, now.max_tokens)
+            assert process.memory.queue.tokens == sum(row.tokens for row in process.memory.queue.in_order)
+            if before and before.messages == now.messages[: len(before.messages)]:
+                kept += all(old is new for old, new in zip(before.messages, now.messages, strict=False))
+            before = now
+    assert flushed
+    assert kept >= 40 - 2 * flushed - 1
 
 
 async def test_edits_show_as_calls_and_are_folded_at_the_flush(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
 from pagefault.agent.turn_writer import FailedEffect, TurnWriter
-from pagefault.context import MainContext, compile
+from pagefault.context import Compiler, MainContext
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
@@ -63,6 +63,7 @@ class Process:
         self.writer = TurnWriter(
             record, program.store, memory, rows, turn, emit, self._next, self._call_memory
         )
+        self._compiler = Compiler()
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
 
     @property
@@ -149,7 +150,7 @@ class Process:
         p, sizes = self.program, self.memory.sizes()
         room = max(sizes.reserve // 2, sizes.window - sizes.margin - sizes.prompt)
         context = MainContext(p.instructions, p.executor.schemas, self.memory.queue)
-        return compile(context, min(sizes.reserve, room))
+        return self._compiler.prompt(context, min(sizes.reserve, room))
 
     @property
     def _warning(self) -> bool:

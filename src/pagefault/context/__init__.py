@@ -22,27 +22,33 @@ SCHEMA_OVERHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The FIFO queue: a view of the log. Index 0 is the summary, then the pinned open event."""
+    """The FIFO queue: a view of the log. Index 0 is the summary, then the pinned open event. ``tokens``: the
+    uncalibrated size of all that is shown, summed up once and then carried on."""
 
     state: QueueState = field(default_factory=QueueState)
     summary: Message | None = None
     pinned: Message | None = None
     rows: tuple[Message, ...] = ()
+    tokens: int = field(default=-1, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.tokens < 0:
+            object.__setattr__(self, "tokens", sum(row.tokens for row in self.in_order))
 
     @property
     def in_order(self) -> tuple[Message, ...]:
-        """What the prompt shows, first to last."""
-        front = tuple(row for row in (self.summary, self.pinned) if row is not None)
-        return front + self.rows
+        """All rows that the prompt shows, first to last."""
+        return self.front + self.rows
 
     @property
-    def tokens(self) -> int:
-        """Uncalibrated size of all that is shown."""
-        return sum(row.tokens for row in self.in_order)
+    def front(self) -> tuple[Message, ...]:
+        """The summary and the pinned event, if they are there."""
+        return tuple(row for row in (self.summary, self.pinned) if row is not None)
 
     def admit(self, rows: Iterable[Message]) -> Queue:
         """The queue with rows at its end."""
-        return replace(self, rows=(*self.rows, *rows))
+        more = tuple(rows)
+        return replace(self, rows=self.rows + more, tokens=self.tokens + sum(row.tokens for row in more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +147,54 @@ def _instruction_tokens(instructions: str, count: Counter) -> int:
     return count.count(instructions)
 
 
-def compile(context: MainContext, max_tokens: int) -> Prompt:
-    """The prompt of one request. The same rows always give the same bytes, so that appending to the
-    queue only ever appends to the prompt."""
-    messages = [PromptMessage("system", f"{context.instructions}\n\n{context.queue.state.head}")]
-    open_completion: int | None = None
-    for row in context.queue.in_order:
-        if not row.shown and row.role is not Role.CALL and row.meta.echo is None:
-            continue
-        if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
-            joins = row.completion is not None and row.completion == open_completion
-            messages.append(_joined(messages.pop() if joins else _NOTHING_YET, row))
-            open_completion = row.completion
-            continue
-        open_completion = None
-        if row.role is Role.RESULT:
-            messages.append(PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name))
-        else:
-            messages.append(PromptMessage("user", row.shown))
-    return Prompt(tuple(messages), context.functions, max_tokens)
+class Compiler:
+    """Compiles prompts of one agent, and only what is new: messages of rows that were compiled before are the
+    same objects in the next prompt, so that an adapter can keep what it made of them."""
+
+    def __init__(self) -> None:
+        self._system = PromptMessage("system", "")
+        self._front: tuple[Message, ...] = ()
+        self._rows: tuple[Message, ...] = ()
+        self._messages: list[PromptMessage] = []
+        self._open_completion: int | None = None  # of the last message, to which further rows may belong
+
+    def prompt(self, context: MainContext, max_tokens: int) -> Prompt:
+        """The prompt of one request. The same rows always give the same bytes, so that appending to the
+        queue only ever appends to the prompt."""
+        system = f"{context.instructions}\n\n{context.queue.state.head}"
+        if system != self._system.text:
+            self._system = PromptMessage("system", system)
+        queue = context.queue
+        front = queue.front
+        if not self._continues(front, queue.rows):
+            self._front, self._rows, self._messages, self._open_completion = front, (), [], None
+            self._add(front)
+        self._add(queue.rows[len(self._rows) :])
+        self._rows = queue.rows
+        return Prompt((self._system, *self._messages), context.functions, max_tokens)
+
+    def _continues(self, front: tuple[Message, ...], rows: tuple[Message, ...]) -> bool:
+        """Return whether the queue is the one compiled last, with rows appended (rows are never changed)."""
+        known = len(self._rows)
+        if front != self._front or len(rows) < known:
+            return False
+        return not known or (rows[0] is self._rows[0] and rows[known - 1] is self._rows[-1])
+
+    def _add(self, rows: Sequence[Message]) -> None:
+        messages = self._messages
+        for row in rows:
+            if not row.shown and row.role is not Role.CALL and row.meta.echo is None:
+                continue
+            if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
+                joins = row.completion is not None and row.completion == self._open_completion
+                messages.append(_joined(messages.pop() if joins else _NOTHING_YET, row))
+                self._open_completion = row.completion
+                continue
+            self._open_completion = None
+            if row.role is Role.RESULT:
+                messages.append(PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name))
+            else:
+                messages.append(PromptMessage("user", row.shown))
 
 
 _NOTHING_YET = PromptMessage("assistant", "")
