@@ -226,9 +226,9 @@ def fleet(root: Path, events: int) -> dict[str, float]:
         command = [sys.executable, str(root / "benchmarks/fleet.py"), "--events", str(events), *flags]
         environment = os.environ | {"PYTHONPATH": str(root / "src")}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        report = json.loads(done.stdout) if done.stdout else {"wrong": [done.stderr[-300:]]}
-        if report["wrong"]:
-            print(f"  fleet on {name}: {report['wrong']}", file=sys.stderr)
+        report: dict[str, Any] = json.loads(done.stdout or "{}")
+        if wrong := report.get("wrong", done.stderr[-300:]):
+            print(f"  fleet on {name}: {wrong}", file=sys.stderr)
         found[f"fleet on {name}"] = report.get("events a second", 0.0)
     return found
 
