@@ -160,7 +160,7 @@ def main() -> int:
         for size in options.sizes:
             home = folder / str(size)
             home.mkdir(parents=True, exist_ok=True)
-            place = databases.new() if databases else str(home)
+            place = databases.new(empty=True) if databases else str(home)
             found[str(size)] = compared(size, place, options.before)
             show(size, found[str(size)])
     if options.json:

@@ -8,15 +8,18 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, LiteralString, cast
 
 import numpy as np
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagefault.storage import Filter, Found, Match
+from pagefault.storage import Filter, Found, Match, PendingVector, Store
 from pagefault.storage.index.blocks import ROWS, SIZE, seal_all
 from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.source import SQLiteSource
@@ -56,19 +59,6 @@ def search(
     """What a process finds that has just begun."""
     with Cached(small, block_size).opened(place) as db:
         return db.read(lambda tx: tx.search(agent, tier, match, Filter(), "f"))
-
-
-def without_blocks(place: Path) -> Path:
-    """A copy of the file that has no blocks."""
-    folder = place / "bare"
-    folder.mkdir(exist_ok=True)
-    (folder / "a.db").unlink(missing_ok=True)
-    with closing(sqlite3.connect(place / "a.db")) as db:
-        db.execute("VACUUM INTO ?", [str(folder / "a.db")])
-    with closing(sqlite3.connect(folder / "a.db")) as db:
-        db.execute("DELETE FROM index_blocks")
-        db.commit()
-    return folder
 
 
 def alike(one: Found, other: Found) -> None:
@@ -124,30 +114,72 @@ def test_a_search_reads_the_same_with_and_without_blocks(
         alike(one, search(place, ana, "recall", each, small=4, block_size=8))
 
 
+class Files(StoreOpening):
+    """The same, with the blocks of the file open to statements of SQL."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def open(self, place: Path) -> Store:
+        return SQLiteStore.open(place / "a.db", cache=IndexCache(small=1000))
+
+    def rows(self, statement: str) -> list[Any]:
+        with closing(sqlite3.connect(self.place / "a.db")) as db:
+            rows = db.execute(statement).fetchall()
+            db.commit()
+        return rows
+
+
+class Servers(StoreOpening):
+    """The same on PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self, place: Path) -> Store:  # noqa: ARG002
+        return PostgresStore.open(self.url, cache=IndexCache(small=1000))
+
+    def rows(self, statement: str) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as db:
+            done = db.execute(cast(LiteralString, statement))
+            return done.fetchall() if done.description else []
+
+
 @pytest.mark.slow
-def test_blocks_are_made_as_rows_come_and_dropped_when_theirs_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_blocks_are_made_as_rows_come_and_dropped_when_theirs_change(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    stores = Files(tmp_path) if kind == "sqlite" else Servers(request.getfixturevalue("database"))
     total = 9 * SIZE - 100
-    with Cached().opened(tmp_path) as db:
+
+    def counts(fingerprint: str) -> dict[int, int]:
+        chosen = f"WHERE tier = 'archival' AND fingerprint = '{fingerprint}'"
+        return dict(stores.rows(f"SELECT block, count FROM index_blocks {chosen}"))
+
+    def found() -> Found:
+        with stores.opened(tmp_path) as db:
+            match = Match(("red", "7"), vector=VECTORS[3], floor=0.2)
+            return db.read(lambda tx: tx.search(ana, "archival", match, Filter(), "f"))
+
+    def holds() -> None:
+        """Processes that have just begun find the same with these blocks and without any."""
+        with_blocks = found()
+        stores.rows("CREATE TABLE saved AS SELECT * FROM index_blocks")
+        stores.rows("DELETE FROM index_blocks")
+        alike(with_blocks, found())
+        stores.rows("INSERT INTO index_blocks SELECT * FROM saved")
+        stores.rows("DROP TABLE saved")
+
+    with stores.opened(tmp_path) as db:
         ana = db.agent("ana")
         for first in range(0, total, 3000):
             batch = [Passage(f"red {n % 50}", NOW) for n in range(first, min(first + 3000, total))]
             db.write(lambda tx, batch=batch: tx.insert_passages(ana, batch))
         embed_all(db, VECTORS)
-
-        def counts(fingerprint: str) -> dict[int, int]:
-            with source(tmp_path) as stored:
-                return dict(stored.block_sizes(ana, "archival", fingerprint))
-
-        def holds() -> None:
-            """Processes that have just begun find the same with these blocks and without any."""
-            bare = without_blocks(tmp_path)
-            match = Match(("red", "7"), vector=VECTORS[3], floor=0.2)
-            one, other = (search(place, ana, "archival", match, 1000) for place in (tmp_path, bare))
-            alike(one, other)
-
         rows, vectors = counts(ROWS), counts("f")
         assert rows == {0: SIZE - 1, **dict.fromkeys(range(1, 8), SIZE)}
-        # Two at a write: those before the eighth are made up with what comes next.
+        # Two at a write: the others are made up with what comes later.
         assert vectors == {0: 2 * (SIZE - 1), 1: 2 * SIZE}
         holds()
         db.write(lambda tx: tx.delete_passage(ana, SIZE + 5))
@@ -158,6 +190,10 @@ def test_blocks_are_made_as_rows_come_and_dropped_when_theirs_change(tmp_path: P
         assert counts(ROWS).keys() == set(range(9))
         embed_all(db, VECTORS)
         assert counts("f").keys() == {0, 1, 2}
+        holds()
+        again = PendingVector(ana, "archival", 7, "red 6")
+        db.write(lambda tx: tx.put_vectors("f", [again], [VECTORS[:3]]))  # stored already in two windows
+        assert counts("f").keys() == {1, 2}
         holds()
         db.write(lambda tx: tx.forget_vectors("f", 10**6))
         assert counts("f") == {}
