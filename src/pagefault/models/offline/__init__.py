@@ -23,8 +23,6 @@ from pagefault.models.offline.policy import next_step
 from pagefault.models.offline.prompt_view import FunctionCall, PromptView
 from pagefault.models.offline.words import is_personal, sentences, told, topics
 
-__all__ = ["OfflineModel"]
-
 _SUMMARY_REQUEST = r"(?ms)^Previous summary:\n(.*)^Messages:\n(.*)^Write the new summary.*?(\d+) tokens"
 _USER_ROW = r"(?m)^\[user(?: [^\]\d][^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] (.*)$"
 

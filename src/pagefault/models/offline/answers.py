@@ -40,25 +40,29 @@ class QuoteMatch:
     def time(self) -> tuple[str, float]:
         return self.found.day, self.found.order
 
-    def updates(self, other: QuoteMatch) -> bool:
-        """Return whether this tells, later, of a change in what the other one is about."""
-        newer = self.time > other.time and re.search(_CHANGE, self.quote)
-        return bool(newer and topics(self.quote) & topics(other.quote))
+    def updates(self, other: QuoteMatch, shared: int = 1) -> bool:
+        """Return whether this tells, later, of a change in what the other is about, by so many topics."""
+        is_newer = self.time > other.time and bool(re.search(_CHANGE, self.quote))
+        return is_newer and len(topics(self.quote) & topics(other.quote)) >= shared
 
 
 def best_matches(question: str, texts: Iterable[SourcedText]) -> list[QuoteMatch]:
     """The best match, those about as good, and those that tell of a change in it; newest first, or oldest
-    where earlier times are asked for. A text that another one contains, as a correction may, is left out."""
+    where earlier times are asked for. A text is left out that a newer one replaces, or contains."""
     matches = [match for text in texts if (match := _match(question, text))]
     bests = sorted(matches, key=lambda match: -match.score)[:1]
     near = [m for m in matches for best in bests if m.score >= best.score - _NEAR or m.updates(best)]
     near.sort(key=lambda match: match.time, reverse=not re.search(_BEFORE, question))
     kept: list[QuoteMatch] = []
     for match in near:
-        better = [other for other in near if other.score >= match.score and other.quote != match.quote]
-        if not any(match.quote in other.quote for other in kept + better):
-            kept.append(match)
+        kept += [] if _is_replaced(match, kept, near) else [match]
     return kept
+
+
+def _is_replaced(match: QuoteMatch, newer: list[QuoteMatch], near: list[QuoteMatch]) -> bool:
+    better = newer + [other for other in near if other.score >= match.score and other.quote != match.quote]
+    past = any(other.updates(match, 2) and other.share >= match.share for other in newer)
+    return past or any(match.quote in other.quote for other in better)
 
 
 def is_sure(matches: list[QuoteMatch]) -> bool:

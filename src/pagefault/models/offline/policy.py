@@ -19,7 +19,6 @@ _MOST_SEARCHES = 3
 _MOST_SAVED = 8  # texts at one memory pressure
 _LONGEST_NOTE = 300  # characters of a statement that is noted; search finds longer ones
 _NEXT = 8  # rows in which a text that says nothing by itself follows what it is about
-_WHO = "I am the offline demo model: I note what you tell me and look up what you ask. 我是离线演示模型。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def _user(view: PromptView) -> NextStep:
     if not question:
         return NextStep(calls, "记下了。" if words.is_chinese(text) else "Noted.")
     if not words.topics(question) and not words.is_personal(question):
-        return NextStep(calls, _WHO)
+        return NextStep(calls, "I am the offline demo: I note and look up. 我是离线演示：记下并查找。")
     step = _answer(view, question)
     return NextStep((*calls, *step.calls), step.say)
 

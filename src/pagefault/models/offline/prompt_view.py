@@ -1,7 +1,6 @@
 """The prompt as the offline model reads it: notes, the queue, the open event, and the calls made for it.
 
-Parses the text that ``pagefault.context`` and the memory functions write; a message without a label counts
-as the user's. Leaves out what any text means.
+Parses what ``pagefault.context`` and the memory functions write. Leaves out what any text means.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ class FunctionCall:
 
     @property
     def text(self) -> str:
-        """The text that is noted, saved or said."""
         return str(self.arguments.get("text") or self.arguments.get("message", ""))
 
 

@@ -44,7 +44,9 @@ _ASKS = (
 _FIRST_PERSON = r"(?i)\b(?:i|my|mine|me|we|our|ours|us)\b|我|咱"
 _OPENING = r"(?i)^(?:and|but|oh|no|so|sorry|wait|actually|well|i mean|其实|不对|\W)+"
 _BARE = r"(?i)(?:it|that|he|she|they)(?:['’]s| is| was)\b|(?:his|her|its|on) |是|它|他|她"
-_OWN_REPLY = r"You told me|I said|It says|I don't know|Welcome|Noted|I am |你在|我在 \d|[你我]说|我不|记下"
+_OWN_REPLY = (
+    r"(?:You told|I said|It says).* on \d|I don't know|Noted|Welcome b|I am the off|.{0,9}在 \d|我不知|记下"
+)
 
 
 def _synonyms() -> list[tuple[str, str]]:
