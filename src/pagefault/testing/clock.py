@@ -1,4 +1,4 @@
-"""A clock that stands still until it is moved."""
+"""A clock that stands still until a test moves it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
 @dataclass(slots=True)
 class FixedClock:
-    """``now`` is what it was set to; ``step`` seconds are added at each look."""
+    """A clock set to ``at``; each ``now`` moves it forward by ``step`` seconds."""
 
     at: datetime = START
     step: float = 0.0

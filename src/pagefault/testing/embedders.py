@@ -1,7 +1,7 @@
-"""For embedders: a fake that needs no model, and the conformance suite that any embedder must pass.
+"""For embedders: a fake without a model, and the conformance suite for embedders.
 
-The suite is pytest classes in shape but imports no pytest. It asserts what the rest of pagefault relies
-on, and leaves out how well vectors tell meanings apart.
+The suite has the form of pytest classes but imports no pytest. It asserts everything that the rest of
+pagefault relies on. Left out: the quality of vectors.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ TEXTS = (
     "one word after another " * 2_000,
     "unbroken" * 5_000,
 )
-"""Texts that any embedder must take: blank, long, of several scripts, odd."""
+"""Texts that every embedder must accept: blank, long, in several scripts, with unusual characters."""
 
 
 class HashEmbedder:
-    """A bag of words: each lexical unit counts in the dimension that its hash names.
+    """A bag of words: each lexical unit is counted in the dimension of its hash.
 
-    Texts that share words are near, others nearly at right angles; the same in every process.
+    Texts with common words are near, others nearly orthogonal; vectors are the same in every process.
     """
 
     def __init__(self, dimensions: int = 256) -> None:
@@ -54,18 +54,18 @@ class HashEmbedder:
 class EmbedderConformance:
     """Subclass it as ``class TestMine(EmbedderConformance)`` and override ``embedder``; pytest does the rest.
 
-    An embedder that loads slowly is best made once and returned each time.
+    Make an embedder that loads slowly once, and return it each time.
     """
 
     def embedder(self) -> Embedder:
-        """The embedder under test."""
+        """Return the embedder under test."""
         raise NotImplementedError("return your embedder from embedder()")
 
     async def close(self, embedder: Embedder) -> None:
-        """Close what belongs to an event loop that is about to end."""
+        """Close the embedder's connections before its event loop ends."""
 
     def embed(self, *texts: str) -> Vectors:
-        """One call of ``embed`` in an event loop of its own."""
+        """Call ``embed`` once, in an event loop of its own."""
         return self._run(self.embedder(), lambda embedder: embedder.embed(texts))
 
     def _run(self, embedder: Embedder, work: Callable[[Embedder], Awaitable[Vectors]]) -> Vectors:

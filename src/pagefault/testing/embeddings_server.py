@@ -1,9 +1,9 @@
-"""Embeddings for ``ProviderServer``: vectors that depend on the text alone, and what goes wrong.
+"""Embeddings for ``ProviderServer``: vectors that depend on the text alone, and faults.
 
     with ProviderServer(Embeddings([refuse(429, "slow down", retry_after="1")])) as server: ...
 
 The first requests get the faults, in order; the rest are answered. Left out: meaning. The vectors of two
-texts have nothing to do with each other.
+texts are independent.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pagefault.testing.providers import Body, ProviderRequest, RawReply, Refused
 __all__ = ["Embeddings", "vectors_of"]
 
 Fault = RawReply | Refused | Callable[[Body], Body]
-"""A turn of its own, or a change of the body that would be the answer."""
+"""A turn, or a change of the answer's body."""
 
 
 def vectors_of(texts: Sequence[str], dimensions: int) -> Vectors:
-    """Any vectors, of any length, the same for the same text; shape (len(texts), dimensions)."""
+    """Return vectors of any length, the same for the same text; shape (len(texts), dimensions)."""
     seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()) for text in texts]
     rows = [3 * np.random.default_rng(seed).standard_normal(dimensions) for seed in seeds]
     return np.array(rows, np.float32).reshape(len(texts), dimensions)
@@ -35,9 +35,9 @@ def vectors_of(texts: Sequence[str], dimensions: int) -> Vectors:
 
 @dataclass(slots=True)
 class Embeddings:
-    """The turns of an ``ProviderServer``. ``window`` is in characters of one text, ``batch`` in texts.
+    """The turns of a ``ProviderServer``. ``window`` is in characters of one text, ``batch`` in texts.
 
-    ``plain``: as many servers do, it sends lists of numbers although base64 was asked for.
+    ``plain``: send lists of numbers even if base64 was requested, as many servers do.
     """
 
     faults: Sequence[Fault] = ()

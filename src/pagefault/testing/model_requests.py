@@ -1,6 +1,6 @@
-"""The suite for model adapters that goes on with the requests: what is sent to a provider, and what never is.
+"""The conformance suite for the requests of model adapters: the content that is sent, and nothing else.
 
-It reads bodies of the shapes of OpenAI, Anthropic, Ollama and Gemini. Left out: which field says what.
+It reads bodies of the shapes of OpenAI, Anthropic, Ollama and Gemini. Left out: the meaning of each field.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["RequestConformance", "ServedModel"]
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model under test and its provider: ``requests`` gives the bodies that came so far, as JSON values."""
+    """A model under test with its provider: ``requests`` returns the bodies so far, as JSON values."""
 
     model: Model
     requests: Callable[[], Sequence[Mapping[str, Any]]]
@@ -31,10 +31,10 @@ class RequestConformance(ModelConformance):
     """Subclass it as ``class TestMine(RequestConformance)`` and override ``wired``; pytest does the rest."""
 
     wants_thinking_back = False
-    """Thinking is signed, and is sent back to the provider that signed it."""
+    """Thinking is signed, and sent back to the provider that signed it."""
 
     def wired(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[ServedModel]:
-        """The model under test and its provider, which answers with ``turns``, one to a request."""
+        """Return the model under test and its provider, which answers with ``turns``, one per request."""
         raise NotImplementedError("return a context manager of ServedModel from wired()")
 
     def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
@@ -46,7 +46,7 @@ class RequestConformance(ModelConformance):
         return serve()
 
     def sent(self, *prompts: Prompt) -> list[Mapping[str, Any]]:
-        """The bodies of the requests that are made of the prompts."""
+        """Return the bodies of the requests for the prompts."""
 
         async def run() -> list[Mapping[str, Any]]:
             async with self.wired(*[Completion("ok")] * len(prompts)) as served:
@@ -58,14 +58,14 @@ class RequestConformance(ModelConformance):
 
     def test_only_the_prompts_own_sentences_are_sent(self) -> None:
         (body,) = self.sent(LATER)
-        texts = [message.text for message in LATER.messages]
-        own = "\n".join([*texts, *(text for _, text in _leaves(LATER.functions[0].parameters))])
-        own += LATER.functions[0].description + "".join(c.arguments for m in LATER.messages for c in m.calls)
         sentences = [text for _, text in _leaves(body) if " " in text]
+        own = _texts_of(LATER)
         assert [text for text in sentences if text not in own and "malformed" not in text] == []
-        assert [text for text in texts if text and not any(text in sentence for sentence in sentences)] == [
-            text for text in texts if " " not in text and text
-        ]
+
+    def test_all_sentences_of_the_prompt_are_sent(self) -> None:
+        (body,) = self.sent(LATER)
+        sent = "\n".join(text for _, text in _leaves(body))
+        assert [message.text for message in LATER.messages if message.text not in sent] == []
 
     def test_no_schema_is_declared_strict(self) -> None:
         (body,) = self.sent(LATER)
@@ -108,14 +108,22 @@ class RequestConformance(ModelConformance):
 
 
 def _after(end: Completion) -> Prompt:
-    """The prompt that follows a completion with one call."""
+    """Return the prompt that follows a completion with one call."""
     said = PromptMessage("assistant", end.text, end.calls, echo=end.echo)
     result = PromptMessage("tool", "Kept.", call_id=end.calls[0].id, name=end.calls[0].name)
     return replace(PROMPT, messages=(*PROMPT.messages, said, result))
 
 
+def _texts_of(prompt: Prompt) -> str:
+    """Return all texts of a prompt with one function."""
+    (function,) = prompt.functions
+    calls = [call.arguments for message in prompt.messages for call in message.calls]
+    schema = [text for _, text in _leaves(function.parameters)]
+    return "\n".join([*(message.text for message in prompt.messages), *calls, function.description, *schema])
+
+
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """All texts in a JSON value, each with the names that lead to it; other values as text."""
+    """Yield all texts in a JSON value, each with the names that lead to it; other values as text."""
     if isinstance(value, dict):
         for key, inner in cast("dict[str, object]", value).items():
             yield from _leaves(inner, f"{path}.{key}".removeprefix("."))
@@ -127,7 +135,7 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _blocks(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Role and content of each piece of the messages, marks of the cache left out."""
+    """Return role and content of each piece of the messages, without marks of the cache."""
     found: list[tuple[str, Any]] = []
     for message in body.get("messages") or body.get("contents") or ():
         content = message.get("content", message.get("parts"))

@@ -1,8 +1,8 @@
-"""For models: a scripted one for tests, and the conformance suite that any model adapter must pass.
+"""For models: a scripted model for tests, and the conformance suite for model adapters.
 
-``ScriptedModel`` streams what a list or a function tells it and keeps the prompts it saw. The suite is
-pytest classes in shape but imports no pytest. It asserts what the agent relies on and leaves out whether
-what a model says makes sense, and what is sent (``model_requests``).
+``ScriptedModel`` streams the items of a list or a function and keeps the prompts it got. The suite has the
+form of pytest classes but imports no pytest. It asserts everything that the agent relies on. Left out: the
+requests (``model_requests``), and the sense of answers.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from pagefault.models import (
 __all__ = ["LATER", "PROMPT", "Fault", "Item", "ModelConformance", "ScriptedModel", "call", "end_of", "say"]
 
 Item = Completion | str | Sequence[Call | tuple[str, dict[str, Any]]] | Exception
-"""One completion of a script: whole, plain text, calls (also as name and arguments), or an error to raise."""
+"""An item of a script: a completion, plain text, calls (also as name and arguments), or an error to raise."""
 
 
 def call(name: str, /, *, heartbeat: bool = False, **args: Any) -> Call:
-    """A call in ``memgpt`` style; its id is given when it is streamed."""
+    """Return a call in ``memgpt`` style; it gets its id when it is streamed."""
     if heartbeat:
         args["request_heartbeat"] = True
     return Call("", name, json.dumps(args, ensure_ascii=False))
 
 
 def say(text: str, heartbeat: bool = False) -> Call:
-    """A call of ``send_message``."""
+    """Return a call of ``send_message``."""
     return call("send_message", heartbeat=heartbeat, message=text)
 
 
 class ScriptedModel:
-    """Says what its script says, deterministically; ``prompts`` holds every prompt it was given.
+    """A model that answers by its script, deterministically; ``prompts`` holds every prompt it was given.
 
-    ``script`` is a list, used up item by item, or a function of the prompt; set it again to go on. After
-    the end of a list it says "ok": through ``send_message`` where that is offered, else as plain text.
-    Calls without an id get ``call_1``, ``call_2``, ... over the model's life. ``usage`` makes the report of
-    a completion that has none. Deltas are ``piece`` characters long.
+    ``script`` is a list, of which each answer takes an item, or a function of the prompt; it may be set
+    again. After the end of a list the model says "ok": through ``send_message`` if that is offered, else as
+    plain text. Calls without an id get ``call_1``, ``call_2``, ... over the model's life. ``usage`` makes
+    the usage of a completion without one. Deltas are ``piece`` characters long.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class ScriptedModel:
 
 
 Fault = Literal["too_long", "refused", "overloaded", "cut"]
-"""What a provider may do wrong: the prompt is larger than its window; the key is not accepted; it cannot
-serve now, also after retries; the stream breaks off in the middle."""
+"""A fault of a provider: the prompt is larger than its window; the key is not accepted; it is overloaded,
+also after retries; the stream breaks off in the middle."""
 
 _SCHEMA = FunctionSchema(
     "note", "Keep a note.", {"type": "object", "properties": {"text": {"type": "string"}}}
@@ -139,21 +139,21 @@ _ARGUMENTS = ('{"text": "a \\"quoted\\" note, 字 and 😀"}', "{}", '{"text": [
 class ModelConformance:
     """Subclass it as ``class TestMine(ModelConformance)`` and override ``serving``; pytest does the rest.
 
-    The provider behind the model must be one that can be told what to answer: a server on loopback. What a
-    protocol cannot carry is said by the two flags.
+    The provider behind the model must be scripted: a server on loopback. The two flags are for protocols
+    that cannot carry everything.
     """
 
     arguments_are_text = True
-    """Arguments travel as text, so that broken ones can come."""
+    """Arguments are sent as text, so they may be broken."""
     reports_cached = True
-    """Usage says how much was read from the provider's cache."""
+    """Usage includes the tokens read from the provider's cache."""
 
     def serving(self, *turns: Completion | Fault) -> AbstractAsyncContextManager[Model]:
-        """The model under test while its provider answers with ``turns``, one to a request."""
+        """Return the model under test while its provider answers with ``turns``, one per request."""
         raise NotImplementedError("return a context manager of your model from serving()")
 
     def ask(self, prompt: Prompt, *turns: Completion | Fault) -> list[list[StreamItem]]:
-        """What the model streams for each of the turns, all asked with the same prompt."""
+        """Return the model's stream for each of the turns, all asked with the same prompt."""
 
         async def run() -> list[list[StreamItem]]:
             async with self.serving(*turns) as model:
@@ -162,22 +162,26 @@ class ModelConformance:
         return asyncio.run(run())
 
     def check(self, prompt: Prompt, turn: Completion) -> Completion:
-        """The completion streamed for ``turn``: once and last, and the deltas add up to it."""
+        """Return the completion streamed for ``turn``; it comes once and last, and deltas add up to it."""
         (items,) = self.ask(prompt, turn)
-        assert isinstance(items[-1], Completion)
+        end = items[-1]
+        assert isinstance(end, Completion)
         deltas = [cast("Delta", item) for item in items[:-1]]
         assert all(isinstance(item, Delta) for item in deltas)
-        assert "".join(d.text for d in deltas if d.call is None and not d.thinking) == items[-1].text
-        assert "".join(d.text for d in deltas if d.thinking) == items[-1].thinking
-        for index, made in enumerate(items[-1].calls):
-            pieces = [d for d in deltas if d.call == index]
-            assert ("".join(d.text for d in pieces) or "{}") == made.arguments
-            assert {d.name for d in pieces} <= {made.name}
-        assert all(d.call is None or d.call < len(items[-1].calls) for d in deltas)
-        return items[-1]
+        pieces: dict[object, list[Delta]] = {}
+        for delta in deltas:
+            pieces.setdefault("thinking" if delta.thinking else delta.call, []).append(delta)
+        texts = {kind: "".join(delta.text for delta in of_kind) for kind, of_kind in pieces.items()}
+        assert texts.pop(None, "") == end.text
+        assert texts.pop("thinking", "") == end.thinking
+        assert set(texts) <= set(range(len(end.calls)))
+        for index, made in enumerate(end.calls):
+            assert (texts.get(index) or "{}") == made.arguments
+            assert {delta.name for delta in pieces.get(index, ())} <= {made.name}
+        return end
 
     def error_of(self, fault: Fault) -> Exception:
-        """What the model raises for a fault of its provider."""
+        """Return the error that the model raises for a fault of its provider."""
         try:
             self.ask(PROMPT, fault)
         except ModelError as error:
@@ -254,6 +258,6 @@ class ModelConformance:
 
 
 def end_of(items: Sequence[StreamItem]) -> Completion:
-    """The completion that a stream ends with."""
+    """Return the completion at the end of a stream."""
     assert isinstance(items[-1], Completion)
     return items[-1]

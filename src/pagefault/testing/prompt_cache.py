@@ -1,9 +1,9 @@
-"""Anthropic's prompt cache as documented, fed with request bodies: how much of a prompt is read from it.
+"""A simulation of Anthropic's prompt cache as documented: the tokens of a request that are read from it.
 
-A prompt is a row of blocks: tools, system, messages. A request writes one entry for each of its marks
-(``cache_control``): the whole prefix that ends there, if it is long enough. It reads the longest entry that
-is found at one of its marks or at one of the blocks before it. Left out: that entries expire (after five
-minutes without use), prices, marks that Anthropic sets itself, and requests that overlap.
+A prompt is a sequence of blocks: tools, system, messages. A request writes one entry for each of its marks
+(``cache_control``): the whole prefix that ends there, if it is long enough. It reads the longest entry at one
+of its marks or at one of the blocks before it. Left out: the expiry of entries (after five minutes without
+use), prices, marks that Anthropic sets itself, and overlapping requests.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pagefault.models.tokens import Counter, HeuristicCounter
 __all__ = ["MOST_MARKS", "CacheRead", "PromptBlock", "PromptCache", "blocks_of"]
 
 MOST_MARKS = 4
-"""A request with more is refused."""
+"""The number of marks from which on a request is refused, less one."""
 
-_AT_MESSAGES = ("tool_choice", "thinking")  # what the messages' entries depend on besides blocks
+_AT_MESSAGES = ("tool_choice", "thinking")  # fields that invalidate entries of the messages
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class PromptBlock:
-    """One block of a prompt: ``content`` is its JSON with its place and without its mark, ``text`` what of it
-    the model reads."""
+    """One block of a prompt: ``content`` is its JSON with its place and without its mark, ``text`` the part
+    that the model reads."""
 
     content: str
     text: str
@@ -38,15 +38,15 @@ class PromptBlock:
 
 @dataclass(frozen=True, slots=True)
 class CacheRead:
-    """Tokens of one request: all, and those that were ``cached``."""
+    """Tokens of one request: all, and the ``cached`` ones."""
 
     input: int
     cached: int
 
 
 class PromptCache:
-    """The cache of one account. ``minimum``: tokens that a prefix must have to be cached (it depends on the
-    model); ``lookback``: how many blocks are looked at for each mark, its own included."""
+    """The cache of one account. ``minimum``: tokens of the shortest prefix that is cached (it depends on the
+    model); ``lookback``: the number of blocks searched for each mark, its own included."""
 
     def __init__(self, minimum: int = 1024, lookback: int = 20, counter: Counter | None = None) -> None:
         self._minimum = minimum
@@ -55,7 +55,7 @@ class PromptCache:
         self._entries: set[bytes] = set()
 
     def ask(self, body: Body) -> CacheRead:
-        """One request; ``ValueError`` if Anthropic would refuse its marks."""
+        """Send one request; ``ValueError`` if Anthropic would refuse its marks."""
         blocks = blocks_of(body)
         marks = [place for place, block in enumerate(blocks) if block.marked]
         if len(marks) > MOST_MARKS:
@@ -75,7 +75,7 @@ class PromptCache:
 
 
 def blocks_of(body: Body) -> list[PromptBlock]:
-    """The blocks of a request in the order in which they are cached."""
+    """Return the blocks of a request in the order in which they are cached."""
     made = [_block("tools", tool) for tool in body.get("tools") or ()]
     made += [_block("system", part) for part in _parts(body.get("system") or ())]
     settings = json.dumps([body.get(name) for name in _AT_MESSAGES])
@@ -91,7 +91,7 @@ def _block(place: str, value: Body) -> PromptBlock:
 
 
 def _parts(content: Any) -> Iterator[Body]:
-    """The blocks of a content, which may be a text."""
+    """Yield the blocks of a content, which may be a text."""
     if isinstance(content, str):
         yield {"type": "text", "text": content}
     else:
@@ -99,7 +99,7 @@ def _parts(content: Any) -> Iterator[Body]:
 
 
 def _read(value: Body) -> Iterator[str]:
-    """What of a block the model reads: not its type, not ids, not signatures."""
+    """Yield the texts of a block that the model reads, without types, ids and signatures."""
     for name, field in value.items():
         if name in ("type", "id", "tool_use_id", "signature"):
             continue

@@ -1,4 +1,4 @@
-"""A server on loopback that stands for any provider of models: real HTTP for tests of clients.
+"""A server on loopback in the place of any provider of models: real HTTP for tests of clients.
 
     with ProviderServer([Completion("Hello."), refuse(429, "Slow down.")]) as server:
         model = Catalogue(server.environment).model("anthropic:claude-test", 8192, RequestSettings())

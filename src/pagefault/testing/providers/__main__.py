@@ -1,8 +1,8 @@
-"""The server as a process of its own, for benchmarks and for trying things out without a key.
+"""The server as a process of its own, for benchmarks and for experiments without a key.
 
     python -m pagefault.testing.providers --port 8080 --echo --quirk "server error" --quirk silence --rate 0.3
 
-It prints its address and answers until it is ended, by one of the named quirks at the given rate.
+It prints its address and answers until it is stopped, with one of the named quirks at the given rate.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["main"]
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m pagefault.testing.providers", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: any that is free")
-    parser.add_argument("--reply", default="ok", help="what every answer says")
-    parser.add_argument("--echo", action="store_true", help="say what the user said instead")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--reply", default="ok", help="the text of every answer")
+    parser.add_argument("--echo", action="store_true", help="answer with the user's text instead")
     parser.add_argument("--quirk", action="append", default=[], choices=QUIRKS, metavar="NAME")
-    parser.add_argument("--rate", type=float, default=1.0, help="how often a quirk is shown, from 0 to 1")
+    parser.add_argument("--rate", type=float, default=1.0, help="share of answers with a quirk, from 0 to 1")
     parser.add_argument(
         "--seed", type=int, default=0, help="the same seed, the same quirks in the same order"
     )

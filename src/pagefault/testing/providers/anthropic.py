@@ -11,7 +11,7 @@ from pagefault.testing.providers.turns import Body, Delivery, Refused, pieces
 __all__ = ["SIGNATURE", "chunks", "refusal", "whole"]
 
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBwcm92aWRlcg=="
-"""What thinking is signed with; base64, as providers have it."""
+"""The signature of thinking; base64, as providers send it."""
 
 _KINDS = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error",
@@ -36,7 +36,7 @@ def chunks(answer: Delivery) -> list[Body]:
 
 
 def whole(answer: Delivery) -> Body:
-    """The same in one piece."""
+    """Return the whole answer in one piece."""
     used = answer.completion.usage or Usage()
     made = _message([_parsed(block) for block in _blocks(answer)], _finish(answer))
     return made | {"usage": _usage(used, output=used.output)}

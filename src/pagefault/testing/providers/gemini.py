@@ -25,7 +25,7 @@ def chunk(*parts: Body, finish: str | None = None, **fields: Any) -> Body:
 
 
 def chunks(answer: Delivery) -> list[Body]:
-    """The chunks of a stream, the last one with the reason for the end and the usage."""
+    """The chunks of a stream, the last one with the finish reason and the usage."""
     said = answer.completion
     made = [chunk({"text": text, "thought": True}) for text in pieces(said.thinking, answer.piece)]
     made += [chunk({"text": text}) for text in pieces(said.text, answer.piece)]
@@ -36,7 +36,7 @@ def chunks(answer: Delivery) -> list[Body]:
 
 
 def whole(answer: Delivery) -> Body:
-    """The same in one piece."""
+    """Return the whole answer in one piece."""
     said = answer.completion
     thought: list[Body] = [{"text": said.thinking, "thought": True}] if said.thinking else []
     text: list[Body] = [{"text": said.text}] if said.text else []

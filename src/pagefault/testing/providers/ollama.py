@@ -1,4 +1,4 @@
-"""``/api/chat`` as Ollama sends it: a JSON value to a line. Calls come whole, their arguments as objects."""
+"""``/api/chat`` as Ollama sends it: one JSON value per line. Calls come whole, their arguments as objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def chunks(answer: Delivery) -> list[Body]:
 
 
 def whole(answer: Delivery) -> Body:
-    """The same in one value."""
+    """Return the whole answer as one value."""
     said = answer.completion
     message: Body = {"content": said.text}
     if said.thinking:

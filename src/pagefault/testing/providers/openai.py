@@ -33,7 +33,7 @@ def chunks(answer: Delivery) -> list[Body]:
 
 
 def whole(answer: Delivery) -> Body:
-    """The same in one piece."""
+    """Return the whole answer in one piece."""
     said = answer.completion
     message: Body = {"role": "assistant", "content": said.text or None}
     if said.thinking:

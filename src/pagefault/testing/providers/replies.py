@@ -1,7 +1,7 @@
-"""What a server says when nobody told it what: a fixed text, or what the user said, as the prompt has speech.
+"""Replies without a script: a fixed text, or the user's last one, in the form of speech that the prompt has.
 
-A prompt that offers ``send_message`` gets a call of it, for there plain text is no speech; one that asks for
-JSON objects gets one. Left out: meaning.
+A prompt that offers ``send_message`` gets a call of it, because plain text is no speech there; one in JSON
+mode gets an object. Left out: meaning.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pagefault.testing.providers.turns import Body, ProviderRequest
 
 __all__ = ["last_said", "offered", "spoken"]
 
-_CHARACTERS = 4  # to a token, roughly
+_CHARACTERS = 4  # per token, roughly
 
 
 def spoken(request: ProviderRequest, text: str) -> Completion:
-    """The text as speech, with a report of tokens as rough as it is steady."""
+    """Return the text as speech, with a rough but deterministic usage."""
     usage = Usage(len(request.raw) // _CHARACTERS, len(text) // _CHARACTERS + 1)
     if function := _of_json_mode(request):
         said = {"thoughts": "", "function": function, "arguments": {"message": text}}
@@ -31,14 +31,14 @@ def spoken(request: ProviderRequest, text: str) -> Completion:
 
 
 def _of_json_mode(request: ProviderRequest) -> str:
-    """The function to speak by if the prompt asks for JSON objects; else empty."""
+    """Return the function for speech if the prompt is in JSON mode; else an empty text."""
     if offered(request) or b"Answer with one JSON object" not in request.raw:
         return ""
     return "send_message" if b"- send_message(" in request.raw else "answer"
 
 
 def offered(request: ProviderRequest) -> list[str]:
-    """The names of the functions that the request offers."""
+    """Return the names of the functions that the request offers."""
     return [str(name) for tool in request.body.get("tools") or () for name in _names(tool)]
 
 
@@ -50,7 +50,7 @@ def _names(tool: Body) -> Iterator[Any]:
 
 
 def last_said(request: ProviderRequest) -> str:
-    """The last text that the user said, without the results of calls; empty if there is none."""
+    """Return the last text of the user, without results of calls; empty if there is none."""
     messages: list[Body] = request.body.get("messages") or request.body.get("contents") or []
     for message in reversed(messages):
         if message["role"] == "user" and (text := _text(message.get("content") or message.get("parts"))):

@@ -1,6 +1,6 @@
-"""The server: real HTTP/1.1 on loopback, one thread to a connection, in whatever shape it is asked.
+"""The server: real HTTP/1.1 on loopback, one thread per connection, in every shape.
 
-Left out: TLS, HTTP/2, and everything a provider does beside answering.
+Left out: TLS, HTTP/2, and all functions of a provider besides answers.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _LINGER_NOT = struct.pack("ii", 1, 0)  # a close that resets the connection
 
 
 class ProviderServer:
-    """Serves while its ``with`` block is open. ``turns`` are a list, one to a request, or a function of the
+    """Serves while its ``with`` block is open. ``turns`` are a list, one per request, or a function of the
     request; after the end of a list it answers "ok".
 
-    ``serves`` is what it says of itself, by path (``/v1/models``, ``/props``, ``/api/v0/models``,
-    ``/api/ps``, ``/api/tags``), and may be changed while it serves; other paths are not there. ``seen`` are
-    the requests, with ``requests`` (bodies as JSON values), ``bodies`` (as bytes), ``keys`` and ``headers``
-    of them; ``looked_up`` the paths that were asked of what it serves. ``left`` is released once for each
-    stream that the client left before its end.
+    ``serves`` has the server's description of itself by path (``/v1/models``, ``/props``,
+    ``/api/v0/models``, ``/api/ps``, ``/api/tags``), and may be changed at any time; other paths are not
+    found. ``seen`` are the requests, with their ``requests`` (bodies as JSON values), ``bodies`` (as bytes),
+    ``keys`` and ``headers``; ``looked_up`` are the requested paths of ``serves``. ``left`` is released once
+    for each stream that the client closed before its end.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class ProviderServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which ``openai:``, ``anthropic:``, ``google:``, ``ollama:`` and the local
-        providers are found here."""
+        """The environment variables that point ``openai:``, ``anthropic:``, ``google:``, ``ollama:`` and the
+        local providers to this server."""
         local = {f"{name}_BASE_URL": self.url for name in ("OPENAI", "VLLM", "LLAMACPP", "LMSTUDIO")}
         own = {"ANTHROPIC_BASE_URL": self.root, "GEMINI_BASE_URL": self.root, "OLLAMA_HOST": self.root}
         return local | own | {f"{name}_API_KEY": KEY for name in ("OPENAI", "ANTHROPIC", "GEMINI")}
@@ -101,7 +101,7 @@ class ProviderServer:
 
 
 def _reply(turn: Turn, request: ProviderRequest) -> RawReply:
-    """The turn in the shape that the request asks for."""
+    """Return the turn in the shape of the request."""
     while not isinstance(turn, Completion | Delivery | Refused | RawReply):
         turn = turn(request)
     wire = WIRES[request.shape]
@@ -137,13 +137,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._owner.looked_up.append(self.path)
-        self._tell()
+        self._describe()
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["content-length"]))
         shape = shape_of(self.path)
         if shape is None:
-            return self._tell()
+            return self._describe()
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = ProviderRequest(self.path, shape, raw, headers, key_of(headers))
         reply = self._owner.reply(request)
@@ -156,10 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._owner.left.release()
 
-    def _tell(self) -> None:
-        told = self._owner.serves.get(self.path.partition("?")[0])
+    def _describe(self) -> None:
+        found = self._owner.serves.get(self.path.partition("?")[0])
         nothing = WIRES["openai"].refusal(refuse(404, f"No such path: {self.path}"))
-        self._send(RawReply(body=nothing, status=404) if told is None else RawReply(body=told))
+        self._send(RawReply(body=nothing, status=404) if found is None else RawReply(body=found))
 
     def _send(self, reply: RawReply) -> None:
         raw = isinstance(reply.body, bytes)
@@ -203,4 +203,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""

@@ -1,6 +1,6 @@
-"""The shapes by name: which paths ask for them, and how each says a completion, an error, a chunk.
+"""The shapes by name: their paths, and their forms of a completion, an error and a chunk.
 
-Left out: what they have no use for here: images, files, choices, batches.
+Left out: images, files, choices, batches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pagefault.testing.providers.turns import Body, Delivery, Refused, Shape
 __all__ = ["WIRES", "Wire", "key_of", "shape_of"]
 
 Chunk = Body | str
-"""What is framed as the shape frames its own."""
+"""A chunk before framing."""
 
 _PATHS: tuple[tuple[str, Shape], ...] = (
     (r"/chat/completions$", "openai"),
@@ -30,9 +30,9 @@ _PATHS: tuple[tuple[str, Shape], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How one shape says it: a completion as chunks and as a ``whole``, an error, the bytes of a chunk.
+    """The form of one shape: a completion as chunks and as a ``whole``, an error, the bytes of a chunk.
 
-    ``mark`` is sent when a stream is over, ``kind`` is its content type.
+    ``mark`` is sent at the end of a stream, ``kind`` is its content type.
     """
 
     chunks: Callable[[Delivery], list[Body]]
@@ -52,7 +52,7 @@ def _data(chunk: Chunk) -> bytes:
 
 
 def _escaped(chunk: Chunk) -> bytes:
-    """As Google writes JSON: the line ends of Unicode are escaped."""
+    """Return a chunk as Google writes JSON: with the line ends of Unicode escaped."""
     text = _text(chunk)
     for end in ("\x85", "\u2028", "\u2029"):
         text = text.replace(end, f"\\u{ord(end):04x}")
@@ -75,16 +75,16 @@ WIRES: Mapping[Shape, Wire] = {
     "anthropic": Wire(anthropic.chunks, anthropic.whole, anthropic.refusal, _event),
     "ollama": Wire(ollama.chunks, ollama.whole, ollama.refusal, _line, kind="application/x-ndjson"),
     "gemini": Wire(gemini.chunks, gemini.whole, gemini.refusal, _escaped),
-    "embeddings": _OPENAI,  # its errors; what it answers is made by ``embeddings_server``
+    "embeddings": _OPENAI,  # for its errors; ``embeddings_server`` makes its answers
 }
 
 
 def shape_of(path: str) -> Shape | None:
-    """The shape that a request to this path is answered in; None if no provider listens there."""
+    """Return the shape of requests to this path; None for an unknown path."""
     return next((shape for pattern, shape in _PATHS if re.search(pattern, path.partition("?")[0])), None)
 
 
 def key_of(headers: Mapping[str, str]) -> str:
-    """The key among headers with small names, wherever a shape puts it."""
+    """Return the key among headers with lower-case names, wherever a shape puts it."""
     given = headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("authorization", "")
     return given.removeprefix("Bearer ")

@@ -26,7 +26,7 @@ Shape = Literal["openai", "anthropic", "ollama", "gemini", "embeddings"]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One request as it came. ``key`` is the credential, wherever the shape puts it."""
+    """One request as received. ``key`` is the credential, wherever the shape puts it."""
 
     path: str
     shape: Shape
@@ -48,7 +48,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A completion and how it is delivered, ``piece`` characters a chunk.
+    """A completion with the details of its delivery, ``piece`` characters per chunk.
 
     ``finish`` replaces the reason given for the end (None: none is given, and no end is sent). ``cut`` leaves
     out the second half and the end that HTTP requires; ``held``: nothing follows until the client leaves.
@@ -96,14 +96,14 @@ class RawReply:
 
 
 Turn: TypeAlias = "Completion | Delivery | Refused | RawReply | Callable[[ProviderRequest], Turn]"
-"""What one request gets."""
+"""The answer to one request."""
 
 
 def refuse(status: int, message: str, *, code: str = "", **headers: str) -> Refused:
-    """A refusal; ``headers`` with underscores for hyphens, as ``retry_after="1"``."""
+    """Return an error response; ``headers`` have underscores for hyphens, as ``retry_after="1"``."""
     return Refused(status, message, code, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def pieces(text: str, size: int) -> list[str]:
-    """The text cut into pieces of ``size`` characters, none of an empty one."""
+    """Return the text in pieces of ``size`` characters; none of an empty text."""
     return [text[start : start + size] for start in range(0, len(text), size)]
