@@ -21,7 +21,7 @@ from pagefault.build import catalogue_of, make_embedder, open_store
 from pagefault.config import load_installation
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import PluginError, UsageError
-from pagefault.plugins import GROUPS, Plugins, _entries, plugins  # pyright: ignore[reportPrivateUsage]
+from pagefault.plugins import GROUPS, _entries, plugins  # pyright: ignore[reportPrivateUsage]
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel
 
@@ -31,6 +31,8 @@ BROKEN = """
 [pagefault.models]
 gone = no_such_module:Model
 openai = no_such_module:Model
+[pagefault.commands]
+gone = no_such_module:command
 [pagefault.embedders]
 failing = broken_plugin:embedder
 [pagefault.importers]
@@ -158,16 +160,18 @@ def test_an_importer_brings_passages(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_command_is_loaded_as_it_is() -> None:
-    assert Plugins("commands")["hello"]().__name__ == "hello"
-
-
-@pytest.mark.usefixtures("installed")
 def test_a_command_is_part_of_the_command_line(run: Run) -> None:
     assert "hello      A plug-in, of the package pagefault-echo 0.1.0." in run("--help").out
     ran = run("hello", "--help")
     assert (ran.code, ran.out.startswith("Usage: pagefault hello")) == (0, True)
     assert run("hello").code == 0
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_broken_command_is_one_line(run: Run) -> None:
+    ran = run("gone")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert ran.err.startswith("pagefault: The plug-in gone (pagefault.commands, of broken-plugin 2.1) failed")
 
 
 @pytest.mark.usefixtures("broken")
