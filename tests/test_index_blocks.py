@@ -200,3 +200,25 @@ def test_blocks_are_made_as_rows_come_and_dropped_when_theirs_change(
         holds()
         db.write(lambda tx: tx.delete_agent(ana))
         assert counts(ROWS) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_database_from_before_the_blocks_is_given_them(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    stores = Files(tmp_path) if kind == "sqlite" else Servers(request.getfixturevalue("database"))
+    with stores.opened(tmp_path) as db:
+        ana, bob = db.agent("ana"), db.agent("bob")
+        for _ in range(3):
+            db.write(lambda tx: tx.append(ana, [said("red")] * SIZE))
+        db.write(lambda tx: tx.append(bob, [said("red")] * 10))
+    stores.rows("DROP TABLE index_blocks")
+    stores.rows("UPDATE alembic_version SET version_num = '0004'")
+    with stores.opened(tmp_path) as db:
+        assert sorted(stores.rows("SELECT agent, block, count FROM index_blocks")) == [
+            (ana, 0, SIZE - 1),
+            (ana, 1, SIZE),
+            (ana, 2, SIZE),
+        ]
+        assert db.found(ana, "recall", "red")[:1] == [3 * SIZE]

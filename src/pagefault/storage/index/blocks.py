@@ -84,14 +84,20 @@ def seal(store: BlockStore, agent: AgentId, tier: Tier, fingerprint: str, before
             store.put_block(agent, tier, fingerprint, _made(store, agent, tier, fingerprint, block, SIZE))
 
 
-def seal_all(store: BlockStore, agent: AgentId, size: int = SIZE, large: int = _LARGE) -> None:
-    """Make all missing blocks of an agent, those of vectors in tiers of ``large`` blocks at least."""
+def seal_all(
+    store: BlockStore, agent: AgentId, size: int = SIZE, large: int = _LARGE, most: int = _END
+) -> bool:
+    """Make the missing blocks of an agent, those of vectors in tiers of ``large`` blocks at least; at most
+    ``most``, and True if so many were made."""
     tiers: tuple[Tier, ...] = get_args(Tier)
+    made = 0
     for tier in tiers:
         top = store.counters(agent, tier).last // size
         for fingerprint in (ROWS, *(store.fingerprints() if top >= large else ())):
-            for block in _missing(store, agent, tier, fingerprint, top):
+            for block in _missing(store, agent, tier, fingerprint, top)[: most - made]:
                 store.put_block(agent, tier, fingerprint, _made(store, agent, tier, fingerprint, block, size))
+                made += 1
+    return made == most
 
 
 def _missing(store: BlockStore, agent: AgentId, tier: Tier, fingerprint: str, top: int) -> list[int]:

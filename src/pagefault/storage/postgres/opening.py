@@ -15,6 +15,7 @@ from pagefault.storage.postgres.connection import Driver, failure, place_of
 __all__ = ["configure", "connect", "conninfo_of", "prepare", "version_of"]
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
+_BLOCKS = 32  # made in one transaction
 _SETTINGS = {
     "lock_timeout": "60s",
     "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
@@ -73,8 +74,8 @@ def prepare(conninfo: str) -> None:
                 if (version := _version(driver, place)) != HEAD:
                     _extend(driver, place)
                     _upgrade(conninfo, place, version)
-                    if version is not None:
-                        _fill_blocks(driver)
+                driver.execute(b"SELECT pg_advisory_unlock(%s)", (_UPGRADING,))
+                _fill_blocks(driver)
     except psycopg.Error as error:
         raise failure(error, place) from error
 
@@ -131,15 +132,18 @@ def _upgrade(conninfo: str, place: str, version: str | None) -> None:
 
 
 def _fill_blocks(driver: Driver) -> None:
-    """Make the blocks of agents that are there already; what is cut short is made up by later writes."""
+    """Make the blocks of agents that are there already, some at a time, so that others can write between.
+    What is cut short is made up by later writes."""
     from pagefault.storage.index.blocks import SIZE, seal_all
     from pagefault.storage.postgres.connection import Connection, adapt
     from pagefault.storage.postgres.source import PostgresSource
 
     adapt(driver)
     connection = Connection(driver)
-    large = "SELECT id FROM agents WHERE greatest(last_seq, last_passage) >= %(size)s"
+    large = "SELECT id FROM agents WHERE greatest(last_seq, last_passage) >= :size"
     for (agent,) in connection.rows(large, size=SIZE):
-        with driver.transaction():
-            connection.one("SELECT id FROM agents WHERE id = %(agent)s FOR UPDATE", agent=agent)
-            seal_all(PostgresSource(connection), agent)
+        more = True
+        while more:
+            with driver.transaction():
+                connection.one("SELECT id FROM agents WHERE id = :agent FOR NO KEY UPDATE", agent=agent)
+                more = seal_all(PostgresSource(connection), agent, most=_BLOCKS)

@@ -11,6 +11,8 @@ from pagefault.storage.sqlite.connection import Connection, Synchronous
 
 __all__ = ["open_file", "version_of"]
 
+_BLOCKS = 32  # made in one transaction
+
 
 def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:
     """A connection to a file that is up to date: made (0600, its folder 0700) or upgraded if need be.
@@ -29,6 +31,7 @@ def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout
     try:
         if _version(connection) != HEAD:
             _upgrade(connection, locks / f"{path.name}.open.lock", busy_timeout)
+            _fill_blocks(connection)
     except StorageError:
         connection.close()
         raise
@@ -69,8 +72,6 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
                 return
             connection.run("PRAGMA journal_mode = WAL")
             upgrade_sqlite(connection.driver, connection.path, version)
-            if version is not None:
-                _fill_blocks(connection)
     except Timeout as error:
         raise StorageError(
             f"The database {connection.path} is being upgraded by another process; try again."
@@ -78,15 +79,18 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
 
 
 def _fill_blocks(connection: Connection) -> None:
-    """Make the blocks of agents that are there already; what is cut short is made up by later writes."""
+    """Make the blocks of agents that are there already, some at a time, so that others can write between.
+    What is cut short is made up by later writes."""
     from pagefault.storage.index.blocks import SIZE, seal_all
     from pagefault.storage.sqlite.source import SQLiteSource
 
     large = "SELECT id FROM agents WHERE max(last_seq, last_passage) >= :size"
     for (agent,) in connection.rows(large, size=SIZE):
-        connection.run("BEGIN IMMEDIATE")
-        try:
-            seal_all(SQLiteSource(connection), agent)
-            connection.run("COMMIT")
-        finally:
-            connection.rollback()  # if what is above was not reached
+        more = True
+        while more:
+            connection.run("BEGIN IMMEDIATE")
+            try:
+                more = seal_all(SQLiteSource(connection), agent, most=_BLOCKS)
+                connection.run("COMMIT")
+            finally:
+                connection.rollback()  # if what is above was not reached
