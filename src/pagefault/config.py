@@ -56,7 +56,7 @@ class SectionSettings(BaseModel):
 
 
 class AgentSettings(BaseModel):
-    """What an agent is made with. Sizes in tokens, times in seconds, thresholds as shares of the room."""
+    """The settings of an agent. Sizes in tokens, times in seconds, thresholds as shares of the room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,7 +110,7 @@ class AgentSettings(BaseModel):
         return min(window, self.served or window)
 
     def instructions_name(self, window: int) -> str:
-        """Which of the shipped instructions the agent gets, as ``prompts.text`` names them."""
+        """Return the name of the shipped instructions for the agent, as ``prompts.text`` names them."""
         long = self.prompt == "long" or (self.prompt == "auto" and window >= LARGE_WINDOW)
         return f"system_{self.style}_long" if long else f"system_{self.style}"
 
@@ -156,7 +156,7 @@ class ProviderSettings(BaseModel):
 
 
 class PriceSettings(BaseModel):
-    """What a model costs, under ``[prices."PROVIDER:NAME"]``, in US dollars per million tokens. ``cached``:
+    """The price of a model, under ``[prices."PROVIDER:NAME"]``, in US dollars per million tokens. ``cached``:
     of input that was read from the provider's cache; ``written``: put there; None: as other input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -228,7 +228,7 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
         try:
             values = tomllib.loads(path.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not valid TOML ({error}); mend that line.") from None
+            raise UsageError(f"{path} is not valid TOML ({error}); fix that line.") from None
     for field in Installation.model_fields:
         if field not in ("agent", "providers", "prices") and (value := os.environ.get(_variable(field))):
             values[field] = value

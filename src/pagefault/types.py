@@ -25,7 +25,7 @@ Tier = Literal["recall", "archival"]
 
 
 class Role(StrEnum):
-    """What a row of the log is. One row has one role."""
+    """The kind of a row of the log. One row has one role."""
 
     USER = "user"  # a user message
     EVENT = "event"  # a user interaction, a timer, another agent's message

@@ -39,8 +39,8 @@ def output_of(row: Message) -> Output | None:
 
 @dataclass(slots=True)
 class Speech:
-    """What of a streaming completion can already be shown: plain text, and the ``message`` argument of
-    ``send_message`` calls as far as it has come."""
+    """The part of a streaming completion that can already be shown: plain text, and the ``message``
+    argument of ``send_message`` calls as far as it has come."""
 
     style: Style
     attempt: str

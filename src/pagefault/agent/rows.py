@@ -58,8 +58,8 @@ class Rows:
         ``least`` that would do."""
         cuts = f"The server of {model} silently cuts prompts to about {served:,} tokens"
         if served < least:
-            mend = f"have it serve {least:,} or more (Ollama: OLLAMA_CONTEXT_LENGTH)"
-            return self.alert("truncated", f"{cuts}, too few for this agent; {mend}.")
+            fix = f"have it serve {least:,} or more (Ollama: OLLAMA_CONTEXT_LENGTH)"
+            return self.alert("truncated", f"{cuts}, too few for this agent; {fix}.")
         text = f"{cuts}; the window, set to {wanted:,}, is {served:,} from now on, and nothing is lost."
         return Message(Role.ALERT, text, self.clock.now(), name="truncated")
 
@@ -69,15 +69,16 @@ class Rows:
 
     def step(self, completion: Completion, *, speaks: bool, saw: SeenContext) -> list[Message]:
         """One completion: its thinking (not shown in later prompts), its text (speech if it ``speaks``, else
-        thought), then its calls. The first row's ``meta`` says what the model saw, what was mended and what
+        thought), then its calls. The first row's ``meta`` has what the model saw, what was repaired and what
         the provider wants back; the last call's, whether it was cut."""
         now, text = self.clock.now(), completion.text.strip()
         rows = [
             Message(Role.CALL, call.arguments, now, completion=0, name=call.name) for call in completion.calls
         ]
-        if text or not rows:
-            role = Role.ASSISTANT if text and speaks else Role.THOUGHT
-            rows.insert(0, Message(role, text, now, "{}" if text else "", completion=0))
+        if text:
+            role = Role.ASSISTANT if speaks else Role.THOUGHT
+            rows.insert(0, Message(role, text, now, "{}", completion=0))
+        rows = rows or [Message(Role.THOUGHT, "", now, completion=0)]
         echo = completion.echo if completion.echo and (text or completion.calls) else None
         meta = MessageMeta(saw=saw, notes=tuple(completion.notes), echo=echo)
         if thinking := completion.thinking.strip():

@@ -1,7 +1,7 @@
-"""What comes next in a turn: a pure function of the turn's rows in the log.
+"""The open turn, and its next action: a pure function of the turn's rows in the log.
 
 Running and recovering are the same: a process that was killed is followed by one that reads the rows and
-goes on. Doing what is said here is the agent's business.
+goes on. Carrying an action out is the agent's business.
 """
 
 from __future__ import annotations
@@ -70,21 +70,27 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     if not steps:
         return Ask()
     step = [row for row in rows if row.completion == steps[-1]]
-    results = [row for row in step if row.role is Role.RESULT]
-    answered = {row.call_id for row in results}
-    waiting = next((row for row in step if row.role is Role.CALL and row.call_id not in answered), None)
-    if waiting is not None:
+    if waiting := _unanswered(step):
         return Run(waiting)
-    go_on = bool(results) if style == "native" else any(_asks_back(row) for row in results)
-    if not go_on:
+    results = [row for row in step if row.role is Role.RESULT]
+    if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
+    return Stop(why) if (why := _exhausted(rows, steps, max_steps)) else Ask()
+
+
+def _unanswered(step: Sequence[Message]) -> Message | None:
+    """The first call of a completion that has no result yet."""
+    answered = {row.call_id for row in step if row.role is Role.RESULT}
+    return next((row for row in step if row.role is Role.CALL and row.call_id not in answered), None)
+
+
+def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: int) -> str:
+    """The reason why the model is not asked again, empty if it is."""
     if failures := _in_vain(rows, steps[-_MOST_IN_VAIN:]):
-        return Stop(
-            f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
-        )
+        return f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
     if len(steps) >= max_steps:
-        return Stop(f"The limit of {max_steps} steps for one event is reached; the turn ends here.")
-    return Ask()
+        return f"The limit of {max_steps} steps for one event is reached; the turn ends here."
+    return ""
 
 
 def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Message]:

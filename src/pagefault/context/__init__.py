@@ -96,7 +96,7 @@ class Sizes:
 
     @property
     def fits(self) -> bool:
-        """Whether the prompt leaves at least half of the reply's reserve."""
+        """True if the prompt leaves at least half of the reply's reserve."""
         return self.prompt <= self.window - self.margin - self.reserve // 2
 
 

@@ -1,8 +1,8 @@
-"""What reported tokens tell: the ratio by which all counts are corrected, and that a server cuts prompts.
+"""Calibration by reported tokens: the ratio that corrects all counts, and the detection of cut prompts.
 
-A ratio belongs to a model, and an agent has one ratio, so a change of model starts from what this agent's log
-tells of the new one, and a model that only stands in must not pull it to and fro. What a request tells is in
-``accounting.usage``.
+A ratio belongs to a model, and an agent has one ratio. So a change of model starts from the requests to
+the new one in this agent's log, and a fallback model must not pull the ratio up and down. The evidence of one
+request is in ``accounting.usage``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LEAST_WINDOW = 1024  # tokens; who reports fewer reports what was not in its ca
 
 @dataclass(slots=True)
 class Calibration:
-    """How reports move the ratio. ``wanted``: the first of several models in the settings; empty: there are
+    """Moves the ratio by reports. ``wanted``: the first of several models in the settings; empty: there are
     no others."""
 
     wanted: str = ""
@@ -55,7 +55,7 @@ class Calibration:
 
 @dataclass(slots=True)
 class Truncation:
-    """Whether a server cuts prompts without a word: its reports do not grow with the prompts.
+    """Detects a server that cuts prompts silently: its reports do not grow with the prompts.
 
     A report that falls short of one that kept up may also mean that that one was wrong. So a first one is
     only a suspicion; what is reported of a prompt that has grown further decides.
@@ -65,8 +65,8 @@ class Truncation:
     _suspect: tuple[int, int] | None = None  # the same of the first one since then that fell short
 
     def suspects(self, counted: int, reported: int, ratio: float) -> bool:
-        """Whether a report falls short of its prompt. ``counted`` is uncalibrated; a ``ratio`` that refusals
-        have raised is no reason to expect more."""
+        """Return whether a report falls short of its prompt. ``counted`` is uncalibrated; a ``ratio`` that
+        refusals have raised is no reason to expect more."""
         if reported < _LEAST_WINDOW:
             return False
         if self._kept_up and counted < self._kept_up[0]:  # a flush
@@ -104,7 +104,7 @@ class Truncation:
 
 
 def _keeps_up(before: tuple[int, int], counted: int, reported: int) -> bool:
-    """Whether a report grew with its prompt since another one."""
+    """Return whether a report grew with its prompt since another one."""
     grown = counted - before[0]
     return grown > 0 and reported - before[1] >= _KEEPS_UP * grown
 
@@ -114,6 +114,6 @@ def start_from_log(tx: Transaction, agent: AgentId, model: str) -> None:
     record = tx.agent_by_id(agent)
     if record is None:
         return
-    told = tx.spent(agent, model=model, newest=_LOOK_BACK)
-    made = [request for row in told for request in row.usage if request.model == model]
+    spent = tx.spent(agent, model=model, newest=_LOOK_BACK)
+    made = [request for row in spent for request in row.usage if request.model == model]
     tx.save_queue(agent, replace(record.queue, ratio=measured_ratio(made) or 1.0))

@@ -58,7 +58,7 @@ class QueuePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """What a flush takes out: ``evicted`` goes under the summary, ``start`` is the queue's new first row,
+    """The choice of a flush: ``evicted`` goes under the summary, ``start`` is the queue's new first row,
     ``pinned`` the open event's row if it is among the evicted and must stay in view."""
 
     evicted: tuple[Message, ...]

@@ -27,7 +27,7 @@ from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Que
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How the window is divided, in tokens. ``fixed`` (instructions and schemas) and ``page`` (what one
+    """The division of the window, in tokens. ``fixed`` (instructions and schemas) and ``page`` (what one
     message or page may take) are uncalibrated. ``least``: the smallest window that would do."""
 
     window: int
@@ -108,7 +108,7 @@ class QueueManager:
         )
 
     def falls_short(self, reported: int) -> bool:
-        """Whether a request's ``reported`` input tokens fall short of what was sent (``Truncation``)."""
+        """Return whether the ``reported`` input tokens of a request fall short (``Truncation``)."""
         return self.truncation.suspects(self.counted, reported, self.queue.state.ratio)
 
     def narrow(self, window: int) -> None:
@@ -141,7 +141,7 @@ class QueueManager:
         self.last_seq = rows[-1].seq if rows else self.last_seq
 
     def crosses_both(self, row: Message) -> bool:
-        """Whether admitting this one row would cross the warning and the flush line at once."""
+        """Return whether admitting this one row would cross the warning and the flush line at once."""
         if self.queue.state.warned or not self.queue.rows:
             return False
         after = self.sizes(self.queue.admit(self.number([row], None)))

@@ -36,7 +36,7 @@ FunctionKind = Literal["memory", "query", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to. ``rows`` go to the log before the result; ``sources`` are the ids of what was
+    """The outcome of a call. ``rows`` go to the log before the result; ``sources`` are the ids of what was
     read from external memory (such a result is not indexed again)."""
 
     text: str
@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """What ``tool`` remembers of its arguments until the function is registered."""
+    """The arguments of ``tool``, kept until the function is registered."""
 
     idempotent: bool = False
     timeout: float | None = None
@@ -171,7 +171,7 @@ class FunctionExecutor:
         object.__setattr__(self, "schemas", tuple(schemas))
 
     def _may_yield(self, function: Function) -> bool:
-        """Whether a call may end the turn. A query may not: who asks wants to read the answer."""
+        """Return whether a call may end the turn. A query may not: who asks wants to read the answer."""
         return self.style == "memgpt" and function.kind != "query"
 
     @staticmethod
@@ -212,8 +212,8 @@ class FunctionExecutor:
         values.pop(HEARTBEAT, None)
         if self.listed and function.name == "call_function" and isinstance(values.get("arguments"), dict):
             return self.prepare(str(values.get("name")), json.dumps(values["arguments"]))
-        valid, mended = arguments.validate(function.name, values, function.arguments)
-        return Prepared(function, valid, (*notes, *repaired, *mended))
+        valid, adapted = arguments.validate(function.name, values, function.arguments)
+        return Prepared(function, valid, (*notes, *repaired, *adapted))
 
     async def run(self, prepared: Prepared) -> Outcome:
         """Run a query or a tool within its time; every failure is an outcome."""
@@ -230,7 +230,7 @@ class FunctionExecutor:
                     )
         except FunctionError as error:
             return Outcome(str(error), failed=True)
-        except Exception as error:  # noqa: BLE001  an outside tool may raise anything; the model is told
+        except Exception as error:  # noqa: BLE001  an outside tool may raise anything; the model gets a report
             return Outcome(f"{function.name} failed: {type(error).__name__}: {error}", failed=True)
         if scope.cancelled_caught:
             late = (

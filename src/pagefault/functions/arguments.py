@@ -1,12 +1,13 @@
 """The arguments of a call: read, repaired, validated.
 
-Models write them as JSON, more or less. What can only mean one thing is understood, and the model is told;
+Models write them as JSON, more or less. What can only mean one thing is accepted, with a note to the model;
 for the rest the error says what is wrong and what the function takes. Left out: what the function does.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -20,29 +21,43 @@ _THOUGHTS = ("inner_thoughts", "thoughts", "thinking", "reasoning")  # models we
 
 
 def read(name: str, raw: str, takes: type[BaseModel]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A call's raw arguments as an object, and notes of what was mended; ``FunctionError`` if it is none."""
-    known = {str(info.alias): info.is_required() for info in takes.model_fields.values()}
-    needed = [parameter for parameter, required in known.items() if required]
+    """Return a call's raw arguments as an object, and notes of what was repaired; or ``FunctionError``."""
+    required = {str(info.alias): info.is_required() for info in takes.model_fields.values()}
+    needed = [parameter for parameter, is_required in required.items() if is_required]
+    only = needed[0] if len(needed) == 1 else None
     try:
         whole: object = json.loads(raw or "{}")
     except ValueError:
-        try:
-            values = parse_arguments(name, raw)
-        except FunctionError:
-            if len(needed) != 1 or raw.strip()[:1] in ("{", "["):
-                raise
-            return {needed[0]: raw.strip()}, (f"(The arguments were read as {needed[0]}.)",)
-        told = json.dumps(values, ensure_ascii=False)
-        return values, (f"(The arguments were no JSON and were read as {told}.)",)
-    if isinstance(whole, str | int | float) and len(needed) == 1 and not str(whole).strip().startswith("{"):
-        return {needed[0]: whole}, (f"(The arguments were read as {needed[0]}.)",)
-    values = parse_arguments(name, raw)
+        return _repaired(name, raw, only)
+    if only and isinstance(whole, str | int | float) and not str(whole).strip().startswith("{"):
+        return _as_only(only, whole)
+    return _unwrapped(parse_arguments(name, raw), required)
+
+
+def _as_only(parameter: str, value: object) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A bare value as the only parameter that is needed."""
+    return {parameter: value}, (f"(The arguments were read as {parameter}.)",)
+
+
+def _repaired(name: str, raw: str, only: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Arguments that are no JSON: repaired, or the text as the ``only`` parameter that is needed."""
+    try:
+        values = parse_arguments(name, raw)
+    except FunctionError:
+        if only is None or raw.strip()[:1] in ("{", "["):
+            raise
+        return _as_only(only, raw.strip())
+    shown = json.dumps(values, ensure_ascii=False)
+    return values, (f"(The arguments were no JSON and were read as {shown}.)",)
+
+
+def _unwrapped(values: dict[str, Any], known: Container[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arguments themselves, without an object around them and without thoughts among them."""
     for wrapper in _WRAPPERS:
         inner = values.get(wrapper)
         if isinstance(inner, dict) and wrapper not in known:
             return cast("dict[str, Any]", inner), (f"(The arguments stood under {wrapper}.)",)
-    kept = {key: value for key, value in values.items() if key in known or key not in _THOUGHTS}
-    return kept, ()
+    return {key: value for key, value in values.items() if key in known or key not in _THOUGHTS}, ()
 
 
 def validate(
@@ -102,7 +117,7 @@ def parse_arguments(name: str, raw: str) -> dict[str, Any]:
 
 
 def wants_heartbeat(raw: str) -> bool:
-    """Whether a call asks for control back at once."""
+    """Return whether a call asks for control back at once."""
     try:
         values = parse_arguments("", raw)
     except FunctionError:

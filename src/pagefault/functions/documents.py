@@ -63,7 +63,7 @@ class DocumentCalls:
         return Outcome(f"[{id} {where}]\n{piece or '(blank)'}", sources=(id,))
 
     async def document_find(self, id: str, text: str, page: int = 1) -> Outcome:
-        """Which pages of a document (d1) have this text; case and accents do not matter."""
+        """Find the pages of a document (d1) with this text; case and accents do not matter."""
         if not (wanted := pattern(text)):
             raise FunctionError("text is empty; give the text to look for.")
         document = await self.store.read(lambda tx: _find(tx, self.agent, id))
@@ -122,7 +122,7 @@ def excerpt_of(text: str, wanted: re.Pattern[str], size: int, counter: Counter) 
 
 
 def fold(text: str) -> str:
-    """Text without case and accents. Each character folds by itself, so that places can be told."""
+    """Text without case and accents. Each character folds by itself, so that places stay known."""
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in parts if not unicodedata.combining(c))

@@ -1,4 +1,4 @@
-"""How what was found in external memory is shown: as data, with its id, its date and where it is from.
+"""Items of external memory as the model reads them: as data, with id, date and origin.
 
 One page of results, one page of a text, or a message with its neighbours; each within its token share.
 """
@@ -109,7 +109,7 @@ class Results:
         return f"[{tier} {item.id} {label_of(item, self.zone)}] {text}"
 
     def is_long(self, text: str) -> bool:
-        """Whether a text takes more than one page."""
+        """Return whether a text takes more than one page."""
         return self.counter.count(text) > paging.text_size(self.page)
 
     def text_page(self, item: Message | Passage, page: int) -> Outcome:

@@ -227,8 +227,8 @@ class Kernel:
             if (size := counter.count(text)) > found.limit:
                 raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
             tx.put_section(agent.record.id, replace(found, text=text), now)
-            told = f"Section {section} of your working context was edited; it now reads: {text}"
-            tx.post(agent.record.id, Event(EventKind.EDITED, told, at=now))
+            text_of_event = f"Section {section} of your working context was edited; it now reads: {text}"
+            tx.post(agent.record.id, Event(EventKind.EDITED, text_of_event, at=now))
 
         await self.store.write(edit)
         self.scheduler.wake(agent)

@@ -21,6 +21,7 @@ from pagefault.storage import Store
 logger = logging.getLogger(__name__)
 
 _BATCH = 64  # rows at a time
+_GATHER = 0.25  # seconds in which further rows may come before a batch is begun
 _RESTS = (2.0, 10.0, 60.0)  # seconds before the next try when the embedder or the store fails
 
 
@@ -54,6 +55,7 @@ class Indexer:
                 continue
             failures = 0
             await self._woken.wait()
+            await anyio.sleep(_GATHER)
             self._woken = anyio.Event()
 
     async def settled(self) -> None:
@@ -66,8 +68,8 @@ class Indexer:
         async with self._one:
             embedders = await self.service.embedders()
             for embedder in embedders:
-                if embedder.dimensions != 0 and await self._embed(embedder):
-                    return True
+                if embedder.dimensions != 0 and (count := await self._embed(embedder)):
+                    return count == _BATCH or len(embedders) > 1
             if len(embedders) > 1:
                 await self.service.switch(*embedders)
                 return embedders[1] is not await self.service.serving()
