@@ -1,4 +1,4 @@
-"""Five faults that the tests must notice: each is made in a copy of the project and must turn a test red.
+"""Faults that the tests must notice: each is made in a copy of the project and must turn a test red.
 
 Run it by ``make mutants``. The work tree is never touched. A mutant is an exact replacement of text; one
 whose text is not found any more is an error, so that this list cannot go stale. Prints a table; the exit
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("src", "tests", "pyproject.toml", "README.md")
-PATIENCE = 300  # seconds a test run may take; a mutant that hangs is killed too
+TIMEOUT = 300  # seconds a test run may take; a mutant that hangs is killed too
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Change:
         text = path.read_text("utf-8")
         if (found := text.count(self.old)) != 1:
             raise SystemExit(
-                f"{self.file} has {found} times, not once:\n{self.old}\nMend scripts/mutants.py."
+                f"{self.file} has {found} times, not once:\n{self.old}\nCorrect it in scripts/mutants.py."
             )
         path.write_text(text.replace(self.old, self.new), "utf-8")
 
@@ -78,10 +78,24 @@ MUTANTS = (
         ("test_mutant_gaps.py::test_a_turn_has_its_effects_once_whichever_write_the_process_dies_at",),
         (
             Change(
-                "agent/__init__.py",
-                "return await self._commit(partial(self._effect, call, prepared))",
-                "rows = await self.program.store.write(partial(self._effect, call, prepared))\n"
-                "                return await self._commit(lambda _: rows)",
+                "agent/turn_writer.py",
+                "                    committed = await self.store.write(work, self.memory.hold)\n",
+                "                    event = self.turn.event.id if self.turn.event else None\n"
+                "                    rows = [*self.memory.number(drafts, event)]\n"
+                "                    while call_memory:\n"
+                "                        action = self.next([*self.turn.rows, *rows])\n"
+                "                        if not isinstance(action, Run):\n"
+                "                            break\n"
+                "                        call = action.call\n"
+                "                        outcome = failed.get(call.seq) or await self.store.write(\n"
+                "                            lambda tx: self.call_memory(tx, call), self.memory.hold\n"
+                "                        )\n"
+                "                        if outcome is None:\n"
+                "                            break\n"
+                "                        failed[call.seq] = outcome\n"
+                "                        result = self.rows.result(call, outcome)\n"
+                "                        rows += self.memory.number(result, event, len(rows))\n"
+                "                    committed = await self.store.write(work, self.memory.hold)\n",
             ),
         ),
     ),
@@ -120,6 +134,103 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "the end of a span of time taken for a part of it",
+        ("test_storage.py::TestSQLiteStore::test_the_filter_comes_before_everything",),
+        (
+            Change(
+                "storage/index/search.py",
+                "passes &= view.at < (filter.until",
+                "passes &= view.at <= (filter.until",
+            ),
+        ),
+    ),
+    Mutant(
+        "a deleted passage still found",
+        ("test_index.py::test_what_is_appended_deleted_and_embedded_later_is_seen_at_the_next_search",),
+        (Change("storage/index/columns.py", "self._alive.put(gone, False)", "self._alive.put(gone, True)"),),
+    ),
+    Mutant(
+        "an event stored again though its key is known",
+        ("test_storage.py::TestSQLiteStore::test_a_key_is_stored_once_per_agent",),
+        (Change("storage/sql/inbox.py", "if event.key is not None:", "if event.key is None:"),),
+    ),
+    Mutant(
+        "the fence of a turn not checked",
+        ("test_postgres.py::test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes",),
+        (
+            Change(
+                "storage/postgres/store.py",
+                "if fence is not None and fence != hold.fence:",
+                "if fence is None and hold.fence < 0:",
+            ),
+        ),
+    ),
+    Mutant(
+        "a page that begins one result late",
+        ("test_syscalls.py::test_search_results_say_which_page_they_are",),
+        (
+            Change(
+                "context/paging.py",
+                "items[(page - 1) * size : page * size]",
+                "items[(page - 1) * size + (page > 1) : page * size]",
+            ),
+        ),
+    ),
+    Mutant(
+        "a further page of a search made by a new search",
+        ("test_syscalls.py::test_a_further_page_is_of_the_same_search_though_the_log_has_grown",),
+        (
+            Change(
+                "retrieval/__init__.py",
+                "if not again or key not in self._ranked:",
+                "if self.store:",
+            ),
+        ),
+    ),
+    Mutant(
+        "the question itself found by a search for its answer",
+        ("test_syscalls.py::test_a_key_that_occurs_once_gives_one_of_one",),
+        (
+            Change(
+                "functions/syscalls.py",
+                'hits = await self._found("recall", query, Filter(before=self.opened()), page)',
+                'hits = await self._found("recall", query, Filter(), page)',
+            ),
+        ),
+    ),
+    Mutant(
+        "a section's limit not held",
+        ("test_syscalls.py::test_working_context_is_edited_within_its_limits",),
+        (Change("functions/syscalls.py", "if size > section.limit:", "if size > 100 * section.limit:"),),
+    ),
+    Mutant(
+        "a call evicted without its result",
+        ("test_memory_pressure.py::test_no_cut_lies_within_a_completion_and_its_results",),
+        (
+            Change(
+                "context/policy.py",
+                "if queue.rows[i].completion is None or "
+                "queue.rows[i].completion != queue.rows[i - 1].completion\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "the working context folded into the prefix at every request",
+        ("test_memory_pressure.py::test_the_prefix_moves_only_at_a_flush",),
+        (Change("agent/__init__.py", "fold = self.program.fold_at_once", "fold = True"),),
+    ),
+    Mutant(
+        "an outside tool run again after a crash",
+        ("test_kernel.py::test_an_unfinished_turn_is_carried_on_by_the_next_process",),
+        (Change("agent/__init__.py", "if event.started == call.seq:", "if event.started == -1:"),),
+    ),
+    Mutant(
+        "the limit of completions for one event not held",
+        ("test_turn.py::test_steps_are_bounded_with_a_clear_alert",),
+        (Change("agent/turn.py", "if len(steps) >= max_steps:", "if len(steps) > max_steps:"),),
+    ),
 )
 
 
@@ -138,7 +249,7 @@ def red(copy: Path, tests: tuple[str, ...]) -> str:
     try:
         done = subprocess.run(
             [*command, *(f"tests/{test}" for test in tests)],
-            cwd=copy, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+            cwd=copy, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return "(ran out of time)"

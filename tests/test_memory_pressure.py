@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from conftest import Machine, Rig
-from pagefault.context import Compiler, MainContext, Sizes
-from pagefault.context.policy import QueuePolicy
+from pagefault.context import Compiler, MainContext, Queue, Sizes
+from pagefault.context.policy import QueuePolicy, evict
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.models import Completion, Prompt
 from pagefault.testing.models import ScriptedModel, call, say
@@ -14,6 +16,7 @@ from pagefault.types import Message, Role
 
 pytestmark = pytest.mark.anyio
 
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WORDS = "the quick brown fox jumps over the lazy dog and runs away " * 3
 
 
@@ -38,6 +41,20 @@ async def fill(rig: Rig, turns: int) -> list[str]:
         outputs = await rig.send(f"message {turn}: {WORDS}")
         seen += [o.type for o in outputs if o.type in ("warned", "flushed", "alerted")]
     return seen
+
+
+@pytest.mark.parametrize("keep", range(0, 90, 10))
+async def test_no_cut_lies_within_a_completion_and_its_results(keep: int) -> None:
+    made = [None, 2, 2, 2, None, 6, 6, None]  # the completion that each row is of
+    rows = tuple(
+        Message(Role.CALL if of else Role.USER, "x", NOW, seq=seq, completion=of, tokens=10)
+        for seq, of in enumerate(made, 1)
+    )
+    eviction = evict(Queue(rows=rows), keep, None)
+    stay = {row.completion for row in rows if eviction is None or row.seq >= eviction.start}
+    gone = {row.completion for row in eviction.evicted} if eviction else set[int | None]()
+    assert stay & gone <= {None}
+    assert sum(row.tokens for row in rows if eviction is None or row.seq >= eviction.start) <= keep
 
 
 async def test_each_filling_is_warned_once_then_flushed(machine: Machine) -> None:

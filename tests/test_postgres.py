@@ -378,7 +378,7 @@ async def main():
     store = PostgresStore.open(sys.argv[1], longest_write=3)
     async with store.turn_lock(AgentId(1)) as mine:
         print("locked" if mine else "free?", flush=True)
-        for number in range(1, 1_000_000):
+        for number in range(1, 5_000):
             row = Message(Role.USER, "child", datetime.now(UTC))
             def write(tx):
                 tx.append(AgentId(1), [row])

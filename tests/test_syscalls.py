@@ -79,6 +79,22 @@ async def test_search_results_say_which_page_they_are(machine: Machine) -> None:
     assert "09:11 user] My boat number 11 is blue" in first.splitlines()[1], "of equals, the newest first"
 
 
+async def test_a_further_page_is_of_the_same_search_though_the_log_has_grown(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        for number in range(40):
+            await tell(rig, model, f"The key of cupboard {number} hangs in the hall, behind the green coat")
+        first = await returned(rig, model, "recall_search", query="cupboard key")
+        for number in range(40, 46):
+            await tell(rig, model, f"The key of cupboard {number} hangs in the hall, behind the green coat")
+        second = await returned(rig, model, "recall_search", query="cupboard key", page=2)
+        anew = await returned(rig, model, "recall_search", query="cupboard key")
+    assert "of 40 results (page 1/" in first
+    assert "of 40 results (page 2/" in second
+    assert not set(ids(first)) & set(ids(second))
+    assert "of 46 results (page 1/" in anew
+
+
 async def test_a_key_that_occurs_once_gives_one_of_one(machine: Machine) -> None:
     model = ScriptedModel([])
     keys = [f"3f2504e0-4f89-41d3-9a0c-0305e82c33{n:02d}" for n in range(20)]
