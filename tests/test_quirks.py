@@ -163,7 +163,7 @@ def test_what_comes_of_a_quirk_is_what_must_come_of_it(name: str, shape: Shape) 
 
 
 def table() -> str:
-    head = "| quirk | who does it | OpenAI shape | Anthropic | Ollama | Gemini |\n|---|---|---|---|---|---|"
+    head = "| quirk | seen at | OpenAI shape | Anthropic | Ollama | Gemini |\n|---|---|---|---|---|---|"
     rows = [
         " | ".join(
             (f"`{quirk.name}`", quirk.about, *(expected(quirk, s) if s in quirk.shapes else "" for s in ALL))

@@ -1,4 +1,4 @@
-"""Patience: who is asked again, who takes over, and when it gives up."""
+"""Retries and fallback models: the order of requests, the notices, and the end."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class OpenAIModel:
                     for delta in answer.take(chunk):
                         yield delta
             if answer.has_lost_calls() or not answer.begun:
-                answer = answer.anew(_LOST)
+                answer = answer.restarted(_LOST)
                 for delta in answer.take(await self._open(prompt, answer, stream=False)):
                     yield delta
         except openai.APIError as error:

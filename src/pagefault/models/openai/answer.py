@@ -68,7 +68,7 @@ class PartialCompletion:
         unseen = self.finish == "stop" and not self.thinking and spoken >= _LOST
         return self.finish in ("tool_calls", "function_call") or unseen
 
-    def anew(self, note: str) -> PartialCompletion:
+    def restarted(self, note: str) -> PartialCompletion:
         """Return an empty completion for the same prompt, asked again."""
         return PartialCompletion(self.provider, begun=True, notes=[*self.notes, note])
 

@@ -173,15 +173,15 @@ class PydanticAIModel:
         from pydantic_ai.exceptions import ModelQuotaExceededError
 
         body: Any = error.body
-        told = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-        if isinstance(told.get("error"), dict):
-            told = cast("dict[str, Any]", told["error"])
-        said = str(told.get("message") or cast("object", body) or error)
+        fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        if isinstance(fields.get("error"), dict):
+            fields = cast("dict[str, Any]", fields["error"])
+        said = str(fields.get("message") or cast("object", body) or error)
         status: int | None = getattr(error, "status_code", None)
         headers: dict[str, str] = {}
         if error.retry_after is not None and not isinstance(error, ModelQuotaExceededError):
             headers["retry-after"] = str(error.retry_after)  # Gemini has it in the body
-        code = f"{told.get('type') or ''} {told.get('status') or ''}"
+        code = f"{fields.get('type') or ''} {fields.get('status') or ''}"
         return model_error(ErrorResponse(where, status, code, said, headers), self._endpoint)
 
 

@@ -30,8 +30,8 @@ def completion(response: ai.ModelResponse, provider: str) -> Completion:
         if isinstance(part, ToolCallPart):
             id = own_id(part.tool_call_id, calls)
             calls[id] = Call(id, part.tool_name, _arguments(part.args) or "{}")
-    made, who = tuple(calls.values()), response.model_name or ""
-    return Completion(text, made, _usage(response), thinking, _echo(parts, provider), cut, who)
+    made, model = tuple(calls.values()), response.model_name or ""
+    return Completion(text, made, _usage(response), thinking, _echo(parts, provider), cut, model)
 
 
 def deltas(event: object, numbers: dict[int, tuple[int, str]]) -> Iterator[Delta]:

@@ -17,7 +17,7 @@ _STATUSES = {
 
 
 def chunk(*parts: Body, finish: str | None = None, **fields: Any) -> Body:
-    """One chunk of parts; ``fields`` stand beside its candidate."""
+    """Return one chunk of parts; ``fields`` are next to its candidate."""
     candidate: Body = {"index": 0, "content": {"role": "model", "parts": list(parts)}}
     if finish:
         candidate["finishReason"] = finish

@@ -276,7 +276,7 @@ CALLS = (
         lasting=True,
     ),
     Quirk(
-        "stop beside calls",
+        "stop with calls",
         "Gemini, Ollama, llama.cpp: the finish reason is not that of calls.",
         lambda said, request: Delivery(
             said,
