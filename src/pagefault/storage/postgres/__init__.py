@@ -4,9 +4,10 @@
     turns.py        turn locks that die with their process, and the fence behind them
     opening.py      the URL, the first connection, the migrations
     connection.py   one connection: statements in, rows out; any text; errors as sentences
-    transaction.py  what can be done inside a transaction; queues.py the part on events and schedules
-    vectors.py      the vectors beside the rows
-    postings.py     the lexical index
+    transaction.py  PostgreSQL's part beside ``storage.sql``: names, the fence, the lexical index, deletions
+    transfer.py     raw rows on a connection apart from the pool
+    source.py       reads for the index in memory; vectors.py rows that wait for one; postings.py the index
+    dialect.py      the words of PostgreSQL's SQL
 
 Every table is partitioned by agent and its keys begin with the agent, so that agents can be spread over
 servers (``docs/scaling.md``). There are no foreign keys: who writes anything of an agent locks or has locked

@@ -10,7 +10,7 @@ from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import Connection
 from pagefault.storage.postgres.source import PostgresSource
-from pagefault.storage.postgres.vectors import VectorRows, delete_vectors
+from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.sql.part import SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, Tier
@@ -47,7 +47,7 @@ class PostgresPart(SqlPart):
         return self._db.changed(_REGISTER, agent=agent, tenant=tenant, name=name)
 
 
-class PostgresTransaction(PostgresPart, SqlTransaction, VectorRows):
+class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
 
     _db: Connection
@@ -76,7 +76,6 @@ class PostgresTransaction(PostgresPart, SqlTransaction, VectorRows):
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():
-            delete_vectors(self._db, agent, number)
             postings.unindex(self._db, agent, "archival", number, units)
 
     def _delete_owned(self, agent: AgentId) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from pagefault.storage.postgres.connection import Connection, Driver, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
 from pagefault.storage.postgres.transaction import OWNED_TABLES, PostgresPart
-from pagefault.storage.postgres.vectors import VectorRows, advance_marks
+from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.row_transfer import Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.types import AgentId, Tier
@@ -33,7 +33,7 @@ _NAMELESS = """
         SELECT FROM agent_names n WHERE n.agent = a.id AND n.tenant = a.tenant AND n.name = a.name)"""
 
 
-class PostgresTransferRows(PostgresPart, SqlTransfer, VectorRows):
+class PostgresTransferRows(PostgresPart, SqlTransfer, PostgresVectors):
     """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
 
     _db: Connection
@@ -54,9 +54,6 @@ class PostgresTransferRows(PostgresPart, SqlTransfer, VectorRows):
 
     def _clear_index(self, agent: AgentId) -> None:
         self._db.send("DELETE FROM postings WHERE agent = :agent", agent=agent)
-
-    def _advance_marks(self, agent: AgentId) -> None:
-        advance_marks(self._db, agent)
 
     def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
         for batch in self._db.batches(_FREQUENCIES, 10_000, agent=agent, tier=tier):

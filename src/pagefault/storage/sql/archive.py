@@ -31,6 +31,8 @@ _DELETE_PASSAGES = "DELETE FROM passages WHERE agent = :agent AND {which} RETURN
 _LEAVE_ARCHIVE = """
     UPDATE agents SET archival_rows = archival_rows - :rows, archival_units = archival_units - :units,
     archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
+_UNTAG = "DELETE FROM passage_tags WHERE agent = :agent"
+_FORGET_VECTORS = "DELETE FROM vectors WHERE agent = :agent AND tier = 'archival'"
 _DOCUMENT = "SELECT source, title, media, digest, at, pages, tags, number FROM documents WHERE agent = :agent"
 _INSERT_DOCUMENT = """
     INSERT INTO documents (agent, number, source, title, media, digest, at, pages, tags)
@@ -47,7 +49,7 @@ class SqlArchive(SqlPart):
 
     @abstractmethod
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
-        """Take passages (number to units) out of the lexical index, and forget their vectors."""
+        """Take passages (number to units) out of the lexical index."""
 
     # passages
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
@@ -105,11 +107,9 @@ class SqlArchive(SqlPart):
         deletions = [{"agent": agent, "change": change, "number": number} for number in units]
         self._db.insert("deletions", agent, deletions)
         among = self._db.dialect.among("number", "numbers", int)
-        self._db.send(
-            f"DELETE FROM passage_tags WHERE agent = :agent AND {among}",
-            agent=agent,
-            numbers=self._db.listed(list(units)),
-        )
+        numbers = self._db.listed(list(units))
+        for statement in (_UNTAG, _FORGET_VECTORS):
+            self._db.send(f"{statement} AND {among}", agent=agent, numbers=numbers)
         self._withdraw(agent, units)
         self._source().drop_blocks(agent, "archival", units)
         return len(gone)

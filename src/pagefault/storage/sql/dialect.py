@@ -18,12 +18,15 @@ class Dialect:
     on ``agents`` that ``:tenant`` and ``:name`` meet. ``answered_by``: a condition on ``usage`` that one of
     its requests was answered by ``:model``. ``among(column, name, kind)``: a condition that a column of
     integers (``int``) or texts (``str``) is in the list ``:name``, as ``SqlConnection.listed`` prepares it.
+    ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read.
     """
 
     by_code_point: str
     lock: str
     named: str
     answered_by: str
+    question: str
+    vector: str
     among: Callable[[str, str, type[int | str]], str]
 
 
@@ -39,6 +42,10 @@ class SqlConnection(Protocol):
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples."""
+        ...
+
+    def binary(self, statement: str, **values: Any) -> list[Any]:
+        """All rows as tuples, in the database's quickest form for results that are bytes."""
         ...
 
     def batches(self, statement: str, size: int, **values: Any) -> Iterator[list[Any]]:

@@ -1,5 +1,7 @@
-"""The parts of a transaction together: ``pagefault.storage.Transaction`` but for vectors, which are a
-database's own. Leaves out beginning and committing."""
+"""The parts of a transaction together: ``pagefault.storage.Transaction``.
+
+Leaves out beginning and committing.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,13 @@ from pagefault.storage.sql.archive import SqlArchive
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.storage.sql.inbox import SqlInbox
 from pagefault.storage.sql.recall import SqlRecall
+from pagefault.storage.sql.vectors import SqlVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SqlTransaction"]
 
 
-class SqlTransaction(SqlAgents, SqlRecall, SqlArchive, SqlInbox):
+class SqlTransaction(SqlAgents, SqlRecall, SqlArchive, SqlInbox, SqlVectors):
     """Everything on one connection, inside a transaction that the store opened.
 
     ``cache``: the indexes that searches keep in memory; None in a transaction that writes, whose changes may

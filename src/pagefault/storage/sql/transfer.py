@@ -10,8 +10,9 @@ from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.storage.index.blocks import seal_all
 from pagefault.storage.row_transfer import AGENT, IndexSize, Row, TransferTable, units_of
 from pagefault.storage.rows import to_row_usage, to_total, total_values
-from pagefault.storage.sql.part import EVER, SqlPart
+from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
+from pagefault.storage.sql.vectors import SqlVectors
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
 from pagefault.types import AgentId, Tier
 
@@ -37,16 +38,12 @@ _CHANGED = """
     WHERE id = :agent"""
 
 
-class SqlTransfer(SqlPart):
+class SqlTransfer(SqlVectors):
     """Raw rows on a connection inside a transaction."""
 
     @abstractmethod
     def _clear_index(self, agent: AgentId) -> None:
         """Empty the agent's lexical index."""
-
-    @abstractmethod
-    def _advance_marks(self, agent: AgentId) -> None:
-        """Bring the marks of all embedders to where they may be."""
 
     def _column(self, name: str) -> str:
         """A column as it is read."""

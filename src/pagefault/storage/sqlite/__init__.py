@@ -3,8 +3,10 @@
     store.py        SQLiteStore: opening, turn locks, closing
     worker.py       a thread that runs queued work in transactions, many to a commit
     connection.py   one connection: statements in, rows out, errors as sentences
-    transaction.py  what can be done inside a transaction; queues.py the part on events and schedules
-    search.py       the lexical index, matching and scoring; vectors.py the vectors beside the rows
+    transaction.py  what differs from ``storage.sql``: the lexical index, deletions
+    transfer.py     raw rows on a connection apart from the store's
+    source.py       reads for the index in memory; vectors.py rows that wait for one; lexicon.py the index
+    dialect.py      the words of SQLite's SQL
 
 The statements are plain SQL on ``sqlite3``: through SQLAlchemy a transaction takes twice the CPU
 (``benchmarks/sqlite_commit.py``), and importing it half a CPU second of every process, 20 times what is left

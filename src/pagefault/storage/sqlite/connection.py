@@ -73,6 +73,8 @@ class Connection:
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
+    binary = rows
+
     def batches(self, statement: str, size: int, **values: Any) -> Iterator[list[Any]]:
         """The rows as tuples, never more than ``size`` at a time in memory."""
         try:

@@ -17,5 +17,8 @@ SQLITE = Dialect(
     lock="",
     named="tenant = :tenant AND name = :name",
     answered_by="EXISTS (SELECT 1 FROM json_each(usage) WHERE json_extract(value, '$.model') = :model)",
+    # Plainly by characters: a function of our own would cost a call into Python for each row.
+    question="substr(rtrim(text, char(32, 9, 10, 13)), -1) IN ('?', '？')",
+    vector="vector",
     among=_among,
 )

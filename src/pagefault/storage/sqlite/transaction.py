@@ -9,7 +9,7 @@ from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.source import SQLiteSource
-from pagefault.storage.sqlite.vectors import VectorRows, delete_vectors
+from pagefault.storage.sqlite.vectors import SQLiteVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLitePart", "SQLiteTransaction"]
@@ -31,14 +31,13 @@ class SQLitePart(SqlPart):
         return True  # the table of agents holds that a name is unique
 
 
-class SQLiteTransaction(SQLitePart, SqlTransaction, VectorRows):
+class SQLiteTransaction(SQLitePart, SqlTransaction, SQLiteVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened."""
 
     _db: Connection
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number in rows:
-            delete_vectors(self._db, agent, number)
             lexicon.unindex(self._db, agent, "archival", number)
 
     def _delete_owned(self, agent: AgentId) -> None:

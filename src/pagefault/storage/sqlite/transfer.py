@@ -17,7 +17,7 @@ from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.opening import open_file
 from pagefault.storage.sqlite.transaction import SQLitePart
-from pagefault.storage.sqlite.vectors import VectorRows, advance_marks
+from pagefault.storage.sqlite.vectors import SQLiteVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLiteTransfer", "SQLiteTransferRows"]
@@ -25,7 +25,7 @@ __all__ = ["SQLiteTransfer", "SQLiteTransferRows"]
 _STEP = 256  # pages of a backup between two reports
 
 
-class SQLiteTransferRows(SQLitePart, SqlTransfer, VectorRows):
+class SQLiteTransferRows(SQLitePart, SqlTransfer, SQLiteVectors):
     """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
 
     _db: Connection
@@ -39,10 +39,6 @@ class SQLiteTransferRows(SQLitePart, SqlTransfer, VectorRows):
 
     def _clear_index(self, agent: AgentId) -> None:
         lexicon.unindex_agent(self._db, agent)
-
-    def _advance_marks(self, agent: AgentId) -> None:
-        del agent  # marks are of all agents together
-        advance_marks(self._db)
 
     def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
         return lexicon.frequencies(self._db, agent, tier)
