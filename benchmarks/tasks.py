@@ -8,8 +8,9 @@ is an aim in both forms: the reference policy finds the end of every nested chai
     python benchmarks/tasks.py [--out DIR]
     python benchmarks/tasks.py --data DIR --archive DIR/retrieval/nq_oracle/docs.jsonl.gz --out DIR
 
-``--data`` has a folder for each set: ``dmr``, ``docqa``, ``nested_kv``, ``locomo``, ``longmemeval``. That
-form takes an hour, and goes on where it was stopped; ``--limit N`` takes the first N items of each set.
+``--data`` has a folder for each set: ``dmr``, ``docqa``, ``nested_kv``, ``locomo``, ``longmemeval``,
+``retrieval/beam_100K``. That form takes an hour, and goes on where it was stopped; ``--limit N`` takes the
+first N items of each set.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SMALL: dict[str, list[str]] = {
     "nested-kv": ["nested-kv", "--window", "8192", "--limit", "1"],
     "locomo": ["locomo", "--strategy", "memgpt,truncate"],
     "longmemeval": ["longmemeval", "--strategy", "memgpt,truncate"],
+    "beam": ["beam", "--strategy", "memgpt,truncate"],
     "retention": [
         "retention", "--set", "3", "--limit", "10", "--strategy", "memgpt,memgpt-without-both,truncate",
     ],
@@ -59,6 +61,7 @@ def published(data: Path, archive: Path | None, out: Path) -> dict[str, list[str
         "locomo": on("locomo", data / "locomo", f"memgpt,{READERS}"),
         "docqa": on("docqa", documents, "memgpt,retriever-reader,flare,ircot,pages"),
         "longmemeval": on("longmemeval", data / "longmemeval", f"memgpt,{READERS}"),
+        "beam": on("beam", data / "retrieval" / "beam_100K", f"memgpt,{READERS}"),
         "nested-kv": ["nested-kv", "--data", str(data / "nested_kv"), "--window", "8192"],
         **{f"retention-{window}": ["retention", "--window", window] for window in ("4096", "8192", "16384")},
     }

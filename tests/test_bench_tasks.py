@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pagefault.bench import prompts
+from pagefault.bench.command import SHIPPED
 from pagefault.bench.pools import Pools
 from pagefault.bench.recording import BudgetSpent, Ledger, Recorded, Spent
 from pagefault.bench.strategies import Bench, strategies_named
@@ -161,6 +162,18 @@ INSTANCE: dict[str, Any] = {
     ],
     "answer_session_ids": ["b"],
 }
+
+
+def test_a_chat_of_beam_is_loaded_and_its_questions_are_told_apart_by_kind() -> None:
+    items = task_named("beam").items(SHIPPED / "beam", Options())
+    by_kind = {item.part: item for item in items}
+    first = by_kind["information_extraction"]
+    assert (first.gold, first.evidence, first.lived) == (("sky.csv",), {"k1:2"}, False)
+    assert [text.own for text in first.texts[:2]] == [False, True]
+    assert first.texts[0].at.isoformat() == "2024-03-15T00:00:00+00:00"
+    assert (by_kind["abstention"].gold, by_kind["abstention"].evidence) == ((), frozenset())
+    chosen = task_named("beam").items(SHIPPED / "beam", Options(parts=frozenset({"knowledge_update"})))
+    assert [item.part for item in chosen] == ["knowledge_update"]
 
 
 async def test_a_history_has_its_evidence_by_turn_where_turns_are_marked_else_by_session(

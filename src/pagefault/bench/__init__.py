@@ -25,6 +25,7 @@ TASKS = {
     "nested-kv": "Nested key-value retrieval (the paper's Figure 7).",
     "locomo": "Questions on long conversations of two people (LoCoMo).",
     "longmemeval": "Questions on long histories of a user and an assistant (LongMemEval).",
+    "beam": "Questions of ten kinds on long chats (BEAM).",
     "retention": "Facts told long ago, with and without the parts of memory (an ablation of ours).",
 }
 """What each task is."""

@@ -44,11 +44,12 @@ class RetrievalDocument:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``gold``: gain by document id; empty if nobody knows."""
+    """``gold``: gain by document id; empty if nobody knows. ``answers``: if the set has them."""
 
     id: str
     text: str
     gold: Mapping[str, float]
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Pool:
 
     documents: Sequence[RetrievalDocument]
     questions: Sequence[Question]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ def load(folder: Path, name: str, *, pooled: bool = False) -> Dataset:
     for row in _rows(folder / name / _FILES[0]):
         documents["" if pooled else row["group"]].append(_document(row))
     for row in _rows(folder / name / _FILES[1]):
-        question = Question(row["_id"], row["text"], gold.get(row["_id"], {}))
+        answers = tuple(map(str, row.get("answers") or ()))
+        question = Question(row["_id"], row["text"], gold.get(row["_id"], {}), answers)
         questions["" if pooled else row["group"]].append(question)
-    return Dataset(name, [Pool(_dated(documents[group]), asked) for group, asked in questions.items()])
+    return Dataset(name, [Pool(_dated(documents[group]), asked, group) for group, asked in questions.items()])
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -139,6 +139,10 @@ def task_named(name: str) -> Task:
         from pagefault.bench.tasks.longmemeval import LongMemEval
 
         return LongMemEval()
+    if name == "beam":
+        from pagefault.bench.tasks.beam import BEAM
+
+        return BEAM()
     if name == "retention":
         from pagefault.bench.tasks.retention import Retention
 
