@@ -40,15 +40,21 @@ def counted(count: int, noun: str) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as they need; wide characters count double."""
+    sizes = [[_width(cell) for cell in row] for row in rows]
+    widths = [max(column) for column in zip(*sizes, strict=True)]
+    lines = (
+        "  ".join([cell + " " * (width - size) for cell, size, width in zip(row, own, widths, strict=True)])
+        for row, own in zip(rows, sizes, strict=True)
+    )
+    return "\n".join([line.rstrip() for line in lines])
+
+
+def _width(cell: str) -> int:
+    if cell.isascii():
+        return len(cell)
     from rich.cells import cell_len
 
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+    return cell_len(cell)
 
 
 def showing(shown: int, total: int, page: int, pages: int) -> str:

@@ -6,12 +6,12 @@ Left out: the log (``history``), memory (``memory``), and how far vectors have c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pagefault.config import settings_of, zone_for
+from pagefault.config import AgentSettings, settings_of, zone_for, zone_of
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.models import PromptMessage
@@ -37,6 +37,10 @@ __all__ = [
     "summary",
     "timers",
 ]
+
+
+_SUMMED_UP = ("model", "window", "served", "style", "zone")
+"""The settings from which a summary follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class EmbedderProgress:
 
 async def agents(kernel: Kernel) -> tuple[AgentSummary, ...]:
     """All agents by name."""
-    return tuple([await _summary(kernel, record) for record in await kernel.agents()])
+    summaries = _Summaries(kernel)
+    return tuple([await summaries.of(record) for record in await kernel.agents()])
 
 
 async def agent(kernel: Kernel, name: str) -> AgentDetail:
@@ -150,7 +155,7 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
     set_, waiting = await kernel.store.read(
         lambda tx: (tx.schedules(record.id), tx.events(record.id, state="pending"))
     )
-    about = await _summary(kernel, record)
+    about = await _Summaries(kernel).of(record)
     return AgentDetail(
         about.name,
         about.model,
@@ -167,17 +172,32 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
 
 async def summary(kernel: Kernel, name: str) -> AgentSummary:
     """One agent as in the list; ``NotFoundError`` if there is none of this name."""
-    return await _summary(kernel, await record_of(kernel, name))
+    return await _Summaries(kernel).of(await record_of(kernel, name))
 
 
-async def _summary(kernel: Kernel, record: AgentRecord) -> AgentSummary:
-    settings = settings_of(record)
-    try:
-        window, _ = await kernel.window(settings)
-    except UsageError:
-        window = None
-    created = record.created.astimezone(zone_for(record))
-    return AgentSummary(record.name, settings.model, window, settings.style, record.last_seq, created)
+@dataclass(frozen=True, slots=True)
+class _Summaries:
+    """Summaries of records. Most agents of a home have the same settings, which are looked at once."""
+
+    kernel: Kernel
+    _known: dict[tuple[Any, ...], tuple[AgentSettings, int | None, ZoneInfo]] = field(
+        default_factory=dict[tuple[Any, ...], tuple[AgentSettings, "int | None", ZoneInfo]]
+    )
+
+    async def of(self, record: AgentRecord) -> AgentSummary:
+        key = tuple(map(record.settings.get, _SUMMED_UP))
+        if key not in self._known:
+            self._known[key] = await self._looked_at(settings_of(record))
+        settings, window, zone = self._known[key]
+        created = record.created.astimezone(zone)
+        return AgentSummary(record.name, settings.model, window, settings.style, record.last_seq, created)
+
+    async def _looked_at(self, settings: AgentSettings) -> tuple[AgentSettings, int | None, ZoneInfo]:
+        zone, _ = zone_of(settings)
+        try:
+            return settings, (await self.kernel.window(settings))[0], zone
+        except UsageError:
+            return settings, None, zone
 
 
 async def context(kernel: Kernel, name: str) -> ContextView:
