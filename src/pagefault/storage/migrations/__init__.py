@@ -1,7 +1,8 @@
 """Alembic migrations, shipped in the package, run without an ``alembic.ini``: one history for both databases.
 
 A new version: change ``storage.schema``, add a file to ``versions`` that does it on SQLite and on PostgreSQL,
-and raise ``storage.head.HEAD``. A test compares what the migrations make with the schema.
+raise ``storage.head.HEAD``, and run ``python tests/test_new_database.py``, which writes the statements that
+make a new SQLite file (without Alembic). A test compares what the migrations make with the schema.
 """
 
 from __future__ import annotations

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 from pagefault.errors import StorageError
 from pagefault.storage.head import HEAD
 from pagefault.storage.sqlite.connection import Connection, Synchronous
 
-__all__ = ["open_file", "version_of"]
+__all__ = ["NEW", "open_file", "version_of"]
+
+NEW = Path(__file__).with_name("new.sql")
+"""The statements that make an empty file one of the newest version; a test holds them to the migrations."""
 
 _BLOCKS = 32  # made in one transaction
 
@@ -63,19 +67,32 @@ def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
     """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
     from filelock import FileLock, Timeout
 
-    from pagefault.storage.migrations import upgrade_sqlite
-
     try:
         with FileLock(lock, timeout=patience, mode=0o600):
             version = _version(connection)
             if version == HEAD:
                 return
             connection.run("PRAGMA journal_mode = WAL")
+            if version is None:
+                return _create(connection)
+            from pagefault.storage.migrations import upgrade_sqlite
+
             upgrade_sqlite(connection.driver, connection.path, version)
     except Timeout as error:
         raise StorageError(
             f"The database {connection.path} is being upgraded by another process; try again."
         ) from error
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of an empty file, all or none, as the migrations would: without loading Alembic, which
+    takes longer than a first chat."""
+    try:
+        connection.driver.executescript(f"BEGIN IMMEDIATE;\n{NEW.read_text('utf-8')}COMMIT;")
+    except sqlite3.Error as error:
+        raise StorageError(f"The database {connection.path} could not be created: {error}.") from error
+    finally:
+        connection.rollback()  # if a statement failed
 
 
 def _fill_blocks(connection: Connection) -> None:
