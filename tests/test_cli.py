@@ -190,7 +190,7 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("--setting", "colour=red", "The setting colour is wrong: extra inputs are not permitted."),
+        ("--setting", "colour=red", "There is no setting colour."),
         ("--setting", "colour", "'colour' is not a setting; write KEY=VALUE."),
         ("--section", "tasks", "'tasks' is not a section; write NAME:TOKENS or NAME:TOKENS:DESCRIPTION."),
         ("--model", "oracle", "There is no model 'oracle'; write PROVIDER:NAME"),

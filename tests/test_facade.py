@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from pagefault.config import AgentSettings, SectionSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade import AgentOptions, SectionOptions
+from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.models import Prompt
 from pagefault.testing.models import Item, ScriptedModel, call, say
 
@@ -167,6 +169,28 @@ def test_a_method_of_one_is_documented_by_the_other(name: str) -> None:
     assert not inspect.iscoroutinefunction(one)
 
 
+FACES = {
+    "pf.": pagefault.Pagefault,
+    "": pagefault.AsyncAgent,
+    "ana.sections.": AsyncSections,
+    "ana.passages.": AsyncPassages,
+    "ana.documents.": AsyncDocuments,
+    "ana.timers.": AsyncTimers,
+    "ana.settings.": AsyncSettings,
+}
+
+
+@pytest.mark.parametrize("prefix", FACES)
+def test_every_method_and_argument_is_documented(prefix: str) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text("utf-8")
+    for name in methods(FACES[prefix]):
+        call = re.search(rf"`{re.escape(prefix)}{name}\(([^`]*)\)`", page)
+        assert call, f"{prefix}{name}"
+        parameters = set(inspect.signature(getattr(FACES[prefix], name)).parameters) - {"self", "options"}
+        missing = [each for each in parameters if not re.search(rf"\b{each}\b", call[1])]
+        assert not missing, f"{prefix}{name}: {missing}"
+
+
 def test_options_are_the_settings() -> None:
     assert set(get_type_hints(AgentOptions)) == set(AgentSettings.model_fields)
     assert set(get_type_hints(SectionOptions)) == set(SectionSettings.model_fields)
@@ -183,6 +207,26 @@ def test_an_unknown_name_is_an_attribute_error(tmp_path: Path) -> None:
 def test_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="The setting window is wrong"):
         Agent("ana", home=tmp_path, window=100)
+
+
+def test_a_setting_that_is_misspelt(tmp_path: Path) -> None:
+    wrong: Any = {"windw": 4096}
+    with pytest.raises(UsageError, match=r"There is no setting windw; did you mean window\?"):
+        Agent("ana", home=tmp_path, **wrong)
+
+
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
+    with Agent("ana", home=tmp_path, model=ScriptedModel(_answer)) as ana:
+        assert ana.send("hi").text == "You said hi"
+
+
+@pytest.mark.anyio
+async def test_a_model_of_ones_own_is_for_all_agents(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, model=ScriptedModel(_answer)) as pf:
+        assert (await (await pf.agent("ana")).send("hi")).text == "You said hi"
+        wrong: Any = ScriptedModel([])
+        with pytest.raises(ArgumentTypeError, match="ScriptedModel is not a name"):
+            await pf.agent("bo", model=wrong)
 
 
 def test_sending_what_is_no_event(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
@@ -251,4 +252,8 @@ def _variable(field: str) -> str:
 def _sentence(what: str, error: ValidationError) -> str:
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = (*AgentSettings.model_fields, *Installation.model_fields, *SectionSettings.model_fields)
+        near = get_close_matches(name.rpartition(".")[2], known, n=1)
+        return f"There is no {what} {name}" + (f"; did you mean {near[0]}?" if near else ".")
     return f"The {what} {name} is wrong: {fault['msg'][:1].lower()}{fault['msg'][1:]}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-__all__ = ["AgentOptions", "SectionOptions"]
+__all__ = ["AgentOptions", "OtherOptions", "SectionOptions"]
 
 
 class SectionOptions(TypedDict, total=False):
@@ -23,11 +23,10 @@ class SectionOptions(TypedDict, total=False):
     read_only: bool
 
 
-class AgentOptions(TypedDict, total=False):
-    """The settings that an agent is made with: sizes in tokens, times in seconds, thresholds as shares of the
-    room. docs/library.md describes each."""
+class OtherOptions(TypedDict, total=False):
+    """The settings of an agent without ``model``: sizes in tokens, times in seconds, thresholds as shares of
+    the room. docs/library.md describes each."""
 
-    model: str
     window: int | None
     served: int | None
     style: Literal["memgpt", "native"]
@@ -53,3 +52,9 @@ class AgentOptions(TypedDict, total=False):
     timers: bool
     agents: bool
     documents: bool
+
+
+class AgentOptions(OtherOptions, total=False):
+    """All settings of an agent. ``model``: its name, or several with commas between them."""
+
+    model: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.assembly import Parts
     from pagefault.config import Installation
     from pagefault.kernel import Kernel
-    from pagefault.types import AgentRecord, Output
+    from pagefault.models import Model
+    from pagefault.types import Output
 
 __all__ = ["Pagefault", "open"]
 
@@ -37,15 +38,17 @@ def open(
     *,
     database: str | None = None,
     tools: Sequence[Callable[..., Any]] = (),
+    model: Model | None = None,
     parts: Parts | None = None,
 ) -> Pagefault:
     """Open an installation for ``async with``; nothing happens before that.
 
     ``home``: the folder of the data; None: ``$PAGEFAULT_HOME``, else ``~/.pagefault``. ``database``: the URL
     of a PostgreSQL database to keep the data in. ``tools``: typed Python functions that the agents may call.
-    ``parts``: what is used instead of what settings choose (``pagefault.assembly.Parts``).
+    ``model``: a model of your own for all agents, whatever their settings name. ``parts``: further parts to
+    use instead of those that settings choose (``pagefault.assembly.Parts``).
     """
-    return Pagefault(home, database, tuple(tools), parts)
+    return Pagefault(home, database, tuple(tools), model, parts)
 
 
 class Pagefault:
@@ -56,11 +59,13 @@ class Pagefault:
         home: Path | str | None,
         database: str | None,
         tools: tuple[Callable[..., Any], ...],
+        model: Model | None,
         parts: Parts | None,
     ) -> None:
         self._home = home
         self._database = database
         self._tools = tools
+        self._model = model
         self._parts = parts
         self._opened: tuple[Kernel, Installation] | None = None
         self._stack = AsyncExitStack()
@@ -90,8 +95,8 @@ class Pagefault:
         parts = self._parts or Parts()
         folder = home_folder(Path(self._home) if self._home else None)
         installation = load_installation(folder, self._database)
-        tools = (*parts.tools, *self._tools)
-        return open_kernel(folder, replace(parts, tools=tools), installation), installation
+        parts = replace(parts, tools=(*parts.tools, *self._tools), model=self._model or parts.model)
+        return open_kernel(folder, parts, installation), installation
 
     @property
     def kernel(self) -> Kernel:
@@ -114,8 +119,14 @@ class Pagefault:
         ``options`` are settings (``AgentOptions`` lists them). A new agent takes them over the installation's
         defaults; of one that exists those given are changed. ``UsageError`` if it could not work as set.
         """
+        from pagefault.config import parse_settings
+
         kernel, installation = self._now()
-        await _ensure_agent(kernel, name, dict(options), installation.agent.model_dump(mode="json"))
+        defaults, wanted = installation.agent.model_dump(mode="json"), _wanted(options)
+        record = await kernel.ensure_agent(name, parse_settings(defaults | wanted))
+        changed = parse_settings(dict(record.settings) | wanted)
+        if changed != parse_settings(dict(record.settings)):
+            await kernel.change_settings(name, changed)
         return AsyncAgent(Handle(self, name))
 
     async def agents(self) -> list[str]:
@@ -133,28 +144,12 @@ class Pagefault:
                 yield named
 
 
-async def _ensure_agent(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Make the agent if there is none of this name, with the settings ``wanted`` over the ``defaults``. If
-    it exists, even if it was made just now elsewhere, change those ``wanted``."""
-    from pagefault.config import parse_settings
-
-    settings = parse_settings(defaults | wanted)  # refused before anything is stored
-    record = await _known(kernel, name)
-    if record is None:
-        try:
-            await kernel.create_agent(name, settings)
-            return
-        except UsageError:
-            record = await _known(kernel, name)
-            if record is None:
-                raise
-    stored = dict(record.settings)
-    if (changed := parse_settings(stored | wanted)) != parse_settings(stored):
-        await kernel.change_settings(name, changed)
-
-
-async def _known(kernel: Kernel, name: str) -> AgentRecord | None:
-    try:
-        return await kernel.record(name)
-    except NotFoundError:
-        return None
+def _wanted(options: AgentOptions) -> dict[str, Any]:
+    """The settings given; ``ArgumentTypeError`` for a model that is an object."""
+    model: object = options.get("model", "")
+    if isinstance(model, str):
+        return dict(options)
+    raise ArgumentTypeError(
+        f"An agent's model is named, and {type(model).__name__} is not a name; for a model of your own write "
+        "pagefault.open(model=...), which gives it to all agents."
+    )

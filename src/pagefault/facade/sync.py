@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from pagefault.assembly import Parts
-    from pagefault.facade.options import AgentOptions
+    from pagefault.facade.options import AgentOptions, OtherOptions
+    from pagefault.models import Model
 
 __all__ = ["Agent", "Documents", "Passages", "Sections", "StoredSettings", "Timers"]
 
@@ -73,8 +74,9 @@ class StoredSettings(Face[AsyncSettings]):
 
 
 class Agent(Face[AsyncAgent]):
-    """One agent by name, made if there is none. ``options`` are its settings (``AgentOptions`` lists them): a
-    new agent takes them over the installation's defaults; of one that exists those given are changed.
+    """One agent by name, made if there is none. ``model`` and ``options`` (``OtherOptions`` lists them) are
+    its settings: a new agent takes them over the installation's defaults; of one that exists those given are
+    changed. ``model`` may also be a model of your own.
 
     ``home``, ``database``, ``tools`` and ``parts`` are those of ``pagefault.open``. Close it, or use it in a
     ``with`` statement; the end of the program closes it too. Threads may share it.
@@ -87,13 +89,18 @@ class Agent(Face[AsyncAgent]):
         home: Path | str | None = None,
         database: str | None = None,
         tools: Sequence[Callable[..., Any]] = (),
+        model: str | Model | None = None,
         parts: Parts | None = None,
-        **options: Unpack[AgentOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
+        settings: AgentOptions = {**options, "model": model} if isinstance(model, str) else {**options}
+        own = None if isinstance(model, str) else model
         loop = LoopThread()
         try:
-            opened = loop.open(open_installation(home, database=database, tools=tools, parts=parts))
-            agent = loop.call(lambda: opened.agent(name, **options))
+            opened = loop.open(
+                open_installation(home, database=database, tools=tools, model=own, parts=parts)
+            )
+            agent = loop.call(lambda: opened.agent(name, **settings))
         except BaseException:
             loop.close()
             raise

@@ -21,7 +21,7 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings
-from pagefault.errors import NotFoundError, StorageError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError, StorageError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
@@ -93,9 +93,7 @@ class Kernel:
             pass
         try:
             return await self.create_agent(name, settings)
-        except UsageError:
-            if not any(agent.name == name for agent in await self.agents()):
-                raise
+        except NameTakenError:
             return await self.record(name)
 
     async def change_settings(self, name: str, settings: AgentSettings) -> None:
