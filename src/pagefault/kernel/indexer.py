@@ -1,7 +1,7 @@
 """The vector indexer: gives rows their vectors in the background, off every turn's critical path.
 
-Search never waits for it: a row without a vector is found lexically. Rows first get vectors of the embedder
-in service; those of one that is to take over come after (``retrieval.service``).
+Search never waits for it: a row without a vector is found by its words. Vectors of the embedder in service
+are made first, then those of the one that is to take over (``retrieval.service``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 64  # rows at a time
 _GATHER = 0.25  # seconds in which further rows may come before a batch is begun
-_RESTS = (2.0, 10.0, 60.0)  # seconds before the next try when the embedder or the store fails
+_RETRIES = (2.0, 10.0, 60.0)  # seconds before each retry after the embedder or the store has failed
 
 
 @dataclass(slots=True)
@@ -39,19 +39,19 @@ class Indexer:
         self._woken.set()
 
     async def run(self) -> None:
-        """Index until cancelled, or until the embedder says that it cannot work as configured."""
+        """Index until cancelled, or until the embedder reports that it cannot work as configured."""
         failures = 0
         while True:
             try:
                 await self.settled()
             except EmbedderSetupError as error:
-                logger.warning("search goes by words alone: %s", error)
+                logger.warning("searching by words alone: %s", error)
                 return
             except (EmbedderError, StorageError) as error:
-                rest = _RESTS[min(failures, len(_RESTS) - 1)]
-                logger.warning("vectors wait, next try in %.0f s: %s", rest, error)
+                delay = _RETRIES[min(failures, len(_RETRIES) - 1)]
+                logger.warning("vectors are late, retry in %.0f s: %s", delay, error)
                 failures += 1
-                await anyio.sleep(rest)
+                await anyio.sleep(delay)
                 continue
             failures = 0
             await self._woken.wait()
@@ -59,12 +59,12 @@ class Indexer:
             self._woken = anyio.Event()
 
     async def settled(self) -> None:
-        """Return when nothing is pending; ``EmbedderError`` if that cannot be."""
+        """Make all pending vectors, then return; ``EmbedderError`` if one cannot be made."""
         while await self._batch():
             pass
 
     async def _batch(self) -> bool:
-        """Give the next rows their vectors; False if none wait."""
+        """Give the next rows their vectors; False if none are pending."""
         async with self._one:
             embedders = await self.service.embedders()
             for embedder in embedders:

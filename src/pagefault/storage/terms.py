@@ -1,9 +1,9 @@
 """Text to lexical units, the same for every store and for queries.
 
-Made in Python so that SQLite, PostgreSQL and the in-memory twin match alike: lower case, no diacritics,
+Made in Python so that SQLite, PostgreSQL and the in-memory store match alike: lower case, no diacritics,
 English words stemmed; Chinese, Japanese and Korean runs as characters and pairs of characters, in order
 (``你好吗`` is ``你 你好 好 好吗 吗``), because they have no spaces to cut at; an emoji is a unit. Stop
-words stay: what a query leaves out is the ranker's business. Of an unbroken run of letters the first 200
+words are kept: the ranker decides which a query leaves out. Of an unbroken run of letters the first 200
 count.
 """
 
@@ -22,7 +22,7 @@ from pagefault.types import Role
 
 __all__ = ["message_terms", "passage_terms", "terms"]
 
-_LONGEST = 200  # FTS5 would cut a token at 32 KB without telling
+_LONGEST = 200  # FTS5 would silently truncate a token at 32 KB
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNITS = re.compile(
@@ -62,8 +62,8 @@ def _word(word: str) -> str:
 
 
 def message_terms(role: str, text: str, meta: MessageMeta) -> list[str]:
-    """The units by which a row of the log is found. Recalled text read again is a result with source ids, and
-    has none: indexed, the log would feed on itself."""
+    """The units by which a row of the log is found. A result with source ids is text that was recalled; it
+    has none, so that the log does not feed on itself."""
     return [] if role == Role.RESULT and meta.sources else terms(text)
 
 

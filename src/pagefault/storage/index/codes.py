@@ -102,7 +102,7 @@ class SignCodes:
 
     @classmethod
     def centred(cls, codes: Bytes, scales: Floats, expected: int = 0) -> SignCodes:
-        """None yet, to be centred on the mean of these."""
+        """Return codes without vectors, centred on the mean of these."""
         total = np.zeros(codes.shape[1], np.float64)
         for part in _parts(len(codes)):
             total += (codes[part] * scales[part, np.newaxis]).sum(axis=0)
@@ -157,7 +157,7 @@ class Signs:
 
     def cosines(self, query: Floats, rows: Numbers) -> tuple[Numbers, Floats] | None:
         """The rows, of those given in ascending order, that have a vector, and their cosines to three
-        digits; None if that must be asked of the database."""
+        digits; None if they must be read from the database."""
         if self.rough is None:
             return None
         first = np.searchsorted(self.owners, rows)

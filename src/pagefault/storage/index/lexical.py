@@ -1,7 +1,7 @@
 """BM25 over postings (Robertson and Zaragoza 2009), vectorised.
 
 A query's most frequent units are dropped when the storage is so large that reading their postings would take
-longer than all the rest: they say next to nothing.
+longer than everything else: they tell rows apart least.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ POSTINGS = 60_000  # rows that the units of one query may occur in, taken togeth
 
 
 def affordable(frequencies: Mapping[str, int]) -> list[str]:
-    """The units to look up: rarest first, as long as their rows together stay within ``POSTINGS``; at
-    least one."""
+    """Return the units to look up: rarest first, while their rows together stay within ``POSTINGS``; at least
+    one."""
     chosen: list[str] = []
     rows = 0
     for unit in sorted(frequencies, key=lambda unit: (frequencies[unit], unit)):
@@ -34,7 +34,7 @@ def affordable(frequencies: Mapping[str, int]) -> list[str]:
 
 
 def places(column: Numbers, numbers: Numbers) -> Numbers:
-    """Where in the ascending column these numbers stand; at its end or beyond for what comes after it."""
+    """The positions of these numbers in the ascending column; at its end or beyond for larger numbers."""
     if len(column) and column[-1] - column[0] == len(column) - 1:  # no number is missing, as in the log
         return numbers - column[0]
     return np.searchsorted(column, numbers)

@@ -102,7 +102,7 @@ def _rows_of(view: IndexView, numbers: Numbers | tuple[()]) -> _Mask:
 def _comparison(
     view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, match: Match, fingerprint: str
 ) -> Callable[[Numbers], _Floats]:
-    """The exact cosines of rows, from memory or from the database; NaN without a vector."""
+    """Return a function from rows to cosines, read from memory or the database; NaN without a vector."""
     query = match.vector
     if query is not None and view.exact is not None:
         every = np.full(len(view.number), np.nan, np.float32)
