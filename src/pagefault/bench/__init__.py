@@ -4,6 +4,7 @@ retrieval/     how well the ranker finds things, without a language model
 tasks/         what is asked and how an answer is scored: the paper's experiments, and some of later papers
 strategies/    ways of managing context, each of which answers the same items with the same model
 prompts.py     every text that a model reads in a benchmark, but for an agent's own
+dates.py       dates of published sets, turns with their times
 pools.py       the texts of items in a store, to be searched
 recording.py   models whose completions are written down, counted, and not asked for again
 reference.py   a policy that follows the rules of nested key-value retrieval, in place of a model

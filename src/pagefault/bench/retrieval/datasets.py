@@ -15,18 +15,17 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pagefault.bench.dates import moment
 from pagefault.errors import UsageError
 
 __all__ = ["Dataset", "Pool", "Question", "RetrievalDocument", "load", "names"]
 
 _FILES = ("docs.jsonl.gz", "queries.jsonl.gz", "qrels.tsv")
 _TURN = re.compile(r"(?P<speaker>[^:\n]{1,40}): (?P<text>.*)", re.DOTALL)
-_DATES = ("%I:%M %p on %d %B, %Y", "%B-%d-%Y", "%Y年%m月%d日 %H:%M")
-_WEEKDAY = re.compile(r" [周週]\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +128,7 @@ def _document(row: Mapping[str, Any]) -> RetrievalDocument:
     turn = _TURN.fullmatch(text) if session else None
     own, speaker = (turn["text"], turn["speaker"]) if turn else (text, "")
     session = f"{row['group']} {session}" if session else ""  # pools of several groups: theirs do not meet
-    return RetrievalDocument(row["_id"], own, whole, title, speaker, session, _moment(row.get("date")))
-
-
-def _moment(date: object) -> datetime | None:
-    """A date as one of the sets writes it, in UTC."""
-    if not isinstance(date, str):
-        return None
-    plain = _WEEKDAY.sub("", date)
-    for form in _DATES:
-        try:
-            return datetime.strptime(plain, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    try:
-        return datetime.fromisoformat(plain).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return RetrievalDocument(row["_id"], own, whole, title, speaker, session, moment(row.get("date")))
 
 
 def _dated(documents: Sequence[RetrievalDocument]) -> list[RetrievalDocument]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from pagefault.bench import prompts
+from pagefault.bench.dates import timed
 from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
@@ -28,8 +29,8 @@ CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 
 
 _FILES = ("locomo*.json", "locomo*.json.gz")
 _SESSION = re.compile(r"session_(\d+)")
-_DATE = "%I:%M %p on %d %B, %Y"
 _TURN_ID = re.compile(r"D:?(\d+):(\d+)")
+_APART = timedelta(days=1)
 _TURN = timedelta(seconds=20)
 
 
@@ -111,27 +112,14 @@ def _items(read: _Conversation) -> Iterator[Item]:
 
 
 def _texts(read: _Conversation) -> list[Text]:
-    found: list[Text] = []
+    def turns(session: int) -> tuple[str | None, list[Text]]:
+        said: list[_Turn] = read.conversation[f"session_{session}"]
+        photos = [f" [photo: {turn.blip_caption}]" if turn.blip_caption else "" for turn in said]
+        texts = [
+            Text(turn.dia_id, turn.text + photo, speaker=turn.speaker)
+            for turn, photo in zip(said, photos, strict=True)
+        ]
+        return read.conversation.get(f"session_{session}_date_time"), texts
+
     sessions = sorted(int(match[1]) for name in read.conversation if (match := _SESSION.fullmatch(name)))
-    at = START
-    for session in sessions:
-        at = _moment(str(read.conversation.get(f"session_{session}_date_time", "")), at + timedelta(days=1))
-        for place, turn in enumerate(read.conversation[f"session_{session}"]):
-            photo = f" [photo: {turn.blip_caption}]" if turn.blip_caption else ""
-            found.append(
-                Text(
-                    turn.dia_id,
-                    turn.text + photo,
-                    speaker=turn.speaker,
-                    session=session,
-                    at=at + place * _TURN,
-                )
-            )
-    return found
-
-
-def _moment(date: str, otherwise: datetime) -> datetime:
-    try:
-        return datetime.strptime(date, _DATE).replace(tzinfo=UTC)
-    except ValueError:
-        return otherwise
+    return timed(map(turns, sessions), _APART, _TURN)

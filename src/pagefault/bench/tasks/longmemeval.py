@@ -6,14 +6,14 @@ answer where no turn is. A question whose id ends in ``_abs`` has no answer in t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from pagefault.bench import prompts
+from pagefault.bench.dates import moment, timed
 from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
@@ -22,7 +22,7 @@ from pagefault.embedders import Embedder
 __all__ = ["LongMemEval"]
 
 _FILES = ("longmemeval*.json", "longmemeval*.json.gz")
-_WEEKDAY = re.compile(r" ?\(\w+\)")
+_APART = timedelta(hours=8)
 _TURN = timedelta(seconds=30)
 
 
@@ -69,21 +69,15 @@ class LongMemEval:
 
 
 def _item(read: _Instance) -> Item:
-    texts: list[Text] = []
-    marked: set[str] = set()
-    at = START
     sessions = zip(read.haystack_session_ids, read.haystack_dates, read.haystack_sessions, strict=True)
-    for number, (id, date, turns) in enumerate(sessions, 1):
-        at = _moment(date, at + timedelta(hours=8))
-        for place, turn in enumerate(turns):
-            if turn.content.strip():
-                own = turn.role == "assistant"
-                texts.append(
-                    Text(f"{id}/{place}", turn.content, session=number, own=own, at=at + place * _TURN)
-                )
-                marked |= {texts[-1].id} if turn.has_answer else set()
+    marked: set[str] = set()
+    dated: list[tuple[str | None, list[Text]]] = []
+    for id, date, turns in sessions:
+        said = [(f"{id}/{place}", turn) for place, turn in enumerate(turns) if turn.content.strip()]
+        marked |= {name for name, turn in said if turn.has_answer}
+        dated.append((date, [Text(name, turn.content, own=turn.role == "assistant") for name, turn in said]))
+    texts = timed(dated, _APART, _TURN)
     last = max((text.at for text in texts), default=START) + timedelta(days=1)
-    unanswerable = read.question_id.endswith("_abs")
     return Item(
         id=read.question_id,
         pool=read.question_id,
@@ -91,18 +85,9 @@ def _item(read: _Instance) -> Item:
         texts=sorted(texts, key=lambda text: text.at),
         question=read.question,
         brief=prompts.LONGMEMEVAL,
-        gold=() if unanswerable else (str(read.answer),),
+        gold=() if read.question_id.endswith("_abs") else (str(read.answer),),
         evidence=frozenset(marked or read.answer_session_ids),
         part=read.question_type,
-        asked=max(_moment(read.question_date, last), last - timedelta(days=1)),
+        asked=max(moment(read.question_date) or last, last - timedelta(days=1)),
         lived=True,
     )
-
-
-def _moment(date: str | None, otherwise: datetime) -> datetime:
-    """``2023/05/20 (Sat) 02:21`` as published, or ISO."""
-    try:
-        at = datetime.fromisoformat(_WEEKDAY.sub("", date or "").replace("/", "-"))
-    except ValueError:
-        return otherwise
-    return at.replace(tzinfo=UTC)

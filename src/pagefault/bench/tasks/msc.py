@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from pagefault.bench import prompts
+from pagefault.bench.dates import timed
 from pagefault.bench.scoring import answer_scores
 from pagefault.bench.tasks import START, Item, Options, StrategyReply, Text
 from pagefault.bench.tasks.reading import Record, read
@@ -75,20 +76,15 @@ def _pooled(
 
 
 def _texts(name: str, sessions: Sequence[_Session]) -> list[Text]:
-    texts: list[Text] = []
-    for number, session in enumerate(sessions, 1):
-        for place, turn in enumerate(session.dialog):
-            own = turn.speaker == _A if turn.speaker else place % 2 == 0
-            texts.append(
-                Text(
-                    id=f"{name}:S{number}:{place + 1}",
-                    text=turn.text,
-                    session=number,
-                    own=own,
-                    at=START + (number - 1) * _APART + place * _TURN,
-                )
-            )
-    return texts
+    def turn(session: int, place: int, said: _Turn) -> Text:
+        own = said.speaker == _A if said.speaker else place % 2 == 0
+        return Text(f"{name}:S{session}:{place + 1}", said.text, own=own)
+
+    turns = (
+        (None, [turn(number, place, said) for place, said in enumerate(session.dialog)])
+        for number, session in enumerate(sessions, 1)
+    )
+    return timed(turns, _APART, _TURN)
 
 
 class DMR:
