@@ -11,9 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-from anyio import to_thread
-
 from pagefault.errors import ModelError, ModelUnavailable
 from pagefault.models import (
     Call,
@@ -27,7 +24,16 @@ from pagefault.models import (
     own_id,
 )
 from pagefault.models.endpoint import Endpoint, ModelOptions
-from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
+from pagefault.models.lazy_client import LazyClient
+from pagefault.models.openai.body import tool
+from pagefault.models.provider_errors import (
+    ErrorResponse,
+    cut_off,
+    model_error,
+    timed_out,
+    unanswered,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
@@ -46,58 +52,47 @@ class OllamaModel:
         self.window = window
         self._endpoint = endpoint
         self._options = options
-        self._made: AsyncClient | None = None
-        self._making = anyio.Lock()
+        self._client: LazyClient[AsyncClient] = LazyClient(self._make, lambda client: client.aclose())
 
     def __repr__(self) -> str:
         return f"OllamaModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
 
     async def aclose(self) -> None:
         """Close the connections; the next ``stream`` opens new ones."""
-        if self._made:
-            await self._made.aclose()
-            self._made = None
+        await self._client.aclose()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
-        async with self._making:
-            if not self._made:  # imports must not hold up the event loop
-                await to_thread.run_sync(self._client)
+        client = await self._client.get()
         import httpx2
 
         answer, where = _PartialCompletion(), f"{self.name} at {self._endpoint.base_url}"
         try:
-            async with self._client().stream("POST", "/api/chat", json=self._body(prompt)) as response:
+            async with client.stream("POST", "/api/chat", json=self._body(prompt)) as response:
                 if not response.is_success:
                     raise await self._refused(response, where)
                 async for line in _lines(response.aiter_bytes()):
                     for delta in answer.take(line, where, self._endpoint):
                         yield delta
         except httpx2.TimeoutException:
-            raise ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.") from None
+            raise timed_out(where, self._endpoint.timeout) from None
         except httpx2.HTTPError:
-            if answer.begun:
-                raise ModelUnavailable(f"The answer of {where} was cut off; try again.") from None
             fix = "start it with `ollama serve`, or check OLLAMA_HOST"
-            raise ModelUnavailable(f"{where} cannot be reached; {fix}.") from None
+            raise (cut_off(where) if answer.begun else unreachable(where, fix)) from None
         if not answer.done:
-            raise ModelUnavailable(f"The answer of {where} was cut off; try again.")
+            raise cut_off(where)
         made = answer.completion()
         if error := unanswered(self.name, made, "length" if made.cut else "", prompt.max_tokens):
             raise error
         yield made
 
-    def _client(self) -> AsyncClient:
-        if not self._made:
-            from httpx2 import AsyncClient
+    def _make(self) -> AsyncClient:
+        from httpx2 import AsyncClient
 
-            headers = dict(self._endpoint.headers)
-            if self._endpoint.key:
-                headers["authorization"] = f"Bearer {self._endpoint.key}"
-            self._made = AsyncClient(
-                base_url=self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout
-            )
-        return self._made
+        headers = dict(self._endpoint.headers)
+        if self._endpoint.key:
+            headers["authorization"] = f"Bearer {self._endpoint.key}"
+        return AsyncClient(base_url=self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {"num_ctx": self.window, "num_predict": prompt.max_tokens}
@@ -110,13 +105,7 @@ class OllamaModel:
             "options": options,
         }
         if prompt.functions:
-            body["tools"] = [
-                {
-                    "type": "function",
-                    "function": {"name": f.name, "description": f.description, "parameters": f.parameters},
-                }
-                for f in prompt.functions
-            ]
+            body["tools"] = [tool(function) for function in prompt.functions]
         if prompt.answer_schema is not None:
             body["format"] = prompt.answer_schema
         if (thinking := self._options.thinking) is not None:

@@ -1,8 +1,8 @@
 """Error responses of servers as our errors, which say who must act and whether a retry may help.
 
 One table of rules for all adapters, because servers say the same things in many words. The texts are those
-of OpenAI, Anthropic, Gemini, Ollama, vLLM, llama.cpp, LM Studio and OpenRouter. Left out: connections that
-fail without a response, which each adapter maps itself.
+of OpenAI, Anthropic, Gemini, Ollama, vLLM, llama.cpp, LM Studio and OpenRouter. The errors of connections
+that fail without a response are here too. Left out: the exceptions of client libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from pagefault.errors import (
 from pagefault.models import Completion
 from pagefault.models.endpoint import Endpoint
 
-__all__ = ["ErrorResponse", "model_error", "retry_after", "unanswered"]
+__all__ = [
+    "ErrorResponse",
+    "cut_off",
+    "filtered",
+    "model_error",
+    "retry_after",
+    "timed_out",
+    "unanswered",
+    "unreachable",
+]
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|(prompt|input|request|messages?) (is |are )?too (long|large)"
@@ -152,6 +161,28 @@ def model_error(response: ErrorResponse, endpoint: Endpoint) -> ModelError:
     return kind(sentence)
 
 
+def timed_out(where: str, seconds: float) -> ModelUnavailable:
+    """Return the error of a server that sent nothing for so long."""
+    return ModelUnavailable(
+        f"{where} did not answer within {seconds:g} s; try again, or set a longer timeout in config.toml."
+    )
+
+
+def cut_off(where: str) -> ModelUnavailable:
+    """Return the error of an answer without its end."""
+    return ModelUnavailable(f"The answer of {where} was cut off; try again.")
+
+
+def unreachable(where: str, fix: str = "check the network and the address") -> ModelUnavailable:
+    """Return the error of a failed connection."""
+    return ModelUnavailable(f"{where} cannot be reached; {fix}.")
+
+
+def filtered(where: str) -> ModelError:
+    """Return the error of an answer that a content filter withheld."""
+    return ModelError(f"A content filter withheld the answer of {where}; rephrase the question.")
+
+
 def unanswered(name: str, completion: Completion, finish: str, limit: int) -> ModelError | None:
     """Return the error of an empty completion whose end has a known reason; None for all others.
 
@@ -160,7 +191,7 @@ def unanswered(name: str, completion: Completion, finish: str, limit: int) -> Mo
     if completion.text.strip() or completion.calls:
         return None
     if finish == "content_filter":
-        return ModelError(f"A content filter withheld the answer of {name}; rephrase the question.")
+        return filtered(name)
     if finish == "length":
         used = f"{name} used up its {limit:,} reply tokens with no answer"
         return ModelError(f"{used}; increase the setting reserve, or reduce thinking.")

@@ -145,7 +145,9 @@ async def _ask(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
                 elif isinstance(item, Notice) and item.restart:
                     answer.pieces = 0
     if scope.cancelled_caught:
-        raise ModelError(f"{model.name} gave no whole answer within {_TIMEOUT:g} s.")
+        raise ModelError(
+            f"{model.name} gave no whole answer within {_TIMEOUT:g} s; try again, or use another."
+        )
     return answer
 
 

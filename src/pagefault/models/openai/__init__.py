@@ -12,15 +12,20 @@ import json
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-from anyio import to_thread
-
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.lazy_client import LazyClient
 from pagefault.models.openai.answer import PartialCompletion
 from pagefault.models.openai.body import BodyBuilder
-from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
+from pagefault.models.provider_errors import (
+    ErrorResponse,
+    cut_off,
+    model_error,
+    timed_out,
+    unanswered,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI
@@ -50,34 +55,28 @@ class OpenAIModel:
                 "or the address of a server that needs none."
             )
         self._body = BodyBuilder(model, endpoint, options)
-        self._made: AsyncOpenAI | None = None
-        self._making = anyio.Lock()
+        self._client: LazyClient[AsyncOpenAI] = LazyClient(self._make, lambda client: client.close())
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r}, {self.window}, base_url={self._endpoint.base_url!r})"
 
     async def aclose(self) -> None:
         """Close the connections; the next ``stream`` opens new ones."""
-        if self._made:
-            await self._made.close()
-            self._made = None
+        await self._client.aclose()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
-        async with self._making:
-            if not self._made:  # half a second of imports, which must not hold up the event loop
-                await to_thread.run_sync(self._client)
+        client, answer = await self._client.get(), PartialCompletion(self._endpoint.provider)
         import openai
 
-        answer = PartialCompletion(self._endpoint.provider)
         try:
-            async with await self._open(prompt, answer, stream=True) as chunks:
+            async with await self._open(client, prompt, answer, stream=True) as chunks:
                 async for chunk in chunks:
                     for delta in answer.take(chunk):
                         yield delta
             if answer.has_lost_calls() or not answer.begun:
                 answer = answer.restarted(_LOST)
-                for delta in answer.take(await self._open(prompt, answer, stream=False)):
+                for delta in answer.take(await self._open(client, prompt, answer, stream=False)):
                     yield delta
         except openai.APIError as error:
             raise self._mapped(error, answer) from None
@@ -85,12 +84,14 @@ class OpenAIModel:
             raise ModelUnavailable(f"{self.name} sent a stream that is not JSON; try again.") from None
         yield self._checked(answer, prompt)
 
-    async def _open(self, prompt: Prompt, answer: PartialCompletion, *, stream: bool) -> Any:
+    async def _open(
+        self, client: AsyncOpenAI, prompt: Prompt, answer: PartialCompletion, *, stream: bool
+    ) -> Any:
         """Send the request; again without an optional field if the server refuses that. Returns an
         ``AsyncStream`` of JSON values, or the whole answer as one."""
         import openai
 
-        post = cast("Any", self._client().post)  # its overloads want the type of a response
+        post = cast("Any", client.post)  # its overloads want the type of a response
         while True:
             body = self._body.build(prompt, stream=stream)
             try:
@@ -104,21 +105,19 @@ class OpenAIModel:
                     raise
                 answer.notes.append(adapted)
 
-    def _client(self) -> AsyncOpenAI:
-        if not self._made:
-            from openai import AsyncOpenAI
+    def _make(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
 
-            endpoint = self._endpoint
-            self._made = AsyncOpenAI(
-                api_key=endpoint.key or _NO_KEY, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
-                max_retries=0, default_headers=dict(endpoint.headers),
-            )  # fmt: skip
-        return self._made
+        endpoint = self._endpoint
+        return AsyncOpenAI(
+            api_key=endpoint.key or _NO_KEY, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
+            max_retries=0, default_headers=dict(endpoint.headers),
+        )  # fmt: skip
 
     def _checked(self, answer: PartialCompletion, prompt: Prompt) -> Completion:
         """Return the completion; ``ModelError`` if it did not end properly, or is empty without a reason."""
         if not answer.finish:
-            raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
+            raise cut_off(self.name)
         made = answer.completion()
         if error := unanswered(self.name, made, answer.finish, prompt.max_tokens):
             raise error
@@ -129,11 +128,9 @@ class OpenAIModel:
 
         where = f"{self.name} at {self._endpoint.base_url}" if self._endpoint.base_url else self.name
         if isinstance(error, openai.APITimeoutError):
-            return ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.")
+            return timed_out(where, self._endpoint.timeout)
         if isinstance(error, openai.APIConnectionError):
-            if answer.begun:
-                return ModelUnavailable(f"The answer of {where} was cut off; try again.")
-            return ModelUnavailable(f"{where} cannot be reached; check the network and the address.")
+            return cut_off(where) if answer.begun else unreachable(where)
         status, headers, said = None, {}, error.message
         if isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, dict(error.response.headers)

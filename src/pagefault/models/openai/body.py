@@ -15,7 +15,7 @@ from typing import Any
 from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
 from pagefault.models.endpoint import Endpoint, ModelOptions
 
-__all__ = ["BodyBuilder"]
+__all__ = ["BodyBuilder", "tool"]
 
 _KEPT = 64 * 2**20  # bytes of messages kept for next requests, over all conversations
 _OPENING = 3  # messages at the beginning that identify a conversation
@@ -102,7 +102,7 @@ class BodyBuilder:
             return b""
         kept, rendered = self._tools.get(id(functions), ((), b""))
         if kept is not functions:
-            rendered = b',"tools":' + _json([_tool(function) for function in functions])
+            rendered = b',"tools":' + _json([tool(function) for function in functions])
             if len(self._tools) >= 256:
                 self._tools.clear()
             self._tools[id(functions)] = (functions, rendered)
@@ -142,7 +142,8 @@ class BodyBuilder:
         return _json(fields)
 
 
-def _tool(function: FunctionSchema) -> dict[str, Any]:
+def tool(function: FunctionSchema) -> dict[str, Any]:
+    """Return a function in the form of OpenAI and Ollama."""
     described = {
         "name": function.name,
         "description": function.description,

@@ -8,16 +8,22 @@ kept as ``echo``. Left out: its retries (``wrappers.retrying`` has them), files,
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
-
-import anyio
-from anyio import to_thread
 
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
-from pagefault.models.provider_errors import ErrorResponse, model_error, unanswered
+from pagefault.models.lazy_client import LazyClient
+from pagefault.models.provider_errors import (
+    ErrorResponse,
+    cut_off,
+    filtered,
+    model_error,
+    timed_out,
+    unanswered,
+    unreachable,
+)
 from pagefault.models.pydantic_ai.answer import completion, deltas
 from pagefault.models.pydantic_ai.prompt import messages, parameters, settings
 
@@ -43,9 +49,7 @@ class PydanticAIModel:
         self.window = window
         self._endpoint = endpoint
         self._options = options
-        self._made: LibraryModel | None = None
-        self._making = anyio.Lock()
-        self._close: Callable[[], Awaitable[None]] | None = None
+        self._client: LazyClient[_Client] = LazyClient(self._make, lambda client: client.close())
         self._noted = False  # a completion has the note that the temperature is left out
 
     def __repr__(self) -> str:
@@ -53,14 +57,11 @@ class PydanticAIModel:
 
     async def aclose(self) -> None:
         """Close the connections; the next ``stream`` opens new ones."""
-        if self._close:
-            await self._close()
-        self._made = self._close = None
+        await self._client.aclose()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
-        async with self._making:  # a second of imports, which must not hold up the event loop
-            model = self._made or await to_thread.run_sync(self._model)
+        model = (await self._client.get()).model
         from pydantic_ai.direct import model_request_stream
         from pydantic_ai.exceptions import AgentRunError, UserError
 
@@ -93,58 +94,19 @@ class PydanticAIModel:
             made = replace(made, notes=(*made.notes, _NO_TEMPERATURE))
         yield made
 
-    def _model(self) -> LibraryModel:
-        if self._made is None:
-            try:
-                self._made = self._make()
-            except ImportError:
-                extra = self._endpoint.provider
-                what = f"'pagefault[{extra}]'" if extra in _EXTRAS else f"'pydantic-ai-slim[{extra}]'"
-                raise ModelSetupError(f"{self.name} needs a package; run: pip install {what}") from None
-        return self._made
-
-    def _make(self) -> LibraryModel:
-        endpoint = self._endpoint
-        if endpoint.provider == "anthropic":
-            from anthropic import AsyncAnthropic
-            from pydantic_ai.models.anthropic import AnthropicModel
-            from pydantic_ai.providers.anthropic import AnthropicProvider
-
-            client = AsyncAnthropic(
-                api_key=endpoint.key, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
-                max_retries=0, default_headers=dict(endpoint.headers),
-            )  # fmt: skip
-            self._close = client.close
-            return AnthropicModel(self.name, provider=AnthropicProvider(anthropic_client=client))
-        if endpoint.provider == "google":
-            from google.genai import Client
-            from google.genai.types import HttpOptions, HttpRetryOptions
-            from httpx2 import AsyncClient
-            from pydantic_ai.models.google import GoogleModel
-            from pydantic_ai.providers.google import GoogleProvider
-
-            http = AsyncClient(timeout=endpoint.timeout)  # pydantic-ai knows its errors
-            self._close = http.aclose
-            options = HttpOptions(
-                base_url=endpoint.base_url or None, headers=dict(endpoint.headers),
-                timeout=int(endpoint.timeout * 1e3), retry_options=HttpRetryOptions(attempts=1),
-                httpx_async_client=http,
-            )  # fmt: skip
-            made = Client(vertexai=False, api_key=endpoint.key, http_options=options)
-            return GoogleModel(self.name, provider=GoogleProvider(client=made))
-        from pydantic_ai.exceptions import UserError
-        from pydantic_ai.models import infer_model
-
+    def _make(self) -> _Client:
         try:
-            return infer_model(f"{endpoint.provider}:{self.name}")
-        except (UserError, ValueError) as error:
-            raise ModelSetupError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
+            return _MAKERS.get(self._endpoint.provider, _other)(self.name, self._endpoint)
+        except ImportError:
+            extra = self._endpoint.provider
+            what = f"'pagefault[{extra}]'" if extra in _MAKERS else f"'pydantic-ai-slim[{extra}]'"
+            raise ModelSetupError(f"{self.name} needs a package; run: pip install {what}") from None
 
     def _checked(self, response: ai.ModelResponse, prompt: Prompt) -> Completion:
         """Return the completion; ``ModelError`` if it did not end properly, or is empty without a reason."""
         finish, made = response.finish_reason, completion(response, self._endpoint.provider)
         if finish is None:  # the library takes a cut stream for a whole one
-            raise ModelUnavailable(f"The answer of {self.name} was cut off; try again.")
+            raise cut_off(self.name)
         if finish == "error":
             raise ModelUnavailable(f"{self.name} broke off its answer; try again.")
         if error := unanswered(self.name, made, finish, prompt.max_tokens):
@@ -159,14 +121,12 @@ class PydanticAIModel:
         if isinstance(error, ai_errors.ModelHTTPError):
             return self._refused(error, where)
         if isinstance(error, ai_errors.ModelTimeoutError | ai_errors.ModelRequestTimeout):
-            return ModelUnavailable(f"{where} did not answer within {self._endpoint.timeout:g} s.")
+            return timed_out(where, self._endpoint.timeout)
         if isinstance(error, ai_errors.ModelConnectionError):
-            if begun:
-                return ModelUnavailable(f"The answer of {where} was cut off; try again.")
-            return ModelUnavailable(f"{where} cannot be reached; check the network and the address.")
+            return cut_off(where) if begun else unreachable(where)
         said = " ".join(str(error).replace(self._endpoint.key or "\0", "[key]").split())[:300]
         if isinstance(error, ai_errors.ContentFilterError):
-            return ModelError(f"A content filter withheld the answer of {where}; rephrase the question.")
+            return filtered(where)
         return ModelUnavailable(f"{where} broke off: {said}")
 
     def _refused(self, error: ModelAPIError, where: str) -> ModelError:
@@ -185,4 +145,53 @@ class PydanticAIModel:
         return model_error(ErrorResponse(where, status, code, said, headers), self._endpoint)
 
 
-_EXTRAS = ("anthropic", "google")
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A model of the library, and the function that closes its connections."""
+
+    model: LibraryModel
+    close: Callable[[], Awaitable[None]]
+
+
+def _anthropic(name: str, endpoint: Endpoint) -> _Client:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    client = AsyncAnthropic(
+        api_key=endpoint.key, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
+        max_retries=0, default_headers=dict(endpoint.headers),
+    )  # fmt: skip
+    return _Client(AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client)), client.close)
+
+
+def _google(name: str, endpoint: Endpoint) -> _Client:
+    from google.genai import Client
+    from google.genai.types import HttpOptions, HttpRetryOptions
+    from httpx2 import AsyncClient
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    http = AsyncClient(timeout=endpoint.timeout)  # pydantic-ai knows its errors
+    options = HttpOptions(
+        base_url=endpoint.base_url or None, headers=dict(endpoint.headers),
+        timeout=int(endpoint.timeout * 1e3), retry_options=HttpRetryOptions(attempts=1),
+        httpx_async_client=http,
+    )  # fmt: skip
+    client = Client(vertexai=False, api_key=endpoint.key, http_options=options)
+    return _Client(GoogleModel(name, provider=GoogleProvider(client=client)), http.aclose)
+
+
+def _other(name: str, endpoint: Endpoint) -> _Client:
+    from pydantic_ai.exceptions import UserError
+    from pydantic_ai.models import infer_model
+
+    async def nothing() -> None: ...  # the library closes its own connections
+
+    try:
+        return _Client(infer_model(f"{endpoint.provider}:{name}"), nothing)
+    except (UserError, ValueError) as error:
+        raise ModelSetupError(f"{name}: {' '.join(str(error).split())[:300]}") from None
+
+
+_MAKERS = {"anthropic": _anthropic, "google": _google}
