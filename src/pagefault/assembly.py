@@ -19,10 +19,10 @@ from pagefault.agent.rows import EventParser, Rows
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, zone_of
-from pagefault.context import fixed_tokens, render_sections
+from pagefault.context import Queue, fixed_tokens, render_sections
 from pagefault.context.calibration import Calibration, start_from_log
 from pagefault.context.policy import Policy
-from pagefault.context.queue_manager import Budget, QueueManager
+from pagefault.context.queue_manager import Budget, QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions import Function, FunctionExecutor
@@ -78,10 +78,16 @@ class Assembly:
     tools: tuple[Function, ...] = ()
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
-        """Return the loaded process of a stored agent; ``UsageError`` if it cannot work as set."""
-        sections = await self.store.read(lambda tx: tx.sections(record.id))
-        process = await self.process(record, sections, emit)
-        await process.load()
+        """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
+        set."""
+
+        def read(tx: Transaction) -> tuple[AgentRecord, list[Section], Queue, bool]:
+            now = tx.agent_by_id(record.id) or record
+            return now, tx.sections(record.id), *read_queue(tx, now)
+
+        now, sections, queue, warning_waits = await self.store.read(read)
+        process = await self.process(now, sections, emit)
+        process.take_over(now, queue, warning_waits)
         return process
 
     async def create(self, name: str, settings: AgentSettings) -> AgentRecord:

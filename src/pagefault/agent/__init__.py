@@ -15,8 +15,8 @@ from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
 from pagefault.agent.turn_writer import FailedEffect, TurnWriter
-from pagefault.context import Compiler, MainContext
-from pagefault.context.queue_manager import QueueManager
+from pagefault.context import Compiler, MainContext, Queue
+from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.message_meta import RequestUsage
@@ -80,11 +80,19 @@ class Process:
     async def load(self, record: AgentRecord | None = None) -> None:
         """Read the agent as it stands in the store, if another process has moved it since; ``record``
         if that was just read."""
-        id = self.writer.record.id
-        record = record or await self.program.store.read(lambda tx: tx.agent_by_id(id))
-        if record and (record.last_seq != self.memory.last_seq or record.queue != self.memory.queue.state):
+        if record is None or not self._is_at(record):
+            id, store = self.writer.record.id, self.program.store
+            if found := await store.read(lambda tx: (r := tx.agent_by_id(id)) and (r, *read_queue(tx, r))):
+                self.take_over(*found)
+
+    def take_over(self, record: AgentRecord, queue: Queue, warning_waits: bool) -> None:
+        """Go on from the agent as it was read from the store, in one snapshot."""
+        if not self._is_at(record):
             self.writer.record = record
-            await self.memory.load(record)
+            self.memory.load(record, queue, warning_waits=warning_waits)
+
+    def _is_at(self, record: AgentRecord) -> bool:
+        return (record.last_seq, record.queue) == (self.memory.last_seq, self.memory.queue.state)
 
     def begin(self, hold: TurnHold) -> None:
         """Write under this turn lock from now on."""

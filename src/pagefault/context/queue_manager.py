@@ -57,22 +57,9 @@ class QueueManager:
     hold: TurnHold | None = None  # the turn lock under which it writes
     _head: tuple[str, int] = ("", 0)
 
-    async def load(self, record: AgentRecord) -> None:
-        """Read the queue as it stands in the log."""
-        state = record.queue
-
-        def read(tx: Transaction) -> tuple[Queue, bool]:
-            rows = tx.messages(self.agent, first=state.start)
-            queue = Queue(
-                state,
-                tx.message(self.agent, state.summary) if state.summary else None,
-                tx.message(self.agent, state.pinned) if state.pinned else None,
-                tuple(row for row in rows if row.role is not Role.SUMMARY),
-            )
-            return queue, any(_is_warning(e) for e in tx.events(self.agent, state="pending"))
-
-        self.queue, self.warning_waits = await self.store.read(read)
-        self.last_seq = record.last_seq
+    def load(self, record: AgentRecord, queue: Queue, *, warning_waits: bool) -> None:
+        """Take over the queue as ``read_queue`` read it with its record."""
+        self.queue, self.warning_waits, self.last_seq = queue, warning_waits, record.last_seq
 
     # measuring
 
@@ -249,6 +236,19 @@ class QueueManager:
         with anyio.CancelScope(shield=True):
             await self.store.write(work, self.hold)
         self.queue = replace(self.queue, state=state)
+
+
+def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
+    """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
+    agent, state = record.id, record.queue
+    rows = tx.messages(agent, first=state.start)
+    queue = Queue(
+        state,
+        tx.message(agent, state.summary) if state.summary else None,
+        tx.message(agent, state.pinned) if state.pinned else None,
+        tuple(row for row in rows if row.role is not Role.SUMMARY),
+    )
+    return queue, any(_is_warning(event) for event in tx.events(agent, state="pending"))
 
 
 def _is_warning(event: Event) -> bool:

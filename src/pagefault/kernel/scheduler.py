@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent: ``Assembly.boot``."""
 
-_POLL = 0.05  # seconds between looks at another process's turn
+_POLL = 0.05  # seconds between looks at another process's turn, if somebody listens
+_UNHEARD = 0.5  # the same, if nobody does: that process serves what waits
 _AWAY = 1.0  # seconds between looks whether a store that failed works again
 _LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
 
@@ -231,6 +232,7 @@ class Scheduler:
         stale = agent.process and agent.process.record.settings != agent.record.settings
         if agent.process is None or stale:  # settings may have been changed by another process
             agent.process = await self.boot(agent.record, agent.emit)
+            agent.record = agent.process.record
         elif agent.process.event is None:
             await agent.process.load(record)
         process = agent.process
@@ -253,7 +255,7 @@ class Scheduler:
         elif not agent.ended:
             return
         agent.asked = True
-        await anyio.sleep(_POLL)
+        await anyio.sleep(_POLL if agent.is_heard else _UNHEARD)
 
     async def _next(self, agent: AgentSlot) -> Event | None:
         """The agent's next event; what another process did in the meantime is shown first."""
@@ -267,7 +269,9 @@ class Scheduler:
             return None
         agent.record = record
         if record.last_seq > agent.followed:
-            await self._show_missed(agent)
+            if agent.is_heard:
+                await self._show_missed(agent)
+            agent.followed = record.last_seq
         return event
 
     async def _show_missed(self, agent: AgentSlot) -> None:

@@ -48,6 +48,10 @@ class AgentSlot:
         default_factory=set[MemoryObjectSendStream[Output]]
     )
 
+    @property
+    def is_heard(self) -> bool:
+        return bool(self.listeners or self.listeners_to_all)
+
     def emit(self, output: Output) -> None:
         """Give an output to all who listen."""
         self.followed = max(self.followed, output.position)
