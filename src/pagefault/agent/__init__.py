@@ -14,7 +14,7 @@ from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
-from pagefault.agent.turn_writer import FailedEffect, TurnWriter
+from pagefault.agent.turn_writer import TurnWriter
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
@@ -60,9 +60,7 @@ class Process:
         self.rows = rows
         self.emit = emit
         self.turn = turn
-        self.writer = TurnWriter(
-            record, program.store, memory, rows, turn, emit, self._next, self._call_memory
-        )
+        self.writer = TurnWriter(record, program.store, memory, rows, turn, emit, self._next, self._prepare)
         self._compiler = Compiler()
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
 
@@ -251,21 +249,14 @@ class Process:
 
     # a step: run a call
 
-    def _call_memory(self, tx: Transaction, call: Message) -> Outcome | None:
-        """The outcome of a call of a memory function, or of one that cannot be run; None for other calls."""
+    def _prepare(self, call: Message) -> Prepared | Outcome:
+        """The call with its arguments read, or its outcome if it cannot be run."""
         if call.meta.cut and call.name != "send_message":
             return Outcome(_CUT_SHORT, failed=True)
         try:
-            prepared = self.program.executor.prepare(call.name or "", call.text)
+            return self.program.executor.prepare(call.name or "", call.text)
         except FunctionError as error:
             return Outcome(str(error), failed=True, invalid=True)
-        if prepared.function.kind != "memory":
-            return None
-        try:
-            value = prepared.function.call(tx=tx, **prepared.arguments)
-        except FunctionError as error:
-            raise FailedEffect(call.seq, prepared.noted(Outcome(str(error), failed=True))) from None
-        return prepared.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
 
     async def _run(self, call: Message) -> None:
         """Run a call of a query or a tool."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 
@@ -17,7 +18,8 @@ from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop
 from pagefault.context import Queue
 from pagefault.context.queue_manager import QueueManager
-from pagefault.functions import Outcome
+from pagefault.errors import FunctionError
+from pagefault.functions import Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output
@@ -43,9 +45,8 @@ class _Committed:
 
 @dataclass(slots=True)
 class TurnWriter:
-    """Writes the open turn of one agent. ``next`` says what comes next after some rows; ``call_memory`` gives
-    the outcome of a call that needs nothing but the transaction, None for others, and raises
-    ``FailedEffect``. ``emit`` is given the output of each committed row."""
+    """Writes the open turn of one agent. ``next`` gives the action after some rows; ``prepare`` a call that
+    can be run, or the outcome of one that cannot. ``emit`` is given the output of each committed row."""
 
     record: AgentRecord
     store: Store
@@ -54,7 +55,7 @@ class TurnWriter:
     turn: OpenTurn
     emit: Callable[[Output], None]
     next: Callable[[Sequence[Message]], Action]
-    call_memory: Callable[[Transaction, Message], Outcome | None]
+    prepare: Callable[[Message], Prepared | Outcome]
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     inbox_empty: bool = False  # at the end of the last turn
     outdated: bool = False  # the process was made for other settings than are stored now
@@ -98,11 +99,7 @@ class TurnWriter:
         alert, the memory-pressure warning, the end of the turn. ``settings`` are stored with the rows."""
         failed: dict[int, Outcome] = {}
 
-        def work(tx: Transaction) -> _Committed:
-            if settings is not None:
-                tx.save_settings(self.record.id, settings)
-            return self._append(tx, drafts, ratio, failed if call_memory else None)
-
+        work = partial(self._append, drafts, ratio, settings, failed if call_memory else None)
         with anyio.CancelScope(shield=True):
             while True:
                 try:
@@ -133,26 +130,45 @@ class TurnWriter:
 
     def _append(
         self,
-        tx: Transaction,
         drafts: Sequence[Message],
         ratio: float | None,
+        settings: dict[str, object] | None,
         failed: dict[int, Outcome] | None,
+        tx: Transaction,
     ) -> _Committed:
-        event, memory = self.turn.event, self.memory
-        id = event.id if event else None
-        rows = memory.number(self._charged(drafts), id)
+        if settings is not None:
+            tx.save_settings(self.record.id, settings)
+        rows = self._number(self._charged(drafts), 0)
         while isinstance(action := self.next([*self.turn.rows, *rows]), Run) and failed is not None:
-            outcome = failed.get(action.call.seq) or self.call_memory(tx, action.call)
-            if outcome is None:
-                break
-            rows += memory.number(self.rows.result(action.call, outcome), id, len(rows))
+            call = action.call
+            outcome = failed.get(call.seq) or self.prepare(call)
+            if isinstance(outcome, Prepared):
+                if outcome.function.kind != "memory":
+                    break
+                try:
+                    value = outcome.function.call(tx=tx, **outcome.arguments)
+                except FunctionError as error:
+                    raise FailedEffect(call.seq, outcome.noted(Outcome(str(error), failed=True))) from None
+                outcome = outcome.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
+            rows += self._number(self.rows.result(call, outcome), len(rows))
+        return self._conclude(tx, rows, action, ratio)
+
+    def _conclude(
+        self, tx: Transaction, rows: list[Message], action: Action, ratio: float | None
+    ) -> _Committed:
+        """Store the rows, and the end of the turn if ``action`` is that."""
+        event, memory = self.turn.event, self.memory
         if isinstance(action, Stop) and action.alert:
-            rows += memory.number([self.rows.alert("stopped", action.alert)], id, len(rows))
+            rows += self._number([self.rows.alert("stopped", action.alert)], len(rows))
         queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
         if event is None or not isinstance(action, Stop):
             return _Committed(rows, queue)
         tx.set_event(self.record.id, event.id, "done")
         return _Committed(rows, queue, tx.next_event(self.record.id) is None)
+
+    def _number(self, drafts: Sequence[Message], after: int) -> list[Message]:
+        event = self.turn.event
+        return self.memory.number(drafts, event.id if event else None, after)
 
     def _charged(self, rows: Sequence[Message]) -> Sequence[Message]:
         """The rows, the first with what was spent until now."""

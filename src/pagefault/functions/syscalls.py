@@ -181,7 +181,8 @@ class Syscalls:
         if not text.strip():
             raise FunctionError("text is empty; give the text to save.")
         passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
-        return f"Saved as {tx.insert_passage(self.agent, passage).id}."
+        (saved,) = tx.insert_passages(self.agent, [passage])
+        return f"Saved as {saved.id}."
 
     async def archival_search(self, query: str, tags: list[str] = [], page: int = 1) -> Outcome:  # noqa: B006
         """Search archival storage; all tags must be there."""
