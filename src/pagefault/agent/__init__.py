@@ -21,7 +21,7 @@ from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt
-from pagefault.storage import Store, Transaction, TurnHold
+from pagefault.storage import Store, TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
