@@ -332,7 +332,7 @@ def test_a_passing_fault_is_waited_out(fault: RawReply | Refused) -> None:
 def test_a_rate_limit_is_waited_out_as_long_as_the_server_says() -> None:
     began = time.monotonic()
     embedded(["one"], Embeddings([refuse(429, "Slow down", retry_after="1")]), max_retries=1)
-    assert 1.0 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 1.0
 
 
 def test_a_key_that_is_not_accepted_is_not_tried_again() -> None:

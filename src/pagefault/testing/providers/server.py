@@ -121,6 +121,7 @@ def _reply(turn: Turn, request: ProviderRequest) -> RawReply:
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # connections that wait while the machine is busy
 
     def __init__(self, port: int, owner: ProviderServer) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
