@@ -88,7 +88,7 @@ def test_a_newer_database_is_refused(option: tuple[str, ...], run: Run, ana: Pat
 
 @pytest.mark.usefixtures("ana")
 def test_check_of_what_is_right(run: Run) -> None:
-    assert run("db", "check").out == "All is as it must be.\n"
+    assert run("db", "check").out == "No error was found.\n"
     assert run("db", "check", "--json").json == {"findings": [], "repaired": []}
 
 
@@ -101,10 +101,10 @@ def test_check_says_what_is_wrong_and_repairs_what_it_can(run: Run, ana: Path) -
     assert ran.out.splitlines() == [
         "ana: The lexical index of archival is miscounted (9 rows instead of 1).",
         "ana: The lexical index of archival is wrong about 5 units.",
-        "What is wrong with the lexical index can be mended: pagefault db check --repair.",
+        "Errors of the lexical index can be repaired: pagefault db check --repair.",
     ]
     repaired = run("db", "check", "--repair")
-    assert (repaired.code, repaired.out.splitlines()[-1]) == (0, "All is as it must be.")
+    assert (repaired.code, repaired.out.splitlines()[-1]) == (0, "No error was found.")
     assert run("db", "check").code == 0
     with closing(sqlite3.connect(ana, isolation_level=None)) as file:
         file.execute("UPDATE agents SET start = 50")

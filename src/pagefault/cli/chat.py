@@ -40,7 +40,7 @@ _REMEMBERED = 4  # messages of the past that are shown when a terminal chat star
 
 
 def chat(session: Session, name: str, wanted: dict[str, Any], embedder: str | None, quiet: bool) -> None:
-    """Talk with agent ``name``, made or changed as ``wanted`` says, until the input ends."""
+    """Talk with agent ``name`` until the input ends; it is created, or its settings changed to ``wanted``."""
     screen = screen_for(name, as_json=session.json, quiet=quiet)
     if anyio.run(_chat, session, name, wanted, embedder, screen):
         raise KeyboardInterrupt
@@ -89,7 +89,8 @@ async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> bo
 
 
 async def ready(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: AgentSettings) -> AgentSettings:
-    """The settings of an agent that is there and as wanted; nothing is stored that could not work."""
+    """Create the agent, or change its settings to ``wanted``, and return them. If they cannot work, nothing
+    is stored."""
     if (window := wanted.get("window")) is not None and window < SMALLEST_WINDOW:
         raise UsageError(
             f"A window of {window:,} tokens is too small; pagefault needs at least {SMALLEST_WINDOW:,}."

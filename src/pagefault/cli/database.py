@@ -48,17 +48,17 @@ def migrate(session: Session, only_look: bool) -> None:
         raise SystemExit(1)
 
 
-def examine(session: Session, mend: bool) -> None:
-    """Check the database, repair what follows from other rows if so asked; exit with 1 if it is not whole."""
+def examine(session: Session, fix: bool) -> None:
+    """Check the database, and with ``fix`` repair rows that follow from others; exit with 1 on any error."""
     with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
         found = check(database, bar)
-        repaired = [finding for finding in found if finding.derived] if mend else []
+        repaired = [finding for finding in found if finding.derived] if fix else []
         if repaired:
             repair(database, repaired)
             found = check(database, bar)
     data = {"findings": list(map(_finding, found)), "repaired": list(map(_finding, repaired))}
-    lines = [_line(finding) for finding in found] or ["All is as it must be."]
-    lines += ["What is wrong with the lexical index can be mended: pagefault db check --repair."] * any(
+    lines = [_line(finding) for finding in found] or ["No error was found."]
+    lines += ["Errors of the lexical index can be repaired: pagefault db check --repair."] * any(
         finding.derived for finding in found
     )
     session.show(data, "\n".join([*(f"repaired: {_line(finding)}" for finding in repaired), *lines]))

@@ -1,4 +1,4 @@
-"""Loading documents, and tending those that were: `load` and `document`."""
+"""`load` and `document`: loading documents, and the list, pages and deletion of loaded ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pagefault.views.asking import tags_of
 
 
 def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str], title: str | None) -> None:
-    """Load, tell on stderr how it goes, answer what became of each source; exit with 1 if any failed."""
+    """Load sources, show the progress on stderr and the result of each; exit with 1 if any failed."""
     failed: list[SourceResult] = []
 
     async def work(kernel: Kernel) -> None:

@@ -91,7 +91,7 @@ async def _serve(session: Session, only: frozenset[str]) -> None:
     ):
         for name in only:
             await kernel.record(name)  # a name that is not there is said at once
-        tasks.start_soon(_until_told, tasks)
+        tasks.start_soon(_until_signalled, tasks)
         watch = _Watch(kernel, tasks, only, session.json)
         while True:
             await watch.new_agents()
@@ -100,7 +100,7 @@ async def _serve(session: Session, only: frozenset[str]) -> None:
             await anyio.sleep(_LOOK_EVERY)
 
 
-async def _until_told(tasks: TaskGroup) -> None:
+async def _until_signalled(tasks: TaskGroup) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             tasks.cancel_scope.cancel()
@@ -108,8 +108,8 @@ async def _until_told(tasks: TaskGroup) -> None:
 
 @dataclass(slots=True)
 class _Watch:
-    """Shows the outputs of agents, those that are made later included: an agent is listened to before
-    it is served."""
+    """Shows the outputs of agents, also of those created later. It listens to an agent before the agent is
+    served."""
 
     kernel: Kernel
     tasks: TaskGroup

@@ -19,13 +19,13 @@ def search_recall(
     roles: Sequence[str],
     since: str | None,
     until: str | None,
-    sitting: int | None,
+    session_number: int | None,
     as_of: str | None,
 ) -> None:
     async def work(kernel: Kernel) -> None:
         found = await search(
             kernel, name, query, tier="recall", page=page, role=roles, since=since, until=until,
-            session=sitting, as_of=as_of,
+            session=session_number, as_of=as_of,
         )  # fmt: skip
         session.show(found, search_text(found))
 

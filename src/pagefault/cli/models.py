@@ -19,7 +19,7 @@ _CALLING = {
     "native": "by the provider's own protocol",
     "text": "written as text, and understood",
     "json": "in JSON mode, which its agents use from now on",
-    "none": "no: it made no call that is right; choose another model",
+    "none": "no: it made no correct call; choose another model",
 }
 
 
@@ -55,25 +55,25 @@ def check(session: Session, name: str) -> None:
         catalogue = catalogue_of(session.folder, session.installation)
         try:
             checked = await catalogue.check(name)
-            window, told = await catalogue.window(name, None)
+            window, notice = await catalogue.window(name, None)
         finally:
             await catalogue.aclose()
-        return checked, window, told
+        return checked, window, notice
 
-    checked, window, told = anyio.run(ask)
-    data = {"model": name, "reachable": not checked.error, "window": window, "window_note": told}
-    session.show(data | asdict(checked), _text(name, checked, window, told))
+    checked, window, notice = anyio.run(ask)
+    data = {"model": name, "reachable": not checked.error, "window": window, "window_note": notice}
+    session.show(data | asdict(checked), _text(name, checked, window, notice))
     if checked.error or checked.calling == "none":
         raise SystemExit(1)
 
 
-def _text(name: str, checked: CheckResult, window: int, told: str) -> str:
+def _text(name: str, checked: CheckResult, window: int, notice: str) -> str:
     if checked.error:
         return f"{name} does not answer: {checked.error}"
     used = f"{checked.input:,} in, {checked.output:,} out" if checked.reported else "not reported: estimated"
     rows = [
         ["reachable", f"yes, as {checked.answered_by or name}, first piece after {checked.first:.1f} s"],
-        ["window", told or f"{window:,} tokens"],
+        ["window", notice or f"{window:,} tokens"],
         ["functions", _CALLING[checked.calling]],
         ["streaming", "yes" if checked.streams else "no: answers come in one piece"],
         ["thinking", "yes, shown apart" if checked.thinks else "none seen"],

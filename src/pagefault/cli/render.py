@@ -18,7 +18,7 @@ _BAR = 24  # characters of the gauge's bar
 
 
 def plain(text: str) -> str:
-    """Text without control characters, so that nothing an agent was told can steer the terminal."""
+    """Text without control characters, so that no stored text can control the terminal."""
     return _CONTROL.sub("", text)
 
 

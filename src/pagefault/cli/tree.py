@@ -36,7 +36,7 @@ COMMANDS = {
     "schedule": ("event", "Timers."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
     "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
-    "db": ("db", "The database itself: upgrades, checks, backups, copies."),
+    "db": ("db", "The database: upgrades, checks, backups, copies."),
     "bench": ("bench", "Benchmarks: the paper's experiments, and the quality of search."),
 }
 """By name: the module of ``grammar`` that has it, and its help."""

@@ -55,8 +55,10 @@ def agent_create(
         list[str] | None,
         typer.Option(help="NAME:TOKENS[:DESCRIPTION], a section to add or to resize; may be given again."),
     ] = None,
-    timers: Annotated[bool | None, typer.Option("--timers/--no-timers", help="Offer timers to it.")] = None,
-    agents: Annotated[bool | None, typer.Option("--agents/--no-agents", help="Offer send_to_agent.")] = None,
+    timers: Annotated[bool | None, typer.Option("--timers/--no-timers", help="Let it set timers.")] = None,
+    agents: Annotated[
+        bool | None, typer.Option("--agents/--no-agents", help="Let it write to other agents.")
+    ] = None,
     setting: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, any other setting.")] = None,
     home: Home = None,
     database: Database = None,

@@ -50,32 +50,31 @@ def bench_report(
     print(dumps(files, ensure_ascii=False) if json else "\n".join(files))
 
 
-Out = Annotated[Path, typer.Option(help="The folder for results; a run that is there goes on.")]
+Out = Annotated[Path, typer.Option(help="The folder for results; a run that was interrupted continues.")]
 Data = Annotated[
-    Path | None, typer.Option(help="A file or folder in the set's own format; else a small one of ours.")
+    Path | None, typer.Option(help="A file or folder in the set's own format; else a small shipped one.")
 ]
 Model = Annotated[str, typer.Option(help="offline, or PROVIDER:NAME.")]
 Strategies = Annotated[
     str, typer.Option(help=f"One or more of {', '.join(STRATEGIES)}; with commas between them.")
 ]
 Window = Annotated[int | None, typer.Option(help="The context window in tokens.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many items (of each part).")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many items (of each part).")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="A part of the task; give it once for each.")]
-Seed = Annotated[int, typer.Option(help="For what the data leaves open, and the intervals.")]
+Seed = Annotated[int, typer.Option(help="Seed of random choices and intervals.")]
 Preload = Annotated[
-    bool, typer.Option("--preload", help="Load conversations instead of living through them.")
+    bool,
+    typer.Option("--preload", help="Load conversations into the log; no turns."),
 ]
-Lenient = Annotated[
-    bool, typer.Option("--lenient", help="Leave wrong records out and go on with the others.")
-]
+Lenient = Annotated[bool, typer.Option("--lenient", help="Skip invalid records.")]
 Judge = Annotated[str, typer.Option(help="A model that judges the answers.")]
 Generate = Annotated[
     str, typer.Option(metavar="AGENT", help="dmr: have the model make the questions from its log.")
 ]
 Embedder = Annotated[str, typer.Option(help="As `pagefault embedders` lists them.")]
-MaxTokens = Annotated[int | None, typer.Option(help="Stop when so many tokens are spent.")]
-MaxCost = Annotated[float | None, typer.Option(help="Stop when so many USD are spent.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Items at once.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Stop after this many tokens.")]
+MaxCost = Annotated[float | None, typer.Option(help="Stop after this cost in USD.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Items in parallel.")]
 
 
 def _command_of(task: str) -> Callable[..., None]:

@@ -17,7 +17,7 @@ db = command_group()
 @db.command("migrate")
 def db_migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Only say whether it is needed; exit with 1 if it is.")
+        bool, typer.Option("--check", help="Only report if it is needed; exit with 1 if it is.")
     ] = False,
     home: Home = None,
     database: Database = None,
@@ -32,13 +32,13 @@ def db_migrate(
 @db.command("check")
 def db_check(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make the lexical index anew where it is wrong.")
+        bool, typer.Option("--repair", help="Rebuild the lexical index where it is wrong.")
     ] = False,
     home: Home = None,
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Check the database and what must hold of each agent; exit with 1 if something is wrong."""
+    """Check the database and the invariants of each agent; exit with 1 on any error."""
     from pagefault.cli import database as room
 
     room.examine(session_of(home, database, json), repair)
@@ -64,7 +64,7 @@ def db_backup(
 @db.command("copy")
 def db_copy(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A file, or a URL: postgresql://...")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The same; made if it is not there.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The same; created if it does not exist.")],
     agent: Annotated[list[str] | None, typer.Option(help="Only this agent; may be given again.")] = None,
     home: Home = None,
     database: Database = None,
@@ -72,8 +72,8 @@ def db_copy(
 ) -> None:
     """Copy agents from one database to another, and compare checksums.
 
-    An agent is there when all of it is. What is there already and the same is left alone, so a copy that was
-    broken off can be run again; if an agent of one name is another there, nothing is copied.
+    Each agent is copied whole or not at all. An agent that the target already has, unchanged, is skipped, so
+    an interrupted copy can be run again; if the target has another agent of that name, nothing is copied.
     """
     from pagefault.cli import database as room
 
@@ -88,7 +88,7 @@ def db_export(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Write all of an agent as JSON Lines, with checksums; agents may run meanwhile."""
+    """Write an agent with all its memory as JSON Lines, with checksums; agents may run meanwhile."""
     from pagefault.cli import database as room
 
     room.export(session_of(home, database, json), name, path)
@@ -97,12 +97,12 @@ def db_export(
 @db.command("import")
 def db_import(
     path: Annotated[str, typer.Argument(help="An export, or a backup of PostgreSQL; - is standard input.")],
-    name: Annotated[str | None, typer.Option(help="What to call the agent here.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name of the agent.")] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Store what was exported, all or nothing; what was cut off or changed is refused."""
+    """Store the agents of an export, all or none; a truncated or changed file is refused."""
     from pagefault.cli import database as room
 
     room.import_(session_of(home, database, json), path, name)

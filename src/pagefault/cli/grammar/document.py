@@ -17,15 +17,16 @@ def load(
     targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
     agent: Agent = "default",
     tag: Tags = None,
-    title: Annotated[str | None, typer.Option(help="What to call it; for a single document.")] = None,
+    title: Annotated[str | None, typer.Option(help="The title; for a single document.")] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
 ) -> None:
     """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
 
-    What has not changed since it was loaded is left alone, what has is replaced. What cannot be read is
-    named, the rest goes on, and the exit code is 1. When all is done the agent gets one event.
+    A document that has not changed since it was loaded is skipped, a changed one is replaced. A file that
+    cannot be read is reported, the others are loaded, and the exit code is 1. At the end the agent gets one
+    event.
     """
     from pagefault.cli import documents
 
@@ -51,7 +52,7 @@ def document_show(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Show what a document is, and one of its pages."""
+    """Show a document and one of its pages."""
     from pagefault.cli import documents
 
     documents.show(session_of(home, database, json), agent, id, page)
@@ -65,7 +66,7 @@ def document_delete(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Delete a document with all that archival storage holds of it."""
+    """Delete a document with all its passages."""
     from pagefault.cli import documents
 
     documents.delete(session_of(home, database, json), agent, id)

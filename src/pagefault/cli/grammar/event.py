@@ -20,7 +20,7 @@ def event_post(
     kind: Annotated[
         str, typer.Argument(help="message, alert, login, upload_finished, or a word of your own.")
     ],
-    text: Annotated[str, typer.Argument(help="What it says.")] = "",
+    text: Annotated[str, typer.Argument(help="The text of the event.")] = "",
     key: Annotated[str | None, typer.Option(help="Posting twice with one key stores one event.")] = None,
     home: Home = None,
     database: Database = None,
@@ -43,10 +43,10 @@ def schedule_list(name: Name, home: Home = None, database: Database = None, json
 @schedule.command("add")
 def schedule_add(
     name: Name,
-    note: Annotated[str, typer.Argument(help="What the timer will say.")],
+    note: Annotated[str, typer.Argument(help="The text of the event that it posts.")],
     when: Annotated[str | None, typer.Option(help="ISO 8601, or +2h.")] = None,
     cron: Annotated[str | None, typer.Option(help="A cron line, e.g. '0 9 * * 1'.")] = None,
-    catch_up: Annotated[str, typer.Option(help="What a missed time does: once or skip.")] = "once",
+    catch_up: Annotated[str, typer.Option(help="At a missed time: once (late) or skip.")] = "once",
     home: Home = None,
     database: Database = None,
     json: Json = False,

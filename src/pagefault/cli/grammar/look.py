@@ -27,7 +27,7 @@ def trace(
 
 
 def usage(
-    agent: Annotated[str | None, typer.Argument(help="The agent's name; nothing: all of them.")] = None,
+    agent: Annotated[str | None, typer.Argument(help="The agent's name; by default all agents.")] = None,
     by: Annotated[str | None, typer.Option(help="turn, day or model.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
     home: Home = None,

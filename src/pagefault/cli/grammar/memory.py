@@ -16,7 +16,7 @@ archival = command_group()
 
 @recall.command("search")
 def recall_search(
-    query: Annotated[str, typer.Argument(help="What to look for; nothing: browse, newest first.")] = "",
+    query: Annotated[str, typer.Argument(help="The text to search for; none: list all.")] = "",
     agent: Agent = "default",
     page: Page = 1,
     role: Annotated[
@@ -26,7 +26,7 @@ def recall_search(
     until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
     session: Annotated[int | None, typer.Option(help="Only this session, as results number them.")] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="As if this message were the last, so that pages stay as they were.")
+        str | None, typer.Option(help="Ignore messages after this one, so that pages stay the same.")
     ] = None,
     home: Home = None,
     database: Database = None,
@@ -42,7 +42,7 @@ def recall_search(
 
 @archival.command("search")
 def archival_search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(help="The text to search for.")],
     agent: Agent = "default",
     page: Page = 1,
     tag: Tags = None,

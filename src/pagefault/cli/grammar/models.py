@@ -17,7 +17,7 @@ models = command_group(runs_alone=True)
 def model_list(
     context: typer.Context, home: Home = None, database: Database = None, json: Json = False
 ) -> None:
-    """List the providers of models, which one is set, and what is missing for the others."""
+    """List the providers of models, the one that is set, and what the others lack."""
     from pagefault.cli import models
 
     if context.invoked_subcommand is None:
@@ -31,9 +31,9 @@ def model_check(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Ask a model for one word and for one function call, and say what it can do.
+    """Ask a model for one word and one function call, and report its abilities.
 
-    How it calls functions is kept, so that agents ask it in that way. The exit code is 1 if it does not
+    The way in which it calls functions is stored, and used by agents. The exit code is 1 if it does not
     answer or cannot call functions.
     """
     from pagefault.cli import models

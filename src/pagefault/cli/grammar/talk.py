@@ -23,7 +23,7 @@ def chat(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Talk with an agent; it is made if there is none of that name. Options given are remembered.
+    """Talk with an agent; it is created if there is none of that name. Options given are stored with it.
 
     With piped input each non-empty line is a message and its reply is one line on stdout (empty if
     nothing was said); all else goes to stderr. With --json each output is a line of JSON on stdout.
