@@ -9,7 +9,8 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -24,6 +25,7 @@ from pagefault.config import AgentSettings, SectionSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade import AgentOptions, SectionOptions
+from pagefault.facade.blocking import LoopThread
 from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.models import Prompt
 from pagefault.testing.models import Item, ScriptedModel, call, say
@@ -243,6 +245,60 @@ def test_a_tool_without_types(tmp_path: Path) -> None:
     with pytest.raises(ArgumentTypeError, match="parameter number needs a type hint"):
         Agent("ana", home=tmp_path, tools=[untyped], parts=parts())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_does_not_wait_for_a_loop_that_is_blocked() -> None:
+    blocked, release = threading.Event(), threading.Event()
+    loop = LoopThread(closing_time=0.01)
+    loop.open(nullcontext())
+
+    async def block() -> None:
+        blocked.set()
+        release.wait()  # as a tool that calls time.sleep
+        await anyio.sleep_forever()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(loop.call, block)
+        blocked.wait()
+        loop.close()
+        release.set()
+        with pytest.raises(UsageError, match="closed before this was done"):
+            waiting.result()
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "sentence"),
+    [
+        ("passages.get", {"id": 7}, r'id is a string, and 7 is none; write id="...".'),
+        ("history", {"before": 12}, r"before is a string, and 12 is none"),
+        ("remember", {"text": None}, r"text is a string, and None is none"),
+        ("history", {"limit": "10"}, r"limit is a whole number, and '10' is none"),
+        ("sections.set_limit", {"section": "human", "limit": "big"}, r"limit is a number, and 'big' is none"),
+        ("rename", {"name": 5}, r"name is a string, and 5 is none"),
+    ],
+)
+def test_an_argument_of_the_wrong_type(
+    ana: Agent, method: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ArgumentTypeError, match=sentence):
+        attrgetter(method)(ana)(**arguments)
+
+
+def test_wrong_types_when_an_agent_is_made(tmp_path: Path) -> None:
+    wrong: Any = 5
+    with pytest.raises(ArgumentTypeError, match="name is a string"):
+        Agent(wrong, home=tmp_path)
+    with pytest.raises(ArgumentTypeError, match="home is a path"):
+        Agent("ana", home=wrong)
+    with pytest.raises(ArgumentTypeError, match="A tool is a function with a name, and 5 is none"):
+        Agent("ana", home=tmp_path, tools=[wrong])
+
+
+def test_one_string_stands_for_a_list_of_it(ana: Agent) -> None:
+    id = ana.remember("Ana sells honey.", tags="honey")
+    assert ana.passages.get(id).tags == ("honey",)
+    assert [hit.id for hit in ana.passages.list(tags="honey")] == [id]
+    assert [hit.text for hit in ana.search("Ana", role="user")] == ["I am Ana."]
 
 
 def test_sending_after_the_close(tmp_path: Path) -> None:

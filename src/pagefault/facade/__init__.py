@@ -1,11 +1,13 @@
 """The faces that a program holds: ``pagefault.open`` for asynchronous code, ``Agent`` for the rest.
 
-session.py    an open installation and its agents
-agent.py      an agent in asynchronous code; thin: the kernel and the views do the work
-options.py    its settings as keyword arguments
-reply.py      the reply to an event
-sync.py       the synchronous faces
-blocking.py   the thread with an event loop on which they block
+``session``   an open installation and its agents
+``agent``     an agent in asynchronous code; thin: the kernel and the views do the work
+``parts``     its sections, passages, documents, timers and settings
+``handle``    the agent's name, and the kernel while it is open
+``options``   settings as keyword arguments
+``checking``  wrong types of arguments as one sentence
+``sync``      the synchronous faces
+``blocking``  the thread with an event loop on which they block
 """
 
 from pagefault.facade.agent import AsyncAgent

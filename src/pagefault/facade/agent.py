@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from pagefault.errors import ArgumentTypeError
+from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.types import Event, EventKind, Output
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncAgent"]
 
 
+@checked_methods
 class AsyncAgent:
     """One agent. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
 

@@ -6,6 +6,7 @@ signature and the docstring of the method it calls. Leaves out what the methods 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -30,8 +31,6 @@ P = ParamSpec("P")
 
 logger = logging.getLogger(__name__)
 
-_CLOSING = 10.0  # seconds that closing may take; what hangs longer is left to the daemon thread
-
 CLOSED = "This agent is closed; open it again with pagefault.Agent(NAME)."
 FORKED = (
     "This agent was opened before the process forked, and its database connection belongs to the parent; "
@@ -42,23 +41,35 @@ FORKED = (
 class LoopThread:
     """An event loop in a daemon thread, and a context that is entered in it from ``open`` to ``close``."""
 
-    def __init__(self) -> None:
+    def __init__(self, closing_time: float = 10.0) -> None:
+        """``closing_time``: seconds that closing may take; what hangs longer is left to the daemon thread."""
         self._pid = os.getpid()
-        self._portal: BlockingPortal | None = None
+        self._closing_time = closing_time
         self._calls: set[Future[Any]] = set()
-        self._closing = anyio.Event()
-        self._left = anyio.Event()
-        started: Future[BlockingPortal] = Future()
+        self._entered, self._closing, self._left = False, anyio.Event(), anyio.Event()
+        started: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
         self._thread = threading.Thread(
-            target=anyio.run, args=(_serve, started), name="pagefault-loop", daemon=True
+            target=anyio.run, args=(self._serve, started), name="pagefault-loop", daemon=True
         )
         self._thread.start()
-        self._portal = started.result()
+        portal, self._loop = started.result()
+        self._portal: BlockingPortal | None = portal
+
+    async def _serve(self, started: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> None:
+        async with BlockingPortal() as portal:
+            started.set_result((portal, asyncio.get_running_loop()))
+            await self._closing.wait()
+            for call in list(self._calls):
+                call.cancel()
+            if self._entered:
+                await self._left.wait()
+            await portal.stop(cancel_remaining=True)
 
     def open(self, context: AbstractAsyncContextManager[T]) -> T:
         """Enter ``context`` in the loop and return its value; raises what entering raises."""
         if self._portal is None:
             raise UsageError(CLOSED)
+        self._entered = True
         _, value = self._portal.start_task(self._live, context)
         return value
 
@@ -124,25 +135,12 @@ class LoopThread:
         portal, self._portal = self._portal, None
         if portal is None or os.getpid() != self._pid:
             return
-        for call in list(self._calls):
-            call.cancel()
-        portal.start_task_soon(self._stop, portal)
+        self._loop.call_soon_threadsafe(self._closing.set)  # the portal would wait for a blocked loop
         if threading.current_thread() is self._thread:
             return
-        self._thread.join(_CLOSING)
+        self._thread.join(self._closing_time)
         if self._thread.is_alive():
-            logger.warning("closing took longer than %.0f s: a tool or a model does not stop", _CLOSING)
-
-    async def _stop(self, portal: BlockingPortal) -> None:
-        self._closing.set()
-        await self._left.wait()
-        await portal.stop(cancel_remaining=True)
-
-
-async def _serve(started: Future[BlockingPortal]) -> None:
-    async with BlockingPortal() as portal:
-        started.set_result(portal)
-        await portal.sleep_until_stopped()
+            logger.warning("An agent did not close in %g s: a tool does not stop.", self._closing_time)
 
 
 class Face(Generic[T]):

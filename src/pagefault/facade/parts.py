@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from pagefault.errors import UsageError
+from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pagefault.ingest import LoadReport
     from pagefault.views.agents import TimerView
     from pagefault.views.documents import DocumentFinds, DocumentList, DocumentPage, DocumentView
-    from pagefault.views.memory import PassageView, SectionVersion, SectionView
+    from pagefault.views.memory import PassageView, SearchPage, SectionVersion, SectionView
 
 __all__ = ["AsyncDocuments", "AsyncPassages", "AsyncSections", "AsyncSettings", "AsyncTimers"]
 
@@ -34,6 +35,7 @@ class _Part:
         self._agent = handle
 
 
+@checked_methods
 class AsyncSections(_Part):
     """The sections of the working context. The agent learns of a change by an event; the head of its prompt
     changes at the next flush."""
@@ -95,6 +97,7 @@ class AsyncSections(_Part):
         await sections.set_limit(self._agent.kernel, self._agent.name, section, limit)
 
 
+@checked_methods
 class AsyncPassages(_Part):
     """The passages of archival storage by id (``p7``); ``AsyncAgent.remember`` adds one."""
 
@@ -120,6 +123,14 @@ class AsyncPassages(_Part):
 
         await edits.delete_passage(self._agent.kernel, self._agent.name, id)
 
+    async def list(self, *, page: int = 1, tags: Sequence[str] = ()) -> SearchPage:
+        """One page of the passages, newest first; ``page`` from 1. ``tags``: only those with all of them."""
+        from pagefault.views import memory
+
+        return await memory.search(
+            self._agent.kernel, self._agent.name, tier="archival", page=page, tags=tags
+        )
+
     async def import_from(self, importer: str, path: str | Path) -> tuple[str, ...]:
         """Store what an importer reads from a file or folder, all or nothing; return the ids of the passages.
 
@@ -136,6 +147,7 @@ class AsyncPassages(_Part):
         return await edits.add_passages(self._agent.kernel, self._agent.name, read)
 
 
+@checked_methods
 class AsyncDocuments(_Part):
     """The documents that were loaded, by id (``d1``)."""
 
@@ -184,6 +196,7 @@ class AsyncDocuments(_Part):
         await edits.delete_document(self._agent.kernel, self._agent.name, id)
 
 
+@checked_methods
 class AsyncTimers(_Part):
     """The agent's timers by id (``t3``). They fire while ``Pagefault.serve`` runs, here or in another
     process."""
@@ -216,6 +229,7 @@ class AsyncTimers(_Part):
         await edits.remove_timer(self._agent.kernel, self._agent.name, id)
 
 
+@checked_methods
 class AsyncSettings(_Part):
     """The agent's settings, stored with it."""
 

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade.agent import AsyncAgent
+from pagefault.facade.checking import checked, checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
 __all__ = ["Pagefault", "open"]
 
 
+@checked
 def open(
     home: Path | str | None = None,
     *,
@@ -48,9 +50,10 @@ def open(
     ``model``: a model of your own for all agents, whatever their settings name. ``parts``: further parts to
     use instead of those that settings choose (``pagefault.assembly.Parts``).
     """
-    return Pagefault(home, database, tuple(tools), model, parts)
+    return Pagefault(home, database, (tools,) if callable(tools) else tuple(tools), model, parts)
 
 
+@checked_methods
 class Pagefault:
     """An open installation: its agents run while it is entered. ``pagefault.open`` makes it."""
 

@@ -41,6 +41,7 @@ class Sections(Face[AsyncSections]):
 class Passages(Face[AsyncPassages]):
     """The passages of archival storage."""
 
+    list = blocking(AsyncPassages.list)
     get = blocking(AsyncPassages.get)
     import_from = blocking(AsyncPassages.import_from)
     edit = blocking(AsyncPassages.edit)

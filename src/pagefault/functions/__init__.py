@@ -111,7 +111,10 @@ def describe(call: Callable[..., Any], kind: FunctionKind = "tool", owner: type 
     """Derive a function from a callable; ``ArgumentTypeError`` if a parameter has no type hint.
     ``owner``: the class, if it is a method that is not bound yet."""
     options: ToolOptions = getattr(call, "__pagefault__", ToolOptions())
-    name = call.__name__
+    if not (name := getattr(call, "__name__", "")):
+        raise ArgumentTypeError(
+            f"A tool is a function with a name, and {call!r} is none; write one with def."
+        )
     hints = get_type_hints(call, include_extras=True)
     fields: dict[str, Any] = {}
     for parameter in list(inspect.signature(call).parameters.values())[1 if owner else 0 :]:

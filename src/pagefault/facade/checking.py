@@ -1,0 +1,67 @@
+"""Arguments of the faces are checked against their annotations: a wrong type is one sentence.
+
+Only what a caller without a type checker gets wrong: strings, numbers, lists of strings (where one string
+stands for a list of it). Values and ranges are the business of what is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from os import PathLike
+from types import NoneType
+from typing import Any, ParamSpec, TypeVar
+
+from pagefault.errors import ArgumentTypeError
+
+__all__ = ["checked", "checked_methods"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound=type)
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "a string"),
+    "str | None": ((str, NoneType), "a string"),
+    "str | Path": ((str, PathLike), "a path"),
+    "Path | str | None": ((str, PathLike, NoneType), "a path"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+}
+_STRINGS = ("Sequence[str]", "Sequence[str] | None")
+
+
+def checked_methods(face: C) -> C:
+    """Check the arguments of all public methods of a class."""
+    for name, value in list(vars(face).items()):
+        if inspect.isfunction(value) and not name.startswith("_"):
+            setattr(face, name, checked(value))
+    return face
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the arguments of a function; ``ArgumentTypeError`` names the first that is of the wrong type."""
+    signature = inspect.signature(function)
+    kinds = {name: str(parameter.annotation) for name, parameter in signature.parameters.items()}
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = _checked(name, kinds[name], value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def _checked(name: str, kind: str, value: Any) -> Any:
+    if kind in _STRINGS:
+        return (value,) if isinstance(value, str) else value
+    types, what = _KINDS.get(kind, ((object,), ""))
+    if name == "targets" or isinstance(value, types):
+        return value
+    raise ArgumentTypeError(f"{name} is {what}, and {value!r} is none; write {name}={_EXAMPLES[what]}.")
+
+
+_EXAMPLES = {"a string": '"..."', "a path": '"some/path"', "a whole number": "1", "a number": "0.5"}
