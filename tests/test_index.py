@@ -21,6 +21,8 @@ from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.codes import ExactVectors, SignCodes, of_windows, quantized
 from pagefault.storage.index.lexical import POSTINGS, affordable
 from pagefault.storage.sqlite import SQLiteStore
+from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.transaction import SQLiteTransaction
 from pagefault.testing.store_opening import NOW, Opened, StoreOpening, said, unit
 from pagefault.types import AgentId, Passage
 
@@ -228,3 +230,40 @@ def test_vectors_are_kept_apart_by_embedder_and_by_agent(tmp_path: Path) -> None
         gone = PendingVector(ana, "recall", 1, "a")
         db.embed([replace(gone, text="another")], unit(0, 1))
         assert db.search(ana, "recall", near).numbers == [1]
+
+
+def test_browsing_reads_no_vectors(tmp_path: Path) -> None:
+    cache = IndexCache()
+    with Files(cache).opened(tmp_path) as db:
+        ana = db.agent("ana")
+        db.write(lambda tx: tx.append(ana, [said("red")] * 50))
+        give_vectors(db, ana, list(VECTORS[:50]))
+        assert len(db.found(ana, "recall")) == 50
+        assert len(db.found(ana, "recall", "red")) == 50
+        without = cache.nbytes
+        assert db.search(ana, "recall", Match(vector=VECTORS[7], floor=0.99)).numbers == [8]
+        assert cache.nbytes >= without + VECTORS[:50].nbytes
+        db.write(lambda tx: tx.append(ana, [said("red")]))
+        assert len(db.found(ana, "recall")) == 51
+
+
+def test_a_transaction_that_began_before_another_s_search_finds_its_own_vectors(tmp_path: Path) -> None:
+    cache = IndexCache()
+    with Files(IndexCache()).opened(tmp_path) as db:
+        ana = db.agent("ana")
+        db.write(lambda tx: tx.append(ana, [said("red")]))
+        give_vectors(db, ana, [unit(1, 0)])
+        older, newer = (
+            Connection(tmp_path / "a.db", synchronous="NORMAL", busy_timeout=10, read_only=True)
+            for _ in range(2)
+        )
+        older.run("BEGIN")
+        older.one("SELECT 1 FROM agents")  # from here on its snapshot stands
+        db.write(lambda tx: tx.append(ana, [said("blue")]))
+        every = SQLiteTransaction(newer, cache).search(ana, "recall", Match(), Filter(), "f")
+        assert every.number.tolist() == [1, 2]
+        near = Match(vector=unit(1, 0), floor=0.5)
+        found = SQLiteTransaction(older, cache).search(ana, "recall", near, Filter(), "f")
+        assert found.number[found.matched].tolist() == [1]
+        older.close()
+        newer.close()
