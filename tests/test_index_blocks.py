@@ -20,10 +20,13 @@ from pagefault.storage import Filter, Found, Match, Store
 from pagefault.storage.index.blocks import ROWS, SIZE, seal_all
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.postgres.transfer import PostgresTransfer
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.source import SQLiteSource
+from pagefault.storage.sqlite.transfer import SQLiteTransfer
 from pagefault.testing.store_opening import NOW, Opened, StoreOpening, said, unit
+from pagefault.transfer import check, repair
 from pagefault.types import AgentId, Passage, Role, Tier
 
 RANDOM = np.random.default_rng(11)
@@ -115,11 +118,18 @@ def test_a_search_reads_the_same_with_and_without_blocks(
         alike(one, search(place, ana, "recall", each, small=4, block_size=8))
 
 
+class Silent:
+    """Hears how far a check is."""
+
+    def begin(self, what: str, total: int) -> None: ...
+    def advance(self, rows: int) -> None: ...
+
+
 class Files(StoreOpening):
     """The same, with the blocks of the file open to statements of SQL."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
+        self.place, self.url = place, ""
 
     def open(self, place: Path) -> Store:
         return SQLiteStore.open(place / "a.db", cache=IndexCache(small=1000))
@@ -222,3 +232,12 @@ def test_a_database_from_before_the_blocks_is_given_them(
             (ana, 2, SIZE),
         ]
         assert db.found(ana, "recall", "red")[:1] == [3 * SIZE]
+    raw = SQLiteTransfer.open(tmp_path / "a.db") if kind == "sqlite" else PostgresTransfer.open(stores.url)
+    try:
+        stores.rows(f"UPDATE messages SET at = at + 1 WHERE seq = {SIZE + 7}")
+        (finding,) = check(raw, Silent())
+        assert finding.what == "Blocks 1 of recall, which searches read, differ from their rows."
+        repair(raw, [finding])
+        assert check(raw, Silent()) == []
+    finally:
+        raw.close()

@@ -249,8 +249,12 @@ class TransferRows(Protocol):
         """The lexical index: each unit, in how many rows it is, and how often."""
         ...
 
+    def stale_blocks(self, agent: AgentId, tier: Tier) -> list[int]:
+        """The index blocks that differ from the rows they are copies of."""
+        ...
+
     def reindex(self, agent: AgentId) -> None:
-        """Make the agent's lexical index, what is counted of it, and the usage totals anew from the rows."""
+        """Make the agent's lexical index, its counts, index blocks and usage totals anew from the rows."""
         ...
 
     def faults(self) -> list[str]:

@@ -2,8 +2,8 @@
 
 The log is consecutive, the queue stands on rows that exist, sections have all their versions, the inbox is in
 the order of service, passages, tags, documents and vectors belong together, the lexical index has exactly
-the units of the texts, and the totals of usage are the sums of the rows. Only what follows from the rows
-can be repaired; the rest needs a backup.
+the units of the texts, index blocks are copies of the rows, and the totals of usage are the sums of the rows.
+Only what follows from the rows can be repaired; the rest needs a backup.
 """
 
 from __future__ import annotations
@@ -227,6 +227,8 @@ def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
         wrong += (expected.pop(unit, 0), often[unit]) != (in_rows, times)
     if wrong or expected:
         yield f"The lexical index of {tier} is wrong about {wrong + len(expected):,} units."
+    if stale := rows.stale_blocks(agent, tier):
+        yield f"{_some('block', stale)} of {tier}, which searches read, differ from their rows."
 
 
 def _some(what: str, numbers: list[int]) -> str:

@@ -22,7 +22,17 @@ from pagefault.storage.index.codes import quantized
 from pagefault.storage.index.columns import ROLES, columns_of
 from pagefault.types import AgentId, Tier
 
-__all__ = ["SIZE", "BlockStore", "CodedVectors", "block_of", "seal", "seal_all", "to_rows", "to_vectors"]
+__all__ = [
+    "SIZE",
+    "BlockStore",
+    "CodedVectors",
+    "block_of",
+    "seal",
+    "seal_all",
+    "stale_blocks",
+    "to_rows",
+    "to_vectors",
+]
 
 SIZE = 4096
 """Numbers in the range of a block: block ``b`` has the numbers from ``b * SIZE`` on."""
@@ -98,6 +108,24 @@ def seal_all(
                 store.put_block(agent, tier, fingerprint, _made(store, agent, tier, fingerprint, block, size))
                 made += 1
     return made == most
+
+
+def stale_blocks(store: BlockStore, agent: AgentId, tier: Tier) -> list[int]:
+    """The blocks that differ from the rows or vectors they are copies of."""
+    found = set[int]()
+    for fingerprint in (ROWS, *store.fingerprints()):
+        start = 0
+        while blocks := store.blocks_from(agent, tier, fingerprint, start, _AT_ONCE):
+            for block in blocks:
+                made = _made(store, agent, tier, fingerprint, block.number, SIZE)
+                if (block.data, _speakers(block)) != (made.data, _speakers(made)):
+                    found.add(block.number)
+            start = blocks[-1].number + 1
+    return sorted(found)
+
+
+def _speakers(block: IndexBlock) -> list[str]:
+    return json.loads(block.names)[1] if block.names else []
 
 
 def _missing(store: BlockStore, agent: AgentId, tier: Tier, fingerprint: str, top: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError
-from pagefault.storage.index.blocks import seal_all
+from pagefault.storage.index.blocks import seal_all, stale_blocks
 from pagefault.storage.row_transfer import AGENT, IndexSize, Row, TransferTable, units_of
 from pagefault.storage.rows import to_row_usage, to_total, total_values
 from pagefault.storage.sql.part import EVER
@@ -116,6 +116,9 @@ class SqlTransfer(SqlVectors):
         counted = self._db.one(_COUNTED.format(tier=tier), agent=agent)
         summed = self._db.one(_SUMMED.format(table=_SOURCES[tier][0]), agent=agent)
         return IndexSize(*counted), IndexSize(*summed)
+
+    def stale_blocks(self, agent: AgentId, tier: Tier) -> list[int]:
+        return stale_blocks(self._source(), agent, tier)
 
     def reindex(self, agent: AgentId) -> None:
         source = self._source()
