@@ -66,7 +66,7 @@ class _Connection(asyncio.Protocol):
             head = bytes(self._read[:end]).lower()
             _, _, rest = head.partition(b"\r\ncontent-length:")
             self._ends = end + 4 + int(rest.partition(b"\r\n")[0] or 0)
-            self._shape = shape_of(head.split(b" ", 2)[1].decode())
+            self._shape: Shape | None = shape_of(head.split(b" ", 2)[1].decode())
         if self._ends and len(self._read) >= self._ends:
             del self._read[: self._ends]
             self._ends = 0
