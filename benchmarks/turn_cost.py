@@ -133,12 +133,15 @@ async def agents() -> dict[str, float]:
             for n in range(number):
                 await create(kernel, f"a{n}", parts)
             found["create"] = cpu.each(number)
-            if number == FEW:
-                for n in range(FEW):
-                    await turn(kernel, f"a{n}", 0)
+            chosen = [f"a{n * number // FEW}" for n in range(FEW)]
+            for name in chosen:
+                await turn(kernel, name, 0)
+            others = [f"a{n}" for n in range(number) if f"a{n}" not in chosen]
+            for name in others[: 2 * FEW]:  # more than a process keeps loaded
+                await kernel.process(name)
             cpu = Cpu()
-            for n in range(FEW):
-                await turn(kernel, f"a{n * number // FEW}", 1)
+            for name in chosen:
+                await turn(kernel, name, 1)
             found[f"turn, {number:,} agents"] = cpu.each(FEW)
             if number == FEW:
                 cpu = Cpu()
