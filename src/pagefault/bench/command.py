@@ -137,8 +137,8 @@ def _items(task: Task, data: Path, options: Options) -> list[Item]:
         every = task.items(data, replace(options, parts=frozenset(), limit=None, left_out=[]))
         known = [part for part in dict.fromkeys(item.part for item in every) if part]
         if unknown := sorted(options.parts.difference(known)):
-            mend = f"choose from {', '.join(known)}" if known else "leave out --set"
-            raise UsageError(f"{task.name} has no part {unknown[0]!r} in {data}; {mend}.")
+            fix = f"choose from {', '.join(known)}" if known else "leave out --set"
+            raise UsageError(f"{task.name} has no part {unknown[0]!r} in {data}; {fix}.")
     if not items:
         raise UsageError(f"{data} holds nothing that {task.name} can ask; give another --data.")
     return items

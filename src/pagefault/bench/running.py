@@ -2,7 +2,7 @@
 
 An item whose result is there is not asked again; of one that was broken off, the requests that were answered
 are not sent again (``recording``). A spent budget or a model that cannot work ends the run cleanly; an item
-at which the model fails otherwise is left out and told, and the next run tries it again.
+at which the model fails otherwise is left out and reported, and the next run tries it again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pagefault.models.tokens import Counter
 __all__ = ["Judge", "TaskRun", "Watch"]
 
 Watch = Callable[[Ledger], None]
-"""Told after each item, done or failed."""
+"""Called after each item, done or failed."""
 
 
 class Judge(Protocol):

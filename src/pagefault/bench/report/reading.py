@@ -1,7 +1,7 @@
 """Runs as their folders hold them: settings, scores, items. Nothing is written, a run may be under way.
 
 Where ``results.json`` is missing, or says nothing of a strategy that has items, the scores are made from the
-items that are done. Leaves out what is told of a run: that is ``contents``.
+items that are done. Leaves out the text of a report: that is ``contents``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _Made(BaseModel):
 
 
 class _Stored(BaseModel):
-    """``results.json``; fields that are not known here are let be."""
+    """``results.json``; unknown fields are ignored."""
 
     task: str
     model: str
@@ -179,8 +179,8 @@ def _stored(folder: Path) -> _Stored | None:
     number = value.get("format", FORMAT)
     if number != FORMAT:
         newer = isinstance(number, int) and number > FORMAT
-        mend = "upgrade pagefault" if newer else "run its command again, which asks nothing twice"
-        raise UsageError(f"{file} is of format {number!r}, and this pagefault reads format {FORMAT}; {mend}.")
+        fix = "upgrade pagefault" if newer else "run its command again, which asks nothing twice"
+        raise UsageError(f"{file} is of format {number!r}, and this pagefault reads format {FORMAT}; {fix}.")
     return _shaped(_Stored, value, file)
 
 
@@ -195,7 +195,7 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _items(file: Path) -> tuple[ItemResult, ...]:
-    """The items of a strategy, the newest of each id; a last line that is being written is let be."""
+    """The items of a strategy, the newest of each id; a last line that is being written is ignored."""
     data = file.read_bytes()
     lines = data[: data.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")
     done = [_shaped(ItemResult, line, file) for line in lines if line]

@@ -97,14 +97,14 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError):
-        raise UsageError(f"{path} is not gzipped UTF-8; mend that file.") from None
+        raise UsageError(f"{path} is not gzipped UTF-8; fix that file.") from None
     for line, text in enumerate(lines, start=1):
         try:
             row = {"group": "", **json.loads(text)}
             yield {**row, "_id": str(row["_id"]), "text": str(row["text"])}
         except (ValueError, TypeError, KeyError):
             raise UsageError(
-                f"{path}, line {line}: no JSON object with _id and text; mend that file."
+                f"{path}, line {line}: no JSON object with _id and text; fix that file."
             ) from None
 
 
@@ -117,7 +117,7 @@ def _gold(path: Path) -> dict[str, dict[str, float]]:
                 gold[question][document] = float(score)
         except ValueError:
             raise UsageError(
-                f"{path}, line {line}, is not query-id, corpus-id, score; mend that file."
+                f"{path}, line {line}, is not query-id, corpus-id, score; fix that file."
             ) from None
     return gold
 

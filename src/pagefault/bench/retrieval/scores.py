@@ -67,7 +67,7 @@ class SetScores:
 async def score_set(
     dataset: Dataset, embedder: Embedder, *, ablate: bool = False, progress: Progress = lambda _: None
 ) -> SetScores:
-    """Score all methods on one set. ``progress`` is told how many questions have been answered since."""
+    """Score all methods on one set. ``progress`` is called with the number of questions answered since."""
     variants = {part: replace(Weights(), **change) for part, change in ABLATIONS.items()} if ablate else {}
     methods = ("pagefault", "dense", "bm25", "rrf")
     measured: dict[str, list[Scores]] = {name: [] for name in (*methods, *variants)}

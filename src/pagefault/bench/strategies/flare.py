@@ -40,9 +40,9 @@ class Flare:
     name = "flare"
 
     async def reply(self, item: Item, bench: Bench) -> StrategyReply:
-        told = replace(item.brief, reader=f"{item.brief.reader} {prompts.FLARE}")
+        brief = replace(item.brief, reader=f"{item.brief.reader} {prompts.FLARE}")
         heading = prompts.headings[item.form]
-        room = bench.room(replace(item, brief=told), heading)
+        room = bench.room(replace(item, brief=brief), heading)
         view = InView(item, bench.counter)
         said: list[str] = []
         query = item.question
@@ -54,7 +54,7 @@ class Flare:
                 so_far = _so_far(said)
                 shown = view.fitting(found, room - bench.counter.count(so_far))
                 context = view.context(shown) + so_far
-                prompt = prompts.one_prompt(told, heading, context, item.question, bench.reserve)
+                prompt = prompts.one_prompt(brief, heading, context, item.question, bench.reserve)
                 draft = [s for s in sentences((await bench.ask(prompt)).text) if s not in said]
                 stands = len(draft)
                 if search < _MOST_SEARCHES:

@@ -49,7 +49,7 @@ _MOST_QUESTIONS = 3
 _MOST_INSIGHTS = 5
 _DECAY = 0.995  # an hour
 _WORDS = 3  # content words a point of importance, where the model gives none
-_SELF = "reflection"  # who says a reflection
+_SELF = "reflection"  # the speaker of a reflection
 _RATING = re.compile(r"^\W*(\d+)\W+(10|[1-9])\W*$", re.MULTILINE)
 _ASKED = re.compile(r"^\W*(?:\d+[.):]\s*)?(\S.*[?？])\W*$", re.MULTILINE)
 _INSIGHT = re.compile(r"^\W*(?:\d+[.):]\s*)?(.+?)\s*\(because of ([^)]*\d[^)]*)\)", re.MULTILINE)
@@ -105,8 +105,8 @@ class GenerativeAgents:
             place = {memory.id: number for number, memory in enumerate(stream.memories)}
             shown.sort(key=lambda memory: place[memory.id])
         reply = await answered(item, bench, shown)
-        told = {text.id for text in item.texts}
-        return replace(reply, seen=tuple(id for id in reply.seen if id in told))
+        given = {text.id for text in item.texts}  # no reflections
+        return replace(reply, seen=tuple(id for id in reply.seen if id in given))
 
 
 async def _made(item: Item, bench: Bench) -> _Stream:
@@ -141,8 +141,8 @@ class _Mind:
         """The importance of each memory, 1 to 10; of the first of them, as many as fit into one prompt."""
         shown = self._fitting(prompts.IMPORTANCE, memories)
         rated = _RATING.findall(await self._ask(prompts.IMPORTANCE, shown))
-        told = {int(number): int(rating) for number, rating in rated}
-        return [told.get(number) or _by_rule(memory) for number, memory in enumerate(shown, 1)]
+        ratings = {int(number): int(rating) for number, rating in rated}
+        return [ratings.get(number) or _by_rule(memory) for number, memory in enumerate(shown, 1)]
 
     async def reflect(self, stream: _Stream) -> None:
         """Add what can be inferred from the newest memories."""
@@ -153,9 +153,9 @@ class _Mind:
         found: list[str] = []
         for question in asked[:_MOST_QUESTIONS]:
             (wanted,) = await self.bench.embedder.embed([question])
-            told = prompts.INSIGHT.format(question=question)
-            grounds = self._fitting(told, stream.best(wanted, now)[:_NEWEST])
-            insights = _INSIGHT.findall(await self._ask(told, grounds))
+            instruction = prompts.INSIGHT.format(question=question)
+            grounds = self._fitting(instruction, stream.best(wanted, now)[:_NEWEST])
+            insights = _INSIGHT.findall(await self._ask(instruction, grounds))
             found += [text for text, named in insights[:_MOST_INSIGHTS] if _are_grounds(named, len(grounds))]
         before = sum(memory.id.startswith(_SELF) for memory in stream.memories)
         reflections = [

@@ -45,7 +45,7 @@ _MOST_COMMANDS = 10
 _MOST_QUOTES = 4
 _FOUND = 30  # texts that a search lists
 _EXCERPT = 48  # tokens of each
-_TOLD = 60  # characters of a command as the state repeats it
+_LONGEST_ECHO = 60  # characters of a command as the state repeats it
 
 
 class Pages:
@@ -55,7 +55,7 @@ class Pages:
 
     async def reply(self, item: Item, bench: Bench) -> StrategyReply:
         async with bench.pools.searching(item) as pool:
-            room = bench.room(replace(item, brief=_told(item, _MOST_COMMANDS)), "")
+            room = bench.room(replace(item, brief=_brief(item, _MOST_COMMANDS)), "")
             browser = _Browser(item, pool, bench.counter, room)
             await browser.search(item.question)
             for left in range(_MOST_COMMANDS, 0, -1):
@@ -75,7 +75,7 @@ class Pages:
         return browser.view.reply((await bench.ask(prompt)).text)
 
 
-def _told(item: Item, left: int) -> Brief:
+def _brief(item: Item, left: int) -> Brief:
     return replace(item.brief, reader=f"{item.brief.reader}\n\n{prompts.PAGES.format(left=left)}")
 
 
@@ -123,8 +123,8 @@ class _Browser:
             state += [prompts.PAGES_QUOTES, *map(self._line, self.quotes), ""]
         heading = "\n".join((*state, f"{self._title}, page {self._at + 1} of {max(1, len(self._pages))}:"))
         shown = "\n".join(map(self._line, self._page()))
-        told = _told(self.item, left)
-        prompt = prompts.one_prompt(told, heading, shown, self.item.question, max_tokens)
+        brief = _brief(self.item, left)
+        prompt = prompts.one_prompt(brief, heading, shown, self.item.question, max_tokens)
         return replace(prompt, answer_schema=_SCHEMA)
 
     def kept(self) -> str:
@@ -132,7 +132,7 @@ class _Browser:
         return "\n".join(map(self._line, self.quotes or self._page()))
 
     async def run(self, command: str, text: str) -> None:
-        """Do what a command says; what is wrong with it is told in the state."""
+        """Do what a command says; what is wrong with it is reported in the state."""
         fault = ""
         if command == "search":
             await self.search(text)
@@ -145,13 +145,13 @@ class _Browser:
             fault = self._quote(text)
         else:
             fault = f"there is no such command; choose from {', '.join(_COMMANDS)}"
-        told = f"{command} {' '.join(text.split())[:_TOLD]}".strip()
-        self._done.append(f"- {told} ({fault})" if fault else f"- {told}")
+        line = f"{command} {' '.join(text.split())[:_LONGEST_ECHO]}".strip()
+        self._done.append(f"- {line} ({fault})" if fault else f"- {line}")
 
     async def search(self, query: str) -> None:
         found = await self.pool.search(query, _FOUND)
         cut = [replace(one, text=excerpt(one.text, query, _EXCERPT, self.counter)) for one in found]
-        self._show(f"Results for {' '.join(query.split())[:_TOLD]!r}", cut)
+        self._show(f"Results for {' '.join(query.split())[:_LONGEST_ECHO]!r}", cut)
 
     def _open(self, number: str) -> str:
         wanted = number.strip("[]# ")

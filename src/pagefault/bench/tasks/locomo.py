@@ -2,7 +2,7 @@
 format.
 
 The agent is neither of the two: the conversation is loaded into its recall storage, each message with its
-speaker. What a photo shows is told behind the text, as in the authors' code. Questions of category 5 have no
+speaker. A photo's caption stands behind the text, as in the authors' code. Questions of category 5 have no
 answer there (they ask of one person what the other said).
 """
 

@@ -1,6 +1,6 @@
 """Files of records as the published sets have them: JSON Lines, or one JSON list, gzipped or not.
 
-What is wrong is told with file, line (or number in the list) and field. Leaves out what a record means: each
+An error names file, line (or number in the list) and field. Leaves out what a record means: each
 task says by a pydantic model what it needs of one.
 """
 
@@ -60,7 +60,7 @@ def records(path: Path, shape: type[_R], options: Options) -> list[_R]:
 
 def _wrong(what: str, options: Options) -> None:
     if not options.lenient:
-        raise UsageError(f"{what}; mend it, or leave such records out with --lenient.")
+        raise UsageError(f"{what}; fix it, or leave such records out with --lenient.")
     options.left_out.append(what)
 
 
@@ -70,7 +70,7 @@ def _values(path: Path, options: Options) -> Iterator[tuple[str, Any]]:
         try:
             whole: object = json.loads(text)
         except ValueError as error:
-            raise UsageError(f"{path} is not JSON ({error}); mend that file.") from None
+            raise UsageError(f"{path} is not JSON ({error}); fix that file.") from None
         listed = cast("list[Any]", whole) if isinstance(whole, list) else [whole]
         yield from ((f"{path}, record {number}", value) for number, value in enumerate(listed, 1))
         return
@@ -89,4 +89,4 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError):
-        raise UsageError(f"{path} is not UTF-8 text, gzipped if it ends in .gz; mend that file.") from None
+        raise UsageError(f"{path} is not UTF-8 text, gzipped if it ends in .gz; fix that file.") from None

@@ -1,6 +1,6 @@
 """Retention, an ablation of ours: facts are told, the queue is flushed N times, and then they are asked for.
 
-What is told comes from one JSON file (``facts`` with ``told``, ``question`` and ``answer``; ``chatter`` to go
+The material is one JSON file (``facts`` with ``told``, ``question`` and ``answer``; ``chatter`` to go
 between, sentences with ``{slots}``). The conversation is as long as about N flushes take at the run's window;
 how many came about is counted. Leaves out facts that change.
 """
