@@ -1,7 +1,8 @@
 """Deep memory retrieval on a log of one's own: question and answer pairs that a model makes from it.
 
 As the paper made those of its data: from a session, a question that the user could ask later about what was
-said, with its answer. They are written as records in the data's own format, to be read, corrected and run again. Left out: whether a question is a good one.
+said, with its answer. They are written as records in the data's own format, to be read, corrected and run
+again. Leaves out whether a question is a good one.
 """
 
 from __future__ import annotations
