@@ -635,3 +635,26 @@ def test_a_passage_is_edited(ana: Agent) -> None:
     assert [hit.id for hit in ana.search("honey", tier="archival")] == [new]
     with pytest.raises(UsageError, match=f"There is no passage {old}"):
         ana.passages.edit(old, "again")
+
+
+@pytest.mark.anyio
+async def test_who_listens_to_all_hears_every_agent_by_name(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, parts=parts(ScriptedModel(_answer))) as pf:
+        ana, bo = await pf.agent("ana"), await pf.agent("bo")
+        said: list[tuple[str, str]] = []
+        async with aclosing(pf.listen()) as outputs, anyio.create_task_group() as tasks:
+            tasks.start_soon(ana.post, "I am Ana")
+            tasks.start_soon(bo.post, "I am Bo")
+            async for name, output in outputs:
+                said += [(name, output.text)] if output.type == "said" else []
+                if len(said) == 2:
+                    break
+    assert sorted(said) == [("ana", "You said I am Ana"), ("bo", "You said I am Bo")]
+
+
+def test_outputs_are_asked_for_again_from_a_position(ana: Agent) -> None:
+    every = ana.outputs()
+    assert "Nice to meet you, Ana." in [output.text for output in every]
+    assert ana.outputs(after=every[-1].position) == []
+    assert not ana.cancel()
+    assert ana.flush()

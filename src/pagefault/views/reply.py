@@ -14,7 +14,7 @@ from pagefault.config import zone_for
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Document, Message, Output, Passage, Role
-from pagefault.views.asking import number_of, record_of
+from pagefault.views.asking import number_of
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
@@ -74,7 +74,7 @@ async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Repl
     event = committed[-1].event if committed else None
     if event is None:
         return Reply(committed)
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
     return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)))
 
