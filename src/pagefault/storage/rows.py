@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
@@ -78,7 +79,14 @@ def storable(text: str) -> str:
 def to_agent(row: Any) -> AgentRecord:
     name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant = row
     queue = QueueState(start, summary, pinned, head, bool(warned), ratio)
-    return AgentRecord(name, json.loads(settings), moment(created), queue, AgentId(number), last_seq, tenant)
+    values = dict(_settings(settings))
+    return AgentRecord(name, values, moment(created), queue, AgentId(number), last_seq, tenant)
+
+
+@lru_cache(maxsize=64)
+def _settings(stored: str) -> Mapping[str, Any]:
+    """Settings from JSON; most agents of a database have the same."""
+    return json.loads(stored)
 
 
 def to_event(row: Any) -> Event:
