@@ -34,7 +34,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class AgentTables:
-    """What one agent owns. Changed only through ``Changes``."""
+    """The rows that one agent owns. Changed only through ``Changes``."""
 
     record: AgentRecord
     last: dict[str, int] = field(default_factory=dict[str, int])  # the last number given out, by kind

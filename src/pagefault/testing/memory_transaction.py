@@ -1,4 +1,4 @@
-"""What can be done inside a transaction of the in-memory store; every change is logged to be undone."""
+"""The transaction of the in-memory store; every change is logged so that it can be undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the store suite share: opening a store, working on it from plain code, rows to store."""
+"""The base of the parts of the store suite: opening a store, working on it from plain code, rows to store."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Opened:
     def search(
         self, agent: AgentId, tier: Tier, match: Match, filter: Filter | None = None, fingerprint: str = "f"
     ) -> Shown:
-        """What a search finds."""
+        """The rows that a search finds."""
         found = self.read(lambda tx: tx.search(agent, tier, match, filter or Filter(), fingerprint))
         return Shown.of(found)
 

@@ -40,7 +40,7 @@ __all__ = ["StoreConformance"]
 
 
 class _Undone(Exception):
-    """What the tests raise inside a transaction."""
+    """The error that the tests raise inside a transaction."""
 
 
 class _TransactionConformance(StoreOpening):

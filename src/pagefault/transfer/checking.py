@@ -1,4 +1,4 @@
-"""What must hold in a database, row by row, whichever database it is.
+"""The checks of a database, row by row, whichever database it is.
 
 The log is consecutive, the queue stands on rows that exist, sections have all their versions, the inbox is in
 the order of service, passages, tags, documents and vectors belong together, the lexical index has exactly
@@ -66,7 +66,7 @@ def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
 
 @dataclass(slots=True)
 class _Known:
-    """What one agent's tables are held against."""
+    """The values that one agent's tables are compared with."""
 
     rows: TransferRows
     agent: AgentId
@@ -92,8 +92,8 @@ def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
 
 
 def _log(known: _Known) -> Iterator[str]:
-    own, expected = known.own, 1
-    summaries, embedded, astray = set[int](), set[int](), list[int]()
+    own, expected, astray = known.own, 1, list[int]()
+    summaries, embedded = set[int](), set[int]()
     speakers = {row["name"] for row in known.table("speakers")}
     for row in known.table("messages"):
         if row["seq"] != expected:
@@ -105,19 +105,28 @@ def _log(known: _Known) -> Iterator[str]:
             embedded.add(row["seq"])
         if row["speaker"] and row["speaker"] not in speakers:
             yield f"The speaker of message {row['seq']} is not known by name."
-        if (row["event"] or 0) > own["last_event"] or (row["completion"] or 0) > own["last_seq"]:
+        if _is_astray(row, own):
             astray.append(row["seq"])
     if expected != own["last_seq"] + 1:
         yield f"The log ends at message {expected - 1}, but {own['last_seq']} were counted."
     if astray:
         yield f"{_some('message', astray)} name an event or a completion that never was."
+    yield from _queue(own, summaries)
+    known.embedded["recall"] = embedded
+
+
+def _is_astray(row: dict[str, Any], own: dict[str, Any]) -> bool:
+    """Return True if a message names an event or a completion that was never counted."""
+    return (row["event"] or 0) > own["last_event"] or (row["completion"] or 0) > own["last_seq"]
+
+
+def _queue(own: dict[str, Any], summaries: set[int]) -> Iterator[str]:
     if not 1 <= own["start"] <= own["last_seq"] + 1:
         yield f"The queue starts at message {own['start']}, which never was."
     if own["summary"] is not None and own["summary"] not in summaries:
         yield f"The queue's summary is message {own['summary']}, which is no summary."
     if own["pinned"] is not None and not 1 <= own["pinned"] <= own["last_seq"]:
         yield f"The queue's open event is message {own['pinned']}, which never was."
-    known.embedded["recall"] = embedded
 
 
 def _sections(known: _Known) -> Iterator[str]:
@@ -163,6 +172,10 @@ def _archive(known: _Known) -> Iterator[str]:
     indexed = {(row["number"], row["tag"]) for row in known.table("passage_tags")}
     if astray := sorted({number for number, _ in tags ^ indexed}):
         yield f"{_some('passage', astray)} are not found by their tags."
+    yield from _deletions(known)
+
+
+def _deletions(known: _Known) -> Iterator[str]:
     gone = [(row["change"], row["number"]) for row in known.table("deletions")]
     if astray := sorted(number for _, number in gone if number in known.passages):
         yield f"{_some('passage', astray)} are said to be deleted, but are there."

@@ -190,7 +190,7 @@ def _restore(rows: TransferRows, name: str, batches: Batches) -> AgentId:
 def _compared(
     rows: TransferRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch
 ) -> Moved:
-    """What was stored, read again; ``StorageError``, and so nothing is stored, if it is not what was sent."""
+    """Read what was stored again; ``StorageError``, so that nothing is stored, if the sums differ."""
     found = _sums(rows, agent, f"comparing {name}", watch)
     for table in wanted.keys() | found.keys():
         if wanted.get(table) != found.get(table):

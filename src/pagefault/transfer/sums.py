@@ -24,7 +24,7 @@ _SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class TableSum:
-    """How many rows a table has of an agent, and their checksum in hexadecimal."""
+    """The number of an agent's rows in a table, and their checksum in hexadecimal."""
 
     rows: int
     checksum: str

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that ``upgrade`` opened and will commit."""
+"""The script that Alembic runs: the migrations, on the connection that ``upgrade`` opened and will commit."""
 
 from __future__ import annotations
 

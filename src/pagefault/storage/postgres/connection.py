@@ -27,7 +27,7 @@ from pagefault.errors import StorageError
 from pagefault.storage.postgres.dialect import POSTGRES, insertion, translated
 from pagefault.storage.rows import storable
 
-__all__ = ["Connection", "Driver", "Half", "adapt", "failure", "is_passing", "place_of"]
+__all__ = ["Driver", "Half", "PostgresConnection", "adapt", "failure", "is_passing", "place_of"]
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 
@@ -79,7 +79,7 @@ def adapt(driver: Driver) -> None:
         driver.adapters.register_dumper(Half, type("_HalfDumper", (_HalfDumper,), {"oid": half.oid}))
 
 
-class Connection:
+class PostgresConnection:
     """Statements with named values (``:name``) on a driver's connection, used by one thread at a time."""
 
     def __init__(self, driver: Driver) -> None:
@@ -106,7 +106,7 @@ class Connection:
         return self._driver.execute(translated(statement), values, binary=True).fetchall()
 
     def changed(self, statement: str, **values: Any) -> bool:
-        """Whether an INSERT, UPDATE or DELETE changed any row."""
+        """Return True if an INSERT, UPDATE or DELETE changed any row."""
         return self.one(f"{statement} RETURNING true", **values) is not None
 
     def send(self, statement: str, **values: Any) -> None:
@@ -149,13 +149,13 @@ _PASSING = (errors.SerializationFailure, errors.DeadlockDetected)
 
 
 def place_of(conninfo: str) -> str:
-    """What to call a database in sentences: host and name, never the password."""
+    """The name of a database in messages: host and name, never the password."""
     given = conninfo_to_dict(conninfo)
     return f"{given.get('host') or 'the local server'}/{given.get('dbname') or given.get('user') or ''}"
 
 
 def is_passing(error: psycopg.Error) -> bool:
-    """Whether the same transaction may succeed if it is run again at once."""
+    """Return True if the same transaction may succeed when it is retried at once."""
     return isinstance(error, _PASSING)
 
 

@@ -135,11 +135,11 @@ def _fill_blocks(driver: Driver) -> None:
     """Make the blocks of agents that are there already, some at a time, so that others can write between.
     What is cut short is made up by later writes."""
     from pagefault.storage.index.blocks import SIZE, seal_all
-    from pagefault.storage.postgres.connection import Connection, adapt
+    from pagefault.storage.postgres.connection import PostgresConnection, adapt
     from pagefault.storage.postgres.source import PostgresSource
 
     adapt(driver)
-    connection = Connection(driver)
+    connection = PostgresConnection(driver)
     large = "SELECT id FROM agents WHERE greatest(last_seq, last_passage) >= :size"
     for (agent,) in connection.rows(large, size=SIZE):
         more = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pagefault.storage.postgres.connection import Connection
+from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.types import AgentId, Tier
 
 __all__ = ["index", "unindex"]
@@ -23,7 +23,7 @@ _UNINDEX = """
 
 
 def index(
-    connection: Connection, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]
+    connection: PostgresConnection, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]
 ) -> None:
     """Enter rows (number, units) into the lexical index; a row without units is not entered."""
     entries = [(unit, number, count) for number, units in rows for unit, count in Counter(units).items()]
@@ -32,7 +32,9 @@ def index(
         connection.send(_INDEX, agent=agent, tier=tier, units=units, numbers=numbers, counts=counts)
 
 
-def unindex(connection: Connection, agent: AgentId, tier: Tier, number: int, units: Sequence[str]) -> None:
+def unindex(
+    connection: PostgresConnection, agent: AgentId, tier: Tier, number: int, units: Sequence[str]
+) -> None:
     """Take a row with these units out of the index."""
     if units:
         connection.send(_UNINDEX, agent=agent, tier=tier, number=number, units=sorted(set(units)))

@@ -22,8 +22,8 @@ from pagefault.errors import StorageError
 from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import (
-    Connection,
     Driver,
+    PostgresConnection,
     adapt,
     failure,
     is_passing,
@@ -178,7 +178,7 @@ class PostgresStore:
         try:
             with self._pool.connection() as driver:
                 try:
-                    connection = Connection(driver)
+                    connection = PostgresConnection(driver)
                     with _pipeline(driver):
                         connection.send(begin)
                         if begin == _READ and _limits(driver):

@@ -8,7 +8,7 @@ from typing import Any
 from pagefault.errors import NotFoundError
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import postings
-from pagefault.storage.postgres.connection import Connection
+from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.sql.part import SqlPart
@@ -34,7 +34,7 @@ _FENCE = "SELECT fence FROM agents WHERE id = :agent FOR NO KEY UPDATE"
 class PostgresPart(SqlPart):
     """The base of transactions and of transfers of rows."""
 
-    _db: Connection
+    _db: PostgresConnection
 
     def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
         postings.index(self._db, agent, tier, rows)
@@ -50,9 +50,9 @@ class PostgresPart(SqlPart):
 class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
 
-    _db: Connection
+    _db: PostgresConnection
 
-    def __init__(self, connection: Connection, cache: IndexCache | None = None) -> None:
+    def __init__(self, connection: PostgresConnection, cache: IndexCache | None = None) -> None:
         super().__init__(connection, cache)
         self._fences: dict[AgentId, int] = {}
 

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import psycopg
 
-from pagefault.storage.postgres.connection import Connection, Driver, adapt, failure, place_of
+from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
 from pagefault.storage.postgres.transaction import OWNED_TABLES, PostgresPart
 from pagefault.storage.postgres.vectors import PostgresVectors
@@ -36,10 +36,10 @@ _NAMELESS = """
 class PostgresTransferRows(PostgresPart, SqlTransfer, PostgresVectors):
     """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
 
-    _db: Connection
+    _db: PostgresConnection
 
     def __init__(self, driver: Driver) -> None:
-        super().__init__(Connection(driver))
+        super().__init__(PostgresConnection(driver))
         self._driver = driver
 
     def _column(self, name: str) -> str:
