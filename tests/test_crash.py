@@ -87,7 +87,8 @@ DAMAGE = {
         "2 events were posted, 1 are stored",
     ),
     "an event is doubled": (
-        "INSERT INTO inbox SELECT agent, number + 100, kind, text, 'again', sender, at, state, started, rank "
+        "INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, started, rank) "
+        "SELECT agent, number + 100, kind, text, 'again', sender, at, state, started, rank "
         "FROM inbox WHERE agent = 1 AND key = 'ana-0'",
         "(message) has 0 opening rows",
     ),
