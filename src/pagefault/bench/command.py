@@ -30,7 +30,7 @@ from pagefault.bench.judge import ModelJudge
 from pagefault.bench.pools import file_name
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
-from pagefault.bench.report.figures import stand_in
+from pagefault.bench.report.figures import COUNTED, stand_in
 from pagefault.bench.results import RunFolder, Settings
 from pagefault.bench.running import Judge, TaskRun
 from pagefault.bench.strategies import Strategy, shared_by, strategies_named
@@ -250,7 +250,8 @@ def _show(found: dict[str, Any], task: Task) -> None:
     headline by parts."""
     strategies: dict[str, dict[str, Any]] = found["strategies"]
     there = {measure for one in strategies.values() for measure in one}
-    headline, *others = [m for m in (*task.measures, "judged", *MEASURES) if m in there] or task.measures
+    scored = [measure for measure in task.measures if measure not in COUNTED]
+    headline, *others = [m for m in (*scored, "judged", *MEASURES, *COUNTED) if m in there] or task.measures
     head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
     table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, one in strategies.items():

@@ -10,7 +10,7 @@ from pagefault.bench.report.reading import Entry, StoredInterval, StoredRun
 from pagefault.bench.tasks import task_named
 from pagefault.errors import UsageError
 
-__all__ = ["headline", "label", "measures_of", "shown", "stand_in", "strategies_of"]
+__all__ = ["COUNTED", "headline", "label", "measures_of", "shown", "stand_in", "strategies_of"]
 
 _LABELS = {
     "rouge_l_recall": "ROUGE-L recall",
@@ -31,7 +31,7 @@ _LABELS = {
 }
 _PLACES = {"mean_length": 1, "flushes": 1, "context_tokens": 0, "evidence_tokens": 0}
 """Decimals of a count; all other measures are shares or cosines, with three."""
-_COUNTED = {"flushes"}  # by a strategy, beside its scores
+COUNTED = {"flushes"}  # by a strategy, beside its scores
 _RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays
 _BESIDE_RECALL = ("token_f1", "mean_length")
 
@@ -87,7 +87,7 @@ def measures_of(run: StoredRun) -> list[str]:
     there = dict.fromkeys(measure for entry in run.strategies.values() for measure in entry.measures)
     beside = _BESIDE_RECALL if _RECALLS & there.keys() else ()
     order = dict.fromkeys(
-        [*first[:1], "judged", *beside, *(m for m in first if m not in _COUNTED), *MEASURES, *there]
+        [*first[:1], "judged", *beside, *(m for m in first if m not in COUNTED), *MEASURES, *there]
     )
     return [measure for measure in order if measure in there]
 
