@@ -1,0 +1,210 @@
+"""A database of any earlier version is upgraded when it is opened: nothing is lost, and a check is clean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection as Bind
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.pool import StaticPool
+
+from pagefault.build import open_transfer
+from pagefault.errors import NameTakenError
+from pagefault.message_meta import MessageMeta, RequestUsage, SeenContext, Usage, meta_of
+from pagefault.storage import Transaction, migrations
+from pagefault.storage.postgres import PostgresStore, postings
+from pagefault.storage.postgres.connection import Connection, adapt
+from pagefault.storage.sqlite import SQLiteStore, lexicon
+from pagefault.storage.sqlite.connection import Connection as FileConnection
+from pagefault.storage.terms import message_terms
+from pagefault.testing.postgres import Databases
+from pagefault.transfer import check
+from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, AgentRecord, Role
+
+START = datetime(2026, 11, 1, 12, 7, tzinfo=UTC)
+MICROS = round(START.timestamp()) * 1_000_000
+SAW = {
+    "window": 8192, "instructions": 900, "working_context": 100, "queue": 50, "from": 1, "to": 1,
+    "summary": None, "pinned": None, "notes": ["A quote was closed."],
+}  # fmt: skip
+FIRST = {
+    "model": "x:a", "input": 700, "output": 9, "cached": 5, "written": 4, "thinking": 3, "counted": 770,
+    "answered": "a-1",
+}  # fmt: skip
+SECOND = {"model": "x:b", "input": 210_000, "estimated": True, "cut": True}
+LOG: list[tuple[Role, str, dict[str, Any]]] = [
+    (Role.USER, "red key", {}),
+    (Role.CALL, "{}", {"saw": SAW, "usage": [FIRST, SECOND]}),
+    (Role.RESULT, "Error: no", {"failed": True, "invalid": True, "heartbeat": True}),
+    (Role.RESULT, "red key, read again", {"sources": ["m1"]}),
+    (Role.ASSISTANT, "上海", {"echo": {"a": [1.5, None, "\0"]}, "saw": {"former": 1}, "usage": [FIRST]}),
+    (Role.USER, "a name", {"echo": {"usage": [{"model": "x:a"}]}}),
+    (Role.ALERT, "stopped", {"stop": True}),
+    (Role.CALL, "{", {"cut": True}),
+    (Role.SUMMARY, "they met", {"messages": 4, "through": 4, "warned": False, "extracted": "It was down."}),
+]
+META = [
+    MessageMeta(),
+    MessageMeta(saw=SeenContext(8192, 900, 100, 50, 1, 1), notes=("A quote was closed.",)),
+    MessageMeta(failed=True, invalid=True, heartbeat=True),
+    MessageMeta(sources=("m1",)),
+    MessageMeta(saw=SeenContext(), echo={"a": [1.5, None, "\0"]}),
+    MessageMeta(echo={"usage": [{"model": "x:a"}]}),
+    MessageMeta(stop=True),
+    MessageMeta(cut=True),
+    MessageMeta(messages=4, through=4, extracted="It was down."),
+]
+A = RequestUsage("x:a", Usage(700, 9, 5, 4, 3), counted=770, answered="a-1")
+B = RequestUsage("x:b", Usage(210_000), estimated=True, cut=True)
+ANA = 2  # the number of the agent; 3 was given out, too
+
+
+class Quiet:
+    def begin(self, what: str, total: int) -> None: ...
+    def advance(self, rows: int) -> None: ...
+
+
+def upgraded_to(bind: Bind, version: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = bind
+    command.upgrade(config, version)
+
+
+def insert(bind: Bind, table: str, **row: Any) -> None:
+    """Insert a row with those of its columns that the table has already."""
+    has = {column["name"] for column in inspect(bind).get_columns(table)}
+    row = {name: value for name, value in row.items() if name in has}
+    values = ", ".join(f":{name}" for name in row)
+    bind.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"), row)
+
+
+def units_of(role: Role, shown: str, meta: Mapping[str, Any]) -> list[str]:
+    return message_terms(role, shown, meta_of(meta))
+
+
+def fill(bind: Bind) -> None:
+    """An agent as code of the version would have left it."""
+    units = [units_of(*row) for row in LOG]
+    own = {
+        "created": MICROS, "start": 1, "head": "", "warned": False, "ratio": 1.25,
+        "settings": '{"n": [1, 0.1]}', "recall_rows": sum(map(bool, units)),
+        "recall_units": sum(map(len, units)),
+        "last_seq": len(LOG), "last_event": 2, "last_schedule": 1,
+    }  # fmt: skip
+    insert(bind, "agents", id=ANA, name="ana", **own)
+    insert(bind, "agents", id=ANA + 1, name="gone", **own)
+    bind.execute(text(f"DELETE FROM agents WHERE id = {ANA + 1}"))
+    for number, ((role, shown, meta), of) in enumerate(zip(LOG, units, strict=True), 1):
+        insert(
+            bind, "messages", agent=ANA, seq=number, role=role.value, at=MICROS + number, event=1, tokens=5,
+            units=len(of), embed=role in SEARCHED_BY_DEFAULT, meta=json.dumps(meta), text=shown, shown=shown,
+            speaker="",
+        )  # fmt: skip
+    for number, state, rank in ((1, "done", None), (2, "pending", 2)):
+        insert(
+            bind, "inbox", agent=ANA, number=number, kind="message", text="hi", key=f"k{number}", at=MICROS,
+            state=state, rank=rank,
+        )  # fmt: skip
+    insert(bind, "sections", agent=ANA, name="human", version=1)
+    insert(
+        bind, "section_versions", agent=ANA, name="human", version=1, at=MICROS, description="",
+        token_limit=9, text="x", read_only=False,
+    )  # fmt: skip
+    insert(bind, "schedules", agent=ANA, number=1, due=MICROS, zone="UTC", catch_up="once", note="tea")
+
+
+def indexed() -> list[tuple[int, list[str]]]:
+    return [(number, units_of(*row)) for number, row in enumerate(LOG, 1)]
+
+
+def old_file(path: Path, version: str) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as bind:
+        upgraded_to(bind, version)
+        fill(bind)
+        bind.commit()
+    engine.dispose()
+    connection = FileConnection(path, synchronous="NORMAL", busy_timeout=1.0)
+    lexicon.index(connection, AgentId(ANA), "recall", indexed())
+    connection.close()
+
+
+def old_server(url: str, version: str) -> None:
+    with psycopg.connect(url) as driver:
+        driver.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        driver.commit()
+        engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
+        with engine.connect() as bind:
+            upgraded_to(bind, version)
+            fill(bind)
+            insert(bind, "agent_names", name="ana", agent=ANA)
+            bind.execute(text(f"SELECT setval('agents_id_seq', {ANA + 1})"))
+            bind.commit()
+        adapt(driver)
+        postings.index(Connection(driver), AgentId(ANA), "recall", indexed())
+        driver.commit()
+
+
+async def look(store: SQLiteStore | PostgresStore) -> None:
+    """Look at everything that an upgrade may have touched, and go on."""
+    ana = AgentId(ANA)
+
+    async def read(work: Callable[[Transaction], Any]) -> Any:
+        return await store.read(work)
+
+    record = await read(lambda tx: tx.agent("ana"))
+    assert (record.id, record.tenant, record.last_seq) == (ana, "", len(LOG))
+    assert (record.settings, record.queue.ratio) == ({"n": [1, 0.1]}, 1.25)
+    rows = await read(lambda tx: tx.messages(ana))
+    assert [(row.role, row.text) for row in rows] == [(role, shown) for role, shown, _ in LOG]
+    assert [row.meta for row in rows] == META
+    assert {row.seq: row.usage for row in rows if row.usage} == {2: (A, B), 5: (A,)}
+    assert [row.seq for row in await read(lambda tx: tx.spent(ana, model="x:b"))] == [2]
+    totals = await read(lambda tx: tx.usage_totals(ana, step=timedelta(minutes=15)))
+    found = [(t.model, t.answered, t.tier, t.requests, t.usage.input, t.measured) for t in totals]
+    assert found == [("x:a", "a-1", 0, 2, 1400, 2), ("x:b", "", 200_000, 1, 210_000, 0)]
+    events = await read(lambda tx: tx.events(ana))
+    assert [(e.id, e.state, e.attempts) for e in events] == [(1, "done", 0), (2, "pending", 0)]
+    assert [s.text for s in await read(lambda tx: tx.sections(ana))] == ["x"]
+    with pytest.raises(NameTakenError):
+        await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START)))
+    other = await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START, tenant="firm")))
+    assert other.id > ANA + 1, "a number is not given out again"
+    await store.write(lambda tx: tx.delete_agent(other.id))
+    await store.write(lambda tx: tx.append(ana, [rows[0]]))
+    await store.close()
+
+
+def clean(place: Path | str) -> None:
+    with closing(open_transfer(place, make=False)) as database:
+        assert [finding.what for finding in check(database, Quiet())] == []
+
+
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+def test_a_file_of_an_earlier_version_is_upgraded(version: str, tmp_path: Path) -> None:
+    old_file(tmp_path / "a.db", version)
+    clean(tmp_path / "a.db")
+    asyncio.run(look(SQLiteStore.open(tmp_path / "a.db")))
+    clean(tmp_path / "a.db")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["0002", "0003"])
+def test_a_server_of_an_earlier_version_is_upgraded(version: str, databases: Databases) -> None:
+    url = databases.new(empty=True)
+    old_server(url, version)
+    clean(url)
+    asyncio.run(look(PostgresStore.open(url, connections=1)))
+    clean(url)
+    databases.drop(url)
