@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_ALONE = ""
+"""Work of a single statement, which is its own transaction."""
 _LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
@@ -140,7 +142,7 @@ class PostgresStore:
         except psycopg.Error as error:
             raise failure(error, self._place) from error
         try:
-            fence = await self.write(lambda tx: tx.next_fence(agent))
+            fence = await asyncio.wrap_future(self._submit(lambda tx: tx.next_fence(agent), _ALONE, None))
         except BaseException:
             self._locks.free(agent)
             raise
@@ -179,6 +181,8 @@ class PostgresStore:
             with self._pool.connection() as driver:
                 try:
                     connection = PostgresConnection(driver)
+                    if begin == _ALONE:
+                        return work(PostgresTransaction(connection))
                     with _pipeline(driver):
                         connection.send(begin)
                         if begin == _READ and _limits(driver):
