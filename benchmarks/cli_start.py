@@ -73,6 +73,7 @@ def usage_fields(tokens: int) -> dict[str, Any]:
 def cpu(version: Path, arguments: list[str], home: Path, runs: int, typed: str = "") -> float:
     """The CPU seconds of a command, user and system."""
     environment = {**os.environ, "PYTHONPATH": str(version / "src"), "PAGEFAULT_HOME": str(home)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is used, with byte code
     command = [sys.executable, "-m", "pagefault", *arguments]
     least = float("inf")
     for _ in range(runs + 1):  # the first may write byte code
