@@ -23,9 +23,9 @@ from pagefault.errors import NameTakenError
 from pagefault.message_meta import MessageMeta, RequestUsage, SeenContext, Usage, meta_of
 from pagefault.storage import Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, postings
-from pagefault.storage.postgres.connection import Connection, adapt
+from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.sqlite import SQLiteStore, lexicon
-from pagefault.storage.sqlite.connection import Connection as FileConnection
+from pagefault.storage.sqlite.connection import SQLiteConnection
 from pagefault.storage.terms import message_terms
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
@@ -135,7 +135,7 @@ def old_file(path: Path, version: str) -> None:
         fill(bind)
         bind.commit()
     engine.dispose()
-    connection = FileConnection(path, synchronous="NORMAL", busy_timeout=1.0)
+    connection = SQLiteConnection(path, synchronous="NORMAL", busy_timeout=1.0)
     lexicon.index(connection, AgentId(ANA), "recall", indexed())
     connection.close()
 
@@ -152,7 +152,7 @@ def old_server(url: str, version: str) -> None:
             bind.execute(text(f"SELECT setval('agents_id_seq', {ANA + 1})"))
             bind.commit()
         adapt(driver)
-        postings.index(Connection(driver), AgentId(ANA), "recall", indexed())
+        postings.index(PostgresConnection(driver), AgentId(ANA), "recall", indexed())
         driver.commit()
 
 
