@@ -25,7 +25,7 @@ from pagefault.storage import Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, postings
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.sqlite import SQLiteStore, lexicon
-from pagefault.storage.sqlite.connection import SQLiteConnection
+from pagefault.storage.sqlite.connection import Connection as FileConnection
 from pagefault.storage.terms import message_terms
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
@@ -135,7 +135,7 @@ def old_file(path: Path, version: str) -> None:
         fill(bind)
         bind.commit()
     engine.dispose()
-    connection = SQLiteConnection(path, synchronous="NORMAL", busy_timeout=1.0)
+    connection = FileConnection(path, synchronous="NORMAL", busy_timeout=1.0)
     lexicon.index(connection, AgentId(ANA), "recall", indexed())
     connection.close()
 
