@@ -459,6 +459,34 @@ def test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes(within: 
     run(work())
 
 
+HELD = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WAITS = f"SELECT count(*) {OTHERS} AND wait_event_type = 'Lock'"
+
+
+def test_a_turn_is_taken_once_its_agent_is_not_being_written(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana = await new_agent(store)
+        with psycopg.connect(database) as other:
+            other.execute("UPDATE agents SET warned = warned")
+            assert not await can_take_turn(store, ana)
+            taking = asyncio.ensure_future(can_take_turn(store, ana))
+            while not taking.done() and ask(database, WAITS) == [(0,)]:  # noqa: ASYNC110  in the server
+                await asyncio.sleep(0)
+            other.commit()  # who waits for the row goes on with the one that is there now
+            await taking
+        assert await can_take_turn(store, ana)
+        assert ask(database, HELD) == [(0,)]
+        async with store.turn_lock(AgentId(99)) as hold:
+            assert hold is not None
+        await store.close()
+
+    run(work())
+
+
 def test_a_turn_that_was_wanted_by_one_who_has_gone_is_free(database: str) -> None:
     store = PostgresStore.open(database)
 

@@ -40,8 +40,6 @@ T = TypeVar("T")
 
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_ALONE = ""
-"""Work of a single statement, which is its own transaction."""
 _LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
@@ -134,21 +132,14 @@ class PostgresStore:
         self._refuse_if_closed()
         taking = self._locks.take(agent)
         try:
-            if not await asyncio.wrap_future(taking):
-                return None
+            return await asyncio.wrap_future(taking)
         except asyncio.CancelledError:
             taking.add_done_callback(lambda done: self._give_back(agent, done))
             raise
         except psycopg.Error as error:
             raise failure(error, self._place) from error
-        try:
-            fence = await asyncio.wrap_future(self._submit(lambda tx: tx.next_fence(agent), _ALONE, None))
-        except BaseException:
-            self._locks.free(agent)
-            raise
-        return TurnHold(agent, fence or 0)
 
-    def _give_back(self, agent: AgentId, taking: Future[bool]) -> None:
+    def _give_back(self, agent: AgentId, taking: Future[TurnHold | None]) -> None:
         """Free what was taken for a caller who has gone."""
         if not taking.cancelled() and taking.exception() is None and taking.result():
             self._locks.free(agent)
@@ -181,8 +172,6 @@ class PostgresStore:
             with self._pool.connection() as driver:
                 try:
                     connection = PostgresConnection(driver)
-                    if begin == _ALONE:
-                        return work(PostgresTransaction(connection))
                     with _pipeline(driver):
                         connection.send(begin)
                         if begin == _READ and _limits(driver):

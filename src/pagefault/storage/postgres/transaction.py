@@ -27,7 +27,6 @@ OWNED_TABLES = (
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""
 _WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
-_NEXT_FENCE = "UPDATE agents SET fence = fence + 1 WHERE id = :agent RETURNING fence"
 _FENCE = "SELECT fence FROM agents WHERE id = :agent FOR NO KEY UPDATE"
 
 
@@ -55,11 +54,6 @@ class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
     def __init__(self, connection: PostgresConnection, cache: IndexCache | None = None) -> None:
         super().__init__(connection, cache)
         self._fences: dict[AgentId, int] = {}
-
-    def next_fence(self, agent: AgentId) -> int | None:
-        """Begin a new turn's fence: writes of turns begun before are refused. None: no such agent."""
-        row = self._db.one(_NEXT_FENCE, agent=agent)
-        return row[0] if row else None
 
     def fence(self, agent: AgentId) -> int | None:
         """The agent's fence, which stays what it is until the end of the transaction. None: no such agent."""
