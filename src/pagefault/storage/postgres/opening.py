@@ -15,7 +15,6 @@ from pagefault.storage.postgres.connection import Driver, failure, place_of
 __all__ = ["configure", "connect", "conninfo_of", "prepare", "version_of"]
 
 _UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
-_BLOCKS = 32  # made in one transaction
 _SETTINGS = {
     "lock_timeout": "60s",
     "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
@@ -132,18 +131,10 @@ def _upgrade(conninfo: str, place: str, version: str | None) -> None:
 
 
 def _fill_blocks(driver: Driver) -> None:
-    """Make the blocks of agents that are there already, some at a time, so that others can write between.
-    What is cut short is made up by later writes."""
-    from pagefault.storage.index.blocks import SIZE, seal_all
     from pagefault.storage.postgres.connection import PostgresConnection, adapt
     from pagefault.storage.postgres.source import PostgresSource
+    from pagefault.storage.sql.source import fill_blocks
 
     adapt(driver)
     connection = PostgresConnection(driver)
-    large = "SELECT id FROM agents WHERE greatest(last_seq, last_passage) >= :size"
-    for (agent,) in connection.rows(large, size=SIZE):
-        more = True
-        while more:
-            with driver.transaction():
-                connection.one("SELECT id FROM agents WHERE id = :agent FOR NO KEY UPDATE", agent=agent)
-                more = seal_all(PostgresSource(connection), agent, most=_BLOCKS)
+    fill_blocks(connection, PostgresSource(connection), driver.transaction)

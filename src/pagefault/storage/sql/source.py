@@ -4,17 +4,18 @@ lexical index, which is a database's own."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from pagefault.storage.index import Counters, IndexBlock, Numbers, RowFacts, StoredVectors
-from pagefault.storage.index.blocks import block_of
+from pagefault.storage.index.blocks import SIZE, block_of, seal_all
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
 
-__all__ = ["SqlSource", "numbers_of"]
+__all__ = ["SqlSource", "fill_blocks", "numbers_of"]
 
 _LAST = {"recall": "last_seq", "archival": "last_passage"}
 _COUNTERS = """
@@ -43,6 +44,9 @@ _PUT_BLOCK = """
 _DROP_BLOCKS = """
     DELETE FROM index_blocks WHERE agent = :agent AND tier = :tier AND {among}
     AND (CAST(:fingerprint AS text) IS NULL OR fingerprint = :fingerprint)"""
+_MADE_AT_ONCE = 32  # blocks made in one transaction
+_LARGE_AGENTS = "SELECT id FROM agents WHERE last_seq >= :size OR last_passage >= :size"
+_LOCK_AGENT = "SELECT id FROM agents WHERE id = :agent"
 _DROP_ALL_BLOCKS = "DELETE FROM index_blocks WHERE agent = :agent"
 _DELETED = "SELECT number FROM deletions WHERE agent = :agent AND change > :change"
 _TAGGED = """
@@ -136,3 +140,16 @@ class SqlSource(ABC):
 
 def numbers_of(rows: Sequence[tuple[int]]) -> Numbers:
     return np.array([number for (number,) in rows], np.int64)
+
+
+def fill_blocks(
+    connection: SqlConnection, source: SqlSource, transaction: Callable[[], AbstractContextManager[object]]
+) -> None:
+    """Make the blocks of agents that are there already, each time some in a ``transaction``, so that others
+    can write between. An interrupted run is completed by later writes."""
+    for (agent,) in connection.rows(_LARGE_AGENTS, size=SIZE):
+        more = True
+        while more:
+            with transaction():
+                connection.one(_LOCK_AGENT + connection.dialect.lock, agent=agent)
+                more = seal_all(source, agent, most=_MADE_AT_ONCE)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pagefault.errors import StorageError
@@ -14,8 +17,6 @@ __all__ = ["NEW", "open_file", "version_of"]
 
 NEW = Path(__file__).with_name("new.sql")
 """The statements that make an empty file one of the newest version; a test holds them to the migrations."""
-
-_BLOCKS = 32  # made in one transaction
 
 
 def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:
@@ -96,18 +97,17 @@ def _create(connection: Connection) -> None:
 
 
 def _fill_blocks(connection: Connection) -> None:
-    """Make the blocks of agents that are there already, some at a time, so that others can write between.
-    What is cut short is made up by later writes."""
-    from pagefault.storage.index.blocks import SIZE, seal_all
+    from pagefault.storage.sql.source import fill_blocks
     from pagefault.storage.sqlite.source import SQLiteSource
 
-    large = "SELECT id FROM agents WHERE max(last_seq, last_passage) >= :size"
-    for (agent,) in connection.rows(large, size=SIZE):
-        more = True
-        while more:
-            connection.run("BEGIN IMMEDIATE")
-            try:
-                more = seal_all(SQLiteSource(connection), agent, most=_BLOCKS)
-                connection.run("COMMIT")
-            finally:
-                connection.rollback()  # if what is above was not reached
+    fill_blocks(connection, SQLiteSource(connection), partial(_transaction, connection))
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Generator[None]:
+    connection.run("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.run("COMMIT")
+    finally:
+        connection.rollback()  # if the commit was not reached
