@@ -1,0 +1,55 @@
+"""The tables of vectors and of what the index in memory is made from."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, Table, Text
+
+from pagefault.storage.schema.columns import BIG, agent_column, metadata, number_column
+
+__all__ = ["embedders", "index_blocks", "vector_marks", "vectors"]
+
+vectors = Table(
+    "vectors",
+    metadata,
+    agent_column(primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    number_column(primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),  # the window of a long text, from 0
+    Column("text_hash", LargeBinary, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # 16-bit floats, little endian
+    sqlite_with_rowid=False,  # so that one agent's vectors lie together
+)
+
+# Copies of rows and of quantized vectors, read at the first search: storage.index.blocks.
+index_blocks = Table(
+    "index_blocks",
+    metadata,
+    agent_column(primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # empty: rows
+    Column("block", BIG, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("names", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# Every row of ``tier`` with an id up to ``done`` that is to have a vector of this fingerprint has it.
+vector_marks = Table(
+    "vector_marks",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("done", BIG, nullable=False),
+)
+
+# storage.EmbedderRecord
+embedders = Table(
+    "embedders",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("name", Text, nullable=False),  # as ``build.make_embedder`` takes it
+    Column("dimensions", Integer, nullable=False),
+    Column("wanted", Boolean, nullable=False),
+    Column("in_service", Boolean, nullable=False),
+)

@@ -1,0 +1,213 @@
+"""The tables of agents and of their memory: the log, the sections, passages and documents."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, UniqueConstraint, text
+
+from pagefault.storage.schema.columns import (
+    BIG,
+    agent_column,
+    counter_column,
+    id_column,
+    metadata,
+    number_column,
+)
+
+__all__ = [
+    "agents",
+    "deletions",
+    "document_pages",
+    "documents",
+    "messages",
+    "passage_tags",
+    "passages",
+    "section_versions",
+    "sections",
+    "speakers",
+    "usage_totals",
+]
+
+agents = Table(
+    "agents",
+    metadata,
+    id_column(),
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("name", Text, nullable=False),
+    Column("created", BIG, nullable=False),
+    # The last numbers given out, and what BM25 needs to know of each tier: indexed rows and their units.
+    counter_column("last_seq"),
+    counter_column("last_passage"),
+    counter_column("last_event"),
+    counter_column("last_schedule"),
+    counter_column("last_document"),
+    counter_column("recall_rows"),
+    counter_column("recall_units"),
+    counter_column("archival_rows"),
+    counter_column("archival_units"),
+    # What an index in memory compares to know that it is behind: changes of any kind, and those after which
+    # reading what is new does not suffice.
+    counter_column("recall_changes"),
+    counter_column("recall_rebuilds"),
+    counter_column("archival_changes"),
+    counter_column("archival_rebuilds"),
+    # types.QueueState
+    Column("start", BIG, nullable=False),
+    Column("summary", BIG),
+    Column("pinned", BIG),
+    Column("head", Text, nullable=False),
+    Column("warned", Boolean, nullable=False),
+    Column("ratio", Float, nullable=False),
+    Column("settings", Text, nullable=False),
+    UniqueConstraint("tenant", "name"),
+    sqlite_autoincrement=True,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    id_column(),
+    agent_column(),
+    number_column("seq"),
+    Column("role", Text, nullable=False),
+    Column("at", BIG, nullable=False),
+    Column("event", BIG),
+    Column("completion", BIG),
+    Column("tokens", Integer, nullable=False),
+    Column("units", Integer, nullable=False),  # lexical units; 0: not in the lexical index
+    Column("embed", Boolean, nullable=False),  # whether the row is to have a vector
+    Column("call_id", Text),
+    Column("name", Text),
+    Column("speaker", Text, nullable=False, server_default=""),
+    Column("meta", Text, nullable=False),  # message_meta.MessageMeta
+    Column("usage", Text),  # message_meta.RequestUsage, a JSON list; null for most rows
+    Column("text", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    UniqueConstraint("agent", "seq"),
+    Index("messages_of_event", "agent", "event", "seq"),
+    sqlite_autoincrement=True,
+)
+# Rows with usage by time, so that the usage of a day is known without reading the log.
+Index(
+    "messages_with_usage",
+    messages.c.agent,
+    messages.c.at,
+    sqlite_where=text("usage IS NOT NULL"),
+    postgresql_where=text("usage IS NOT NULL"),
+)
+
+# storage.usage.UsageTotal; ``start`` counts quarters of an hour since 1970.
+usage_totals = Table(
+    "usage_totals",
+    metadata,
+    agent_column(primary_key=True),
+    Column("start", BIG, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("answered", Text, primary_key=True),
+    Column("tier", BIG, primary_key=True, autoincrement=False),
+    *(
+        Column(name, BIG, nullable=False)
+        for name in (
+            "requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off",
+        )
+    ),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+speakers = Table(
+    "speakers",
+    metadata,
+    agent_column(primary_key=True),
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+sections = Table(
+    "sections",
+    metadata,
+    id_column(),  # the order of creation
+    agent_column(),
+    Column("name", Text, nullable=False),
+    number_column("version"),
+    UniqueConstraint("agent", "name"),
+)
+
+section_versions = Table(
+    "section_versions",
+    metadata,
+    agent_column(primary_key=True),
+    Column("name", Text, primary_key=True),
+    number_column("version", primary_key=True),
+    Column("at", BIG, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("token_limit", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("read_only", Boolean, nullable=False),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    id_column(),
+    agent_column(),
+    number_column(),
+    Column("at", BIG, nullable=False),
+    Column("units", Integer, nullable=False),
+    Column("embed", Boolean, nullable=False),
+    Column("tags", Text, nullable=False),  # JSON, in the author's order; passage_tags is the index of it
+    Column("source", Text, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("document", BIG),  # the rest only for a chunk of a document: types.Place
+    Column("page", Integer),
+    Column("section", Text, nullable=False, server_default=""),
+    Column("start", BIG),
+    Column("stop", BIG),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("agent", "number"),
+    Index("passages_of_document", "agent", "document", "number"),
+    sqlite_autoincrement=True,
+)
+
+passage_tags = Table(
+    "passage_tags",
+    metadata,
+    agent_column(primary_key=True),
+    number_column(primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Index("passages_of_tag", "agent", "tag", "number"),
+    sqlite_with_rowid=False,
+)
+
+# Numbers of deleted passages, and the value of ``archival_changes`` that their deletion made.
+deletions = Table(
+    "deletions",
+    metadata,
+    agent_column(primary_key=True),
+    Column("change", BIG, primary_key=True, autoincrement=False),
+    number_column(primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    agent_column(primary_key=True),
+    number_column(primary_key=True),
+    Column("source", Text, nullable=False),  # a path or URL; loading it again replaces the document
+    Column("title", Text, nullable=False),
+    Column("media", Text, nullable=False),  # its media type
+    Column("digest", Text, nullable=False),  # SHA-256 of the file, hexadecimal
+    Column("at", BIG, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("tags", Text, nullable=False),
+    UniqueConstraint("agent", "source"),
+)
+
+document_pages = Table(
+    "document_pages",
+    metadata,
+    agent_column(primary_key=True),
+    Column("document", BIG, primary_key=True, autoincrement=False),
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)

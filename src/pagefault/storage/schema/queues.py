@@ -1,0 +1,46 @@
+"""The tables of events and schedules."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint, text
+
+from pagefault.storage.schema.columns import BIG, agent_column, metadata, number_column
+
+__all__ = ["inbox", "schedules"]
+
+inbox = Table(
+    "inbox",
+    metadata,
+    agent_column(primary_key=True),
+    number_column(primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("key", Text),
+    Column("sender", Text),
+    Column("at", BIG),
+    Column("state", Text, nullable=False),
+    Column("started", BIG),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("rank", Integer),  # 0 active, 1 memory pressure, 2 other pending, null done: the order of service
+    UniqueConstraint("agent", "key"),
+)
+Index(
+    "inbox_open",
+    inbox.c.agent,
+    inbox.c.rank,
+    inbox.c.number,
+    sqlite_where=text("rank IS NOT NULL"),
+    postgresql_where=text("rank IS NOT NULL"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    agent_column(primary_key=True),
+    number_column(primary_key=True),
+    Column("due", BIG, nullable=False, index=True),
+    Column("cron", Text),
+    Column("zone", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
