@@ -163,8 +163,7 @@ class TurnWriter:
         queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
         if event is None or not isinstance(action, Stop):
             return _Committed(rows, queue)
-        tx.set_event(self.record.id, event.id, "done")
-        return _Committed(rows, queue, tx.next_event(self.record.id) is None)
+        return _Committed(rows, queue, tx.finish_event(self.record.id, event.id))
 
     def _number(self, drafts: Sequence[Message], after: int) -> list[Message]:
         event = self.turn.event

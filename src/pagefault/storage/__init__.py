@@ -200,6 +200,11 @@ class Transaction(Protocol):
     def set_event(
         self, agent: AgentId, event: int, state: EventState, started: int | None = None
     ) -> None: ...
+    def finish_event(self, agent: AgentId, event: int) -> bool:
+        """Set an event to done; True if no other is pending or active. The agent's rows must have been
+        written before in this transaction: then nobody can be about to post."""
+        ...
+
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...
     def waiting(self) -> list[AgentRecord]:
         """Agents with a pending or active event."""

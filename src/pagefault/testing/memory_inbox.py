@@ -50,6 +50,10 @@ class MemoryInbox(MemoryRows):
             raise NotFoundError(f"There is no event {event}; it may have been deleted.")
         self._changes.put(owner.events, event, replace(owner.events[event], state=state, started=started))
 
+    def finish_event(self, agent: AgentId, event: int) -> bool:
+        self.set_event(agent, event, "done")
+        return self.next_event(agent) is None
+
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
         owner = self._database.agents.get(agent)
         events = owner.events.values() if owner else ()

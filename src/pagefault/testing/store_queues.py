@@ -39,6 +39,19 @@ class QueueConformance(StoreOpening):
                 db.write(lambda tx, e=event: tx.set_event(ana, e.id, "done"))
             assert served == [(2, 77), (3, None), (5, None), (1, None), (4, None)]
 
+    def test_the_last_event_that_is_finished_leaves_an_empty_inbox(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            for agent in (ana, ana, bob):
+                db.write(lambda tx, a=agent: tx.post(a, Event("message")))
+            db.write(lambda tx: tx.set_event(ana, 1, "active", 7))
+            assert not db.write(lambda tx: tx.finish_event(ana, 1))
+            assert not db.write(lambda tx: (tx.post(ana, Event("message")), tx.finish_event(ana, 2))[1])
+            assert db.write(lambda tx: tx.finish_event(ana, 3))
+            states = [(e.state, e.started) for e in db.read(lambda tx: tx.events(ana))]
+            assert states == [("done", None)] * 3
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.finish_event(ana, 4)))
+
     def test_an_event_can_go_back_to_pending(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")

@@ -1,8 +1,9 @@
 """One connection to PostgreSQL: statements in, rows out; any text in and out again; errors as sentences.
 
-Statements of a transaction are sent as a pipeline: what returns nothing is not waited for. What the server
-refuses may therefore be told later, at the latest at the end of the transaction. Leaves out what a statement
-means (``transaction``) and when to commit (``store``).
+Statements of a transaction are sent as a pipeline: what returns nothing is not waited for. Insertions are
+kept and sent as one with the next statement that does not touch their tables. What the server refuses may
+therefore be reported later, at the latest at the end of the transaction. Leaves out what a statement means
+(``transaction``) and when to commit (``store``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from psycopg.types import TypeInfo
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from pagefault.errors import StorageError
-from pagefault.storage.postgres.dialect import POSTGRES, insertion, translated
+from pagefault.storage.postgres.dialect import (
+    POSTGRES,
+    insertion,
+    is_insertion,
+    joined,
+    tables_in,
+    translated,
+)
 from pagefault.storage.rows import storable
 
 __all__ = ["Driver", "Half", "PostgresConnection", "adapt", "failure", "is_passing", "place_of"]
@@ -82,17 +90,20 @@ def adapt(driver: Driver) -> None:
 class PostgresConnection:
     """Statements with named values (``:name``) on a driver's connection, used by one thread at a time."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, *, keeps: bool = False) -> None:
+        """``keeps``: insertions wait for the next statement. The last one must be a COMMIT sent here."""
         self._driver = driver
+        self._keeps = keeps
+        self._kept: list[tuple[str, Mapping[str, Any]]] = []
         self.dialect = POSTGRES
 
     def one(self, statement: str, **values: Any) -> Any:
         """The first row as a tuple, or None."""
-        return self._driver.execute(translated(statement), values).fetchone()
+        return self._execute(statement, values).fetchone()
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples."""
-        return self._driver.execute(translated(statement), values).fetchall()
+        return self._execute(statement, values).fetchall()
 
     def batches(self, statement: str, size: int, **values: Any) -> Iterator[list[Any]]:
         """The rows as tuples, never more than ``size`` at a time in memory; not within a pipeline."""
@@ -103,7 +114,7 @@ class PostgresConnection:
 
     def binary(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples, fetched in PostgreSQL's binary form: for results that are bytes."""
-        return self._driver.execute(translated(statement), values, binary=True).fetchall()
+        return self._execute(statement, values, binary=True).fetchall()
 
     def changed(self, statement: str, **values: Any) -> bool:
         """Return True if an INSERT, UPDATE or DELETE changed any row."""
@@ -111,12 +122,17 @@ class PostgresConnection:
 
     def send(self, statement: str, **values: Any) -> None:
         """Execute for its effect without waiting for it."""
-        self._driver.execute(translated(statement), values)
+        if self._keeps and is_insertion(statement):
+            if not self._joins(statement):
+                self._send_kept()
+            self._kept.append((statement, values))
+        else:
+            self._execute(statement, values)
 
     def many(self, statement: str, batch: Sequence[Mapping[str, Any]]) -> None:
         """Execute once for each of ``batch``, without waiting for it."""
         for values in batch:
-            self._driver.execute(translated(statement), values)
+            self.send(statement, **values)
 
     def insert(
         self, table: str, agent: int, rows: Sequence[Mapping[str, Any]], *, if_absent: bool = False
@@ -133,6 +149,29 @@ class PostgresConnection:
     def listed(self, values: Sequence[Any]) -> list[Any]:
         """Values as an array."""
         return list(values)
+
+    def _joins(self, statement: str) -> bool:
+        """Return whether a statement may be one with those that are kept: each sees what was there before."""
+        tables = tables_in(statement)
+        return bool(tables) and all(tables.isdisjoint(tables_in(kept)) for kept, _ in self._kept)
+
+    def _send_kept(self) -> None:
+        if self._kept:
+            statement, values = self._kept.pop()
+            self._execute(statement, values)
+
+    def _execute(
+        self, statement: str, values: Mapping[str, Any], binary: bool = False
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        if not self._kept:
+            return self._driver.execute(translated(statement), values, binary=binary)
+        if not self._joins(statement):
+            self._send_kept()
+            return self._driver.execute(translated(statement), values, binary=binary)
+        kept, self._kept = self._kept, []
+        together = {f"{name}_{n}": value for n, (_, of) in enumerate(kept) for name, value in of.items()}
+        sql = joined(statement, *(each for each, _ in kept))
+        return self._driver.execute(sql, {**values, **together}, binary=binary)
 
 
 _MENDS: tuple[tuple[type[psycopg.Error], str], ...] = (

@@ -9,10 +9,20 @@ from functools import cache
 from pagefault.storage.row_transfer import OWNED
 from pagefault.storage.sql.dialect import Dialect
 
-__all__ = ["POSTGRES", "insertion", "translated"]
+__all__ = ["OWNED_TABLES", "POSTGRES", "insertion", "is_insertion", "joined", "tables_in", "translated"]
 
+OWNED_TABLES = (
+    "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
+    "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
+    "usage_totals", "index_blocks",
+)  # fmt: skip
+"""The tables with rows of an agent."""
+_TABLES = {*OWNED_TABLES, "agents", "embedders"}
 _NAMED = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _KINDS = {int: "bigint", str: "text", bool: "boolean", float: "double precision", bytes: "bytea"}
+_VALUE = re.compile(rb"%\((\w+)\)")
+_INSERTION = re.compile(r"\s*INSERT\b")
+_JOINABLE = re.compile(r"\s*(INSERT|UPDATE|DELETE|SELECT)\b")
 _COLUMNS = {table.name: {**table.columns, "units": int} for table in OWNED}
 
 
@@ -35,6 +45,30 @@ POSTGRES = Dialect(
 def translated(statement: str) -> bytes:
     """A statement with ``:name`` as the driver writes it: ``%(name)s``."""
     return _NAMED.sub(r"%(\1)s", statement).encode()
+
+
+@cache
+def is_insertion(statement: str) -> bool:
+    return _INSERTION.match(statement) is not None
+
+
+@cache
+def tables_in(statement: str) -> frozenset[str]:
+    """The tables that a statement reads or changes, and perhaps more: words that are the names of tables.
+    None for a statement that cannot be part of another."""
+    if not _JOINABLE.match(statement):
+        return frozenset()
+    return frozenset(re.findall(r"\w+", statement)) & _TABLES
+
+
+@cache
+def joined(statement: str, *insertions: str) -> bytes:
+    """A statement that also makes insertions; the values of the n-th of these are called ``name_n``."""
+    parts = [
+        b"kept%d AS (%s)" % (n, _VALUE.sub(rb"%%(\1_%d)" % n, translated(each)))
+        for n, each in enumerate(insertions)
+    ]
+    return b"WITH " + b", ".join(parts) + b" " + translated(statement)
 
 
 @cache

@@ -171,7 +171,7 @@ class PostgresStore:
         try:
             with self._pool.connection() as driver:
                 try:
-                    connection = PostgresConnection(driver)
+                    connection = PostgresConnection(driver, keeps=begin == _WRITE)
                     with _pipeline(driver):
                         connection.send(begin)
                         if begin == _READ and _limits(driver):

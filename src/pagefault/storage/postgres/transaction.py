@@ -9,20 +9,14 @@ from pagefault.errors import NotFoundError
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
+from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.sql.part import SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, Tier
 
-__all__ = ["OWNED_TABLES", "PostgresPart", "PostgresTransaction"]
-
-OWNED_TABLES = (
-    "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
-    "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
-    "usage_totals", "index_blocks",
-)  # fmt: skip
-"""The tables with rows of an agent."""
+__all__ = ["PostgresPart", "PostgresTransaction"]
 
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""

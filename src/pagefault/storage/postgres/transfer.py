@@ -10,8 +10,9 @@ import numpy as np
 import psycopg
 
 from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
+from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
-from pagefault.storage.postgres.transaction import OWNED_TABLES, PostgresPart
+from pagefault.storage.postgres.transaction import PostgresPart
 from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.row_transfer import Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from pagefault.errors import NotFoundError
 from pagefault.storage.rows import micros, moment, to_event, to_schedule
 from pagefault.storage.sql.part import SqlPart
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
@@ -23,6 +24,10 @@ _SET_EVENT = """
     rank = CASE CAST(:state AS text) WHEN 'active' THEN 0
         WHEN 'pending' THEN CASE kind WHEN :pressure THEN 1 ELSE 2 END END
     WHERE agent = :agent AND number = :number"""
+_FINISH = """
+    UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number
+    RETURNING EXISTS (
+        SELECT 1 FROM inbox w WHERE w.agent = :agent AND w.rank IS NOT NULL AND w.number <> :number)"""
 _RANKS = {"active": "rank = 0", "pending": "rank > 0", "done": "rank IS NULL"}
 _SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, agent FROM schedules"
 _ADD_SCHEDULE = """
@@ -74,6 +79,12 @@ class SqlInbox(SqlPart):
             started=started,
             pressure=EventKind.PRESSURE.value,
         )
+
+    def finish_event(self, agent: AgentId, event: int) -> bool:
+        row = self._db.one(_FINISH, agent=agent, number=event)
+        if row is None:
+            raise NotFoundError(f"There is no event {event}; it may have been deleted.")
+        return not row[0]
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
         # Open events have a rank, and the ranked are indexed: a long history is not read to find them.

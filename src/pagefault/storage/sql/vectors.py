@@ -80,10 +80,8 @@ class SqlVectors(SqlPart):
                 self._mark(agent, tier, embedder.fingerprint)
 
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
-        statements = [self._pending(tier) for tier, _, _ in TIERS]
-        found = [
-            row for each in statements for row in self._db.rows(each, fingerprint=fingerprint, limit=limit)
-        ]
+        either = " UNION ALL ".join(f"SELECT * FROM ({self._pending(tier)}) {tier}" for tier, _, _ in TIERS)
+        found = self._db.rows(either, fingerprint=fingerprint, limit=limit)
         return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
 
     def put_vectors(
