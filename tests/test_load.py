@@ -305,7 +305,7 @@ async def test_in_a_window_without_room_documents_can_still_be_searched(machine:
             raise AssertionError
         report = await put(rig, Bytes(b"Bees dance to tell directions.", "Bees"))
         await rig.kernel.idle()
-        assert report.notice.startswith("The agent can search the documents, but not leaf through them: ")
+        assert report.notice.startswith("The agent can search the documents, but not turn their pages: ")
         assert "Bees dance" in await returned(rig, model, "archival_search", query="bees")
 
 

@@ -160,7 +160,7 @@ async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
     try:
         await kernel.change_settings(record.name, settings.model_copy(update={"documents": True}))
     except (UsageError, ModelError) as error:
-        return f"The agent can search the documents, but not leaf through them: {error}"
+        return f"The agent can search the documents, but not turn their pages: {error}"
     return ""
 
 

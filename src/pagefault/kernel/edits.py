@@ -1,6 +1,6 @@
 """Changes to an agent's memory from outside: passages, documents, timers.
 
-Each is one transaction, and the agent is not told; an edit of its working context, of which it must be, is
+Each is one transaction, and the agent gets no event; an edit of its working context, for which it must, is
 ``Kernel.edit_section``. Times and ids are as people write them; wrong ones raise ``UsageError``.
 """
 

@@ -174,13 +174,13 @@ class PostgresConnection:
         return self._driver.execute(sql, {**values, **together}, binary=binary)
 
 
-_MENDS: tuple[tuple[type[psycopg.Error], str], ...] = (
+_FIXES: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.ReadOnlySqlTransaction, "was asked to write while reading; use Store.write"),
     (errors.InsufficientPrivilege, "does not permit this user what pagefault needs; grant it"),
     (errors.DiskFull, "cannot grow because the disk is full; free some space"),
     (errors.TooManyConnections, "has no connection left; raise max_connections or run fewer processes"),
     (errors.LockNotAvailable, "is held up by another process; try again, or end what holds it"),
-    (errors.InvalidPassword, "refused the password; mend the URL"),
+    (errors.InvalidPassword, "refused the password; correct it in the URL"),
     (errors.InvalidCatalogName, "does not exist; create it"),
     (errors.UndefinedTable, "lacks a table; restore it from a backup"),
 )
@@ -199,11 +199,11 @@ def is_passing(error: psycopg.Error) -> bool:
 
 
 def failure(error: psycopg.Error, place: str) -> StorageError:
-    """The error as a sentence with the mend."""
-    for kind, mend in _MENDS:
+    """Return the error as one sentence that says how to fix it."""
+    for kind, fix in _FIXES:
         if isinstance(error, kind):
-            return StorageError(f"The database {place} {mend}.")
+            return StorageError(f"The database {place} {fix}.")
     said = (error.diag.message_primary or str(error)).strip().partition("\n")[0].rstrip(".")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return StorageError(f"The database {place} cannot be reached ({said}); start it or mend the URL.")
+        return StorageError(f"The database {place} cannot be reached ({said}); start it or correct the URL.")
     return StorageError(f"The database {place} refused a statement: {said}.")

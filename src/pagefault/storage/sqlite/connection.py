@@ -20,7 +20,7 @@ __all__ = ["Connection", "Synchronous"]
 
 Synchronous = Literal["NORMAL", "FULL"]
 
-_MENDS = {
+_FIXES = {
     "SQLITE_BUSY": "is locked by another process; close what holds it, or try again",
     "SQLITE_FULL": "cannot grow because the disk is full; free some space",
     "SQLITE_NOTADB": "is not a pagefault database; move the file away or choose another place",
@@ -127,11 +127,11 @@ class Connection:
         self.driver.close()
 
     def failure(self, error: sqlite3.Error) -> StorageError:
-        """The error as a sentence with the mend."""
+        """Return the error as one sentence that says how to fix it."""
         name: str = getattr(error, "sqlite_errorname", "")
-        for code, mend in _MENDS.items():
+        for code, fix in _FIXES.items():
             if name.startswith(code):
-                return StorageError(f"The database {self.path} {mend}.")
+                return StorageError(f"The database {self.path} {fix}.")
         return StorageError(f"The database {self.path} refused a statement: {error}.")
 
     def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:

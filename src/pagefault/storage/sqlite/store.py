@@ -110,4 +110,4 @@ class SQLiteStore:
 
 
 def _unlockable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"The turn lock {path} cannot be taken ({error.strerror}); mend its folder.")
+    return StorageError(f"The turn lock {path} cannot be taken ({error.strerror}); make its folder writable.")

@@ -126,7 +126,7 @@ class Worker:
         except StorageError as error:
             for job in jobs:
                 job.error = error
-            with suppress(StorageError):  # what went wrong is told already
+            with suppress(StorageError):  # the first error was reported already
                 connection.rollback()
 
     def _attempt(self, job: _Job, *, alone: bool) -> None:
