@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
+from datetime import date, datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -292,6 +293,40 @@ def test_wrong_types_when_an_agent_is_made(tmp_path: Path) -> None:
         Agent("ana", home=wrong)
     with pytest.raises(ArgumentTypeError, match="A tool is a function with a name, and 5 is none"):
         Agent("ana", home=tmp_path, tools=[wrong])
+    with pytest.raises(ArgumentTypeError, match="tools is a list of functions, and 5 is none"):
+        Agent("ana", home=tmp_path, tools=wrong)
+    with pytest.raises(ArgumentTypeError, match="model is an object with `stream`, and 5 has none"):
+        pagefault.open(tmp_path, model=wrong)
+    with pytest.raises(ArgumentTypeError, match="parts is a pagefault"):
+        pagefault.open(tmp_path, parts=wrong)
+    with pytest.raises(UsageError, match="Write `async with"), pagefault.open(tmp_path):
+        pass
+
+
+def send_message(text: str) -> str:
+    """Send by post."""
+    return text
+
+
+def test_a_tool_with_a_taken_name_is_an_alert_or_an_error_and_no_hang(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="two functions named send_message; rename one"):
+        Agent("ana", home=tmp_path, tools=[send_message], parts=parts())
+    Agent("ana", home=tmp_path, parts=parts()).close()
+    with Agent("ana", home=tmp_path, tools=[send_message], parts=parts()) as ana:
+        (alert,) = ana.send("hi").alerts
+        assert "two functions named send_message" in str(alert)
+
+
+def test_times_are_taken_as_people_write_them(ana: Agent) -> None:
+    ids = [
+        ana.remember("Honey.", at="2026-01-02"),
+        ana.remember("Wax.", at=datetime(2026, 1, 3)),  # noqa: DTZ001
+        ana.remember("Bees."),
+    ]
+    found = ana.search(tier="archival", since=date(2026, 1, 2), until="2026-01-03")
+    assert {hit.id for hit in found.results} == set(ids[:2])
+    with pytest.raises(UsageError):
+        ana.remember("Mead.", at="one day")
 
 
 def test_one_string_stands_for_a_list_of_it(ana: Agent) -> None:

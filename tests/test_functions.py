@@ -9,7 +9,7 @@ from typing import Literal
 import anyio
 import pytest
 
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, UsageError
 from pagefault.functions import (
     Function,
     FunctionExecutor,
@@ -174,7 +174,7 @@ async def test_listed_tools_are_described_and_called_by_name() -> None:
 
 
 def test_two_functions_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two functions named weather"):
+    with pytest.raises(UsageError, match="two functions named weather"):
         executor(describe(weather))
 
 

@@ -251,7 +251,7 @@ async def test_what_is_edited_from_outside_is_there_and_gone(machine: Machine) -
             await remove_timer(rig.kernel, "ana", timer.id)
         with pytest.raises(UsageError, match="The text is empty"):
             await remember(rig.kernel, "ana", " ")
-        with pytest.raises(UsageError, match="Give either"):
+        with pytest.raises(UsageError, match="Give a time"):
             await add_timer(rig.kernel, "ana", "x")
         with pytest.raises(UsageError, match="is in the past"):
             await add_timer(rig.kernel, "ana", "x", when="2000-01-01")

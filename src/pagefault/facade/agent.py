@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pagefault.errors import ArgumentTypeError
@@ -109,8 +109,8 @@ class AsyncAgent:
         tier: Literal["recall", "archival"] | None = None,
         page: int = 1,
         size: int = 10,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
         role: Sequence[str] = (),
         tags: Sequence[str] = (),
         session: int | None = None,
@@ -131,10 +131,10 @@ class AsyncAgent:
             role=role, tags=tags, session=session, as_of=as_of,
         )  # fmt: skip
 
-    async def remember(self, text: str, *, tags: Sequence[str] = (), at: datetime | None = None) -> str:
+    async def remember(self, text: str, *, tags: Sequence[str] = (), at: datetime | str | None = None) -> str:
         """Put a text into archival storage and return its id (``p7``); the agent finds it by searching.
 
-        ``at``: the time it is of, aware; None: now.
+        ``at``: the time it is of, as in ``search``; None: now.
         """
         from pagefault.kernel import edits
 
@@ -153,7 +153,7 @@ class AsyncAgent:
     # accounts
 
     async def usage(
-        self, *, since: datetime | str | None = None, until: datetime | str | None = None
+        self, *, since: datetime | date | str | None = None, until: datetime | date | str | None = None
     ) -> Spending:
         """The tokens and the cost of all requests to models; times as in ``search``."""
         (row,) = await self.usage_by("agent", since=since, until=until)
@@ -163,8 +163,8 @@ class AsyncAgent:
         self,
         part: Literal["agent", "turn", "day", "model"],
         *,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
     ) -> tuple[UsageRow, ...]:
         """The same by turn, day or model."""
         from pagefault.views.usage import usage

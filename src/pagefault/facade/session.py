@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio.to_thread
 
@@ -50,6 +50,15 @@ def open(
     ``model``: a model of your own for all agents, whatever their settings name. ``parts``: further parts to
     use instead of those that settings choose (``pagefault.assembly.Parts``).
     """
+    functions: object = tools
+    if not callable(functions) and not isinstance(functions, list | tuple):
+        raise ArgumentTypeError(f"tools is a list of functions, and {functions!r} is none; write tools=[f].")
+    if model is not None and not hasattr(model, "stream"):
+        raise ArgumentTypeError(
+            f"model is an object with `stream`, and {model!r} has none; name a model in agent()."
+        )
+    if parts is not None and not hasattr(parts, "tools"):
+        raise ArgumentTypeError(f"parts is a pagefault.assembly.Parts, and {parts!r} is none.")
     return Pagefault(home, database, (tools,) if callable(tools) else tuple(tools), model, parts)
 
 
@@ -73,6 +82,11 @@ class Pagefault:
         self._opened: tuple[Kernel, Installation] | None = None
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
+
+    def __enter__(self) -> NoReturn:
+        raise UsageError("Write `async with pagefault.open() as pf:`; without async, use pagefault.Agent.")
+
+    def __exit__(self, *exc: object) -> None: ...
 
     async def __aenter__(self) -> Pagefault:
         if self._opened is not None:

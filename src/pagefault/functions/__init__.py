@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from pagefault.errors import ArgumentTypeError, FunctionError
+from pagefault.errors import ArgumentTypeError, FunctionError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.models import FunctionSchema, plain_name
@@ -179,11 +179,11 @@ class FunctionExecutor:
 
     @staticmethod
     def of(functions: Iterable[Function], style: Style, timeout: float) -> FunctionExecutor:
-        """An executor with every schema in the prompt; ``ValueError`` for two functions of one name."""
+        """An executor with every schema in the prompt; ``UsageError`` for two functions of one name."""
         table: dict[str, Function] = {}
         for function in functions:
             if function.name in table:
-                raise ValueError(f"There are two functions named {function.name}; rename one.")
+                raise UsageError(f"There are two functions named {function.name}; rename one.")
             table[function.name] = function
         return FunctionExecutor(table, style, timeout)
 

@@ -162,13 +162,13 @@ class Kernel:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
-            shown = 0
+            shown = -1  # an agent that cannot be loaded is reported at position 0
             if posted.state != "pending":
                 for output in await self._outputs_of(name, posted):
                     yield output
                     shown = output.position
             if posted.state == "done":
-                yield Output("done", "", posted.id, shown)
+                yield Output("done", "", posted.id, max(shown, 0))
                 return
             async for output in outputs:
                 if output.event != posted.id:

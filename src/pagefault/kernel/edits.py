@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Literal, cast, get_args
 
 from pagefault.clock import moment, next_due
@@ -36,16 +36,28 @@ CatchUp = Literal["once", "skip"]
 
 
 async def remember(
-    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: datetime | None = None
+    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: datetime | str | None = None
 ) -> Passage:
-    """Put a text into archival storage, at the time ``at`` (aware; None: now); return it with its id."""
+    """Put a text into archival storage and return it with its id. ``at``: its time, in the agent's zone if it
+    names none; None: now."""
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
-    record = await kernel.record(name)
-    passage = Passage(text, at or kernel.clock.now(), _cleaned(tags))
+    record, now = await kernel.record(name), kernel.clock.now()
+    passage = Passage(text, _time(at, now, zone_of(settings_of(record))[0]), _cleaned(tags))
     stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
     kernel.indexer.wake()
     return stored
+
+
+def _time(given: datetime | str | None, now: datetime, zone: tzinfo) -> datetime:
+    if given is None:
+        return now
+    if isinstance(given, datetime):
+        return given if given.tzinfo else given.replace(tzinfo=zone)
+    try:
+        return moment(given, now, zone)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
 
 
 async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -139,7 +151,7 @@ async def add_timer(
     their own, too.
     """
     if (when is None) == (cron is None):
-        raise UsageError("Give either a time (when) or a cron line, not both.")
+        raise UsageError("Give a time (when) or a cron line (cron): one of them, not both.")
     if catch_up not in get_args(CatchUp):
         raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
     record, now = await kernel.record(name), kernel.clock.now()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import TypeVar
 
 from pagefault.clock import moment
@@ -20,8 +20,8 @@ __all__ = ["When", "number_of", "page_of", "record_of", "roles_of", "tags_of", "
 
 T = TypeVar("T")
 
-When = datetime | str | None
-"""An aware time, or one as people write it: ISO 8601 (in the agent's zone if it names none) or ``+2h``."""
+When = datetime | date | str | None
+"""A time, a day, or a time as people write it: ISO 8601 (in the agent's zone if it names none) or ``+2h``."""
 
 _KINDS = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
 
@@ -42,6 +42,8 @@ def time_of(given: When, now: datetime, zone: tzinfo, *, end: bool = False) -> d
         if given.tzinfo is None:
             given = given.replace(tzinfo=zone)
         return given
+    if isinstance(given, date):
+        given = given.isoformat()
     try:
         return moment(given, now, zone, end=end)
     except FunctionError as error:
