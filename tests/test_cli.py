@@ -85,7 +85,10 @@ def test_a_wrong_command_line_is_exit_code_2(run: Run, arguments: tuple[str, ...
 
 def test_an_error_is_one_sentence_on_stderr(run: Run) -> None:
     ran = run("agent", "show", "nobody", "--json")
-    expected = "pagefault: There is no agent nobody; `pagefault agent list` shows those there are.\n"
+    expected = (
+        "pagefault: There is no agent nobody; `pagefault agent list` shows those there are, "
+        "`pagefault agent create nobody` makes it.\n"
+    )
     assert ran == Ran(1, "", expected)
 
 

@@ -80,9 +80,7 @@ class Scheduler:
         if id is None or id not in self._agents:
             record = await self.store.read(lambda tx: tx.agent(name))
             if record is None:
-                raise NotFoundError(
-                    f"There is no agent {name}; `pagefault agent list` shows those there are."
-                )
+                raise no_agent(name)
             id = self._ids[name] = record.id
             fresh = AgentSlot(record, self.listeners_to_all, followed=record.last_seq)
             self._agents.setdefault(id, fresh).record = record
@@ -288,3 +286,11 @@ class Scheduler:
                 agent.emit(output)
         for event in done:
             agent.end(Output("done", "", event, rows[-1].seq))
+
+
+def no_agent(name: str) -> NotFoundError:
+    """The error for a name that no agent has."""
+    return NotFoundError(
+        f"There is no agent {name}; `pagefault agent list` shows those there are, "
+        f"`pagefault agent create {name}` makes it."
+    )

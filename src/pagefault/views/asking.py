@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from pagefault.clock import moment
 from pagefault.context import paging
-from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.errors import FunctionError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.kernel.scheduler import no_agent
 from pagefault.types import AgentRecord, Role
 
 __all__ = ["When", "number_of", "page_of", "record_of", "roles_of", "tags_of", "time_of"]
@@ -30,7 +31,7 @@ async def record_of(kernel: Kernel, name: str) -> AgentRecord:
     """The agent of this name as the database has it now; ``NotFoundError`` if there is none."""
     record = await kernel.store.read(lambda tx: tx.agent(name))
     if record is None:
-        raise NotFoundError(f"There is no agent {name}; `pagefault agent list` shows those there are.")
+        raise no_agent(name)
     return record
 
 
