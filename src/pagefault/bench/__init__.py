@@ -29,7 +29,7 @@ TASKS = {
     "beam": "Questions of ten kinds on long chats (BEAM).",
     "retention": "Facts told long ago, with and without the parts of memory (an ablation of ours).",
 }
-"""What each task is."""
+"""One line on each task."""
 
 STRATEGIES = {
     "memgpt": "an agent of pagefault with its virtual memory",
@@ -47,4 +47,4 @@ STRATEGIES = {
     "generative-agents": "a memory stream by recency, importance and relevance, with reflections",
     "human": "what a person wrote (openers)",
 }
-"""What each strategy is."""
+"""One line on each strategy."""

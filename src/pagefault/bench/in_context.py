@@ -27,7 +27,7 @@ from pagefault.models.tokens import Counter
 __all__ = ["MEASURES", "measured", "share_of"]
 
 MEASURES = ("evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens")
-"""What ``measured`` gives; the two shares only for items that have gold evidence."""
+"""The measures that ``measured`` returns; the two shares only for items that have gold evidence."""
 
 _RUN = 5  # words
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")

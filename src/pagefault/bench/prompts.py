@@ -182,4 +182,4 @@ PAIR = (
     "answer away. The answer is one short phrase. Reply with one JSON object: "
     '{"B": "question", "A": "answer"}.'
 )
-"""What makes new pairs for deep memory retrieval, as the paper did, in our own words."""
+"""The prompt that makes new pairs for deep memory retrieval, as the paper did, in our own words."""

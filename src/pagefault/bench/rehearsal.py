@@ -24,7 +24,7 @@ from pagefault.views.history import rows_after
 __all__ = ["SILENCE", "Rehearsed", "live"]
 
 SILENCE = "…"
-"""What the agent says where the conversation has no turn of its own: an agent owes every message an
+"""The speech of the agent where the conversation has no turn of its own: an agent owes every message an
 answer."""
 
 _SPEECH = "send_message"

@@ -13,7 +13,7 @@ from pagefault.cli.render import as_json, fold, output_line, plain
 from pagefault.types import Output
 
 _INNER = ("thought", "called", "returned")
-"""What ``--quiet`` hides, deltas of thoughts included."""
+"""The outputs that ``--quiet`` hides, deltas of thoughts included."""
 
 
 class Screen(Protocol):

@@ -23,7 +23,7 @@ START = datetime(2023, 1, 1, 9, tzinfo=UTC)
 """The time of texts whose data has none."""
 
 Form = Literal["conversation", "passages", "pairs"]
-"""What an item's texts are: turns of a conversation, passages of an archive, key-value pairs."""
+"""The kind of an item's texts: turns of a conversation, passages of an archive, key-value pairs."""
 
 
 @dataclass(frozen=True, slots=True)
