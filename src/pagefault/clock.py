@@ -6,15 +6,19 @@ Nothing else in the core asks the machine what time it is.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
 from cronsim import CronSim, CronSimError
 
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, UsageError
 
 _FROM_NOW = re.compile(r"\+\s*(\d+)\s*([smhdw])[a-z]*$", re.IGNORECASE)
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+When = datetime | date | str | None
+"""A time, a day, or a time as people write it: ISO 8601 (in the agent's zone if it names none) or ``+2h``."""
 
 
 class Clock(Protocol):
@@ -52,3 +56,17 @@ def next_due(cron: str, after: datetime, zone: tzinfo) -> datetime:
         raise FunctionError(
             f"{cron!r} is not a cron line that ever comes due; write e.g. 0 9 * * 1."
         ) from None
+
+
+def time_of(given: When, now: datetime, zone: tzinfo, *, end: bool = False) -> datetime | None:
+    """A time that a person gives, aware; None for None or an empty text. ``end``: a date without a time means
+    the end of that day. ``UsageError`` if it cannot be read."""
+    if not given:
+        return None
+    if isinstance(given, datetime):
+        return given if given.tzinfo else given.replace(tzinfo=zone)
+    text = given.isoformat() if isinstance(given, date) else given
+    try:
+        return moment(text, now, zone, end=end)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, tzinfo
 from typing import Literal, cast, get_args
 
-from pagefault.clock import moment, next_due
+from pagefault.clock import When, moment, next_due, time_of
 from pagefault.config import settings_of, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
@@ -36,28 +35,17 @@ CatchUp = Literal["once", "skip"]
 
 
 async def remember(
-    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: datetime | str | None = None
+    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: When = None
 ) -> Passage:
     """Put a text into archival storage and return it with its id. ``at``: its time, in the agent's zone if it
     names none; None: now."""
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     record, now = await kernel.record(name), kernel.clock.now()
-    passage = Passage(text, _time(at, now, zone_of(settings_of(record))[0]), _cleaned(tags))
+    passage = Passage(text, time_of(at, now, zone_of(settings_of(record))[0]) or now, _cleaned(tags))
     stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
     kernel.indexer.wake()
     return stored
-
-
-def _time(given: datetime | str | None, now: datetime, zone: tzinfo) -> datetime:
-    if given is None:
-        return now
-    if isinstance(given, datetime):
-        return given if given.tzinfo else given.replace(tzinfo=zone)
-    try:
-        return moment(given, now, zone)
-    except FunctionError as error:
-        raise UsageError(str(error)) from None
 
 
 async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -> tuple[str, ...]:

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, tzinfo
 from typing import TypeVar
 
-from pagefault.clock import moment
 from pagefault.context import paging
 from pagefault.errors import FunctionError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.scheduler import no_agent
 from pagefault.types import AgentRecord, Role
 
-__all__ = ["When", "number_of", "page_of", "record_of", "roles_of", "tags_of", "time_of"]
+__all__ = ["number_of", "page_of", "record_of", "roles_of", "tags_of"]
 
 T = TypeVar("T")
-
-When = datetime | date | str | None
-"""A time, a day, or a time as people write it: ISO 8601 (in the agent's zone if it names none) or ``+2h``."""
 
 _KINDS = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
 
@@ -33,22 +28,6 @@ async def record_of(kernel: Kernel, name: str) -> AgentRecord:
     if record is None:
         raise no_agent(name)
     return record
-
-
-def time_of(given: When, now: datetime, zone: tzinfo, *, end: bool = False) -> datetime | None:
-    """The time in UTC, None for None. ``end``: a date without a time means the end of that day."""
-    if not given:
-        return None
-    if isinstance(given, datetime):
-        if given.tzinfo is None:
-            given = given.replace(tzinfo=zone)
-        return given
-    if isinstance(given, date):
-        given = given.isoformat()
-    try:
-        return moment(given, now, zone, end=end)
-    except FunctionError as error:
-        raise UsageError(str(error)) from None
 
 
 def number_of(id: str, letter: str) -> int:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pagefault.clock import When, time_of
 from pagefault.config import settings_of, zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.results import label_of
@@ -20,7 +21,7 @@ from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
 from pagefault.storage import Filter, Transaction
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentRecord, Message, Passage, Role, Tier
-from pagefault.views.asking import When, number_of, page_of, record_of, roles_of, tags_of, time_of
+from pagefault.views.asking import number_of, page_of, record_of, roles_of, tags_of
 
 __all__ = [
     "MessageHit",

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
+from pagefault.clock import When, time_of
 from pagefault.config import zone_for
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
@@ -19,7 +20,7 @@ from pagefault.message_meta import Usage
 from pagefault.storage import RowUsage, Transaction, UsageTotal
 from pagefault.storage.usage import QUARTER, add_up
 from pagefault.types import AgentRecord, Message
-from pagefault.views.asking import When, record_of, time_of
+from pagefault.views.asking import record_of
 
 __all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
 
