@@ -37,6 +37,7 @@ LAYERS = (
         "models",
         "storage",
         "storage.terms",
+        "zones",
     },
     {
         "functions.arguments",

@@ -325,6 +325,12 @@ def test_timers_are_set_listed_and_removed(run: Run) -> None:
         (("--when", "+1h", "--cron", "0 9 * * *"), "Give either --when or --cron."),
         (("--when", "2020-01-01"), "2020-01-01 is in the past"),
         (("--when", "soon"), "'soon' is not a time"),
+        (("--when", "+1 weekend"), "'+1 weekend' is not a time"),
+        (("--when", "+99999999999d"), "'+99999999999d' is outside the years"),
+        (
+            ("--cron", "* * * * * *"),
+            "'* * * * * *' is not a cron line that ever comes due (it has five fields",
+        ),
         (("--cron", "every day"), "'every day' is not a cron line"),
         (("--when", "+1h", "--catch-up", "maybe"), "'maybe' is not a way to catch up"),
     ],

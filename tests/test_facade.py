@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, nullcontext
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -489,6 +489,20 @@ def test_timers_are_set_and_removed(ana: Agent) -> None:
     assert [(timer.id, timer.note) for timer in ana.timers.list()] == [(id, "feed the bees")]
     ana.timers.remove(id)
     assert ana.timers.list() == ()
+
+
+@pytest.mark.parametrize("when", [timedelta(hours=2), datetime(2090, 1, 1, 9), "tomorrow 9am", "+1 month"])  # noqa: DTZ001
+def test_a_timer_is_set_by_a_value_or_in_words(ana: Agent, when: str | timedelta | datetime) -> None:
+    ana.timers.add("feed the bees", when=when)
+    assert len(ana.timers.list()) == 1
+
+
+@pytest.mark.parametrize("when", ["+1 weekend", "+99999999999d", timedelta.max, ""])
+def test_a_timer_at_no_time_is_refused(ana: Agent, when: str | timedelta) -> None:
+    with pytest.raises(UsageError):
+        ana.timers.add("feed the bees", when=when)
+    with pytest.raises(ArgumentTypeError, match="when is a time"):
+        ana.timers.add("feed the bees", when=5)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_reply_names_its_sources_and_its_usage(ana: Agent) -> None:

@@ -13,16 +13,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from tzlocal import get_localzone_name
 
 from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import UsageError
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.types import AgentRecord, Section, Style
+from pagefault.zones import local_zone_name, zone_named
 
 SMALLEST_WINDOW = 4096
 LARGE_WINDOW = 32_768
@@ -67,7 +67,7 @@ class AgentSettings(BaseModel):
         default=None, ge=SMALLEST_WINDOW, description="what the server was found to serve, if it is less"
     )
     style: Style = "memgpt"
-    zone: str = Field(default="", description="IANA time zone; empty: the machine's")
+    zone: str = Field(default="", description="IANA time zone or POSIX rule; empty: the machine's")
     instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
     prompt: Literal["auto", "short", "long"] = Field(
         default="auto", description="which of the shipped instructions; auto: long from a 32k window on"
@@ -206,12 +206,9 @@ def zone_for(record: AgentRecord) -> ZoneInfo:
 
 
 def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:
-    """The agent's time zone and its IANA name; the machine's if none is set."""
-    name = settings.zone or get_localzone_name() or "UTC"
-    try:
-        return ZoneInfo(name), name
-    except (ZoneInfoNotFoundError, ValueError):
-        raise UsageError(f"{name!r} is not a time zone; write one like Europe/Lisbon.") from None
+    """The agent's time zone and its name; the machine's if none is set."""
+    name = settings.zone or local_zone_name()
+    return zone_named(name), name
 
 
 def home_folder(given: Path | None) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import date, timedelta
 from functools import wraps
 from os import PathLike
 from types import NoneType
@@ -28,6 +29,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "Path | str | None": ((str, PathLike, NoneType), "a path"),
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
+    "When": ((date, timedelta, str, NoneType), "a time"),
 }
 _STRINGS = ("Sequence[str]", "Sequence[str] | None")
 
@@ -64,4 +66,7 @@ def _checked(name: str, kind: str, value: Any) -> Any:
     raise ArgumentTypeError(f"{name} is {what}, and {value!r} is none; write {name}={_EXAMPLES[what]}.")
 
 
-_EXAMPLES = {"a string": '"..."', "a path": '"some/path"', "a whole number": "1", "a number": "0.5"}
+_EXAMPLES = {
+    "a string": '"..."', "a path": '"some/path"', "a whole number": "1", "a number": "0.5",
+    "a time": '"tomorrow 9am"',
+}  # fmt: skip

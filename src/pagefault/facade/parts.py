@@ -18,6 +18,7 @@ from pagefault.facade.handle import Handle
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from pagefault.clock import When
     from pagefault.config import AgentSettings
     from pagefault.facade.options import AgentOptions
     from pagefault.ingest import LoadReport
@@ -208,12 +209,13 @@ class AsyncTimers(_Part):
         return await agents.timers(self._agent.kernel, self._agent.name)
 
     async def add(
-        self, note: str, *, when: str | None = None, cron: str | None = None, catch_up: str = "once"
+        self, note: str, *, when: When = None, cron: str | None = None, catch_up: str = "once"
     ) -> str:
         """Set a timer and return its id. ``note``: the text that the agent gets when it fires.
 
-        ``when``: a time (ISO 8601, or ``+2h``); or ``cron``: a cron line. ``catch_up``: if its time is missed
-        it fires ``once`` later, or it does not (``skip``).
+        ``when``: a time, a time from now, or either as people write it (``tomorrow 9am``, ``+2h``); or
+        ``cron``: a cron line. ``catch_up``: if its time is missed it fires ``once`` later, or it does not
+        (``skip``).
         """
         from pagefault.kernel import edits
 

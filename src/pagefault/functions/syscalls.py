@@ -207,7 +207,7 @@ class Syscalls:
         if bool(when) == bool(cron):
             raise FunctionError("Give either when or cron.")
         now = self.clock.now()
-        due = next_due(cron, now, self.zone) if cron else self._moment(when)
+        due = next_due(cron, now, self.zone) if cron else self._moment(when, ahead=True)
         if due <= now:
             raise FunctionError(f"{when} is in the past; it is {stamp(now, self.zone)}.")
         made = tx.add_schedule(self.agent, Schedule(note, due, self.zone_name, cron or None))
@@ -236,8 +236,8 @@ class Syscalls:
         tx.post(other.id, Event(EventKind.AGENT, text, sender=self.name, at=self.clock.now()))
         return f"Sent to {name}."
 
-    def _moment(self, text: str, *, end: bool = False) -> datetime:
-        return moment(text, self.clock.now(), self.zone, end=end)
+    def _moment(self, text: str, *, end: bool = False, ahead: bool = False) -> datetime:
+        return moment(text, self.clock.now(), self.zone, end=end, ahead=ahead)
 
 
 @cache

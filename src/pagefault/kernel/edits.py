@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, cast, get_args
 
-from pagefault.clock import When, moment, next_due, time_of
+from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
@@ -129,11 +129,11 @@ async def add_timer(
     name: str,
     note: str,
     *,
-    when: str | None = None,
+    when: When = None,
     cron: str | None = None,
     catch_up: str = "once",
 ) -> Schedule:
-    """Set a timer, at a time (``when``: ISO 8601, or ``+2h``) or by a cron line, and return it with its id.
+    """Set a timer, at a time (``when``) or by a cron line, and return it with its id.
 
     ``catch_up``: what a missed time does, ``once`` or ``skip``. Either works for agents without timers of
     their own, too.
@@ -145,9 +145,11 @@ async def add_timer(
     record, now = await kernel.record(name), kernel.clock.now()
     zone, zone_name = zone_of(settings_of(record))
     try:
-        due = next_due(cron, now, zone) if cron else moment(when or "", now, zone)
+        due = time_of(when, now, zone, ahead=True) if cron is None else next_due(cron, now, zone)
     except FunctionError as error:
         raise UsageError(str(error)) from None
+    if due is None:
+        raise UsageError("The time (when) is empty; write e.g. +2h or tomorrow 9am.")
     if due <= now:
         raise UsageError(
             f"{when} is in the past; it is {now.astimezone(zone).isoformat(timespec='seconds')}."

@@ -5,11 +5,11 @@ the transaction that moves the timer. A timer missed many times fires once, or n
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from pagefault.clock import next_due
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind
+from pagefault.zones import zone_named
 
 LATE = 60.0  # seconds after which a due timer counts as missed
 
@@ -26,5 +26,5 @@ def fire(tx: Transaction, now: datetime) -> list[AgentId]:
         if schedule.cron is None:
             tx.remove_schedule(agent, schedule.number)
         else:
-            tx.move_schedule(agent, schedule.number, next_due(schedule.cron, now, ZoneInfo(schedule.zone)))
+            tx.move_schedule(agent, schedule.number, next_due(schedule.cron, now, zone_named(schedule.zone)))
     return fired

@@ -20,6 +20,7 @@ from pagefault.types import AgentRecord, Schedule
 from pagefault.views.asking import record_of
 from pagefault.views.history import LogRow, log_row
 from pagefault.views.memory import SectionView, sections
+from pagefault.zones import zone_named
 
 __all__ = [
     "AgentDetail",
@@ -243,7 +244,7 @@ async def timers(kernel: Kernel, name: str) -> tuple[TimerView, ...]:
 
 def timer_view(timer: Schedule) -> TimerView:
     """A stored timer as a view of it."""
-    due = timer.due.astimezone(ZoneInfo(timer.zone))
+    due = timer.due.astimezone(zone_named(timer.zone))
     return TimerView(timer.id, due, timer.cron, timer.zone, timer.catch_up, timer.note)
 
 

@@ -44,7 +44,7 @@ def schedule_list(name: Name, home: Home = None, database: Database = None, json
 def schedule_add(
     name: Name,
     note: Annotated[str, typer.Argument(help="The text of the event that it posts.")],
-    when: Annotated[str | None, typer.Option(help="ISO 8601, or +2h.")] = None,
+    when: Annotated[str | None, typer.Option(help="ISO 8601, +2h, +1 month, tomorrow 9am ...")] = None,
     cron: Annotated[str | None, typer.Option(help="A cron line, e.g. '0 9 * * 1'.")] = None,
     catch_up: Annotated[str, typer.Option(help="At a missed time: once (late) or skip.")] = "once",
     home: Home = None,

@@ -29,7 +29,9 @@ def trace(
 def usage(
     agent: Annotated[str | None, typer.Argument(help="The agent's name; by default all agents.")] = None,
     by: Annotated[str | None, typer.Option(help="turn, day or model.")] = None,
-    since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="From this time on (ISO 8601, yesterday, -2h ...).")
+    ] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,

@@ -22,7 +22,9 @@ def recall_search(
     role: Annotated[
         list[str] | None, typer.Option(help="user,assistant,event,alert,summary,thought,call,result.")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="From this time on (ISO 8601, yesterday, -2h ...).")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
     session: Annotated[int | None, typer.Option(help="Only this session, as results number them.")] = None,
     as_of: Annotated[
