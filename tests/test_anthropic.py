@@ -168,7 +168,7 @@ async def test_only_the_headers_that_are_set_and_the_key_are_sent() -> None:
 
 async def test_no_error_shows_the_key() -> None:
     error = await error_of(CLAUDE, refuse(400, f"Bad header: {KEY}"))
-    assert "Bad header: [key]" in str(error)
+    assert "Bad header: [redacted]" in str(error)
     assert error.__suppress_context__
 
 

@@ -22,6 +22,7 @@ LAYERS = (
     {
         "errors",
         "prompts",
+        "redaction",
         "types",
     },
     {
@@ -135,6 +136,7 @@ ADAPTERS_IMPORT = {
     "message_meta",
     "types",
     "addresses",
+    "redaction",
     "models",
     "models.tokens",
     "embedders",

@@ -83,7 +83,7 @@ async def test_the_wait_that_stands_in_the_body_is_kept() -> None:
 
 
 async def test_no_error_shows_the_key() -> None:
-    assert "Bad header: [key]" in str(await error_of(GEMINI, refuse(400, f"Bad header: {KEY}")))
+    assert "Bad header: [redacted]" in str(await error_of(GEMINI, refuse(400, f"Bad header: {KEY}")))
 
 
 async def test_an_answer_that_is_cut_off_says_so() -> None:

@@ -361,7 +361,7 @@ async def test_what_retrying_cannot_help_says_the_mend_and_not_the_key(status: i
 
 async def test_no_error_and_no_repr_shows_the_key() -> None:
     error = await error_of(refuse(400, f"Bad header: Bearer {KEY}"))
-    assert "Bearer [key]" in str(error)
+    assert "Bearer [redacted]" in str(error)
     assert error.__suppress_context__
     model = OpenAIModel("m", 8192, Endpoint("openai", "http://127.0.0.1:9/v1", KEY), ModelOptions())
     assert repr(model) == "OpenAIModel('m', 8192, base_url='http://127.0.0.1:9/v1')"

@@ -1,4 +1,4 @@
-"""Addresses and keys as users give them: URLs, ``OLLAMA_HOST``, environment variables.
+"""Addresses and keys as users give them: URLs, ``OLLAMA_HOST``, environment variables; URLs as they are kept.
 
 Shared by models and embedders. Left out: connections.
 """
@@ -6,12 +6,14 @@ Shared by models and embedders. Left out: connections.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pagefault.errors import UsageError
+from pagefault.redaction import without_user
 
-__all__ = ["OLLAMA_PORT", "checked_url", "is_near", "key_of", "ollama_url"]
+__all__ = ["OLLAMA_PORT", "checked_url", "clean_url", "is_near", "key_of", "ollama_url"]
 
 OLLAMA_PORT = 11434
 _LOOPBACK = "127.0.0.1"
@@ -44,6 +46,17 @@ def ollama_url(environment: Mapping[str, str]) -> str:
         url = f"http://{url if url and url[0] != ':' else _LOOPBACK + url}"
         url += "" if ":" in url.rpartition("]")[2].removeprefix("http:") else f":{OLLAMA_PORT}"
     return url.replace("://0.0.0.0", f"://{_LOOPBACK}", 1)  # an address to listen on, not to connect to
+
+
+def clean_url(url: str, *, marked: bool = False) -> str:
+    """Return the URL as it may be stored and shown: without user name, password, query and fragment.
+
+    ``marked``: with a short hash of a query in place of the fragment, so that the addresses of two documents
+    that differ in their queries stay two. Never raises.
+    """
+    rest = without_user(url).partition("#")[0]
+    place, _, query = rest.partition("?")
+    return f"{place}#{sha256(query.encode(errors='replace')).hexdigest()[:8]}" if marked and query else place
 
 
 def is_near(url: str) -> bool:

@@ -21,6 +21,7 @@ from io import TextIOWrapper
 from typing import NoReturn, cast
 
 from pagefault.errors import PagefaultError
+from pagefault.redaction import redacted
 
 __all__ = ["main"]
 
@@ -70,5 +71,5 @@ def _fail(error: PagefaultError | OSError) -> NoReturn:
         raise SystemExit(1)
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"pagefault: {what}{error.strerror or error}; fix that or choose another --home.")
-    sys.exit(f"pagefault: {error}")
+        sys.exit(redacted(f"pagefault: {what}{error.strerror or error}; fix that or choose another --home."))
+    sys.exit(redacted(f"pagefault: {error}"))

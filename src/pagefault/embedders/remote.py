@@ -23,6 +23,7 @@ from pagefault.embedders import Vectors
 from pagefault.embedders.servers import Server
 from pagefault.embedders.vectors import unit
 from pagefault.errors import EmbedderError, EmbedderSetupError
+from pagefault.redaction import redacted
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI
@@ -39,6 +40,7 @@ AT_ONCE = 4
 LONGEST = 32_000
 """Characters of a text that are sent; the longest inputs of current models end at about 8,000 tokens."""
 
+_LOOKED_AT = 10_000  # characters of what a server says
 _SHORTEST = 16  # characters; a server that finds these too long has another problem
 _BLANK = "."  # stands for a blank text, which servers refuse
 _TOO_LONG = re.compile(
@@ -180,8 +182,9 @@ class RemoteEmbedder:
             return EmbedderError(f"{where} did not answer within {self._timeout:g} s; try again later.")
         if isinstance(error, openai.APIConnectionError):
             return EmbedderError(f"{where} cannot be reached; check the network and that the server runs.")
-        said = error.message.replace(self._server.key, "[key]") if self._server.has_key else error.message
-        said = " ".join(said.split())[:300]
+        said = " ".join(
+            redacted(error.message[:_LOOKED_AT], self._server.key * self._server.has_key).split()
+        )[:300]
         return self._refused(error.status_code if isinstance(error, openai.APIStatusError) else None, said)
 
     def _refused(self, status: int | None, said: str) -> EmbedderError:

@@ -7,7 +7,6 @@ signature and the docstring of the method it calls. Leaves out what the methods 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -22,6 +21,7 @@ from anyio.abc import TaskStatus
 from anyio.from_thread import BlockingPortal
 
 from pagefault.errors import UsageError
+from pagefault.redaction import logger_of
 
 __all__ = ["Face", "LoopThread", "blocking", "blocking_iterator"]
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 CLOSED = "This agent is closed; open it again with pagefault.Agent(NAME)."
 FORKED = (

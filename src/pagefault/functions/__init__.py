@@ -24,6 +24,7 @@ from pagefault.errors import ArgumentTypeError, FunctionError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.models import FunctionSchema, plain_name
+from pagefault.redaction import redacted
 from pagefault.storage import Transaction
 from pagefault.types import Message, Style
 
@@ -234,7 +235,7 @@ class FunctionExecutor:
         except FunctionError as error:
             return Outcome(str(error), failed=True)
         except Exception as error:  # noqa: BLE001  an outside tool may raise anything; the model gets a report
-            return Outcome(f"{function.name} failed: {type(error).__name__}: {error}", failed=True)
+            return Outcome(redacted(f"{function.name} failed: {type(error).__name__}: {error}"), failed=True)
         if scope.cancelled_caught:
             late = (
                 f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown."

@@ -5,7 +5,6 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,10 +25,11 @@ from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import ModelSource
+from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ are made first, then those of the one that is to take over (``retrieval.service`
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
@@ -14,11 +13,12 @@ import anyio
 
 from pagefault.embedders import Embedder
 from pagefault.errors import EmbedderError, EmbedderSetupError, StorageError
+from pagefault.redaction import logger_of
 from pagefault.retrieval import windows
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _BATCH = 64  # rows at a time
 _GATHER = 0.25  # seconds in which further rows may come before a batch is begun

@@ -7,7 +7,6 @@ happens in a turn is ``agent``'s business.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +19,11 @@ from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.errors import NotFoundError, PagefaultError, StorageError
 from pagefault.kernel.slot import AgentSlot, Posting
+from pagefault.redaction import logger_of, redacted
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent: ``Assembly.boot``."""
@@ -209,7 +209,7 @@ class Scheduler:
             raise
         except Exception as error:  # the worker: one agent's fault must not end the others
             logger.exception("agent %s: the turn failed", agent.record.name)
-            why = f"An internal error ended this turn: {type(error).__name__}: {error}"
+            why = redacted(f"An internal error ended this turn: {type(error).__name__}: {error}")
             done = await process.stop(why)
             if done is None:  # it could not even be opened
                 raise PagefaultError(why) from error

@@ -22,6 +22,7 @@ from pagefault.errors import (
 )
 from pagefault.models import Completion
 from pagefault.models.endpoint import Endpoint
+from pagefault.redaction import redacted
 
 __all__ = [
     "ErrorResponse",
@@ -29,11 +30,13 @@ __all__ = [
     "filtered",
     "model_error",
     "retry_after",
+    "shortened",
     "timed_out",
     "unanswered",
     "unreachable",
 ]
 
+_LONGEST = 10_000  # characters of a server's sentence that are looked at
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|(prompt|input|request|messages?) (is |are )?too (long|large)"
     r"|prompt contains \d+ tokens|input token count|reduce the length|exceeds? the (available|maximum)"
@@ -148,7 +151,7 @@ _RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...
 
 def model_error(response: ErrorResponse, endpoint: Endpoint) -> ModelError:
     """Return the error for a response: one sentence, without the key, with the fix if there is one."""
-    response = replace(response, said=_shortened(response.said, endpoint.key))
+    response = replace(response, said=shortened(response.said, endpoint.key, *endpoint.headers.values()))
     kind, text = next((kind, text) for applies, kind, text in _RULES if applies(response))
     sentence = text.format(
         where=response.where,
@@ -213,6 +216,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _shortened(said: str, key: str) -> str:
-    """Return a server's sentence on one line, truncated, without the key."""
-    return " ".join((said.replace(key, "[key]") if key else said).split())[:300]
+def shortened(said: str, *secrets: str) -> str:
+    """Return a server's sentence on one line, truncated, without secrets."""
+    return " ".join(redacted(said[:_LONGEST], *secrets).split())[:300]

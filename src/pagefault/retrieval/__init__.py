@@ -6,7 +6,6 @@ Stores filter and score by words and by vector; the order is made here, by the p
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
@@ -16,6 +15,7 @@ from anyio import move_on_after
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder
 from pagefault.errors import EmbedderError
+from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
@@ -26,7 +26,7 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["Hit", "Ranking", "Retriever", "Weights", "excerpt", "windows"]
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _REMEMBERED = 8  # searches whose further pages may be asked for
 _VECTOR_SECONDS = 3.0  # for the vector of a query

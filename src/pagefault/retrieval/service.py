@@ -8,18 +8,18 @@ processes may share a database: the embedder configured last is the one wanted. 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from pagefault.embedders import Embedder
 from pagefault.errors import PagefaultError
+from pagefault.redaction import logger_of
 from pagefault.storage import EmbedderRecord, Store, Transaction
 
 __all__ = ["EmbedderService"]
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _VALID = 5.0  # seconds; another process may have put another embedder in service
 _FORGET = 5_000  # vectors deleted in one transaction

@@ -20,6 +20,7 @@ from pagefault.models.provider_errors import (
     cut_off,
     filtered,
     model_error,
+    shortened,
     timed_out,
     unanswered,
     unreachable,
@@ -85,7 +86,7 @@ class PydanticAIModel:
         except AgentRunError as error:
             raise self._mapped(error, begun=begun) from None
         except UserError as error:
-            raise ModelError(f"{self.name}: {' '.join(str(error).split())[:300]}") from None
+            raise ModelError(f"{self.name}: {shortened(str(error))}") from None
         except (AssertionError, AttributeError, ValueError):  # the libraries expect a stream as documented
             raise ModelUnavailable(f"{self.name} sent a stream that cannot be read; try again.") from None
         made = self._checked(response, prompt)
@@ -124,7 +125,7 @@ class PydanticAIModel:
             return timed_out(where, self._endpoint.timeout)
         if isinstance(error, ai_errors.ModelConnectionError):
             return cut_off(where) if begun else unreachable(where)
-        said = " ".join(str(error).replace(self._endpoint.key or "\0", "[key]").split())[:300]
+        said = shortened(str(error), self._endpoint.key)
         if isinstance(error, ai_errors.ContentFilterError):
             return filtered(where)
         return ModelUnavailable(f"{where} broke off: {said}")
@@ -191,7 +192,7 @@ def _other(name: str, endpoint: Endpoint) -> _Client:
     try:
         return _Client(infer_model(f"{endpoint.provider}:{name}"), nothing)
     except (UserError, ValueError) as error:
-        raise ModelSetupError(f"{name}: {' '.join(str(error).split())[:300]}") from None
+        raise ModelSetupError(f"{name}: {shortened(str(error))}") from None
 
 
 _MAKERS = {"anthropic": _anthropic, "google": _google}
