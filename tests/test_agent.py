@@ -8,7 +8,7 @@ import pytest
 from conftest import Machine
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions import tool
-from pagefault.models import Completion, Prompt, Usage
+from pagefault.models import Completion, Delta, Prompt, Usage
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, Role
 
@@ -196,6 +196,35 @@ async def test_a_large_result_is_paged_and_read_on_by_its_handle(machine: Machin
     assert 'recall_read("m3", page=2) reads on]' in result.shown
     shown = result.shown.split("\n[shown")[0]
     assert page.shown.split("\n", 1)[1].startswith(f"Line {shown.count('Line')} of the report.")
+
+
+@pytest.mark.parametrize("style", ["memgpt", "native"])
+async def test_what_was_shown_of_a_cancelled_reply_stays_in_the_log(machine: Machine, style: str) -> None:
+    shown = anyio.Event()
+
+    class Slow(ScriptedModel):
+        async def stream(self, prompt: Prompt):  # type: ignore[no-untyped-def]
+            if self.prompts:
+                async for item in super().stream(prompt):
+                    yield item
+                return
+            self.prompts.append(prompt)
+            speaks = style == "native"
+            yield Delta("Bees dance") if speaks else Delta('{"message": "Bees dance', 0, "send_message")
+            shown.set()
+            await anyio.sleep(30)
+
+    model = Slow(lambda _: Completion("fine") if style == "native" else Completion(calls=(say("fine"),)))
+    async with machine.open(model, style=style) as rig, anyio.create_task_group() as tasks:
+        tasks.start_soon(rig.send, "Do bees dance?")
+        await shown.wait()
+        assert await rig.kernel.cancel("ana")
+        await rig.kernel.idle()
+        *_, reply, alert = await rig.log()
+        assert (reply.role, reply.text, reply.meta.cut) == (Role.ASSISTANT, "Bees dance", True)
+        assert alert.text == "The turn was cancelled. The reply above ends where it was interrupted."
+        assert await rig.said("and now?") == "fine"
+    assert "Bees dance" in [message.text for message in model.prompts[-1].messages]
 
 
 async def test_cancelling_leaves_a_consistent_log(machine: Machine) -> None:

@@ -3,18 +3,21 @@ model; where it matters what the model does, a scripted one answers."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,23 @@ def test_what_waits_in_the_inbox_is_served_before_the_first_line(
     assert len(ran.out) == 1
     assert "Rex" in ran.out[0]
     assert "said meanwhile: " in ran.err
+
+
+def test_only_the_own_agent_is_recovered_and_others_that_wait_are_named(
+    chat: Chat, environment: dict[str, str]
+) -> None:
+    for name in ("ann", "bob"):
+        chat("Hello\n", "--agent", name)
+        subprocess.run([*START, "event", "post", name, "message", "Hello?"], env=environment, check=True)
+    ran = chat("Hello\n", "--agent", "bob")
+    assert "Events of other agents wait: ann; `pagefault run` serves them." in ran.err
+    assert "said meanwhile: " in ran.err
+    assert "said meanwhile: " in chat("", "--agent", "ann").err
+
+
+def test_a_message_that_the_model_reads_page_by_page_is_said_to_the_person(chat: Chat) -> None:
+    ran = chat("I like tea. " * 2000 + "\nShort.\n")
+    assert ran.err.count("The message is long: the model is shown page 1 of ") == 1
 
 
 def test_a_reader_that_leaves_ends_the_chat_quietly(environment: dict[str, str]) -> None:
@@ -287,7 +307,13 @@ def test_a_terminal_shows_speech_as_it_comes_and_once(capsys: pytest.CaptureFixt
 
 def test_a_terminal_takes_back_what_was_retracted(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Terminal("ana")
-    shown(screen, delta("Hel"), Output("retracted", "", 1, 0), delta("Hi."), Output("said", "Hi.", 1, 3))
+    shown(
+        screen,
+        delta("Hel"),
+        Output("retracted", "", 1, 0, data={"again": True}),
+        delta("Hi."),
+        Output("said", "Hi.", 1, 3),
+    )
     assert capsys.readouterr().out == "ana: Hel\n(withdrawn; the model is asked again)\nana: Hi.\n"
 
 
@@ -322,11 +348,13 @@ from pagefault.cli.chat import converse
 from pagefault.cli.screens import Terminal
 from pagefault.config import parse_settings
 from pagefault.errors import NotFoundError
+from pagefault.models import Delta
 from pagefault.testing.models import ScriptedModel, say
 
 class Slow(ScriptedModel):
     async def stream(self, prompt):
         if "be slow" in prompt.messages[-1].text:
+            yield Delta('{"message": "Well, perhaps', call=0, name="send_message")
             print("[thinking]", flush=True)
             await anyio.sleep(60)
         async for item in super().stream(prompt):
@@ -349,13 +377,19 @@ _READY = "\x1b[?2004h"  # the line editor turns bracketed paste on: it listens
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
+def _own_terminal() -> None:
+    """Make the standard input the controlling terminal of a new session, as a terminal emulator does."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Person:
     """Somebody at a terminal, who reads what is shown and types."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
         self.terminal, there = pty.openpty()
         self.process = subprocess.Popen(
-            command, env=environment, stdin=there, stdout=there, stderr=there, start_new_session=True
+            command, env=environment, stdin=there, stdout=there, stderr=there, preexec_fn=_own_terminal
         )
         os.close(there)
         self.seen = ""
@@ -380,11 +414,21 @@ class Person:
 @pytest.fixture
 def person(environment: dict[str, str], tmp_path: Path) -> Iterator[Person]:
     command = [sys.executable, "-X", "utf8", "-W", "error", "-c", SLOW, str(tmp_path / "home")]
-    somebody = Person(command, environment | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"})
-    yield somebody
-    somebody.process.kill()
-    somebody.process.wait()
-    os.close(somebody.terminal)
+    with at_a_terminal(command, environment | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}) as somebody:
+        yield somebody
+
+
+@contextmanager
+def at_a_terminal(command: Sequence[str], environment: dict[str, str]) -> Generator[Person]:
+    """Somebody who runs a command at a terminal of its own, as its foreground."""
+    somebody = Person(command, environment)
+    try:
+        yield somebody
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(somebody.process.pid, signal.SIGKILL)
+        somebody.process.wait()
+        os.close(somebody.terminal)
 
 
 def test_a_person_talks_and_leaves(person: Person, tmp_path: Path) -> None:
@@ -404,18 +448,64 @@ def test_a_person_talks_and_leaves(person: Person, tmp_path: Path) -> None:
     assert "+Good morning" in history.read_text()
 
 
-def test_ctrl_c_ends_the_turn_and_then_the_chat(person: Person) -> None:
+@pytest.mark.parametrize("by_signal", [True, False])
+def test_ctrl_c_ends_the_turn_and_what_was_read_of_the_reply_stays(person: Person, by_signal: bool) -> None:
     person.reads(PROMPT)
     person.types("be slow\r")
     person.reads("[thinking]")
-    os.kill(person.process.pid, signal.SIGINT)
-    person.reads("The turn was cancelled.\n")
+    person.reads("ana: Well, perhaps")
+    if by_signal:
+        os.kill(person.process.pid, signal.SIGINT)
+    else:
+        person.types("\x03")
+    person.reads("The turn was cancelled. The reply above ends where it was interrupted.\n")
+    person.reads(PROMPT)
+    person.types("/recall perhaps\r")
+    person.reads("Well, perhaps")
     person.reads(PROMPT)
     person.types("and now?\r")
     person.reads("ana: ok\n")
     person.reads(PROMPT)
+    person.types("/quit now\r")
+    assert person.leaves() == 0
+
+
+def test_two_ctrl_c_in_a_row_leave_and_typing_takes_the_first_back(person: Person) -> None:
+    asks = "Ctrl-C again, or Ctrl-D, to leave.\n"
+    person.reads(PROMPT)
     person.types("\x03")
-    person.reads("Ctrl-C again, or Ctrl-D, to leave.\n")
+    person.reads(asks)
+    person.reads(PROMPT)
+    person.types("x\x7f")
+    person.types("\x03")
+    person.reads(asks)
     person.reads(PROMPT)
     person.types("\x03")
     assert person.leaves() == 0
+
+
+def test_lines_typed_during_a_turn_wait_for_the_prompt(person: Person) -> None:
+    person.reads(PROMPT)
+    person.types("be slow\r")
+    person.reads("[thinking]")
+    person.types("are you there?\r")
+    person.types("\x03")
+    person.reads("The turn was cancelled.")
+    person.reads("ana: ok\n")
+
+
+def test_ctrl_c_ends_a_turn_but_not_make_around_the_chat(environment: dict[str, str], tmp_path: Path) -> None:
+    if (make := shutil.which("make")) is None:
+        pytest.skip("make is not installed")
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "Makefile").write_text(f"chat:\n\t@{sys.executable} slow.py home\n")
+    terminal = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "PYTHONUTF8": "1"}
+    with at_a_terminal([make, "-C", str(tmp_path), "chat"], environment | terminal) as person:
+        person.reads(PROMPT)
+        person.types("be slow\r")
+        person.reads("[thinking]")
+        person.types("\x03")
+        person.reads("The turn was cancelled.")
+        person.reads(PROMPT)
+        person.types("\x04")
+        assert person.leaves() == 0

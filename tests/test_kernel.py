@@ -18,6 +18,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
+from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Prompt
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.embedders import HashEmbedder
@@ -252,16 +253,16 @@ async def test_agents_that_rest_are_let_go_of_and_go_on_as_if_they_had_not_been(
 async def test_an_edit_from_outside_becomes_an_event(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig:
         head = (await rig.process()).prompt().messages[0]
-        await rig.kernel.edit_section("ana", "human", "Name: Ana")
+        await edit_section(rig.kernel, "ana", "human", "Name: Ana")
         await rig.kernel.idle()
         row = (await rig.log())[0]
         assert row.role is Role.EVENT
         assert "it now reads: Name: Ana" in row.shown
         assert (await rig.process()).prompt().messages[0] == head, "the head moves at the next flush"
         with pytest.raises(UsageError, match="shorten the text"):
-            await rig.kernel.edit_section("ana", "human", "blah " * 2000)
+            await edit_section(rig.kernel, "ana", "human", "blah " * 2000)
         with pytest.raises(NotFoundError, match="no section mood"):
-            await rig.kernel.edit_section("ana", "mood", "good")
+            await edit_section(rig.kernel, "ana", "mood", "good")
 
 
 async def test_an_unfinished_turn_is_carried_on_by_the_next_process(machine: Machine) -> None:

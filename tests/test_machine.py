@@ -29,6 +29,7 @@ from machine_moves import WORDS, behaviours, deaths, events, short, text_of
 from machine_witness import ANA, Witness
 from pagefault.config import parse_settings
 from pagefault.errors import ContextLengthExceeded, UsageError
+from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
 from pagefault.testing.postgres import Databases
 from pagefault.types import Event, EventKind, Message, Schedule, Style
@@ -135,7 +136,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.behave(Behaviour())
 
         async def edited() -> None:
-            await self.host.kernel.edit_section("ana", name, text)
+            await edit_section(self.host.kernel, "ana", name, text)
             await self.host.served()
 
         with suppress(UsageError):  # over the section's limit

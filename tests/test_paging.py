@@ -22,12 +22,12 @@ def test_pages_join_to_the_text_and_fit(text: str, size: int) -> None:
 
 def test_a_large_text_shows_its_head_its_size_and_how_to_read_on() -> None:
     text = "One line of this long text.\n" * 200
-    shown = paging.head(text, 50, COUNTER, 'recall_read("m7", page=2)')
+    shown, pages = paging.head(text, 50, COUNTER, 'recall_read("m7", page=2)')
     assert shown.startswith("One line of this long text.\n")
     assert shown.endswith(
-        f'pages, {COUNTER.count(text):,} tokens in all; recall_read("m7", page=2) reads on]'
+        f'of {pages} pages, {COUNTER.count(text):,} tokens in all; recall_read("m7", page=2) reads on]'
     )
-    assert paging.head("short", 50, COUNTER, "x") == "short"
+    assert paging.head("short", 50, COUNTER, "x") == ("short", 1)
 
 
 def test_pages_are_counted_from_one_and_beyond_the_last_is_an_error() -> None:

@@ -13,6 +13,7 @@ from conftest import Machine, Rig
 from pagefault.accounting.prices import Price
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel.edits import add_timer, delete_document, delete_passage, remember, remove_timer
+from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Usage
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Document, Page, Passage, Place, Role
@@ -125,7 +126,7 @@ async def test_usage_is_added_up_by_part_and_between_two_times(machine: Machine)
 
 async def test_sections_have_versions(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig:
-        await rig.kernel.edit_section("ana", "human", "Likes tea.")
+        await edit_section(rig.kernel, "ana", "human", "Likes tea.")
         human = next(s for s in await memory.sections(rig.kernel, "ana") if s.name == "human")
         assert (human.text, human.version) == ("Likes tea.", 2)
         assert 0 < human.tokens <= human.limit

@@ -37,7 +37,9 @@ class MessageMeta:
 
     First row of a completion: ``saw``; ``notes``, the repairs of the completion; ``echo``, JSON values that
     the provider wants to have sent back (see ``models.Completion``).
-    Call: ``cut``, it was truncated at the limit of tokens of one reply.
+    Call: ``cut``, it was truncated at the limit of tokens of one reply. Speech: ``cut``, its turn was
+    cancelled while it streamed.
+    Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
     model; ``sources``, the ids of the items that the result quotes.
     Alert: ``stop``, it ends the turn.
@@ -49,6 +51,7 @@ class MessageMeta:
     notes: tuple[str, ...] = ()
     echo: Mapping[str, Any] | None = None
     cut: bool = False
+    pages: int = 0
     failed: bool = False
     invalid: bool = False
     heartbeat: bool = False

@@ -62,6 +62,7 @@ class Process:
         self.turn = turn
         self.writer = TurnWriter(record, program.store, memory, rows, turn, emit, self._next, self._prepare)
         self._compiler = Compiler()
+        self._streaming: Stream | None = None
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
 
     @property
@@ -136,10 +137,14 @@ class Process:
         return True
 
     async def stop(self, why: str) -> Output | None:
-        """End the open turn here: calls without a result get one, the log says why, the event is done.
-        Returns ``done``, None if no turn is open."""
+        """End the open turn here: speech that was shown in part is kept, calls without a result get one, the
+        log says why, the event is done. Returns ``done``, None if no turn is open."""
         if self.event is None:
             return None
+        if self._streaming and (said := self._streaming.speech.said.strip()):
+            why = f"{why} The reply above ends where it was interrupted."
+            await self.writer.commit([self.rows.interrupted(said), self.rows.alert("stopped", why)])
+            return self._finish()
         while isinstance(action := self._next(self.turn.rows), Run):
             outcome = Outcome(f"Not run to its end: {why}", failed=True)
             await self.writer.commit(self.rows.result(action.call, outcome), call_memory=False)
@@ -167,7 +172,7 @@ class Process:
         return next_action(rows, self.program.style, limit)
 
     def _finish(self) -> Output:
-        event = self.turn.end()
+        event, self._streaming = self.turn.end(), None
         return Output("done", "", event.id if event else None, self.memory.last_seq)
 
     def _flushed(self, row: Message | None) -> bool:
@@ -185,7 +190,9 @@ class Process:
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
-                completion = await self._stream(attempt).completion(self.program.model, self.prompt())
+                self._streaming = self._stream(attempt)
+                completion = await self._streaming.completion(self.program.model, self.prompt())
+                self._streaming = None
             except ContextLengthExceeded as error:
                 if attempt == _TRIES - 1:
                     return await self._give_up(str(error))

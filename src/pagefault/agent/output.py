@@ -45,6 +45,7 @@ class Speech:
     style: Style
     attempt: str
     shown: bool = False
+    said: str = ""  # the part of what was shown that is speech
     _arguments: dict[int, str] = field(default_factory=dict[int, str])
     _said: dict[int, int] = field(default_factory=dict[int, int])
 
@@ -59,6 +60,8 @@ class Speech:
         if not text:
             return None
         self.shown = True
+        if of == "said":
+            self.said += text
         return Output("delta", text, event, position, data={"attempt": self.attempt, "of": of})
 
     def _message(self, call: int, piece: str) -> str:
@@ -85,30 +88,37 @@ class Stream:
     event: int | None
     position: int
     emit: Callable[[Output], None]
+    speech: Speech = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.speech = Speech(self.style, self.step)
 
     async def completion(self, model: Model, prompt: Prompt) -> Completion:
-        """The model's whole completion; raises ``ModelError``."""
-        speech, attempts = Speech(self.style, self.step), 1
+        """The model's whole completion; raises ``ModelError``. If it is cancelled, ``speech`` has what was
+        shown until then."""
+        attempts = 1
         try:
             async with aclosing(model.stream(prompt)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
                         return item
                     if isinstance(item, Delta):
-                        if output := speech.feed(item, self.event, self.position):
+                        if output := self.speech.feed(item, self.event, self.position):
                             self.emit(output)
                         continue
                     if item.restart:
-                        self._retract(speech)
-                        speech, attempts = Speech(self.style, f"{self.step}.{attempts + 1}"), attempts + 1
+                        attempts += 1
+                        self._retract(again=True)
+                        self.speech = Speech(self.style, f"{self.step}.{attempts}")
                     self.emit(Output("noticed", item.text, self.event, self.position))
-        except BaseException:
-            self._retract(speech)
+        except Exception:
+            self._retract()
             raise
-        self._retract(speech)
+        self._retract()
         raise ModelError(f"{model.name} ended its stream without a completion; try again.")
 
-    def _retract(self, speech: Speech) -> None:
-        if speech.shown:
-            data = {"attempt": speech.attempt}
+    def _retract(self, *, again: bool = False) -> None:
+        if self.speech.shown:
+            data = {"attempt": self.speech.attempt, "again": again}
             self.emit(Output("retracted", "", self.event, self.position, data=data))
+            self.speech.said = ""

@@ -88,6 +88,10 @@ class Rows:
             rows[-1] = replace(rows[-1], meta=replace(rows[-1].meta, cut=True))
         return rows
 
+    def interrupted(self, said: str) -> Message:
+        """The part of a reply that was shown before its turn was cancelled."""
+        return Message(Role.ASSISTANT, said, self.clock.now(), "{}", completion=0, meta=MessageMeta(cut=True))
+
     def result(self, call: Message, outcome: Outcome) -> list[Message]:
         """A call's result, after the rows its function made."""
         meta = MessageMeta(

@@ -22,7 +22,9 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.storage import Store, Transaction
-from pagefault.types import AgentRecord, Event, EventKind, Message, Output
+from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
+
+_LONG = "The message is long: the model is shown page 1 of {pages}, and can read on page by page."
 
 
 class FailedEffect(Exception):
@@ -182,6 +184,8 @@ class TurnWriter:
         memory.warning_waits &= not self._warning
         self.turn.rows += rows
         self.inbox_empty = committed.inbox_empty
-        for output in map(output_of, rows):
-            if output:
+        for row in rows:
+            if output := output_of(row):
                 self.emit(output)
+            elif row.meta.pages and row.role is Role.USER:
+                self.emit(Output("noticed", _LONG.format(pages=row.meta.pages), row.event, row.seq))

@@ -5,7 +5,8 @@
     session.py    one run of a command: which home, JSON or text, a kernel that is opened and closed
     agents.py memory.py documents.py events.py models.py embedders.py database.py trace.py usage.py
                   what the commands do, with the views of the kernel
-    chat.py slash.py screens.py    a conversation, its slash commands, the screens
+    chat.py conversation.py person.py pipe.py slash.py screens.py
+                  a conversation, at a terminal or through a pipe, its slash commands, the screens
     render.py     values as lines of text and as JSON
 
 Errors become one sentence on stderr and exit code 1; a wrong command line is exit code 2.

@@ -116,7 +116,8 @@ def output_line(output: Output) -> str:
             line = f"flushed: {count} earlier rows are now under the summary, and in recall storage"
             return line + _extracted(str(output.data.get("extracted", "")))
         case "retracted":
-            return "(withdrawn; the model is asked again)"
+            again = "the model is asked again" if output.data.get("again") else "it did not arrive whole"
+            return f"(withdrawn; {again})"
         case _:
             return fold(output.text)
 
@@ -130,4 +131,4 @@ def row_line(row: LogRow) -> str:
     """A row of the log on one line: its id, role, time and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
     line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
-    return line + _extracted(row.extracted)
+    return line + (" (interrupted)" if row.cut else "") + _extracted(row.extracted)

@@ -103,4 +103,4 @@ class Slash:
 
 def leaves(line: str) -> bool:
     """Return true for a line that asks to end the chat."""
-    return line.strip().lower() in ("/quit", "/exit")
+    return line.lower().split(maxsplit=1)[:1] in (["/quit"], ["/exit"])

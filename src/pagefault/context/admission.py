@@ -33,8 +33,9 @@ def admit(
         if draft.role is Role.CALL:
             shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
         elif draft.shown:
-            body = paging.head(draft.text, limit, counter, f'recall_read("m{seq}", page=2)')
+            body, pages = paging.head(draft.text, limit, counter, f'recall_read("m{seq}", page=2)')
             shown = draft.shown.replace("{}", body, 1)
+            draft = replace(draft, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
         else:
             shown = ""
         completion = last_seq + 1 if draft.completion == 0 else draft.completion

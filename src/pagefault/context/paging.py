@@ -49,16 +49,17 @@ def _boundary(text: str, low: int, high: int) -> int:
     return high
 
 
-def head(text: str, size: int, counter: Counter, reads_on: str) -> str:
+def head(text: str, size: int, counter: Counter, reads_on: str) -> tuple[str, int]:
     """The text itself if it is at most ``size`` tokens, else its first page, its size and how to read
-    on: ``reads_on`` is the call that brings page 2."""
+    on, ``reads_on`` being the call that brings page 2; and the number of pages."""
     pieces = split(text, size, counter)
     if len(pieces) == 1:
-        return text
-    return (
+        return text, 1
+    shown = (
         f"{pieces[0].rstrip()}\n[shown: 1 of {len(pieces)} pages, {counter.count(text):,} tokens in all; "
         f"{reads_on} reads on]"
     )
+    return shown, len(pieces)
 
 
 def showing(shown: int, total: int, page: int, pages: int) -> str:

@@ -61,7 +61,9 @@ class AsyncSections(_Part):
 
     async def write(self, section: str, text: str) -> None:
         """Replace the text of a section; ``UsageError`` if it is longer than the section's limit."""
-        await self._agent.kernel.edit_section(self._agent.name, section, text)
+        from pagefault.kernel import sections
+
+        await sections.edit_section(self._agent.kernel, self._agent.name, section, text)
 
     async def add(
         self,

@@ -26,7 +26,7 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import ModelSource
 from pagefault.redaction import logger_of
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
@@ -211,26 +211,6 @@ class Kernel:
         agent.cancel.cancel()
         return True
 
-    async def edit_section(self, name: str, section: str, text: str) -> None:
-        """Edit an agent's working context from outside. The agent learns of it by an event; the head of
-        its prompt changes at the next flush."""
-        agent = await self.scheduler.find(name)
-        counter = (await self.scheduler.loaded(agent)).memory.counter
-        now = self.clock.now()
-
-        def edit(tx: Transaction) -> None:
-            found = next((s for s in tx.sections(agent.record.id) if s.name == section), None)
-            if found is None:
-                raise NotFoundError(f"Agent {name} has no section {section}.")
-            if (size := counter.count(text)) > found.limit:
-                raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
-            tx.put_section(agent.record.id, replace(found, text=text), now)
-            text_of_event = f"Section {section} of your working context was edited; it now reads: {text}"
-            tx.post(agent.record.id, Event(EventKind.EDITED, text_of_event, at=now))
-
-        await self.store.write(edit)
-        self.scheduler.wake(agent)
-
     async def process(self, name: str) -> Process:
         """The agent, loaded as it now stands; to look at, between turns."""
         return await self.scheduler.loaded(await self.scheduler.find(name))
@@ -257,25 +237,44 @@ class Kernel:
                 logger.warning("%s", error)
             await anyio.sleep(_SERVE_EVERY)
 
-    async def recover(self) -> None:
-        """Carry on unfinished turns and serve what waits, of all agents, then return."""
-        await self.scheduler.wake_waiting()
-        await self.scheduler.idle()
+    async def recover(self, name: str | None = None) -> None:
+        """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
+        return."""
+        await self._post_due()
+        if name is None:
+            await self.scheduler.wake_waiting()
+            await self.scheduler.idle()
+        elif name in await self.waiting():
+            agent = await self.scheduler.find(name)
+            self.scheduler.wake(agent)
+            await self.scheduler.idle(agent)
 
     async def fire_timers(self) -> None:
         """Post an event for each timer that is due, and wake whose it is."""
+        if await self._post_due():
+            await self.scheduler.wake_waiting()
+
+    async def _post_due(self) -> bool:
         now = self.clock.now()
         due = await self.store.read(lambda tx: tx.next_due())
-        if due is not None and due <= now and await self.store.write(lambda tx: timers.fire(tx, now)):
-            await self.scheduler.wake_waiting()
+        waits = due is not None and due <= now
+        return waits and bool(await self.store.write(lambda tx: timers.fire(tx, now)))
+
+    async def waiting(self) -> list[str]:
+        """The names of the agents with an event that is pending or whose turn is unfinished."""
+        return [record.name for record in await self.store.read(lambda tx: tx.waiting())]
+
+    async def wake(self, name: str) -> None:
+        """Serve an agent: there may be an event for it."""
+        self.scheduler.wake(await self.scheduler.find(name))
 
     async def wake_waiting(self) -> None:
         """Wake every agent with an event that is pending or whose turn is unfinished."""
         await self.scheduler.wake_waiting()
 
-    async def idle(self) -> None:
-        """Return when no agent is in a turn in this process."""
-        await self.scheduler.idle()
+    async def idle(self, name: str | None = None) -> None:
+        """Return when no agent, or the one of this name not, is in a turn in this process."""
+        await self.scheduler.idle(await self.scheduler.find(name) if name is not None else None)
 
     async def settled(self) -> None:
         """Return when every searchable row has its vector (tests and benchmarks call it)."""

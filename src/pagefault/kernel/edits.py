@@ -1,7 +1,7 @@
 """Changes to an agent's memory from outside: passages, documents, timers.
 
-Each is one transaction, and the agent gets no event; an edit of its working context, for which it must, is
-``Kernel.edit_section``. Times and ids are as people write them; wrong ones raise ``UsageError``.
+Each is one transaction, and the agent gets no event; an edit of its working context, for which it must,
+is in ``sections``. Times and ids are as people write them; wrong ones raise ``UsageError``.
 """
 
 from __future__ import annotations

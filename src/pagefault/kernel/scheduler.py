@@ -97,7 +97,7 @@ class Scheduler:
         """Serve the agent: there may be an event for it."""
         agent.asked = True
         if self._tasks is not None and not agent.serving:
-            agent.serving = True
+            agent.serving, agent.rested = True, anyio.Event()
             if not self._serving:
                 self._quiet = anyio.Event()
             self._serving += 1
@@ -125,10 +125,10 @@ class Scheduler:
             if anyio.current_time() >= agent.rest_until:
                 self.wake(agent)
 
-    async def idle(self) -> None:
-        """Return when no agent is being served in this process."""
-        while self._serving:
-            await self._quiet.wait()
+    async def idle(self, agent: AgentSlot | None = None) -> None:
+        """Return when no agent, or this one not, is being served in this process."""
+        while agent.serving if agent else self._serving:
+            await (agent.rested if agent else self._quiet).wait()
 
     async def _serve_agent(self, agent: AgentSlot, posting: Posting | None) -> None:
         """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
@@ -154,6 +154,7 @@ class Scheduler:
             if posting:
                 posting.over.set()
             agent.serving = False
+            agent.rested.set()
             self._serving -= 1
             if not self._serving:
                 self._quiet.set()

@@ -1,16 +1,36 @@
-"""Changes of the set of an agent's sections from outside: add one, remove one, give one another limit.
-
-They change the agent's settings, where sections are declared. Left out: the text of a section, which is
-``Kernel.edit_section``.
-"""
+"""Changes of an agent's sections from outside: their text; their set, which is declared in the settings."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from pagefault.config import AgentSettings, SectionSettings, parse_settings, settings_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import Event, EventKind
 
-__all__ = ["add_section", "remove_section", "set_limit"]
+__all__ = ["add_section", "edit_section", "remove_section", "set_limit"]
+
+
+async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> None:
+    """Edit an agent's working context. The agent learns of it by an event; the head of its prompt changes
+    at the next flush."""
+    record = await kernel.record(name)
+    counter, now = (await kernel.process(name)).memory.counter, kernel.clock.now()
+
+    def edit(tx: Transaction) -> None:
+        found = next((s for s in tx.sections(record.id) if s.name == section), None)
+        if found is None:
+            raise NotFoundError(f"Agent {name} has no section {section}.")
+        if (size := counter.count(text)) > found.limit:
+            raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
+        tx.put_section(record.id, replace(found, text=text), now)
+        text_of_event = f"Section {section} of your working context was edited; it now reads: {text}"
+        tx.post(record.id, Event(EventKind.EDITED, text_of_event, at=now))
+
+    await kernel.store.write(edit)
+    await kernel.wake(name)
 
 
 async def add_section(

@@ -38,6 +38,7 @@ class AgentSlot:
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
     process: Process | None = None
     serving: bool = False
+    rested: anyio.Event = field(default_factory=anyio.Event)  # set when it is no longer served
     asked: bool = False  # an event came while it was being served
     cancel: anyio.CancelScope | None = None
     failures: int = 0  # turns in a row that could not be begun

@@ -29,6 +29,7 @@ class LogRow:
     agent's zone. ``name``: the function of a call or result, or the kind of an alert. ``speaker``: the sender
     of an event, if it names one. ``event``: the number of the event in whose turn the row was written.
     ``completion``: rows of one completion have the same. ``failed``: a result that is an error.
+    ``cut``: speech whose turn was cancelled while it streamed, or a call cut at the limit of one reply.
     ``extracted``: of a summary that the model did not write, the reason; else empty.
     """
 
@@ -41,6 +42,7 @@ class LogRow:
     event: int | None = None
     completion: int | None = None
     failed: bool = False
+    cut: bool = False
     extracted: str = ""
 
 
@@ -102,5 +104,6 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.event,
         row.completion,
         row.meta.failed,
+        row.meta.cut,
         row.meta.extracted,
     )

@@ -1,0 +1,74 @@
+"""A conversation with one agent: messages in, outputs to a screen. Left out: where the lines come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from pagefault.cli.screens import Screen
+from pagefault.cli.slash import Slash
+from pagefault.kernel import Kernel
+from pagefault.types import Event, EventKind, Output
+
+__all__ = ["Conversation"]
+
+_NAMED = 3  # other agents that the notice of waiting events names
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in, outputs to a screen."""
+
+    kernel: Kernel
+    name: str
+    screen: Screen
+    outputs: MemoryObjectReceiveStream[Output]
+    _mine: set[int | None] = field(default_factory=set[int | None])
+    _done: set[int | None] = field(default_factory=set[int | None])
+
+    async def listen(self) -> None:
+        """Show every output, as long as the chat lasts."""
+        async for output in self.outputs:
+            self._show(output)
+
+    def _show(self, output: Output) -> None:
+        self.screen.show(output, output.event in self._mine)
+        if output.type == "done":
+            self._done.add(output.event)
+
+    async def say(self, text: str) -> None:
+        """Send a message; return when its turn is over and shown, and a memory-pressure turn behind it."""
+        posted = await self.kernel.post(self.name, Event(EventKind.MESSAGE, text))
+        self._mine.add(posted.id)
+        await self.kernel.idle(self.name)
+        await self.caught_up()
+        if posted.id not in self._done:
+            why = "The message waits in the inbox, because an event before it could not be served."
+            for output in (Output("alerted", why, posted.id, 0), Output("done", "", posted.id, 0)):
+                self._show(output)
+
+    async def recover(self, others: str) -> None:
+        """Finish the agent's own open turn and serve what waits for it; show what that says.
+
+        Other agents for whom something waits are named, with ``others``, what becomes of them.
+        """
+        waiting = [name for name in await self.kernel.waiting() if name != self.name]
+        if waiting:
+            rest = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
+            self.screen.notice(f"Events of other agents wait: {', '.join(waiting[:_NAMED])}{rest}{others}.")
+        await self.kernel.recover(self.name)
+        await self.caught_up()
+
+    async def caught_up(self) -> None:
+        """Return when all that has come is shown."""
+        await anyio.lowlevel.checkpoint()
+        while self.outputs.statistics().current_buffer_used:
+            await anyio.lowlevel.checkpoint()
+
+    async def slash(self, line: str) -> bool:
+        """Run a slash command; False if the line is a message."""
+        ran = await Slash(self.kernel, self.name, self.screen.notice).run(line)
+        await self.caught_up()
+        return ran
