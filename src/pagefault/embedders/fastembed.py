@@ -17,6 +17,7 @@ import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Vectors
+from pagefault.embedders.no_telemetry import switch_telemetry_off
 from pagefault.embedders.vectors import unit
 from pagefault.errors import EmbedderError, EmbedderSetupError
 
@@ -68,6 +69,7 @@ class FastEmbedder:
         return unit(vectors)
 
     def _load(self) -> _Model:
+        switch_telemetry_off()
         import_module("loguru").logger.disable("fastembed")  # our error reports what it would log
         text_embedding = import_module("fastembed").TextEmbedding
         known = {model["model"].lower() for model in text_embedding.list_supported_models()}

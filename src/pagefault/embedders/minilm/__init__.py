@@ -17,6 +17,7 @@ import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Vectors
+from pagefault.embedders.no_telemetry import switch_telemetry_off
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -82,10 +83,11 @@ class MiniLM:
 
 
 def _session(path: Path, threads: int) -> _Session:
+    switch_telemetry_off()
     import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
     library = cast(Any, onnxruntime)
-    library.disable_telemetry_events()  # sent on Windows only, but nothing is to leave the machine
+    library.disable_telemetry_events()  # what is left of it if another module imported onnxruntime before
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
