@@ -30,6 +30,7 @@ from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
 from pagefault.models import Model
+from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.retrieval import Retriever
@@ -148,7 +149,8 @@ class Assembly:
         """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
         window = await self._window(settings)
-        model = self.models.model(settings.model, window, settings.request_settings)
+        given = self.models.model(settings.model, window, settings.request_settings)
+        model = BoundedModel(given, settings.patience)
         zone, zone_name = zone_of(settings)
         counter = self._counter(settings)
         plan = self._plan(settings, window, sections, counter)
@@ -162,7 +164,7 @@ class Assembly:
         executor = plan.executor.bound(syscalls, DocumentCalls(record.id, self.store, results))
         program = Program(
             self.store, model, executor, plan.instructions, settings.style,
-            settings.max_steps, settings.warning_steps, settings.fold_at_once,
+            settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
             partial(self.models.served_window, settings.model),
         )  # fmt: skip
         wanted, *others = settings.models

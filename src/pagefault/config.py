@@ -87,6 +87,7 @@ class AgentSettings(BaseModel):
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
     patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")
     tool_timeout: float = Field(default=60.0, gt=0.0)
+    turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
     agents: bool = Field(default=False, description="offer send_to_agent")

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+import anyio
+
 from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.rows import Rows
@@ -21,10 +23,12 @@ from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
 from pagefault.functions import FunctionExecutor, Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt
+from pagefault.models.bounds import MOST_CALLS
 from pagefault.storage import Store, TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
+_SURPLUS = f"Not run: at most {MOST_CALLS} calls in one completion; make this call in your next one."
 _CUT_SHORT = "The call was cut short at the limit of tokens of one reply; call it again with less text."
 
 
@@ -39,6 +43,7 @@ class Program:
     style: Style = "memgpt"
     max_steps: int = 12
     warning_steps: int = 3
+    turn_timeout: float = 3600.0  # seconds
     fold_at_once: bool = False
     served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
 
@@ -115,9 +120,13 @@ class Process:
         self.writer.inbox_empty = False
         if self.event is None and not await self._begin(event):
             return None
-        while not isinstance(action := self._next(self.turn.rows), Stop):
-            await (self._run(action.call) if isinstance(action, Run) else self._ask())
-        return self._finish()
+        with anyio.move_on_after(self.program.turn_timeout):
+            while not isinstance(action := self._next(self.turn.rows), Stop):
+                await (self._run(action.call) if isinstance(action, Run) else self._ask())
+            return self._finish()
+        return await self.stop(
+            f"The turn took more than {self.program.turn_timeout:g} s (the setting turn_timeout); it is over."
+        )
 
     async def _begin(self, event: Event) -> bool:
         """Open the event's turn, or take up the one that was interrupted; False if a warning goes first."""
@@ -260,6 +269,8 @@ class Process:
         """The call with its arguments read, or its outcome if it cannot be run."""
         if call.meta.cut and call.name != "send_message":
             return Outcome(_CUT_SHORT, failed=True)
+        if call.meta.surplus:
+            return Outcome(_SURPLUS, failed=True)
         try:
             return self.program.executor.prepare(call.name or "", call.text)
         except FunctionError as error:

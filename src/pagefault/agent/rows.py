@@ -16,6 +16,7 @@ from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
 from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Completion
+from pagefault.models.bounds import MOST_CALLS
 from pagefault.types import Event, EventKind, Message, Role
 
 THINKING = "thinking"
@@ -73,8 +74,12 @@ class Rows:
         the provider wants back; the last call's, whether it was cut."""
         now, text = self.clock.now(), completion.text.strip()
         rows = [
-            Message(Role.CALL, call.arguments, now, completion=0, name=call.name) for call in completion.calls
-        ]
+            Message(
+                Role.CALL, call.arguments, now, completion=0, name=call.name,
+                meta=MessageMeta(surplus=number >= MOST_CALLS),
+            )
+            for number, call in enumerate(completion.calls)
+        ]  # fmt: skip
         if text:
             role = Role.ASSISTANT if speaks else Role.THOUGHT
             rows.insert(0, Message(role, text, now, "{}", completion=0))

@@ -48,6 +48,7 @@ class OtherOptions(TypedDict, total=False):
     temperature: float | None
     patience: float
     tool_timeout: float
+    turn_timeout: float
     fold_at_once: bool
     timers: bool
     agents: bool

@@ -27,6 +27,7 @@ from pagefault.models import (
     PromptMessage,
     StreamItem,
 )
+from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import CallingMode, CheckResult, ObservedCalling
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
@@ -137,17 +138,14 @@ class _Observed(ModelWrapper):
 
 async def _ask(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
     answer = _Answer()
-    with anyio.move_on_after(_TIMEOUT) as scope:
-        async with aclosing(FunctionCallingModel(_Observed(model, answer), mode).stream(prompt)) as items:
-            async for item in items:
-                if isinstance(item, Completion):
-                    answer.whole = item
-                elif isinstance(item, Notice) and item.restart:
-                    answer.pieces = 0
-    if scope.cancelled_caught:
-        raise ModelError(
-            f"{model.name} gave no whole answer within {_TIMEOUT:g} s; try again, or use another."
-        )
+    observed = FunctionCallingModel(_Observed(model, answer), mode)
+    bounded = BoundedModel(observed, _TIMEOUT, "try again, or use another")
+    async with aclosing(bounded.stream(prompt)) as items:
+        async for item in items:
+            if isinstance(item, Completion):
+                answer.whole = item
+            elif isinstance(item, Notice) and item.restart:
+                answer.pieces = 0
     return answer
 
 
