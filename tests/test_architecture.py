@@ -83,6 +83,7 @@ LAYERS = (
     },
     {
         "agent.output",
+        "agent.program",
         "agent.rows",
         "agent.turn",
     },

@@ -14,7 +14,8 @@ from math import ceil
 from typing import Any
 
 from pagefault import prompts
-from pagefault.agent import Process, Program
+from pagefault.agent import Process
+from pagefault.agent.program import Program
 from pagefault.agent.rows import EventParser, Rows
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock

@@ -6,46 +6,31 @@ process, is the kernel's business.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import anyio
 
 from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
+from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
 from pagefault.agent.turn_writer import TurnWriter
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
-from pagefault.functions import FunctionExecutor, Outcome, Prepared
+from pagefault.functions import Outcome, Prepared
 from pagefault.message_meta import RequestUsage
-from pagefault.models import Completion, Model, Prompt
+from pagefault.models import Completion, Prompt
 from pagefault.models.bounds import MOST_CALLS
-from pagefault.storage import Store, TurnHold
-from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role, Style
+from pagefault.storage import TurnHold
+from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
 _SURPLUS = f"Not run: at most {MOST_CALLS} calls in one completion; make this call in your next one."
 _CUT_SHORT = "The call was cut short at the limit of tokens of one reply; call it again with less text."
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """The model, functions and limits that an agent runs with, put together by ``pagefault.assembly``."""
-
-    store: Store
-    model: Model
-    executor: FunctionExecutor
-    instructions: str
-    style: Style = "memgpt"
-    max_steps: int = 12
-    warning_steps: int = 3
-    turn_timeout: float = 3600.0  # seconds
-    fold_at_once: bool = False
-    served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
 
 
 class Process:

@@ -1,0 +1,29 @@
+"""The program of an agent: the model, functions and limits that its process runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pagefault.functions import FunctionExecutor
+from pagefault.models import Model
+from pagefault.storage import Store
+from pagefault.types import Style
+
+__all__ = ["Program"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The parts and limits of one agent, put together by ``pagefault.assembly``."""
+
+    store: Store
+    model: Model
+    executor: FunctionExecutor
+    instructions: str
+    style: Style = "memgpt"
+    max_steps: int = 12
+    warning_steps: int = 3
+    turn_timeout: float = 3600.0  # seconds
+    fold_at_once: bool = False
+    served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
