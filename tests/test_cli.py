@@ -85,11 +85,20 @@ def test_a_wrong_command_line_is_exit_code_2(run: Run, arguments: tuple[str, ...
 
 def test_an_error_is_one_sentence_on_stderr(run: Run) -> None:
     ran = run("agent", "show", "nobody", "--json")
-    expected = (
-        "pagefault: There is no agent nobody; `pagefault agent list` shows those there are, "
-        "`pagefault agent create nobody` makes it.\n"
+    sentence = (
+        "There is no agent nobody; `pagefault agent list` shows those there are, "
+        "`pagefault agent create nobody` makes it."
     )
-    assert ran == Ran(1, "", expected)
+    assert run("agent", "show", "nobody") == Ran(1, "", f"pagefault: {sentence}\n")
+    assert (ran.code, ran.out) == (1, "")
+    assert json.loads(ran.err) == {"error": sentence, "type": "NotFoundError"}
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("agent", "show"), ("chat", "--window", "many")])
+def test_a_wrong_command_line_is_json_with_json(run: Run, arguments: tuple[str, ...]) -> None:
+    ran = run(*arguments, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert json.loads(ran.err)["type"] == "CommandLineError"
 
 
 def test_home_and_json_may_stand_before_the_command(run: Run, tmp_path: Path) -> None:
@@ -114,6 +123,11 @@ def test_a_configuration_that_is_wrong_is_one_sentence(run: Run, tmp_path: Path)
     ran = run("agent", "list")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert "config.toml is not valid TOML" in ran.err
+    (tmp_path / "home" / "config.toml").unlink()
+    (tmp_path / "home" / "config.toml").mkdir()
+    ran = run("agent", "list")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "config.toml is not a file; remove it" in ran.err
 
 
 # agent
@@ -193,7 +207,9 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("--setting", "colour=red", "There is no setting colour."),
+        ("--setting", "colour=red", "There is no setting colour; the settings are model, window, "),
+        ("--setting", "modle=x", "There is no setting modle; did you mean model?"),
+        ("--setting", "embedder=null", "embedder is no setting of one agent; set it in config.toml, or by "),
         ("--setting", "colour", "'colour' is not a setting; write KEY=VALUE."),
         ("--section", "tasks", "'tasks' is not a section; write NAME:TOKENS or NAME:TOKENS:DESCRIPTION."),
         ("--model", "oracle", "There is no model 'oracle'; write PROVIDER:NAME"),

@@ -222,6 +222,19 @@ def test_export_and_import_through_a_pipe(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ana")
+def test_a_file_that_cannot_be_written_or_read_is_named(run: Run, tmp_path: Path) -> None:
+    nowhere = tmp_path / "no" / "f"
+    for words in (("export", "ana"), ("backup",)):
+        assert run("db", *words, str(nowhere)).err == (
+            f"pagefault: There is no folder {nowhere.parent}; make it, or write the file elsewhere.\n"
+        )
+    for source in (nowhere, tmp_path):
+        assert run("db", "import", str(source)).err == (
+            f"pagefault: {source} is not a file; give one that `pagefault db export` wrote.\n"
+        )
+
+
+@pytest.mark.usefixtures("ana")
 def test_an_export_that_fails_leaves_no_file(run: Run, tmp_path: Path) -> None:
     ran = run("db", "export", "nobody", str(tmp_path / "nobody.jsonl"))
     assert "There is no agent 'nobody' in" in ran.err

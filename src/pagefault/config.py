@@ -223,7 +223,9 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
     for its database). ``database``, if given, is what counts."""
     path = home / "config.toml"
     values: dict[str, Any] = {}
-    if path.is_file():
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file; remove it, or put a file with settings there.")
+    if path.exists():
         try:
             values = tomllib.loads(path.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -239,7 +241,7 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
     try:
         return Installation.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{_sentence('setting', error)} (from {path} or PAGEFAULT_*)") from None
+        raise UsageError(_sentence("setting", error, f", read from {path} or PAGEFAULT_*,")) from None
 
 
 def _variable(field: str) -> str:
@@ -247,11 +249,17 @@ def _variable(field: str) -> str:
     return f"PAGEFAULT_{field.upper()}" + ("_URL" if field == "database" else "")
 
 
-def _sentence(what: str, error: ValidationError) -> str:
+def _sentence(what: str, error: ValidationError, where: str = "") -> str:
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        known = (*AgentSettings.model_fields, *Installation.model_fields, *SectionSettings.model_fields)
-        near = get_close_matches(name.rpartition(".")[2], known, n=1)
-        return f"There is no {what} {name}" + (f"; did you mean {near[0]}?" if near else ".")
-    return f"The {what} {name} is wrong: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
+    if fault["type"] != "extra_forbidden":
+        return f"The {what} {name}{where} is wrong: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
+    if error.title == AgentSettings.__name__ and name in Installation.model_fields:
+        variable = _variable(name)
+        return f"{name} is no {what} of one agent; set it in config.toml, or by {variable}, for all of them."
+    known = (*AgentSettings.model_fields, *Installation.model_fields, *SectionSettings.model_fields)
+    near = get_close_matches(name.rpartition(".")[2], known, n=1)
+    of_agent = error.title == AgentSettings.__name__ or name.startswith("agent.")
+    all = (AgentSettings if of_agent else Installation).model_fields
+    hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(all)}."
+    return f"There is no {what} {name}{where.removesuffix(',')}; {hint}"

@@ -9,15 +9,18 @@
                   a conversation, at a terminal or through a pipe, its slash commands, the screens
     render.py     values as lines of text and as JSON
 
-Errors become one sentence on stderr and exit code 1; a wrong command line is exit code 2.
+Errors become one sentence on stderr, a JSON object with ``--json``, and exit code 1; a wrong command line is
+exit code 2.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 from collections.abc import Sequence
+from errno import ENOSPC
 from io import TextIOWrapper
 from typing import NoReturn, cast
 
@@ -30,21 +33,29 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command (by default the process's own arguments) and exit with its code."""
     _start_quickly()
+    from typer.exceptions import Abort, TyperException
     from typer.main import get_command
 
     from pagefault.cli.tree import app
 
     _speak_utf8()
+    given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
     try:
-        get_command(app).main(args=arguments, prog_name="pagefault")
+        code = get_command(app).main(args=given, prog_name="pagefault", standalone_mode=not as_json)
     except ExceptionGroup as group:  # a background task of the chat failed
         error = _first(group)
         if not isinstance(error, PagefaultError | OSError):
             raise
-        _fail(error)
+        _fail(error, as_json)
     except (PagefaultError, OSError) as error:
-        _fail(error)
-    raise SystemExit(0)
+        _fail(error, as_json)
+    except TyperException as error:  # a wrong command line; without --json Typer reports it
+        _report(error.format_message(), "CommandLineError", as_json)
+        raise SystemExit(2) from None
+    except Abort:
+        raise SystemExit(1) from None
+    raise SystemExit(code or 0)
 
 
 def _start_quickly() -> None:
@@ -65,12 +76,21 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     return _first(cast(ExceptionGroup[Exception], error)) if isinstance(error, ExceptionGroup) else error
 
 
-def _fail(error: PagefaultError | OSError) -> NoReturn:
+def _fail(error: PagefaultError | OSError, as_json: bool) -> NoReturn:
     """Exit with one sentence for an error that a person can fix. Any other is a bug, and keeps its trace."""
     if isinstance(error, BrokenPipeError):  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1)
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
-        sys.exit(redacted(f"pagefault: {what}{error.strerror or error}; fix that or choose another --home."))
-    sys.exit(redacted(f"pagefault: {error}"))
+        advice = "free some space" if error.errno == ENOSPC else "check that path and who may use it"
+        _report(f"{what}{error.strerror or error}; {advice}.", "OSError", as_json)
+    else:
+        _report(str(error), type(error).__name__, as_json)
+    raise SystemExit(1)
+
+
+def _report(sentence: str, kind: str, as_json: bool) -> None:
+    """Write an error on stderr: a sentence, or with ``--json`` an object."""
+    line = redacted(sentence)
+    print(json.dumps({"error": line, "type": kind}) if as_json else f"pagefault: {line}", file=sys.stderr)

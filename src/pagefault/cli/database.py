@@ -165,6 +165,8 @@ def _new(target: Path) -> Generator[Path]:
     """A file to write beside ``target`` (0600), which becomes it when all is written, and else goes."""
     if target.exists():
         raise UsageError(f"{target} is there already; choose another name.")
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}; make it, or write the file elsewhere.")
     part = target.with_name(f"{target.name}.part")
     os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
     try:
@@ -181,6 +183,8 @@ def _new(target: Path) -> Generator[Path]:
 def _opened(source: str) -> Generator[BinaryIO]:
     """A file that can be read twice; standard input is first read to its end."""
     if source != "-":
+        if not Path(source).is_file():
+            raise UsageError(f"{source} is not a file; give one that `pagefault db export` wrote.")
         with Path(source).open("rb") as file:
             yield file
         return
