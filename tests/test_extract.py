@@ -92,6 +92,52 @@ def test_html_is_its_content_without_what_stands_around_it() -> None:
     assert not [word for word in ("Menu", "bad", "Imprint", "http", "Site") if word in text]
 
 
+def test_html_keeps_lists_quotations_code_and_the_columns_of_tables() -> None:
+    page = (
+        "<title>x</title><h1>T</h1><ul><li>a<ol start='3'><li>b</li><li><p>c</p><p>d</p></li></ol></li></ul>"
+        "<blockquote>q <b>r</b></blockquote><pre>x\n  ``` y</pre><table><tr><th>Zone<th>Fare<th>Price"
+        "<tr><td rowspan=2>North<td>Single<td>2|1<tr><td>Return<td>3.9</table>"
+        "<table><tr><td><h2>Layout</h2>left</td><td>right</td></tr></table>"
+    )
+    found = read(page.encode(), "a.html")
+    assert text_of(found).replace("\n\n", "\n") == (
+        "# T\n- a\n  3. b\n  4. c\n    d\n> q **r**\n````\nx\n  ``` y\n````\n"
+        "| Zone | Fare | Price |\n| --- | --- | --- |\n| North | Single | 2\\|1 |\n| North | Return | 3.9 |\n"
+        "## Layout\nleft\nright"
+    )
+    assert [h.path for h in found.leaves[0].headings] == ["T", "T › Layout"]
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "text"),
+    [
+        (  # the headline's name, not the site's
+            "<meta property='og:title' content='Ferry'><header><h1>News</h1></header><main>It sank.</main>",
+            "Ferry",
+            "It sank.",
+        ),
+        (
+            "<article>Teaser</article><div><h1>Ferry</h1>It sank near the mole.</div>",
+            "Ferry",
+            "Teaser\n\n# Ferry\n\nIt sank near the mole.",
+        ),
+        (
+            "<nav>Menu</nav><article><h1>Quay</h1>Wall<aside>1. cais</aside></article>",
+            "Quay",
+            "# Quay\n\nWall\n\n1. cais",
+        ),
+        (
+            "<form><h1>Quay</h1><p>Wall<button>Send</button></p></form><aside>Ads</aside>",
+            "Quay",
+            "# Quay\n\nWall",
+        ),
+    ],
+)
+def test_the_content_of_a_page_is_found(page: str, title: str, text: str) -> None:
+    found = read(page.encode(), "a.html")
+    assert (found.title, text_of(found)) == (title, text)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "windows-1252"])
 def test_html_is_read_in_the_character_set_it_declares(encoding: str) -> None:
     word = "潮汐" if encoding == "gb18030" else "marée"
@@ -125,6 +171,8 @@ def test_a_row_of_a_table_is_lines_of_its_columns() -> None:
     assert [h.path for h in found.leaves[0].headings] == ["row 1", "row 2", "row 3"]
     assert text_of(read(b"a\tb\n1\t2\n", "a.tsv")) == "a: 1\nb: 2\n\n"
     assert text_of(read(b"word\ntide\n", "a.csv")) == "word: tide\n\n"
+    assert text_of(read(b"sep=;\r\nName;Betrag\r\nA;1,5\r\n", "a.csv")) == "Name: A\nBetrag: 1,5\n\n"
+    assert text_of(read(b'a|b\n"x, y"|2\nz, w|3\n', "a.csv")) == "a: x, y\nb: 2\n\na: z, w\nb: 3\n\n"
 
 
 def test_a_record_is_lines_of_its_fields_and_its_text() -> None:

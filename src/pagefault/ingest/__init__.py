@@ -1,7 +1,7 @@
 """Documents: from files, folders and URLs into an agent's archival storage.
 
     sources.py   paths and URLs to sources; reading them within limits
-    extract.py   the kind of a file; plain.py, pdf.py, markup.py read the kinds
+    extract.py   the kind of a file; plain.py, pdf.py, markup.py, html/ read the kinds
     pages.py     a document's pages and headings
     chunk.py     pages to chunks
     load.py      all of it, and an event for the agent

@@ -53,7 +53,7 @@ _ALIASES = {
     "text/x-markdown": "text/markdown",
 }
 _MODULES = (
-    "bs4", "httpx2", "mammoth", "markdown_it", "markdownify", "pypdfium2", "semantic_text_splitter",
+    "httpx2", "mammoth", "markdown_it", "pypdfium2", "selectolax", "semantic_text_splitter",
 )  # fmt: skip
 
 

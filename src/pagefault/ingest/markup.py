@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import posixpath
-import re
 import zlib
 from importlib import import_module
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
 from pagefault.errors import UsageError
-from pagefault.ingest.pages import Extracted, Leaf, clean, markdown_headings, paginate
+from pagefault.ingest.html import read_html
+from pagefault.ingest.pages import Extracted, Leaf, paginate
 
 __all__ = ["docx", "epub", "html", "zip_media"]
 
-_PROLOG = re.compile(r"\s*<\?xml[^>]*\?>")
-_NOT_CONTENT = ["script", "style", "noscript", "template", "nav", "footer", "aside", "form", "iframe", "svg"]
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
-_LEAST_UNPACKED, _MOST_UNPACKED = (
-    16 << 20,
-    256 << 20,
-)  # bytes that are always allowed, and never, for an unpacked archive
+_LEAST_UNPACKED = 16 << 20  # bytes that an archive may always unpack to
+_MOST_UNPACKED = 256 << 20
 _MOST_RATIO = 50  # unpacked bytes per packed one; XML has 5 to 20
 _MOST_FILES = 20_000
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # a container: .doc, or a .docx with a password
@@ -49,7 +45,7 @@ _BROKEN = (
 
 def html(data: bytes) -> Extracted:
     """Read a page of HTML without menus and the like; its title is the first ``h1``, else ``title``."""
-    title, leaves = _from_html(data)
+    title, leaves = _from_html(data, whole=False)
     return Extracted(title, leaves, markdown=True)
 
 
@@ -65,11 +61,14 @@ def docx(data: bytes) -> Extracted:
     try:
         with _archive(data) as archive:
             title = _text_of(archive, "docProps/core.xml", "title")
+            for name in archive.namelist():
+                if name.endswith((".xml", ".rels")):
+                    _checked(archive.read(name))
         pictures = mammoth.images.img_element(no_picture)
         read = mammoth.convert_to_html(BytesIO(data), style_map=_STYLES, convert_image=pictures)
     except _BROKEN as error:
         raise UsageError(f"It is not a .docx that can be read ({error}); it may be damaged.") from None
-    first, leaves = _from_html(str(read.value).encode())
+    first, leaves = _from_html(str(read.value).encode(), whole=True)
     return Extracted(title or first, leaves, markdown=True)
 
 
@@ -83,8 +82,8 @@ def epub(data: bytes) -> Extracted:
             spine = _spine(archive, package)
             if set(spine) & _encrypted(archive):
                 raise UsageError("It is encrypted (DRM); only a book without it can be loaded.")
-            for name in spine:
-                leaves += _from_html(archive.read(name))[1]
+            for name in dict.fromkeys(spine):  # a spine may name a file many times
+                leaves += _from_html(archive.read(name), whole=True)[1]
     except _BROKEN as error:
         raise UsageError(f"It is not an EPUB that can be read ({error}); it may be damaged.") from None
     return Extracted(title, tuple(leaves), markdown=True)
@@ -102,35 +101,10 @@ def zip_media(data: bytes) -> str | None:
     return "application/epub+zip" if "META-INF/container.xml" in names else None
 
 
-def _from_html(data: bytes) -> tuple[str, tuple[Leaf, ...]]:
+def _from_html(data: bytes, *, whole: bool) -> tuple[str, tuple[Leaf, ...]]:
     """Return the title and the pages of one file of HTML."""
-    from bs4 import BeautifulSoup, UnicodeDammit
-    from markdownify import MarkdownConverter
-
-    source = UnicodeDammit(data, is_html=True).unicode_markup or ""
-    if "<" not in source:
-        return "", tuple(paginate(clean(source), (), markdown=True))
-    soup = BeautifulSoup(_PROLOG.sub("", source, count=1), "html.parser")
-    for tag in soup(_NOT_CONTENT):
-        tag.decompose()
-    body = soup.main or (soup.article if len(soup("article")) == 1 else None) or soup.body or soup
-    named = soup.h1 or soup.title
-    title = " ".join(named.get_text(" ").split()) if named else ""
-    if soup.head:
-        soup.head.decompose()
-    converter = MarkdownConverter(
-        heading_style="ATX",
-        bullets="-",
-        strip=["a", "img"],
-        escape_asterisks=False,
-        escape_underscores=False,
-    )
-    try:
-        converted = converter.convert_soup(body)
-    except RecursionError:  # tags nested too deeply; keep the words
-        converted = soup.get_text("\n")
-    text = clean(converted).strip()
-    return title, tuple(paginate(text, markdown_headings(text), markdown=True))
+    page = read_html(data, whole=whole)
+    return page.title, tuple(paginate(page.text, page.headings, markdown=True))
 
 
 def _archive(data: bytes) -> ZipFile:
@@ -148,9 +122,21 @@ def _archive(data: bytes) -> ZipFile:
     return archive
 
 
+def _checked(xml: bytes) -> bytes:
+    """Return XML that declares no entities, of which a few make gigabytes; ``UsageError`` if it does."""
+
+    def refuse(*_: object) -> None:
+        raise UsageError("It declares entities, which no such file needs; save it again from its source.")
+
+    parser = ParserCreate()
+    parser.EntityDeclHandler = refuse
+    parser.Parse(xml, True)
+    return xml
+
+
 def _elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
     """Return all elements of an XML file, without their namespaces."""
-    elements = list(ElementTree.fromstring(archive.read(name)).iter())
+    elements = list(ElementTree.fromstring(_checked(archive.read(name))).iter())
     for element in elements:
         element.tag = element.tag.rpartition("}")[2]
     return elements

@@ -12,12 +12,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Extracted", "Heading", "Leaf", "clean", "heading_at", "markdown_headings", "paginate"]
+__all__ = [
+    "Extracted",
+    "Heading",
+    "Leaf",
+    "clean",
+    "heading_at",
+    "heading_path",
+    "markdown_headings",
+    "paginate",
+]
 
 PAGE = 3_000  # characters of a page, for formats without pages
 _SLAB = 100_000  # characters split at a time: the splitter is quadratic in text without a break
+_NAME = 200  # characters of a heading in a path, which stands in every passage below it
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_BLOCKS = [
+    "code",
+    "fence",
+    "hr",
+    "html_block",
+    "heading",
+    "lheading",
+    "paragraph",
+]  # lists cost most of the time
 _GAP = re.compile(r"\n(?:[ \t]*\n){3,}")
 
 
@@ -59,12 +78,21 @@ def heading_at(headings: Sequence[Heading], offset: int) -> str:
     return headings[index - 1].path if index else ""
 
 
+def heading_path(above: dict[int, str], level: int, name: str) -> str:
+    """Return the path of a heading, and note it in ``above``: the last heading of each level."""
+    for lower in [other for other in above if other >= level]:
+        del above[lower]
+    above[level] = name[:_NAME]
+    return " › ".join(above.values())
+
+
 def markdown_headings(text: str) -> list[Heading]:
     """Return the headings of a Markdown text, each with those above it."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark")
     parser.core.ruler.enableOnly(["normalize", "block"])
+    parser.block.ruler.enableOnly(_BLOCKS)
     tokens = parser.parse(text)
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
     above: dict[int, str] = {}
@@ -72,8 +100,7 @@ def markdown_headings(text: str) -> list[Heading]:
     for token, content in pairwise(tokens):
         if token.type == "heading_open" and token.map and (name := " ".join(content.content.split())):
             depth = int(token.tag[1:])
-            above = {level: text for level, text in above.items() if level < depth} | {depth: name}
-            headings.append(Heading(starts[token.map[0]], " › ".join(above.values())))
+            headings.append(Heading(starts[token.map[0]], heading_path(above, depth, name)))
     return headings
 
 

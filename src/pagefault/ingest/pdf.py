@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from pagefault.errors import UsageError
-from pagefault.ingest.pages import Extracted, Heading, Leaf, clean
+from pagefault.ingest.pages import Extracted, Heading, Leaf, clean, heading_path
 
 __all__ = ["pdf"]
 
@@ -65,9 +65,9 @@ def _outline(document: Any) -> dict[int, tuple[Heading, ...]]:
     for entry in document.get_toc():
         target, name = entry.get_dest(), " ".join(clean(str(entry.get_title())).split())
         index = target.get_index() if target else None
-        above = {level: text for level, text in above.items() if level < entry.level} | {entry.level: name}
+        path = heading_path(above, entry.level, name)
         if index is not None:
-            found[index] = (Heading(0, " › ".join(above.values())),)
+            found[index] = (Heading(0, path),)
     return found
 
 
@@ -76,13 +76,13 @@ def _reflow(text: str) -> str:
     PDFium marks a word that is hyphenated at the end of a line by U+FFFE."""
     lines = clean(re.sub("\ufffe[\r\n]*", "", text)).split("\n")
     longest = max(map(len, lines))
-    joined = [lines[0].rstrip()]
+    joined = [lines[0].rstrip()]  # pieces
     for before, line in zip(lines, (line.rstrip() for line in lines[1:]), strict=False):
         last = before.rstrip()
         broken = last and line and not last.endswith(_ENDS_SENTENCE)
         if broken and (line[0].islower() or len(last) >= _LONG_LINE * longest):
             space = "" if _WIDE.match(last[-1]) and _WIDE.match(line[0]) else " "
-            joined[-1] += space + line.lstrip()
+            joined += (space, line.lstrip())
         else:
-            joined.append(line)
-    return "\n".join(joined)
+            joined += ("\n", line)
+    return "".join(joined)

@@ -5,85 +5,86 @@ Left out: formats with a structure of their own (``markup``, ``pdf``).
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any, cast
 
 from pagefault.errors import UsageError
+from pagefault.ingest.characters import decode
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 
-__all__ = ["csv_table", "decode", "json_lines", "markdown", "text"]
+__all__ = ["csv_table", "json_lines", "markdown", "text"]
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_HIGH = re.compile(rb"[\x80-\xff]+")
-_SAMPLE = 100_000  # bytes looked at to guess a character set or a delimiter
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
-_TITLE = re.compile(r"^title:[ \t]*[\"']?(?P<title>.+?)[\"']?[ \t]*$", re.MULTILINE)
+_DELIMITERS = ",;\t|"
+_ROWS = 50  # that the delimiter is guessed from
+_SAMPLE = 100_000  # characters of a table that these are within
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
-def decode(data: bytes) -> str:
-    """Decode bytes: by byte-order mark, else UTF-8, else GB 18030 if they look like Chinese, else
-    Windows-1252. ``UsageError`` if they are no text."""
-    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), None)
-    try:
-        decoded = data.decode(encoding or "utf-8")
-    except UnicodeDecodeError:
-        decoded = data.decode("utf-8" if encoding else _older_encoding(data), "replace")
+def _text(data: bytes) -> str:
+    """Decode bytes; ``UsageError`` if they are no text."""
+    decoded = decode(data)
     if "\0" in decoded:
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     return decoded
 
 
-def _older_encoding(data: bytes) -> str:
-    """Return GB 18030 if bytes beyond ASCII come in even runs, as two make a Chinese character; accents in
-    Windows-1252 come alone."""
-    runs = [len(run) for run in _HIGH.findall(data, 0, _SAMPLE)]
-    even = sum(length % 2 == 0 for length in runs)
-    return "gb18030" if even > 0.9 * len(runs) else "cp1252"
-
-
 def text(data: bytes) -> Extracted:
     """Plain text."""
-    return Extracted("", tuple(paginate(clean(decode(data)), (), markdown=False)))
+    return Extracted("", tuple(paginate(clean(_text(data)), (), markdown=False)))
 
 
 def markdown(data: bytes) -> Extracted:
     """Markdown; its title is that of the front matter, else its first heading."""
-    source, title = clean(decode(data)), ""
+    source, title = clean(_text(data)), ""
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
-        if found := _TITLE.search(front["fields"]):
-            title = found["title"]
+        title = _field(front["fields"], "title")
     headings = markdown_headings(source)
     title = title or (headings[0].path if headings else "")
     return Extracted(title, tuple(paginate(source, headings, markdown=True)), markdown=True)
 
 
+def _field(front_matter: str, name: str) -> str:
+    """Return the first field of this name, without quotes; empty if there is none."""
+    lines = (line.partition(":") for line in front_matter.split("\n"))
+    found = next((value.strip() for key, _, value in lines if key == name), "")
+    return found[1:-1].strip() if len(found) > 1 and found[0] == found[-1] and found[0] in "\"'" else found
+
+
 def csv_table(data: bytes) -> Extracted:
     """A table whose first row names its columns."""
-    source = decode(data)
-    try:
-        dialect = csv.Sniffer().sniff(source[:_SAMPLE], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    rows = csv.reader(io.StringIO(source, newline=""), dialect)
+    source = _text(data)
+    if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
+        rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
+    else:
+        rows = csv.reader(io.StringIO(source, newline=""), delimiter=_delimiter(source[:_SAMPLE]))
     try:
         names = next(rows, list[str]())
         records = [("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1)]
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
     return _records(records)
+
+
+def _delimiter(sample: str) -> str:
+    """Return the character that parts the most of the first rows into as many columns as their first."""
+
+    def agreement(delimiter: str) -> tuple[int, int]:
+        rows = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+        with suppress(csv.Error):  # the sample may end within a row
+            widths = [len(row) for row in islice(rows, _ROWS) if row]
+            alike = sum(width == widths[0] for width in widths)
+            return (alike, widths[0]) if widths and widths[0] > 1 else (0, 0)
+        return 0, 0
+
+    return max(_DELIMITERS, key=agreement)
 
 
 def _fields(names: list[str], row: list[str]) -> Iterator[str]:
@@ -96,7 +97,7 @@ def _fields(names: list[str], row: list[str]) -> Iterator[str]:
 def json_lines(data: bytes) -> Extracted:
     """One JSON value a line."""
     records: list[tuple[str, str]] = []
-    for number, line in enumerate(decode(data).split("\n"), 1):
+    for number, line in enumerate(_text(data).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -24,7 +24,7 @@ _STOP_WORDS = frozenset(
         "hey remember talked talk said mentioned mention tell told know just ever s t m d ll re ve"
     )
 ).union(_CJK_STOP_WORDS, ("什么", "我的", "你的", "记得", "怎么"))
-_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|「([^」]+)」')
+_QUOTED = re.compile(r'"([^"]+)"|“([^“”]+)”|「([^「」]+)」')
 # Words, or twice as many CJK characters, beside a quotation that is all that is asked; of a key twice.
 _ALONE = 2
 # A token that looks like a key: a row that does not contain it is not meant. Years, dates, amounts and names
