@@ -276,6 +276,8 @@ def test_closing_does_not_wait_for_a_loop_that_is_blocked() -> None:
         ("history", {"limit": "10"}, r"limit is a whole number, and '10' is none"),
         ("sections.set_limit", {"section": "human", "limit": "big"}, r"limit is a number, and 'big' is none"),
         ("rename", {"name": 5}, r"name is a string, and 5 is none"),
+        ("search", {"query": "bees", "since": 3}, r"since is a time, and 3 is none"),
+        ("usage", {"until": 3}, r"until is a time, and 3 is none"),
     ],
 )
 def test_an_argument_of_the_wrong_type(

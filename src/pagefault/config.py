@@ -253,7 +253,8 @@ def _sentence(what: str, error: ValidationError, where: str = "") -> str:
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"])
     if fault["type"] != "extra_forbidden":
-        return f"The {what} {name}{where} is wrong: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
+        why = fault["msg"].replace("valid tuple", "list")
+        return f"The {what} {name}{where} is wrong: {why[:1].lower()}{why[1:]}."
     if error.title == AgentSettings.__name__ and name in Installation.model_fields:
         variable = _variable(name)
         return f"{name} is no {what} of one agent; set it in config.toml, or by {variable}, for all of them."

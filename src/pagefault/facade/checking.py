@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "Path | str | None": ((str, PathLike, NoneType), "a path"),
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
+    "datetime | date | str | None": ((date, str, NoneType), "a time"),
     "When": ((date, timedelta, str, NoneType), "a time"),
 }
 _STRINGS = ("Sequence[str]", "Sequence[str] | None")
