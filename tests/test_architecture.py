@@ -23,9 +23,11 @@ LAYERS = (
         "errors",
         "prompts",
         "redaction",
+        "quoting",
         "types",
     },
     {
+        "names",
         "storage.embedding",
         "storage.matching",
         "storage.usage",
@@ -137,6 +139,7 @@ ADAPTERS = ("models", "embedders", "storage")
 ADAPTERS_IMPORT = {
     "errors",
     "message_meta",
+    "quoting",
     "types",
     "addresses",
     "redaction",

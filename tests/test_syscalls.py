@@ -221,8 +221,8 @@ async def test_timers_are_set_listed_and_removed(machine: Machine) -> None:
     assert soon == "Scheduled as t1; due 2026-03-01 Sun 11:00."
     assert daily == "Scheduled as t2; due 2026-03-02 Mon 09:00."
     assert listed.splitlines() == [
-        "t1 2026-03-01 Sun 11:00 tea",
-        "t2 2026-03-02 Mon 09:00 (0 9 * * 1) week",
+        "[t1 2026-03-01 Sun 11:00] tea",
+        "[t2 2026-03-02 Mon 09:00 (0 9 * * 1)] week",
     ]
     assert "in the past" in past
     assert both == "Error: Give either when or cron."

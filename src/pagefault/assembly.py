@@ -6,7 +6,6 @@ a process is made and how long it stays, which is the scheduler's business.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -34,11 +33,11 @@ from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.names import check_agent_name, check_look_alike
 from pagefault.retrieval import Retriever
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
 
-_NAME = re.compile(r"[A-Za-z0-9\u3040-\u30ff\u4e00-\u9fff][\w.-]{0,63}")
 _TAGS = 24  # tokens around a section in the prompt
 _LEAST_ROOM = 0.20  # share of the window that must be left for the queue when the head is full
 
@@ -94,7 +93,7 @@ class Assembly:
 
     async def create(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
-        check_name(name)
+        check_agent_name(name)
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
         window, _ = await self.models.window(settings.model, settings.window)
@@ -103,6 +102,7 @@ class Assembly:
         _check_limits(declared, made.memory.counter)
 
         def work(tx: Transaction) -> AgentRecord:
+            check_new_name(tx, name)
             stored = tx.create_agent(replace(record, queue=QueueState(head=render_sections(declared))))
             for section in declared:
                 tx.put_section(stored.id, section, now)
@@ -273,9 +273,8 @@ def _offered(settings: AgentSettings) -> tuple[Function, ...]:
     return offered + document_functions() if settings.documents else offered
 
 
-def check_name(name: str) -> None:
-    """Raise ``UsageError`` if no agent can be called that."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be an agent's name; use up to 64 letters, digits, dots and dashes."
-        )
+def check_new_name(tx: Transaction, name: str) -> None:
+    """Raise ``UsageError`` if no agent can get this name, or if it looks like that of another."""
+    check_agent_name(name)
+    if not name.isascii():
+        check_look_alike(name, (record.name for record in tx.agents()))

@@ -12,11 +12,13 @@ from datetime import tzinfo
 from pagefault import prompts
 from pagefault.clock import Clock
 from pagefault.context import Sizes, label
+from pagefault.context.admission import FRAMED
 from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
 from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Completion
 from pagefault.models.bounds import MOST_CALLS
+from pagefault.names import shown_kind, shown_sender
 from pagefault.types import Event, EventKind, Message, Role
 
 THINKING = "thinking"
@@ -46,8 +48,8 @@ class Rows:
             text = prompts.text("pressure").format(percent=round(100 * sizes.queue / max(1, sizes.room)))
         if parser := self.parsers.get(event.kind):
             text = parser(event)
-        kind = "user" if role is Role.USER else event.kind
-        label = f"{kind} {event.sender}" if event.sender else kind
+        kind = "user" if role is Role.USER else shown_kind(event.kind)
+        label = f"{kind} {shown_sender(event.sender)}" if event.sender else kind
         return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "")
 
     def alert(self, name: str, text: str) -> Message:
@@ -106,8 +108,9 @@ class Rows:
             sources=tuple(outcome.sources),
         )
         text = f"Error: {outcome.text}" if outcome.failed else outcome.text
+        shown = FRAMED if outcome.framed and not outcome.failed else "{}"
         result = Message(
-            Role.RESULT, text, self.clock.now(), "{}", completion=call.completion, call_id=call.call_id,
+            Role.RESULT, text, self.clock.now(), shown, completion=call.completion, call_id=call.call_id,
             name=call.name, meta=meta,
         )  # fmt: skip
         return [*(replace(row, completion=call.completion) for row in outcome.rows), result]

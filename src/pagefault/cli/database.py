@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pagefault import __version__
-from pagefault.assembly import check_name
 from pagefault.build import DATABASE, database_versions, open_transfer
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.errors import UsageError
+from pagefault.names import check_agent_name
 from pagefault.storage.row_transfer import FileDatabase
 from pagefault.transfer import (
     Finding,
@@ -108,7 +108,7 @@ def export(session: Session, name: str, target: str) -> None:
 def import_(session: Session, source: str, name: str | None) -> None:
     """Store the agents of a file, or of standard input."""
     if name is not None:
-        check_name(name)
+        check_agent_name(name)
     place = "The input" if source == "-" else source
     with (
         _opened(source) as file,

@@ -14,10 +14,13 @@ from functools import lru_cache
 
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
+from pagefault.quoting import escaped, inline, one_word
 from pagefault.types import Message, QueueState, Role, Section
 
 SCHEMA_OVERHEAD = 4
 """Tokens a provider adds around each function schema."""
+
+_LONGEST_ABOUT = 1000  # characters of a section's description
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +104,13 @@ class Sizes:
 
 
 def render_sections(sections: Sequence[Section]) -> str:
-    """The working context as the prompt shows it."""
+    """The working context as the prompt shows it; no text in it can open or close a section."""
     parts = ["<working_context>"]
     for section in sections:
-        lock = ' read_only="true"' if section.read_only else ""
-        about = f' about="{section.description}"' if section.description else ""
-        parts.append(f"<{section.name}{about}{lock}>\n{section.text}\n</{section.name}>")
+        name, lock = one_word(section.name), ' read_only="true"' if section.read_only else ""
+        about = inline(section.description, _LONGEST_ABOUT).replace('"', "'")
+        about = f' about="{escaped(about)}"' if about else ""
+        parts.append(f"<{name}{about}{lock}>\n{escaped(section.text)}\n</{name}>")
     return "\n".join([*parts, "</working_context>"])
 
 
@@ -192,7 +196,7 @@ class Compiler:
                 continue
             self._open_completion = None
             if row.role is Role.RESULT:
-                messages.append(PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name))
+                messages.append(_returned(row))
             else:
                 messages.append(PromptMessage("user", row.shown))
 
@@ -200,10 +204,14 @@ class Compiler:
 _NOTHING_YET = PromptMessage("assistant", "")
 
 
+def _returned(row: Message) -> PromptMessage:
+    return PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name and one_word(row.name))
+
+
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:
     echo = message.echo if row.meta.echo is None else row.meta.echo
     if row.role is Role.CALL:
-        call = Call(row.call_id or row.id, row.name or "", row.shown)
+        call = Call(row.call_id or row.id, one_word(row.name or ""), row.shown)
         return PromptMessage("assistant", message.text, (*message.calls, call), echo=echo)
     text = f"{message.text}\n{row.shown}" if message.text else row.shown
     return PromptMessage("assistant", text, message.calls, echo=echo)

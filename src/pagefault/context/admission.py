@@ -1,7 +1,7 @@
 """Admission: how a row is shown in the prompt, fixed once, when it enters the log.
 
-A row larger than its share of the window shows its head, its size and a handle to read on; the log keeps
-it whole.
+A row larger than its share of the window shows its head, its size and a handle to read on. Its text is quoted
+(``quoting``), so that no line of it passes for one of ours. The log keeps it whole, and as it was.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from typing import Any, cast
 
 from pagefault.context import paging, row_tokens
 from pagefault.models.tokens import Counter
+from pagefault.quoting import broken, quoted, whole
 from pagefault.types import Message, Role
 
+FRAMED = "{framed}"
+"""The ``shown`` of a draft whose text has frames of ours; what is foreign in it is quoted already."""
+
+_OWN = (Role.ASSISTANT, Role.THOUGHT)  # the model's text, in its own role
 _SLACK = 96  # tokens that a result of reading external memory, paged already, may take beyond its share
 
 
@@ -29,12 +34,14 @@ def admit(
     """
     rows: list[Message] = []
     for seq, draft in enumerate(drafts, last_seq + 1):
+        draft = replace(draft, text=whole(draft.text))
         limit = size + _SLACK if draft.meta.sources else paging.text_size(size)
         if draft.role is Role.CALL:
             shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
         elif draft.shown:
-            body, pages = paging.head(draft.text, limit, counter, f'recall_read("m{seq}", page=2)')
-            shown = draft.shown.replace("{}", body, 1)
+            body, place = _quoted(draft)
+            body, pages = paging.head(body, limit, counter, f'recall_read("m{seq}", page=2)')
+            shown = whole(draft.shown).replace(place, body, 1)
             draft = replace(draft, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
         else:
             shown = ""
@@ -46,6 +53,16 @@ def admit(
     return rows
 
 
+def _quoted(draft: Message) -> tuple[str, str]:
+    """The text as the prompt shows it, and its place in the draft's ``shown``."""
+    if draft.shown == FRAMED:
+        return draft.text, FRAMED
+    if draft.role in _OWN:
+        return broken(draft.text), "{}"
+    before = draft.shown.partition("{}")[0]
+    return quoted(draft.text, opens_line=not before or before.endswith("\n")), "{}"
+
+
 def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> str:
     """A call's arguments as the prompt shows them: always a JSON object, long strings cut to their head."""
     try:
@@ -55,11 +72,21 @@ def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> st
     if not isinstance(value, dict):
         value = {"unreadable_arguments": raw}
     elif counter.count(raw) <= size:
-        return raw or "{}"
+        clean = _broken(value)
+        return (raw or "{}") if clean == value else json.dumps(clean, ensure_ascii=False)
     items = cast(dict[str, Any], value).items()
     share = max(8, size // (2 * max(1, len(items))))
     clipped = {key: _clipped(item, share, handle, counter) for key, item in items}
-    return json.dumps(clipped, ensure_ascii=False)
+    return json.dumps(_broken(clipped), ensure_ascii=False)
+
+
+def _broken(value: Any) -> Any:
+    """A JSON value whose texts hold no control token and no half of a surrogate pair."""
+    if isinstance(value, str):
+        return broken(value)
+    if isinstance(value, dict):
+        return {broken(key): _broken(item) for key, item in cast("dict[str, Any]", value).items()}
+    return [_broken(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _clipped(item: object, size: int, handle: str, counter: Counter) -> object:

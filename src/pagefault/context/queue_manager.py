@@ -194,7 +194,7 @@ class QueueManager:
             warned=old.state.warned and not self.warning_waits,
             extracted=summary.extracted,
         )
-        shown = f"[summary of earlier messages]\n{{}}\n({meta.messages} earlier rows are in recall storage.)"
+        shown = f"[summary of earlier messages]\n{{}}\n[earlier rows in recall storage: {meta.messages}]"
         now = self.clock.now()
         draft = Message(Role.SUMMARY, summary.text, now, shown, meta=meta, usage=summary.requests)
         (row,) = self.number([draft], None)

@@ -17,6 +17,7 @@ from pagefault.errors import ModelError
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Model, Prompt, PromptMessage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
+from pagefault.quoting import one_word, quoted
 from pagefault.types import Message, Role
 
 _EXCERPT = 160  # characters of a call, a result or an extracted line
@@ -61,7 +62,7 @@ async def summarise(
 
 def _prompt(summary: str, chunk: Sequence[str], limit: int) -> Prompt:
     request = (
-        f"Previous summary:\n{summary or '(none)'}\n\nMessages:\n"
+        f"Previous summary:\n{quoted(summary) or '(none)'}\n\nMessages:\n"
         + "\n".join(chunk)
         + f"\n\nWrite the new summary in at most {limit} tokens."
     )
@@ -80,7 +81,7 @@ async def _completion(model: Model, prompt: Prompt) -> Completion:
 def _chunks(lines: Sequence[str], size: int, counter: Counter) -> list[list[str]]:
     chunks: list[list[str]] = [[]]
     filled = 0
-    for line in (piece for whole in lines for piece in paging.split(whole, size, counter)):
+    for line in (piece for whole in lines for piece in _pieces(whole, size, counter)):
         tokens = counter.count(line) + 1
         if chunks[-1] and filled + tokens > size:
             chunks.append([])
@@ -88,6 +89,11 @@ def _chunks(lines: Sequence[str], size: int, counter: Counter) -> list[list[str]
         chunks[-1].append(line)
         filled += tokens
     return [chunk for chunk in chunks if chunk]
+
+
+def _pieces(line: str, size: int, counter: Counter) -> list[str]:
+    first, *rest = paging.split(line, size, counter)
+    return [first, *map(quoted, rest)]
 
 
 def extract(summary: str, lines: Sequence[str], limit: int, counter: Counter) -> str:
@@ -107,10 +113,14 @@ def extract(summary: str, lines: Sequence[str], limit: int, counter: Counter) ->
 
 def transcript_line(row: Message) -> str:
     """A row as the summariser reads it; empty for what says nothing."""
+    if row.name == "send_message" and row.role in (Role.CALL, Role.RESULT):
+        return ""
     if row.role is Role.CALL:
-        return "" if row.name == "send_message" else f"[called {row.name}] {row.text[:_EXCERPT]}"
-    if row.role is Role.RESULT:
-        return "" if row.name == "send_message" else f"[returned] {row.text[:_EXCERPT]}"
-    if row.role in (Role.ASSISTANT, Role.THOUGHT):
-        return f"[{row.role}] {row.text}" if row.text else ""
-    return row.shown
+        label, text = f"[called {one_word(row.name or '')}]", row.text[:_EXCERPT]
+    elif row.role is Role.RESULT:
+        label, text = "[returned]", row.text[:_EXCERPT]
+    elif row.role in (Role.ASSISTANT, Role.THOUGHT):
+        label, text = f"[{row.role}]", row.text
+    else:
+        return quoted(row.shown, opens_line=False)
+    return f"{label} {quoted(text, opens_line=False)}" if text else ""

@@ -24,6 +24,7 @@ from pagefault.errors import ArgumentTypeError, FunctionError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.models import FunctionSchema, plain_name
+from pagefault.quoting import quoted
 from pagefault.redaction import redacted
 from pagefault.storage import Transaction
 from pagefault.types import Message, Style
@@ -38,7 +39,8 @@ FunctionKind = Literal["memory", "query", "tool"]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of a call. ``rows`` go to the log before the result; ``sources`` are the ids of what was
-    read from external memory (such a result is not indexed again)."""
+    read from external memory (such a result is not indexed again). ``framed``: the text has frames of ours,
+    and what it cites is quoted already; any other text is quoted when it is admitted."""
 
     text: str
     rows: tuple[Message, ...] = ()
@@ -46,6 +48,7 @@ class Outcome:
     failed: bool = False
     heartbeat: bool = False  # it gives control back, asked for or not
     invalid: bool = False  # it failed by what the model wrote: no such function, arguments of no use
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Prepared:
 
     def noted(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the notes, so that the model learns."""
-        return replace(outcome, text=" ".join((outcome.text, *self.notes))) if self.notes else outcome
+        notes = (quoted(note, opens_line=False) for note in self.notes)
+        return replace(outcome, text=" ".join((outcome.text, *notes))) if self.notes else outcome
 
 
 @dataclass(frozen=True, slots=True)

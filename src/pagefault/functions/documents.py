@@ -18,6 +18,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
 from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
 from pagefault.models.tokens import Counter
+from pagefault.quoting import quoted
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, Document, Page
 
@@ -41,7 +42,8 @@ class DocumentCalls:
         found = await self.store.read(lambda tx: tx.documents(self.agent))
         shown, pages = paging.page_of(found[::-1], page, _LISTED)
         lines = [paging.showing(len(shown), len(found), page, pages), *map(self._line, shown)]
-        return Outcome("\n".join(lines), sources=tuple(document.id for document in shown))
+        ids = tuple(document.id for document in shown)
+        return Outcome("\n".join(lines), sources=ids, framed=True)
 
     async def document_open(self, id: str, page: int = 1, part: int = 1) -> Outcome:
         """Read a page of a document (d1); a long page has several parts."""
@@ -57,10 +59,11 @@ class DocumentCalls:
         where += f", {brief(leaf.heading)}" if leaf.heading else ""
         taken = self.results.counter.count(where) + _FRAME
         size = max(16, self.results.page - taken)
-        pieces = paging.split(leaf.text, size, self.results.counter)
+        pieces = paging.split(quoted(leaf.text), size, self.results.counter)
         (piece,), parts = paging.page_of(pieces, part, 1)
         where += f"; part {part} of {parts}" if parts > 1 else ""
-        return Outcome(f"[{id} {where}]\n{piece or '(blank)'}", sources=(id,))
+        text = f"[{id} {where}]\n{quoted(piece) or '(blank)'}"
+        return Outcome(text, sources=(id,), framed=True)
 
     async def document_find(self, id: str, text: str, page: int = 1) -> Outcome:
         """Find the pages of a document (d1) with this text; case and accents do not matter."""
@@ -74,8 +77,9 @@ class DocumentCalls:
         for leaf, count in shown:
             label = f"[{id} p. {leaf.number}{f', {count} times' if count > 1 else ''}]"
             size = max(12, room - self.results.counter.count(label))
-            lines.append(f"{label} {excerpt_of(leaf.text, wanted, size, self.results.counter)}")
-        return Outcome("\n".join(lines), sources=(id,))
+            found_there = excerpt_of(leaf.text, wanted, size, self.results.counter)
+            lines.append(f"{label} {quoted(found_there, opens_line=False)}")
+        return Outcome("\n".join(lines), sources=(id,), framed=True)
 
     def _line(self, document: Document) -> str:
         about = f"{document.id} {stamp(document.at, self.results.zone)} {labels(document.tags)}".rstrip()

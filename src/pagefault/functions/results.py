@@ -14,6 +14,7 @@ from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Outcome
 from pagefault.models.tokens import Counter
+from pagefault.quoting import inline, quoted
 from pagefault.retrieval import Hit, excerpt
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Message, Passage
@@ -66,8 +67,7 @@ def labels(tags: Sequence[str]) -> str:
 
 def brief(title: str, longest: int = _LONGEST_TITLE) -> str:
     """A title as part of a label: on one line, without brackets, cut if it is long."""
-    line = " ".join(title.replace("[", "(").replace("]", ")").split())
-    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+    return inline(title, longest)
 
 
 def counted(count: int, noun: str) -> str:
@@ -97,7 +97,7 @@ class Results:
                 size = max(12, room - self.counter.count(self.line(item, "")))
                 lines.append(self.line(item, excerpt(item.text, query, size, self.counter)))
                 sources.append(item.id)
-        return Outcome("\n".join(lines), sources=tuple(sources))
+        return Outcome("\n".join(lines), sources=tuple(sources), framed=True)
 
     def line_size(self) -> int:
         """Tokens that one line of results may take, its label included."""
@@ -106,17 +106,18 @@ class Results:
     def line(self, item: Message | Passage, text: str) -> str:
         """``[recall m12 2026-11-20 Fri 18:54 user] text``"""
         tier = "recall" if isinstance(item, Message) else "archival"
-        return f"[{tier} {item.id} {label_of(item, self.zone)}] {text}"
+        return f"[{tier} {item.id} {label_of(item, self.zone)}] {quoted(text, opens_line=False)}"
 
     def is_long(self, text: str) -> bool:
         """Return whether a text takes more than one page."""
-        return self.counter.count(text) > paging.text_size(self.page)
+        return self.counter.count(quoted(text)) > paging.text_size(self.page)
 
     def text_page(self, item: Message | Passage, page: int) -> Outcome:
         """One page of a text, counted as admission counts: page 1 is the head that the queue showed."""
-        pieces = paging.split(item.text, paging.text_size(self.page), self.counter)
+        text = quoted(item.text, opens_line=False)
+        pieces = paging.split(text, paging.text_size(self.page), self.counter)
         (piece,), pages = paging.page_of(pieces, page, 1)
-        return Outcome(self.line(item, f"page {page}/{pages}\n{piece}"), sources=(item.id,))
+        return Outcome(self.line(item, f"page {page}/{pages}\n{piece}"), sources=(item.id,), framed=True)
 
     def around(self, row: Message, near: Sequence[Message]) -> Outcome:
         """A short message whole, its neighbours as excerpts."""
@@ -126,4 +127,4 @@ class Results:
             self.line(r, r.text if r.seq == row.seq else excerpt(r.text, "", room, self.counter))
             for r in near
         ]
-        return Outcome("\n".join(lines), sources=tuple(r.id for r in near))
+        return Outcome("\n".join(lines), sources=tuple(r.id for r in near), framed=True)

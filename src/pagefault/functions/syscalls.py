@@ -19,6 +19,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Function, FunctionKind, Outcome, describe
 from pagefault.functions.results import Results, find_passage, find_row, label_of, number
 from pagefault.models.tokens import Counter
+from pagefault.quoting import inline, places, quoted
 from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
 from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import (
@@ -78,13 +79,14 @@ class Syscalls:
     def working_context_replace(self, tx: Transaction, section: str, old: str, new: str) -> str:
         """Replace old, which must occur once; empty new deletes it."""
         was = self._section(tx, section)
-        found = was.text.count(old) if old else 0
-        if found != 1:
+        found = places(was.text, old)
+        if len(found) != 1:
             raise FunctionError(
-                f"old occurs {found} times in {section}; give the exact text of one place. "
+                f"old occurs {len(found)} times in {section}; give the exact text of one place. "
                 f"The section reads: {was.text or '(empty)'}"
             )
-        edited = was.text.replace(old, new.strip())
+        ((start, stop),) = found
+        edited = was.text[:start] + new.strip() + was.text[stop:]
         return self._edit(tx, was, "\n".join(line for line in edited.split("\n") if line.strip()))
 
     def _section(self, tx: Transaction, name: str) -> Section:
@@ -219,13 +221,14 @@ class Syscalls:
             raise FunctionError(f"There is no schedule {id}; see list_schedules.")
         return f"{id} is removed."
 
-    async def list_schedules(self) -> str:
+    async def list_schedules(self) -> Outcome:
         """The timers that are set."""
         found = await self.store.read(lambda tx: tx.schedules(self.agent))
-        lines = [
-            f"{s.id} {stamp(s.due, self.zone)}{f' ({s.cron})' if s.cron else ''} {s.note}" for s in found
-        ]
-        return "\n".join(lines) or "No timers are set."
+        return Outcome("\n".join(map(self._timer, found)) or "No timers are set.", framed=True)
+
+    def _timer(self, timer: Schedule) -> str:
+        cron = f" ({inline(timer.cron)})" if timer.cron else ""
+        return f"[{timer.id} {stamp(timer.due, self.zone)}{cron}] {quoted(timer.note, opens_line=False)}"
 
     def send_to_agent(self, tx: Transaction, name: str, text: str) -> str:
         """Send a message to another agent's inbox."""

@@ -5,7 +5,6 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pagefault.accounting.prices import Price
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
-from pagefault.assembly import Assembly, check_name
+from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings
 from pagefault.errors import NameTakenError, NotFoundError, StorageError, UsageError
@@ -25,16 +24,15 @@ from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import ModelSource
+from pagefault.names import check_agent_name, check_kind, check_sender
 from pagefault.redaction import logger_of
-from pagefault.storage import Store
+from pagefault.storage import Store, Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
 
 T = TypeVar("T")
 
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SENDER = re.compile(r"[^\[\]{}\n]{1,64}")
 _SERVE_EVERY = 0.5  # seconds between looks for events and timers that other processes left
 
 
@@ -108,12 +106,17 @@ class Kernel:
 
     async def rename(self, name: str, new: str) -> None:
         """Give an agent another name; refused while it is in a turn, and if the name is taken."""
-        check_name(new)
+        check_agent_name(new)
         agent = await self.scheduler.find(name)
         async with self.store.turn_lock(agent.record.id) as held:
             if not held:
                 raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
-            await self.store.write(lambda tx: tx.rename_agent(agent.record.id, new))
+
+            def work(tx: Transaction) -> None:
+                check_new_name(tx, new)
+                tx.rename_agent(agent.record.id, new)
+
+            await self.store.write(work)
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:
@@ -140,12 +143,12 @@ class Kernel:
     async def post(self, name: str, event: Event) -> Event:
         """Store an event in an agent's inbox, then wake the agent. When this returns, it is safe.
 
-        ``UsageError`` for a kind that is not a word like ``door_opened``, and for ``memory_pressure``.
+        ``UsageError`` for a kind that is not a word like ``door_opened``, for ``memory_pressure`` and for
+        words that other frames of the prompt begin with (``user``), and for a sender that is not plain text.
         """
-        if not _KIND.fullmatch(event.kind) or event.kind == EventKind.PRESSURE:
-            raise UsageError(f"{event.kind!r} is not a kind of event to post; use a word like door_opened.")
-        if event.sender is not None and not _SENDER.fullmatch(event.sender):
-            raise UsageError(f"{event.sender!r} cannot be a sender; leave out brackets, braces and lines.")
+        check_kind(event.kind)
+        if event.sender is not None:
+            check_sender(event.sender)
         agent = await self.scheduler.find(name)
         stamped = replace(event, at=event.at or self.clock.now())
         return await self.scheduler.post(agent, stamped)

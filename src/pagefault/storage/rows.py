@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
+from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal
 from pagefault.types import (
@@ -65,15 +66,6 @@ def micros(at: datetime) -> int:
 def moment(stored: int) -> datetime:
     """The aware UTC time that ``micros`` stored."""
     return _EPOCH + timedelta(microseconds=stored)
-
-
-def storable(text: str) -> str:
-    """``text`` with what UTF-8 cannot hold (lone surrogates) replaced; almost always ``text`` itself."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def to_agent(row: Any) -> AgentRecord:

@@ -1,0 +1,137 @@
+"""Names that stand in the frames of a prompt: of agents, of senders, of kinds of events.
+
+A name that could pass for another, or for a part of a frame, is refused with a sentence. Scripts and
+look-alikes are those of Unicode's UTS 39. Left out: names that are
+stored already, which ``shown_sender`` shows.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, cast
+
+from pagefault.errors import UsageError
+from pagefault.quoting import inline, is_invisible
+from pagefault.types import EventKind
+
+__all__ = ["check_agent_name", "check_kind", "check_look_alike", "check_sender", "shown_kind", "shown_sender"]
+
+LONGEST = 64  # characters
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_RESERVED = frozenset(
+    {
+        "user", "human", "assistant", "system", "developer", "tool", "event", "recall", "archival", "summary",
+        "shown", "showing", "earlier", "page", "result", "returned", "called", "thought",
+    }
+)  # fmt: skip  # as labels, rows and results begin
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+_HIDDEN_MARKS = "\u034f\u17b4\u17b5\u180f"  # combining, and show nothing
+_DATE = re.compile(r"\d{4}\W{0,3}\d{1,2}\W{0,3}\d{1,2}|\d{1,2}\s?:\s?\d\d")
+_WRITTEN_TOGETHER = (
+    frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "HAN", "HANGUL"}),
+    frozenset({"LATIN", "HAN", "BOPOMOFO"}),
+)  # UTS 39, highly restrictive
+
+
+def check_agent_name(name: str) -> None:
+    """Raise ``UsageError`` if no agent can be called that."""
+    if _PLAIN.fullmatch(name):
+        return
+    if not (0 < len(name) <= LONGEST and name[0].isalnum() and all(map(_fits, name))):
+        raise UsageError(
+            f"{name!r} cannot be an agent's name; use up to {LONGEST} letters, digits, dots and dashes."
+        )
+    if unicodedata.normalize("NFKC", name) != name:
+        raise UsageError(
+            f"{name!a} cannot be an agent's name; it has characters that look like others or show nothing."
+        )
+    scripts = _scripts(name)
+    if len(scripts) > 1 and not any(scripts <= together for together in _WRITTEN_TOGETHER):
+        mixed = " and ".join(sorted(script.capitalize() for script in scripts))
+        raise UsageError(
+            f"{name!a} cannot be an agent's name, because it mixes {mixed} letters, which look alike; use "
+            "one script."
+        )
+
+
+def _fits(character: str) -> bool:
+    if unicodedata.category(character) in ("Mn", "Mc"):
+        return "VARIATION" not in unicodedata.name(character, "") and character not in _HIDDEN_MARKS
+    return (character.isalnum() and not is_invisible(character)) or character in "_.-"
+
+
+def check_look_alike(name: str, others: Iterable[str]) -> None:
+    """Raise ``UsageError`` if a name looks like one of ``others`` that is another. Names of ASCII alone do
+    not look alike: who writes them can tell them apart."""
+    if name.isascii():
+        return
+    seen = _skeleton(name)
+    for other in others:
+        if other != name and _skeleton(other) == seen:
+            raise UsageError(f"{name!a} looks like the agent {other!r}; choose another name.")
+
+
+def check_kind(kind: str) -> None:
+    """Raise ``UsageError`` for a kind of event that cannot be posted."""
+    if not _is_kind(kind) or kind == EventKind.PRESSURE:
+        raise UsageError(f"{kind!r} is not a kind of event to post; use a word like door_opened.")
+
+
+def check_sender(sender: str) -> None:
+    """Raise ``UsageError`` if no sender of events can be called that."""
+    if not _is_sender(sender):
+        raise UsageError(
+            f"{sender!a} cannot be a sender; use up to {LONGEST} characters on one line, without brackets, "
+            "braces, dates and what is invisible."
+        )
+
+
+def shown_kind(kind: str) -> str:
+    """The kind of a stored event as its label shows it."""
+    return kind if _is_kind(kind) else "event"
+
+
+def shown_sender(sender: str) -> str:
+    """The sender of a stored event as its label shows it."""
+    return sender if _is_sender(sender) else _DATE.sub("…", inline(sender, LONGEST))
+
+
+def _is_kind(kind: str) -> bool:
+    return _KIND.fullmatch(kind) is not None and kind not in _RESERVED
+
+
+def _is_sender(sender: str) -> bool:
+    plain = unicodedata.normalize("NFKC", sender)
+    return 0 < len(sender) <= LONGEST and inline(sender, LONGEST) == sender and not _DATE.search(plain)
+
+
+# The library reads its tables when it is imported, so that is done for names that are not plain ASCII only.
+
+
+def _scripts(name: str) -> set[str]:
+    from confusable_homoglyphs import categories  # pyright: ignore[reportMissingTypeStubs]
+
+    alias = cast("Any", categories).alias
+    return {str(alias(character)) for character in name} - {"COMMON", "INHERITED"}
+
+
+def _skeleton(name: str) -> str:
+    return "".join(map(_prototype, unicodedata.normalize("NFD", name)))
+
+
+@cache
+def _prototype(character: str) -> str:
+    """The character that stands for all that look like this one."""
+    from confusable_homoglyphs import confusables  # pyright: ignore[reportMissingTypeStubs]
+
+    data = cast("dict[str, list[dict[str, str]]]", cast("Any", confusables).confusables_data)
+    alike = data.get(character, [])
+    if len(alike) != 1:  # many look like it
+        return character
+    other = alike[0]["c"]
+    return min(character, other) if len(data.get(other, [])) == 1 else other
