@@ -157,12 +157,12 @@ MUTANTS = (
     ),
     Mutant(
         "the fence of a turn not checked",
-        ("test_postgres.py::test_a_paused_process_that_lost_its_turn_cannot_write_when_it_wakes",),
+        ("test_storage.py::TestSQLiteStore::test_a_turn_that_was_taken_over_cannot_be_written",),
         (
             Change(
-                "storage/postgres/store.py",
-                "if fence is not None and fence != hold.fence:",
-                "if fence is None and hold.fence < 0:",
+                "storage/__init__.py",
+                "if fence is not None and fence != self.fence:",
+                "if fence is None and self.fence < 0:",
             ),
         ),
     ),

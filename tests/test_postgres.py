@@ -58,6 +58,10 @@ class TestPostgresStore(StoreConformance):
             self.places[place] = self.databases.new()
         return PostgresStore.open(self.places[place], connections=4)
 
+    def lose_turn(self, place: Path, agent: AgentId) -> bool:
+        locks = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {agent}"
+        return bool(ask(self.places[place], f"{CUT} AND pid IN ({locks})"))
+
 
 async def new_agent(store: PostgresStore, name: str = "ana") -> AgentId:
     return (await store.write(lambda tx: tx.create_agent(AgentRecord(name, {}, NOW)))).id
@@ -509,7 +513,6 @@ def test_a_turn_that_was_wanted_by_one_who_has_gone_is_free(database: str) -> No
 
 def test_the_migrations_make_the_schema(database: str) -> None:
     own = {  # what PostgreSQL has besides, or in another way: see ``migrations.postgres_base``
-        ("agents", "fence", "bigint"),
         ("vector_marks", "agent", "bigint"),
         ("vectors", "vector", "halfvec"),
     }

@@ -24,7 +24,7 @@ from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW, said, unit
 from pagefault.testing.stores import StoreConformance
-from pagefault.types import AgentRecord, Passage, Role, Tier
+from pagefault.types import AgentId, AgentRecord, Passage, Role, Tier
 
 
 class TestMemoryStore(StoreConformance):
@@ -36,10 +36,17 @@ class TestMemoryStore(StoreConformance):
     def open(self, place: Path) -> Store:
         return MemoryStore(self.places.setdefault(place, MemoryDatabase()))
 
+    def lose_turn(self, place: Path, agent: AgentId) -> bool:
+        return self.places[place].turns.pop(agent, None) is not None
+
 
 class TestSQLiteStore(StoreConformance):
     def open(self, place: Path) -> Store:
         return SQLiteStore.open(place / "pagefault.db")
+
+    def lose_turn(self, place: Path, agent: AgentId) -> bool:
+        (place / "locks" / f"pagefault-{agent}.lock").unlink()
+        return True
 
 
 _TEXTS = st.lists(

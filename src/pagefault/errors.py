@@ -9,6 +9,7 @@ PagefaultError
 └── OperatorError            whoever runs the installation must act
     ├── PluginError          a part that another package offers does not work
     ├── StorageError         the database cannot be opened, read or written
+    │   └── TurnLostError       another process has taken over the agent's turn
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
     └── ModelError           the provider failed
@@ -56,6 +57,10 @@ class PluginError(OperatorError):
 
 class StorageError(OperatorError):
     """The database cannot be opened, is newer than this code, or refused a write."""
+
+
+class TurnLostError(StorageError):
+    """A write of a turn that another process has taken over; it goes on there, and nothing was written."""
 
 
 class EmbedderError(OperatorError):

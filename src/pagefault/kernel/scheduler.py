@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
-from pagefault.errors import NotFoundError, PagefaultError, StorageError
+from pagefault.errors import NotFoundError, PagefaultError, StorageError, TurnLostError
 from pagefault.kernel.slot import AgentSlot, Posting
 from pagefault.redaction import logger_of, redacted
 from pagefault.storage import Store, Transaction, TurnHold
@@ -147,6 +147,8 @@ class Scheduler:
                         await self._follow(agent)
                 except StorageError as error:  # what waits in the store is served when it is back
                     logger.warning("agent %s: %s", agent.record.name, error)
+                    if posting:
+                        posting.refuse(error)
                     agent.emit(Output("alerted", str(error), None, agent.followed))
                     agent.asked = True
                     await anyio.sleep(_AWAY)
@@ -169,6 +171,9 @@ class Scheduler:
                 process = await self.loaded(agent, agent.record)
                 process.begin(hold)
                 await self._turn(agent, process, event)
+            except TurnLostError:  # it goes on in the process that took it: follow that one
+                agent.process, agent.asked = None, True
+                return
             except PagefaultError as error:  # the event stays in the inbox; its sender gets a report
                 logger.warning("agent %s: %s", agent.record.name, error)
                 agent.emit(Output("alerted", str(error), event.id, agent.followed))
@@ -192,7 +197,7 @@ class Scheduler:
             process.begin(hold)
             posting.stored = await process.post(posting.event)
         except StorageError as error:
-            posting.error = error
+            posting.refuse(error)
             return None
         except PagefaultError:  # it cannot be loaded; ``_drain`` reports it once the event is stored
             return None
@@ -290,8 +295,5 @@ class Scheduler:
 
 
 def no_agent(name: str) -> NotFoundError:
-    """The error for a name that no agent has."""
-    return NotFoundError(
-        f"There is no agent {name}; `pagefault agent list` shows those there are, "
-        f"`pagefault agent create {name}` makes it."
-    )
+    made = f"`pagefault agent list` shows those there are, `pagefault agent create {name}` makes it."
+    return NotFoundError(f"There is no agent {name}; {made}")

@@ -12,7 +12,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.errors import PagefaultError
+from pagefault.errors import PagefaultError, TurnLostError
 from pagefault.types import AgentRecord, Event, Output
 
 T = TypeVar("T")
@@ -27,6 +27,13 @@ class Posting:
     stored: Event | None = None
     error: PagefaultError | None = None
     over: anyio.Event = field(default_factory=anyio.Event)
+
+    def refuse(self, error: PagefaultError) -> None:
+        """Report to the sender that the event could not be stored, unless that is decided; a lost turn is no
+        reason: the event is stored for whoever has taken it."""
+        if not self.over.is_set() and not isinstance(error, TurnLostError):
+            self.error = error
+        self.over.set()
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pagefault.errors import TurnLostError
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import BEST_WINDOW, LONGEST_NAME, SESSION_GAP, Filter, Found, Match
 from pagefault.storage.usage import RowUsage, UsageTotal
@@ -255,11 +256,23 @@ class Transaction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnHold:
-    """The turn lock of an agent, as taken once. ``fence`` grows each time it is taken, where a process can
-    lose its lock and live on; elsewhere it is 0."""
+    """The turn lock of an agent, as taken once.
+
+    ``fence`` is a number in the agent's row. It is raised when the lock passes from one holder to another,
+    and each write of a turn compares it in its own transaction: a process may lose its lock and live on.
+    """
 
     agent: AgentId
     fence: int = 0
+
+    def check(self, fence: int | None) -> None:
+        """Raise ``TurnLostError`` if the agent's fence, as a transaction sees it, is another holder's. None:
+        the agent is gone, and the write itself will say so."""
+        if fence is not None and fence != self.fence:
+            raise TurnLostError(
+                f"The turn of agent {self.agent} was taken over by another process after this one had lost "
+                "its lock; it goes on there."
+            )
 
 
 class Store(Protocol):
@@ -270,8 +283,8 @@ class Store(Protocol):
     """
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
-        """Run work that writes. With a ``hold`` it is refused (``StorageError``) once another process has
-        taken the agent's turn lock, as may happen if this one was paused or lost its connection."""
+        """Run work that writes. With a ``hold`` it is refused (``TurnLostError``) once another process has
+        taken the agent's turn lock, as may happen if this one was paused, lost its connection or its file."""
         ...
 
     async def read(self, work: Callable[[Transaction], T]) -> T: ...

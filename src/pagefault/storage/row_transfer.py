@@ -179,7 +179,7 @@ OWNED = (
 """The tables of an agent, in the order in which they are restored."""
 
 DERIVED = {
-    "agents": {"id", "name", "recall_rows", "recall_units", "archival_rows", "archival_units"},
+    "agents": {"id", "name", "recall_rows", "recall_units", "archival_rows", "archival_units", "fence"},
     "messages": {"id", "units"},
     "passages": {"id", "units"},
     "sections": {"id"},

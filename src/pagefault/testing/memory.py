@@ -30,8 +30,8 @@ class MemoryStore:
         self._open = True
 
     async def write(self, work: Callable[[MemoryTransaction], T], hold: TurnHold | None = None) -> T:
-        if hold and self.database.fences.get(hold.agent) != hold.fence:
-            raise StorageError(f"The turn of agent {hold.agent} was taken over by another process.")
+        if hold:
+            hold.check(self.database.fences.get(hold.agent))
         changes = Changes()
         with ExitStack() as undoing:
             undoing.callback(changes.undo)

@@ -141,11 +141,17 @@ class Shown:
 
 
 class StoreOpening:
-    """The one thing a back end says about itself."""
+    """The parts that a back end supplies: how it is opened and, if that can be, how a turn's lock is lost."""
 
     def open(self, place: Path) -> Store:
         """A store on the data at ``place``, made if need be; twice open it is the same data twice."""
         raise NotImplementedError
+
+    def lose_turn(self, place: Path, agent: AgentId) -> bool:
+        """Free the agent's turn lock behind its holder's back, as a removed file or a cut connection does;
+        False if nothing can."""
+        del place, agent
+        return False
 
     @contextmanager
     def opened(self, place: Path) -> Generator[Opened]:

@@ -5,9 +5,9 @@
             return MyStore(place)
 
 The suite is pytest classes in shape (``tmp_path`` is pytest's) but imports no pytest. Here: transactions,
-the log, sections, passages, turn locks; agents are in ``store_agents``, documents in ``store_documents``,
-inbox and schedules in ``store_queues``, search and vectors in ``store_search``. Leaves out durability, which
-each back end proves in its own way.
+the log, sections, passages; agents are in ``store_agents``, documents in ``store_documents``, inbox and
+schedules in ``store_queues``, search and vectors in ``store_search``, turn locks in ``store_turns``. Leaves
+out durability, which each back end proves in its own way.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance, VectorConformance
+from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.types import (
     AgentRecord,
@@ -119,44 +120,6 @@ class _TransactionConformance(StoreOpening):
             assert db.read(lambda tx: tx.sections(ana)) == [section]
             assert db.found(ana, "recall", "hello") == db.found(ana, "archival", "fact") == [1]
             assert db.write(lambda tx: tx.append(ana, [said("next")]))[0].seq == 2
-
-    def test_writes_of_a_turn_show_its_hold(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana = db.agent("ana")
-
-            async def turns() -> list[int]:
-                seqs: list[int] = []
-                for text in ("one", "two"):
-                    async with db.store.turn_lock(ana) as hold:
-                        assert hold is not None
-                        assert hold.agent == ana
-                        seqs += [
-                            row.seq
-                            for row in await db.store.write(
-                                lambda tx, t=text: tx.append(ana, [said(t)]), hold
-                            )
-                        ]
-                return seqs
-
-            assert db.run(turns()) == [1, 2]
-
-    def test_an_agent_runs_one_turn_at_a_time(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            one, two = db.store, other.store
-
-            async def turns() -> None:
-                async with one.turn_lock(ana) as mine:
-                    async with one.turn_lock(ana) as again, two.turn_lock(ana) as theirs:
-                        assert [hold is not None for hold in (mine, again, theirs)] == [True, False, False]
-                    async with two.turn_lock(bob) as another:
-                        assert another
-                    async with two.turn_lock(ana) as still_theirs:
-                        assert still_theirs is None
-                async with two.turn_lock(ana) as freed:
-                    assert freed
-
-            db.run(turns())
 
 
 class _RecallConformance(StoreOpening):
@@ -292,5 +255,6 @@ class StoreConformance(
     QueueConformance,
     SearchConformance,
     VectorConformance,
+    TurnConformance,
 ):
     """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""

@@ -4,7 +4,7 @@
     turns.py        turn locks that die with their process, and the fence behind them
     opening.py      the URL, the first connection, the migrations
     connection.py   one connection: statements in, rows out; any text; errors as sentences
-    transaction.py  PostgreSQL's part beside ``storage.sql``: names, the fence, the lexical index, deletions
+    transaction.py  PostgreSQL's part beside ``storage.sql``: names, the lexical index, deletions
     transfer.py     raw rows on a connection apart from the pool
     source.py       reads for the index in memory; vectors.py rows that wait for one; postings.py the index
     dialect.py      the words of PostgreSQL's SQL

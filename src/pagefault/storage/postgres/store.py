@@ -180,7 +180,7 @@ class PostgresStore:
                         transaction = PostgresTransaction(connection, cache)
                         result = work(transaction)
                         if hold:
-                            _check_fence(hold, transaction.fence(hold.agent))
+                            hold.check(transaction.fence(hold.agent))
                         committing = begin == _WRITE
                         connection.send("COMMIT")
                     return result
@@ -203,15 +203,6 @@ class _TryAgainError(Exception):
     def __init__(self, cause: psycopg.Error) -> None:
         super().__init__()
         self.cause = cause
-
-
-def _check_fence(hold: TurnHold, fence: int | None) -> None:
-    """Refuse a write of a turn that another process has taken over since."""
-    if fence is not None and fence != hold.fence:
-        raise StorageError(
-            f"The turn of agent {hold.agent} was taken over by another process after this one lost its "
-            "connection; it goes on there."
-        )
 
 
 def _ready(driver: Driver, longest_write: float) -> None:

@@ -1,12 +1,9 @@
-"""PostgreSQL's own part of a transaction: names of agents, the fence, the lexical index, deletions."""
+"""PostgreSQL's own part of a transaction: names of agents, the lexical index, deletions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from pagefault.errors import NotFoundError
-from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
@@ -21,7 +18,6 @@ __all__ = ["PostgresPart", "PostgresTransaction"]
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""
 _WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
-_FENCE = "SELECT fence FROM agents WHERE id = :agent FOR NO KEY UPDATE"
 
 
 class PostgresPart(SqlPart):
@@ -44,23 +40,6 @@ class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
 
     _db: PostgresConnection
-
-    def __init__(self, connection: PostgresConnection, cache: IndexCache | None = None) -> None:
-        super().__init__(connection, cache)
-        self._fences: dict[AgentId, int] = {}
-
-    def fence(self, agent: AgentId) -> int | None:
-        """The agent's fence, which stays what it is until the end of the transaction. None: no such agent."""
-        if agent not in self._fences and (row := self._db.one(_FENCE, agent=agent)):
-            self._fences[agent] = row[0]
-        return self._fences.get(agent)
-
-    def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
-        taken = self._db.one(f"{statement}, fence", agent=agent, **values)
-        if taken is None:
-            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
-        self._fences[agent] = taken[1]
-        return taken[0]
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():

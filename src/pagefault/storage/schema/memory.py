@@ -58,6 +58,7 @@ agents = Table(
     Column("warned", Boolean, nullable=False),
     Column("ratio", Float, nullable=False),
     Column("settings", Text, nullable=False),
+    counter_column("fence"),  # storage.TurnHold
     UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
 )

@@ -17,6 +17,7 @@ EVER = 2**62
 """More than any number or time; without a limit, this is the limit."""
 
 _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
+_FENCE = "SELECT fence FROM agents WHERE id = :agent"
 
 
 class SqlPart(ABC):
@@ -24,6 +25,7 @@ class SqlPart(ABC):
 
     def __init__(self, connection: SqlConnection) -> None:
         self._db = connection
+        self._fences: dict[AgentId, int] = {}  # as this transaction has seen them
 
     @abstractmethod
     def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
@@ -40,10 +42,17 @@ class SqlPart(ABC):
     def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
         """Run an UPDATE of ``agents`` that returns a number; the agent stays locked. ``NotFoundError`` if
         there is no such agent."""
-        taken = self._db.one(statement, agent=agent, **values)
+        taken = self._db.one(f"{statement}, fence", agent=agent, **values)
         if taken is None:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        self._fences[agent] = taken[1]
         return taken[0]
+
+    def fence(self, agent: AgentId) -> int | None:
+        """The agent's fence, which stays what it is until the end of the transaction. None: no such agent."""
+        if agent not in self._fences and (row := self._db.one(_FENCE + self._db.dialect.lock, agent=agent)):
+            self._fences[agent] = row[0]
+        return self._fences.get(agent)
 
     def _next(self, what: str, agent: AgentId) -> int:
         """Take the agent's next number of a kind: event, schedule, document."""

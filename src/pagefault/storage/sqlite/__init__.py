@@ -1,6 +1,7 @@
 """SQLite: the default store. One file, one writer thread, one commit for all that waits.
 
-    store.py        SQLiteStore: opening, turn locks, closing
+    store.py        SQLiteStore: opening, writing and reading, closing
+    turns.py        turn locks that die with their process, and the fence behind them
     worker.py       a thread that runs queued work in transactions, many to a commit
     connection.py   one connection: statements in, rows out, errors as sentences
     transaction.py  what differs from ``storage.sql``: the lexical index, deletions

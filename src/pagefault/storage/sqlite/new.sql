@@ -193,7 +193,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, 
+	settings TEXT NOT NULL, fence INTEGER DEFAULT '0' NOT NULL, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -229,4 +229,4 @@ CREATE TABLE index_blocks (
 	PRIMARY KEY (agent, tier, fingerprint, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');

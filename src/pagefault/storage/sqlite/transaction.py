@@ -14,6 +14,8 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLitePart", "SQLiteTransaction"]
 
+_RAISE_FENCE = "UPDATE agents SET fence = fence + 1 WHERE id = :agent RETURNING fence"
+
 
 class SQLitePart(SqlPart):
     """The base of transactions and of transfers of rows."""
@@ -35,6 +37,11 @@ class SQLiteTransaction(SQLitePart, SqlTransaction, SQLiteVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened."""
 
     _db: Connection
+
+    def raise_fence(self, agent: AgentId) -> int | None:
+        """Raise the agent's fence, for who has just taken its turn; None if there is no such agent."""
+        row = self._db.one(_RAISE_FENCE, agent=agent)
+        return row[0] if row else None
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number in rows:

@@ -64,7 +64,7 @@ class Worker:
         cache: IndexCache | None = None,
     ) -> None:
         self._connection = connection
-        self._transaction = SQLiteTransaction(connection, cache)
+        self._cache = cache
         self._begin = begin
         self._together = together
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
@@ -135,7 +135,7 @@ class Worker:
         if not alone:
             connection.run("SAVEPOINT job")
         with job:
-            job.result = job.work(self._transaction)
+            job.result = job.work(SQLiteTransaction(connection, self._cache))
         if job.error is not None and alone:
             connection.rollback()
         elif job.error is not None:
