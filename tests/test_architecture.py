@@ -108,6 +108,18 @@ LAYERS = (
         "kernel",
     },
     {
+        "connections",
+        "connections.rate_headers",
+    },
+    {
+        "connections.certificates",
+        "connections.proxies",
+    },
+    {
+        "connections.transport",
+    },
+    {
+        "connections.client",
         "kernel.edits",
         "kernel.sections",
         "plugins",
@@ -142,6 +154,9 @@ ADAPTERS_IMPORT = {
     "quoting",
     "types",
     "addresses",
+    "connections",
+    "connections.client",
+    "connections.rate_headers",
     "redaction",
     "models",
     "models.tokens",

@@ -1,7 +1,7 @@
 """The OpenAI shape of embeddings, over the ``openai`` client: OpenAI, Ollama, and whatever speaks the same.
 
-A call's texts go out in batches, several at a time; answers are checked before they are used. The
-client retries on 429 (as long as the server says, up to two minutes), 5xx, timeouts and broken
+A call's texts go out in batches, several at a time; answers are checked before they are used. A request
+is sent again on 429 (as long as the server says, up to two minutes), 5xx, timeouts and broken
 connections. A text that the server finds too long is sent again shorter, until it fits: its vector is that of
 its head. Left out: splitting long texts (the caller's), prefixes for queries, fewer dimensions than the
 model's own. Neither the key nor what a server says about it is ever shown.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,8 @@ import anyio
 import numpy as np
 from anyio.lowlevel import RunVar
 
+from pagefault.connections import failure_of
+from pagefault.connections.rate_headers import retry_after
 from pagefault.embedders import Vectors
 from pagefault.embedders.servers import Server
 from pagefault.embedders.vectors import unit
@@ -40,6 +43,7 @@ AT_ONCE = 4
 LONGEST = 32_000
 """Characters of a text that are sent; the longest inputs of current models end at about 8,000 tokens."""
 
+_LONGEST_WAIT = 120.0  # seconds for which a server may ask
 _LOOKED_AT = 10_000  # characters of what a server says
 _SHORTEST = 16  # characters; a server that finds these too long has another problem
 _BLANK = "."  # stands for a blank text, which servers refuse
@@ -120,14 +124,8 @@ class RemoteEmbedder:
 
     async def _ask(self, texts: Sequence[str]) -> Vectors:
         """One request and its checked answer."""
-        import openai
-
         try:
-            answer = await self._open().embeddings.create(
-                model=self._server.model, input=list(texts), encoding_format="base64"
-            )
-        except openai.APIError as error:
-            raise self._mapped(error) from None
+            answer = await self._answer(texts)
         except (json.JSONDecodeError, UnicodeDecodeError, OverflowError):  # as the client reads the answer
             raise self._bad_answer("something that cannot be read") from None
         vectors = self._checked(answer, len(texts))
@@ -137,16 +135,36 @@ class RemoteEmbedder:
         self._dimensions = vectors.shape[1]
         return vectors
 
+    async def _answer(self, texts: Sequence[str]) -> Any:
+        """Send one request, again while that may help."""
+        import openai
+
+        tried = 0
+        while True:
+            try:
+                return await self._open().embeddings.create(
+                    model=self._server.model, input=list(texts), encoding_format="base64"
+                )
+            except openai.APIError as error:
+                wait = _wait(error, tried)
+                if wait is None or tried == self._max_retries:
+                    raise self._mapped(error) from None
+            tried += 1
+            await anyio.sleep(wait)
+
     def _open(self) -> AsyncOpenAI:
         client = self._client.get()
         if client is None:
             from openai import AsyncOpenAI, Timeout
 
+            from pagefault.connections.client import http_client
+
             client = AsyncOpenAI(
+                http_client=http_client(timeout=self._timeout),
                 api_key=self._server.key,
                 base_url=self._server.url or "https://api.openai.com/v1",
                 timeout=Timeout(self._timeout, connect=min(10.0, self._timeout)),
-                max_retries=self._max_retries,
+                max_retries=0,
             )
             self._client.set(client)
         return client
@@ -181,6 +199,9 @@ class RemoteEmbedder:
         if isinstance(error, openai.APITimeoutError):
             return EmbedderError(f"{where} did not answer within {self._timeout:g} s; try again later.")
         if isinstance(error, openai.APIConnectionError):
+            if failure := failure_of(error):
+                kind = EmbedderError if failure.may_pass else EmbedderSetupError
+                return kind(failure.sentence(where))
             return EmbedderError(f"{where} cannot be reached; check the network and that the server runs.")
         said = " ".join(
             redacted(error.message[:_LOOKED_AT], self._server.key * self._server.has_key).split()
@@ -200,6 +221,24 @@ class RemoteEmbedder:
         if status == 429:
             return EmbedderError(f"{server.where} is over its rate limit or quota; try again later: {said}")
         return EmbedderError(f"{server.where} failed{f' with status {status}' if status else ''}: {said}")
+
+
+def _wait(error: APIError, tried: int) -> float | None:
+    """Return the seconds to wait before the request is sent again; None if that cannot help."""
+    import openai
+
+    failure = failure_of(error)
+    if failure and not failure.may_pass:
+        return None
+    if isinstance(error, openai.APIStatusError):
+        if error.status_code < 500 and error.status_code not in (408, 409, 429):
+            return None
+        asked = retry_after(error.response.headers)
+        if asked is not None:
+            return asked if asked <= _LONGEST_WAIT else None
+    elif not isinstance(error, openai.APIConnectionError):
+        return None
+    return min(8.0, 0.5 * 2.0**tried) * (1 - 0.25 * random.random())
 
 
 # texts and rows

@@ -76,9 +76,9 @@ class OllamaModel:
                         yield delta
         except httpx2.TimeoutException:
             raise timed_out(where, self._endpoint.timeout) from None
-        except httpx2.HTTPError:
+        except httpx2.HTTPError as error:
             fix = "start it with `ollama serve`, or check OLLAMA_HOST"
-            raise (cut_off(where) if answer.begun else unreachable(where, fix)) from None
+            raise (cut_off(where) if answer.begun else unreachable(where, error, fix)) from None
         if not answer.done:
             raise cut_off(where)
         made = answer.completion()
@@ -87,12 +87,12 @@ class OllamaModel:
         yield made
 
     def _make(self) -> AsyncClient:
-        from httpx2 import AsyncClient
+        from pagefault.connections.client import http_client
 
         headers = dict(self._endpoint.headers)
         if self._endpoint.key:
             headers["authorization"] = f"Bearer {self._endpoint.key}"
-        return AsyncClient(base_url=self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout)
+        return http_client(self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {"num_ctx": self.window, "num_predict": prompt.max_tokens}

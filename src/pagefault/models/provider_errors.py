@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from pagefault.connections import failure_of
+from pagefault.connections.rate_headers import retry_after
 from pagefault.errors import (
     ContextLengthExceeded,
     ModelError,
@@ -29,7 +29,6 @@ __all__ = [
     "cut_off",
     "filtered",
     "model_error",
-    "retry_after",
     "shortened",
     "timed_out",
     "unanswered",
@@ -176,8 +175,13 @@ def cut_off(where: str) -> ModelUnavailable:
     return ModelUnavailable(f"The answer of {where} was cut off; try again.")
 
 
-def unreachable(where: str, fix: str = "check the network and the address") -> ModelUnavailable:
-    """Return the error of a failed connection."""
+def unreachable(
+    where: str, error: BaseException, fix: str = "check the network and the address"
+) -> ModelUnavailable | ModelSetupError:
+    """Return the error of a failed connection, with the reason behind ``error`` if it is known."""
+    if failure := failure_of(error):
+        kind = ModelUnavailable if failure.may_pass else ModelSetupError
+        return kind(failure.sentence(where))
     return ModelUnavailable(f"{where} cannot be reached; {fix}.")
 
 
@@ -199,21 +203,6 @@ def unanswered(name: str, completion: Completion, finish: str, limit: int) -> Mo
         used = f"{name} used up its {limit:,} reply tokens with no answer"
         return ModelError(f"{used}; increase the setting reserve, or reduce thinking.")
     return None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait: by ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(lower[name]) * unit)
-        except (KeyError, ValueError):
-            pass
-    try:
-        until = parsedate_to_datetime(lower["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def shortened(said: str, *secrets: str) -> str:

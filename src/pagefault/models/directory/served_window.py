@@ -27,13 +27,13 @@ async def served_window(endpoint: Endpoint, model: str) -> int | None:
 
     For Ollama it is the window with which the model is loaded, None if it is not loaded.
     """
-    from httpx2 import AsyncClient
+    from pagefault.connections.client import http_client
 
     headers = dict(endpoint.headers)
     if endpoint.key:
         headers["authorization"] = f"Bearer {endpoint.key}"
     base = endpoint.base_url.rstrip("/")
-    async with AsyncClient(timeout=_TIMEOUT, headers=headers) as client:
+    async with http_client(timeout=_TIMEOUT, headers=headers) as client:
         if endpoint.provider == "ollama":
             return _of(await _get(client, f"{base}/api/ps"), model)
         if window := _of(await _get(client, f"{base}/models"), model):

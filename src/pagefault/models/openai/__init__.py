@@ -108,8 +108,11 @@ class OpenAIModel:
     def _make(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
+        from pagefault.connections.client import http_client
+
         endpoint = self._endpoint
         return AsyncOpenAI(
+            http_client=http_client(timeout=endpoint.timeout),
             api_key=endpoint.key or _NO_KEY, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
             max_retries=0, default_headers=dict(endpoint.headers),
         )  # fmt: skip
@@ -130,7 +133,7 @@ class OpenAIModel:
         if isinstance(error, openai.APITimeoutError):
             return timed_out(where, self._endpoint.timeout)
         if isinstance(error, openai.APIConnectionError):
-            return cut_off(where) if answer.begun else unreachable(where)
+            return cut_off(where) if answer.begun else unreachable(where, error)
         status, headers, said = None, {}, error.message
         if isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, dict(error.response.headers)

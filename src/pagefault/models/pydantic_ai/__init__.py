@@ -7,8 +7,10 @@ kept as ``echo``. Left out: its retries (``wrappers.retrying`` has them), files,
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
@@ -29,9 +31,11 @@ from pagefault.models.pydantic_ai.answer import completion, deltas
 from pagefault.models.pydantic_ai.prompt import messages, parameters, settings
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
     from pydantic_ai import messages as ai
     from pydantic_ai.exceptions import ModelAPIError
     from pydantic_ai.models import Model as LibraryModel
+    from pydantic_ai.providers import Provider
 
 __all__ = ["PydanticAIModel"]
 
@@ -124,7 +128,7 @@ class PydanticAIModel:
         if isinstance(error, ai_errors.ModelTimeoutError | ai_errors.ModelRequestTimeout):
             return timed_out(where, self._endpoint.timeout)
         if isinstance(error, ai_errors.ModelConnectionError):
-            return cut_off(where) if begun else unreachable(where)
+            return cut_off(where) if begun else unreachable(where, error)
         said = shortened(str(error), self._endpoint.key)
         if isinstance(error, ai_errors.ContentFilterError):
             return filtered(where)
@@ -159,9 +163,12 @@ def _anthropic(name: str, endpoint: Endpoint) -> _Client:
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
+    from pagefault.connections.client import http_client
+
     client = AsyncAnthropic(
         api_key=endpoint.key, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
         max_retries=0, default_headers=dict(endpoint.headers),
+        http_client=http_client(timeout=endpoint.timeout),
     )  # fmt: skip
     return _Client(AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client)), client.close)
 
@@ -169,15 +176,22 @@ def _anthropic(name: str, endpoint: Endpoint) -> _Client:
 def _google(name: str, endpoint: Endpoint) -> _Client:
     from google.genai import Client
     from google.genai.types import HttpOptions, HttpRetryOptions
-    from httpx2 import AsyncClient
+    from httpx2 import Client as UnusedClient
+    from httpx2 import MockTransport, Response
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    http = AsyncClient(timeout=endpoint.timeout)  # pydantic-ai knows its errors
+    from pagefault.connections.client import http_client
+
+    http = http_client(timeout=endpoint.timeout)  # pydantic-ai knows its errors
+    # Without these the library makes its own, and fails on proxies and certificates that cannot be used.
+    unused = UnusedClient(transport=MockTransport(lambda _: Response(501)), trust_env=False)
+    no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     options = HttpOptions(
         base_url=endpoint.base_url or None, headers=dict(endpoint.headers),
         timeout=int(endpoint.timeout * 1e3), retry_options=HttpRetryOptions(attempts=1),
-        httpx_async_client=http,
+        httpx_async_client=http, httpx_client=unused,
+        async_client_args={"verify": no_trust, "ssl": no_trust},
     )  # fmt: skip
     client = Client(vertexai=False, api_key=endpoint.key, http_options=options)
     return _Client(GoogleModel(name, provider=GoogleProvider(client=client)), http.aclose)
@@ -187,12 +201,35 @@ def _other(name: str, endpoint: Endpoint) -> _Client:
     from pydantic_ai.exceptions import UserError
     from pydantic_ai.models import infer_model
 
-    async def nothing() -> None: ...  # the library closes its own connections
+    from pagefault.connections.client import http_client
 
+    http = http_client(timeout=endpoint.timeout)
     try:
-        return _Client(infer_model(f"{endpoint.provider}:{name}"), nothing)
+        model = infer_model(f"{endpoint.provider}:{name}", lambda kind: _provider_over(http, kind))
     except (UserError, ValueError) as error:
         raise ModelSetupError(f"{name}: {shortened(str(error))}") from None
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # a library that makes its own client, over what the environment has
+        if isinstance(error, ImportError) and "socksio" not in str(error):
+            raise
+        said = shortened(str(error))
+        fix = "correct or unset the variables of proxies (HTTPS_PROXY) and certificates (SSL_CERT_FILE)"
+        raise ModelSetupError(f"{name} cannot be reached: {said}; {fix}.") from None
+    return _Client(model, http.aclose)
+
+
+def _provider_over(http: AsyncClient, kind: str) -> Provider[Any]:
+    """Return a provider of the library that sends by our client, if it takes one of this kind."""
+    from pydantic_ai.providers import infer_provider, infer_provider_class
+
+    if not kind.startswith("gateway/"):
+        made = infer_provider_class(kind)
+        taken = signature(made).parameters.get("http_client")
+        if taken is not None and not str(taken.annotation).startswith("httpx."):
+            return cast("Any", made)(http_client=http)
+    return infer_provider(kind)
 
 
 _MAKERS = {"anthropic": _anthropic, "google": _google}
