@@ -49,10 +49,25 @@ class TestSQLiteStore(StoreConformance):
         return True
 
 
-_TEXTS = st.lists(
-    st.sampled_from(["red", "blue", "the", "key", "42", "7f3a", "上海", "海上", "🍕", "Ærø", "-", '"', "\n"]),
-    max_size=8,
-).map(" ".join)
+_WORDS = (
+    "red",
+    "blue",
+    "the",
+    "key",
+    "42",
+    "7f3a",
+    "上海",
+    "海上",
+    "🍕",
+    "Ærø",
+    "ﬁ",
+    "สวัสดี",
+    "-",
+    '"',
+    "\n",
+    "\0",
+)
+_TEXTS = st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=8).map(" ".join)
 _ROLES = st.sampled_from(list(Role))
 _HOURS = st.none() | st.integers(0, 6).map(lambda hours: NOW + timedelta(hours=hours))
 _VECTORS = st.tuples(st.integers(-4, 4), st.integers(1, 4)).map(lambda xy: unit(*xy))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 from pagefault.build import open_transfer
 from pagefault.errors import NameTakenError
 from pagefault.message_meta import MessageMeta, RequestUsage, SeenContext, Usage, meta_of
-from pagefault.storage import Transaction, migrations
+from pagefault.storage import Filter, Match, Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, postings
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.sqlite import SQLiteStore, lexicon
@@ -29,7 +31,7 @@ from pagefault.storage.sqlite.connection import Connection as FileConnection
 from pagefault.storage.terms import message_terms
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
-from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, AgentRecord, Role
+from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, AgentRecord, Message, Passage, Role
 
 START = datetime(2026, 11, 1, 12, 7, tzinfo=UTC)
 MICROS = round(START.timestamp()) * 1_000_000
@@ -51,6 +53,7 @@ LOG: list[tuple[Role, str, dict[str, Any]]] = [
     (Role.USER, "a name", {"echo": {"usage": [{"model": "x:a"}]}}),
     (Role.ALERT, "stopped", {"stop": True}),
     (Role.CALL, "{", {"cut": True}),
+    (Role.USER, "Acme™ №17 Straße, เข้าใจ", {}),
     (Role.SUMMARY, "they met", {"messages": 4, "through": 4, "warned": False, "extracted": "It was down."}),
 ]
 META = [
@@ -62,6 +65,7 @@ META = [
     MessageMeta(echo={"usage": [{"model": "x:a"}]}),
     MessageMeta(stop=True),
     MessageMeta(cut=True),
+    MessageMeta(),
     MessageMeta(messages=4, through=4, extracted="It was down."),
 ]
 A = RequestUsage("x:a", Usage(700, 9, 5, 4, 3), counted=770, answered="a-1")
@@ -89,8 +93,12 @@ def insert(bind: Bind, table: str, **row: Any) -> None:
     bind.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"), row)
 
 
+OLD_TERMS = import_module("pagefault.storage.migrations.versions.0007_units").old_terms
+
+
 def units_of(role: Role, shown: str, meta: Mapping[str, Any]) -> list[str]:
-    return message_terms(role, shown, meta_of(meta))
+    """The units of a row as code before 0007 made them."""
+    return OLD_TERMS(shown) if message_terms(role, "a", meta_of(meta)) else []
 
 
 def fill(bind: Bind) -> None:
@@ -182,6 +190,9 @@ async def look(store: SQLiteStore | PostgresStore) -> None:
     other = await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START, tenant="firm")))
     assert other.id > ANA + 1, "a number is not given out again"
     await store.write(lambda tx: tx.delete_agent(other.id))
+    for unit in ("acmetm", "no17", "strass", "ข้า"):
+        found = await read(lambda tx, unit=unit: tx.search(ana, "recall", Match((unit,)), Filter(), "f"))
+        assert found.number[found.matched].tolist() == [9], unit
     await store.write(lambda tx: tx.append(ana, [rows[0]]))
     await store.close()
 
@@ -208,3 +219,36 @@ def test_a_server_of_an_earlier_version_is_upgraded(version: str, databases: Dat
     asyncio.run(look(PostgresStore.open(url, connections=1)))
     clean(url)
     databases.drop(url)
+
+
+def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+
+    async def make() -> None:
+        store = SQLiteStore.open(file)
+        ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START)))).id
+        rows = [
+            Message(Role.USER, f"note {n} Straße №{n}" if n % 2 else f"note {n}", START) for n in range(5000)
+        ]
+        await store.write(lambda tx: tx.append(ana, rows))
+        await store.write(lambda tx: tx.insert_passage(ana, Passage("ﬁne", START, title="Ｆｉｎｅ ｄａｙ")))
+        await store.close()
+
+    asyncio.run(make())
+    with closing(sqlite3.connect(file)) as old:  # as code of 0006 left it
+        for table, key, text_of in (
+            ("messages", "seq", "text"),
+            ("passages", "number", "title || ' ' || text"),
+        ):
+            tier = {"messages": "r", "passages": "a"}[table]
+            for number, text in old.execute(f"SELECT {key}, {text_of} FROM {table}").fetchall():
+                units = OLD_TERMS(text)
+                rowid = 1 << 33 | (tier == "a") << 32 | number
+                old.execute(f"UPDATE {table} SET units = ? WHERE {key} = ?", (len(units), number))
+                old.execute("DELETE FROM lexicon WHERE rowid = ?", (rowid,))
+                marked = " ".join(f"{tier}1·{unit}" for unit in units)
+                old.execute("INSERT INTO lexicon (rowid, units) VALUES (?, ?)", (rowid, marked))
+        old.execute("DELETE FROM index_blocks")
+        old.execute("UPDATE alembic_version SET version_num = '0006'")
+        old.commit()
+    clean(file)

@@ -11,7 +11,8 @@ from pagefault.storage.terms import terms
 
 __all__ = ["excerpt"]
 
-_WORD = re.compile(r"[^\W_]+")
+# Not ``\w+``: marks and invisible characters within a word belong to it.
+_WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2010-\u205e\u3001-\u3003\u3008-\u3020]+")
 
 
 def excerpt(text: str, query: str, size: int, counter: Counter) -> str:

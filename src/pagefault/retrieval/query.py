@@ -6,12 +6,13 @@ Stop words, exactness, names, dates and the share of CJK are decided here, for b
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pagefault.retrieval.dates import Span, spans
-from pagefault.storage.terms import terms
+from pagefault.storage.terms import UNSPACED, is_character, terms
 
 __all__ = ["Query", "content_terms", "understand"]
 
@@ -25,7 +26,8 @@ _STOP_WORDS = frozenset(
     )
 ).union(_CJK_STOP_WORDS, ("什么", "我的", "你的", "记得", "怎么"))
 _QUOTED = re.compile(r'"([^"]+)"|“([^“”]+)”|「([^「」]+)」')
-# Words, or twice as many CJK characters, beside a quotation that is all that is asked; of a key twice.
+# Words, or twice as many characters of a script without spaces, beside a quotation that is all that is
+# asked; of a key twice.
 _ALONE = 2
 # A token that looks like a key: a row that does not contain it is not meant. Years, dates, amounts and names
 # with a few digits (p53, IL-10, COVID-19) are written in several ways, and are left to BM25.
@@ -39,7 +41,6 @@ _KEY = re.compile(
 )
 _YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
 _ROLES = {"user", "assistant", "system"}
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _SAID = (
     "say said tell told mention mentioned recommend recommended suggest suggested advise advised give gave "
     "provide provided explain explained list listed write wrote share shared show showed"
@@ -59,7 +60,7 @@ class Query:
     of units that a row must contain. ``bare``: the text to embed, without those names. ``subject``: the
     participant whose words are asked for, as the caller spells the name, ``""`` for none; ``is_one_named``:
     nobody else is named. ``dates``: the times that are named. ``is_cjk``: mainly Chinese, Japanese or
-    Korean. ``asks_assistant``: it asks what "you", the assistant, said.
+    Korean, or of another script without spaces. ``asks_assistant``: it asks what "you", the assistant, said.
     """
 
     text: str
@@ -76,8 +77,10 @@ class Query:
 def understand(text: str, people: Sequence[str] = (), now: datetime | None = None) -> Query:
     """Read a query. ``people``: the names of those who speak in what is searched. ``now`` (aware): what
     dates are relative to; without it dates are words like others."""
-    named = [name for name in people if name.lower() not in _ROLES and _mention(name).search(text)]
-    bare = text
+    # Quotes, keys and names in compatible forms (full-width, composed or not) are read alike.
+    plain = _plain(text)
+    named = [name for name in people if name.lower() not in _ROLES and _mention(name).search(plain)]
+    bare = plain if named else text
     for name in named:
         bare = _mention(name).sub(" ", bare)
     bare = " ".join(bare.split()) or text
@@ -85,12 +88,12 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     return Query(
         text,
         content,
-        _exact(text),
+        _exact(plain),
         bare,
-        _subject(text, named),
+        _subject(plain, named),
         len(named) == 1,
         spans(text, now) if now else (),
-        2 * len(_CJK.findall(text)) > len("".join(text.split())),
+        2 * len(UNSPACED.findall(text)) > len("".join(text.split())),
         bool(_YOU_SAID.search(text)),
     )
 
@@ -99,6 +102,10 @@ def content_terms(text: str) -> tuple[str, ...]:
     """The lexical units of ``text``, each once, without stop words unless it has nothing else."""
     units = list(dict.fromkeys(terms(text)))
     return tuple(unit for unit in units if unit not in _STOP_WORDS) or tuple(units)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _exact(text: str) -> tuple[tuple[str, ...], ...]:
@@ -110,7 +117,7 @@ def _exact(text: str) -> tuple[tuple[str, ...], ...]:
     for key in keys:
         outside = outside.replace(key, " ")
     rest = [unit for unit in terms(outside) if unit not in _STOP_WORDS]
-    beside = sum(0.5 if _CJK.match(unit) else 1 for unit in rest if len(unit) == 1 or not _CJK.match(unit))
+    beside = sum(0.5 * is_character(unit) or not UNSPACED.match(unit) for unit in rest)
     binding = [*(quoted if beside <= _ALONE else ()), *(keys if beside <= 2 * _ALONE else ())]
     return tuple(units for item in binding if (units := tuple(terms(item))))
 
@@ -125,7 +132,7 @@ def _is_key(token: str) -> bool:
 
 
 def _mention(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?P<own>['’]s)?(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w){re.escape(_plain(name))}(?P<own>['’]s)?(?!\w)", re.IGNORECASE)
 
 
 def _subject(text: str, named: Sequence[str]) -> str:
