@@ -80,6 +80,7 @@ LAYERS = (
     {
         "config",
         "context.queue_manager",
+        "agent.parsing",
         "functions.documents",
         "functions.syscalls",
     },
@@ -186,10 +187,10 @@ CORE_LINES = 8_000
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")
 
-# Handlers that catch everything and do not raise again: around an outside tool, at the kernel's worker, where
-# a plug-in is imported and made (it raises one sentence), and in the task of foreign code (whoever started it
-# is given the error).
-CATCH_ALL = {"containment": 1, "functions": 1, "kernel.scheduler": 1, "plugins": 1}
+# Handlers that catch everything and do not raise again: the walls around foreign code (in a task of its own,
+# in ours, and where an exception is asked what it says), and where a plug-in is imported and made (it raises
+# one sentence).
+CATCH_ALL = {"containment": 3, "plugins": 1}
 
 
 def name_of(path: Path) -> str:

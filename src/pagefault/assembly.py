@@ -14,8 +14,9 @@ from typing import Any
 
 from pagefault import prompts
 from pagefault.agent import Process
+from pagefault.agent.parsing import EventParser
 from pagefault.agent.program import Program
-from pagefault.agent.rows import EventParser, Rows
+from pagefault.agent.rows import Rows
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, zone_of

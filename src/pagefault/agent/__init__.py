@@ -14,6 +14,7 @@ import anyio
 
 from pagefault.accounting.usage import usage_of
 from pagefault.agent.output import Stream, output_of
+from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
@@ -90,7 +91,7 @@ class Process:
     async def post(self, event: Event) -> Event:
         """Store a new event in the inbox and return it as stored. If it can be handled at once, its turn is
         opened too (``self.event`` is set then) and waits for ``handle``."""
-        if event.kind not in self.rows.parsers:  # a parser may fail: the event must be stored all the same
+        if event.kind not in self.rows.parsers:  # a parser takes its time: the event is stored before
             row = self.rows.opening(event, self.memory.sizes())
             if not self.memory.crosses_both(row):
                 return await self.writer.post(event, row)
@@ -116,7 +117,8 @@ class Process:
     async def _begin(self, event: Event) -> bool:
         """Open the event's turn, or take up the one that was interrupted; False if a warning goes first."""
         if event.state == "pending":
-            row = self.rows.opening(event, self.memory.sizes())
+            read = await read_event(event, self.rows.parsers, self.program.executor.timeout)
+            row = self.rows.opening(read, self.memory.sizes())
             may_wait = event.kind != EventKind.PRESSURE and event.id != self._deferred
             if may_wait and self.memory.crosses_both(row):
                 self._deferred = event.id

@@ -5,11 +5,12 @@ Pure but for the clock. Numbers, sizes and the form shown are given at admission
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 from pagefault import prompts
+from pagefault.agent.parsing import EventParser
 from pagefault.clock import Clock
 from pagefault.context import Sizes, label
 from pagefault.context.admission import FRAMED
@@ -24,20 +25,18 @@ from pagefault.types import Event, EventKind, Message, Role
 THINKING = "thinking"
 """The name of a thought that the provider showed apart from the completion's text."""
 
-EventParser = Callable[[Event], str]
-"""Turns an event into the plain text that the model reads."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Makes the rows of one agent. ``parsers`` are by kind of event and go before its plain text."""
+    """Makes the rows of one agent. ``parsers`` are by kind of event (``parsing`` runs them)."""
 
     clock: Clock
     zone: tzinfo
     parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
 
     def opening(self, event: Event, sizes: Sizes) -> Message:
-        """The row by which an event enters the log; its label carries the local time."""
+        """The row by which an event, its text as the model is to read it, enters the log; its label carries
+        the local time."""
         role, text = Role.EVENT, event.text
         if event.kind == EventKind.MESSAGE:
             role = Role.USER
@@ -45,9 +44,8 @@ class Rows:
             role = Role.ALERT
         elif event.kind == EventKind.PRESSURE:
             role = Role.ALERT
-            text = prompts.text("pressure").format(percent=round(100 * sizes.queue / max(1, sizes.room)))
-        if parser := self.parsers.get(event.kind):
-            text = parser(event)
+            percent = round(100 * sizes.queue / max(1, sizes.room))
+            text = text or prompts.text("pressure").format(percent=percent)
         kind = "user" if role is Role.USER else shown_kind(event.kind)
         label = f"{kind} {shown_sender(event.sender)}" if event.sender else kind
         return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "")

@@ -16,16 +16,14 @@ from functools import cache, lru_cache, partial
 from types import MethodType
 from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 
-import anyio
-import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from pagefault.errors import ArgumentTypeError, FunctionError, UsageError
+from pagefault.containment import Fault, barrier, contained, in_thread, told
+from pagefault.errors import ArgumentTypeError, FunctionError, PagefaultError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.models import FunctionSchema, plain_name
 from pagefault.quoting import quoted
-from pagefault.redaction import redacted
 from pagefault.storage import Transaction
 from pagefault.types import Message, Style
 
@@ -220,32 +218,29 @@ class FunctionExecutor:
         values.pop(HEARTBEAT, None)
         if self.listed and function.name == "call_function" and isinstance(values.get("arguments"), dict):
             return self.prepare(str(values.get("name")), json.dumps(values["arguments"]))
-        valid, adapted = arguments.validate(function.name, values, function.arguments)
+        try:
+            with barrier():  # types of a tool's parameters may bring validators of their own
+                valid, adapted = arguments.validate(function.name, values, function.arguments)
+        except Fault as fault:
+            raise FunctionError(f"The arguments of {function.name} could not be read: {fault}") from fault
         return Prepared(function, valid, (*notes, *repaired, *adapted))
 
     async def run(self, prepared: Prepared) -> Outcome:
         """Run a query or a tool within its time; every failure is an outcome."""
         function = prepared.function
         seconds = function.timeout or self.timeout
-        value: Any = None
         try:
-            with anyio.move_on_after(seconds) as scope:
-                if inspect.iscoroutinefunction(function.call):
-                    value = await function.call(**prepared.arguments)
-                else:
-                    value = await anyio.to_thread.run_sync(
-                        lambda: function.call(**prepared.arguments), abandon_on_cancel=True
-                    )
+            outcome = await contained(function.name, _call(prepared), seconds)
         except FunctionError as error:
             return Outcome(str(error), failed=True)
-        except Exception as error:  # noqa: BLE001  an outside tool may raise anything; the model gets a report
-            return Outcome(redacted(f"{function.name} failed: {type(error).__name__}: {error}"), failed=True)
-        if scope.cancelled_caught:
+        except PagefaultError as error:
+            why = str(error) if isinstance(error, Fault) else told(error)
+            return Outcome(f"{function.name} failed: {why}", failed=True)
+        except TimeoutError:
             late = (
                 f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown."
             )
             return Outcome(late, failed=True)
-        outcome = value if isinstance(value, Outcome) else Outcome(as_text(value))
         return replace(outcome, heartbeat=function.kind == "query")
 
     def _find(self, name: str) -> tuple[Function, tuple[str, ...]]:
@@ -262,6 +257,18 @@ class FunctionExecutor:
         near = get_close_matches(plain, self.functions, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
+
+
+async def _call(prepared: Prepared) -> Outcome:
+    """Call the function, in a thread unless it is asynchronous; its value is made text there, too."""
+    call, values = prepared.function.call, prepared.arguments
+    if inspect.iscoroutinefunction(call):
+        return _outcome(await call(**values))
+    return await in_thread(lambda: _outcome(call(**values)))
+
+
+def _outcome(value: object) -> Outcome:
+    return value if isinstance(value, Outcome) else Outcome(as_text(value))
 
 
 @cache

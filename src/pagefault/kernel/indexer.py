@@ -11,11 +11,12 @@ from itertools import accumulate, pairwise
 
 import anyio
 
+from pagefault.containment import barrier
 from pagefault.embedders import Embedder
-from pagefault.errors import EmbedderError, EmbedderSetupError, StorageError
+from pagefault.errors import EmbedderSetupError, PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.retrieval import windows
-from pagefault.retrieval.service import EmbedderService
+from pagefault.retrieval.service import EmbedderService, vectors_of
 from pagefault.storage import Store
 
 logger = logger_of(__name__)
@@ -43,11 +44,12 @@ class Indexer:
         failures = 0
         while True:
             try:
-                await self.settled()
+                with barrier():
+                    await self.settled()
             except EmbedderSetupError as error:
                 logger.warning("searching by words alone: %s", error)
                 return
-            except (EmbedderError, StorageError) as error:
+            except PagefaultError as error:  # whatever it is, search by words goes on
                 delay = _RETRIES[min(failures, len(_RETRIES) - 1)]
                 logger.warning("vectors are late, retry in %.0f s: %s", delay, error)
                 failures += 1
@@ -80,7 +82,7 @@ class Indexer:
         pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
         if pending:
             texts = [windows(item.text, item.title) for item in pending]
-            embedded = await embedder.embed([text for each in texts for text in each])
+            embedded = await vectors_of(embedder, [text for each in texts for text in each])
             ends = accumulate(map(len, texts), initial=0)
             vectors = [embedded[first:last] for first, last in pairwise(ends)]
             await self.store.write(lambda tx: tx.put_vectors(name, pending, vectors))

@@ -17,9 +17,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
+from pagefault.containment import Fault, barrier
 from pagefault.errors import NotFoundError, PagefaultError, StorageError, TurnLostError
 from pagefault.kernel.slot import AgentSlot, Posting
-from pagefault.redaction import logger_of, redacted
+from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
@@ -168,9 +169,10 @@ class Scheduler:
         while event := event or await self._next(agent):
             agent.report_ended()
             try:
-                process = await self.loaded(agent, agent.record)
-                process.begin(hold)
-                await self._turn(agent, process, event)
+                with barrier():
+                    process = await self.loaded(agent, agent.record)
+                    process.begin(hold)
+                    await self._turn(agent, process, event)
             except TurnLostError:  # it goes on in the process that took it: follow that one
                 agent.process, agent.asked = None, True
                 return
@@ -209,16 +211,13 @@ class Scheduler:
         agent.cancel = scope = anyio.CancelScope()
         done: Output | None = None
         try:
-            with scope:
+            with scope, barrier():
                 done = await process.handle(event)
-        except PagefaultError:
-            raise
-        except Exception as error:  # the worker: one agent's fault must not end the others
-            logger.exception("agent %s: the turn failed", agent.record.name)
-            why = redacted(f"An internal error ended this turn: {type(error).__name__}: {error}")
-            done = await process.stop(why)
+        except Fault as fault:  # one agent's fault must not end the others
+            logger.warning("agent %s: the turn failed", agent.record.name, exc_info=fault)
+            done = await process.stop(f"An internal error ended this turn: {fault}")
             if done is None:  # it could not even be opened
-                raise PagefaultError(why) from error
+                raise
         finally:
             agent.cancel = None
         if scope.cancelled_caught:

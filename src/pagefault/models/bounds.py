@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from pagefault.containment import Contained, ForeignCancellation
-from pagefault.errors import ModelError, ModelUnavailable
+from pagefault.containment import Contained
+from pagefault.errors import ModelError, ModelUnavailable, PagefaultError
 from pagefault.models import Call, Completion, Delta, Model, ModelWrapper, Notice, Prompt, StreamItem, own_id
 
 __all__ = ["MOST_CALLS", "BoundedModel"]
@@ -70,11 +70,14 @@ class BoundedModel(ModelWrapper):
             await source.end(after=closing)
 
     def _raise(self, source: Contained[None]) -> None:
-        """Raise the reason why the stream ended without a completion, if there was one."""
+        """Raise the reason why the stream ended without a completion, if there was one, as a
+        ``ModelError``."""
         try:
             source.result()
-        except ForeignCancellation:
-            raise ModelUnavailable(f"{self.name} broke off its own answer; try again.") from None
+        except ModelError:
+            raise
+        except PagefaultError as error:
+            raise ModelUnavailable(f"{self.name} failed: {error}") from error
 
     def _late(self) -> ModelError:
         return ModelUnavailable(f"{self.name} gave no whole answer within {self.seconds:g} s; {self.fix}.")

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
-from anyio import move_on_after
-
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder
 from pagefault.errors import EmbedderError
@@ -19,6 +17,7 @@ from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
+from pagefault.retrieval.service import vectors_of
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, Store
 from pagefault.storage.terms import terms
@@ -80,12 +79,13 @@ class Retriever:
         match = Match(query.terms, query.exact, floor=self.weights.floor)
         embedder = await self.serving()
         if embedder.dimensions != 0:
-            with move_on_after(_VECTOR_SECONDS):
-                try:
-                    (vector,) = await embedder.embed([query.bare])
-                    return replace(match, vector=vector), embedder.fingerprint
-                except EmbedderError as error:
-                    logger.warning("searching by words alone: %s", error)
+            try:
+                (vector,) = await vectors_of(embedder, [query.bare], _VECTOR_SECONDS)
+                return replace(match, vector=vector), embedder.fingerprint
+            except EmbedderError as error:
+                logger.warning("searching by words alone: %s", error)
+            except TimeoutError:
+                logger.debug("the vector of a query is late")
         return match, embedder.fingerprint
 
     def is_strong(self, text: str, hit: Hit, body: str) -> bool:

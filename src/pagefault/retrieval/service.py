@@ -8,16 +8,17 @@ processes may share a database: the embedder configured last is the one wanted. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from pagefault.embedders import Embedder
-from pagefault.errors import PagefaultError
+from pagefault.containment import contained
+from pagefault.embedders import Embedder, Vectors
+from pagefault.errors import EmbedderError, PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.storage import EmbedderRecord, Store, Transaction
 
-__all__ = ["EmbedderService"]
+__all__ = ["EmbedderService", "vectors_of"]
 
 logger = logger_of(__name__)
 
@@ -97,3 +98,25 @@ class EmbedderService:
                 return None
             self._made[record.fingerprint] = made
         return self._made[record.fingerprint]
+
+
+async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | None = None) -> Vectors:
+    """Vectors of texts, a row for each, of finite numbers; ``EmbedderError`` whatever the embedder does
+    instead, ``TimeoutError`` after ``seconds``."""
+    import numpy as np  # it takes longer to import than all of this package
+
+    async def embedded() -> Vectors:
+        found = np.asarray(await embedder.embed(texts), np.float32)
+        if found.ndim != 2 or len(found) != len(texts) or not np.isfinite(found).all():
+            raise EmbedderError(
+                f"{embedder.fingerprint} gave no vectors of finite numbers for {len(texts)} texts, but an "
+                f"array of shape {found.shape}; choose another embedder."
+            )
+        return found
+
+    try:
+        return await contained(embedder.fingerprint, embedded(), seconds)
+    except EmbedderError:
+        raise
+    except PagefaultError as error:
+        raise EmbedderError(f"{embedder.fingerprint} failed: {error}") from error
