@@ -22,12 +22,12 @@ LAYERS = (
     {
         "errors",
         "prompts",
-        "redaction",
         "quoting",
         "types",
     },
     {
         "names",
+        "redaction",
         "storage.embedding",
         "storage.matching",
         "storage.usage",

@@ -239,7 +239,7 @@ async def test_a_reply_is_one_line_whatever_was_said(
     async with talking(machine, script, Lines()) as conversation:
         for text in ("count", "be silent", "count on"):
             await conversation.say(text)
-    assert capsys.readouterr().out == "One two three [2Jfour\n\n5\n"
+    assert capsys.readouterr().out == "One two three \\u001b[2Jfour\n\n5\n"
 
 
 @pytest.mark.anyio

@@ -197,7 +197,7 @@ def test_scripts_and_emoji_are_printed_as_they_are() -> None:
     for text in ("مرحبا بالعالم", "שלום", farsi, family, heart, flag, "नमस्ते", "a\n\tb"):
         assert visible(text) == text
     assert visible("\x1b[31m\x9b1m\x07\x7f\r\u202ex\U000e0041") == (
-        "\\x1b[31m\\x9b1m\\x07\\x7f\\x0d\\u202ex\\U000e0041"
+        "\\u001b[31m\\u009b1m\\u0007\\u007f\\u000d\\u202ex\\udb40\\udc41"
     )
 
 

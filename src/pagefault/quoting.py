@@ -148,8 +148,8 @@ _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 def visible(text: str, kept: str = "\n\t") -> str:
-    """Text for a terminal: what could control it, or turn its lines around, is written as ``\\x9b`` or
-    ``\\u202e``. Letters of every script, and the joiners within words and emoji, stay."""
+    """Text for a terminal: what could control it, or turn its lines around, is written as ``\\u009b``, as
+    JSON writes it. Letters of every script, and the joiners within words and emoji, stay."""
     if not _SPECIAL.search(text):
         return text
     return _SPECIAL.sub(lambda found: found[0] if found[0] in kept else _escape(found[0]), whole(text))
@@ -164,8 +164,8 @@ _SPECIAL = re.compile(
 
 
 def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _line_marks(folded: str, opens_line: bool) -> Iterator[tuple[int, int, str]]:

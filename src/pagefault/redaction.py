@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from traceback import format_exception
 from urllib.parse import quote
 
+from pagefault.quoting import visible
+
 __all__ = ["logger_of", "redacted", "without_user"]
 
 _MARK = "[redacted]"
@@ -110,12 +112,12 @@ def _without_value(found: re.Match[str]) -> str:
 
 
 class _Redacting(logging.Filter):
-    """Takes secrets out of records, tracebacks included, before any handler sees them."""
+    """Takes secrets and control characters out of records, with tracebacks, before a handler sees them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage()), None
+        record.msg, record.args = visible(redacted(record.getMessage())), None
         if record.exc_info and record.exc_info[0] and not record.exc_text:
-            record.exc_text = redacted("".join(format_exception(*record.exc_info)).rstrip())
+            record.exc_text = visible(redacted("".join(format_exception(*record.exc_info)).rstrip()))
         return True
 
 

@@ -22,9 +22,10 @@ import sys
 from collections.abc import Sequence
 from errno import ENOSPC
 from io import TextIOWrapper
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from pagefault.errors import PagefaultError
+from pagefault.quoting import visible
 from pagefault.redaction import redacted
 
 __all__ = ["main"]
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     from pagefault.cli.tree import app
 
-    _speak_utf8()
+    _set_up_streams()
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
     try:
@@ -64,11 +65,31 @@ def _start_quickly() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
-def _speak_utf8() -> None:
+class _ShownStream(TextIOWrapper):
+    """A standard stream to which no text writes control characters. A terminal is sent those of C0: the codes
+    of the console begin with one, and texts come to it through the console or ``render``."""
+
+    def __init__(self, stream: TextIOWrapper[Any]) -> None:
+        buffering = stream.line_buffering
+        super().__init__(stream.buffer, "utf-8", "replace", line_buffering=buffering, write_through=True)
+        self._kept = "".join(map(chr, range(32))) if stream.isatty() else "\n\t"
+
+    def write(self, text: str) -> int:
+        super().write(visible(text, self._kept))
+        return len(text)
+
+    def close(self) -> None:
+        self.flush()  # what is beneath belongs to the process
+
+
+def _set_up_streams() -> None:
     """Use UTF-8 whatever the locale is: stored text is Unicode, and must not fail in a C locale."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
+    for name in ("stdin", "stdout", "stderr"):
+        stream: object = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+            wrapper = cast("TextIOWrapper[Any]", stream)
+            wrapper.reconfigure(encoding="utf-8", errors="replace")
+            setattr(sys, name, wrapper if name == "stdin" else _ShownStream(wrapper))
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
@@ -92,5 +113,5 @@ def _fail(error: PagefaultError | OSError, as_json: bool) -> NoReturn:
 
 def _report(sentence: str, kind: str, as_json: bool) -> None:
     """Write an error on stderr: a sentence, or with ``--json`` an object."""
-    line = redacted(sentence)
+    line = visible(redacted(sentence))
     print(json.dumps({"error": line, "type": kind}) if as_json else f"pagefault: {line}", file=sys.stderr)

@@ -92,6 +92,8 @@ def copy(session: Session, source: str, target: str, names: Sequence[str]) -> No
 
 def export(session: Session, name: str, target: str) -> None:
     """Write an agent to a file, or to standard output; then the answer goes to stderr."""
+    if target == "-" and sys.stdout.isatty():  # its texts are as they were stored
+        raise UsageError("An export is not for a terminal; write it to a file, or pipe it on.")
     with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
         if target == "-":
             moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar)

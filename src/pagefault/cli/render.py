@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from pagefault.quoting import visible
 from pagefault.types import Output, Role
 from pagefault.views.agents import ContextSizes
 from pagefault.views.history import LogRow
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BAR = 24  # characters of the gauge's bar
 
 
 def plain(text: str) -> str:
-    """Text without control characters, so that no stored text can control the terminal."""
-    return _CONTROL.sub("", text)
+    """Text with its control characters written out, so that no stored text can control the terminal."""
+    return visible(text)
 
 
 def fold(text: str) -> str:
@@ -40,6 +39,7 @@ def counted(count: int, noun: str) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as they need; wide characters count double."""
+    rows = [[" ".join(plain(cell).splitlines()) for cell in row] for row in rows]
     sizes = [[_width(cell) for cell in row] for row in rows]
     widths = [max(column) for column in zip(*sizes, strict=True)]
     lines = (
@@ -68,8 +68,8 @@ def local(at: datetime, zone: tzinfo | None = None) -> str:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """A view as JSON: its fields by name, times to the second."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=_json_value)
+    """A view as JSON: its fields by name, times to the second; no control character stands in it as it is."""
+    return visible(json.dumps(value, ensure_ascii=False, indent=indent, default=_json_value))
 
 
 def data_of(view: Any) -> dict[str, Any]:

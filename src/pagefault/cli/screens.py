@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from pagefault.cli.render import as_json, fold, output_line, plain
@@ -29,7 +31,15 @@ class Screen(Protocol):
 
 def console(*, stderr: bool = False) -> Console:
     """Plain text on a stream: what an agent says is never read as markup, and never wrapped in a pipe."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+class _Console(Console):
+    """A console whose own codes are the only ones: those in a text are written out."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
 
 
 def _is_speech(output: Output) -> bool:
