@@ -26,6 +26,7 @@ LAYERS = (
         "types",
     },
     {
+        "models.json_text",
         "names",
         "redaction",
         "storage.embedding",
@@ -45,6 +46,7 @@ LAYERS = (
     },
     {
         "functions.arguments",
+        "functions.rendering",
         "models.bounds",
         "models.endpoint",
         "models.tokens",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from pagefault.context import paging, row_tokens
+from pagefault.models.json_text import read_json
 from pagefault.models.tokens import Counter
 from pagefault.quoting import broken, quoted, whole
 from pagefault.types import Message, Role
@@ -66,7 +67,7 @@ def _quoted(draft: Message) -> tuple[str, str]:
 def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> str:
     """A call's arguments as the prompt shows them: always a JSON object, long strings cut to their head."""
     try:
-        value: object = json.loads(raw or "{}")
+        value = read_json(raw or "{}")
     except ValueError:
         value = None
     if not isinstance(value, dict):

@@ -22,6 +22,7 @@ from pagefault.containment import Fault, barrier, contained, in_thread, told
 from pagefault.errors import ArgumentTypeError, FunctionError, PagefaultError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
+from pagefault.functions.rendering import as_text
 from pagefault.models import FunctionSchema, plain_name
 from pagefault.quoting import quoted
 from pagefault.storage import Transaction
@@ -284,14 +285,3 @@ def _listing_functions() -> tuple[Function, Function]:
         raise FunctionError(f"{name} cannot be called with {arguments!r}.")
 
     return describe(describe_function, "query"), describe(call_function, "query")
-
-
-def as_text(value: object) -> str:
-    """A function's return value as the model reads it: text as it is, else JSON, None as ``Done.``"""
-    if value is None:
-        return "Done."
-    if isinstance(value, str):
-        return value
-    if isinstance(value, BaseModel):
-        return value.model_dump_json()
-    return json.dumps(value, ensure_ascii=False, default=str)

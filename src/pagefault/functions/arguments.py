@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from pagefault.errors import FunctionError
+from pagefault.models.json_text import read_json, repair_json
 
 HEARTBEAT = "request_heartbeat"
 FIELD = "of_"  # before a parameter's name: ``json``, ``copy`` or ``_x`` mean something else to pydantic
@@ -26,7 +27,7 @@ def read(name: str, raw: str, takes: type[BaseModel]) -> tuple[dict[str, Any], t
     needed = [parameter for parameter, is_required in required.items() if is_required]
     only = needed[0] if len(needed) == 1 else None
     try:
-        whole: object = json.loads(raw or "{}")
+        whole = read_json(raw or "{}")
     except ValueError:
         return _repaired(name, raw, only)
     if only and isinstance(whole, str | int | float) and not str(whole).strip().startswith("{"):
@@ -89,7 +90,7 @@ def _listed(given: dict[str, Any], error: ValidationError) -> dict[str, list[Any
         key = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "list_type" and isinstance(given.get(key), str):
             try:
-                value: object = json.loads(given[key])
+                value = read_json(given[key])
             except ValueError:
                 value = [part.strip() for part in given[key].split(",") if part.strip()]
             listed[key] = cast("list[Any]", value) if isinstance(value, list) else [value]
@@ -101,14 +102,12 @@ def parse_arguments(name: str, raw: str) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        value: object = json.loads(raw)
+        value = read_json(raw)
     except ValueError:
-        from json_repair import repair_json  # seldom needed, and slow to import
-
-        value = repair_json(raw, return_objects=True)
+        value = repair_json(raw)
     if isinstance(value, str):  # arguments encoded twice
         try:
-            value = json.loads(value)
+            value = read_json(value)
         except ValueError:
             value = None
     if not isinstance(value, dict):

@@ -50,7 +50,8 @@ class DocumentCalls:
 
         def read(tx: Transaction) -> tuple[Document, Page | None]:
             document = _find(tx, self.agent, id)
-            return document, tx.document_page(self.agent, document.number, page)
+            there = 1 <= page <= document.pages
+            return document, tx.document_page(self.agent, document.number, page) if there else None
 
         document, leaf = await self.store.read(read)
         if leaf is None:

@@ -6,7 +6,6 @@ stateless: it sees the prompt and nothing else. Adapters are in the modules besi
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import AsyncGenerator, Container, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from pagefault.message_meta import Usage
+from pagefault.models.json_text import read_json
 
 __all__ = [
     "Call",
@@ -181,7 +181,7 @@ def object_of(arguments: str) -> Mapping[str, Any]:
     """Return a call's arguments as an object, for a history that is sent back: some servers parse it, and a
     broken call would make them refuse every later request. Anything else is put under ``malformed``."""
     try:
-        value: object = json.loads(arguments or "{}")
+        value = read_json(arguments or "{}")
     except ValueError:
         value = None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {"malformed": arguments}

@@ -24,6 +24,7 @@ from pagefault.models import (
     own_id,
 )
 from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.json_text import read_json
 from pagefault.models.lazy_client import LazyClient
 from pagefault.models.openai.body import tool
 from pagefault.models.provider_errors import (
@@ -145,7 +146,7 @@ def _message(message: PromptMessage) -> dict[str, Any]:
 
 def _read(text: str) -> Mapping[str, Any]:
     try:
-        value: object = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

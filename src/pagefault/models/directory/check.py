@@ -6,7 +6,6 @@ sense.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from pagefault.models import (
 )
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import CallingMode, CheckResult, ObservedCalling
+from pagefault.models.json_text import read_json
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
 __all__ = ["check"]
@@ -153,7 +153,7 @@ def _has_right_call(calls: Sequence[Call]) -> bool:
     """Return True if the executor could run one of the calls as meant; it reads numbers in text too."""
     for call in calls:
         try:
-            arguments: object = json.loads(call.arguments)
+            arguments = read_json(call.arguments)
         except ValueError:
             continue
         if call.name == _ADD.name and arguments in ({"first": 2, "second": 3}, {"first": "2", "second": "3"}):

@@ -5,13 +5,13 @@ Parses what ``pagefault.context`` and the memory functions write. Leaves out wha
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from pagefault.models import Call, Prompt
+from pagefault.models.json_text import read_json
 
 _LABEL = r"\[([^\W\d]\w*)(?: [^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] ?"  # [user Ana 2026-11-22 Sun 18:00]
 _RESULT = r"(?m)^\[(recall|archival) ([mp])(\d+) (\d{4}-\d\d-\d\d) \w+ \d\d:\d\d ?([^\]]*)\] (.*)$"
@@ -146,7 +146,7 @@ def _row(text: str, order: int) -> SourcedText:
 
 def _arguments(call: Call) -> Mapping[str, object]:
     try:
-        value: object = json.loads(call.arguments)
+        value = read_json(call.arguments)
     except ValueError:
         return {}
     return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}

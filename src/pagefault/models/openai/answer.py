@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from pagefault.models import Call, Completion, Delta, Usage, own_id
+from pagefault.models.json_text import read_json
 
 __all__ = ["PartialCompletion"]
 
@@ -27,7 +28,7 @@ class _PartialCall:
     @property
     def whole(self) -> bool:
         try:
-            json.loads(self.arguments)
+            read_json(self.arguments)
         except ValueError:
             return False
         return True

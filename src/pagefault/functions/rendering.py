@@ -1,0 +1,103 @@
+"""The value of a function as text for the model: any value of any type, within a bound.
+
+A value is written out piece by piece, and no further than the bound: it may be endless, circular or deep, and
+of types that nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from itertools import chain
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+__all__ = ["as_text"]
+
+_LONGEST = 1_000_000  # characters of a result
+_DEEPEST = 32  # levels of nesting
+_LARGEST = 10**300  # the interpreter refuses to write longer numbers in decimal digits
+
+
+def as_text(value: object) -> str:
+    """A function's return value as the model reads it: text as it is, else JSON, None as ``Done.`` What is
+    beyond a million characters is left out, and the text says so."""
+    if value is None:
+        return "Done."
+    if isinstance(value, str):
+        whole = value[: _LONGEST + 1]
+    else:
+        pieces: list[str] = []
+        size = 0
+        for piece in _pieces(value, ()):
+            pieces.append(piece[: _LONGEST + 1])
+            size += len(piece)
+            if size > _LONGEST:
+                break
+        whole = "".join(pieces)
+    if len(whole) <= _LONGEST:
+        return whole
+    return f"{whole[:_LONGEST]}\n(The result was cut here, at {_LONGEST:,} characters; ask for less.)"
+
+
+def _pieces(value: Any, around: tuple[int, ...]) -> Iterator[str]:
+    """The JSON of a value in pieces; ``around`` are the ids of the values that it is part of."""
+    if id(value) in around:
+        yield '"(circular)"'
+    elif len(around) == _DEEPEST:
+        yield '"(deeper)"'
+    elif (pairs := _pairs(value)) is not None:
+        yield from _joined("{}", (_pair(key, part, (*around, id(value))) for key, part in pairs))
+    elif (parts := _parts(value)) is not None:
+        yield from _joined("[]", (_pieces(part, (*around, id(value))) for part in parts))
+    else:
+        yield _scalar(value)
+
+
+def _pair(key: object, value: object, around: tuple[int, ...]) -> Iterator[str]:
+    name = key if isinstance(key, str) else _scalar(key).strip('"')
+    return chain((json.dumps(name, ensure_ascii=False), ": "), _pieces(value, around))
+
+
+def _joined(brackets: str, parts: Iterable[Iterator[str]]) -> Iterator[str]:
+    yield brackets[0]
+    for number, part in enumerate(parts):
+        if number:
+            yield ", "
+        yield from part
+    yield brackets[1]
+
+
+def _pairs(value: Any) -> Iterable[tuple[object, object]] | None:
+    """The named parts of a value; None if it has none."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).items()
+    if isinstance(value, BaseModel):
+        return iter(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return ((field.name, getattr(value, field.name, None)) for field in fields(value))
+    return None
+
+
+def _parts(value: Any) -> Iterable[object] | None:
+    """The parts of a value in their order; None if it has none."""
+    if isinstance(value, (str, bytes, bytearray, type)) or getattr(value, "ndim", 1) == 0:
+        return None  # an array of no dimensions is a number
+    return cast("Iterable[object]", value) if isinstance(value, Iterable) else None
+
+
+def _scalar(value: Any) -> str:
+    """The JSON of a value without parts; of an unknown type, what it says of itself."""
+    plain: object = value
+    if isinstance(value, int):
+        plain = value if abs(value) < _LARGEST else hex(value)
+    elif isinstance(value, str):
+        plain = value[: _LONGEST + 1]
+    elif isinstance(value, bytes | bytearray):
+        plain = value[: _LONGEST + 1].decode("utf-8", "backslashreplace")
+    elif getattr(value, "ndim", 1) == 0:
+        plain = value.item()
+    return json.dumps(to_jsonable_python(plain, serialize_unknown=True), ensure_ascii=False)
