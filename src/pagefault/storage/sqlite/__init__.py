@@ -7,6 +7,7 @@
     transaction.py  what differs from ``storage.sql``: the lexical index, deletions
     transfer.py     raw rows on a connection apart from the store's
     source.py       reads for the index in memory; vectors.py rows that wait for one; lexicon.py the index
+    purge.py        what was deleted leaves the index, the unused pages and the log
     dialect.py      the words of SQLite's SQL
 
 The statements are plain SQL on ``sqlite3``: through SQLAlchemy a transaction takes twice the CPU

@@ -53,6 +53,7 @@ class Connection:
             self.run("PRAGMA foreign_keys = ON")
             self.run("PRAGMA temp_store = MEMORY")
             self.run(f"PRAGMA synchronous = {synchronous}")
+            self.run("PRAGMA secure_delete = ON")  # a default that builds of SQLite do not agree on
             if read_only:
                 self.run("PRAGMA query_only = ON")
         except StorageError:

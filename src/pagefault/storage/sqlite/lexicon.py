@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.purge import owe
 from pagefault.types import AgentId, Tier
 
 __all__ = ["frequencies", "index", "tokens", "unindex", "unindex_agent"]
@@ -34,11 +35,13 @@ def index(
 
 def unindex(connection: Connection, agent: AgentId, tier: Tier, number: int) -> None:
     connection.run("DELETE FROM lexicon WHERE rowid = :key", key=_key(agent, tier, number))
+    owe(connection)
 
 
 def unindex_agent(connection: Connection, agent: AgentId) -> None:
     first, last = _key(agent, "recall", 0), _key(agent, "archival", _NUMBER)
     connection.run("DELETE FROM lexicon WHERE rowid BETWEEN :first AND :last", first=first, last=last)
+    owe(connection)
 
 
 def frequencies(connection: Connection, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:

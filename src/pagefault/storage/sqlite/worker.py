@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 from pagefault.errors import StorageError
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.purge import Purge
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 
 __all__ = ["Worker"]
@@ -52,7 +53,7 @@ class _Job:
 
 class Worker:
     """``begin`` opens a transaction; ``together`` is the most jobs that share one commit; ``cache``
-    is for a connection that only reads."""
+    is for a connection that only reads. While nothing waits, what was deleted is purged."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Worker:
         self._cache = cache
         self._begin = begin
         self._together = together
+        self._purge = None if begin == "BEGIN" else Purge(connection)
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._guard = Lock()  # so that no job can be queued behind the end of the queue
         self._closed: Future[None] | None = None
@@ -101,19 +103,32 @@ class Worker:
                 self._transact(jobs)
                 for job in jobs:
                     job.settle()
+                if self._purge is not None:
+                    self._purge.look()
+        if self._purge is not None:
+            self._purge.finish()
         self._connection.close()
         if self._closed is not None:
             self._closed.set_result(None)
 
     def _take(self) -> list[_Job | None]:
         """Wait for a job, then take what else waits; None is the end of the queue, and comes last."""
-        queued = [self._queue.get()]
+        queued = [self._next()]
         while queued[-1] is not None and len(queued) < self._together:
             try:
                 queued.append(self._queue.get_nowait())
             except Empty:
                 break
         return queued
+
+    def _next(self) -> _Job | None:
+        """Wait for a job, and purge meanwhile: it waits for one step at most."""
+        while self._purge is not None and self._purge.is_owed:
+            try:
+                return self._queue.get(timeout=self._purge.pause)
+            except Empty:
+                self._purge.step()
+        return self._queue.get()
 
     def _transact(self, jobs: list[_Job]) -> None:
         connection = self._connection
