@@ -125,7 +125,8 @@ def test_a_model_without_functions_is_found_to_need_json_mode_and_gets_it(
         name = f"{server.url}#m"
         found = run("models", "check", name, "--json")
         assert (found.code, found.json["calling"]) == (0, "json")
-        assert json.loads((tmp_path / "home" / "models.json").read_text()) == {name: "json"}
+        kept = json.loads((tmp_path / "home" / "models.json").read_text())
+        assert kept == {name: {"calling": "json", "late_thinking": False}}
         asked = len(server.requests)
         anyio.run(talk, tmp_path / "home", name)
         assert len(server.requests) > asked

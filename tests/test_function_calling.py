@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -24,9 +24,8 @@ from pagefault.models import (
     PromptMessage,
     StreamItem,
 )
-from pagefault.models.endpoint import CallingMode
+from pagefault.models.endpoint import CallingMode, ModelFinding
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
-from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.testing.models import ScriptedModel
 
 
@@ -87,19 +86,71 @@ PLAIN = (
 )
 
 
+class Pieces:
+    """A model that says a text in these pieces."""
+
+    name = "pieces"
+    window = 8192
+
+    def __init__(self, pieces: Sequence[str], *, cut: bool = False) -> None:
+        self._pieces = pieces
+        self._cut = cut
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:  # noqa: ARG002
+        for piece in self._pieces:
+            yield Delta(piece)
+        yield Completion("".join(self._pieces), cut=self._cut)
+
+
+LATE = ModelFinding(late_thinking=True)
+
+# text with marks that nothing may be taken from
+QUOTED = (
+    *(f"The document says: {call}, I would not do that." for call in CALLS.values()),
+    *(f"{call}\nThat is what it says." for call in CALLS.values()),
+    *(f"It says:\n\n> {call}" for call in CALLS.values()),
+    *(f"It says:\n```\n{call}" for call in CALLS.values() if "```" not in call),
+    *(f"It says “{call}”" for call in CALLS.values()),
+    *(f"It says: „see\n{call}" for call in CALLS.values()),
+    *(f"`{call}`" for call in CALLS.values()),
+    "The mark </think> ends thinking.",
+    "Tea, then.</think>\n\nIt is green.",
+    "First.\n</think>\n\nSecond.",
+    "It begins with <|channel|>final<|message|> and ends with <|return|>",
+    "A <think>thought</think> in between, [THINK]another[/THINK].",
+)
+MODES: tuple[CallingMode, ...] = ("auto", "native", "text")
+
+
 def split(
-    pieces: Sequence[str], functions: Sequence[FunctionSchema] = FUNCTIONS
+    pieces: Sequence[str],
+    functions: Sequence[FunctionSchema] = FUNCTIONS,
+    mode: CallingMode = "text",
+    finding: ModelFinding | None = None,
+    *,
+    cut: bool = False,
 ) -> tuple[list[StreamItem], Completion]:
-    reader = TextReader(replace(PROMPT, functions=tuple(functions)))
-    items = [item for piece in pieces for item in reader.take(Delta(piece))]
-    *rest, whole = reader.take(Completion("".join(pieces)))
+    """The items of a text, and the completion."""
+    model = FunctionCallingModel(Pieces(pieces, cut=cut), mode, finding or ModelFinding())
+    prompt = replace(PROMPT, functions=tuple(functions))
+
+    async def run() -> list[StreamItem]:
+        return [item async for item in model.stream(prompt)]
+
+    *items, whole = anyio.run(run)
     assert isinstance(whole, Completion)
-    return [*items, *rest], whole
+    return items, whole
 
 
-def seen(pieces: Sequence[str]) -> tuple[str, str, list[tuple[str, str]]]:
+def seen(
+    pieces: Sequence[str],
+    mode: CallingMode = "text",
+    finding: ModelFinding | None = None,
+    *,
+    cut: bool = False,
+) -> tuple[str, str, list[tuple[str, str]]]:
     """Text, thinking and calls, which the deltas since the last restart add up to as well."""
-    items, whole = split(pieces)
+    items, whole = split(pieces, FUNCTIONS, mode, finding, cut=cut)
     last = max((n for n, item in enumerate(items) if isinstance(item, Notice)), default=-1)
     deltas = [item for item in items[last + 1 :] if isinstance(item, Delta)]
     calls = [(call.name, call.arguments) for call in whole.calls]
@@ -112,7 +163,7 @@ def seen(pieces: Sequence[str]) -> tuple[str, str, list[tuple[str, str]]]:
 @pytest.mark.parametrize("form", CALLS)
 @pytest.mark.parametrize("before", ["", "I look.\n", "<think>Where is it?</think>\n"])
 def test_a_call_in_text_form_is_a_call(form: str, before: str) -> None:
-    if before.startswith("I look") and form in ("bare", "openai as text"):
+    if before.startswith("I look") and form in ("fence", "bare", "openai as text"):
         return  # an object within a text is part of the text
     text, thinking, calls = seen([before + CALLS[form]])
     assert [(name.removeprefix("functions.").removesuffix(":0"), json.loads(raw)) for name, raw in calls] == [
@@ -126,19 +177,34 @@ def test_a_call_in_text_form_is_a_call(form: str, before: str) -> None:
 
 @pytest.mark.parametrize("form", THOUGHTS)
 def test_thinking_in_text_form_is_thinking(form: str) -> None:
-    assert seen([THOUGHTS[form] + "\n\nIt is green."]) == ("It is green.", "Tea, then.", [])
+    found = LATE if form == "late" else None
+    for mode in MODES:
+        assert seen([THOUGHTS[form] + "\n\nIt is green."], mode, found) == ("It is green.", "Tea, then.", [])
 
 
-def test_thinking_that_does_not_end_is_all_thinking() -> None:
-    assert seen(["<think>Hm, ", "let me"]) == ("", "Hm, let me", [])
+def test_thinking_that_does_not_end_is_thinking_if_the_limit_ended_it_and_else_text() -> None:
+    assert seen(["<think>Hm, ", "let me"], cut=True) == ("", "Hm, let me", [])
+    assert seen(["<think>Hm, ", "let me"]) == ("<think>Hm, let me", "", [])
+    assert seen(["<think>Tea.</think>\n", "<think> is a mark"]) == ("<think> is a mark", "Tea.", [])
 
 
 def test_what_turns_out_to_be_thinking_is_taken_back() -> None:
-    items, _ = split(["Hm, tea.", "</think>", "Green."])
+    items, _ = split(["Hm, tea.", "</think>", "\nGreen."], finding=LATE)
     assert [type(item) for item in items] == [Delta, Notice, Delta, Delta]
 
 
-@pytest.mark.parametrize("text", PLAIN)
+@pytest.mark.parametrize("form", CALLS)
+def test_text_is_text_for_a_model_that_was_not_found_to_write_calls(form: str) -> None:
+    for mode in ("auto", "native"):
+        items, whole = split([CALLS[form]], mode=mode)
+        assert (whole.text, whole.calls) == (CALLS[form], ())
+        assert "".join(item.text for item in items if isinstance(item, Delta)) == CALLS[form]
+        hints = [item for item in items if isinstance(item, Notice)]
+        assert all("`pagefault models check`" in hint.text and not hint.restart for hint in hints)
+        assert len(hints) == len(whole.notes) == (mode == "auto")
+
+
+@pytest.mark.parametrize("text", [*PLAIN, *QUOTED])
 def test_other_text_passes_unchanged(text: str) -> None:
     items, whole = split([text])
     assert whole == Completion(text)
@@ -190,9 +256,11 @@ WRITTEN = st.lists(
 ).map("".join)
 
 
-@given(WRITTEN, st.lists(st.integers(0, 300), max_size=12))
-def test_how_text_is_cut_in_pieces_does_not_matter(text: str, cuts: Sequence[int]) -> None:
-    assert seen(chunked(text, cuts)) == seen([text])
+@given(WRITTEN, st.lists(st.integers(0, 300), max_size=12), st.sampled_from([LATE, None]))
+def test_how_text_is_cut_in_pieces_does_not_matter(
+    text: str, cuts: Sequence[int], found: ModelFinding | None
+) -> None:
+    assert seen(chunked(text, cuts), finding=found) == seen([text], finding=found)
 
 
 @given(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -26,8 +27,9 @@ from pagefault.errors import (
 from pagefault.functions import FunctionExecutor, describe
 from pagefault.models import Completion, Notice, Prompt, StreamItem
 from pagefault.models.directory.catalogue import Catalogue
+from pagefault.models.directory.findings import Findings
 from pagefault.models.directory.providers import PROVIDERS
-from pagefault.models.endpoint import RequestSettings
+from pagefault.models.endpoint import ModelFinding, RequestSettings
 from pagefault.testing.models import PROMPT
 from pagefault.testing.providers import ProviderRequest, ProviderServer, Shape, Turn
 from pagefault.testing.providers.quirks import ALL, QUIRKS, Quirk
@@ -72,9 +74,12 @@ async def run(quirk: Quirk, shape: Shape, prompt: Prompt = ASKED) -> Run:
         return quirk.make(quirk.sample, request) if amiss else quirk.sample
 
     name = NAMES[shape].partition(":")[0]
-    with ProviderServer(turn) as server:
+    with ProviderServer(turn) as server, TemporaryDirectory() as home:
         own = {name: replace(PROVIDERS[name], timeout=quirk.wait)}
-        catalogue = Catalogue(server.environment, own, delay=0.01)
+        findings = Findings(Path(home) / "models.json")
+        if quirk.late_thinking:
+            findings.remember(NAMES[shape], ModelFinding("native", late_thinking=True))
+        catalogue = Catalogue(server.environment, own, findings, delay=0.01)
         model = catalogue.model(NAMES[shape], 8192, RequestSettings(calling=quirk.calling))
         items: list[StreamItem] = []
         failed: ModelError | None = None
@@ -104,6 +109,8 @@ def outcome(quirk: Quirk, ran: Run) -> str:
         told.append("noted")
     if end.usage != said.usage and not end.text and not end.calls:
         return "empty"
+    if any("was left as text" in note for note in end.notes):
+        return "as text" if end.text and not (end.calls or end.thinking) else "partly text"
     if end.cut:
         told.append("cut")
     elif wrong := differs(said, end):

@@ -198,6 +198,7 @@ class Assembly:
         instructions = settings.instructions or prompts.text(settings.instructions_name(window))
         functions = [*_offered(settings), *self.tools]
         executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
+        executor = replace(executor, text_tools=settings.text_tools)
         reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
 
         def fixed() -> int:

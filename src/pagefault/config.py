@@ -82,7 +82,10 @@ class AgentSettings(BaseModel):
     page: float = Field(default=0.25, gt=0.0, le=0.5)
     max_steps: int = Field(default=12, ge=1, description="completions per event")
     warning_steps: int = Field(default=3, ge=1, description="completions per memory-pressure warning")
-    calling: CallingMode = Field(default="auto", description="native, json, or auto: native, else JSON mode")
+    calling: CallingMode = Field(
+        default="auto", description="native, text, json, or auto: as checked, else native, else JSON mode"
+    )
+    text_tools: bool = Field(default=False, description="let calls written as text run outside tools")
     thinking: Thinking = Field(default=None, description="off, low, medium, high, or a budget in tokens")
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
     patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")

@@ -38,7 +38,8 @@ class MessageMeta:
     First row of a completion: ``saw``; ``notes``, the repairs of the completion; ``echo``, JSON values that
     the provider wants to have sent back (see ``models.Completion``).
     Call: ``cut``, it was truncated at the limit of tokens of one reply; ``surplus``, its completion has more
-    calls than are run. Speech: ``cut``, its turn was cancelled while it streamed.
+    calls than are run; ``from_text``, it was read from text. Speech: ``cut``, its turn was cancelled while
+    it streamed.
     Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
     model; ``sources``, the ids of the items that the result quotes.
@@ -53,6 +54,7 @@ class MessageMeta:
     cut: bool = False
     pages: int = 0
     surplus: bool = False
+    from_text: bool = False
     failed: bool = False
     invalid: bool = False
     heartbeat: bool = False

@@ -259,13 +259,16 @@ class Process:
         if call.meta.surplus:
             return Outcome(_SURPLUS, failed=True)
         try:
-            return self.program.executor.prepare(call.name or "", call.text)
+            return self._prepared(call)
         except FunctionError as error:
             return Outcome(str(error), failed=True, invalid=True)
 
+    def _prepared(self, call: Message) -> Prepared:
+        return self.program.executor.prepare(call.name or "", call.text, from_text=call.meta.from_text)
+
     async def _run(self, call: Message) -> None:
         """Run a call of a query or a tool."""
-        prepared = self.program.executor.prepare(call.name or "", call.text)
+        prepared = self._prepared(call)
         if prepared.function.kind == "tool" and not await self._start(call, prepared):
             gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
             return await self._return(call, Outcome(gone, failed=True))

@@ -76,7 +76,7 @@ class Rows:
         rows = [
             Message(
                 Role.CALL, call.arguments, now, completion=0, name=call.name,
-                meta=MessageMeta(surplus=number >= MOST_CALLS),
+                meta=MessageMeta(surplus=number >= MOST_CALLS, from_text=call.from_text),
             )
             for number, call in enumerate(completion.calls)
         ]  # fmt: skip
@@ -85,9 +85,9 @@ class Rows:
             rows.insert(0, Message(role, text, now, "{}", completion=0))
         rows = rows or [Message(Role.THOUGHT, "", now, completion=0)]
         echo = completion.echo if completion.echo and (text or completion.calls) else None
-        meta = MessageMeta(saw=saw, notes=tuple(completion.notes), echo=echo)
         if thinking := completion.thinking.strip():
             rows.insert(0, Message(Role.THOUGHT, thinking, now, completion=0, name=THINKING))
+        meta = replace(rows[0].meta, saw=saw, notes=tuple(completion.notes), echo=echo)
         rows[0] = replace(rows[0], meta=meta)
         if completion.cut and completion.calls:
             rows[-1] = replace(rows[-1], meta=replace(rows[-1].meta, cut=True))

@@ -17,7 +17,7 @@ from pagefault.models.endpoint import CheckResult
 
 _CALLING = {
     "native": "by the provider's own protocol",
-    "text": "written as text, and understood",
+    "text": "written as text, which its agents read from now on; text_tools = true lets such calls run tools",
     "json": "in JSON mode, which its agents use from now on",
     "none": "no: it made no correct call; choose another model",
 }
@@ -76,12 +76,18 @@ def _text(name: str, checked: CheckResult, window: int, notice: str) -> str:
         ["window", notice or f"{window:,} tokens"],
         ["functions", _CALLING[checked.calling]],
         ["streaming", "yes" if checked.streams else "no: answers come in one piece"],
-        ["thinking", "yes, shown apart" if checked.thinks else "none seen"],
+        ["thinking", _thinking(checked)],
         ["usage", used],
         ["prompt cache", _cache(checked)],
         *[["adapted", note] for note in checked.adapted or ("nothing",)],
     ]
     return table([[f"  {what}", found] for what, found in rows])
+
+
+def _thinking(checked: CheckResult) -> str:
+    if checked.late_thinking:
+        return "yes, in the text before </think>; its agents show it apart from now on"
+    return "yes, shown apart" if checked.thinks else "none seen"
 
 
 def _cache(checked: CheckResult) -> str:

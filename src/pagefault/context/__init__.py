@@ -175,7 +175,8 @@ class Compiler:
             self._add(front)
         self._add(queue.rows[len(self._rows) :])
         self._rows = queue.rows
-        return Prompt((self._system, *self._messages), context.functions, max_tokens)
+        messages = (self._system, *self._messages)
+        return Prompt(messages, context.functions, max_tokens, instructions=context.instructions)
 
     def _continues(self, front: tuple[Message, ...], rows: tuple[Message, ...]) -> bool:
         """Return whether the queue is the one compiled last, with rows appended (rows are never changed)."""

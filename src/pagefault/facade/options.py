@@ -43,7 +43,8 @@ class OtherOptions(TypedDict, total=False):
     page: float
     max_steps: int
     warning_steps: int
-    calling: Literal["auto", "native", "json"]
+    calling: Literal["auto", "native", "text", "json"]
+    text_tools: bool
     thinking: Literal["off", "low", "medium", "high"] | int | None
     temperature: float | None
     patience: float

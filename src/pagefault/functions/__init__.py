@@ -28,6 +28,10 @@ from pagefault.quoting import quoted
 from pagefault.storage import Transaction
 from pagefault.types import Message, Style
 
+_TEXT_ONLY = (
+    "{name} acts outside and was not run: its call was written as text, which may be a quotation. Tell the "
+    "user; the setting text_tools lets such calls run."
+)
 _CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -164,12 +168,14 @@ def _with_heartbeat(schema: FunctionSchema) -> FunctionSchema:
 class FunctionExecutor:
     """The functions of one agent. ``listed`` ones have no schema in the prompt: their names stand in
     ``describe_function`` and they are run by ``call_function`` (for agents with many tools). ``schemas`` is
-    what the prompt offers, in order of registration."""
+    what the prompt offers, in order of registration. ``text_tools``: a call written as text, which may be a
+    quotation, runs a tool too."""
 
     functions: Mapping[str, Function]
     style: Style = "memgpt"
     timeout: float = 60.0
     listed: frozenset[str] = field(default_factory=frozenset[str])
+    text_tools: bool = False
     schemas: tuple[FunctionSchema, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -212,13 +218,17 @@ class FunctionExecutor:
         extra = (lookup, unwrapped)
         return replace(self, functions={**self.functions, **{f.name: f for f in extra}}, listed=names)
 
-    def prepare(self, name: str, raw: str) -> Prepared:
-        """Find the function, then parse, repair and validate the arguments; ``FunctionError`` if not."""
+    def prepare(self, name: str, raw: str, *, from_text: bool = False) -> Prepared:
+        """Find the function, then parse, repair and validate the arguments; ``FunctionError`` if not, or if
+        the call is ``from_text`` and such a call may not run the function."""
         function, notes = self._find(name)
+        if from_text and function.kind == "tool" and not self.text_tools:
+            raise FunctionError(_TEXT_ONLY.format(name=function.name))
         values, repaired = arguments.read(function.name, raw, function.arguments)
         values.pop(HEARTBEAT, None)
         if self.listed and function.name == "call_function" and isinstance(values.get("arguments"), dict):
-            return self.prepare(str(values.get("name")), json.dumps(values["arguments"]))
+            inner = json.dumps(values["arguments"])
+            return self.prepare(str(values.get("name")), inner, from_text=from_text)
         try:
             with barrier():  # types of a tool's parameters may bring validators of their own
                 valid, adapted = arguments.validate(function.name, values, function.arguments)

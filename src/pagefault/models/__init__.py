@@ -35,11 +35,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call as the model wrote it; ``arguments`` is raw text that should be JSON."""
+    """A function call as the model wrote it; ``arguments`` is raw text that should be JSON. ``from_text``: it
+    was read from the text of an answer, where it may be a quotation, not from the provider's protocol."""
 
     id: str
     name: str
     arguments: str
+    from_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,15 @@ class Prompt:
     """The compiled main context of one request. ``max_tokens`` is the reply's reserve.
 
     ``answer_schema`` is the JSON schema of the answer (JSON mode); an adapter leaves it out if its server
-    supports none.
+    supports none. ``instructions`` are those at the beginning of the system message; all else in ``messages``
+    is data.
     """
 
     messages: tuple[PromptMessage, ...]
     functions: tuple[FunctionSchema, ...]
     max_tokens: int
     answer_schema: Mapping[str, Any] | None = None
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

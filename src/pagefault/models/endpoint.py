@@ -17,6 +17,7 @@ __all__ = [
     "CallingMode",
     "CheckResult",
     "Endpoint",
+    "ModelFinding",
     "ModelOptions",
     "ModelSource",
     "ObservedCalling",
@@ -77,9 +78,10 @@ class Vendor:
     self_hosted: bool = False
 
 
-CallingMode = Literal["auto", "native", "json"]
-"""The way to call functions: ``native`` by the provider's own protocol, ``json`` by one JSON object (JSON
-mode), ``auto`` the first, with the second as the fallback."""
+CallingMode = Literal["auto", "native", "text", "json"]
+"""The way to call functions: ``native`` by the provider's own protocol alone, ``text`` also by calls written
+as text, ``json`` by one JSON object (JSON mode), ``auto`` as the check of the model found, else ``native``
+with JSON mode as the fallback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,23 @@ ObservedCalling = Literal["native", "text", "json", "none"]
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFinding:
+    """The finding of a check, for later requests. ``calling`` is empty if nothing is known.
+    ``late_thinking``: the end of the thinking stands in the text, without its beginning."""
+
+    calling: Literal["", "native", "text", "json"] = ""
+    late_thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """The result of a check of a model. ``error`` is empty if the model answered.
 
     ``calling``: functions by the provider's own protocol (``native``), by calls that the model writes as
     text (``text``), by JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in more
-    than one piece. ``first``: seconds until the first piece. Tokens are those of all answers, as reported;
-    ``reported`` is False if they were not. ``adapted``: the repairs on the way, each a sentence.
+    than one piece. ``late_thinking``: see ``ModelFinding``. ``first``: seconds until the first piece. Tokens
+    are those of all answers, as reported; ``reported`` is False if they were not. ``adapted``: the repairs on
+    the way, each a sentence.
     """
 
     error: str = ""
@@ -111,6 +123,7 @@ class CheckResult:
     calling: ObservedCalling = "none"
     streams: bool = False
     thinks: bool = False
+    late_thinking: bool = False
     first: float = 0.0
     reported: bool = False
     input: int = 0

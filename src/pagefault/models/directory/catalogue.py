@@ -23,6 +23,7 @@ from pagefault.models.endpoint import (
     AdapterFactory,
     CheckResult,
     Endpoint,
+    ModelFinding,
     ModelOptions,
     RequestSettings,
     Vendor,
@@ -175,8 +176,8 @@ class Catalogue:
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
         found = self._findings
-        needs_json = settings.calling == "auto" and found is not None and found.needs_json(target.name)
-        return FunctionCallingModel(model, "json" if needs_json else settings.calling)
+        finding = found.of(target.name) if found else ModelFinding()
+        return FunctionCallingModel(model, settings.calling, finding)
 
     def adapter(self, target: Target, window: int, options: ModelOptions) -> Model:
         """Return the bare adapter: one request per completion, no retries."""
@@ -207,7 +208,7 @@ class Catalogue:
         except ModelError as error:  # a key or a package is missing
             return CheckResult(str(error))
         if self._findings and result.calling != "none":
-            self._findings.remember(target.name, "json" if result.calling == "json" else "native")
+            self._findings.remember(target.name, ModelFinding(result.calling, result.late_thinking))
         return result
 
     async def aclose(self) -> None:

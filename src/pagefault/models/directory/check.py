@@ -27,15 +27,17 @@ from pagefault.models import (
     StreamItem,
 )
 from pagefault.models.bounds import BoundedModel
-from pagefault.models.endpoint import CallingMode, CheckResult, ObservedCalling
+from pagefault.models.endpoint import CallingMode, CheckResult, ModelFinding, ObservedCalling
 from pagefault.models.json_text import read_json
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
+from pagefault.models.wrappers.function_calling.thinking import ends_late
 
 __all__ = ["check"]
 
 _TIMEOUT = 120.0  # seconds for one answer; a local server may have to load the model first
 _REPLY = 1024  # tokens; a reasoning model thinks first
-_MODES: tuple[Literal["native", "json"], ...] = ("native", "json")
+_MODES: tuple[Literal["text", "json"], ...] = ("text", "json")  # the first reads both text and protocol
+_LATE = ModelFinding(late_thinking=True)
 _ADD = FunctionSchema(
     "add_numbers",
     "Add two whole numbers.",
@@ -60,6 +62,7 @@ class _Answer:
     pieces: int = 0
     first: float = 0.0
     by_protocol: bool = False
+    late: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class _Findings:
             calling=self.calling,
             streams=any(answer.pieces > 1 for answer in self.answers),
             thinks=any(whole.thinking for whole in wholes),
+            late_thinking=any(answer.late for answer in self.answers),
             first=self.answers[0].first,
             reported=len(usages) == len(wholes),
             input=sum(usage.input for usage in usages),
@@ -92,7 +96,7 @@ class _Findings:
 async def check(model: Model) -> CheckResult:
     """Check a bare adapter; never raises ``ModelError``."""
     try:
-        said = await _ask(model, _SAY, "native")
+        said = await _ask(model, _SAY, "text")
     except ModelError as error:
         return CheckResult(str(error))
     findings = _Findings([said])
@@ -113,7 +117,7 @@ async def _check_calls(model: Model, findings: _Findings) -> None:
             continue
         findings.answers.append(answer)
         if _has_right_call(answer.whole.calls):
-            findings.calling = "text" if mode == "native" and not answer.by_protocol else mode
+            findings.calling = "native" if answer.by_protocol else mode
             return
         findings.adapted.append(f"Asked for a call ({mode}), it made none that is right.")
 
@@ -132,13 +136,13 @@ class _Observed(ModelWrapper):
                     self.answer.first = self.answer.first or anyio.current_time() - begun
                     self.answer.pieces += 1
                 elif isinstance(item, Completion):
-                    self.answer.by_protocol = bool(item.calls)
+                    self.answer.by_protocol, self.answer.late = bool(item.calls), ends_late(item.text)
                 yield item
 
 
 async def _ask(model: Model, prompt: Prompt, mode: CallingMode) -> _Answer:
     answer = _Answer()
-    observed = FunctionCallingModel(_Observed(model, answer), mode)
+    observed = FunctionCallingModel(_Observed(model, answer), mode, _LATE)
     bounded = BoundedModel(observed, _TIMEOUT, "try again, or use another")
     async with aclosing(bounded.stream(prompt)) as items:
         async for item in items:

@@ -1,4 +1,4 @@
-"""The findings of ``pagefault models check``, kept in ``HOME/models.json``: the models that need JSON mode.
+"""The findings of ``pagefault models check``, kept in ``HOME/models.json``: how a model calls functions.
 
 Left out: secrets, and windows, which servers report themselves.
 """
@@ -6,9 +6,11 @@ Left out: secrets, and windows, which servers report themselves.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
+
+from pagefault.models.endpoint import ModelFinding
 
 __all__ = ["Findings"]
 
@@ -19,13 +21,18 @@ class Findings:
 
     path: Path
 
-    def needs_json(self, name: str) -> bool:
-        """Return True if this model was found to call functions in JSON mode only."""
-        return self._read().get(name) == "json"
+    def of(self, name: str) -> ModelFinding:
+        """Return the finding on a model; an empty one if it was not checked, or the entry is damaged."""
+        entry = self._read().get(name)
+        found = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {"calling": entry}
+        calling = found.get("calling")
+        if calling not in ("native", "text", "json"):
+            return ModelFinding()
+        return ModelFinding(calling, found.get("late_thinking") is True)
 
-    def remember(self, name: str, calling: Literal["native", "json"]) -> None:
-        """Store the way in which a model calls functions."""
-        found = self._read() | {name: calling}
+    def remember(self, name: str, finding: ModelFinding) -> None:
+        """Store the finding on a model."""
+        found = self._read() | {name: asdict(finding)}
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps(found, indent=2, sort_keys=True), "utf-8")

@@ -1,45 +1,86 @@
 """Function calling for every model: by its provider's protocol, by calls written as text, or by JSON mode.
 
-A wrapper of an adapter. Left out: the meaning of arguments, which the function executor validates.
+A wrapper of an adapter. By default text is text; calls in it are read only for a model that was found to
+write them so, or by setting. Left out: the meaning of arguments, which the function executor validates.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pagefault.errors import ToolsUnsupported
-from pagefault.models import ModelWrapper, Notice, Prompt, StreamItem
-from pagefault.models.endpoint import CallingMode
+from pagefault.models import Completion, Delta, ModelWrapper, Notice, Prompt, StreamItem
+from pagefault.models.endpoint import CallingMode, ModelFinding
 from pagefault.models.wrappers.function_calling.json_mode import JSONReader
 from pagefault.models.wrappers.function_calling.text import TextReader
+from pagefault.models.wrappers.function_calling.thinking import ThinkingReader, ends_late
 
 __all__ = ["FunctionCallingModel"]
 
 
+_HINT = (
+    "The answer looks like a call or thinking of {name} that its server did not recognise, and was left as "
+    "text; `pagefault models check` finds out, and its agents read them from then on."
+)
+
+
 @dataclass(slots=True)
 class FunctionCallingModel(ModelWrapper):
-    """Calls functions in a ``mode``: ``native`` is the provider's own protocol, with calls and thinking in
-    plain text understood; ``json`` is JSON mode; ``auto`` is the first until the server reports that the
-    model has no functions, then the second."""
+    """Calls functions in a ``mode``: ``native`` is the provider's own protocol, ``text`` that and calls
+    written as text, ``json`` JSON mode; ``auto`` is as ``finding`` says of the model, and JSON mode as soon
+    as the server reports that the model has no functions."""
 
     mode: CallingMode
+    finding: ModelFinding = field(default_factory=ModelFinding)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
         while True:
-            json_mode = self.mode == "json" and bool(prompt.functions)
-            reader = JSONReader(prompt) if json_mode else TextReader(prompt)
+            reader, thinking = self._reader(prompt), ThinkingReader(prompt, late=self.finding.late_thinking)
             try:
                 async with aclosing(self.model.stream(reader.prompt)) as items:
                     async for item in items:
-                        for shown in reader.take(item):
-                            yield shown
+                        for read in thinking.take(item):
+                            if isinstance(read, Notice) and read.restart:
+                                reader = self._reader(prompt)
+                            for shown in reader.take(read):
+                                yield shown
                 return
             except ToolsUnsupported as error:
-                if json_mode or self.mode == "native":
+                if self.mode != "auto" or isinstance(reader, JSONReader):
                     raise
                 refused = str(error).rstrip(".")
-            self.mode = "json"
+            self.finding = replace(self.finding, calling="json")
             yield Notice(f"{refused}. It is asked for JSON objects from now on.", restart=True)
+
+    def _reader(self, prompt: Prompt) -> JSONReader | TextReader | PlainReader:
+        mode = self.mode if self.mode != "auto" else self.finding.calling
+        if mode == "json" and prompt.functions:
+            return JSONReader(prompt)
+        if mode == "text":
+            return TextReader(prompt)
+        return PlainReader(prompt, "" if mode else self.model.name)
+
+
+@dataclass(slots=True)
+class PlainReader:
+    """Takes text as text. What would be a call if the model was one that writes them as text is noticed, once
+    nothing is known of the model, for which ``unknown`` is its name then."""
+
+    prompt: Prompt
+    unknown: str
+
+    def take(self, item: StreamItem) -> Sequence[StreamItem]:
+        """Return the items that stand for this one."""
+        if not self.unknown or not isinstance(item, Completion) or not self._looks_marked(item):
+            return (item,)
+        hint = _HINT.format(name=self.unknown)
+        return (Notice(hint), replace(item, notes=(*item.notes, hint)))
+
+    def _looks_marked(self, whole: Completion) -> bool:
+        reader = TextReader(self.prompt)
+        reader.take(Delta(whole.text))
+        read = reader.take(replace(whole, calls=()))[-1]
+        return ends_late(whole.text) or (isinstance(read, Completion) and bool(read.calls))

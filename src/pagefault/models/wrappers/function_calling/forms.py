@@ -1,7 +1,8 @@
 """The forms in which models write calls as text: their marks and their parsers.
 
 From the chat templates of Hermes and Qwen, Qwen-Coder, GLM, Llama, Mistral, DeepSeek and Kimi, and a fenced
-JSON object, as written by models that were not trained on calls. Left out: finding the marks in a stream.
+or bare JSON object, as written by models that were not trained on calls. What is read must be a call from end
+to end. Left out: finding the marks in a stream.
 """
 
 from __future__ import annotations
@@ -13,18 +14,30 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pagefault.models import FunctionSchema, plain_name
+from pagefault.models.json_text import read_json, repair_json
 
-__all__ = ["CALL_MARKS", "Mark", "WrittenCall", "looks_like_call", "read_calls"]
+__all__ = [
+    "CALL_MARKS",
+    "Mark",
+    "WrittenCall",
+    "json_end",
+    "looks_like_call",
+    "looks_like_fence",
+    "read_calls",
+    "read_unmarked",
+]
 
 Functions = Mapping[str, FunctionSchema]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The texts around calls or thinking; without an ``end`` they go on to the end of the answer."""
+    """The texts around calls; without an ``end`` they go on to the end of the answer. ``glued``: a model may
+    write it directly behind a sentence, as its chat template does."""
 
     begin: str
     end: str
+    glued: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +51,17 @@ class WrittenCall:
 CALL_MARKS = (
     Mark("<tool_call>", "</tool_call>"),  # Hermes, Qwen: JSON; Qwen-Coder, GLM: tags
     Mark("<function=", "</function>"),  # Llama, Qwen-Coder
-    Mark("<|python_tag|>", ""),  # Llama
-    Mark("[TOOL_CALLS]", ""),  # Mistral
-    Mark("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),  # DeepSeek
-    Mark("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),  # Kimi
-    Mark("```json", "```"),
-    Mark("```tool_call", "```"),
+    Mark("<|python_tag|>", "", glued=True),  # Llama
+    Mark("[TOOL_CALLS]", "", glued=True),  # Mistral
+    Mark("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", glued=True),  # DeepSeek
+    Mark("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", glued=True),  # Kimi
 )
 
+_FENCE_OPENS = re.compile(
+    r"```[ \t]*(?:json|tool_calls?|tools?|functions?|function_call)?[ \t]*\n\s*(?=[{\[])"
+)
+_FENCE_BEGINS = re.compile(r"`{1,3}|```[ \t]*[a-z_]{0,13}[ \t]*(\n\s*)?")
+_FENCE_CLOSES = re.compile(r"\n[ \t]*```\s*")
 _BARE = re.compile(r'\{\s*"(name|function|function_name|tool|tool_name|type)"\s*:')
 _BARE_BEGINS = re.compile(r'\{(\s*("([a-z_]{0,14}("\s*)?)?)?)?')
 _DEEPSEEK = re.compile(r"<｜tool▁call▁begin｜>(.*?)<｜tool▁sep｜>(.*?)<｜tool▁call▁end｜>", re.DOTALL)
@@ -53,8 +69,9 @@ _KIMI = re.compile(
     r"<\|tool_call_begin\|>(.*?)<\|tool_call_argument_begin\|>(.*?)<\|tool_call_end\|>", re.DOTALL
 )
 _MISTRAL = re.compile(
-    r"\s*([\w.-]+)\s*(?:\[CALL_ID\][\w-]*)?\[ARGS\]\s*(\{.*?\})\s*(?=\[TOOL_CALLS\]|$)", re.DOTALL
+    r"\s*([\w.-]+)\s*(?:\[CALL_ID\][\w-]*)?\[ARGS\]\s*(\{.*?\})\s*(?:\[TOOL_CALLS\]|\Z)", re.DOTALL
 )
+_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _FUNCTION = re.compile(r"(?:<function=)?([\w.:-]+)\s*>(.*?)(?:</function>|$)", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([\w.-]+)\s*>\n?(.*?)\n?</parameter>", re.DOTALL)
 _GLM = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
@@ -63,59 +80,94 @@ _ARGUMENTS = ("arguments", "parameters", "args", "input")
 
 
 def looks_like_call(text: str) -> bool:
-    """Return True if a text with this beginning may be a bare call: an object that names a function first."""
-    return bool(_BARE.match(text) or _BARE_BEGINS.fullmatch(text))
+    """Return True if a text with this beginning may be bare calls: objects that name a function first."""
+    if not (_BARE.match(text) or _BARE_BEGINS.fullmatch(text)):
+        return False
+    end = json_end(text)
+    return end < 0 or text[end:].lstrip("; \r\n\t,")[:1] in ("", "{", "[")
 
 
-def read_calls(mark: Mark, body: str, functions: Functions) -> list[WrittenCall]:
-    """Return the calls between two marks.
+def looks_like_fence(text: str) -> bool:
+    """Return True if a text with this beginning may be a fence around one call, and nothing else."""
+    if not _FENCE_OPENS.match(text):
+        return bool(_FENCE_BEGINS.fullmatch(text))
+    closed = _FENCE_CLOSES.search(text)
+    return closed is None or closed.end() == len(text)
 
-    Between marks that only calls have, everything is a call, also of an unknown function and also one that
-    cannot be parsed: the executor answers with an error. In a fence, or as a bare object, only calls of
-    offered functions are.
+
+def read_calls(mark: Mark, body: str, functions: Functions, *, closed: bool) -> list[WrittenCall]:
+    """Return the calls behind a mark, or between two; none if there is anything else.
+
+    Everything in a form of calls is a call, also of an unknown function, and so is a closed object that
+    cannot be parsed: the executor answers with an error.
     """
-    calls = list(_read(mark, body, functions))
-    if mark.begin and not mark.begin.startswith("```"):
-        named = [call for call in calls if call.name]
-        unreadable = [WrittenCall("unnamed", body.strip())] if body.strip()[:1] in ("{", "[") else []
-        return named or unreadable
+    if named := [call for call in _read(mark, body, functions) if call.name]:
+        return named
+    is_object = closed and body.strip()[:1] in ("{", "[")
+    return [WrittenCall("unnamed", body.strip())] if is_object else []
+
+
+def read_unmarked(text: str, functions: Functions) -> list[WrittenCall]:
+    """Return the calls that are the whole of a text: bare objects, or one in a fence, all of offered
+    functions."""
+    opened, closed = _FENCE_OPENS.match(text), _FENCE_CLOSES.search(text)
+    body = text[opened.end() : closed.start()] if opened and closed else text
+    calls = _objects(body)
     offered = {plain_name(name) for name in functions}
-    return [call for call in calls if plain_name(call.name) in offered]
+    fits = all(plain_name(call.name) in offered for call in calls)
+    return calls if fits and not (opened and len(calls) != 1) else []
 
 
-def _read(mark: Mark, body: str, functions: Functions) -> Iterable[WrittenCall]:
+def json_end(text: str, start: int = 0) -> int:
+    """Return the end of the JSON object or list that begins at ``start``; -1 if it is not closed."""
+    depth, quoted = 0, False
+    for found in _STRUCTURE.finditer(text, start):
+        if found[0] == '"':
+            quoted = not quoted
+        elif not quoted and found[0][0] != "\\":
+            depth += 1 if found[0] in "{[" else -1
+            if depth <= 0:
+                return found.end()
+    return -1
+
+
+def _read(mark: Mark, body: str, functions: Functions) -> list[WrittenCall]:
     if mark.begin == "<function=":
         return _functions(f"<function={body}", functions)
     if mark.begin.startswith("<｜"):
-        return [
-            WrittenCall(name.rpartition("function")[2] or name, _arguments(raw))
-            for name, raw in _deepseek(body)
-        ]
+        return _deepseek(body)
     if mark.begin == "<|tool_calls_section_begin|>":
-        return [WrittenCall(name.strip(), _arguments(raw)) for name, raw in _KIMI.findall(body)]
+        return [WrittenCall(name.strip(), _arguments(raw)) for name, raw in _all(_KIMI, body)]
     if mark.begin == "[TOOL_CALLS]" and "[ARGS]" in body:
-        return [WrittenCall(name, _arguments(raw)) for name, raw in _MISTRAL.findall(body)]
+        return [WrittenCall(name, _arguments(raw)) for name, raw in _all(_MISTRAL, body)]
     if "<function=" in body:
         return _functions(body, functions)
     if "<arg_key>" in body:
-        name = body.partition("<arg_key>")[0].strip()
-        return [WrittenCall(name, _typed(_GLM.findall(body), name, functions))]
+        name, key, rest = body.partition("<arg_key>")
+        pairs = _all(_GLM, key + rest)
+        return [WrittenCall(name.strip(), _typed(pairs, name, functions))] if pairs else []
     return _objects(body)
 
 
-def _deepseek(body: str) -> list[tuple[str, str]]:
-    """Return names and arguments; in an older template the name stands in the first line, after the kind."""
-    found: list[tuple[str, str]] = []
-    for kind, rest in _DEEPSEEK.findall(body):
-        name, fence, raw = rest.partition("```json")
-        found.append((name.strip(), raw.rpartition("```")[0]) if fence else (kind.strip(), rest))
+def _all(pattern: re.Pattern[str], text: str) -> list[tuple[str, str]]:
+    """Return the pairs that a pattern finds, if they are all there is in a text."""
+    return [] if pattern.sub("", text).strip() else pattern.findall(text)
+
+
+def _deepseek(body: str) -> list[WrittenCall]:
+    """Return the calls; in an older template the name stands in the first line, after the kind."""
+    found: list[WrittenCall] = []
+    for kind, rest in _all(_DEEPSEEK, body):
+        first, fence, raw = rest.partition("```json")
+        name, raw = (first.strip(), raw.rpartition("```")[0]) if fence else (kind.strip(), rest)
+        found.append(WrittenCall(name.rpartition("function")[2] or name, _arguments(raw)))
     return found
 
 
 def _functions(body: str, functions: Functions) -> list[WrittenCall]:
     found: list[WrittenCall] = []
-    for name, rest in _FUNCTION.findall(body):
-        parameters = _PARAMETER.findall(rest)
+    for name, rest in _all(_FUNCTION, body):
+        parameters = _all(_PARAMETER, rest)
         arguments = _typed(parameters, name, functions) if parameters else _arguments(rest)
         found.append(WrittenCall(name, arguments))
     return found
@@ -134,7 +186,7 @@ def _typed(pairs: Iterable[tuple[str, str]], name: str, functions: Functions) ->
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return {"True": True, "False": False, "None": None}.get(text.strip(), text)
 
@@ -155,22 +207,23 @@ def _objects(body: str) -> list[WrittenCall]:
 
 
 def _values(body: str) -> list[Any]:
-    decoder, values, at = json.JSONDecoder(), list[Any](), 0
-    text = body.strip()
-    while at < len(text):
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except ValueError:
-            from json_repair import repair_json  # seldom needed, and slow to import
-
-            repaired: Any = repair_json(text[at:], return_objects=True)
-            values += cast("list[Any]", repaired) if isinstance(repaired, list) else [repaired]
-            break
+    """Return the JSON values of a text, broken ones repaired; none if anything else is in it."""
+    values, text = list[Any](), body.strip()
+    while text:
+        if text[0] not in "{[":
+            return []
+        end = json_end(text)
+        value = _repaired(text if end < 0 else text[:end])
         values += cast("list[Any]", value) if isinstance(value, list) else [value]
-        at = end
-        while at < len(text) and text[at] in "; \r\n\t,":
-            at += 1
+        text = "" if end < 0 else text[end:].lstrip("; \r\n\t,")
     return values
+
+
+def _repaired(text: str) -> object:
+    try:
+        return read_json(text)
+    except ValueError:
+        return repair_json(text)
 
 
 def _arguments(raw: str) -> str:

@@ -2,7 +2,9 @@
 
 The functions are listed in the system text, the calls of the history are shown as such objects and their
 results as marked user-role messages, and the answer must match a schema where the server supports that. The
-same prompt always gives the same bytes. Left out: several calls in one answer.
+same prompt always gives the same bytes. Only an answer that is such an object and nothing else is a call like
+any other: with prose around it, broken, or repeated from the prompt it is a call written as text, or just
+text. Left out: several calls in one answer.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ from pagefault.models import (
     Completion,
     Delta,
     FunctionSchema,
+    Notice,
     Prompt,
     PromptMessage,
     StreamItem,
     object_of,
     own_id,
 )
+from pagefault.models.json_text import read_json, repair_json
+from pagefault.models.wrappers.function_calling.forms import json_end
+from pagefault.models.wrappers.function_calling.quotation import PromptData, begins_line, is_enclosed
 
 __all__ = ["JSONReader"]
 
@@ -37,7 +43,14 @@ _LAST = {
     NONE: 'To call nothing, function is "none".',
     ANSWER: 'To answer the user, function is "answer" and arguments are {{"message": "..."}}.',
 }
-_ARGUMENTS = re.compile(r'"function"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"arguments"\s*:\s*(?=\{)')
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_ARGUMENTS = re.compile(
+    rf'\s*(?:```\w*\s*)?\{{\s*(?:"thoughts"\s*:\s*{_STRING}\s*,\s*)?"function"\s*:\s*({_STRING})'
+    r'\s*,\s*"arguments"\s*:\s*(?=\{)'
+)
+_KEYS = frozenset(("thoughts", "function", "arguments"))
+_OPENS = re.compile(r"^(```\w*[ \t]*\n\s*)?(?=\{)", re.MULTILINE)
+_CLOSES = re.compile(r"\s*```[ \t]*(?=\n|\Z)"), re.compile(r"[ \t]*(?=\n|\Z)")  # with a fence, and without
 
 
 class JSONReader:
@@ -46,16 +59,32 @@ class JSONReader:
     def __init__(self, prompt: Prompt) -> None:
         speaks = any(function.name == "send_message" for function in prompt.functions)
         self._last = NONE if speaks else ANSWER
+        self._data = PromptData(prompt)
         self.prompt = _translated(prompt, self._last)
         self._arguments = _StreamedArguments()
 
     def take(self, item: StreamItem) -> Sequence[StreamItem]:
         """Return the items that stand for this one."""
         if isinstance(item, Completion):
-            return (_completion(item, self._last),)
+            return self._whole(item)
         if isinstance(item, Delta) and not item.thinking:
             return self._arguments.feed(item.text)
         return (item,)
+
+    def _whole(self, whole: Completion) -> Sequence[StreamItem]:
+        """Return the completion with its object as a call; without one the text stands as it is."""
+        found = _object_in(whole.text)
+        if found is None or (found.around and self._is_quoted(found)):
+            taken_back = [Notice("The object was text.", restart=True)] if self._arguments.shown else []
+            said = [Delta(whole.text)] if whole.text.strip() else []
+            return (*taken_back, *said, whole)
+        made = _completion(whole, found, self._last)
+        from_text = not found.is_answer or self._data.holds_arguments(_json(found.arguments))
+        calls = tuple(replace(call, from_text=from_text) for call in made.calls)
+        return (replace(made, calls=calls),)
+
+    def _is_quoted(self, found: _Object) -> bool:
+        return self._data.holds_name(str(found.name)) or self._data.holds_arguments(_json(found.arguments))
 
 
 # The prompt
@@ -131,6 +160,7 @@ def _json(value: Any) -> str:
 class _StreamedArguments:
     """The arguments of the call; they are shown while they come, once the function's name is known."""
 
+    shown: bool = False
     _text: str = ""
     _name: str = ""
     _at: int = 0  # end of the arguments that are shown
@@ -141,12 +171,13 @@ class _StreamedArguments:
 
     def feed(self, piece: str) -> Sequence[Delta]:
         self._text += piece
-        if not self._name and (found := _ARGUMENTS.search(self._text)):
-            self._name, self._at = found[1], found.end()
+        if not self._name and (found := _ARGUMENTS.match(self._text)):
+            self._name, self._at = found[1][1:-1], found.end()
         if not self._name or self._done or self._name in (NONE, ANSWER):
             return ()
         new = self._inside(self._text[self._at :])
         self._at += len(new)
+        self.shown = self.shown or bool(new)
         return (Delta(new, 0, self._name),) if new else ()
 
     def _inside(self, text: str) -> str:
@@ -171,26 +202,78 @@ class _StreamedArguments:
         return text
 
 
-def _completion(whole: Completion, last: str) -> Completion:
-    """Return the object as a call.
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """The object of an answer as it was written (``raw``), and the prose before and after it."""
 
-    Without an object the text stands as it is. An object without a readable call is an unnamed call, which
-    the executor answers with an error.
-    """
-    value, repaired = _read(whole.text)
-    if value is None:
-        return whole
+    value: Mapping[str, Any]
+    raw: str
+    before: str = ""
+    after: str = ""
+    repaired: bool = False
+
+    @property
+    def around(self) -> bool:
+        return bool(self.before or self.after)
+
+    @property
+    def name(self) -> object:
+        return self.value.get("function") or self.value.get("name")
+
+    @property
+    def arguments(self) -> object:
+        return self.value.get("arguments", self.value.get("parameters"))
+
+    @property
+    def is_answer(self) -> bool:
+        """True for the object that was asked for, and nothing else."""
+        return not (self.around or self.repaired) and "function" in self.value and set(self.value) <= _KEYS
+
+
+def _object_in(text: str) -> _Object | None:
+    """Return the first object on lines of its own, which may have a fence; None if there is none."""
+    text = text.strip()
+    for opened in _OPENS.finditer(text):
+        at, end = opened.start(), json_end(text, opened.end())
+        if end < 0 and not at:  # cut short
+            return _made(text[opened.end() :].removesuffix("```"), repaired=True)
+        closed = _CLOSES[not opened[1]].match(text, end) if end >= 0 else None
+        if closed and begins_line(text, at) and not is_enclosed(text, at):
+            return _made(text[opened.end() : end], text[:at].strip(), text[closed.end() :].strip())
+    return None
+
+
+def _made(raw: str, before: str = "", after: str = "", *, repaired: bool = False) -> _Object | None:
+    value: object = None
+    if not repaired:
+        try:
+            value = read_json(raw)
+        except ValueError:
+            repaired = True
+    if repaired:
+        value = repair_json(raw)
+    if not isinstance(value, dict) or (repaired and "function" not in value):
+        return None
+    return _Object(cast("dict[str, Any]", value), raw, before, after, repaired)
+
+
+def _completion(whole: Completion, found: _Object, last: str) -> Completion:
+    """Return the object as a call. One without a readable call is an unnamed call, which the executor answers
+    with an error. Prose around it is text."""
+    value, name = found.value, found.name
     thoughts = str(value.get("thoughts") or "")
-    notes = (*whole.notes, "Broken JSON was repaired.") if repaired else whole.notes
-    thought = replace(whole, text="", thinking=whole.thinking + thoughts, notes=notes)
-    name = value.get("function") or value.get("name")
-    arguments = value.get("arguments", value.get("parameters"))
+    notes = (*whole.notes, "Broken JSON was repaired.") if found.repaired else whole.notes
+    thought = replace(whole, text=_joined(found), thinking=whole.thinking + thoughts, notes=notes)
     if name == NONE or (name is None and set(value) <= {"thoughts", "arguments"}):
         return thought
     if name == ANSWER and last == ANSWER:
-        return replace(thought, text=_message_in(arguments))
-    call = Call(own_id(), "unnamed", whole.text) if name is None else _call(str(name), arguments)
-    return replace(whole, text=thoughts, calls=(*whole.calls, call), notes=notes)
+        return replace(thought, text=_joined(found, _message_in(found.arguments)))
+    call = Call(own_id(), "unnamed", found.raw) if name is None else _call(str(name), found.arguments)
+    return replace(whole, text=_joined(found, thoughts), calls=(*whole.calls, call), notes=notes)
+
+
+def _joined(found: _Object, said: str = "") -> str:
+    return "\n".join(filter(None, (found.before, said, found.after)))
 
 
 def _call(name: str, arguments: object) -> Call:
@@ -202,20 +285,3 @@ def _message_in(arguments: object) -> str:
     if isinstance(arguments, dict):
         arguments = cast("dict[str, Any]", arguments).get("message")
     return str(arguments or "")
-
-
-def _read(text: str) -> tuple[Mapping[str, Any] | None, bool]:
-    """Return the first object in a text, without fences and prose around it, and True if it was repaired."""
-    start = text.find("{")
-    if start < 0:
-        return None, False
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text, start)
-        return cast("dict[str, Any]", value), False
-    except ValueError:
-        from json_repair import repair_json  # seldom needed, and slow to import
-
-        value = repair_json(text[start:].removesuffix("```"), return_objects=True)
-    found: Sequence[Any] = value if isinstance(value, list) else [value]
-    objects = [cast("dict[str, Any]", one) for one in found if isinstance(one, dict)]
-    return (objects[0] if objects and "function" in objects[0] else None), True

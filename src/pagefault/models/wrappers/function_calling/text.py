@@ -1,59 +1,38 @@
-"""Thinking and calls that a model writes as plain text, taken out of the text while it streams.
+"""Calls that a model writes as text, for a model that was found to write them so.
 
-Chat templates differ in how a model marks its thinking and its calls; a server that does not know the marks
-of a model passes them on as text. Only what is marked, or is nothing but a call of an offered function, is
-taken out; all other text passes unchanged, code and JSON included. Left out: validating arguments.
+They are read only where they are the whole answer or its end, each on a line of its own, outside fences and
+quotation, and only if the prompt does not hold the same: a model that repeats what it was given quotes it.
+All other text passes unchanged. Left out: thinking (``thinking``), validating arguments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
-from pagefault.models import Call, Completion, Delta, Notice, Prompt, StreamItem, own_id
+from pagefault.models import Call, Completion, Delta, Prompt, StreamItem, own_id
 from pagefault.models.wrappers.function_calling.forms import (
     CALL_MARKS,
     Mark,
     WrittenCall,
     looks_like_call,
+    looks_like_fence,
     read_calls,
+    read_unmarked,
 )
+from pagefault.models.wrappers.function_calling.quotation import PromptData, begins_line, is_enclosed
 
-__all__ = ["TextReader"]
+__all__ = ["QUOTED", "UNDERSTOOD", "TextReader"]
 
-_THINKING = (
-    Mark("<think>", "</think>"),
-    Mark("<thinking>", "</thinking>"),
-    Mark("[THINK]", "[/THINK]"),
-    Mark("<|channel|>analysis<|message|>", "<|end|>"),
-)
-_LATE = "</think>"  # without its beginning, which the chat template had written
-_NOISE = ("<|start|>assistant", "<|channel|>final<|message|>", "<|return|>")
+UNDERSTOOD = "Calls that were written as text were understood."
+QUOTED = "A call written as text was left as text, because the same stands in what the model was given."
 
-_MARKS = {mark.begin: mark for mark in (*_THINKING, *CALL_MARKS)}
-_BEGINS = (*_MARKS, _LATE, *_NOISE)
-_LONGEST = max(map(len, _BEGINS))
-_MAY_BEGIN = re.compile("[" + re.escape("".join({begin[0] for begin in _BEGINS})) + "]")
-
-
-@cache
-def _pattern(*, fresh: bool, calls: bool, late: bool) -> re.Pattern[str]:
-    """Return the pattern of the first mark; thinking is one at the beginning only."""
-    options = [f"(?P<noise>{_any_of(_NOISE)})"]
-    if fresh:
-        options.append(rf"\A\s*(?P<thinking>{_any_of(mark.begin for mark in _THINKING)})")
-    if calls:
-        options.append(f"(?P<call>{_any_of(mark.begin for mark in CALL_MARKS)})")
-    if late:
-        options.append(f"(?P<late>{re.escape(_LATE)})")
-    return re.compile("|".join(options))
-
-
-def _any_of(words: Iterable[str]) -> str:
-    """Return the pattern of the words, the longest first."""
-    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+_MARKS = {mark.begin: mark for mark in CALL_MARKS}
+_MARK = re.compile("|".join(map(re.escape, _MARKS)))
+_LONGEST = max(map(len, _MARKS))
+_MAY_BEGIN = re.compile("[" + re.escape("".join({begin[0] for begin in _MARKS})) + "]")
+_SENTENCE = re.compile(r"(?![\s>|#*`-]).*\w\w[.!?。！？…]\Z")
 
 
 class TextReader:
@@ -62,152 +41,116 @@ class TextReader:
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
         self._functions = {function.name: function for function in prompt.functions}
-        self._buffer = ""
-        self._open: Mark | None = None
-        self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._written: list[WrittenCall] = []
-        self._fresh = True  # nothing but thinking and white space has come
+        self._data = PromptData(prompt)
+        self._text = ""
+        self._said = 0  # characters that were passed on
+        self._from = 0  # where the search for a call goes on
+        self._unmarked = bool(prompt.functions)  # the whole answer may still be calls without marks
+        self._quoted = False
 
     def take(self, item: StreamItem) -> Sequence[StreamItem]:
-        """Return the items that stand for this one, as far as they are certain. Calls written as text come
-        before those of the provider's protocol."""
-        if isinstance(item, Delta):
-            if item.call is not None:
-                return (replace(item, call=item.call + len(self._written)) if self._written else item,)
-            return (item,) if item.thinking else self._take_text(item)
+        """Return the items that stand for this one, as far as they are certain."""
         if isinstance(item, Completion):
-            return (*self._advance(final=True), self._whole(item))
-        return (item,)
+            return self._whole(item)
+        if not isinstance(item, Delta) or item.thinking or item.call is not None:
+            return (item,)
+        self._text += item.text
+        return self._say(self._certain()) if self._functions else (item,)
 
-    def _take_text(self, delta: Delta) -> Sequence[StreamItem]:
-        if not (self._fresh or self._buffer or self._open or _MAY_BEGIN.search(delta.text)):
-            self._text.append(delta.text)
-            return (delta,) if delta.text else ()
-        self._buffer += delta.text
-        return self._advance(final=False)
+    def _say(self, stop: int) -> list[StreamItem]:
+        said, self._said = self._text[self._said : stop], max(stop, self._said)
+        return [Delta(said)] if said else []
 
-    def _whole(self, whole: Completion) -> Completion:
-        """Return the completion with the thinking and the calls of its text in their places."""
-        text, thinking = "".join(self._text), "".join(self._thinking)
-        if not self._written and not thinking and text == whole.text:
-            return whole
-        calls = tuple(Call(own_id(), call.name, call.arguments) for call in self._written)
-        note = ("Calls that were written as text were understood.",) if calls else ()
-        return replace(
-            whole,
-            text=text.strip() if calls or thinking else text,
-            calls=(*calls, *whole.calls),
-            thinking=whole.thinking + thinking,
-            notes=(*whole.notes, *note),
-        )
+    def _whole(self, whole: Completion) -> Sequence[StreamItem]:
+        """Return the completion with the calls at the end of its text in their place."""
+        if not self._functions:
+            return (whole,)
+        start = self._certain(final=True)
+        calls = [] if whole.calls else self._calls_from(start)
+        if not calls:
+            notes = (*whole.notes, QUOTED) if self._quoted else whole.notes
+            return (*self._say(len(self._text)), replace(whole, notes=notes))
+        made = tuple(Call(own_id(), call.name, call.arguments, from_text=True) for call in calls)
+        deltas = [Delta(call.arguments, number, call.name) for number, call in enumerate(calls)]
+        notes, text = (*whole.notes, UNDERSTOOD), self._text[:start].strip()
+        return (*self._say(start), *deltas, replace(whole, text=text, calls=made, notes=notes))
 
-    def _advance(self, *, final: bool) -> list[StreamItem]:
-        items: list[StreamItem] = []
-        while self._buffer:
-            before = (len(self._buffer), self._open)
-            items += self._inside(self._open, final) if self._open else self._outside(final)
-            if (len(self._buffer), self._open) == before:
-                break
-        if final and self._open:  # a mark that was not closed
-            items += self._close(self._open, self._buffer, closed=False)
-            self._buffer, self._open = "", None
-        return items
+    # where calls may begin
 
-    # outside of marks
+    def _certain(self, *, final: bool = False) -> int:
+        """Return the place up to which the text is speech, whatever follows."""
+        if self._unmarked:
+            if self._may_be_unmarked(final=final):
+                return 0
+            self._unmarked = False
+        while found := _MARK.search(self._text, self._from):
+            if self._may_call(_MARKS[found[0]], found.start()) and self._goes_on(found.start()):
+                return found.start()
+            self._from = found.end()
+        return len(self._text) - (0 if final else self._held_back())
 
-    def _outside(self, final: bool) -> list[StreamItem]:
-        late = not self._thinking and not self._written
-        found = _pattern(fresh=self._fresh, calls=bool(self._functions), late=late).search(self._buffer)
-        if not found or not found.lastgroup:
-            return self._rest() if final else self._unmarked()
-        kind = found.lastgroup
-        before, self._buffer = self._buffer[: found.start(kind)], self._buffer[found.end() :]
-        if kind == "late":
-            return self._think_late(before)
-        if kind != "noise":
-            self._open = _MARKS[found[kind]]
-            if self._fresh and not before.strip():
-                return []
-        return self._say(before)
+    def _may_be_unmarked(self, *, final: bool) -> bool:
+        start = self._text.lstrip()
+        if not start:
+            return not final
+        at = len(self._text) - len(start)
+        if not (looks_like_call(start) or looks_like_fence(start)) or not begins_line(self._text, at):
+            return False
+        return not final or bool(self._calls_from(0))
 
-    def _unmarked(self) -> list[StreamItem]:
-        """Say the buffer without its end that may begin a mark, or without all of it if it may be a call."""
-        start = self._buffer.lstrip()
-        if self._fresh and (not start or (self._functions and looks_like_call(start))):
-            return []
-        cut = len(self._buffer) - self._held_back()
-        text, self._buffer = self._buffer[:cut], self._buffer[cut:]
-        return self._say(text)
+    def _may_call(self, mark: Mark, at: int) -> bool:
+        """Return True if a mark does not stand within a line or a quotation, and was not given to read."""
+        above = self._text[:at].rpartition("\n")[2]
+        placed = begins_line(self._text, at) or (mark.glued and _SENTENCE.match(above))
+        if not placed or is_enclosed(self._text, at):
+            return False
+        quoted = self._data.holds(mark.begin)
+        self._quoted = self._quoted or quoted
+        return not quoted
+
+    def _goes_on(self, at: int) -> bool:
+        """Return True if nothing but calls has come from there on."""
+        while found := _MARK.match(self._text, at):
+            mark = _MARKS[found[0]]
+            end = self._text.find(mark.end, found.end()) if mark.end else -1
+            if end < 0:
+                return True
+            at = end + len(mark.end)
+            at += len(self._text[at:]) - len(self._text[at:].lstrip())
+        rest = self._text[at:]
+        return any(begin.startswith(rest) for begin in _MARKS)
 
     def _held_back(self) -> int:
-        """Return the number of characters at the end of the buffer that may begin a mark."""
-        tail = self._buffer[1 - _LONGEST :]
+        """Return the number of characters at the end of the text that may begin a mark."""
+        tail = self._text[max(self._said, len(self._text) + 1 - _LONGEST) :]
         for found in _MAY_BEGIN.finditer(tail):
             end = tail[found.start() :]
-            if any(begin.startswith(end) for begin in self._begins()):
+            if any(begin.startswith(end) for begin in _MARKS):
                 return len(end)
         return 0
 
-    def _begins(self) -> Iterable[str]:
-        yield from (_LATE, *_NOISE)
-        if self._fresh:
-            yield from (mark.begin for mark in _THINKING)
-        if self._functions:
-            yield from (mark.begin for mark in CALL_MARKS)
+    # what they are
 
-    def _rest(self) -> list[StreamItem]:
-        """Take the end of the answer; the whole of it may be calls without marks."""
-        text, self._buffer = self._buffer, ""
-        start = text.strip()
-        bare = self._functions and self._fresh and looks_like_call(start)
-        calls = read_calls(Mark("", ""), start, self._functions) if bare else []
-        return self._call(calls) if calls else self._say(text)
-
-    # inside of marks
-
-    def _inside(self, mark: Mark, final: bool) -> list[StreamItem]:
-        at = self._buffer.find(mark.end) if mark.end else -1
-        if at >= 0:
-            body, self._buffer = self._buffer[:at], self._buffer[at + len(mark.end) :]
-            self._open = None
-            return self._close(mark, body, closed=True)
-        if mark not in _THINKING or final:
+    def _calls_from(self, at: int) -> list[WrittenCall]:
+        """Return the calls from a place to the end; none if there is anything else, or they are quoted."""
+        calls = self._unmarked_calls() if self._unmarked else self._marked_calls(at)
+        data = self._data
+        if any(data.holds_name(call.name) or data.holds_arguments(call.arguments) for call in calls):
+            self._quoted = True
             return []
-        sizes = range(len(mark.end) - 1, 0, -1)
-        cut = len(self._buffer) - next((n for n in sizes if self._buffer.endswith(mark.end[:n])), 0)
-        text, self._buffer = self._buffer[:cut], self._buffer[cut:]
-        return self._think(text)
+        return calls
 
-    def _close(self, mark: Mark, body: str, *, closed: bool) -> list[StreamItem]:
-        if mark in _THINKING:
-            return self._think(body)
-        if calls := read_calls(mark, body, self._functions):
-            return self._call(calls)
-        return self._say(mark.begin + body + (mark.end if closed else ""))
+    def _unmarked_calls(self) -> list[WrittenCall]:
+        return read_unmarked(self._text.strip(), self._functions)
 
-    # results
-
-    def _think(self, text: str) -> list[StreamItem]:
-        if not text:
-            return []
-        self._thinking.append(text)
-        return [Delta(text, thinking=True)]
-
-    def _think_late(self, before: str) -> list[StreamItem]:
-        """Turn all text so far into thinking."""
-        thought = "".join(self._text) + before
-        self._text, self._fresh = [], True
-        return [Notice("The text so far was thinking.", restart=True), *self._think(thought)]
-
-    def _say(self, text: str) -> list[StreamItem]:
-        if not text:
-            return []
-        self._fresh = self._fresh and not text.strip()
-        self._text.append(text)
-        return [Delta(text)]
-
-    def _call(self, calls: Sequence[WrittenCall]) -> list[StreamItem]:
-        first = len(self._written)
-        self._written += calls
-        return [Delta(call.arguments, number, call.name) for number, call in enumerate(calls, first)]
+    def _marked_calls(self, at: int) -> list[WrittenCall]:
+        calls: list[WrittenCall] = []
+        rest = self._text[at:].strip()
+        while found := _MARK.match(rest):
+            mark, body = _MARKS[found[0]], rest[found.end() :]
+            closed = bool(mark.end) and mark.end in body
+            body, _, rest = body.partition(mark.end) if closed else (body, "", "")
+            if not (read := read_calls(mark, body, self._functions, closed=closed)):
+                return []
+            calls, rest = calls + read, rest.strip()
+        return [] if rest else calls

@@ -30,7 +30,7 @@ class Quirk:
     ``about`` names the servers. ``lasting``: every request is answered so, not only the first. ``sample`` is
     a completion that shows it; ``calling`` the mode that it needs; ``wait`` the client's timeout in seconds.
     ``outcome`` is the expected outcome, in the words that ``docs/providers.md`` explains; ``otherwise`` has
-    those of single shapes.
+    those of single shapes. ``late_thinking``: the check of the model found that (``ModelFinding``).
     """
 
     name: str
@@ -42,6 +42,7 @@ class Quirk:
     lasting: bool = False
     sample: Completion = SAMPLE
     calling: CallingMode = "auto"
+    late_thinking: bool = False
     wait: float = 30.0
 
     def turn(self, completion: Completion) -> Turn:

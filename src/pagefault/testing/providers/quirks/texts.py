@@ -153,8 +153,16 @@ def _form(name: str) -> Quirk:
     about, form = _FORMS[name]
     one = replace(ONE_CALL, text="")
     outcome = "noted, executor" if name == "Kimi" else "noted"
-    sample = one if name == "bare" else SAMPLE
-    return Quirk(f"call as text, {name}", about, _written(form), outcome, _LOCAL, sample=sample)
+    sample = one if name in ("fence", "bare") else SAMPLE
+    return Quirk(
+        f"call as text, {name}", about, _written(form), outcome, _LOCAL, sample=sample, calling="text"
+    )
+
+
+def _unchecked(name: str) -> Quirk:
+    about, form = _FORMS[name]
+    sample = replace(ONE_CALL, text="")
+    return Quirk(f"call as text, {name}, unchecked", about, _written(form), "as text", _LOCAL, sample=sample)
 
 
 TEXTS = (
@@ -172,6 +180,14 @@ TEXTS = (
         "DeepSeek, Qwen: the chat template wrote the beginning.",
         _late,
         "retracted",
+        sample=replace(_SAID, thinking="Tea, then."),
+        late_thinking=True,
+    ),
+    Quirk(
+        "</think> without a beginning, unchecked",
+        "The same, of a model that `models check` was not run for.",
+        _late,
+        "as text",
         sample=replace(_SAID, thinking="Tea, then."),
     ),
     Quirk(
@@ -203,4 +219,6 @@ TEXTS = (
         sample=_THOUGHT,
     ),
     *map(_form, _FORMS),
+    _unchecked("Hermes"),
+    _unchecked("bare"),
 )
