@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from document_files import archive, docx, epub, pdf
 from pagefault.errors import UsageError
-from pagefault.ingest.chunk import CHUNK, chunks, spans
+from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.chunk import CHUNK, Chunk, chunks, spans
 from pagefault.ingest.extract import extract, media_of
 from pagefault.ingest.pages import PAGE, Extracted, Heading, Leaf, clean, markdown_headings, paginate
 from pagefault.models.tokens import HeuristicCounter
 
 COUNTER = HeuristicCounter()
+BOUNDS = Bounds(seconds=60, memory=1024, characters=2_000_000, pages=500)
 SENTENCE = "The tide turns at noon, and the harbour master writes it into his book. "
 
 
@@ -25,7 +28,12 @@ def read(data: bytes, name: str, declared: str = "") -> Extracted:
     def on_page(done: int, total: int) -> None:
         assert 0 < done <= total
 
-    return extract(data, media_of(name, declared, data), on_page)
+    return extract(data, media_of(name, declared, data), BOUNDS, on_page)
+
+
+def cut(leaves: Sequence[Leaf], *, markdown: bool) -> list[Chunk]:
+    pages = enumerate(leaves, 1)
+    return [chunk for page, leaf in pages for chunk in chunks(leaf, page, COUNTER, markdown=markdown)]
 
 
 def text_of(read: Extracted) -> str:
@@ -44,7 +52,7 @@ def refusal(data: bytes, name: str) -> str:
 def test_a_pdf_keeps_its_pages_and_its_outline_gives_their_headings() -> None:
     seen: list[tuple[int, int]] = []
     data = pdf(["One.", "Two.", "", "Four."], title="On tides", chapters={1: "Ebb", 3: "Flow"})
-    found = extract(data, "application/pdf", lambda done, total: seen.append((done, total)))
+    found = extract(data, "application/pdf", BOUNDS, lambda done, total: seen.append((done, total)))
     assert found.title == "On tides"
     assert not found.markdown
     assert [leaf.text for leaf in found.leaves] == ["One.", "Two.", "", "Four."]
@@ -307,7 +315,7 @@ def test_a_chunk_is_a_stretch_of_its_page_within_its_bound_and_all_text_is_in_on
     assert all(len(leaf.text) <= PAGE and leaf.text.strip() for leaf in leaves)
     paths = {heading.path for heading in headings}
     covered = [set[int]() for _ in leaves]
-    for chunk in chunks(Extracted("", leaves, markdown), COUNTER):
+    for chunk in cut(leaves, markdown=markdown):
         page = leaves[chunk.page - 1].text
         assert page[chunk.start : chunk.stop] == chunk.text == chunk.text.strip() != ""
         assert COUNTER.count(chunk.text) <= CHUNK
@@ -330,7 +338,7 @@ def test_chunks_end_at_sentences_and_overlap_a_little() -> None:
 def test_a_chunk_names_its_heading_and_those_above() -> None:
     text = f"# Tides\n\n{SENTENCE * 12}\n\n## Ebb\n\n{SENTENCE * 12}\n\n# Ports\n\n{SENTENCE * 9}"
     leaves = tuple(paginate(text, markdown_headings(text), markdown=True))
-    found = list(chunks(Extracted("", leaves, markdown=True), COUNTER))
+    found = cut(leaves, markdown=True)
     assert list(dict.fromkeys(c.section for c in found)) == ["Tides", "Tides › Ebb", "Ports"]
 
 

@@ -51,7 +51,16 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     assembly = Assembly(store, models, service.serving, parts, tools)
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, installation.concurrency)
-    return Kernel(store, indexer, models, parts.clock, scheduler, assembly, installation.own_prices)
+    return Kernel(
+        store,
+        indexer,
+        models,
+        parts.clock,
+        scheduler,
+        assembly,
+        installation.own_prices,
+        installation.loading,
+    )
 
 
 def open_store(home: Path, installation: Installation) -> Store:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -172,6 +172,21 @@ class PriceSettings(BaseModel):
     written: float | None = Field(default=None, ge=0.0)
 
 
+class LoadingSettings(BaseModel):
+    """The limits of documents, under ``[loading]``; a document over one is refused. ``memory``, ``file`` and
+    ``download`` are in MB; ``private``: URLs of this machine and its network are loaded too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float = Field(default=120.0, gt=0.0, description="of time for one document")
+    memory: int = Field(default=2048, ge=256, description="of the process that reads, on Linux")
+    characters: int = Field(default=20_000_000, ge=1)
+    pages: int = Field(default=20_000, ge=1)
+    file: int = Field(default=512, ge=1)
+    download: int = Field(default=128, ge=1)
+    private: bool = False
+
+
 class Installation(BaseModel):
     """``HOME/config.toml``, overridden by ``PAGEFAULT_*``. ``agent`` holds defaults for new agents."""
 
@@ -183,6 +198,7 @@ class Installation(BaseModel):
     concurrency: int = Field(default=32, ge=1)
     providers: dict[str, ProviderSettings] = {}
     prices: dict[str, PriceSettings] = {}
+    loading: LoadingSettings = LoadingSettings()
     agent: AgentSettings = AgentSettings()
 
     @property
@@ -233,18 +249,32 @@ def load_installation(home: Path, database: str | None = None) -> Installation:
             values = tomllib.loads(path.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML ({error}); fix that line.") from None
-    for field in Installation.model_fields:
-        if field not in ("agent", "providers", "prices") and (value := os.environ.get(_variable(field))):
-            values[field] = value
+    for table, fields in _from_environment():
+        into: object = values.setdefault(table, {}) if table else values
+        if isinstance(into, dict):
+            cast(dict[str, Any], into).update(fields)
     if database is not None:
         values["database"] = database
-    for field in AgentSettings.model_fields:
-        if value := os.environ.get(f"PAGEFAULT_{field.upper()}"):
-            values.setdefault("agent", {})[field] = value
     try:
         return Installation.model_validate(values)
     except ValidationError as error:
         raise UsageError(_sentence("setting", error, f", read from {path} or PAGEFAULT_*,")) from None
+
+
+def _from_environment() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the settings in environment variables, by the table of the file that they belong to."""
+    for table, settings, prefix in (
+        ("", Installation, ""),
+        ("agent", AgentSettings, ""),
+        ("loading", LoadingSettings, "loading_"),
+    ):
+        names = {field: _variable(f"{prefix}{field}") for field in settings.model_fields}
+        given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
+        if found := {field: value for field, value in given.items() if table or field not in _TABLES}:
+            yield table, found
+
+
+_TABLES = ("agent", "providers", "prices", "loading")  # settings of the installation with fields of their own
 
 
 def _variable(field: str) -> str:

@@ -1,16 +1,32 @@
 """Documents: from files, folders and URLs into an agent's archival storage.
 
     sources.py   paths and URLs to sources; reading them within limits
+    reader.py    the child process that reads documents;  worker.py: that process itself
     extract.py   the kind of a file; plain.py, pdf.py, markup.py, html/ read the kinds
-    pages.py     a document's pages and headings
+    pages.py     a document's pages and headings;  bounds.py: how much there may be of them
     chunk.py     pages to chunks
-    load.py      all of it, and an event for the agent
+    loading.py   all of it, and an event for the agent
 
-The libraries that read the formats are the extra ``pagefault[documents]``, imported where they are used.
-Left out: text recognition, and links of documents, which are never fetched.
+The libraries that read the formats are the extra ``pagefault[documents]``, imported where they are used. The
+public names are loaded when they are first used: the child process needs few of them. Left out: text
+recognition, and links of documents, which are never fetched.
 """
 
-from pagefault.ingest.load import LoadReport, SourceResult, load
-from pagefault.ingest.sources import Bytes, File, Skipped, Url, find
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pagefault.ingest.loading import LoadReport, SourceResult, load
+    from pagefault.ingest.sources import Bytes, File, Skipped, Url, find
 
 __all__ = ["Bytes", "File", "LoadReport", "Skipped", "SourceResult", "Url", "find", "load"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'pagefault.ingest' has no attribute {name!r}")
+        home = "loading" if name in ("LoadReport", "SourceResult", "load") else "sources"
+        return getattr(import_module(f"pagefault.ingest.{home}"), name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pagefault.ingest.pages import Extracted, heading_at
+from pagefault.ingest.pages import Leaf, heading_at, slabs
 from pagefault.models.tokens import Counter
 
 __all__ = ["Chunk", "chunks", "spans"]
@@ -30,15 +30,14 @@ class Chunk:
     stop: int
 
 
-def chunks(read: Extracted, counter: Counter) -> Iterator[Chunk]:
-    """Yield the chunks of a document, in order. A blank page has none."""
-    for page, leaf in enumerate(read.leaves, 1):
-        seen = 0
-        for start, stop in spans(leaf.text, counter, markdown=read.markdown):
-            fresh = leaf.text[max(start, seen) : stop]  # the overlap belongs to the section before
-            begin = stop - len(fresh.lstrip())
-            yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, begin), start, stop)
-            seen = stop
+def chunks(leaf: Leaf, page: int, counter: Counter, *, markdown: bool) -> Iterator[Chunk]:
+    """Yield the chunks of a page, in order. A blank page has none."""
+    seen = 0
+    for start, stop in spans(leaf.text, counter, markdown=markdown):
+        fresh = leaf.text[max(start, seen) : stop]  # the overlap belongs to the section before
+        begin = stop - len(fresh.lstrip())
+        yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, begin), start, stop)
+        seen = stop
 
 
 def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int, int]]:
@@ -47,6 +46,14 @@ def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int,
     The splitter counts characters, which is 50 times as fast as counting tokens for each try. The number of
     characters is estimated, and estimated again until every piece is within the bound.
     """
+    found, start = list[tuple[int, int]](), 0
+    for slab in slabs(text):
+        found += ((start + first, start + last) for first, last in _spans(slab, counter, markdown))
+        start += len(slab)
+    return found
+
+
+def _spans(text: str, counter: Counter, markdown: bool) -> list[tuple[int, int]]:
     from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
     kind = MarkdownSplitter if markdown else TextSplitter

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from pagefault.errors import UsageError
 from pagefault.ingest import markup, plain
+from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.markup import zip_media
 from pagefault.ingest.pages import Extracted
 from pagefault.ingest.pdf import pdf
@@ -19,7 +20,7 @@ __all__ = ["extract", "is_known", "media_of", "need_extra"]
 
 PDF = "application/pdf"
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_READERS: dict[str, Callable[[bytes], Extracted]] = {
+_READERS: dict[str, Callable[[bytes, Bounds], Extracted]] = {
     "text/plain": plain.text,
     "text/markdown": plain.markdown,
     "text/html": markup.html,
@@ -88,12 +89,13 @@ def media_of(name: str, declared: str, data: bytes) -> str:
     return "text/html" if head.startswith((b"<!doctype html", b"<html")) else "text/plain"
 
 
-def extract(data: bytes, media: str, on_page: Callable[[int, int], None]) -> Extracted:
+def extract(data: bytes, media: str, bounds: Bounds, on_page: Callable[[int, int], None]) -> Extracted:
     """Read a document; a ``UsageError`` has the reason if that fails. ``on_page(done, total)`` reports the
     progress of slow kinds."""
     if not data.strip():
         raise UsageError("It is empty.")
-    read = pdf(data, on_page) if media == PDF else _READERS[media](data)
+    read = pdf(data, bounds, on_page) if media == PDF else _READERS[media](data, bounds)
+    bounds.check(sum(len(leaf.text) for leaf in read.leaves), len(read.leaves))
     if not any(leaf.text.strip() for leaf in read.leaves):
         raise UsageError("There is no text in it.")
     return read

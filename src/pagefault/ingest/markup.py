@@ -13,6 +13,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
 from pagefault.errors import UsageError
+from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.html import read_html
 from pagefault.ingest.pages import Extracted, Leaf, paginate
 
@@ -43,13 +44,13 @@ _BROKEN = (
 )
 
 
-def html(data: bytes) -> Extracted:
+def html(data: bytes, bounds: Bounds) -> Extracted:
     """Read a page of HTML without menus and the like; its title is the first ``h1``, else ``title``."""
-    title, leaves = _from_html(data, whole=False)
+    title, leaves = _from_html(data, bounds, whole=False)
     return Extracted(title, leaves, markdown=True)
 
 
-def docx(data: bytes) -> Extracted:
+def docx(data: bytes, bounds: Bounds) -> Extracted:
     """Read a Word document."""
     if data.startswith(_OLD_OFFICE):
         raise UsageError("It is encrypted, or an old .doc; save it as .docx without a password.")
@@ -68,11 +69,11 @@ def docx(data: bytes) -> Extracted:
         read = mammoth.convert_to_html(BytesIO(data), style_map=_STYLES, convert_image=pictures)
     except _BROKEN as error:
         raise UsageError(f"It is not a .docx that can be read ({error}); it may be damaged.") from None
-    first, leaves = _from_html(str(read.value).encode(), whole=True)
+    first, leaves = _from_html(str(read.value).encode(), bounds, whole=True)
     return Extracted(title or first, leaves, markdown=True)
 
 
-def epub(data: bytes) -> Extracted:
+def epub(data: bytes, bounds: Bounds) -> Extracted:
     """Read an electronic book: the files of its spine, in order."""
     leaves: list[Leaf] = []
     try:
@@ -83,7 +84,8 @@ def epub(data: bytes) -> Extracted:
             if set(spine) & _encrypted(archive):
                 raise UsageError("It is encrypted (DRM); only a book without it can be loaded.")
             for name in dict.fromkeys(spine):  # a spine may name a file many times
-                leaves += _from_html(archive.read(name), whole=True)[1]
+                leaves += _from_html(archive.read(name), bounds, whole=True)[1]
+                bounds.check(sum(len(leaf.text) for leaf in leaves), len(leaves))
     except _BROKEN as error:
         raise UsageError(f"It is not an EPUB that can be read ({error}); it may be damaged.") from None
     return Extracted(title, tuple(leaves), markdown=True)
@@ -101,9 +103,10 @@ def zip_media(data: bytes) -> str | None:
     return "application/epub+zip" if "META-INF/container.xml" in names else None
 
 
-def _from_html(data: bytes, *, whole: bool) -> tuple[str, tuple[Leaf, ...]]:
+def _from_html(data: bytes, bounds: Bounds, *, whole: bool) -> tuple[str, tuple[Leaf, ...]]:
     """Return the title and the pages of one file of HTML."""
     page = read_html(data, whole=whole)
+    bounds.check(len(page.text))
     return page.title, tuple(paginate(page.text, page.headings, markdown=True))
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "heading_path",
     "markdown_headings",
     "paginate",
+    "slabs",
 ]
 
 PAGE = 3_000  # characters of a page, for formats without pages
@@ -110,7 +111,7 @@ def paginate(text: str, headings: Sequence[Heading], *, markdown: bool) -> Itera
 
     splitter = (MarkdownSplitter if markdown else TextSplitter)(PAGE, trim=False)
     start = 0
-    for slab in _slabs(text):
+    for slab in slabs(text):
         for piece in splitter.chunks(slab):
             if piece.strip():
                 yield Leaf(piece, tuple(_within(headings, start, start + len(piece))))
@@ -128,7 +129,8 @@ def _within(headings: Sequence[Heading], start: int, stop: int) -> Iterator[Head
         yield Heading(heading.start - start, heading.path)
 
 
-def _slabs(text: str) -> Iterator[str]:
+def slabs(text: str) -> Iterator[str]:
+    """Yield a text in parts of bounded length, cut at a paragraph, a line or a word if there is one."""
     start = 0
     while len(text) - start > 2 * _SLAB:
         low, high = start + _SLAB, start + 2 * _SLAB

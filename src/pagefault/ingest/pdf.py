@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from pagefault.errors import UsageError
+from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean, heading_path
 
 __all__ = ["pdf"]
@@ -19,7 +20,7 @@ _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _NO_TITLE = re.compile(r"untitled|microsoft \w+ - |.*\.\w{2,4}$", re.IGNORECASE)
 
 
-def pdf(data: bytes, on_page: Callable[[int, int], None]) -> Extracted:
+def pdf(data: bytes, bounds: Bounds, on_page: Callable[[int, int], None]) -> Extracted:
     """Read a PDF; ``on_page(done, total)`` is called after each page. The heading of a page is the last
     entry of the document's outline before it."""
     pdfium: Any = import_module("pypdfium2")
@@ -30,11 +31,14 @@ def pdf(data: bytes, on_page: Callable[[int, int], None]) -> Extracted:
             raise UsageError("It is encrypted; save it without a password.") from None
         raise UsageError("It is not a PDF that can be read; it may be damaged.") from None
     try:
-        total = len(document)
+        total, size = len(document), 0
+        bounds.check(0, total)
         headings, leaves = _outline(document), list[Leaf]()
         for index in range(total):
             under = headings.get(index, leaves[-1].headings if leaves else ())
             leaves.append(Leaf(_page_text(document, index), under))
+            size += len(leaves[-1].text)
+            bounds.check(size)
             on_page(index + 1, total)
         title = str(document.get_metadata_value("Title") or "").strip()
     except pdfium.PdfiumError as error:

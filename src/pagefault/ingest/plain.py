@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, cast
 
 from pagefault.errors import UsageError
+from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.characters import decode
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 
@@ -27,22 +28,23 @@ _SAMPLE = 100_000  # characters of a table that these are within
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
-def _text(data: bytes) -> str:
-    """Decode bytes; ``UsageError`` if they are no text."""
+def _text(data: bytes, bounds: Bounds) -> str:
+    """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
     decoded = decode(data)
+    bounds.check(len(decoded))
     if "\0" in decoded:
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     return decoded
 
 
-def text(data: bytes) -> Extracted:
+def text(data: bytes, bounds: Bounds) -> Extracted:
     """Plain text."""
-    return Extracted("", tuple(paginate(clean(_text(data)), (), markdown=False)))
+    return Extracted("", tuple(paginate(clean(_text(data, bounds)), (), markdown=False)))
 
 
-def markdown(data: bytes) -> Extracted:
+def markdown(data: bytes, bounds: Bounds) -> Extracted:
     """Markdown; its title is that of the front matter, else its first heading."""
-    source, title = clean(_text(data)), ""
+    source, title = clean(_text(data, bounds)), ""
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
         title = _field(front["fields"], "title")
@@ -58,19 +60,19 @@ def _field(front_matter: str, name: str) -> str:
     return found[1:-1].strip() if len(found) > 1 and found[0] == found[-1] and found[0] in "\"'" else found
 
 
-def csv_table(data: bytes) -> Extracted:
+def csv_table(data: bytes, bounds: Bounds) -> Extracted:
     """A table whose first row names its columns."""
-    source = _text(data)
+    source = _text(data, bounds)
     if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
         rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
     else:
         rows = csv.reader(io.StringIO(source, newline=""), delimiter=_delimiter(source[:_SAMPLE]))
     try:
         names = next(rows, list[str]())
-        records = [("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1)]
+        records = (("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1))
+        return _records(records, bounds)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
-    return _records(records)
 
 
 def _delimiter(sample: str) -> str:
@@ -94,10 +96,10 @@ def _fields(names: list[str], row: list[str]) -> Iterator[str]:
             yield f"{name or f'column {index + 1}'}: {value.strip()}"
 
 
-def json_lines(data: bytes) -> Extracted:
+def json_lines(data: bytes, bounds: Bounds) -> Extracted:
     """One JSON value a line."""
     records: list[tuple[str, str]] = []
-    for number, line in enumerate(_text(data).split("\n"), 1):
+    for number, line in enumerate(_text(data, bounds).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -105,7 +107,7 @@ def json_lines(data: bytes) -> Extracted:
         except (ValueError, RecursionError):
             raise UsageError(f"Line {number} is not JSON; correct that line.") from None
         records.append((_record(value), f"record {len(records) + 1}"))
-    return _records(records)
+    return _records(records, bounds)
 
 
 def _record(value: object) -> str:
@@ -121,7 +123,7 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _records(records: Iterable[tuple[str, str]]) -> Extracted:
+def _records(records: Iterable[tuple[str, str]], bounds: Bounds) -> Extracted:
     """Return records (text, name) one after another with a blank line between; the name is the heading."""
     headings: list[Heading] = []
     parts: list[str] = []
@@ -131,4 +133,5 @@ def _records(records: Iterable[tuple[str, str]]) -> Extracted:
             headings.append(Heading(start, name))
             parts.append(f"{body}\n\n")
             start += len(body) + 2
+            bounds.check(start)  # each row names its columns again
     return Extracted("", tuple(paginate("".join(parts), headings, markdown=False)))

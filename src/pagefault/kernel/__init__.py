@@ -18,7 +18,7 @@ from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
-from pagefault.config import AgentSettings
+from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import NameTakenError, NotFoundError, StorageError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
@@ -40,7 +40,7 @@ _SERVE_EVERY = 0.5  # seconds between looks for events and timers that other pro
 class Kernel:
     """Serves agents while it is entered (``async with kernel``). Not entered, it can be looked at and
     events can be posted, which then wait in the inbox; then ``close`` it. ``own_prices``: the user's, by
-    model."""
+    model; ``loading``: the limits of documents."""
 
     store: Store
     indexer: Indexer
@@ -49,6 +49,7 @@ class Kernel:
     scheduler: Scheduler
     assembly: Assembly
     own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    loading: LoadingSettings = field(default_factory=LoadingSettings)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Kernel:

@@ -37,9 +37,12 @@ class HtmlPage:
 
 def read_html(data: bytes, *, whole: bool = False) -> HtmlPage:
     """Read a page. ``whole``: it is a part of a book, without a site's menus around it."""
-    from selectolax.lexbor import LexborHTMLParser
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
-    tree = LexborHTMLParser(_decoded(data))
+    try:
+        tree = LexborHTMLParser(_decoded(data))
+    except SelectolaxError:  # the parser takes any page; a few bytes can ask for a tree of gigabytes
+        raise MemoryError from None
     if tree.root is None:
         return HtmlPage("", "", ())
     survey = Survey(whole)

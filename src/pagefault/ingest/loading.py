@@ -13,18 +13,16 @@ from hashlib import sha256
 from typing import Literal, Protocol
 
 import anyio
-import anyio.to_thread
 
-from pagefault.config import parse_settings
+from pagefault.config import LoadingSettings, parse_settings
 from pagefault.errors import ModelError, UsageError
 from pagefault.functions.results import brief, counted
-from pagefault.ingest.chunk import Chunk, chunks
-from pagefault.ingest.extract import extract, media_of, need_extra
-from pagefault.ingest.pages import Extracted
+from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.extract import need_extra
+from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import document_of, put_document
-from pagefault.models.tokens import HeuristicCounter
 from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
 __all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
@@ -87,7 +85,8 @@ async def load(
     if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
         raise UsageError("A title is for one document; leave it out, or name one file.")
     record, watch = await kernel.record(name), watch or SilentProgress()
-    loader = _Loader(kernel, name, tuple(dict.fromkeys(tags)), title, watch)
+    reader = DocumentReader(_bounds(kernel.loading), watch.page)
+    loader = _Loader(kernel, name, tuple(dict.fromkeys(tags)), title, reader)
     items: list[SourceResult] = []
     event, notice = None, ""
     try:
@@ -96,6 +95,7 @@ async def load(
             items.append(await loader.one(source))
             watch.end(items[-1])
     finally:
+        await reader.close()
         with anyio.CancelScope(shield=True):
             if any(item.document for item in items):
                 notice = await _offer_functions(kernel, record)
@@ -110,7 +110,7 @@ class _Loader:
     agent: str
     tags: tuple[str, ...]
     title: str | None
-    watch: LoadProgress
+    reader: DocumentReader
 
     async def one(self, source: DocumentSource | Skipped) -> SourceResult:
         if isinstance(source, Skipped):
@@ -121,35 +121,32 @@ class _Loader:
             known = await document_of(self.kernel, self.agent, source.name)
             if known and self._is_same(known, digest):
                 return SourceResult(source.name, "unchanged", known)
-            media = media_of(read.file, read.declared, read.data)
-            extracted, cut = await anyio.to_thread.run_sync(self._prepare, read.data, media)
+            found = await self.reader.read(read)
         except UsageError as error:
             return SourceResult(source.name, "failed", why=str(error))
         except OSError as error:
             return SourceResult(source.name, "failed", why=f"{error.strerror or error}.")
-        title = self.title or brief(extracted.title, 200) or source.label
+        title = self.title or brief(found.title, 200) or source.label
         now = self.kernel.clock.now()
-        document = Document(source.name, title, media, digest, now, 0, self.tags)
-        stored = await self._store(document, extracted, cut)
-        return SourceResult(source.name, "replaced" if known else "loaded", stored, len(cut))
+        document = Document(source.name, title, found.media, digest, now, 0, self.tags)
+        stored = await self._store(document, found)
+        return SourceResult(source.name, "replaced" if known else "loaded", stored, len(found.chunks))
 
     def _is_same(self, known: Document, digest: str) -> bool:
         return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)
 
-    def _prepare(self, data: bytes, media: str) -> tuple[Extracted, list[Chunk]]:
-        read = extract(data, media, self.watch.page)
-        return read, list(chunks(read, HeuristicCounter()))
-
-    async def _store(self, document: Document, read: Extracted, cut: Sequence[Chunk]) -> Document:
-        pages = [
-            Page(number, leaf.headings[0].path if leaf.headings else "", leaf.text)
-            for number, leaf in enumerate(read.leaves, 1)
-        ]
+    async def _store(self, document: Document, found: ReadDocument) -> Document:
+        pages = [Page(number, heading, text) for number, (text, heading) in enumerate(found.leaves, 1)]
         plain = Passage("", document.at, document.tags, document.source, 0, document.title)
         passages = [
-            replace(plain, text=c.text, place=Place(0, c.page, c.section, c.start, c.stop)) for c in cut
+            replace(plain, text=c.text, place=Place(0, c.page, c.section, c.start, c.stop))
+            for c in found.chunks
         ]
         return await put_document(self.kernel, self.agent, document, pages, passages)
+
+
+def _bounds(loading: LoadingSettings) -> Bounds:
+    return Bounds(loading.seconds, loading.memory, loading.characters, loading.pages)
 
 
 async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:

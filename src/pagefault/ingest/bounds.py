@@ -1,0 +1,44 @@
+"""The bounds of one document, as the child process that reads it is told them; a setting each.
+
+Plain values, so that the child needs no settings library. Left out: the bounds of fetching (``sources``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pagefault.errors import UsageError
+
+__all__ = ["Bounds", "raising"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``seconds`` of time, ``memory`` in MB, ``characters`` and ``pages`` of the text."""
+
+    seconds: float
+    memory: int
+    characters: int
+    pages: int
+
+    def check(self, characters: int, pages: int = 0) -> None:
+        """Raise ``UsageError`` if a text is longer than allowed."""
+        if characters > self.characters:
+            raise UsageError(
+                f"It has more than {self.characters:,} characters of text; {raising('characters')}"
+            )
+        if pages > self.pages:
+            raise UsageError(f"It has more than {self.pages:,} pages; {raising('pages')}")
+
+    @property
+    def out_of_time(self) -> str:
+        return f"It was not read within {self.seconds:g} s; {raising('seconds')}"
+
+    @property
+    def out_of_memory(self) -> str:
+        return f"Reading it needs more than {self.memory:,} MB of memory; {raising('memory')}"
+
+
+def raising(setting: str) -> str:
+    """Return the end of a refusal: how a document is loaded all the same."""
+    return f"split it, or raise {setting} under [loading] in config.toml."
