@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
-from pagefault.errors import UsageError
+from pagefault.errors import DamageError, UsageError
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.types import AgentRecord, Section, Style
 from pagefault.zones import local_zone_name, zone_named
@@ -216,8 +216,16 @@ def parse_settings(values: dict[str, Any]) -> AgentSettings:
 
 
 def settings_of(record: AgentRecord) -> AgentSettings:
-    """The settings of a stored agent."""
-    return parse_settings(dict(record.settings))
+    """The settings of a stored agent; ``DamageError`` if they are not valid."""
+    if record.damage:
+        raise DamageError(record.damage)
+    try:
+        settings = parse_settings(dict(record.settings))
+        zone_named(settings.zone or "UTC", "The setting zone")
+    except UsageError as error:
+        why = str(error).rstrip(".")
+        raise DamageError(f"The stored settings of agent {record.name} are not valid: {why}") from error
+    return settings
 
 
 def zone_for(record: AgentRecord) -> ZoneInfo:

@@ -8,7 +8,10 @@ PagefaultError
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
     ├── PluginError          a part that another package offers does not work
+    ├── Fault                foreign code raised something that is no error of ours (``containment``)
     ├── StorageError         the database cannot be opened, read or written
+    ├── DamageError          a stored value of an agent cannot be read
+    ├── ParkedError          no turn of the agent is run until it is released
     │   └── TurnLostError       another process has taken over the agent's turn
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
@@ -61,6 +64,20 @@ class StorageError(OperatorError):
 
 class TurnLostError(StorageError):
     """A write of a turn that another process has taken over; it goes on there, and nothing was written."""
+
+
+class DamageError(OperatorError):
+    """A stored value cannot be read, and so the agent that it is of cannot be loaded."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; `pagefault db check` lists all that is damaged, a backup has it whole.")
+
+
+class ParkedError(OperatorError):
+    """An agent is parked: its turns are not run, what is sent to it is refused."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"Agent {name} is parked: {why} Mend that, then: pagefault agent release {name}")
 
 
 class EmbedderError(OperatorError):

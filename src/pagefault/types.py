@@ -86,7 +86,7 @@ class EventKind(StrEnum):
     PRESSURE = "memory_pressure"  # raised by the queue manager; served before the rest of the inbox
 
 
-EventState = Literal["pending", "active", "done"]
+EventState = Literal["pending", "active", "done", "parked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Event:
 
     ``key`` makes posting idempotent: a second event with the same key is not stored. ``started`` is the
     log number of the outside call that was begun and has no result yet; ``attempts`` counts how often its
-    turn was begun.
+    turn was begun since it last got on. ``parked``: why it is not served any more.
     """
 
     kind: str
@@ -107,6 +107,7 @@ class Event:
     state: EventState = "pending"
     started: int | None = None
     attempts: int = 0
+    parked: str = ""
 
 
 OutputType = Literal[
@@ -221,7 +222,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in."""
+    """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in.
+    ``parked``: why it does not fire any more."""
 
     note: str
     due: datetime
@@ -229,6 +231,7 @@ class Schedule:
     cron: str | None = None
     catch_up: Literal["once", "skip"] = "once"
     number: int = 0
+    parked: str = ""
 
     @property
     def id(self) -> str:
@@ -256,7 +259,8 @@ class QueueState:
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
     """An agent as stored: its name, which is unique within its ``tenant``, its settings (JSON values, see
-    ``config.AgentSettings``), its queue."""
+    ``config.AgentSettings``), its queue. ``parked``: why none of its turns is run; ``damage``: what of it
+    could not be read, and is left out here."""
 
     name: str
     settings: Mapping[str, Any]
@@ -265,3 +269,5 @@ class AgentRecord:
     id: AgentId = field(default=AgentId(0))
     last_seq: int = 0
     tenant: str = ""
+    parked: str = ""
+    damage: str = ""

@@ -77,6 +77,9 @@ class Transaction(Protocol):
     def rename_agent(self, agent: AgentId, name: str) -> None: ...
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
+    def park_agent(self, agent: AgentId, why: str) -> None:
+        """Keep the reason why no turn of the agent is run; empty: it is released."""
+        ...
 
     # recall storage
     def append(
@@ -199,8 +202,18 @@ class Transaction(Protocol):
         ...
 
     def set_event(
-        self, agent: AgentId, event: int, state: EventState, started: int | None = None
-    ) -> None: ...
+        self,
+        agent: AgentId,
+        event: int,
+        state: EventState,
+        started: int | None = None,
+        *,
+        attempts: int | None = None,
+        parked: str = "",
+    ) -> None:
+        """Change an event's state and what goes with it; ``attempts`` are kept if None is given."""
+        ...
+
     def finish_event(self, agent: AgentId, event: int) -> bool:
         """Set an event to done; True if no other is pending or active. The agent's rows must have been
         written before in this transaction: then nobody can be about to post."""
@@ -208,7 +221,7 @@ class Transaction(Protocol):
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...
     def waiting(self) -> list[AgentRecord]:
-        """Agents with a pending or active event."""
+        """Agents with a pending or active event that are not parked."""
         ...
 
     # schedules
@@ -216,6 +229,10 @@ class Transaction(Protocol):
     def schedules(self, agent: AgentId) -> list[Schedule]: ...
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
     def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
+    def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
+        """Keep the reason why a schedule is not due any more; empty: it is again."""
+        ...
+
     def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
         """All agents' schedules with due <= now, oldest first."""
         ...

@@ -179,10 +179,21 @@ OWNED = (
 """The tables of an agent, in the order in which they are restored."""
 
 DERIVED = {
-    "agents": {"id", "name", "recall_rows", "recall_units", "archival_rows", "archival_units", "fence"},
+    "agents": {
+        "id",
+        "name",
+        "parked",
+        "recall_rows",
+        "recall_units",
+        "archival_rows",
+        "archival_units",
+        "fence",
+    },
     "messages": {"id", "units"},
     "passages": {"id", "units"},
     "sections": {"id"},
+    "inbox": {"parked"},
+    "schedules": {"parked"},
 }
 """Columns that are not handed over: made anew where rows are restored, or another there."""
 

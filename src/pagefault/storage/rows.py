@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, get_args
 
+from pagefault.errors import DamageError
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
 from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
@@ -19,6 +20,7 @@ from pagefault.types import (
     AgentRecord,
     Document,
     Event,
+    EventState,
     Message,
     Page,
     Passage,
@@ -54,6 +56,8 @@ __all__ = [
     "usage_text",
 ]
 
+T = TypeVar("T")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -68,29 +72,91 @@ def moment(stored: int) -> datetime:
     return _EPOCH + timedelta(microseconds=stored)
 
 
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""The exceptions of code that reads a value which is not what it must be."""
+
+
+def _reads(what: str, number: int) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+    """Make a reader of rows say which one it cannot read. ``number``: where in the row its number stands."""
+
+    def wrap(read: Callable[[Any], T]) -> Callable[[Any], T]:
+        @wraps(read)
+        def readable(row: Any) -> T:
+            try:
+                return read(row)
+            except _UNREADABLE as error:
+                raise DamageError(f"The stored {what} {row[number]} cannot be read ({error})") from error
+
+        return readable
+
+    return wrap
+
+
 def to_agent(row: Any) -> AgentRecord:
-    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant = row
-    queue = QueueState(start, summary, pinned, head, bool(warned), ratio)
-    values = dict(_settings(settings))
-    return AgentRecord(name, values, moment(created), queue, AgentId(number), last_seq, tenant)
+    """The agent; one of which something cannot be read has its name and id, and says so as ``damage``."""
+    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant, parked = (
+        row
+    )
+    try:
+        _require(settings, head, parked or "", kind=str)
+        _require(start, last_seq, summary or 0, pinned or 0, kind=int)
+        queue = QueueState(start, summary, pinned, head, bool(warned), float(ratio))
+        values = dict(_settings(settings))
+        return AgentRecord(
+            name, values, moment(created), queue, AgentId(number), last_seq, tenant, parked or ""
+        )
+    except _UNREADABLE as error:
+        empty = QueueState()
+        damage = f"The stored row of agent {name} cannot be read ({error})"
+        return AgentRecord(
+            str(name), {}, _EPOCH, empty, AgentId(number), 0, str(tenant), str(parked or ""), damage
+        )
+
+
+def _require(*values: object, kind: type[object]) -> None:
+    """SQLite keeps values of any type in any column; ``TypeError`` for one of another."""
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"{str(value)[:40]!r} is no {'text' if kind is str else 'number'}")
 
 
 @lru_cache(maxsize=64)
 def _settings(stored: str) -> Mapping[str, Any]:
     """Settings from JSON; most agents of a database have the same."""
-    return json.loads(stored)
+    values = json.loads(stored)
+    _require(values, kind=dict)
+    return values
+
+
+_STATES: tuple[str, ...] = get_args(EventState)
 
 
 def to_event(row: Any) -> Event:
-    kind, text, key, sender, at, number, state, started, attempts = row
-    return Event(
-        kind, text, key, sender, None if at is None else moment(at), number, state, started, attempts
-    )
+    """The event; one that cannot be read is parked, with the reason."""
+    kind, text, key, sender, at, number, state, started, attempts, parked = row
+    try:
+        _require(kind, text, key or "", sender or "", parked or "", kind=str)
+        _require(attempts, started or 0, kind=int)
+        if state not in _STATES:
+            raise ValueError(f"{state!r} is no state of an event")
+        posted = None if at is None else moment(at)
+    except _UNREADABLE as error:
+        why = f"The stored event {number} cannot be read ({error})."
+        return Event(str(kind), str(text), id=number, state="parked", parked=why)
+    return Event(kind, text, key, sender, posted, number, state, started, attempts, parked or "")
 
 
 def to_schedule(row: Any) -> Schedule:
-    note, due, zone, cron, catch_up, number, _ = row
-    return Schedule(note, moment(due), zone, cron, catch_up, number)
+    """The schedule; one that cannot be read is parked, with the reason."""
+    note, due, zone, cron, catch_up, number, parked, _ = row
+    try:
+        _require(note, zone, cron or "", parked or "", kind=str)
+        if catch_up not in ("once", "skip"):
+            raise ValueError(f"{catch_up!r} is no way to catch up")
+        return Schedule(note, moment(due), zone, cron, catch_up, number, parked or "")
+    except _UNREADABLE as error:
+        why = f"The stored timer {number} cannot be read ({error})."
+        return Schedule(str(note), _EPOCH, "UTC", number=number, parked=why)
 
 
 def queue_values(queue: QueueState) -> dict[str, Any]:
@@ -130,6 +196,7 @@ def speakers_of(rows: Iterable[Message]) -> list[str]:
     return sorted({row.speaker for row in rows if 0 < len(row.speaker) <= LONGEST_NAME})
 
 
+@_reads("message", 10)
 def to_message(row: Any) -> Message:
     role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage = row
     return Message(
@@ -174,6 +241,7 @@ _TOKENS = ("input", "output", "cached", "written", "thinking")
 _REST = ("counted", "answered", "estimated", "cut")
 
 
+@_reads("message", 0)
 def to_row_usage(row: Any) -> RowUsage:
     seq, at, event, role, usage = row
     return RowUsage(seq, moment(at), event, Role(role), to_usage(usage))
@@ -208,6 +276,7 @@ def to_total(row: Any) -> UsageTotal:
     return UsageTotal(at, model, answered, tier, requests, estimated, Usage(*tokens), measured, off)
 
 
+@_reads("section", 0)
 def to_section(row: Any) -> Section:
     name, description, limit, text, read_only, version, _ = row
     return Section(name, description, limit, text, bool(read_only), version)
@@ -233,12 +302,14 @@ def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, An
     }
 
 
+@_reads("passage", 10)
 def to_passage(row: Any) -> Passage:
     text, at, tags, source, title, document, page, section, start, stop, number = row
     place = None if document is None else Place(document, page, section, start, stop)
     return Passage(text, moment(at), tuple(json.loads(tags)), source, number, title, place)
 
 
+@_reads("document", 7)
 def to_document(row: Any) -> Document:
     source, title, media, digest, at, pages, tags, number = row
     return Document(source, title, media, digest, moment(at), pages, tuple(json.loads(tags)), number)

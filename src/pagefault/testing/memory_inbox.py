@@ -40,15 +40,27 @@ class MemoryInbox(MemoryRows):
         return owner.events.get(event) if owner else None
 
     def next_event(self, agent: AgentId) -> Event | None:
-        waiting = [event for event in self.events(agent) if event.state != "done"]
+        waiting = [event for event in self.events(agent) if event.state in ("active", "pending")]
         order = {event.id: (event.state != "active", event.kind != EventKind.PRESSURE) for event in waiting}
         return min(waiting, key=lambda event: (order[event.id], event.id), default=None)
 
-    def set_event(self, agent: AgentId, event: int, state: EventState, started: int | None = None) -> None:
+    def set_event(
+        self,
+        agent: AgentId,
+        event: int,
+        state: EventState,
+        started: int | None = None,
+        *,
+        attempts: int | None = None,
+        parked: str = "",
+    ) -> None:
         owner = self._agent(agent)
         if event not in owner.events:
             raise NotFoundError(f"There is no event {event}; it may have been deleted.")
-        self._changes.put(owner.events, event, replace(owner.events[event], state=state, started=started))
+        old = owner.events[event]
+        tried = old.attempts if attempts is None else attempts
+        changed = replace(old, state=state, started=started, attempts=tried, parked=parked)
+        self._changes.put(owner.events, event, changed)
 
     def finish_event(self, agent: AgentId, event: int) -> bool:
         self.set_event(agent, event, "done")
@@ -61,7 +73,11 @@ class MemoryInbox(MemoryRows):
 
     def waiting(self) -> list[AgentRecord]:
         return sorted(
-            (owner.record for id, owner in self._database.agents.items() if self.next_event(id)),
+            (
+                owner.record
+                for id, owner in self._database.agents.items()
+                if not owner.record.parked and self.next_event(id)
+            ),
             key=lambda record: (record.name, record.tenant),
         )
 
@@ -89,11 +105,17 @@ class MemoryInbox(MemoryRows):
         self._changes.drop(owner.schedules, number)
         return True
 
+    def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
+        owner = self._agent(agent)
+        if number not in owner.schedules:
+            raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
+        self._changes.put(owner.schedules, number, replace(owner.schedules[number], parked=why))
+
     def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
         every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
-        due = [(agent, schedule) for agent, schedule in every if schedule.due <= now]
+        due = [(agent, each) for agent, each in every if each.due <= now and not each.parked]
         return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))
 
     def next_due(self) -> datetime | None:
-        every = (s.due for owner in self._database.agents.values() for s in owner.schedules.values())
-        return min(every, default=None)
+        every = (s for owner in self._database.agents.values() for s in owner.schedules.values())
+        return min((schedule.due for schedule in every if not schedule.parked), default=None)

@@ -79,6 +79,9 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         self._set_record(agent, queue=queue)
 
+    def park_agent(self, agent: AgentId, why: str) -> None:
+        self._set_record(agent, parked=why)
+
     # recall storage
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None

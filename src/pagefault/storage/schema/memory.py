@@ -59,6 +59,7 @@ agents = Table(
     Column("ratio", Float, nullable=False),
     Column("settings", Text, nullable=False),
     counter_column("fence"),  # storage.TurnHold
+    Column("parked", Text),  # why no turn of it is run
     UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
 )

@@ -21,7 +21,9 @@ inbox = Table(
     Column("state", Text, nullable=False),
     Column("started", BIG),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("rank", Integer),  # 0 active, 1 memory pressure, 2 other pending, null done: the order of service
+    # The order of service: 0 active, 1 memory pressure, 2 other pending; null: done or parked.
+    Column("rank", Integer),
+    Column("parked", Text),  # why it is not served
     UniqueConstraint("agent", "key"),
 )
 Index(
@@ -43,4 +45,5 @@ schedules = Table(
     Column("zone", Text, nullable=False),
     Column("catch_up", Text, nullable=False),
     Column("note", Text, nullable=False),
+    Column("parked", Text),  # why it does not fire
 )

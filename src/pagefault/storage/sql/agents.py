@@ -15,8 +15,8 @@ from pagefault.types import AgentId, AgentRecord, QueueState, Section
 __all__ = ["AGENT", "QUEUE", "SqlAgents"]
 
 AGENT = """
-    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant
-    FROM agents"""
+    SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant,
+    parked FROM agents"""
 QUEUE = """
     start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
 _CREATE_AGENT = """
@@ -63,7 +63,8 @@ class SqlAgents(SqlPart):
         return [to_agent(row) for row in self._db.rows(AGENT + self._by_name())]
 
     def waiting(self) -> list[AgentRecord]:
-        waiting = f"{AGENT} WHERE id IN (SELECT agent FROM inbox WHERE rank IS NOT NULL)"
+        open = "id IN (SELECT agent FROM inbox WHERE rank IS NOT NULL)"
+        waiting = f"{AGENT} WHERE parked IS NULL AND {open}"
         return [to_agent(row) for row in self._db.rows(waiting + self._by_name())]
 
     def _by_name(self) -> str:
@@ -90,6 +91,10 @@ class SqlAgents(SqlPart):
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         save = f"UPDATE agents SET {QUEUE} WHERE id = :agent"
         self._change(save, f"agent {agent}", agent=agent, **queue_values(queue))
+
+    def park_agent(self, agent: AgentId, why: str) -> None:
+        park = "UPDATE agents SET parked = :why WHERE id = :agent"
+        self._change(park, f"agent {agent}", agent=agent, why=why or None)
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

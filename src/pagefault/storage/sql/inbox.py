@@ -13,14 +13,16 @@ from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 __all__ = ["SqlInbox"]
 
 _EVENT = """
-    SELECT kind, text, key, sender, at, number, state, started, attempts FROM inbox WHERE agent = :agent"""
+    SELECT kind, text, key, sender, at, number, state, started, attempts, parked
+    FROM inbox WHERE agent = :agent"""
 _POST = """
     INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank)
     VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank)"""
-# The order of service: an event that is done has no rank. The type of a value that a CASE begins with is lost
-# where statements are sent on to other servers, hence the cast.
+# The order of service: an event that is done or parked has no rank. The type of a value that a CASE begins
+# with is lost where statements are sent on to other servers, hence the cast.
 _SET_EVENT = """
-    UPDATE inbox SET state = :state, started = :started,
+    UPDATE inbox SET state = :state, started = :started, parked = :parked,
+    attempts = coalesce(CAST(:attempts AS integer), attempts),
     rank = CASE CAST(:state AS text) WHEN 'active' THEN 0
         WHEN 'pending' THEN CASE kind WHEN :pressure THEN 1 ELSE 2 END END
     WHERE agent = :agent AND number = :number"""
@@ -28,8 +30,13 @@ _FINISH = """
     UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number
     RETURNING EXISTS (
         SELECT 1 FROM inbox w WHERE w.agent = :agent AND w.rank IS NOT NULL AND w.number <> :number)"""
-_RANKS = {"active": "rank = 0", "pending": "rank > 0", "done": "rank IS NULL"}
-_SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, agent FROM schedules"
+_RANKS = {
+    "active": "rank = 0",
+    "pending": "rank > 0",
+    "done": "rank IS NULL AND state <> 'parked'",
+    "parked": "rank IS NULL AND state = 'parked'",
+}
+_SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, parked, agent FROM schedules"
 _ADD_SCHEDULE = """
     INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note)
     VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note)"""
@@ -69,7 +76,16 @@ class SqlInbox(SqlPart):
         row = self._db.one(first, agent=agent)
         return to_event(row) if row else None
 
-    def set_event(self, agent: AgentId, event: int, state: EventState, started: int | None = None) -> None:
+    def set_event(
+        self,
+        agent: AgentId,
+        event: int,
+        state: EventState,
+        started: int | None = None,
+        *,
+        attempts: int | None = None,
+        parked: str = "",
+    ) -> None:
         self._change(
             _SET_EVENT,
             f"event {event}",
@@ -77,6 +93,8 @@ class SqlInbox(SqlPart):
             number=event,
             state=state,
             started=started,
+            attempts=attempts,
+            parked=parked or None,
             pressure=EventKind.PRESSURE.value,
         )
 
@@ -117,10 +135,14 @@ class SqlInbox(SqlPart):
     def remove_schedule(self, agent: AgentId, number: int) -> bool:
         return self._db.changed(_REMOVE_SCHEDULE, agent=agent, number=number)
 
+    def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
+        park = "UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number"
+        self._change(park, f"schedule {number}", agent=agent, number=number, why=why or None)
+
     def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
-        found = f"{_SCHEDULE} WHERE due <= :now ORDER BY due, agent, number"
+        found = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL ORDER BY due, agent, number"
         return [(AgentId(row[-1]), to_schedule(row)) for row in self._db.rows(found, now=micros(now))]
 
     def next_due(self) -> datetime | None:
-        (due,) = self._db.one("SELECT min(due) FROM schedules")
-        return None if due is None else moment(due)
+        (due,) = self._db.one("SELECT min(due) FROM schedules WHERE parked IS NULL")
+        return moment(due) if isinstance(due, int) else None

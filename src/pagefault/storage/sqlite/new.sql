@@ -76,7 +76,7 @@ CREATE TABLE inbox (
 	at INTEGER, 
 	state TEXT NOT NULL, 
 	started INTEGER, 
-	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, 
+	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, "key")
@@ -89,7 +89,7 @@ CREATE TABLE schedules (
 	cron TEXT, 
 	zone TEXT NOT NULL, 
 	catch_up TEXT NOT NULL, 
-	note TEXT NOT NULL, 
+	note TEXT NOT NULL, parked TEXT, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
@@ -193,7 +193,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, fence INTEGER DEFAULT '0' NOT NULL, 
+	settings TEXT NOT NULL, fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -229,4 +229,4 @@ CREATE TABLE index_blocks (
 	PRIMARY KEY (agent, tier, fingerprint, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0007');
+INSERT INTO alembic_version VALUES ('0008');
