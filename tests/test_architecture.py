@@ -103,6 +103,9 @@ LAYERS = (
         "kernel.slot",
     },
     {
+        "kernel.inbox",
+    },
+    {
         "kernel.indexer",
         "kernel.scheduler",
         "kernel.timers",

@@ -249,6 +249,8 @@ def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
                 marked = " ".join(f"{tier}1·{unit}" for unit in units)
                 old.execute("INSERT INTO lexicon (rowid, units) VALUES (?, ?)", (rowid, marked))
         old.execute("DELETE FROM index_blocks")
+        for table in ("agents", "inbox", "schedules"):
+            old.execute(f"ALTER TABLE {table} DROP COLUMN parked")
         old.execute("UPDATE alembic_version SET version_num = '0006'")
         old.commit()
     clean(file)

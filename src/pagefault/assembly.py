@@ -19,7 +19,7 @@ from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock
-from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, zone_of
+from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of, zone_of
 from pagefault.context import Queue, fixed_tokens, render_sections
 from pagefault.context.calibration import Calibration, start_from_log
 from pagefault.context.policy import Policy
@@ -81,13 +81,14 @@ class Assembly:
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
-        set."""
+        set, ``DamageError`` if it cannot be read."""
 
         def read(tx: Transaction) -> tuple[AgentRecord, list[Section], Queue, bool]:
             now = tx.agent_by_id(record.id) or record
             return now, tx.sections(record.id), *read_queue(tx, now)
 
         now, sections, queue, warning_waits = await self.store.read(read)
+        settings_of(now)
         process = await self.process(now, sections, emit)
         process.take_over(now, queue, warning_waits)
         return process
@@ -118,7 +119,7 @@ class Assembly:
         become those declared, with the text they have; if any was added or removed, the agent finds an event
         about it in its inbox, and True is returned.
         """
-        old = parse_settings(dict(stored.settings))
+        old = settings_of(stored)
         if (old.model, old.window) != (settings.model, settings.window):
             settings = settings.model_copy(update={"served": None})
         record = replace(stored, settings=settings.model_dump(mode="json"))

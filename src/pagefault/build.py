@@ -50,7 +50,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 
     assembly = Assembly(store, models, service.serving, parts, tools)
     indexer = Indexer(store, service)
-    scheduler = Scheduler(store, assembly.boot, indexer.wake, installation.concurrency)
+    scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.concurrency)
     return Kernel(
         store,
         indexer,

@@ -124,7 +124,7 @@ class TurnWriter:
         return self.turn.event is not None and self.turn.event.kind == EventKind.PRESSURE
 
     def _open(self, tx: Transaction, event: Event, draft: Message) -> _Committed:
-        tx.set_event(self.record.id, event.id, "active")
+        tx.set_event(self.record.id, event.id, "active", attempts=max(1, event.attempts))
         rows = self.memory.number([draft], event.id)
         quiet = event.kind == EventKind.PRESSURE
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
@@ -164,6 +164,8 @@ class TurnWriter:
             rows += self._number([self.rows.alert("stopped", action.alert)], len(rows))
         queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
         if event is None or not isinstance(action, Stop):
+            if event and rows and event.attempts > 1:  # it gets on
+                tx.set_event(self.record.id, event.id, "active", event.started, attempts=1)
             return _Committed(rows, queue)
         return _Committed(rows, queue, tx.finish_event(self.record.id, event.id))
 
@@ -182,6 +184,8 @@ class TurnWriter:
         rows, memory = committed.rows, self.memory
         memory.committed(committed.queue, rows)
         memory.warning_waits &= not self._warning
+        if rows and self.turn.event and self.turn.event.attempts > 1:
+            self.turn.event = replace(self.turn.event, attempts=1)
         self.turn.rows += rows
         self.inbox_empty = committed.inbox_empty
         for row in rows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.accounting.prices import Price
 from pagefault.agent import Process
@@ -19,10 +19,12 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
-from pagefault.errors import NameTakenError, NotFoundError, StorageError, UsageError
+from pagefault.containment import barrier
+from pagefault.errors import NameTakenError, NotFoundError, PagefaultError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
+from pagefault.kernel.slot import for_sender, listening
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender
 from pagefault.redaction import logger_of
@@ -33,6 +35,7 @@ logger = logger_of(__name__)
 
 T = TypeVar("T")
 
+_LONGEST_PAUSE = 30.0  # seconds between such looks while they fail
 _SERVE_EVERY = 0.5  # seconds between looks for events and timers that other processes left
 
 
@@ -146,11 +149,12 @@ class Kernel:
 
         ``UsageError`` for a kind that is not a word like ``door_opened``, for ``memory_pressure`` and for
         words that other frames of the prompt begin with (``user``), and for a sender that is not plain text.
+        ``ParkedError`` or ``DamageError`` if the agent cannot be served.
         """
         check_kind(event.kind)
         if event.sender is not None:
             check_sender(event.sender)
-        agent = await self.scheduler.find(name)
+        agent = await self.scheduler.servable(name)
         stamped = replace(event, at=event.at or self.clock.now())
         return await self.scheduler.post(agent, stamped)
 
@@ -171,16 +175,15 @@ class Kernel:
                 for output in await self._outputs_of(name, posted):
                     yield output
                     shown = output.position
-            if posted.state == "done":
+            if posted.state in ("done", "parked"):
                 yield Output("done", "", posted.id, max(shown, 0))
                 return
             async for output in outputs:
-                if output.event != posted.id:
-                    continue
-                if output.type in UNCOMMITTED or output.position > shown or output.type == "done":
-                    yield output
-                if output.type == "done":
-                    return
+                for each in for_sender(output, posted.id):
+                    if each.type in UNCOMMITTED or each.position > shown or each.type == "done":
+                        yield each
+                    if each.type == "done":
+                        return
 
     async def _outputs_of(self, name: str, event: Event) -> list[Output]:
         """The committed outputs of an event's turn, until now."""
@@ -192,13 +195,13 @@ class Kernel:
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
         """Outputs of an agent from now on, of all its events, deltas included."""
         agent = await self.scheduler.find(name)
-        async with _listening(agent.listeners) as outputs:
+        async with listening(agent.listeners) as outputs:
             yield outputs
 
     @asynccontextmanager
     async def listen_all(self) -> AsyncGenerator[MemoryObjectReceiveStream[tuple[str, Output]]]:
         """Outputs of all agents that this process serves from now on, each with the agent's name."""
-        async with _listening(self.scheduler.listeners_to_all) as outputs:
+        async with listening(self.scheduler.listeners_to_all) as outputs:
             yield outputs
 
     async def outputs(self, name: str, after: int = 0) -> list[Output]:
@@ -233,13 +236,17 @@ class Kernel:
 
     async def serve(self) -> None:
         """Serve inboxes and timers, those that other processes leave included, until cancelled."""
+        failures = 0
         while True:
             try:
-                await self.fire_timers()
-                await self.scheduler.wake_waiting()
-            except StorageError as error:  # the next look may find it back
+                with barrier():
+                    await self.fire_timers()
+                    await self.scheduler.wake_waiting()
+                failures = 0
+            except PagefaultError as error:  # the next look may find it mended
+                failures += 1
                 logger.warning("%s", error)
-            await anyio.sleep(_SERVE_EVERY)
+            await anyio.sleep(min(_LONGEST_PAUSE, _SERVE_EVERY * 2.0**failures))
 
     async def recover(self, name: str | None = None) -> None:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
@@ -283,16 +290,3 @@ class Kernel:
     async def settled(self) -> None:
         """Return when every searchable row has its vector (tests and benchmarks call it)."""
         await self.indexer.settled()
-
-
-@asynccontextmanager
-async def _listening(
-    listeners: set[MemoryObjectSendStream[T]],
-) -> AsyncGenerator[MemoryObjectReceiveStream[T]]:
-    send, receive = anyio.create_memory_object_stream[T](float("inf"))
-    listeners.add(send)
-    try:
-        with send, receive:
-            yield receive
-    finally:
-        listeners.discard(send)

@@ -16,13 +16,16 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.agent.output import output_of
+from pagefault.clock import Clock
+from pagefault.config import settings_of
 from pagefault.containment import Fault, barrier
-from pagefault.errors import NotFoundError, PagefaultError, StorageError, TurnLostError
-from pagefault.kernel.slot import AgentSlot, Posting
+from pagefault.errors import DamageError, PagefaultError, ParkedError, StorageError, TurnLostError
+from pagefault.kernel import inbox
+from pagefault.kernel.inbox import ATTEMPTS
+from pagefault.kernel.slot import AgentSlot, Posting, no_agent
 from pagefault.redaction import logger_of
-from pagefault.storage import Store, Transaction, TurnHold
-from pagefault.types import AgentId, AgentRecord, Event, Message, Output
+from pagefault.storage import Store, TurnHold
+from pagefault.types import AgentId, AgentRecord, Event, Output
 
 logger = logger_of(__name__)
 
@@ -31,8 +34,7 @@ Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 
 _POLL = 0.05  # seconds between looks at another process's turn, if somebody listens
 _UNHEARD = 0.5  # the same, if nobody does: that process serves what waits
-_AWAY = 1.0  # seconds between looks whether a store that failed works again
-_LONGEST_REST = 300.0  # seconds between tries of a turn that cannot be begun
+_LONGEST_AWAY = 30.0  # seconds between looks whether a store that failed works again
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Scheduler:
     store: Store
     boot: Boot
     turn_ended: Callable[[], None]
+    clock: Clock
     concurrency: int
     resident: int = 128
     _tasks: TaskGroup | None = None
@@ -87,6 +90,17 @@ class Scheduler:
             self._agents.setdefault(id, fresh).record = record
         return self._agents[id]
 
+    async def servable(self, name: str) -> AgentSlot:
+        """The agent of this name; ``ParkedError`` or ``DamageError`` if no turn of it can be run."""
+        agent = await self.find(name)
+        if agent.process is None:  # it may have been parked, released or mended by another process
+            id = agent.record.id
+            agent.record = await self.store.read(lambda tx: tx.agent_by_id(id)) or agent.record
+            settings_of(agent.record)
+        if agent.record.parked:
+            raise ParkedError(name, agent.record.parked)
+        return agent
+
     def forget(self, name: str) -> None:
         """Drop the agent's process and record, so that changed settings take effect at its next event. Its
         listeners stay."""
@@ -123,7 +137,7 @@ class Scheduler:
         """Wake every agent with an event that is pending or whose turn is unfinished."""
         for record in await self.store.read(lambda tx: tx.waiting()):
             agent = await self.find(record.name)
-            if anyio.current_time() >= agent.rest_until:
+            if agent.rest_until is None or self.clock.now() >= agent.rest_until:
                 self.wake(agent)
 
     async def idle(self, agent: AgentSlot | None = None) -> None:
@@ -133,26 +147,25 @@ class Scheduler:
 
     async def _serve_agent(self, agent: AgentSlot, posting: Posting | None) -> None:
         """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
+        away = 0
         try:
             while agent.asked:
                 agent.asked = False
                 try:
-                    async with self._limit, self.store.turn_lock(agent.record.id) as hold:
-                        if hold:
-                            await self._drain(agent, hold, posting)
-                    if hold:
-                        agent.report_ended()
-                    else:
-                        if posting:
-                            posting.over.set()
-                        await self._follow(agent)
+                    with barrier():
+                        await self._serve_once(agent, posting)
+                    away = 0
                 except StorageError as error:  # what waits in the store is served when it is back
                     logger.warning("agent %s: %s", agent.record.name, error)
                     if posting:
                         posting.refuse(error)
                     agent.emit(Output("alerted", str(error), None, agent.followed))
-                    agent.asked = True
-                    await anyio.sleep(_AWAY)
+                    agent.asked, away = True, away + 1
+                    await anyio.sleep(min(_LONGEST_AWAY, 2.0 ** (away - 1)))
+                except PagefaultError as error:  # one agent's fault must not end the others
+                    logger.warning("agent %s: %s", agent.record.name, error)
+                    agent.rest(error, None, self.clock.now())
+                    agent.report_ended()
         finally:
             if posting:
                 posting.over.set()
@@ -162,28 +175,39 @@ class Scheduler:
             if not self._serving:
                 self._quiet.set()
 
+    async def _serve_once(self, agent: AgentSlot, posting: Posting | None) -> None:
+        async with self._limit, self.store.turn_lock(agent.record.id) as hold:
+            if hold:
+                await self._drain(agent, hold, posting)
+        if hold:
+            agent.report_ended()
+        else:
+            if posting:
+                posting.over.set()
+            await self._follow(agent)
+
     async def _drain(self, agent: AgentSlot, hold: TurnHold, posting: Posting | None) -> None:
         event = None
         if posting and not posting.over.is_set():
             event = await self._accept(agent, hold, posting)
-        while event := event or await self._next(agent):
+        while event := event or await inbox.take(self.store, agent, hold, self.clock.now()):
             agent.report_ended()
             try:
                 with barrier():
-                    process = await self.loaded(agent, agent.record)
-                    process.begin(hold)
-                    await self._turn(agent, process, event)
+                    process = await self._run(agent, hold, event)
             except TurnLostError:  # it goes on in the process that took it: follow that one
                 agent.process, agent.asked = None, True
                 return
             except PagefaultError as error:  # the event stays in the inbox; its sender gets a report
+                if isinstance(error, DamageError | Fault):  # trying again would not help
+                    await inbox.park(self.store, agent, str(error))
+                    error = ParkedError(agent.record.name, agent.record.parked)
                 logger.warning("agent %s: %s", agent.record.name, error)
-                agent.emit(Output("alerted", str(error), event.id, agent.followed))
-                agent.end(Output("done", "", event.id, agent.followed))
-                agent.process = None
-                agent.failures += 1
-                agent.rest_until = anyio.current_time() + min(_LONGEST_REST, 2.0**agent.failures)
-                return
+                await inbox.forgive(self.store, agent, hold, event)
+                return agent.rest(error, event.id, self.clock.now())
+            except anyio.get_cancelled_exc_class():  # the kernel is left: the turn stays open in the log
+                await inbox.forgive(self.store, agent, hold, event)
+                raise
             event, agent.failures, agent.record = None, 0, process.record
             if process.writer.outdated:
                 agent.process = None
@@ -191,6 +215,17 @@ class Scheduler:
             await self._wake_others(agent)
             if process.writer.inbox_empty:
                 return
+
+    async def _run(self, agent: AgentSlot, hold: TurnHold, event: Event) -> Process:
+        """Run the event's turn, or park the event if that was begun too often."""
+        process = await self.loaded(agent, agent.record)
+        process.begin(hold)
+        if event.attempts > ATTEMPTS:
+            why = f"Its turn was begun {ATTEMPTS} times and each time broken off before it got on."
+            agent.end(await process.park(event, why))
+        else:
+            await self._turn(agent, process, event)
+        return process
 
     async def _accept(self, agent: AgentSlot, hold: TurnHold, posting: Posting) -> Event | None:
         """Store a posted event; return it if its turn is open now."""
@@ -253,46 +288,9 @@ class Scheduler:
     async def _follow(self, agent: AgentSlot) -> None:
         """Another process runs the agent's turns: show what it commits until the inbox is empty and the
         turn lock is free."""
-        if await self._next(agent):
+        if await inbox.look(self.store, agent):
             agent.report_ended()
         elif not agent.ended:
             return
         agent.asked = True
         await anyio.sleep(_POLL if agent.is_heard else _UNHEARD)
-
-    async def _next(self, agent: AgentSlot) -> Event | None:
-        """The agent's next event; what another process did in the meantime is shown first."""
-        id = agent.record.id
-
-        def look(tx: Transaction) -> tuple[AgentRecord | None, Event | None]:
-            return tx.agent_by_id(id), tx.next_event(id)
-
-        record, event = await self.store.read(look)
-        if record is None:
-            return None
-        agent.record = record
-        if record.last_seq > agent.followed:
-            if agent.is_heard:
-                await self._show_missed(agent)
-            agent.followed = record.last_seq
-        return event
-
-    async def _show_missed(self, agent: AgentSlot) -> None:
-        id = agent.record.id
-
-        def look(tx: Transaction) -> tuple[list[Message], list[int]]:
-            rows = tx.messages(id, first=agent.followed + 1)
-            events = sorted({row.event for row in rows if row.event is not None})
-            return rows, [e for e in events if (found := tx.event(id, e)) and found.state == "done"]
-
-        rows, done = await self.store.read(look)
-        for output in map(output_of, rows):
-            if output:
-                agent.emit(output)
-        for event in done:
-            agent.end(Output("done", "", event, rows[-1].seq))
-
-
-def no_agent(name: str) -> NotFoundError:
-    made = f"`pagefault agent list` shows those there are, `pagefault agent create {name}` makes it."
-    return NotFoundError(f"There is no agent {name}; {made}")

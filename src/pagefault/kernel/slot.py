@@ -5,17 +5,22 @@ Left out: when its turns run (``scheduler``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.errors import PagefaultError, TurnLostError
+from pagefault.errors import NotFoundError, PagefaultError, TurnLostError
 from pagefault.types import AgentRecord, Event, Output
 
 T = TypeVar("T")
+
+_LONGEST_REST = 300.0  # seconds between tries of an agent that cannot be served
 
 
 @dataclass(slots=True)
@@ -48,8 +53,9 @@ class AgentSlot:
     rested: anyio.Event = field(default_factory=anyio.Event)  # set when it is no longer served
     asked: bool = False  # an event came while it was being served
     cancel: anyio.CancelScope | None = None
-    failures: int = 0  # turns in a row that could not be begun
-    rest_until: float = 0.0  # the event loop's time before which such a turn is not tried again unasked
+    failures: int = 0  # times in a row that it could not be served
+    rest_until: datetime | None = None  # before that it is not tried again unasked
+    uncounted: int | None = None  # the event of which an attempt could not be taken back
     followed: int = 0  # up to where another process's log was shown
     ended: list[Output] = field(default_factory=list[Output])  # ``done``, until the turn lock is free
     listeners: set[MemoryObjectSendStream[Output]] = field(
@@ -72,11 +78,44 @@ class AgentSlot:
         self.followed = max(self.followed, output.position)
         self.ended.append(output)
 
+    def rest(self, error: PagefaultError, event: int | None, now: datetime) -> None:
+        """Leave the agent alone for a while, the longer the more often it failed. Who sent ``event`` gets an
+        alert; a ``done`` of no event, with the reason, ends the waiting of all others."""
+        self.process = None
+        self.failures += 1
+        self.rest_until = now + timedelta(seconds=min(_LONGEST_REST, 2.0**self.failures))
+        self.end(Output("alerted", str(error), event, self.followed))
+        if event is not None:
+            self.end(Output("done", "", event, self.followed))
+        self.end(Output("done", str(error), None, self.followed))
+
     def report_ended(self) -> None:
         """Emit what ``end`` kept: the turn lock is free, or another event's turn begins."""
         ended, self.ended = self.ended, []
         for output in ended:
             self.emit(output)
+
+
+def for_sender(output: Output, event: int) -> tuple[Output, ...]:
+    """The outputs for the sender of an event: its own, and the end of its waiting if the agent rests."""
+    if output.event is None and output.type == "done":
+        alert = replace(output, type="alerted", event=event)
+        return alert, replace(output, text="", event=event)
+    return (output,) if output.event == event else ()
+
+
+@asynccontextmanager
+async def listening(
+    listeners: set[MemoryObjectSendStream[T]],
+) -> AsyncGenerator[MemoryObjectReceiveStream[T]]:
+    """The items that are sent to ``listeners`` from now on."""
+    send, receive = anyio.create_memory_object_stream[T](float("inf"))
+    listeners.add(send)
+    try:
+        with send, receive:
+            yield receive
+    finally:
+        listeners.discard(send)
 
 
 def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
@@ -85,3 +124,8 @@ def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
             listener.send_nowait(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             listeners.discard(listener)
+
+
+def no_agent(name: str) -> NotFoundError:
+    made = f"`pagefault agent list` shows those there are, `pagefault agent create {name}` makes it."
+    return NotFoundError(f"There is no agent {name}; {made}")

@@ -77,10 +77,7 @@ class Transaction(Protocol):
     def rename_agent(self, agent: AgentId, name: str) -> None: ...
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
-    def park_agent(self, agent: AgentId, why: str) -> None:
-        """Keep the reason why no turn of the agent is run; empty: it is released."""
-        ...
-
+    def park_agent(self, agent: AgentId, why: str) -> None: ...
     # recall storage
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None
@@ -202,18 +199,9 @@ class Transaction(Protocol):
         ...
 
     def set_event(
-        self,
-        agent: AgentId,
-        event: int,
-        state: EventState,
-        started: int | None = None,
-        *,
-        attempts: int | None = None,
-        parked: str = "",
-    ) -> None:
-        """Change an event's state and what goes with it; ``attempts`` are kept if None is given."""
-        ...
-
+        self, agent: AgentId, event: int, state: EventState, started: int | None = None, *,
+        attempts: int | None = None, parked: str = "",
+    ) -> None: ...  # fmt: skip
     def finish_event(self, agent: AgentId, event: int) -> bool:
         """Set an event to done; True if no other is pending or active. The agent's rows must have been
         written before in this transaction: then nobody can be about to post."""
@@ -229,10 +217,7 @@ class Transaction(Protocol):
     def schedules(self, agent: AgentId) -> list[Schedule]: ...
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
     def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
-    def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
-        """Keep the reason why a schedule is not due any more; empty: it is again."""
-        ...
-
+    def park_schedule(self, agent: AgentId, number: int, why: str) -> None: ...
     def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
         """All agents' schedules with due <= now, oldest first."""
         ...

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, wraps
-from typing import Any, TypeVar, get_args
+from functools import lru_cache
+from typing import Any, get_args
 
-from pagefault.errors import DamageError
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
 from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
+from pagefault.storage.readable import UNREADABLE, reads, require
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -56,8 +56,6 @@ __all__ = [
     "usage_text",
 ]
 
-T = TypeVar("T")
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -72,40 +70,20 @@ def moment(stored: int) -> datetime:
     return _EPOCH + timedelta(microseconds=stored)
 
 
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""The exceptions of code that reads a value which is not what it must be."""
-
-
-def _reads(what: str, number: int) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
-    """Make a reader of rows say which one it cannot read. ``number``: where in the row its number stands."""
-
-    def wrap(read: Callable[[Any], T]) -> Callable[[Any], T]:
-        @wraps(read)
-        def readable(row: Any) -> T:
-            try:
-                return read(row)
-            except _UNREADABLE as error:
-                raise DamageError(f"The stored {what} {row[number]} cannot be read ({error})") from error
-
-        return readable
-
-    return wrap
-
-
 def to_agent(row: Any) -> AgentRecord:
     """The agent; one of which something cannot be read has its name and id, and says so as ``damage``."""
     name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant, parked = (
         row
     )
     try:
-        _require(settings, head, parked or "", kind=str)
-        _require(start, last_seq, summary or 0, pinned or 0, kind=int)
+        require(settings, head, parked or "", kind=str)
+        require(start, last_seq, summary or 0, pinned or 0, kind=int)
         queue = QueueState(start, summary, pinned, head, bool(warned), float(ratio))
         values = dict(_settings(settings))
         return AgentRecord(
             name, values, moment(created), queue, AgentId(number), last_seq, tenant, parked or ""
         )
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         empty = QueueState()
         damage = f"The stored row of agent {name} cannot be read ({error})"
         return AgentRecord(
@@ -113,18 +91,11 @@ def to_agent(row: Any) -> AgentRecord:
         )
 
 
-def _require(*values: object, kind: type[object]) -> None:
-    """SQLite keeps values of any type in any column; ``TypeError`` for one of another."""
-    for value in values:
-        if not isinstance(value, kind):
-            raise TypeError(f"{str(value)[:40]!r} is no {'text' if kind is str else 'number'}")
-
-
 @lru_cache(maxsize=64)
 def _settings(stored: str) -> Mapping[str, Any]:
     """Settings from JSON; most agents of a database have the same."""
     values = json.loads(stored)
-    _require(values, kind=dict)
+    require(values, kind=dict)
     return values
 
 
@@ -135,12 +106,12 @@ def to_event(row: Any) -> Event:
     """The event; one that cannot be read is parked, with the reason."""
     kind, text, key, sender, at, number, state, started, attempts, parked = row
     try:
-        _require(kind, text, key or "", sender or "", parked or "", kind=str)
-        _require(attempts, started or 0, kind=int)
+        require(kind, text, key or "", sender or "", parked or "", kind=str)
+        require(attempts, started or 0, kind=int)
         if state not in _STATES:
             raise ValueError(f"{state!r} is no state of an event")
         posted = None if at is None else moment(at)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = f"The stored event {number} cannot be read ({error})."
         return Event(str(kind), str(text), id=number, state="parked", parked=why)
     return Event(kind, text, key, sender, posted, number, state, started, attempts, parked or "")
@@ -150,11 +121,11 @@ def to_schedule(row: Any) -> Schedule:
     """The schedule; one that cannot be read is parked, with the reason."""
     note, due, zone, cron, catch_up, number, parked, _ = row
     try:
-        _require(note, zone, cron or "", parked or "", kind=str)
+        require(note, zone, cron or "", parked or "", kind=str)
         if catch_up not in ("once", "skip"):
             raise ValueError(f"{catch_up!r} is no way to catch up")
         return Schedule(note, moment(due), zone, cron, catch_up, number, parked or "")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = f"The stored timer {number} cannot be read ({error})."
         return Schedule(str(note), _EPOCH, "UTC", number=number, parked=why)
 
@@ -196,7 +167,7 @@ def speakers_of(rows: Iterable[Message]) -> list[str]:
     return sorted({row.speaker for row in rows if 0 < len(row.speaker) <= LONGEST_NAME})
 
 
-@_reads("message", 10)
+@reads("message", 10)
 def to_message(row: Any) -> Message:
     role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage = row
     return Message(
@@ -241,7 +212,7 @@ _TOKENS = ("input", "output", "cached", "written", "thinking")
 _REST = ("counted", "answered", "estimated", "cut")
 
 
-@_reads("message", 0)
+@reads("message", 0)
 def to_row_usage(row: Any) -> RowUsage:
     seq, at, event, role, usage = row
     return RowUsage(seq, moment(at), event, Role(role), to_usage(usage))
@@ -276,7 +247,7 @@ def to_total(row: Any) -> UsageTotal:
     return UsageTotal(at, model, answered, tier, requests, estimated, Usage(*tokens), measured, off)
 
 
-@_reads("section", 0)
+@reads("section", 0)
 def to_section(row: Any) -> Section:
     name, description, limit, text, read_only, version, _ = row
     return Section(name, description, limit, text, bool(read_only), version)
@@ -302,14 +273,14 @@ def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, An
     }
 
 
-@_reads("passage", 10)
+@reads("passage", 10)
 def to_passage(row: Any) -> Passage:
     text, at, tags, source, title, document, page, section, start, stop, number = row
     place = None if document is None else Place(document, page, section, start, stop)
     return Passage(text, moment(at), tuple(json.loads(tags)), source, number, title, place)
 
 
-@_reads("document", 7)
+@reads("document", 7)
 def to_document(row: Any) -> Document:
     source, title, media, digest, at, pages, tags, number = row
     return Document(source, title, media, digest, moment(at), pages, tuple(json.loads(tags)), number)

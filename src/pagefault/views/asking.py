@@ -12,7 +12,7 @@ from typing import TypeVar
 from pagefault.context import paging
 from pagefault.errors import FunctionError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.scheduler import no_agent
+from pagefault.kernel.slot import no_agent
 from pagefault.types import AgentRecord, Role
 
 __all__ = ["number_of", "page_of", "record_of", "roles_of", "tags_of"]
