@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from string import Template
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,7 @@ from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
+from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.types import AgentRecord, Section, Style
 from pagefault.zones import local_zone_name, zone_named
 
@@ -136,40 +136,6 @@ class AgentSettings(BaseModel):
     def paged_in_limit(self, window: int) -> int:
         """Tokens of the section that ``page_in`` fills."""
         return 5 * min(window, 32_768) // 100
-
-
-class ProviderSettings(BaseModel):
-    """A provider of models of one's own, or another address for a known one, under ``[providers.NAME]``.
-
-    ``key`` names the environment variable that holds the key. In a header, ``$NAME`` stands for the value of
-    an environment variable. ``timeout``: seconds between two pieces of an answer.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    base_url: str = ""
-    key: str = Field(default="", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|^$")
-    headers: dict[str, str] = Field(default={}, repr=False)
-    timeout: float = Field(default=300.0, gt=0.0)
-
-    def sent_headers(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The headers with the values of the variables they name; ``UsageError`` if one is not set."""
-        try:
-            return {name: Template(value).substitute(environment) for name, value in self.headers.items()}
-        except (KeyError, ValueError) as error:
-            raise UsageError(f"A header of a provider names {error}, which is not set; export it.") from None
-
-
-class PriceSettings(BaseModel):
-    """The price of a model, under ``[prices."PROVIDER:NAME"]``, in US dollars per million tokens. ``cached``:
-    of input that was read from the provider's cache; ``written``: put there; None: as other input."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: float = Field(ge=0.0)
-    output: float = Field(ge=0.0)
-    cached: float | None = Field(default=None, ge=0.0)
-    written: float | None = Field(default=None, ge=0.0)
 
 
 class LoadingSettings(BaseModel):

@@ -148,17 +148,6 @@ class Process:
             await self.writer.commit([self.rows.alert("stopped", why)])
         return self._finish()
 
-    async def park(self, event: Event, why: str) -> Output:
-        """Set an event aside: what there is of its turn is closed, the log says why. Returns ``done``."""
-        id, store = self.writer.record.id, self.program.store
-        if event.state == "pending":
-            await self.writer.open(event, self.rows.opening(event, self.memory.sizes()))
-        elif self.event is None:
-            self.turn.begin(event, await store.read(lambda tx: tx.messages(id, event=event.id)))
-        done = await self.stop(f"The event is parked: {why}")
-        await store.write(lambda tx: tx.set_event(id, event.id, "parked", parked=why), self.memory.hold)
-        return done or Output("done", "", event.id, self.memory.last_seq)
-
     async def flush(self, keep: int | None = None) -> bool:
         """Flush now, between turns; ``keep``: calibrated tokens to keep. False: nothing to evict."""
         return self._flushed(await self.memory.flush(None, keep))

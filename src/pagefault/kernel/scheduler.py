@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
+from pagefault.agent.parking import park_event
 from pagefault.clock import Clock
 from pagefault.config import settings_of
 from pagefault.containment import Fault, barrier
@@ -222,7 +223,7 @@ class Scheduler:
         process.begin(hold)
         if event.attempts > ATTEMPTS:
             why = f"Its turn was begun {ATTEMPTS} times and each time broken off before it got on."
-            agent.end(await process.park(event, why))
+            agent.end(await park_event(process, event, why))
         else:
             await self._turn(agent, process, event)
         return process
