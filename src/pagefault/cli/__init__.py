@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (PagefaultError, OSError) as error:
         _fail(error, as_json)
     except TyperException as error:  # a wrong command line; without --json Typer reports it
-        _report(error.format_message(), "CommandLineError", as_json)
+        print(_line(error.format_message(), "CommandLineError", as_json), file=sys.stderr)
         raise SystemExit(2) from None
     except Abort:
         raise SystemExit(1) from None
@@ -105,13 +105,11 @@ def _fail(error: PagefaultError | OSError, as_json: bool) -> NoReturn:
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
         advice = "free some space" if error.errno == ENOSPC else "check that path and who may use it"
-        _report(f"{what}{error.strerror or error}; {advice}.", "OSError", as_json)
-    else:
-        _report(str(error), type(error).__name__, as_json)
-    raise SystemExit(1)
+        sys.exit(_line(f"{what}{error.strerror or error}; {advice}.", "OSError", as_json))
+    sys.exit(_line(str(error), type(error).__name__, as_json))
 
 
-def _report(sentence: str, kind: str, as_json: bool) -> None:
-    """Write an error on stderr: a sentence, or with ``--json`` an object."""
-    line = visible(redacted(sentence))
-    print(json.dumps({"error": line, "type": kind}) if as_json else f"pagefault: {line}", file=sys.stderr)
+def _line(sentence: str, kind: str, as_json: bool) -> str:
+    """An error as a line for stderr: a sentence, or with ``--json`` an object."""
+    shown = visible(redacted(sentence))
+    return json.dumps({"error": shown, "type": kind}) if as_json else f"pagefault: {shown}"
