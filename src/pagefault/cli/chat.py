@@ -18,7 +18,7 @@ from pagefault.cli.pipe import answer_pipe
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 
 _OFFLINE = (
@@ -76,12 +76,7 @@ async def ready(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: Age
         raise UsageError(
             f"A window of {window:,} tokens is too small; pagefault needs at least {SMALLEST_WINDOW:,}."
         )
-    try:
-        record = await kernel.record(name)
-    except NotFoundError:
-        settings = parse_settings(defaults.model_dump(mode="json") | wanted)
-        await kernel.create_agent(name, settings)
-        return settings
+    record = await kernel.ensure_agent(name, parse_settings(defaults.model_dump(mode="json") | wanted))
     settings = parse_settings(dict(record.settings) | wanted)
     if settings != settings_of(record):
         await kernel.change_settings(name, settings)
