@@ -104,6 +104,10 @@ class Rig:
         record = await self.kernel.record("ana")
         return await self.kernel.store.read(lambda tx: tx.messages(record.id))
 
+    async def events(self) -> list[Event]:
+        record = await self.kernel.record("ana")
+        return await self.kernel.store.read(lambda tx: tx.events(record.id))
+
     async def process(self) -> Process:
         return await self.kernel.process("ana")
 

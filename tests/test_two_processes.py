@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 
 import pagefault
+from conftest import Machine
 from pagefault.build import open_store
 from pagefault.config import Installation
-from pagefault.types import Role
+from pagefault.errors import StorageError
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.models import ScriptedModel, say
+from pagefault.testing.postgres import Databases
+from pagefault.types import AgentId, AgentRecord, Event, Role
 
 EIGHT = [f"Hello, this is number {number}." for number in range(8)]
 
@@ -40,9 +48,13 @@ def all_at_once(commands: Sequence[tuple[list[str], str]], home: Path) -> list[t
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
         for command, _ in commands
     ]
+
+    def end(child: subprocess.Popen[str], typed: str) -> tuple[int, str]:
+        _, said = child.communicate(typed, 120)
+        return child.returncode, said
+
     with ThreadPoolExecutor(len(children)) as threads:
-        ended = threads.map(lambda of: of[0].communicate(of[1][1], 120), zip(children, commands, strict=True))
-    return [(child.returncode, said) for child, (_, said) in zip(children, ended, strict=True)]
+        return list(threads.map(end, children, [typed for _, typed in commands]))
 
 
 _SEND = "import sys, pagefault; pagefault.Agent(database=sys.argv[1] or None).send(sys.argv[2])"
@@ -54,7 +66,7 @@ _SEND = "import sys, pagefault; pagefault.Agent(database=sys.argv[1] or None).se
 def test_eight_processes_begin_at_once(
     chats: bool, server: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    databases = request.getfixturevalue("databases") if server else None
+    databases: Databases | None = request.getfixturevalue("databases") if server else None
     url = databases.new(empty=True) if databases else ""
     home = tmp_path / "a" / "home"
     chosen = ["--database", url] if url else []
@@ -100,3 +112,99 @@ def test_eight_tasks_begin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     asyncio.run(work())
     assert anyio.run(messages, home) == EIGHT
+
+
+_STOPS = """
+import asyncio, os, signal, sys
+from datetime import UTC, datetime
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.types import AgentRecord
+
+async def main():
+    store = SQLiteStore.open(sys.argv[1])
+    def work(tx):
+        tx.create_agent(AgentRecord("bob", {}, datetime.now(UTC)))
+        os.kill(os.getpid(), signal.SIGSTOP)
+    await store.write(work)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def stopped_within_a_write(path: Path) -> Generator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", _STOPS, str(path)]) as child:
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        yield child
+        child.send_signal(signal.SIGCONT)
+        assert child.wait(20) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the holder of a lock is known on Linux only")
+def test_a_process_that_is_stopped_within_a_write_blocks_others_for_a_bounded_time(tmp_path: Path) -> None:
+    """Posting is refused with a sentence, nothing of it is kept, and all goes on with the process."""
+    path = tmp_path / "pagefault.db"
+    store = SQLiteStore.open(path, busy_timeout=0.2)
+    held = r"pagefault\.db is locked by process {}, which is stopped; let it finish, end it, or try again"
+
+    async def work() -> None:
+        async with Machine(tmp_path).open(ScriptedModel([[say("one")], [say("two")]]), store=store) as rig:
+            assert await rig.said("first") == "one"
+            with stopped_within_a_write(path) as child:
+                for _ in range(2):
+                    with pytest.raises(StorageError, match=held.format(child.pid)):
+                        await rig.kernel.post("ana", Event("message", "in vain"))
+                assert [event.text for event in await rig.events()] == ["first"]
+                assert len(await rig.kernel.agents()) == 1
+            assert await rig.said("second") == "two"
+            assert [event.text for event in await rig.events()] == ["first", "second"]
+
+    asyncio.run(work())
+
+
+_FORKS = """
+import asyncio, os, sys
+from pagefault.errors import StorageError
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.types import AgentId
+
+async def main():
+    store = SQLiteStore.open(sys.argv[1])
+    async with store.turn_lock(AgentId(1)) as hold:
+        child = os.fork()
+        if not child:
+            try:
+                store._writer.submit(lambda tx: None)
+            except StorageError as error:
+                os.write(1, f"{error}\\n".encode())
+            sys.stdin.read()
+            os._exit(0)
+    async with store.turn_lock(AgentId(1)) as again:
+        os.write(1, b"again\\n" if again else b"taken\\n")
+        os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def test_a_forked_process_does_not_keep_a_turn(tmp_path: Path) -> None:
+    """Neither when its parent has ended the turn, nor when its parent has died in one."""
+    path, pipe = tmp_path / "pagefault.db", subprocess.PIPE
+    store = SQLiteStore.open(path)
+
+    async def is_free() -> bool:
+        async with store.turn_lock(AgentId(1)) as hold:
+            return hold is not None
+
+    with asyncio.Runner() as runner:
+        record = AgentRecord("ana", {}, datetime.now(UTC))
+        runner.run(store.write(lambda tx: tx.create_agent(record)))
+        with subprocess.Popen([sys.executable, "-c", _FORKS, path], stdin=pipe, stdout=pipe, text=True) as it:
+            assert it.stdout is not None
+            said = {it.stdout.readline() for _ in range(2)}
+            sentence = f"The store of {path} was opened before the process forked; open it anew in the child."
+            assert said == {"again\n", f"{sentence}\n"}
+            assert it.wait(20) == 0
+            assert runner.run(is_free())  # the child is still there
+        runner.run(store.close())

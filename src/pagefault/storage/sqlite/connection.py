@@ -6,6 +6,7 @@ Leaves out what a statement means (``transaction``) and when to commit (``worker
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -21,7 +22,7 @@ __all__ = ["Connection", "Synchronous"]
 Synchronous = Literal["NORMAL", "FULL"]
 
 _FIXES = {
-    "SQLITE_BUSY": "is locked by another process; close what holds it, or try again",
+    "SQLITE_BUSY": "is locked by {holder}; let it finish, end it, or try again",
     "SQLITE_FULL": "cannot grow because the disk is full; free some space",
     "SQLITE_NOTADB": "is not a pagefault database; move the file away or choose another place",
     "SQLITE_CORRUPT": "is damaged; restore it from a backup",
@@ -30,6 +31,8 @@ _FIXES = {
     "SQLITE_PERM": "cannot be opened; make the file and its folder readable and writable",
     "SQLITE_IOERR": "cannot be read or written (input/output error); check the disk",
 }
+_WRITING = "120"
+"""The byte of the file beside the database that SQLite locks while a process writes."""
 
 
 class Connection:
@@ -132,7 +135,8 @@ class Connection:
         name: str = getattr(error, "sqlite_errorname", "")
         for code, fix in _FIXES.items():
             if name.startswith(code):
-                return StorageError(f"The database {self.path} {fix}.")
+                holder = _holder(self.path) if code == "SQLITE_BUSY" else ""
+                return StorageError(f"The database {self.path} {fix.format(holder=holder)}.")
         return StorageError(f"The database {self.path} refused a statement: {error}.")
 
     def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
@@ -148,3 +152,19 @@ def _insertion(table: str, columns: tuple[str, ...], if_absent: bool) -> str:
     values = ", ".join(f":{column}" for column in columns)
     conflict = " ON CONFLICT DO NOTHING" if if_absent else ""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}){conflict}"
+
+
+def _holder(path: Path) -> str:
+    """The process that has begun to write to the database, in a few words."""
+    try:
+        locked = f":{os.stat(f'{path}-shm').st_ino}"
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            fields = line.split()
+            if fields[1] == "POSIX" and fields[5].endswith(locked) and fields[6] == _WRITING:
+                state = (
+                    Path(f"/proc/{fields[4]}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+                )
+                return f"process {fields[4]}{', which is stopped' * (state[0] in 'Tt')}"
+    except (OSError, IndexError, ValueError):
+        pass
+    return "another process"

@@ -67,9 +67,7 @@ class SQLiteStore:
         except StorageError:
             writing.close()
             raise
-        writer = Worker(
-            writing, begin="BEGIN IMMEDIATE", together=together, name="pagefault-writer", cache=None
-        )
+        writer = Worker(writing, begin="BEGIN IMMEDIATE", together=together, name="pagefault-writer")
         reader = Worker(
             reading, begin="BEGIN", together=1, name="pagefault-reader", cache=cache or IndexCache()
         )

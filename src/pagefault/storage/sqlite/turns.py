@@ -58,7 +58,11 @@ class TurnFiles:
     def free(self, descriptor: int) -> None:
         """Free a lock; in a forked process, where it is no longer held, do nothing."""
         if descriptor in self._held:
+            from filelock import unlock_descriptor
+
             self._held.discard(descriptor)
+            with suppress(OSError):  # a process that was just forked may not have closed its copy yet
+                unlock_descriptor(descriptor)
             os.close(descriptor)
 
     def kept(self, agent: AgentId, descriptor: int) -> int | None:
@@ -82,8 +86,8 @@ class TurnFiles:
         self._fences.pop(agent, None)
 
     def close_in_fork(self) -> None:
-        """Close a forked process's copies of what is locked: with them the locks would stay taken after their
-        owner has freed them."""
+        """Close a forked process's copies of what is locked: with them the locks would stay taken after the
+        death of their owner."""
         for descriptor in self._held:
             with suppress(OSError):
                 os.close(descriptor)

@@ -7,6 +7,7 @@ what the work does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from pagefault.errors import StorageError
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.files import FileWatch
 from pagefault.storage.sqlite.purge import Purge
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 
@@ -65,6 +67,8 @@ class Worker:
         cache: IndexCache | None = None,
     ) -> None:
         self._connection = connection
+        self._watch = FileWatch(connection)
+        self._pid = os.getpid()
         self._cache = cache
         self._begin = begin
         self._together = together
@@ -82,6 +86,11 @@ class Worker:
         with self._guard:
             if self._closed is not None:
                 raise StorageError(f"The store of {self._connection.path} is closed; open it again.")
+            if self._pid != os.getpid():
+                raise StorageError(
+                    f"The store of {self._connection.path} was opened before the process forked; open it "
+                    "anew in the child."
+                )
             self._queue.put(job)
         return job.future
 
@@ -133,11 +142,14 @@ class Worker:
     def _transact(self, jobs: list[_Job]) -> None:
         connection = self._connection
         try:
+            self._watch.check()
             connection.run(self._begin)
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)
             if connection.driver.in_transaction:
                 connection.run("COMMIT")
+            if self._begin != "BEGIN":  # else it was committed into a file that nobody will find
+                self._watch.check()
         except StorageError as error:
             for job in jobs:
                 job.error = error
