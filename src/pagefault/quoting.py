@@ -11,9 +11,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
-__all__ = ["broken", "escaped", "inline", "is_invisible", "one_word", "places", "quoted", "visible", "whole"]
+__all__ = [
+    "HalfJoiner",
+    "broken",
+    "escaped",
+    "in_texts",
+    "inline",
+    "is_invisible",
+    "one_word",
+    "places",
+    "quoted",
+    "visible",
+    "whole",
+]
 
 MARK = "| "
 """Stands before a line of foreign text that begins like a frame."""
@@ -80,6 +93,31 @@ def whole(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def in_texts(change: Callable[[str], str], value: Any) -> Any:
+    """A JSON value with each of its texts, and names of fields, changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value).items()
+        return {change(name): in_texts(change, item) for name, item in fields}
+    return [in_texts(change, item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+class HalfJoiner:
+    """Joins text that arrives in pieces: half of a surrogate pair at the end of a piece waits for the other.
+    Streams are told apart by a key."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[object, str] = {}
+
+    def whole(self, key: object, piece: str) -> str:
+        """The text that a piece completes, as ``whole`` makes it."""
+        text = self._waiting.pop(key, "") + piece
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._waiting[key], text = text[-1], text[:-1]
+        return whole(text)
 
 
 def is_invisible(character: str) -> bool:

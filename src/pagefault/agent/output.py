@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic_core import from_json
 
 from pagefault.errors import ModelError
 from pagefault.message_meta import values_of
 from pagefault.models import Completion, Delta, Model, Prompt
+from pagefault.quoting import HalfJoiner, in_texts, whole
 from pagefault.types import EventKind, Message, Output, OutputType, Role, Style
 
 _TYPES: dict[Role, OutputType] = {
@@ -78,6 +79,18 @@ class Speech:
         return fresh
 
 
+def _whole(completion: Completion) -> Completion:
+    """The completion with texts that every server and store takes: no half of a surrogate pair. What the
+    model says enters here."""
+    calls = (
+        replace(call, id=whole(call.id), name=whole(call.name), arguments=whole(call.arguments))
+        for call in completion.calls
+    )
+    echo = completion.echo and in_texts(whole, completion.echo)
+    text, thinking = whole(completion.text), whole(completion.thinking)
+    return replace(completion, text=text, thinking=thinking, calls=tuple(calls), echo=echo)
+
+
 @dataclass(slots=True)
 class Stream:
     """One request's completion on its way: what can be shown goes out as deltas of an attempt; an attempt
@@ -96,18 +109,19 @@ class Stream:
     async def completion(self, model: Model, prompt: Prompt) -> Completion:
         """The model's whole completion; raises ``ModelError``. If it is cancelled, ``speech`` has what was
         shown until then."""
-        attempts = 1
+        attempts, halves = 1, HalfJoiner()
         try:
             async with aclosing(model.stream(prompt)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
-                        return item
+                        return _whole(item)
                     if isinstance(item, Delta):
+                        item = replace(item, text=halves.whole((item.call, item.thinking), item.text))
                         if output := self.speech.feed(item, self.event, self.position):
                             self.emit(output)
                         continue
                     if item.restart:
-                        attempts += 1
+                        attempts, halves = attempts + 1, HalfJoiner()
                         self._retract(again=True)
                         self.speech = Speech(self.style, f"{self.step}.{attempts}")
                     self.emit(Output("noticed", item.text, self.event, self.position))

@@ -14,7 +14,7 @@ from typing import Any, cast
 from pagefault.context import paging, row_tokens
 from pagefault.models.json_text import read_json
 from pagefault.models.tokens import Counter
-from pagefault.quoting import broken, quoted, whole
+from pagefault.quoting import broken, in_texts, quoted, whole
 from pagefault.types import Message, Role
 
 FRAMED = "{framed}"
@@ -73,21 +73,12 @@ def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> st
     if not isinstance(value, dict):
         value = {"unreadable_arguments": raw}
     elif counter.count(raw) <= size:
-        clean = _broken(value)
+        clean = in_texts(broken, value)
         return (raw or "{}") if clean == value else json.dumps(clean, ensure_ascii=False)
     items = cast(dict[str, Any], value).items()
     share = max(8, size // (2 * max(1, len(items))))
     clipped = {key: _clipped(item, share, handle, counter) for key, item in items}
-    return json.dumps(_broken(clipped), ensure_ascii=False)
-
-
-def _broken(value: Any) -> Any:
-    """A JSON value whose texts hold no control token and no half of a surrogate pair."""
-    if isinstance(value, str):
-        return broken(value)
-    if isinstance(value, dict):
-        return {broken(key): _broken(item) for key, item in cast("dict[str, Any]", value).items()}
-    return [_broken(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+    return json.dumps(in_texts(broken, clipped), ensure_ascii=False)
 
 
 def _clipped(item: object, size: int, handle: str, counter: Counter) -> object:

@@ -10,6 +10,8 @@ import json
 from math import isfinite
 from typing import Any, cast
 
+from pagefault.quoting import in_texts, whole
+
 __all__ = ["read_json", "repair_json"]
 
 _DEEPEST = 64  # levels of nesting
@@ -18,12 +20,13 @@ _LONGEST_REPAIRED = 200_000  # characters; the repair takes its time
 
 
 def read_json(text: str) -> object:
-    """Return the value of a JSON text."""
+    """Return the value of a JSON text; halves of surrogate pairs in it are replaced."""
     try:
         value: object = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=str)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return _shallow(value)
+    value = _shallow(value)
+    return in_texts(whole, value) if "\\u" in text or not text.isascii() else value
 
 
 def repair_json(text: str) -> object:
