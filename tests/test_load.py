@@ -238,12 +238,12 @@ async def test_a_page_of_the_web_is_loaded_by_its_address(machine: Machine, site
         "http://127.0.0.1:1/",
     ]
     async with machine.open(ScriptedModel([])) as rig:
-        report = await put(rig, *find(targets))
+        report = await put(rig, *find(targets, typed=True))
         assert states(report) == ["loaded", "failed", "failed", "failed"]
         document = report.items[0].document
         assert document is not None
         assert (document.title, document.media) == ("Tides", "text/html")
-        assert document.source == f"http://{site}/old", "without name, password and fragment"
+        assert document.source == f"http://{site}/tides", "where it was in the end, and without a password"
         assert "redirect" in report.items[1].why
         assert report.items[2].why == "The server answers 404; check the address."
         assert report.items[3].why.startswith("It cannot be fetched (")

@@ -30,7 +30,7 @@ def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str
 
     async def work(kernel: Kernel) -> None:
         await kernel.record(name)  # before standard input is read: the agent may not be there
-        sources = list(_sources(targets, title))
+        sources = _sources(targets, title, (kernel.loading.file << 20) + 1)
         bar = _bar()
         shown = bar if bar.console.is_terminal else nullcontext()
         with shown:
@@ -48,13 +48,13 @@ def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str
         raise SystemExit(1)
 
 
-def _sources(targets: Sequence[str], title: str | None) -> list[DocumentSource | Skipped]:
+def _sources(targets: Sequence[str], title: str | None, most: int) -> list[DocumentSource | Skipped]:
     sources: list[DocumentSource | Skipped] = []
     for target in dict.fromkeys(targets):
         if target == "-":
-            sources.append(Bytes(sys.stdin.buffer.read(), title or "stdin"))
+            sources.append(Bytes(sys.stdin.buffer.read(most), title or "stdin"))
         else:
-            sources.extend(find([target]))
+            sources.extend(find([target], typed=True))
     if not any(not isinstance(source, Skipped) for source in sources):
         raise UsageError("There is nothing to load there; name files, or a folder that has some.")
     return sources

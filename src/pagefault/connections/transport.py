@@ -60,7 +60,8 @@ class RoutedTransport(AsyncBaseTransport):
             connected = connected or ".connect_" in event
 
         request.extensions = {**request.extensions, "trace": trace}
-        proxy = proxy_for(url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0))
+        host = str(request.extensions.get("sni_hostname", url.host))  # the name, if the URL has its address
+        proxy = proxy_for(url.scheme, host, url.port or _PORTS.get(url.scheme, 0))
         for kept in (True, False):  # once more on a fresh connection, if the server had closed an idle one
             try:
                 response = await self._transport(url, proxy, kept=kept).handle_async_request(request)

@@ -116,11 +116,11 @@ class _Loader:
         if isinstance(source, Skipped):
             return SourceResult(source.name, "skipped", why=source.why)
         try:
-            read = await source.read()
-            digest = sha256(read.data).hexdigest()
-            known = await document_of(self.kernel, self.agent, source.name)
+            read = await source.read(self.kernel.loading)
+            digest, name = sha256(read.data).hexdigest(), read.name or source.name
+            known = await document_of(self.kernel, self.agent, name)
             if known and self._is_same(known, digest):
-                return SourceResult(source.name, "unchanged", known)
+                return SourceResult(name, "unchanged", known)
             found = await self.reader.read(read)
         except UsageError as error:
             return SourceResult(source.name, "failed", why=str(error))
@@ -128,9 +128,9 @@ class _Loader:
             return SourceResult(source.name, "failed", why=f"{error.strerror or error}.")
         title = self.title or brief(found.title, 200) or source.label
         now = self.kernel.clock.now()
-        document = Document(source.name, title, found.media, digest, now, 0, self.tags)
+        document = Document(name, title, found.media, digest, now, 0, self.tags)
         stored = await self._store(document, found)
-        return SourceResult(source.name, "replaced" if known else "loaded", stored, len(found.chunks))
+        return SourceResult(name, "replaced" if known else "loaded", stored, len(found.chunks))
 
     def _is_same(self, known: Document, digest: str) -> bool:
         return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)

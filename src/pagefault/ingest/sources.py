@@ -1,7 +1,7 @@
 """Sources of documents: files, folders, URLs and given bytes; each is found, then read within limits.
 
 A source's ``name`` identifies its document: the absolute path, the URL, ``stdin:TITLE``. Left out: the kinds
-of files (``extract``).
+of files (``extract``), and connections (``fetching``).
 """
 
 from __future__ import annotations
@@ -12,31 +12,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
-import anyio
 import anyio.to_thread
 
+from pagefault.addresses import clean_url, is_near
+from pagefault.config import LoadingSettings
 from pagefault.errors import UsageError
+from pagefault.ingest.bounds import raising
 from pagefault.ingest.extract import is_known
 
 __all__ = ["Bytes", "DocumentSource", "File", "Skipped", "SourceContent", "Url", "find"]
-
-LARGEST_FILE = 512 << 20  # bytes
-LARGEST_DOWNLOAD = 128 << 20
-_DOWNLOAD_TIME = 300.0  # seconds in all
-_WAIT = 20.0  # seconds for a connection, and between two pieces
-_MOST_REDIRECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
     """The bytes of a source. ``file`` is a file's name, for its suffix; ``declared`` is the media type that a
-    server declared."""
+    server declared; ``name`` is the source's, if it turned out to be another one by reading."""
 
     data: bytes
     file: str
     declared: str = ""
+    name: str = ""
 
 
 class DocumentSource(Protocol):
@@ -47,7 +44,7 @@ class DocumentSource(Protocol):
         """The title to use if the document has none."""
         ...
 
-    async def read(self) -> SourceContent:
+    async def read(self, limits: LoadingSettings) -> SourceContent:
         """Return the content; ``UsageError`` or ``OSError`` if that fails."""
         ...
 
@@ -66,13 +63,16 @@ class File:
     def label(self) -> str:
         return PurePosixPath(self.name).stem
 
-    async def read(self) -> SourceContent:
+    async def read(self, limits: LoadingSettings) -> SourceContent:
         def work() -> bytes:
             about = self.path.stat()
             if not stat.S_ISREG(about.st_mode):
                 raise UsageError("It is not a file; give a file, a folder, a URL or -.")
-            _check_size(about.st_size, LARGEST_FILE)
-            return self.path.read_bytes()
+            _check_size(about.st_size, limits)
+            with self.path.open("rb") as file:
+                data = file.read((limits.file << 20) + 1)  # some files are longer than they say, or grow
+            _check_size(len(data), limits)
+            return data
 
         return SourceContent(await anyio.to_thread.run_sync(work), self.path.name)
 
@@ -88,47 +88,34 @@ class Bytes:
     def name(self) -> str:
         return f"stdin:{self.label}"
 
-    async def read(self) -> SourceContent:
-        _check_size(len(self.data), LARGEST_FILE)
+    async def read(self, limits: LoadingSettings) -> SourceContent:
+        _check_size(len(self.data), limits)
         return SourceContent(self.data, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A page or file on the web. User name and password in the address are used, and not stored."""
+    """A page or file on the web. User name and password in the address are used, and not stored. ``typed``:
+    by a person, who may mean this machine or its network."""
 
     address: str
+    typed: bool = False
 
     @property
     def name(self) -> str:
-        parts = urlsplit(self.address)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+        return clean_url(self.address, marked=True)
 
     @property
     def label(self) -> str:
         parts = urlsplit(self.name)
         return PurePosixPath(unquote(parts.path)).stem or parts.netloc
 
-    async def read(self) -> SourceContent:
-        import httpx2
+    async def read(self, limits: LoadingSettings) -> SourceContent:
+        from pagefault.ingest.fetching import fetch
 
-        client = httpx2.AsyncClient(follow_redirects=True, max_redirects=_MOST_REDIRECTS, timeout=_WAIT)
-        try:
-            with anyio.fail_after(_DOWNLOAD_TIME):
-                async with client, client.stream("GET", self.address) as response:
-                    if response.is_error:
-                        raise UsageError(f"The server answers {response.status_code}; check the address.")
-                    data = bytearray()
-                    async for piece in response.aiter_bytes():
-                        data += piece
-                        _check_size(len(data), LARGEST_DOWNLOAD)
-                    file = PurePosixPath(unquote(response.url.path)).name
-                    return SourceContent(bytes(data), file, response.headers.get("content-type", ""))
-        except TimeoutError:
-            raise UsageError(f"It was not read within {_DOWNLOAD_TIME:g} s; try again.") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            why = str(error) or type(error).__name__
-            raise UsageError(f"It cannot be fetched ({why}); check the address.") from None
+        found = await fetch(self.address, limits, near=self.typed and is_near(self.address))
+        file = PurePosixPath(unquote(urlsplit(found.url).path)).name
+        return SourceContent(found.data, file, found.declared, clean_url(found.url, marked=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +126,27 @@ class Skipped:
     why: str
 
 
-def find(targets: Sequence[str]) -> Iterator[DocumentSource | Skipped]:
+def find(targets: Sequence[str], *, typed: bool = False) -> Iterator[DocumentSource | Skipped]:
     """Yield the sources of paths and URLs; of a folder all files of known kinds below it, in order of path.
-    ``UsageError`` for a URL that is neither http nor https."""
+    ``UsageError`` for a URL that is neither http nor https. ``typed``: a person wrote the targets."""
     for target in targets:
         scheme, colon, _ = target.partition("://")
         if colon and scheme.isalnum():
-            yield _url(target)
+            yield _url(target, typed)
         elif (path := Path(target).expanduser().absolute()).is_dir():
             yield from _within(path)
         else:
             yield File(path)
 
 
-def _url(address: str) -> Url:
+def _url(address: str, typed: bool) -> Url:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise UsageError(f"{address} is not an address ({error}); check it.") from None
+        raise UsageError(f"{clean_url(address)} is not an address ({error}); check it.") from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{address} cannot be fetched; only http and https addresses are.")
-    return Url(address)
+        raise UsageError(f"{clean_url(address)} cannot be fetched; only http and https addresses are.")
+    return Url(address, typed)
 
 
 def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
@@ -181,6 +168,6 @@ def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
         yield Skipped(File(Path(error.filename)).name, f"The folder cannot be read: {error.strerror}.")
 
 
-def _check_size(size: int, most: int) -> None:
-    if size > most:
-        raise UsageError(f"It is larger than {most >> 20:,} MB; split it.")
+def _check_size(size: int, limits: LoadingSettings) -> None:
+    if size > limits.file << 20:
+        raise UsageError(f"It is larger than {limits.file:,} MB; {raising('file')}")
