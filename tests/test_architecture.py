@@ -74,6 +74,7 @@ LAYERS = (
         "retrieval",
     },
     {
+        "accounting.budget",
         "context.admission",
         "context.calibration",
         "context.policy",

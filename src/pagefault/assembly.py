@@ -13,6 +13,8 @@ from math import ceil
 from typing import Any
 
 from pagefault import prompts
+from pagefault.accounting.budget import Budgets, DailyLimit
+from pagefault.accounting.prices import Price, Prices
 from pagefault.agent import Process
 from pagefault.agent.parsing import EventParser
 from pagefault.agent.program import Program
@@ -71,13 +73,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """Makes processes. ``serving`` gives the embedder in service; ``tools``: of ``parts``, described."""
+    """Makes processes. ``serving`` gives the embedder in service; ``tools``: of ``parts``, described;
+    ``limit``: the daily budget of all agents together; ``prices``: the user's own, by model."""
 
     store: Store
     models: ModelSource
     serving: Callable[[], Awaitable[Embedder]]
     parts: Parts
     tools: tuple[Function, ...] = ()
+    limit: DailyLimit | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
@@ -168,7 +173,7 @@ class Assembly:
         program = Program(
             self.store, model, executor, plan.instructions, settings.style,
             settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
-            partial(self.models.served_window, settings.model),
+            self.budgets(record, settings), partial(self.models.served_window, settings.model),
         )  # fmt: skip
         wanted, *others = settings.models
         memory = QueueManager(
@@ -176,6 +181,13 @@ class Assembly:
             plan.budget, Calibration(wanted if others else ""),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    def budgets(self, record: AgentRecord, settings: AgentSettings) -> Budgets | None:
+        """The daily budgets that hold for an agent; None if none is set."""
+        own = DailyLimit(zone_of(settings)[0], settings.daily_tokens, settings.daily_cost)
+        prices = Prices(self.models.vendor, self.prices)
+        budgets = Budgets(record.id, record.name, own, self.limit, prices, self.parts.clock.now)
+        return budgets if budgets.are_set else None
 
     def _counter(self, settings: AgentSettings) -> Counter:
         return self.parts.counter or _counter_of(family_of(settings.model))

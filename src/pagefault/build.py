@@ -48,19 +48,13 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         lambda name: make_embedder(name, cache),
     )
 
-    assembly = Assembly(store, models, service.serving, parts, tools)
+    prices = installation.own_prices
+    assembly = Assembly(store, models, service.serving, parts, tools, installation.daily_limit, prices)
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.concurrency)
     return Kernel(
-        store,
-        indexer,
-        models,
-        parts.clock,
-        scheduler,
-        assembly,
-        installation.own_prices,
-        installation.loading,
-    )
+        store, indexer, models, parts.clock, scheduler, assembly, prices, installation.loading
+    )  # fmt: skip
 
 
 def open_store(home: Path, installation: Installation) -> Store:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pagefault.accounting.budget import DailyLimit
 from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
@@ -89,6 +90,8 @@ class AgentSettings(BaseModel):
     thinking: Thinking = Field(default=None, description="off, low, medium, high, or a budget in tokens")
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
     patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")
+    daily_tokens: int | None = Field(default=None, ge=1, description="tokens of input and output a day")
+    daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day")
     tool_timeout: float = Field(default=60.0, gt=0.0)
     turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
@@ -162,10 +165,17 @@ class Installation(BaseModel):
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     concurrency: int = Field(default=32, ge=1)
+    total_daily_tokens: int | None = Field(default=None, ge=1, description="a day, of all agents together")
+    total_daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day, of all")
     providers: dict[str, ProviderSettings] = {}
     prices: dict[str, PriceSettings] = {}
     loading: LoadingSettings = LoadingSettings()
     agent: AgentSettings = AgentSettings()
+
+    @property
+    def daily_limit(self) -> DailyLimit:
+        """The daily budget of all agents together, in the zone that new agents have."""
+        return DailyLimit(zone_of(self.agent)[0], self.total_daily_tokens, self.total_daily_cost)
 
     @property
     def own_prices(self) -> dict[str, Price]:

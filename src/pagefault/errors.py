@@ -9,10 +9,11 @@ PagefaultError
 └── OperatorError            whoever runs the installation must act
     ├── PluginError          a part that another package offers does not work
     ├── Fault                foreign code raised something that is no error of ours (``containment``)
-    ├── StorageError         the database cannot be opened, read or written
     ├── DamageError          a stored value of an agent cannot be read
-    ├── ParkedError          no turn of the agent is run until it is released
+    ├── StorageError         the database cannot be opened, read or written
     │   └── TurnLostError       another process has taken over the agent's turn
+    ├── ParkedError          no turn of the agent is run until it is released
+    ├── DailyBudgetSpent     events wait until the day is over or the budget raised
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
     └── ModelError           the provider failed
@@ -21,6 +22,10 @@ PagefaultError
         ├── ToolsUnsupported    it has no function calling: JSON mode may help
         └── ModelSetupError     a wrong name, an invalid key, no credit: retrying will not help
 """
+
+from __future__ import annotations
+
+from datetime import datetime
 
 
 class PagefaultError(Exception):
@@ -78,6 +83,15 @@ class ParkedError(OperatorError):
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"Agent {name} is parked: {why} Mend that, then: pagefault agent release {name}")
+
+
+class DailyBudgetSpent(OperatorError):
+    """The daily budget of an agent or of the installation is spent; its events wait. ``until``: the end of
+    that day."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class EmbedderError(OperatorError):

@@ -183,6 +183,8 @@ class Process:
         after a flush; a completion that is empty where an answer is owed is asked for once more."""
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
+            if budgets := self.program.budgets:
+                await self.program.store.read(budgets.check)
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:

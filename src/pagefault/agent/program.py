@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from pagefault.accounting.budget import Budgets
 from pagefault.functions import FunctionExecutor
 from pagefault.models import Model
 from pagefault.storage import Store
@@ -26,4 +27,5 @@ class Program:
     warning_steps: int = 3
     turn_timeout: float = 3600.0  # seconds
     fold_at_once: bool = False
+    budgets: Budgets | None = None
     served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves

@@ -1,4 +1,4 @@
-"""The agents of a home: `agent list`, `show`, `create`, `delete`, `context`."""
+"""The agents of a home: `agent list`, `show`, `create`, `set`, `delete`, `context`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,19 @@ def create(
         await kernel.create_agent(name, whole)
         said = f"Agent {name} is created; `pagefault chat --agent {name}` talks with it."
         session.show(await agents.summary(kernel, name), said)
+
+    session.run(work)
+
+
+def change(session: Session, name: str, given: Sequence[str]) -> None:
+    """Change settings of an agent that there is; they hold from its next event on."""
+    wanted = dict(map(_setting, given))
+
+    async def work(kernel: Kernel) -> None:
+        record = await kernel.record(name)
+        await kernel.change_settings(name, parse_settings(dict(record.settings) | wanted))
+        text = f"Changed for agent {name}: {', '.join(sorted(wanted))}."
+        session.show(await agents.summary(kernel, name), text)
 
     session.run(work)
 

@@ -48,6 +48,8 @@ class OtherOptions(TypedDict, total=False):
     thinking: Literal["off", "low", "medium", "high"] | int | None
     temperature: float | None
     patience: float
+    daily_tokens: int | None
+    daily_cost: float | None
     tool_timeout: float
     turn_timeout: float
     fold_at_once: bool

@@ -106,7 +106,7 @@ class Scheduler:
         """Drop the agent's process and record, so that changed settings take effect at its next event. Its
         listeners stay."""
         if (id := self._ids.pop(name, None)) is not None:
-            self._agents[id].process = None
+            self._agents[id].process, self._agents[id].rest_until = None, None
             self._resident.pop(id, None)
 
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:

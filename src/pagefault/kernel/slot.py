@@ -15,7 +15,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.errors import NotFoundError, PagefaultError, TurnLostError
+from pagefault.errors import DailyBudgetSpent, NotFoundError, PagefaultError, TurnLostError
 from pagefault.types import AgentRecord, Event, Output
 
 T = TypeVar("T")
@@ -84,6 +84,8 @@ class AgentSlot:
         self.process = None
         self.failures += 1
         self.rest_until = now + timedelta(seconds=min(_LONGEST_REST, 2.0**self.failures))
+        if isinstance(error, DailyBudgetSpent):
+            self.rest_until = min(self.rest_until, error.until)
         self.end(Output("alerted", str(error), event, self.followed))
         if event is not None:
             self.end(Output("done", "", event, self.followed))

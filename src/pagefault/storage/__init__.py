@@ -134,6 +134,11 @@ class Transaction(Protocol):
         """
         ...
 
+    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
+        """The usage of all agents since the start of a quarter of an hour, summed by quarter, model and price
+        tier."""
+        ...
+
     # working context
     def sections(self, agent: AgentId) -> list[Section]:
         """The sections in order of creation, without those that were removed."""

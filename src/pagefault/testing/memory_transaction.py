@@ -161,6 +161,9 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     ) -> list[UsageTotal]:
         return add_up(self.spent(agent, since=since, until=until), step)
 
+    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
+        return add_up(row for agent in self._database.agents for row in self.spent(agent, since=since))
+
     # working context
     def sections(self, agent: AgentId) -> list[Section]:
         owner = self._database.agents.get(agent)

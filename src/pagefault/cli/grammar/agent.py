@@ -71,6 +71,20 @@ def agent_create(
     create(session_of(home, database, json), name, wanted, persona, section or [], setting or [])
 
 
+@agent.command("set")
+def agent_set(
+    name: Name,
+    setting: Annotated[list[str], typer.Argument(help="KEY=VALUE, a setting to change.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Change settings of an agent."""
+    from pagefault.cli.agents import change
+
+    change(session_of(home, database, json), name, setting)
+
+
 @agent.command("delete")
 def agent_delete(
     name: Name,

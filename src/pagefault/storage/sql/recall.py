@@ -48,6 +48,11 @@ TOTALS = f"""
     SELECT start / :step * :step, model, answered, tier,
     {", ".join(f"CAST(sum({name}) AS bigint)" for name in _SUMS)}
     FROM usage_totals WHERE agent = :agent AND start >= :first AND start < :end GROUP BY 1, 2, 3, 4"""
+_TOTALS_OF_ALL = f"""
+    SELECT t.start, t.model, t.answered, t.tier,
+    {", ".join(f"CAST(sum(t.{name}) AS bigint)" for name in _SUMS)}
+    FROM agents a CROSS JOIN usage_totals t WHERE t.agent = a.id AND t.start >= :first
+    GROUP BY 1, 2, 3, 4"""
 
 
 class SqlRecall(SqlPart):
@@ -162,6 +167,10 @@ class SqlRecall(SqlPart):
         if until != end:
             totals += add_up(self.spent(agent, since=end, until=until))
         return merged(totals, step)
+
+    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
+        found = self._db.rows(_TOTALS_OF_ALL, first=quarters(since))
+        return merged(map(to_total, found), QUARTER)
 
 
 def _stored(row: Message, seq: int, first: int) -> Message:
