@@ -30,6 +30,7 @@ LAYERS = (
         "names",
         "redaction",
         "storage.embedding",
+        "storage.holding",
         "storage.matching",
         "storage.usage",
     },

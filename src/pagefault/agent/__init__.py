@@ -181,10 +181,9 @@ class Process:
     async def _ask(self) -> None:
         """Get one completion and commit it. A provider that says "too long" is believed and asked again
         after a flush; a completion that is empty where an answer is owed is asked for once more."""
+        await self._check_budgets()
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
-            if budgets := self.program.budgets:
-                await self.program.store.read(budgets.check)
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
@@ -211,6 +210,10 @@ class Process:
                 if empty == 2:
                     return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
         return None
+
+    async def _check_budgets(self) -> None:
+        if budgets := self.program.budgets:
+            await self.program.store.read(budgets.check)
 
     def _request(self, completion: Completion) -> RequestUsage:
         memory, reported = self.memory, completion.usage.input if completion.usage else 0

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from pagefault.errors import TurnLostError
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
+from pagefault.storage.holding import TurnHold
 from pagefault.storage.matching import BEST_WINDOW, LONGEST_NAME, SESSION_GAP, Filter, Found, Match
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
@@ -259,27 +258,6 @@ class Transaction(Protocol):
     def put_embedder(self, record: EmbedderRecord) -> None:
         """Create or replace a record; if it is wanted, or in service, no other is any more."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TurnHold:
-    """The turn lock of an agent, as taken once.
-
-    ``fence`` is a number in the agent's row. It is raised when the lock passes from one holder to another,
-    and each write of a turn compares it in its own transaction: a process may lose its lock and live on.
-    """
-
-    agent: AgentId
-    fence: int = 0
-
-    def check(self, fence: int | None) -> None:
-        """Raise ``TurnLostError`` if the agent's fence, as a transaction sees it, is another holder's. None:
-        the agent is gone, and the write itself will say so."""
-        if fence is not None and fence != self.fence:
-            raise TurnLostError(
-                f"The turn of agent {self.agent} was taken over by another process after this one had lost "
-                "its lock; it goes on there."
-            )
 
 
 class Store(Protocol):
