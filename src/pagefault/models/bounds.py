@@ -25,6 +25,8 @@ MOST_CALLS = 16
 _KEPT_CALLS = 4 * MOST_CALLS  # calls that get a result, if only that they were not run
 _LEAST_SIZE = 200_000  # characters that a completion may always have
 _SIZE_OF_TOKEN = 8  # characters, generously
+_SIZE_OF_PIECE = 4  # characters that each piece counts as, at least
+_SIZE_OF_CALL = 100  # characters that each call counts as, besides its arguments
 _SIZE_OF_NOTICE = 200  # characters that each notice counts as, at least
 _SLACK = 0.5  # seconds in which a model that keeps the same time may report better what went wrong
 _CLOSING = 5.0  # seconds that a model may take to close its stream behind the completion
@@ -113,8 +115,9 @@ class _Kept:
             if item.restart:
                 self._text, self._thinking, self._calls = [], [], {}
             return
-        self._size += max(1, len(item.text))
+        self._size += max(_SIZE_OF_PIECE, len(item.text))
         if item.call is not None:
+            self._size += 0 if item.call in self._calls else _SIZE_OF_CALL
             self._calls.setdefault(item.call, (item.name or "", []))[1].append(item.text)
         else:
             (self._thinking if item.thinking else self._text).append(item.text)
