@@ -104,7 +104,7 @@ def run(home: Path, databases: Databases, count: int) -> None:
             timed("import", count),
             (home / "ana.jsonl").open("rb") as file,
         ):
-            import_agents(there, file, "ana.jsonl", None, Silent())
+            import_agents(there, file, "ana.jsonl", None, Silent(), trust=True)
         with databases.one() as url, closing(open_transfer(url)) as there:
             with timed("copy SQLite to PostgreSQL", count):
                 copy_agents(here, there, [], Silent())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pagefault.errors import UsageError
 from pagefault.redaction import without_user
 
-__all__ = ["OLLAMA_PORT", "checked_url", "clean_url", "is_near", "key_of", "ollama_url"]
+__all__ = ["OLLAMA_PORT", "checked_url", "clean_url", "is_near", "key_of", "ollama_url", "server_of"]
 
 OLLAMA_PORT = 11434
 _LOOPBACK = "127.0.0.1"
@@ -57,6 +57,16 @@ def clean_url(url: str, *, marked: bool = False) -> str:
     rest = without_user(url).partition("#")[0]
     place, _, query = rest.partition("?")
     return f"{place}#{sha256(query.encode(errors='replace')).hexdigest()[:8]}" if marked and query else place
+
+
+def server_of(url: str) -> str:
+    """Return scheme, host and port of a URL, by which two addresses are of the same server."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:  # an invalid port or IPv6 address
+        return ""
+    return f"{parts.scheme}://{(parts.hostname or '').rstrip('.')}:{port}"
 
 
 def is_near(url: str) -> bool:

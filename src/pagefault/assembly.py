@@ -103,6 +103,7 @@ class Assembly:
         check_agent_name(name)
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
+        self.models.trust(settings.model)
         window, _ = await self.models.window(settings.model, settings.window)
         declared = [s.section(window) for s in settings.declared_sections(window)]
         made = await self.process(record, declared)
@@ -127,6 +128,8 @@ class Assembly:
         old = settings_of(stored)
         if (old.model, old.window) != (settings.model, settings.window):
             settings = settings.model_copy(update={"served": None})
+        if old.model != settings.model:  # named here, by a person; what is stored may come from elsewhere
+            self.models.trust(settings.model)
         record = replace(stored, settings=settings.model_dump(mode="json"))
         window = await self._window(settings)
         declared = [s.section(window) for s in settings.declared_sections(window)]

@@ -45,7 +45,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         store,
         embedder,
         "" if parts.embedder else installation.embedder,
-        lambda name: make_embedder(name, cache),
+        lambda name: make_embedder(name, cache, named=installation.embedder),
     )
 
     prices = installation.own_prices
@@ -128,13 +128,16 @@ def _postgres(url: str) -> Generator[None]:
         raise UsageError("PostgreSQL needs more packages; run: pip install 'pagefault[postgres]'.") from None
 
 
-def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1, keep: bool = False) -> Embedder:
+def make_embedder(
+    name: str, cache: Path | None = None, *, threads: int = 1, keep: bool = False, named: str | None = None
+) -> Embedder:
     """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
     ``ollama:NAME``, ``URL#NAME``, ``fastembed:NAME``, or a plug-in's ``NAME`` or ``NAME:...``.
 
     Vectors of all but the first two are kept in the folder ``cache``, with ``keep`` those of the first too;
-    ``threads`` are the first one's. Nothing is sent, loaded or written yet; ``EmbedderSetupError`` if a key
-    or an extra is missing.
+    ``threads`` are the first one's. ``named``: the embedder that the person set, if ``name`` comes from
+    elsewhere; only its server is given the key. Nothing is sent, loaded or written yet;
+    ``EmbedderSetupError`` if a key or an extra is missing.
     """
     if name == "minilm":
         from pagefault.embedders.minilm import MiniLM
@@ -147,7 +150,7 @@ def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1, kee
 
         return NullEmbedder()
     else:
-        embedder = _costly_embedder(name, cache)
+        embedder = _costly_embedder(name, cache, name if named is None else named)
     if embedder and cache:
         from pagefault.embedders.cached import CachedEmbedder
 
@@ -157,7 +160,7 @@ def make_embedder(name: str, cache: Path | None = None, *, threads: int = 1, kee
     raise UsageError(f"There is no embedder {name!r}; `pagefault embedders` lists what there is.")
 
 
-def _costly_embedder(name: str, cache: Path | None) -> Embedder | None:
+def _costly_embedder(name: str, cache: Path | None, named: str) -> Embedder | None:
     from pagefault.embedders.servers import server_of
 
     provider, _, model = name.partition(":")
@@ -165,7 +168,7 @@ def _costly_embedder(name: str, cache: Path | None) -> Embedder | None:
         from pagefault.embedders.fastembed import FastEmbedder
 
         return FastEmbedder(model, cache and cache / "fastembed")
-    if server := server_of(name, os.environ):
+    if server := server_of(name, os.environ, named):
         from pagefault.embedders.remote import RemoteEmbedder
 
         return RemoteEmbedder(server)
@@ -196,11 +199,13 @@ def catalogue_of(
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.findings import Findings
     from pagefault.models.directory.providers import ProviderTable
+    from pagefault.models.directory.server_keys import ServerKeys
 
     loaders = Plugins("models") if plugins is None else plugins
     known = ProviderTable({}, loaders)
     own = {name: _provider(known.get(name), settings) for name, settings in installation.providers.items()}
-    return Catalogue(os.environ, own, Findings(home / "models.json"), plugins=loaders)
+    keys = ServerKeys(installation.agent.model, home / "trusted_servers.json")
+    return Catalogue(os.environ, own, Findings(home / "models.json"), plugins=loaders, keys=keys)
 
 
 def _provider(known: Provider | None, settings: ProviderSettings) -> Provider:

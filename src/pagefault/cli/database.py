@@ -18,15 +18,18 @@ from pagefault.build import DATABASE, database_versions, open_transfer
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
+from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.names import check_agent_name
 from pagefault.storage.row_transfer import FileDatabase
 from pagefault.transfer import (
     Finding,
+    GuardedSettings,
     Moved,
     check,
     copy_agents,
     export_agents,
+    guarded_settings,
     import_agents,
     repair,
 )
@@ -107,18 +110,29 @@ def export(session: Session, name: str, target: str) -> None:
         _report(session, moved, "")
 
 
-def import_(session: Session, source: str, name: str | None) -> None:
-    """Store the agents of a file, or of standard input."""
+def import_(session: Session, source: str, name: str | None, trust: bool) -> None:
+    """Store the agents of a file, or of standard input. What they bring is asked about on a terminal."""
     if name is not None:
         check_agent_name(name)
     place = "The input" if source == "-" else source
-    with (
-        _opened(source) as file,
-        closing(open_transfer(_home_of(session), make=True)) as database,
-        _progress() as bar,
-    ):
-        moved = import_agents(database, file, place, name, bar)
-    _report(session, moved, "")
+    defaults = session.installation.agent
+    with _opened(source) as file:
+        if not trust and not session.json and sys.stdin.isatty() and sys.stderr.isatty():
+            trust = _agreed(guarded_settings(file, place, defaults))
+        with closing(open_transfer(_home_of(session), make=True)) as database, _progress() as bar:
+            moved = import_agents(database, file, place, name, bar, trust=trust, defaults=defaults)
+    _report(session, moved, "", defaults)
+
+
+def _agreed(brought: Sequence[GuardedSettings]) -> bool:
+    """Show what agents bring and ask whether to take it; anything but yes is no."""
+    lines = [f"{agent.agent} brings {line}" for agent in brought for line in agent.sentences()]
+    if not lines:
+        return False
+    print(plain("\n".join(lines)), file=sys.stderr)
+    question = "Take these settings? They decide who reads its memory, and what it does. [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _home_of(session: Session) -> Path | str:
@@ -150,16 +164,26 @@ def _table(moved: Sequence[Moved]) -> str:
     return table([["agent", "table", "rows", "checksum", ""], *rows])
 
 
-def _report(session: Session, moved: Sequence[Moved], nothing: str) -> None:
+def _report(
+    session: Session, moved: Sequence[Moved], nothing: str, defaults: AgentSettings | None = None
+) -> None:
     data = [
         {
             "agent": agent.name,
             "known": agent.known,
             "tables": {n: {"rows": s.rows, "checksum": s.checksum} for n, s in agent.tables.items()},
+            **({"left_out": dict(agent.left_out)} if defaults else {}),
         }
         for agent in moved
     ]
-    session.show(data, _table(moved) if moved else nothing)
+    left_out = [
+        f"{agent.name}: left out: {line}"
+        for agent in moved
+        for line in GuardedSettings(agent.name, agent.left_out).sentences()
+    ]
+    if left_out and defaults:
+        left_out.append(f"The model is {defaults.model}; import with --trust to take what was left out.")
+    session.show(data, "\n".join([_table(moved), *left_out]) if moved else nothing)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The providers of models, and what one model can do: `models`, `models check`.
+"""The providers of models, and what one model can do: `models`, `models check`, `models trust`.
 
 The list looks at settings and environment and asks no server; the check asks one.
 """
@@ -13,6 +13,7 @@ import anyio
 from pagefault.build import catalogue_of
 from pagefault.cli.render import table
 from pagefault.cli.session import Session
+from pagefault.errors import UsageError
 from pagefault.models.endpoint import CheckResult
 
 _CALLING = {
@@ -46,6 +47,17 @@ def list_all(session: Session) -> None:
         for line in data
     ]
     session.show(data, table(rows))
+
+
+def trust(session: Session, name: str) -> None:
+    """Let the server of ``URL#NAME`` have the key for servers."""
+    catalogue = catalogue_of(session.folder, session.installation)
+    (target, *_) = catalogue.targets(name)
+    if not name.startswith(("http://", "https://")):
+        raise UsageError(f"{name} names no server; write URL#NAME. Keys of providers go to those alone.")
+    new = catalogue.trust(name)
+    said = "is given the key for servers from now on" if new else "was given the key already"
+    session.show({"model": name, "new": list(new)}, f"{target.endpoint.base_url} {said}.")
 
 
 def check(session: Session, name: str) -> None:

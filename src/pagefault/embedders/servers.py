@@ -8,8 +8,9 @@ hold colons, slashes and at-signs. Keys come from the environment; OpenAI's goes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pagefault import addresses
 from pagefault.addresses import checked_url, key_of, ollama_url
 from pagefault.errors import EmbedderSetupError, UsageError
 
@@ -48,19 +49,30 @@ class Server:
         return self.key != _NO_KEY
 
 
-def server_of(name: str, environment: Mapping[str, str]) -> Server | None:
+def server_of(name: str, environment: Mapping[str, str], named: str | None = None) -> Server | None:
     """Return the server for ``name``, None if it has none of the three forms.
+
+    ``named``: the embedder that the person set, if ``name`` comes from elsewhere (a database); ``KEY`` is for
+    the server of that one alone.
 
     ``EmbedderSetupError`` if OpenAI's key is missing, ``UsageError`` for an address that cannot be used.
     """
     provider, _, model = name.partition(":")
     if provider in ("http", "https"):
-        return _compatible(name, environment)
+        return _checked_key(_compatible(name, environment), name, named)
     if provider == "openai" and model:
         return _openai(model, environment)
     if provider == "ollama" and model:
-        return _ollama(model, environment)
+        return _checked_key(_ollama(model, environment), name, named)
     return None
+
+
+def _checked_key(server: Server, name: str, named: str | None) -> Server:
+    """Return the server, without the key if it is not the one that the person set."""
+    here, there = (addresses.server_of(each.partition("#")[0]) for each in (name, named or name))
+    if here == there:
+        return server
+    return replace(server, key=_NO_KEY, key_name=f"it as the embedder of this installation, and {KEY}")
 
 
 def _openai(model: str, environment: Mapping[str, str]) -> Server:

@@ -89,6 +89,7 @@ class Kernel:
     async def ensure_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Return the agent of this name, stored with ``settings`` if there is none. Safe when several ask at
         once, in this process or others: all get the agent of the first."""
+        self.models.trust(settings.model)
         try:
             return await self.record(name)
         except NotFoundError:

@@ -37,7 +37,8 @@ class Endpoint:
 
     ``base_url`` is empty for the provider's own. ``key_variable`` is the environment variable that ``key``
     was read from, for error messages; it is empty for a server that needs no key. ``timeout``: seconds
-    between two pieces of an answer. Neither key nor headers are ever shown.
+    between two pieces of an answer. ``withheld``: why a key that is set is not sent to this server, the end
+    of a sentence. Neither key nor headers are ever shown.
     """
 
     provider: str
@@ -46,6 +47,7 @@ class Endpoint:
     key_variable: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeout: float = 300.0
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ class ModelSource(Protocol):
         """Return the window that the servers report now, in tokens; None if they report none."""
         ...
 
+    def trust(self, names: str) -> tuple[str, ...]:
+        """Let the servers of these models, which the person named, be given the key for servers; return the
+        servers that are new."""
+        ...
+
     def vendor(self, name: str) -> Vendor | None:
         """Return the party that serves the model of one name; None for an unknown name."""
         ...
@@ -171,6 +178,9 @@ class SingleModelSource:
 
     async def served_window(self, names: str) -> int | None:  # noqa: ARG002
         return None
+
+    def trust(self, names: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
 
     def vendor(self, name: str) -> Vendor | None:  # noqa: ARG002
         return None

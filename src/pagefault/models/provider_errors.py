@@ -151,6 +151,8 @@ _RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...
 def model_error(response: ErrorResponse, endpoint: Endpoint) -> ModelError:
     """Return the error for a response: one sentence, without the key, with the fix if there is one."""
     response = replace(response, said=shortened(response.said, endpoint.key, *endpoint.headers.values()))
+    if endpoint.withheld and response.status in (401, 403):
+        return ModelSetupError(f"{response.where} wants a key, and {endpoint.withheld}.")
     kind, text = next((kind, text) for applies, kind, text in _RULES if applies(response))
     sentence = text.format(
         where=response.where,

@@ -3,6 +3,7 @@
     lines.py      the file: a line for each row, checksums at the end
     sums.py       checksums of an agent's tables, the same in every database
     moving.py     copy, export, import: all of an agent, or nothing of it
+    trust.py     the settings that an import takes only if it is told to
     checking.py   what must hold in a database, row by row
 
 All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in
@@ -14,14 +15,17 @@ from __future__ import annotations
 
 from pagefault.transfer.checking import Finding, check, repair
 from pagefault.transfer.moving import Moved, Watch, copy_agents, export_agents, import_agents
+from pagefault.transfer.trust import GuardedSettings, guarded_settings
 
 __all__ = [
     "Finding",
+    "GuardedSettings",
     "Moved",
     "Watch",
     "check",
     "copy_agents",
     "export_agents",
+    "guarded_settings",
     "import_agents",
     "repair",
 ]

@@ -38,13 +38,15 @@ _HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may h
 @dataclass(frozen=True, slots=True)
 class Block:
     """One agent in a file whose checksums were found right. ``rows`` counts lines between the first and the
-    last; ``tables``: rows and checksum of each; ``embedders``: fingerprint, name, dimensions of each."""
+    last, and ``first`` is the first of these; ``tables``: rows and checksum of each; ``embedders``:
+    fingerprint, name, dimensions of each."""
 
     agent: str
     format: int
     rows: int
     tables: dict[str, tuple[int, str]]
     embedders: list[tuple[str, str, int]]
+    first: bytes
 
 
 def dump(value: object) -> bytes:
@@ -99,7 +101,7 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
 
 
 def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> Block:
-    digest, agent = sha256(first), str(header.get("agent"))
+    digest, agent, row = sha256(first), str(header.get("agent")), b""
     for rows, line in enumerate(file):
         if line.startswith(_END):
             end = cast(dict[str, Any], (_parse(line) or {}).get("end") or {})
@@ -110,8 +112,10 @@ def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> 
                     f"{place} is not as it was written: the checksum of agent {agent!r} is another; {_AGAIN}"
                 )
             tables = {name: (count, sum) for name, (count, sum) in end["tables"].items()}
-            return Block(agent, header["format"], rows, tables, [(f, n, d) for f, n, d in end["embedders"]])
+            embedders = [(f, n, d) for f, n, d in end["embedders"]]
+            return Block(agent, header["format"], rows, tables, embedders, row)
         digest.update(line)
+        row = row or line
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
 
 

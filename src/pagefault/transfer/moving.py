@@ -6,16 +6,18 @@ behind, and nobody sees half an agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
+from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, TransferRows, TransferTable
 from pagefault.transfer.lines import FORMAT, Block, blocks, dump, encode, rows_of
 from pagefault.transfer.sums import Batches, Sums, TableSum, outgoing
+from pagefault.transfer.trust import untrusted
 from pagefault.types import AgentId
 
 __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
@@ -24,11 +26,12 @@ __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
 @dataclass(frozen=True, slots=True)
 class Moved:
     """An agent that was exported, imported or copied, and the sums of its tables. ``known``: it was there
-    already, the same in every row."""
+    already, the same in every row. ``left_out``: settings that an import did not take."""
 
     name: str
     tables: dict[str, TableSum]
     known: bool = False
+    left_out: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Watch(Protocol):
@@ -57,12 +60,21 @@ def export_agents(
 
 
 def import_agents(
-    database: TransferDatabase, file: BinaryIO, place: str, name: str | None, watch: Watch
+    database: TransferDatabase,
+    file: BinaryIO,
+    place: str,
+    name: str | None,
+    watch: Watch,
+    *,
+    trust: bool = False,
+    defaults: AgentSettings | None = None,
 ) -> list[Moved]:
     """Store the agents of a file, under their own names or, if it is a single one, under ``name``.
 
     The file is read twice, so it must be one that can be. ``UsageError``, and nothing is changed, if it is
     cut off or not as it was written, or if an agent of a name exists. ``place`` is what to call the file.
+    Without ``trust``, model, instructions and the agents it may write to are those of ``defaults``, the
+    installation's, and ``Moved.left_out`` has what it brought.
     """
     found = blocks(file, place)
     if name is not None and len(found) != 1:
@@ -72,7 +84,8 @@ def import_agents(
         for block in found:
             if (wanted := name or block.agent) in rows.agents():
                 raise UsageError(f"There is already an agent named {wanted!r}; give another with --name.")
-        return [_import(rows, name or block.agent, block, file, place, watch) for block in found]
+        own = None if trust else defaults or AgentSettings()
+        return [_import(rows, name or block.agent, block, file, place, watch, own) for block in found]
 
 
 def copy_agents(
@@ -151,15 +164,47 @@ def _export(
     return Moved(name, sums.tables())
 
 
-def _import(rows: TransferRows, name: str, block: Block, file: BinaryIO, place: str, watch: Watch) -> Moved:
+def _import(
+    rows: TransferRows,
+    name: str,
+    block: Block,
+    file: BinaryIO,
+    place: str,
+    watch: Watch,
+    own: AgentSettings | None,
+) -> Moved:
     watch.begin(f"importing {name}", block.rows)
     _adopt(rows, [EmbedderRecord(*embedder) for embedder in block.embedders])
     sums = Sums()
-    agent = _restore(rows, name, _watched(sums.added(rows_of(file, block, place)), watch))
+    taken = _Taken(block, own)
+    agent = _restore(rows, name, _watched(taken.rows(sums.added(rows_of(file, block, place))), watch))
     rows.finish(agent)
     # The rows of a file of an earlier format have other sums than the file says; its SHA-256 holds for those.
     told = {table: TableSum(*sum) for table, sum in block.tables.items()}
-    return _compared(rows, name, agent, told if block.format == FORMAT else sums.tables(), watch)
+    told = (told if block.format == FORMAT else sums.tables()) | taken.sums.tables()
+    return replace(_compared(rows, name, agent, told, watch), left_out=taken.left_out)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The settings of an imported agent: as they are, or with those of ``own`` that need no trust. ``sums``:
+    of the agent's own row, if it was changed."""
+
+    block: Block
+    own: AgentSettings | None
+    sums: Sums = field(default_factory=Sums)
+    left_out: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def rows(self, batches: Batches) -> Batches:
+        place = AGENT.column("settings")
+        for table, rows in batches:
+            if table is not AGENT or self.own is None:
+                yield table, rows
+                continue
+            settings, guarded = untrusted(self.block, str(rows[0][place]), self.own)
+            self.left_out = guarded.settings
+            row = (*rows[0][:place], settings, *rows[0][place + 1 :])
+            yield from self.sums.added(iter([(table, [row])]))
 
 
 def _copy(source: TransferRows, target: TransferDatabase, name: str, agent: AgentId, watch: Watch) -> Moved:

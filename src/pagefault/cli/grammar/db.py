@@ -98,11 +98,18 @@ def db_export(
 def db_import(
     path: Annotated[str, typer.Argument(help="An export, or a backup of PostgreSQL; - is standard input.")],
     name: Annotated[str | None, typer.Option(help="The new name of the agent.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Take its model and instructions too; for what you exported.")
+    ] = False,
     home: Home = None,
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Store the agents of an export, all or none; a truncated or changed file is refused."""
+    """Store the agents of an export, all or none; a truncated or changed file is refused.
+
+    A model, instructions and the right to write to other agents are taken with --trust, or if you agree on a
+    terminal; else the agent gets this installation's, and the report names what was left out.
+    """
     from pagefault.cli import database as room
 
-    room.import_(session_of(home, database, json), path, name)
+    room.import_(session_of(home, database, json), path, name, trust)

@@ -39,3 +39,20 @@ def model_check(
     from pagefault.cli import models
 
     models.check(session_of(home, database, json), name)
+
+
+@models.command("trust")
+def model_trust(
+    name: Annotated[str, typer.Argument(help="URL#NAME.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Let the server of a model have the key in PAGEFAULT_MODEL_KEY.
+
+    A model that you name yourself is trusted: in config.toml, in PAGEFAULT_MODEL, with --model. One that came
+    with an imported agent is not.
+    """
+    from pagefault.cli import models
+
+    models.trust(session_of(home, database, json), name)

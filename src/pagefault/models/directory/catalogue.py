@@ -19,6 +19,7 @@ from pagefault.models import Model
 from pagefault.models.directory.findings import Findings
 from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
 from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider, ProviderTable
+from pagefault.models.directory.server_keys import ServerKeys
 from pagefault.models.endpoint import (
     AdapterFactory,
     CheckResult,
@@ -54,7 +55,8 @@ class Catalogue:
 
     Keys and addresses are read from ``environment``. ``own`` are providers of ``config.toml``; they may
     replace known ones. ``findings`` are the results of checks; ``delay`` is the time before the first retry,
-    in seconds. ``plugins`` are functions that load the adapters of further providers.
+    in seconds. ``plugins`` are functions that load the adapters of further providers; ``keys``: the servers
+    that may have the key for servers.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class Catalogue:
         findings: Findings | None = None,
         delay: float = 1.0,
         plugins: Mapping[str, Callable[[], AdapterFactory]] | None = None,
+        keys: ServerKeys | None = None,
     ) -> None:
         self.providers = ProviderTable(own or {}, {} if plugins is None else plugins)
         self._environment = environment
         self._findings = findings
+        self._keys = keys or ServerKeys("")
         self._delay = delay
         self._made: dict[tuple[str, int, RequestSettings], Model] = {}
         self._open: list[_Closable] = []
@@ -105,7 +109,17 @@ class Catalogue:
             raise UsageError(f"{url} names no model; write it behind the address, as in {url}#qwen3.")
         base_url = checked_url(url, "a model", SERVER_KEY)
         known = Provider("", "", base_url=base_url, key=SERVER_KEY, local=True)
-        return Target(name, known, model, Endpoint(base_url, base_url, key_of(SERVER_KEY, self._environment)))
+        key = key_of(SERVER_KEY, self._environment)
+        withheld = "" if not key or self._keys.may_go_to(base_url) else self._keys.refusal(name)
+        endpoint = Endpoint(base_url, base_url, "" if withheld else key, SERVER_KEY, withheld=withheld)
+        return Target(name, known, model, endpoint)
+
+    def trust(self, names: str) -> tuple[str, ...]:
+        """See ``ModelSource``."""
+        new = self._keys.add(names)
+        if new:
+            self._made.clear()
+        return new
 
     def _endpoint(self, name: str, provider: Provider) -> Endpoint:
         base_url = provider.base_url
@@ -200,6 +214,8 @@ class Catalogue:
         target, *others = self.targets(name)
         if others:
             raise UsageError("One model is checked at a time; leave out the commas.")
+        self.trust(name)
+        (target,) = self.targets(name)
         if target.provider.adapter == "offline":
             raise UsageError("There is nothing to check: offline is no language model, and always available.")
         window, _ = await self._window(target, None)
