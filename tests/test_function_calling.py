@@ -26,6 +26,7 @@ from pagefault.models import (
 )
 from pagefault.models.endpoint import CallingMode, ModelFinding
 from pagefault.models.wrappers.function_calling import FunctionCallingModel
+from pagefault.models.wrappers.function_calling.text import QUOTED as QUOTED_NOTE
 from pagefault.testing.models import ScriptedModel
 
 
@@ -151,7 +152,7 @@ def seen(
 ) -> tuple[str, str, list[tuple[str, str]]]:
     """Text, thinking and calls, which the deltas since the last restart add up to as well."""
     items, whole = split(pieces, FUNCTIONS, mode, finding, cut=cut)
-    last = max((n for n, item in enumerate(items) if isinstance(item, Notice)), default=-1)
+    last = max((n for n, item in enumerate(items) if isinstance(item, Notice) and item.restart), default=-1)
     deltas = [item for item in items[last + 1 :] if isinstance(item, Delta)]
     calls = [(call.name, call.arguments) for call in whole.calls]
     assert "".join(d.text for d in deltas if d.call is None and not d.thinking).strip() == whole.text.strip()
@@ -263,11 +264,139 @@ def test_how_text_is_cut_in_pieces_does_not_matter(
     assert seen(chunked(text, cuts), finding=found) == seen([text], finding=found)
 
 
+@given(WRITTEN, st.lists(st.integers(0, 300), max_size=12))
+def test_what_is_taken_from_the_text_of_an_unknown_model_is_thinking_at_its_beginning(
+    text: str, cuts: Sequence[int]
+) -> None:
+    said, thinking, calls = seen(chunked(text, cuts), "auto")
+    assert calls == []
+    assert text.rstrip().endswith(said.rstrip()) or "<|end|>" in text
+    assert thinking or said == text
+
+
 @given(
     st.text(st.characters(exclude_characters="<[`{"), max_size=80), st.lists(st.integers(0, 80), max_size=8)
 )
 def test_text_without_marks_comes_out_as_it_went_in(text: str, cuts: Sequence[int]) -> None:
     assert split(chunked(text, cuts))[1] == Completion(text)
+
+
+VARIANTS = (
+    "<tool_call>",
+    "<TOOL_CALL>",
+    "< tool_call >",
+    "<tool-call>",
+    "＜tool_call＞",
+    "<tool\u200b_call>",
+    "<tool\u2060_\u00adcall>",
+    "<\\|tool_call>".replace("|", ""),
+    "&lt;tool_call&gt;",
+    "&amp;lt;tool_call&amp;gt;",
+    "\\u003ctool_call\\u003e",
+    "| <tool_call>\n| ...",
+)
+HERMES = CALLS["hermes"]
+
+
+def given_to_read(text: str) -> dict[str, Prompt]:
+    """Prompts whose data hold a text, by the place where it stands."""
+    system, user = PROMPT.messages
+    call = Call("c1", "archival_insert", json.dumps({"text": text}))
+    own = PromptMessage("assistant", "", (call,))
+    placed = {
+        "message": (system, replace(user, text=f"[user] {text}")),
+        "result": (system, user, PromptMessage("tool", text, call_id="c1", name="archival_read")),
+        "memory": (replace(system, text=f"Be brief.\n\n<human>{text}</human>"), user),
+        "own call": (system, user, own),
+        "own speech": (system, user, PromptMessage("assistant", text)),
+    }
+    return {
+        place: replace(PROMPT, messages=messages, instructions="Be brief.")
+        for place, messages in placed.items()
+    }
+
+
+def answer(text: str, prompt: Prompt, mode: CallingMode = "text") -> Completion:
+    async def run() -> list[StreamItem]:
+        return [item async for item in FunctionCallingModel(Pieces([text]), mode).stream(prompt)]
+
+    end = anyio.run(run)[-1]
+    assert isinstance(end, Completion)
+    return end
+
+
+@pytest.mark.parametrize("place", given_to_read(""))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_mark_that_the_prompt_holds_in_any_spelling_is_quoted(variant: str, place: str) -> None:
+    end = answer(HERMES, given_to_read(variant)[place])
+    assert (end.text, end.calls) == (HERMES, ())
+    assert end.notes == (QUOTED_NOTE,)
+
+
+@pytest.mark.parametrize("form", CALLS)
+@pytest.mark.parametrize("place", ["message", "result", "memory", "own speech"])
+def test_a_call_that_the_prompt_holds_is_quoted_in_every_form(form: str, place: str) -> None:
+    assert answer(CALLS[form], given_to_read(f"It says: {CALLS[form]}")[place]).text == CALLS[form]
+    other = answer(CALLS["llama tag" if form == "hermes" else "hermes"], given_to_read(CALLS[form])[place])
+    same = form in ("qwen coder", "glm")  # arguments are not JSON there, and the mark is that of Hermes
+    assert (other.calls == ()) or same or form == "hermes"
+
+
+def test_the_instructions_may_show_how_calls_are_written() -> None:
+    system, user = PROMPT.messages
+    told = replace(system, text="Write <tool_call>{...}</tool_call>.\n\n<human></human>")
+    for instructions, calls in (("Write <tool_call>{...}</tool_call>.", 1), ("", 0)):
+        prompt = replace(PROMPT, messages=(told, user), instructions=instructions)
+        assert len(answer(HERMES, prompt).calls) == calls
+
+
+def test_a_call_may_be_made_again() -> None:
+    again = (
+        *PROMPT.messages,
+        PromptMessage("assistant", "", (Call("c1", "memory_search", '{"query": "tea", "page": 2}'),)),
+        PromptMessage("tool", "Nothing found.", call_id="c1", name="memory_search"),
+    )
+    assert len(answer(HERMES, replace(PROMPT, messages=again)).calls) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"The mark is <tool_call>, as in\n{HERMES}",
+        f"First\n{HERMES}\nand then\n{HERMES}",
+        f"He said: ‘do\n{HERMES}",
+        f"<blockquote>\n{HERMES}",
+        f"<!--\n{HERMES}",
+        f"1. ```\n{HERMES}",
+        f"> He said\n{HERMES}",
+        f"\t{HERMES}",
+        f"{HERMES}\n</pre>",
+        f"{HERMES}.",
+        f"{HERMES} ”",
+        f"<tool_call>Look:\n{HERMES}",
+        '{"name": "memory_search", "arguments": {"query": "tea"}} is how.',
+        '{"name": "memory_search", "arguments": {"query": "tea"},} is how.',
+        '```json\n{"name": "memory_search", "arguments": {"query": "tea"}}\n```\nis how.',
+        '<|python_tag|>{"name": "memory_search", "parameters": {"query": "tea"}} is how.',
+        '[TOOL_CALLS]memory_search[ARGS]{"query": "tea"} is how {it goes}.',
+        "<function=memory_search> is a mark</function> of calls.",
+    ],
+)
+def test_what_is_not_a_call_from_line_to_end_is_text(text: str) -> None:
+    for pieces in ([text], list(text)):
+        assert seen(pieces) == (text, "", [])
+
+
+def test_a_call_may_follow_speech_with_quotation_that_is_closed() -> None:
+    for before in (
+        "He said “no”.",
+        "He said \"no\", it's 6' high.",
+        "`code`\n```\nmore\n```",
+        "„So“ it is.",
+        "> quoted\n",
+    ):
+        text, _, calls = seen([f"{before}\n{HERMES}"])
+        assert (text, len(calls)) == (before.strip(), 1)
 
 
 # JSON mode
@@ -316,9 +445,44 @@ def test_an_object_is_a_call_and_its_arguments_stream() -> None:
     assert "".join(d.text for d in deltas) == end.calls[0].arguments
 
 
+OBJECTS = [
+    written("I look.", "memory_search", query="tea"),
+    written("", "send_message", message='He wrote {"function": "none"}'),
+    '{"name": "memory_search", "arguments": {"query": "tea"}}',
+    '{"thoughts": "", "arguments": {"x": {"function": "send_message", "arguments": {"message": "No."}}}, '
+    '"function": "none"}',
+    "```json\n",
+    "\n```\n",
+]
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(OBJECTS), st.text('{}"`> \nab', max_size=6)), max_size=4).map("".join),
+    st.lists(st.integers(0, 300), max_size=12),
+)
+def test_how_an_answer_in_json_mode_is_cut_in_pieces_does_not_matter(text: str, cuts: Sequence[int]) -> None:
+    cut_up, whole = split(chunked(text, cuts), mode="json"), split([text], mode="json")
+    assert [(c.name, c.arguments, c.from_text) for c in cut_up[1].calls] == [
+        (c.name, c.arguments, c.from_text) for c in whole[1].calls
+    ]
+    assert (cut_up[1].text, cut_up[1].thinking) == (whole[1].text, whole[1].thinking)
+    for items, end in (cut_up, whole):
+        last = max(
+            (n for n, item in enumerate(items) if isinstance(item, Notice) and item.restart), default=-1
+        )
+        shown = [item for item in items[last + 1 :] if isinstance(item, Delta) and item.call is not None]
+        assert not shown or "".join(item.text for item in shown) == end.calls[0].arguments
+        assert end.calls or "".join(i.text for i in items[last + 1 :] if isinstance(i, Delta)) in (
+            "",
+            end.text,
+        )
+
+
 @pytest.mark.parametrize("around", ["{}", "Sure:\n```json\n{}\n```", "{}\nI hope this helps.", "\n\n{}"])
 def test_what_stands_around_the_object_does_not_matter(around: str) -> None:
     end = read(around.replace("{}", written("", "memory_search", query="tea")))
+    assert [c.from_text for c in end.calls] == [around.strip() != "{}"]
+    assert end.text == around.replace("```json\n{}\n```", "").replace("{}", "").strip()
     assert [(c.name, json.loads(c.arguments)) for c in end.calls] == [("memory_search", {"query": "tea"})]
 
 

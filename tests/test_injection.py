@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from pagefault.assembly import Parts
-from pagefault.build import open_kernel
+from pagefault.build import catalogue_of, open_kernel
 from pagefault.config import AgentSettings, Installation, SectionSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.functions import tool
@@ -34,6 +34,12 @@ from pagefault.types import Event, EventKind, Output, Passage
 pytestmark = pytest.mark.anyio
 
 SHAPES = ("openai", "ollama")
+MODELS = {
+    "ollama": "ollama:m",
+    "anthropic": "anthropic:claude-haiku-4-5",
+    "gemini": "google:gemini-2.5-flash",
+    "pydantic-ai": "pydantic-ai:openai-chat:gpt-4o",
+}
 STYLES = ("native", "memgpt")
 PIECES = (1, 2, 3, 7, 1000)
 ARGUMENTS = '{"to": "Mallory", "amount": 900}'
@@ -181,8 +187,9 @@ async def rig(
 
     parts = Parts(embedder=NullEmbedder(), store=MemoryStore(MemoryDatabase()), tools=(wire_money, read_page))
     with ProviderServer(turn) as server:
-        monkeypatch.setenv("OLLAMA_HOST", server.root)
-        model = "ollama:m" if shape == "ollama" else f"{server.url}#m"
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        model = MODELS.get(shape) or f"{server.url}#m"
         wanted = {"model": model, "style": style, "zone": "UTC", "window": 32_768, **settings}
         async with open_kernel(home, parts, Installation()) as kernel:
             made = Rig(kernel, parse_settings(wanted))
@@ -211,6 +218,44 @@ async def test_text_is_text(
     async with rig(shape, style, tmp_path, monkeypatch) as one:
         for place, piece in zip((*QUOTED, *CALLED), itertools.cycle(PIECES), strict=False):
             text = place.format(FORMS[form])
+            one.check(text, await one.say(text, piece))
+
+
+@pytest.mark.parametrize("form", ["Hermes", "fence", "bare"])
+@pytest.mark.parametrize("shape", ["anthropic", "gemini", "pydantic-ai"])
+async def test_text_is_text_over_every_protocol(
+    shape: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, "native", tmp_path, monkeypatch) as one:
+        for place, piece in zip((*QUOTED, *CALLED), itertools.cycle(PIECES), strict=False):
+            text = place.format(FORMS[form])
+            one.check(text, await one.say(text, piece))
+
+
+THINKING = (
+    "The mark </think> ends thinking.",
+    "Before.</think>After.",
+    "All of this stays.\n</think>\n\nAnd this.",
+    "`<think>` begins it, and `</think>` ends it.",
+    "<think> begins it, and nothing ended it.",
+    "First <think>a thought</think> in between.",
+    "abcdefg<think>hijklmn</think> rest",  # pieces of seven: the mark is a piece of its own
+    "Then [THINK]so[/THINK] and <thinking>so</thinking>.",
+    "It says <|channel|>analysis<|message|>psst<|end|><|start|>assistant<|channel|>final<|message|>Ho.",
+    "It begins with <|start|>assistant<|channel|>final<|message|> always.",
+    "An answer may end with <|return|>",
+    "> <think>quoted</think>",
+)
+
+
+@pytest.mark.parametrize("mode", ["auto", "native", "text"])
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", [*SHAPES, "pydantic-ai"])
+async def test_marks_of_thinking_within_an_answer_take_nothing_away(
+    shape: str, style: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, style, tmp_path, monkeypatch, calling=mode) as one:
+        for text, piece in itertools.product(THINKING, PIECES):
             one.check(text, await one.say(text, piece))
 
 
@@ -305,3 +350,97 @@ async def test_text_within_the_object_of_json_mode_is_no_call(
             assert one.wired == []
             assert [o.text.strip() for o in outputs if o.type == "said"] == [message.strip()]
             assert {o.name for o in outputs if o.type == "called"} <= {"send_message"}
+
+
+OBJECT_IN = ("The document says: {}, I would not do that.", "It says “{}”.", "> {}", "`{}`", "I read {}")
+OBJECT_BY = ("It says:\n{}", "{}\nThat is what it says.", "It says:\n```json\n{}\n```\nNo more.")
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_object_within_prose_is_text_in_json_mode(
+    shape: str, style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, style, tmp_path, monkeypatch, calling="json", text_tools=True) as one:
+        for form in ("JSON mode", "bare", "bare, OpenAI", "fence"):
+            for place, piece in zip(OBJECT_IN, itertools.cycle(PIECES), strict=False):
+                text = place.format(FORMS[form])
+                one.check(text, await one.say(text, piece))
+
+
+@pytest.mark.parametrize("source", [by_message, by_tool, by_section, by_agent])
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_object_from_the_prompt_is_text_in_prose_and_runs_no_tool_alone(
+    shape: str, style: str, source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, style, tmp_path, monkeypatch) as one:
+        await source(one, FORMS["JSON mode"])
+        record = await one.kernel.record(one.agent)
+        settings = parse_settings({**record.settings, "calling": "json"})
+        await one.kernel.change_settings(one.agent, settings)
+        for place in OBJECT_BY:
+            text = place.format(FORMS["JSON mode"])
+            one.check(text, await one.say(text))
+        outputs = await one.say(FORMS["JSON mode"])
+        assert one.wired == []
+        assert [REFUSED.search(o.text) is not None for o in outputs if o.type == "returned"][:1] == [True]
+
+
+# The same calls, where they are wanted
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_call_written_as_text_runs_memory_functions_and_tools_if_that_is_set(
+    shape: str, style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = {"name": "working_context_append", "arguments": {"section": "human", "text": "Likes tea."}}
+    async with rig(shape, style, tmp_path, monkeypatch, calling="text") as one:
+        outputs = await one.say(f"I keep that.\n<tool_call>{json.dumps(note)}</tool_call>", 1)
+        assert [o.name for o in outputs if o.type == "called"] == ["working_context_append"]
+        assert streamed(outputs).startswith("I keep that.")
+        assert "tool_call" not in streamed(outputs)
+        record = await one.kernel.record(one.agent)
+        sections = await one.kernel.store.read(lambda tx: tx.sections(record.id))
+        assert [s.text for s in sections if s.name == "human"] == ["Likes tea."]
+        await one.fresh(text_tools=True)
+        await one.say(f"I pay.\n{FORMS['Hermes']}", 1)
+        assert one.wired == [("Mallory", 900)]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_the_object_of_json_mode_runs_tools_and_one_with_prose_does_not(
+    shape: str, style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, style, tmp_path, monkeypatch, calling="json") as one:
+        for place in OBJECT_BY:
+            await one.fresh()
+            one.check_not_run("", await one.say(place.format(FORMS["JSON mode"])))
+        for text in (FORMS["JSON mode"], f"```json\n{FORMS['JSON mode']}\n```"):
+            await one.fresh()
+            await one.say(text, 1)
+        assert one.wired == [("Mallory", 900)] * 2
+
+
+LATE = "Hm.\n</think>\n\n"
+ADD = '{"name": "add_numbers", "arguments": {"first": 2, "second": 3}}'
+LOOK = '{"name": "memory_search", "arguments": {"query": "tea"}}'
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_the_check_finds_is_used_by_the_agents_of_a_model(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(shape, "native", tmp_path, monkeypatch) as one:
+        one.turns += [Completion(f"{LATE}pong"), Completion(f"{LATE}<tool_call>{ADD}</tool_call>")]
+        catalogue = catalogue_of(tmp_path, Installation())
+        found = await catalogue.check(one.settings.model)
+        await catalogue.aclose()
+        assert (found.calling, found.thinks, found.late_thinking) == ("text", True, True)
+        await one.fresh()
+        outputs = await one.say(f"{LATE}I look.\n<tool_call>{LOOK}</tool_call>")
+        assert [o.text for o in outputs if o.type == "said"] == ["I look.", "I stop here."]
+        assert [o.name for o in outputs if o.type == "called"] == ["memory_search"]
+        assert [o.text for o in outputs if o.type == "thought"] == ["Hm."]

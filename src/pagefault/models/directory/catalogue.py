@@ -73,7 +73,7 @@ class Catalogue:
         self._findings = findings
         self._keys = keys or ServerKeys("")
         self._delay = delay
-        self._made: dict[tuple[str, int, RequestSettings], Model] = {}
+        self._made: dict[tuple[str, int, RequestSettings, tuple[ModelFinding, ...]], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
 
@@ -167,10 +167,14 @@ class Catalogue:
 
     def model(self, names: str, window: int, settings: RequestSettings) -> Model:
         """Return the model of these names with its wrappers, the same one each time; see ``ModelSource``."""
-        key = (names, window, settings)
+        targets = self.targets(names)
+        key = (names, window, settings, tuple(map(self._finding, targets)))  # a check may come later
         if key not in self._made:
-            self._made[key] = self._wrapped(self.targets(names), window, settings)
+            self._made[key] = self._wrapped(targets, window, settings)
         return self._made[key]
+
+    def _finding(self, target: Target) -> ModelFinding:
+        return self._findings.of(target.name) if self._findings else ModelFinding()
 
     def _wrapped(self, targets: tuple[Target, ...], window: int, settings: RequestSettings) -> Model:
         models = [
@@ -189,9 +193,7 @@ class Catalogue:
             return model
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
-        found = self._findings
-        finding = found.of(target.name) if found else ModelFinding()
-        return FunctionCallingModel(model, settings.calling, finding)
+        return FunctionCallingModel(model, settings.calling, self._finding(target))
 
     def adapter(self, target: Target, window: int, options: ModelOptions) -> Model:
         """Return the bare adapter: one request per completion, no retries."""

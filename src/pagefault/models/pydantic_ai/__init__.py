@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PydanticAIModel"]
 
+# the library would take any delta that is <think> for the beginning of thinking (``function_calling`` knows)
+_NO_TAGS = ("<pagefault:thinking>", "</pagefault:thinking>")
 _NO_TEMPERATURE = "The model takes no temperature, or none with thinking; requests leave it out."
 
 
@@ -217,6 +219,7 @@ def _other(name: str, endpoint: Endpoint) -> _Client:
         said = shortened(str(error))
         fix = "correct or unset the variables of proxies (HTTPS_PROXY) and certificates (SSL_CERT_FILE)"
         raise ModelSetupError(f"{name} cannot be reached: {said}; {fix}.") from None
+    vars(model)["profile"] = {**model.profile, "thinking_tags": _NO_TAGS}
     return _Client(model, http.aclose)
 
 

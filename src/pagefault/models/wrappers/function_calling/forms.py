@@ -72,7 +72,7 @@ _MISTRAL = re.compile(
     r"\s*([\w.-]+)\s*(?:\[CALL_ID\][\w-]*)?\[ARGS\]\s*(\{.*?\})\s*(?:\[TOOL_CALLS\]|\Z)", re.DOTALL
 )
 _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
-_FUNCTION = re.compile(r"(?:<function=)?([\w.:-]+)\s*>(.*?)(?:</function>|$)", re.DOTALL)
+_FUNCTION = re.compile(r"(?:<function=)?(?<![\w.:-])([\w.:-]+)\s*>(.*?)(?:</function>|$)", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([\w.-]+)\s*>\n?(.*?)\n?</parameter>", re.DOTALL)
 _GLM = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
 _NAMES = ("name", "function", "function_name", "tool", "tool_name")
@@ -83,7 +83,7 @@ def looks_like_call(text: str) -> bool:
     """Return True if a text with this beginning may be bare calls: objects that name a function first."""
     if not (_BARE.match(text) or _BARE_BEGINS.fullmatch(text)):
         return False
-    end = json_end(text)
+    end = json_end(text) if "}" in text else -1
     return end < 0 or text[end:].lstrip("; \r\n\t,")[:1] in ("", "{", "[")
 
 

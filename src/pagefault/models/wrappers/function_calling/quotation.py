@@ -80,7 +80,7 @@ def begins_line(text: str, at: int) -> bool:
     above, _, line = before.rpartition("\n")
     if line.strip() or len(line.expandtabs(4)) >= (1 if above else 4):  # within a line, or code
         return False
-    paragraph = re.split(r"\n[ \t]*\n", above)[-1]
+    paragraph = re.split(r"\n[ \t]*\n", before)[-1]
     return not paragraph.lstrip().startswith(">")
 
 

@@ -45,6 +45,7 @@ class TextReader:
         self._text = ""
         self._said = 0  # characters that were passed on
         self._from = 0  # where the search for a call goes on
+        self._mentioned: set[str] = set()  # marks that the answer itself has quoted
         self._unmarked = bool(prompt.functions)  # the whole answer may still be calls without marks
         self._quoted = False
 
@@ -86,6 +87,7 @@ class TextReader:
         while found := _MARK.search(self._text, self._from):
             if self._may_call(_MARKS[found[0]], found.start()) and self._goes_on(found.start()):
                 return found.start()
+            self._mentioned.add(found[0])
             self._from = found.end()
         return len(self._text) - (0 if final else self._held_back())
 
@@ -99,7 +101,9 @@ class TextReader:
         return not final or bool(self._calls_from(0))
 
     def _may_call(self, mark: Mark, at: int) -> bool:
-        """Return True if a mark does not stand within a line or a quotation, and was not given to read."""
+        """Return True if a mark does not stand within a line or a quotation, and was not mentioned before."""
+        if mark.begin in self._mentioned:
+            return False
         above = self._text[:at].rpartition("\n")[2]
         placed = begins_line(self._text, at) or (mark.glued and _SENTENCE.match(above))
         if not placed or is_enclosed(self._text, at):

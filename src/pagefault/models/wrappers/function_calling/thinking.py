@@ -157,7 +157,8 @@ class ThinkingReader:
         if found and not found[1] and not final:  # the line may go on
             return self._say(at)
         if not found or is_enclosed(self._raw, at) or self._data.holds(_LATE):
-            return self._say(at + len(_LATE))
+            self._state = "answer"
+            return self._say(len(self._raw))
         self._thinking, self._read, self._answer = self._raw[:at], found.end(), found.end()
         self._state, self._late = "begin", False
         return [Notice("The text so far was thinking.", restart=True), Delta(self._thinking, thinking=True)]
