@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagefault.errors import ToolsUnsupported
+from pagefault.errors import ModelError, ToolsUnsupported
 from pagefault.models import (
     Call,
     Completion,
@@ -575,3 +575,11 @@ def test_what_is_right_already_passes_as_it_is(make: Callable[[], ScriptedModel]
 
     direct = anyio.run(bare)
     assert ask(make(), "auto")[-1] == direct[-1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "begin"), [("text", "<tool_call>"), ("text", "[TOOL_CALLS]"), ("json", "{"), ("json", "Prose. ")]
+)
+def test_a_call_without_end_is_not_waited_for_for_ever(mode: CallingMode, begin: str) -> None:
+    with pytest.raises(ModelError, match="wrote a call without end"):
+        split([begin, *["x" * 10_000] * 100], mode=mode)

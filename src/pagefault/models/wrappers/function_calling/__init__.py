@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from pagefault.errors import ToolsUnsupported
+from pagefault.errors import ModelError, ToolsUnsupported
 from pagefault.models import Completion, Delta, ModelWrapper, Notice, Prompt, StreamItem
 from pagefault.models.endpoint import CallingMode, ModelFinding
 from pagefault.models.wrappers.function_calling.json_mode import JSONReader
@@ -20,6 +20,7 @@ from pagefault.models.wrappers.function_calling.thinking import ThinkingReader, 
 __all__ = ["FunctionCallingModel"]
 
 
+_MOST_HELD = 500_000  # characters of a call that are waited for
 _HINT = (
     "The answer looks like a call or thinking of {name} that its server did not recognise, and was left as "
     "text; `pagefault models check` finds out, and its agents read them from then on."
@@ -40,13 +41,18 @@ class FunctionCallingModel(ModelWrapper):
         while True:
             reader, thinking = self._reader(prompt), ThinkingReader(prompt, late=self.finding.late_thinking)
             try:
+                held = 0  # characters since anything was passed on
                 async with aclosing(self.model.stream(reader.prompt)) as items:
                     async for item in items:
+                        held += len(item.text)
                         for read in thinking.take(item):
                             if isinstance(read, Notice) and read.restart:
                                 reader = self._reader(prompt)
                             for shown in reader.take(read):
+                                held = 0
                                 yield shown
+                        if held > _MOST_HELD:
+                            raise ModelError(f"{self.name} wrote a call without end; use another model.")
                 return
             except ToolsUnsupported as error:
                 if self.mode != "auto" or isinstance(reader, JSONReader):

@@ -48,6 +48,7 @@ _ARGUMENTS = re.compile(
     rf'\s*(?:```\w*\s*)?\{{\s*(?:"thoughts"\s*:\s*{_STRING}\s*,\s*)?"function"\s*:\s*({_STRING})'
     r'\s*,\s*"arguments"\s*:\s*(?=\{)'
 )
+_LONGEST_THOUGHTS = 20_000  # characters before arguments that are shown while they come
 _KEYS = frozenset(("thoughts", "function", "arguments"))
 _OPENS = re.compile(r"^(```\w*[ \t]*\n\s*)?(?=\{)", re.MULTILINE)
 _CLOSES = re.compile(r"\s*```[ \t]*(?=\n|\Z)"), re.compile(r"[ \t]*(?=\n|\Z)")  # with a fence, and without
@@ -171,7 +172,8 @@ class _StreamedArguments:
 
     def feed(self, piece: str) -> Sequence[Delta]:
         self._text += piece
-        if not self._name and (found := _ARGUMENTS.match(self._text)):
+        may_open = not self._name and "{" in piece and len(self._text) < _LONGEST_THOUGHTS
+        if may_open and (found := _ARGUMENTS.match(self._text)):
             self._name, self._at = found[1][1:-1], found.end()
         if not self._name or self._done or self._name in (NONE, ANSWER):
             return ()

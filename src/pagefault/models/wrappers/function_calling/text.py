@@ -30,6 +30,7 @@ QUOTED = "A call written as text was left as text, because the same stands in wh
 
 _MARKS = {mark.begin: mark for mark in CALL_MARKS}
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
+_LONGEST_UNMARKED = 20_000  # characters of an answer that may be calls without marks
 _LONGEST = max(map(len, _MARKS))
 _MAY_BEGIN = re.compile("[" + re.escape("".join({begin[0] for begin in _MARKS})) + "]")
 _SENTENCE = re.compile(r"(?![\s>|#*`-]).*\w\w[.!?。！？…]\Z")
@@ -45,6 +46,7 @@ class TextReader:
         self._text = ""
         self._said = 0  # characters that were passed on
         self._from = 0  # where the search for a call goes on
+        self._open = -1  # where the call begins of which the end has not come
         self._mentioned: set[str] = set()  # marks that the answer itself has quoted
         self._unmarked = bool(prompt.functions)  # the whole answer may still be calls without marks
         self._quoted = False
@@ -85,16 +87,18 @@ class TextReader:
                 return 0
             self._unmarked = False
         while found := _MARK.search(self._text, self._from):
-            if self._may_call(_MARKS[found[0]], found.start()) and self._goes_on(found.start()):
-                return found.start()
+            at = found.start()
+            if (self._open == at or self._may_call(_MARKS[found[0]], at)) and self._goes_on(at):
+                self._open = at
+                return at
             self._mentioned.add(found[0])
             self._from = found.end()
         return len(self._text) - (0 if final else self._held_back())
 
     def _may_be_unmarked(self, *, final: bool) -> bool:
         start = self._text.lstrip()
-        if not start:
-            return not final
+        if not start or len(start) > _LONGEST_UNMARKED:
+            return not (start or final)
         at = len(self._text) - len(start)
         if not (looks_like_call(start) or looks_like_fence(start)) or not begins_line(self._text, at):
             return False
