@@ -30,7 +30,8 @@ _RESERVED = frozenset(
 )  # fmt: skip  # as labels, rows and results begin
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _HIDDEN_MARKS = "\u034f\u17b4\u17b5\u180f"  # combining, and show nothing
-_DATE = re.compile(r"\d{4}\W{0,3}\d{1,2}\W{0,3}\d{1,2}|\d{1,2}\s?:\s?\d\d")
+_BETWEEN = r"\s?[-‐‑–—−./]\s?"
+_DATE = re.compile(rf"\d{{4}}{_BETWEEN}\d{{1,2}}{_BETWEEN}\d{{1,2}}|(?<![\w:])\d{{1,2}}\s?:\s?\d\d(?![\w:])")
 _WRITTEN_TOGETHER = (
     frozenset({"LATIN", "HAN", "HIRAGANA", "KATAKANA"}),
     frozenset({"LATIN", "HAN", "HANGUL"}),

@@ -80,6 +80,8 @@ def _folded(character: str) -> str:
 _FOLDING = _Folding(
     {ord(c): "[" for c in _SQUARE}
     | {ord(c): "<" for c in _ANGLE}
+    | {ord(c): "]" for c in "］﹈⁆⦌⦎⦐⟧〛⌉⌋❳⦘〕〙〗】⟭﹞"}
+    | {ord(c): ">" for c in "＞﹥›❯❭❱⟩〉〉⧽⦒˃ᐳ"}
     | {ord(c): "|" for c in "｜∣ǀ│┃❘"}
     | {ord(c): to for c, to in zip(*_LETTERS, strict=True)}
 )
