@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from conftest import Machine, Rig
 from pagefault.config import AgentSettings
+from pagefault.context import contained, render_sections
 from pagefault.errors import UsageError
 from pagefault.kernel.edits import add_timer, put_document, remember
 from pagefault.kernel.sections import add_section, edit_section
@@ -177,6 +178,22 @@ async def by_stored_section(rig: Rig, _: ScriptedModel) -> None:
     await rig.send("it is folded")
 
 
+async def by_stored_head(rig: Rig, model: ScriptedModel) -> None:
+    """As an earlier version left it, or as an import brings it."""
+    record = await rig.kernel.record("ana")
+    good = "<working_context>\n<human>\n{}\n</human>\n</working_context>"
+    for head in (
+        ATTACK,
+        good.format(ATTACK),
+        f"{good.format('hi')}\n{ATTACK}",
+        f"{ATTACK}\n{good.format('hi')}",
+    ):
+        queue = replace((await rig.kernel.record("ana")).queue, head=head)
+        await rig.kernel.store.write(lambda tx, queue=queue: tx.save_queue(record.id, queue))
+        await rig.send("hi")
+        assert model.prompts[-1].messages[0].text.endswith("\n</working_context>")
+
+
 async def by_memory(rig: Rig, model: ScriptedModel) -> None:
     act(model, call("working_context_append", section="human", text=ATTACK, heartbeat=True))
     await rig.send("remember")
@@ -268,6 +285,7 @@ async def by_extracted_summary(rig: Rig, model: ScriptedModel) -> None:
 
 WAYS: tuple[Way, ...] = (
     by_user, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section, by_stored_section,
+    by_stored_head,
     by_memory, by_recall, by_long_text, by_speech, by_archive, by_document, by_agent, by_summary,
     by_extracted_summary,
 )  # fmt: skip
@@ -323,6 +341,13 @@ def heard_now(outputs: MemoryObjectReceiveStream[Output]) -> list[Output]:
 
 def texts(prompt: Prompt) -> list[str]:
     return [message.text for message in prompt.messages]
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=80) | st.sampled_from(FORGED)), max_size=3))
+def test_a_working_context_of_ours_stays_byte_for_byte(parts: list[tuple[str, str]]) -> None:
+    sections = [Section(f"s{n}", about, 100, text, n == 1) for n, (about, text) in enumerate(parts)]
+    head = render_sections(sections)
+    assert contained(head) == head
 
 
 def test_the_check_finds_what_is_forged() -> None:

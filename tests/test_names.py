@@ -29,8 +29,8 @@ NAMES = (
 MIXED = ("аna", "anа", "Ωmega", "aα", "ana\u0661", "раypal", "gοοgle", "сат1a", "あа", "漢я")
 ODD = (
     "", " ", "x y", "a\nb", "a\u200bb", "a\u200db", "\u202eana", "ana\u0000", "a]b", "[user", "a" * 65, ".a",
-    "-a", "_a", "a/b", "a\ud83d", "Ａna", "ⅣB", "ana１", "cafe\u0301", "𝐚na", "ﬁn", "bot🤖", "a\ufe0f", "a\u034f",
-    "\u3164", "a\u3164", "a\u2028b",
+    "-a", "_a", "a/b", "a\ud83d", "Ａna", "ⅣB", "ana１", "cafe\u0301", "𝐚na", "ﬁn", "bot🤖",
+    "a\ufe0f", "a\u034f", "\u3164", "a\u3164", "a\u2028b",
 )  # fmt: skip
 
 

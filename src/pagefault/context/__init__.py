@@ -7,7 +7,8 @@ pure: state in, prompt out. How the queue changes is the queue manager's busines
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -114,6 +115,34 @@ def render_sections(sections: Sequence[Section]) -> str:
     return "\n".join([*parts, "</working_context>"])
 
 
+@lru_cache(maxsize=256)
+def contained(head: str) -> str:
+    """A stored working context as the prompt shows it. What ``render_sections`` made stays as it is; in one
+    that an earlier version or an import left, text is escaped now, and none stands outside."""
+    first, *lines = head.split("\n")
+    if not head or (first, lines[-1:]) != ("<working_context>", ["</working_context>"]):
+        return head and f"<working_context>\n{escaped(head)}\n</working_context>"
+    return "\n".join([first, *_contained(lines[:-1]), lines[-1]])
+
+
+def _contained(lines: Sequence[str]) -> Iterator[str]:
+    text, name = list[str](), ""
+    for line in lines:
+        opened = None if name else _OPENING.fullmatch(line)
+        if not opened and (not name or line != f"</{name}>"):
+            text.append(line)
+            continue
+        if text:
+            yield escaped("\n".join(text))
+        text, name = [], opened[1] if opened else ""
+        yield f"<{name}{escaped(opened[2] or '')}{opened[3] or ''}>" if opened else line
+    if text:
+        yield escaped("\n".join(text))
+
+
+_OPENING = re.compile(r'<([\w.-]{1,64})( about="[^"]*")?( read_only="true")?>', re.ASCII)
+
+
 def stamp(at: datetime, zone: tzinfo) -> str:
     """Local time as the model reads it: its only clock."""
     return at.astimezone(zone).strftime("%Y-%m-%d %a %H:%M")
@@ -165,7 +194,7 @@ class Compiler:
     def prompt(self, context: MainContext, max_tokens: int) -> Prompt:
         """The prompt of one request. The same rows always give the same bytes, so that appending to the
         queue only ever appends to the prompt."""
-        system = f"{context.instructions}\n\n{context.queue.state.head}"
+        system = f"{context.instructions}\n\n{contained(context.queue.state.head)}"
         if system != self._system.text:
             self._system = PromptMessage("system", system)
         queue = context.queue

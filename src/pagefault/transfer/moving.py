@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, StorageError, UsageError
+from pagefault.names import check_agent_name, check_look_alike
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, TransferRows, TransferTable
 from pagefault.transfer.lines import FORMAT, Block, blocks, dump, encode, rows_of
@@ -82,7 +83,9 @@ def import_agents(
     file.seek(0)
     with database.writing() as rows:
         for block in found:
-            if (wanted := name or block.agent) in rows.agents():
+            check_agent_name(wanted := name or block.agent)
+            check_look_alike(wanted, rows.agents())
+            if wanted in rows.agents():
                 raise UsageError(f"There is already an agent named {wanted!r}; give another with --name.")
         own = None if trust else defaults or AgentSettings()
         return [_import(rows, name or block.agent, block, file, place, watch, own) for block in found]
