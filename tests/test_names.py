@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
+from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import Machine, Run
-from pagefault.config import parse_settings
+from pagefault.build import open_kernel
+from pagefault.config import Installation, parse_settings
 from pagefault.errors import UsageError
 from pagefault.names import (
     check_agent_name,
@@ -21,6 +24,7 @@ from pagefault.names import (
     shown_sender,
 )
 from pagefault.testing.models import ScriptedModel
+from pagefault.types import AgentRecord
 
 NAMES = (
     "ana", "Ana-2", "a", "bot_1.x", "café", "Аня", "Ελένη", "太郎", "太郎Taro", "たろう", "ソーダー",
@@ -133,3 +137,27 @@ def test_the_command_line_refuses_them_in_a_sentence(run: Run) -> None:
         ran = run(*command)
         assert ran.code == 1
         assert "cannot be an agent's name, because it mixes Cyrillic and Latin letters" in ran.err
+
+
+NAMED = (("aсe", "mixes Cyrillic and Latin"), ("асе", "looks like the agent"), ("a\u202eb", "cannot be"))
+
+
+@pytest.mark.parametrize(("name", "why"), NAMED, ids=ascii)
+def test_an_import_brings_no_name_that_could_pass_for_another(
+    run: Run, tmp_path: Path, name: str, why: str
+) -> None:
+    async def store() -> None:
+        kernel = open_kernel(tmp_path / "other", installation=Installation(embedder="null"))
+        record = AgentRecord(name, parse_settings({}).model_dump(mode="json"), kernel.clock.now())
+        await kernel.store.write(lambda tx: tx.create_agent(record))
+        await kernel.close()
+
+    anyio.run(store)
+    exported = tmp_path / "other.jsonl"
+    assert run("--home", str(tmp_path / "other"), "db", "export", name, str(exported)).code == 0
+    assert run("agent", "create", "ace").code == 0
+    for options in ((), ("--name", name)):
+        ran = run("db", "import", str(exported), *options)
+        assert ran.code == 1
+        assert why in ran.err
+    assert [each["name"] for each in run("--json", "agent", "list").json] == ["ace"]
