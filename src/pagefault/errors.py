@@ -44,6 +44,13 @@ class NotFoundError(UsageError):
     """No agent, row, passage or schedule of that name or id."""
 
 
+class StaleAgentError(NotFoundError):
+    """An agent was deleted or renamed since it was looked up; the name may be another's now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Agent {name} was deleted or renamed by another process; look it up again.")
+
+
 class NameTakenError(UsageError):
     """An agent of this name exists already."""
 

@@ -18,7 +18,7 @@ from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
-from pagefault.agent.turn_writer import TurnWriter
+from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
@@ -95,7 +95,8 @@ class Process:
             row = self.rows.opening(event, self.memory.sizes())
             if not self.memory.crosses_both(row):
                 return await self.writer.post(event, row)
-        return await self.program.store.write(lambda tx: tx.post(self.writer.record.id, event))
+        to = self.writer.record
+        return (await self.program.store.write(lambda tx: post_to(tx, to.id, to.name, event)))[0]
 
     async def handle(self, event: Event) -> Output | None:
         """Run an event's turn to its end, from wherever it stands; return its ``done``, not emitted here.

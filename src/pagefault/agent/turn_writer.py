@@ -18,13 +18,24 @@ from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop
 from pagefault.context import Queue
 from pagefault.context.queue_manager import QueueManager
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, NotFoundError, StaleAgentError
 from pagefault.functions import Outcome, Prepared
 from pagefault.message_meta import RequestUsage
 from pagefault.storage import Store, Transaction
-from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Output, Role
 
 _LONG = "The message is long: the model is shown page 1 of {pages}, and can read on page by page."
+
+
+def post_to(tx: Transaction, agent: AgentId, name: str, event: Event) -> tuple[Event, AgentRecord]:
+    """Store an event for an agent; both as stored. ``StaleAgentError`` if the agent is gone or renamed."""
+    try:
+        posted, stored = tx.post(agent, event), tx.agent_by_id(agent)
+    except NotFoundError:
+        raise StaleAgentError(name) from None
+    if stored is None or stored.name != name:
+        raise StaleAgentError(name)
+    return posted, stored
 
 
 class FailedEffect(Exception):
@@ -68,9 +79,9 @@ class TurnWriter:
         agent = self.record.id
 
         def work(tx: Transaction) -> tuple[Event, _Committed | None]:
-            posted, record = tx.post(agent, event), tx.agent_by_id(agent)
+            posted, record = post_to(tx, agent, self.record.name, event)
             is_new = posted == replace(event, id=posted.id)
-            if record is None or not is_new or not self._is_loaded(record) or tx.next_event(agent) != posted:
+            if not is_new or not self._is_loaded(record) or tx.next_event(agent) != posted:
                 return posted, None
             return posted, self._open(tx, posted, row)
 

@@ -24,7 +24,7 @@ from pagefault.errors import NameTakenError, NotFoundError, PagefaultError, Usag
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
-from pagefault.kernel.slot import for_sender, listening
+from pagefault.kernel.slot import for_sender, listening, no_agent
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender
 from pagefault.redaction import logger_of
@@ -80,7 +80,10 @@ class Kernel:
 
     async def record(self, name: str) -> AgentRecord:
         """The agent of this name; ``NotFoundError`` if there is none."""
-        return (await self.scheduler.find(name)).record
+        record = await self.store.read(lambda tx: tx.agent(name))
+        if record is None:
+            raise no_agent(name)
+        return record
 
     async def create_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
@@ -157,7 +160,7 @@ class Kernel:
             check_sender(event.sender)
         agent = await self.scheduler.servable(name)
         stamped = replace(event, at=event.at or self.clock.now())
-        return await self.scheduler.post(agent, stamped)
+        return await self.scheduler.post(agent, name, stamped)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
         """Post an event (a string is a user message) and yield the outputs of its turn, ``done`` last, and
@@ -195,7 +198,7 @@ class Kernel:
     @asynccontextmanager
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
         """Outputs of an agent from now on, of all its events, deltas included."""
-        agent = await self.scheduler.find(name)
+        agent = await self.scheduler.find(name, known=True)
         async with listening(agent.listeners) as outputs:
             yield outputs
 

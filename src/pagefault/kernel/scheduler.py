@@ -17,13 +17,21 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
 from pagefault.agent.parking import park_event
+from pagefault.agent.turn_writer import post_to
 from pagefault.clock import Clock
 from pagefault.config import settings_of
 from pagefault.containment import Fault, barrier
-from pagefault.errors import DamageError, PagefaultError, ParkedError, StorageError, TurnLostError
+from pagefault.errors import (
+    DamageError,
+    PagefaultError,
+    ParkedError,
+    StaleAgentError,
+    StorageError,
+    TurnLostError,
+)
 from pagefault.kernel import inbox
 from pagefault.kernel.inbox import ATTEMPTS
-from pagefault.kernel.slot import AgentSlot, Posting, no_agent
+from pagefault.kernel.slot import AgentSlot, Posting, Slots
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, Output
@@ -54,8 +62,7 @@ class Scheduler:
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
         default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
     )
-    _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
-    _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
+    _slots: Slots = field(init=False)
     _resident: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
     _limit: anyio.Semaphore = field(init=False)
     _serving: int = 0
@@ -63,6 +70,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self._limit = anyio.Semaphore(self.concurrency)
+        self._slots = Slots(self.store, self.listeners_to_all)
 
     @property
     def is_running(self) -> bool:
@@ -79,21 +87,14 @@ class Scheduler:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
-    async def find(self, name: str) -> AgentSlot:
-        """The agent of this name; ``NotFoundError`` if there is none."""
-        id = self._ids.get(name)
-        if id is None or id not in self._agents:
-            record = await self.store.read(lambda tx: tx.agent(name))
-            if record is None:
-                raise no_agent(name)
-            id = self._ids[name] = record.id
-            fresh = AgentSlot(record, self.listeners_to_all, followed=record.last_seq)
-            self._agents.setdefault(id, fresh).record = record
-        return self._agents[id]
+    async def find(self, name: str, *, known: bool = False) -> AgentSlot:
+        """The agent of this name; ``NotFoundError`` if there is none. ``known``: as last looked up; ``post``
+        notices that another process has given the name to another agent."""
+        return await self._slots.find(name, known=known)
 
     async def servable(self, name: str) -> AgentSlot:
         """The agent of this name; ``ParkedError`` or ``DamageError`` if no turn of it can be run."""
-        agent = await self.find(name)
+        agent = await self.find(name, known=True)
         if agent.process is None:  # it may have been parked, released or mended by another process
             id = agent.record.id
             agent.record = await self.store.read(lambda tx: tx.agent_by_id(id)) or agent.record
@@ -105,9 +106,8 @@ class Scheduler:
     def forget(self, name: str) -> None:
         """Drop the agent's process and record, so that changed settings take effect at its next event. Its
         listeners stay."""
-        if (id := self._ids.pop(name, None)) is not None:
-            self._agents[id].process, self._agents[id].rest_until = None, None
-            self._resident.pop(id, None)
+        if agent := self._slots.forget(name):
+            self._resident.pop(agent.record.id, None)
 
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
         """Serve the agent: there may be an event for it."""
@@ -119,25 +119,27 @@ class Scheduler:
             self._serving += 1
             self._tasks.start_soon(self._serve_agent, agent, posting)
 
-    async def post(self, agent: AgentSlot, event: Event) -> Event:
-        """Store an event in the agent's inbox and wake the agent. If the agent rests, its turn begins in the
-        same transaction."""
+    async def post(self, agent: AgentSlot, name: str, event: Event) -> Event:
+        """Store an event in the agent's inbox and wake it. If it rests, its turn begins in that write."""
         if self._tasks is not None and not agent.serving and self._serving < self.concurrency:
-            posting = Posting(event)
+            posting = Posting(name, event)
             self.wake(agent, posting)
             await posting.over.wait()
             if posting.error:
                 raise posting.error
             if posting.stored:
                 return posting.stored
-        posted = await self.store.write(lambda tx: tx.post(agent.record.id, event))
+        try:
+            posted, _ = await self.store.write(lambda tx: post_to(tx, agent.record.id, name, event))
+        except StaleAgentError:
+            return await self.post(await self._slots.find_again(name, agent), name, event)
         self.wake(agent)
         return posted
 
     async def wake_waiting(self) -> None:
         """Wake every agent with an event that is pending or whose turn is unfinished."""
         for record in await self.store.read(lambda tx: tx.waiting()):
-            agent = await self.find(record.name)
+            agent = self._slots.of(record)
             if agent.rest_until is None or self.clock.now() >= agent.rest_until:
                 self.wake(agent)
 
@@ -232,6 +234,8 @@ class Scheduler:
         """Store a posted event; return it if its turn is open now."""
         try:
             process = agent.process or await self.loaded(agent)
+            if process.record.name != posting.name:
+                return None
             process.begin(hold)
             posting.stored = await process.post(posting.event)
         except StorageError as error:
@@ -268,8 +272,7 @@ class Scheduler:
 
     async def loaded(self, agent: AgentSlot, record: AgentRecord | None = None) -> Process:
         """The agent's process as the store has it now; ``record`` if that was just read."""
-        stale = agent.process and agent.process.record.settings != agent.record.settings
-        if agent.process is None or stale:  # settings may have been changed by another process
+        if agent.process is None or agent.is_outdated:  # by another process
             agent.process = await self.boot(agent.record, agent.emit)
             agent.record = agent.process.record
         elif agent.process.event is None:

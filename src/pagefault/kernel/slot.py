@@ -1,4 +1,4 @@
-"""The slot of an agent in the scheduler: what a process of the machine holds of one agent.
+"""The slots of agents in the scheduler: what a process of the machine holds of each agent.
 
 Left out: when its turns run (``scheduler``).
 """
@@ -15,8 +15,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.errors import DailyBudgetSpent, NotFoundError, PagefaultError, TurnLostError
-from pagefault.types import AgentRecord, Event, Output
+from pagefault.errors import DailyBudgetSpent, NotFoundError, PagefaultError, StaleAgentError, TurnLostError
+from pagefault.storage import Store
+from pagefault.types import AgentId, AgentRecord, Event, Output
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Posting:
     """An event on its way into the inbox of an agent that rests: its turn begins in the transaction that
     stores it. Not ``stored`` when it is ``over``: it is to be stored by itself."""
 
+    name: str
     event: Event
     stored: Event | None = None
     error: PagefaultError | None = None
@@ -61,6 +63,12 @@ class AgentSlot:
     listeners: set[MemoryObjectSendStream[Output]] = field(
         default_factory=set[MemoryObjectSendStream[Output]]
     )
+
+    @property
+    def is_outdated(self) -> bool:
+        """Return whether the process was made for another name or other settings than are stored now."""
+        made = self.process and self.process.record
+        return made is not None and (made.name, made.settings) != (self.record.name, self.record.settings)
 
     @property
     def is_heard(self) -> bool:
@@ -126,6 +134,53 @@ def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
             listener.send_nowait(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             listeners.discard(listener)
+
+
+@dataclass(slots=True)
+class Slots:
+    """The slots of the agents that this process has met, by number and by name."""
+
+    store: Store
+    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
+    _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
+    _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
+
+    async def find(self, name: str, *, known: bool = False) -> AgentSlot:
+        """As ``Scheduler.find``."""
+        agent = self._agents.get(self._ids.get(name, AgentId(0)))
+        if agent is None or not known or agent.record.name != name:
+            record = await self.store.read(lambda tx: tx.agent(name))
+            if record is None:
+                self.forget(name)
+                raise no_agent(name)
+            agent, self._ids[name] = self.of(record), record.id
+        return agent
+
+    async def find_again(self, name: str, former: AgentSlot) -> AgentSlot:
+        """The agent that has the name now of one that was deleted or renamed; whoever listened to the name
+        hears this one from now on."""
+        self.forget(name)
+        agent = await self.find(name)
+        if agent is former:
+            raise StaleAgentError(name)
+        agent.listeners |= former.listeners
+        former.listeners.clear()
+        return agent
+
+    def of(self, record: AgentRecord) -> AgentSlot:
+        """The slot of an agent as it was just read."""
+        fresh = AgentSlot(record, self.listeners_to_all, followed=record.last_seq)
+        agent = self._agents.setdefault(record.id, fresh)
+        if not agent.serving:
+            agent.record = record
+        return agent
+
+    def forget(self, name: str) -> AgentSlot | None:
+        """Drop the agent's process; look the name up anew the next time."""
+        agent = self._agents.get(self._ids.pop(name, AgentId(0)))
+        if agent:
+            agent.process = agent.rest_until = None
+        return agent
 
 
 def no_agent(name: str) -> NotFoundError:
