@@ -147,7 +147,11 @@ class LoadingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float = Field(default=120.0, gt=0.0, description="of time for one document")
+    seconds: float = Field(
+        default=120.0,
+        gt=0.0,
+        description="of the processor, and thrice as long in all",
+    )
     memory: int = Field(default=2048, ge=256, description="of the process that reads, on Linux")
     characters: int = Field(default=20_000_000, ge=1)
     pages: int = Field(default=20_000, ge=1)

@@ -14,7 +14,7 @@ __all__ = ["Bounds", "raising"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``seconds`` of time, ``memory`` in MB, ``characters`` and ``pages`` of the text."""
+    """``seconds`` of processor time, ``memory`` in MB, ``characters`` and ``pages`` of the text."""
 
     seconds: float
     memory: int
@@ -29,6 +29,11 @@ class Bounds:
             )
         if pages > self.pages:
             raise UsageError(f"It has more than {self.pages:,} pages; {raising('pages')}")
+
+    @property
+    def patience(self) -> float:
+        """Seconds in all: other work may have the processor meanwhile."""
+        return 3 * self.seconds
 
     @property
     def out_of_time(self) -> str:

@@ -63,7 +63,7 @@ class DocumentReader:
     async def read(self, content: SourceContent) -> ReadDocument:
         """Read a document; ``UsageError`` has the reason if that fails. Cancelling ends the process."""
         try:
-            with anyio.fail_after(self._bounds.seconds):
+            with anyio.fail_after(self._bounds.patience):
                 return await anyio.to_thread.run_sync(self._ask, content, abandon_on_cancel=True)
         except TimeoutError:
             raise UsageError(self._bounds.out_of_time) from None

@@ -90,7 +90,7 @@ def _answer(
 
 def _restrict(bounds: Bounds) -> None:
     """Bound memory, and processor time from now on, by what the system has for it; and time in any case."""
-    faulthandler.dump_traceback_later(bounds.seconds + _GRACE, exit=True, file=sys.stderr)
+    faulthandler.dump_traceback_later(bounds.patience + _GRACE, exit=True, file=sys.stderr)
     if find_spec("resource") is None:  # Windows
         return
     import resource
