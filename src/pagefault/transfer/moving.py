@@ -74,8 +74,8 @@ def import_agents(
 
     The file is read twice, so it must be one that can be. ``UsageError``, and nothing is changed, if it is
     cut off or not as it was written, or if an agent of a name exists. ``place`` is what to call the file.
-    Without ``trust``, model, instructions and the agents it may write to are those of ``defaults``, the
-    installation's, and ``Moved.left_out`` has what it brought.
+    Without ``trust``, model, instructions, the agents it may write to and ``text_tools`` are those of
+    ``defaults``, the installation's, and ``Moved.left_out`` has what it brought.
     """
     found = blocks(file, place)
     if name is not None and len(found) != 1:

@@ -1,7 +1,8 @@
 """The settings of an agent that comes from elsewhere: those that no import takes without being told to.
 
 A model may name a server, which reads all that the agent remembers; instructions say what it does; it may
-write to other agents. Left out: memory, which is data, and keys, which go to no server that an import names.
+write to other agents, and run tools by calls written as text. Left out: memory, which is data, and keys,
+which go to no server that an import names.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pagefault.transfer.lines import Block, blocks, decode
 
 __all__ = ["GuardedSettings", "guarded_settings", "untrusted"]
 
-_GUARDED = ("model", "instructions", "agents")
+_GUARDED = ("model", "instructions", "agents", "text_tools")
 _SILENT = ("served",)  # follows from the model
 
 

@@ -107,8 +107,9 @@ def db_import(
 ) -> None:
     """Store the agents of an export, all or none; a truncated or changed file is refused.
 
-    A model, instructions and the right to write to other agents are taken with --trust, or if you agree on a
-    terminal; else the agent gets this installation's, and the report names what was left out.
+    A model, instructions and the rights to write to other agents and to run tools by text are taken with
+    --trust, or if you agree on a terminal; else the agent gets this installation's, and the report names what
+    was left out.
     """
     from pagefault.cli import database as room
 
