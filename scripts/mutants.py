@@ -120,7 +120,7 @@ MUTANTS = (
                 "            fired.append(agent)\n        if schedule.cron is None:",
                 "            fired.append(agent)\n    return fired\n\n\n"
                 "def move(tx: Transaction, now: datetime) -> None:\n"
-                "    for agent, schedule in tx.due_schedules(now):\n"
+                "    for agent, schedule in tx.due_schedules(now, BATCH):\n"
                 "        if schedule.cron is None:",
             ),
             Change(

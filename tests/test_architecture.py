@@ -80,6 +80,7 @@ LAYERS = (
         "context.calibration",
         "context.policy",
         "context.summary",
+        "functions.correspondence",
         "functions.results",
     },
     {

@@ -29,6 +29,7 @@ from pagefault.context.queue_manager import Budget, QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions import Function, FunctionExecutor
+from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
@@ -170,9 +171,14 @@ class Assembly:
         results = Results(record.id, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,
-            results, settings.paged_in_limit(window), turn.opened,
+            results, settings.paged_in_limit(window), turn.opened, turn.hops,
         )  # fmt: skip
-        executor = plan.executor.bound(syscalls, DocumentCalls(record.id, self.store, results))
+        letters = Correspondence(
+            record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
+            turn.hops,
+        )  # fmt: skip
+        documents = DocumentCalls(record.id, self.store, results)
+        executor = plan.executor.bound(syscalls, documents, letters)
         program = Program(
             self.store, model, executor, plan.instructions, settings.style,
             settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
@@ -181,7 +187,7 @@ class Assembly:
         wanted, *others = settings.models
         memory = QueueManager(
             record.id, self.store, model, parts.policy or settings.policy, counter, parts.clock,
-            plan.budget, Calibration(wanted if others else ""),
+            plan.budget, turn.hops, Calibration(wanted if others else ""),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
 
@@ -287,7 +293,7 @@ def _removed(section: Section) -> str:
 def _offered(settings: AgentSettings) -> tuple[Function, ...]:
     """The functions of pagefault itself that an agent is offered, in the order of the prompt."""
     speech = settings.style == "memgpt"
-    offered = memory_functions(speech=speech, timers=settings.timers, agents=settings.agents)
+    offered = memory_functions(speech=speech, timers=settings.timers, agents=bool(settings.agents))
     return offered + document_functions() if settings.documents else offered
 
 

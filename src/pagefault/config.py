@@ -11,15 +11,16 @@ import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pagefault.accounting.budget import DailyLimit
 from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
+from pagefault.functions.correspondence import Peers, peers_of
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.types import AgentRecord, Section, Style
@@ -96,7 +97,11 @@ class AgentSettings(BaseModel):
     turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
-    agents: bool = Field(default=False, description="offer send_to_agent")
+    agents: Annotated[Peers, BeforeValidator(peers_of)] = Field(
+        default=False, description="offer send_to_agent, to these; true: to any"
+    )
+    max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
+    agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
 
     @property

@@ -95,7 +95,8 @@ class Event:
 
     ``key`` makes posting idempotent: a second event with the same key is not stored. ``started`` is the
     log number of the outside call that was begun and has no result yet; ``attempts`` counts how often its
-    turn was begun since it last got on. ``parked``: why it is not served any more.
+    turn was begun since it last got on. ``parked``: why it is not served any more. ``hops``: the messages
+    between agents that it follows from.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class Event:
     started: int | None = None
     attempts: int = 0
     parked: str = ""
+    hops: int = 0
 
 
 OutputType = Literal[
@@ -223,7 +225,7 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in.
-    ``parked``: why it does not fire any more."""
+    ``parked``: why it does not fire any more. ``hops``: as of the event in whose turn it was set."""
 
     note: str
     due: datetime
@@ -232,6 +234,7 @@ class Schedule:
     catch_up: Literal["once", "skip"] = "once"
     number: int = 0
     parked: str = ""
+    hops: int = 0
 
     @property
     def id(self) -> str:

@@ -31,6 +31,10 @@ class OpenTurn:
         event, self.event, self.rows = self.event, None, []
         return event
 
+    def hops(self) -> int:
+        """The messages between agents that the open event follows from."""
+        return self.event.hops if self.event else 0
+
     def opened(self) -> int | None:
         """The log number of the open event, None between turns."""
         return self.rows[0].seq if self.rows else None

@@ -49,6 +49,7 @@ class QueueManager:
     counter: Counter
     clock: Clock
     budget: Budget
+    hops: Callable[[], int]  # of the open event
     calibration: Calibration = field(default_factory=Calibration)
     truncation: Truncation = field(default_factory=Truncation)
     queue: Queue = field(default_factory=Queue)
@@ -140,7 +141,7 @@ class QueueManager:
         self.warning_waits = True
 
     def _post_warning(self, tx: Transaction) -> None:
-        tx.post(self.agent, Event(EventKind.PRESSURE, at=self.clock.now()))
+        tx.post(self.agent, Event(EventKind.PRESSURE, at=self.clock.now(), hops=self.hops()))
 
     # flushing
 

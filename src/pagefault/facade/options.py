@@ -54,7 +54,9 @@ class OtherOptions(TypedDict, total=False):
     turn_timeout: float
     fold_at_once: bool
     timers: bool
-    agents: bool
+    agents: bool | Sequence[str]
+    max_hops: int
+    agent_rate: int
     documents: bool
 
 

@@ -17,6 +17,7 @@ from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Function, FunctionKind, Outcome, describe
+from pagefault.functions.correspondence import sending_function
 from pagefault.functions.results import Results, find_passage, find_row, label_of, number
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, places, quoted
@@ -25,8 +26,6 @@ from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
-    Event,
-    EventKind,
     Message,
     Passage,
     Role,
@@ -45,8 +44,9 @@ _PAGED = re.compile(r"\[[mp]\d+ ")
 class Syscalls:
     """The memory functions of one agent.
 
-    ``opened`` gives the open event's log number (search does not find the question itself),
-    ``paged_in_limit`` is the size in tokens of the section that ``page_in`` fills.
+    ``opened`` gives the open event's log number (search does not find the question itself), ``hops`` the
+    messages between agents that it follows from, ``paged_in_limit`` is the size in tokens of the section that
+    ``page_in`` fills.
     """
 
     agent: AgentId
@@ -60,6 +60,7 @@ class Syscalls:
     results: Results
     paged_in_limit: int
     opened: Callable[[], int | None]
+    hops: Callable[[], int]
 
     # speech
 
@@ -212,7 +213,9 @@ class Syscalls:
         due = next_due(cron, now, self.zone) if cron else self._moment(when, ahead=True)
         if due <= now:
             raise FunctionError(f"{when} is in the past; it is {stamp(now, self.zone)}.")
-        made = tx.add_schedule(self.agent, Schedule(note, due, self.zone_name, cron or None))
+        made = tx.add_schedule(
+            self.agent, Schedule(note, due, self.zone_name, cron or None, hops=self.hops())
+        )
         return f"Scheduled as {made.id}; due {stamp(due, self.zone)}."
 
     def unschedule(self, tx: Transaction, id: str) -> str:
@@ -229,15 +232,6 @@ class Syscalls:
     def _timer(self, timer: Schedule) -> str:
         cron = f" ({inline(timer.cron)})" if timer.cron else ""
         return f"[{timer.id} {stamp(timer.due, self.zone)}{cron}] {quoted(timer.note, opens_line=False)}"
-
-    def send_to_agent(self, tx: Transaction, name: str, text: str) -> str:
-        """Send a message to another agent's inbox."""
-        other = tx.agent(name)
-        if other is None or other.id == self.agent:
-            names = [a.name for a in tx.agents() if a.id != self.agent]
-            raise FunctionError(f"There is no other agent {name}; agents: {', '.join(names) or '(none)'}.")
-        tx.post(other.id, Event(EventKind.AGENT, text, sender=self.name, at=self.clock.now()))
-        return f"Sent to {name}."
 
     def _moment(self, text: str, *, end: bool = False, ahead: bool = False) -> datetime:
         return moment(text, self.clock.now(), self.zone, end=end, ahead=ahead)
@@ -260,9 +254,9 @@ def memory_functions(*, speech: bool, timers: bool, agents: bool) -> tuple[Funct
     if timers:
         memory += [Syscalls.schedule, Syscalls.unschedule]
         queries.append(Syscalls.list_schedules)
-    if agents:
-        memory.append(Syscalls.send_to_agent)
-    return (*(_described(f, "memory") for f in memory), *(_described(f, "query") for f in queries))
+    sending = (sending_function(),) if agents else ()
+    described = (_described(f, "query") for f in queries)
+    return (*(_described(f, "memory") for f in memory), *sending, *described)
 
 
 @cache

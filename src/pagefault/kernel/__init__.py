@@ -270,10 +270,11 @@ class Kernel:
             await self.scheduler.wake_waiting()
 
     async def _post_due(self) -> bool:
-        now = self.clock.now()
-        due = await self.store.read(lambda tx: tx.next_due())
-        waits = due is not None and due <= now
-        return waits and bool(await self.store.write(lambda tx: timers.fire(tx, now)))
+        """Post them in batches, between which others write; return whether there were any."""
+        now, fired = self.clock.now(), False
+        while (due := await self.store.read(lambda tx: tx.next_due())) is not None and due <= now:
+            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))
+        return fired
 
     async def waiting(self) -> list[str]:
         """The names of the agents with an event that is pending or whose turn is unfinished."""

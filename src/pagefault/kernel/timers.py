@@ -16,10 +16,15 @@ from pagefault.zones import zone_named
 LATE = 60.0  # seconds after which a due timer counts as missed
 
 
+BATCH = 50
+"""Timers that fire in one transaction: what others write waits for no more of them."""
+
+
 def fire(tx: Transaction, now: datetime) -> list[AgentId]:
-    """Post an event for each schedule that is due at ``now``; returns whose."""
+    """Post an event for each of a batch of schedules that are due at ``now``; returns whose. None of them is
+    due at that time any more."""
     fired: list[AgentId] = []
-    for agent, schedule in tx.due_schedules(now):
+    for agent, schedule in tx.due_schedules(now, BATCH):
         if why := schedule.parked or _fault(schedule, now):
             _park(tx, agent, schedule, why, now)
             fired.append(agent)
@@ -27,7 +32,7 @@ def fire(tx: Transaction, now: datetime) -> list[AgentId]:
         missed = (now - schedule.due).total_seconds() > LATE
         if not (missed and schedule.catch_up == "skip"):
             key = f"{schedule.id}@{schedule.due.astimezone(UTC).isoformat()}"
-            tx.post(agent, Event(EventKind.TIMER, schedule.note, key=key, at=now))
+            tx.post(agent, Event(EventKind.TIMER, schedule.note, key=key, at=now, hops=schedule.hops))
             fired.append(agent)
         if schedule.cron is None:
             tx.remove_schedule(agent, schedule.number)

@@ -192,8 +192,8 @@ DERIVED = {
     "messages": {"id", "units"},
     "passages": {"id", "units"},
     "sections": {"id"},
-    "inbox": {"parked"},
-    "schedules": {"parked"},
+    "inbox": {"parked", "hops"},
+    "schedules": {"parked", "hops"},
 }
 """Columns that are not handed over: made anew where rows are restored, or another there."""
 

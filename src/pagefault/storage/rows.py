@@ -104,27 +104,27 @@ _STATES: tuple[str, ...] = get_args(EventState)
 
 def to_event(row: Any) -> Event:
     """The event; one that cannot be read is parked, with the reason."""
-    kind, text, key, sender, at, number, state, started, attempts, parked = row
+    kind, text, key, sender, at, number, state, started, attempts, parked, hops = row
     try:
         require(kind, text, key or "", sender or "", parked or "", kind=str)
-        require(attempts, started or 0, kind=int)
+        require(attempts, started or 0, hops, kind=int)
         if state not in _STATES:
             raise ValueError(f"{state!r} is no state of an event")
         posted = None if at is None else moment(at)
     except UNREADABLE as error:
         why = f"The stored event {number} cannot be read ({error})."
         return Event(str(kind), str(text), id=number, state="parked", parked=why)
-    return Event(kind, text, key, sender, posted, number, state, started, attempts, parked or "")
+    return Event(kind, text, key, sender, posted, number, state, started, attempts, parked or "", hops)
 
 
 def to_schedule(row: Any) -> Schedule:
     """The schedule; one that cannot be read is parked, with the reason."""
-    note, due, zone, cron, catch_up, number, parked, _ = row
+    note, due, zone, cron, catch_up, number, parked, hops, _ = row
     try:
         require(note, zone, cron or "", parked or "", kind=str)
         if catch_up not in ("once", "skip"):
             raise ValueError(f"{catch_up!r} is no way to catch up")
-        return Schedule(note, moment(due), zone, cron, catch_up, number, parked or "")
+        return Schedule(note, moment(due), zone, cron, catch_up, number, parked or "", hops)
     except UNREADABLE as error:
         why = f"The stored timer {number} cannot be read ({error})."
         return Schedule(str(note), _EPOCH, "UTC", number=number, parked=why)

@@ -81,6 +81,10 @@ class MemoryInbox(MemoryRows):
             key=lambda record: (record.name, record.tenant),
         )
 
+    def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:
+        sent = (e.at for e in self.events(agent) if (e.kind, e.sender) == (EventKind.AGENT, sender))
+        return sum(at is not None and at > since for at in sent)
+
     # schedules
     def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule:
         owner = self._agent(agent)
@@ -111,10 +115,10 @@ class MemoryInbox(MemoryRows):
             raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
         self._changes.put(owner.schedules, number, replace(owner.schedules[number], parked=why))
 
-    def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
+    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
         every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
         due = [(agent, each) for agent, each in every if each.due <= now and not each.parked]
-        return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))
+        return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))[:limit]
 
     def next_due(self) -> datetime | None:
         every = (s for owner in self._database.agents.values() for s in owner.schedules.values())

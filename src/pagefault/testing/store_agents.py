@@ -77,7 +77,7 @@ class AgentConformance(StoreOpening):
                 assert db.found(gone, "recall", "words") == db.found(gone, "archival", "words") == []
             assert [item.agent for item in db.read(lambda tx: tx.pending_vectors("f", 9))] == [ana, ana]
             assert db.found(ana, "recall", "words") == db.found(ana, "archival", "words") == [1]
-            assert [a for a, _ in db.read(lambda tx: tx.due_schedules(NOW))] == [ana]
+            assert [a for a, _ in db.read(lambda tx: tx.due_schedules(NOW, 9))] == [ana]
 
     def test_writing_for_an_agent_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -87,7 +87,7 @@ class QueueConformance(StoreOpening):
             db.write(lambda tx: tx.add_schedule(ana, Schedule("late", hours[3], "UTC")))
             db.write(lambda tx: tx.add_schedule(bob, Schedule("soon", hours[1], "UTC", "0 * * * *")))
             db.write(lambda tx: tx.add_schedule(ana, Schedule("sooner", hours[0], "UTC")))
-            due = db.read(lambda tx: tx.due_schedules(hours[1]))
+            due = db.read(lambda tx: tx.due_schedules(hours[1], 9))
             assert [(agent, schedule.note) for agent, schedule in due] == [(ana, "sooner"), (bob, "soon")]
             assert db.read(lambda tx: tx.next_due()) == hours[0]
             db.write(lambda tx: (tx.remove_schedule(ana, 2), tx.move_schedule(bob, 1, hours[4])))

@@ -24,6 +24,7 @@ inbox = Table(
     # The order of service: 0 active, 1 memory pressure, 2 other pending; null: done or parked.
     Column("rank", Integer),
     Column("parked", Text),  # why it is not served
+    Column("hops", Integer, nullable=False, server_default="0"),
     UniqueConstraint("agent", "key"),
 )
 Index(
@@ -46,4 +47,5 @@ schedules = Table(
     Column("catch_up", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("parked", Text),  # why it does not fire
+    Column("hops", Integer, nullable=False, server_default="0"),
 )

@@ -13,11 +13,16 @@ from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 __all__ = ["SqlInbox"]
 
 _EVENT = """
-    SELECT kind, text, key, sender, at, number, state, started, attempts, parked
+    SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops
     FROM inbox WHERE agent = :agent"""
 _POST = """
-    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank)
-    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank)"""
+    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank, hops)
+    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank, :hops)"""
+# Of a long history only the newest are looked through.
+_COUNT_SENT = """
+    SELECT count(*) FROM (
+        SELECT kind, sender, at FROM inbox WHERE agent = :agent ORDER BY number DESC LIMIT 1000) newest
+    WHERE kind = :kind AND sender = :sender AND at > :since"""
 # The order of service: an event that is done or parked has no rank. The type of a value that a CASE begins
 # with is lost where statements are sent on to other servers, hence the cast.
 _SET_EVENT = """
@@ -36,10 +41,10 @@ _RANKS = {
     "done": "rank IS NULL AND state <> 'parked'",
     "parked": "rank IS NULL AND state = 'parked'",
 }
-_SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, parked, agent FROM schedules"
+_SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, parked, hops, agent FROM schedules"
 _ADD_SCHEDULE = """
-    INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note)
-    VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note)"""
+    INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note, hops)
+    VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note, :hops)"""
 _MOVE_SCHEDULE = "UPDATE schedules SET due = :due WHERE agent = :agent AND number = :number"
 _REMOVE_SCHEDULE = "DELETE FROM schedules WHERE agent = :agent AND number = :number"
 
@@ -64,6 +69,7 @@ class SqlInbox(SqlPart):
             sender=event.sender,
             at=event.at and micros(event.at),
             rank=1 if event.kind == EventKind.PRESSURE else 2,
+            hops=event.hops,
         )
         return replace(event, id=number, state="pending", started=None, attempts=0)
 
@@ -110,6 +116,12 @@ class SqlInbox(SqlPart):
         found = [to_event(row) for row in self._db.rows(_EVENT + chosen, agent=agent)]
         return sorted(found, key=lambda event: event.id)
 
+    def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:
+        (count,) = self._db.one(
+            _COUNT_SENT, agent=agent, sender=sender, since=micros(since), kind=EventKind.AGENT.value
+        )
+        return count
+
     # schedules
     def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule:
         number = self._next("schedule", agent)
@@ -122,6 +134,7 @@ class SqlInbox(SqlPart):
             zone=schedule.zone,
             catch_up=schedule.catch_up,
             note=schedule.note,
+            hops=schedule.hops,
         )
         return replace(schedule, number=number)
 
@@ -139,9 +152,11 @@ class SqlInbox(SqlPart):
         park = "UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number"
         self._change(park, f"schedule {number}", agent=agent, number=number, why=why or None)
 
-    def due_schedules(self, now: datetime) -> list[tuple[AgentId, Schedule]]:
-        found = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL ORDER BY due, agent, number"
-        return [(AgentId(row[-1]), to_schedule(row)) for row in self._db.rows(found, now=micros(now))]
+    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
+        found = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL ORDER BY due, agent, number LIMIT :limit"
+        return [
+            (AgentId(row[-1]), to_schedule(row)) for row in self._db.rows(found, now=micros(now), limit=limit)
+        ]
 
     def next_due(self) -> datetime | None:
         (due,) = self._db.one("SELECT min(due) FROM schedules WHERE parked IS NULL")

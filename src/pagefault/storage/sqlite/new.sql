@@ -76,7 +76,7 @@ CREATE TABLE inbox (
 	at INTEGER, 
 	state TEXT NOT NULL, 
 	started INTEGER, 
-	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, 
+	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, "key")
@@ -89,7 +89,7 @@ CREATE TABLE schedules (
 	cron TEXT, 
 	zone TEXT NOT NULL, 
 	catch_up TEXT NOT NULL, 
-	note TEXT NOT NULL, parked TEXT, 
+	note TEXT NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
@@ -229,4 +229,4 @@ CREATE TABLE index_blocks (
 	PRIMARY KEY (agent, tier, fingerprint, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0008');
+INSERT INTO alembic_version VALUES ('0009');
