@@ -251,6 +251,8 @@ def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
         old.execute("DELETE FROM index_blocks")
         for table in ("agents", "inbox", "schedules"):
             old.execute(f"ALTER TABLE {table} DROP COLUMN parked")
+        for table in ("inbox", "schedules"):
+            old.execute(f"ALTER TABLE {table} DROP COLUMN hops")
         old.execute("UPDATE alembic_version SET version_num = '0006'")
         old.commit()
     clean(file)

@@ -6,7 +6,7 @@ a process is made and how long it stays, which is the scheduler's business.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import ceil
@@ -32,6 +32,7 @@ from pagefault.functions import Function, FunctionExecutor
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
+from pagefault.functions.section_changes import changed_sections, check_limits
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
@@ -108,7 +109,7 @@ class Assembly:
         window, _ = await self.models.window(settings.model, settings.window)
         declared = [s.section(window) for s in settings.declared_sections(window)]
         made = await self.process(record, declared)
-        _check_limits(declared, made.memory.counter)
+        check_limits(declared, made.memory.counter)
 
         def work(tx: Transaction) -> AgentRecord:
             check_new_name(tx, name)
@@ -241,53 +242,6 @@ class Assembly:
         least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
         budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
         return Plan(instructions, executor, budget)
-
-
-@dataclass(frozen=True, slots=True)
-class SectionChanges:
-    """A change of the set of sections. ``put``: the versions to store, with a limit of 0 for a section that
-    goes; ``after``: the sections there are then; ``notice``: for the agent, empty if none came or went."""
-
-    put: tuple[Section, ...]
-    after: tuple[Section, ...]
-    notice: str
-
-
-def changed_sections(
-    stored: Sequence[Section], declared: Sequence[Section], counter: Counter
-) -> SectionChanges:
-    """The change from stored sections to declared ones, which keep their texts; ``UsageError`` if a text does
-    not fit. The section of ``page_in`` is kept."""
-    old = {section.name: replace(section, version=0) for section in stored}
-    names = {section.name for section in declared}
-    after = [replace(s, text=old[s.name].text) if s.name in old else s for s in declared]
-    _check_limits(after, counter)
-    kept = [section for section in stored if section.name == PAGED_IN and section.name not in names]
-    gone = [section for section in stored if section.name not in names | {PAGED_IN}]
-    news = [*(_added(s) for s in after if s.name not in old), *map(_removed, gone)]
-    put = [section for section in after if old.get(section.name) != section]
-    put += [replace(section, limit=0, text="", version=0) for section in gone]
-    notice = " ".join(["Your working context was changed.", *news]) if news else ""
-    return SectionChanges(tuple(put), (*after, *kept), notice)
-
-
-def _check_limits(sections: Iterable[Section], counter: Counter) -> None:
-    for section in sections:
-        if (size := counter.count(section.text)) > section.limit:
-            raise UsageError(
-                f"The text of section {section.name} takes {size:,} of {section.limit:,} tokens; shorten it, "
-                "or give the section a larger limit."
-            )
-
-
-def _added(section: Section) -> str:
-    about = f" ({section.description})" if section.description else ""
-    reads = f" It reads: {section.text}" if section.text else ""
-    return f"Section {section.name}{about} was added, with room for {section.limit} tokens.{reads}"
-
-
-def _removed(section: Section) -> str:
-    return f"Section {section.name} was removed; it read: {section.text or '(empty)'}"
 
 
 def _offered(settings: AgentSettings) -> tuple[Function, ...]:
