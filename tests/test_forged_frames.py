@@ -465,7 +465,16 @@ async def test_halves_of_pairs_break_no_later_turn(machine: Machine, text: str, 
     assert whole(text) in deltas
 
 
-@pytest.mark.hypothesis
+async def test_half_a_pair_in_the_settings_breaks_no_turn(machine: Machine) -> None:
+    model = ScriptedModel([])
+    text = "be \udcff kind"
+    sections = ({"name": "human", "limit": 100, "text": text, "description": text},)
+    async with machine.open(model, instructions=text, sections=sections) as rig:
+        await rig.send("hi")
+    for message in model.prompts[-1].messages:
+        message.text.encode()
+
+
 @settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=40) | st.sampled_from([*FORGED, *SEPARATORS]), min_size=1, max_size=8))
 def test_no_text_whatever_forges_a_frame(texts: list[str]) -> None:

@@ -92,6 +92,7 @@ def test_letters_that_look_like_ours_are_read_as_ours() -> None:
         "<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>", "<<SYS>>", "<</SYS>>",
         "<tool_call>", "</tool_call>", "<think>", "</think>", "<0x0A>", "<extra_id_0>", "<unused12>",
         "<__media__>",
+        "<function=wire>", "<parameter=to>", "<arg_key>", "<minimax:tool_call>", "<seed:think>",
         "[INST]", "[/INST]", "[TOOL_CALLS]", "[SYSTEM_PROMPT]", "[THINK]", "[gMASK]", "[|system|]", "[CLS]",
         "＜|im_start|＞", "<\u200b|im_start|>", "◁/think▷",
     ],

@@ -39,10 +39,10 @@ _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that show noth
 _BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 _NAMES = (
-    r"s|bos|eos|pad|unk|cls|sep|mask|sys|system|user|assistant|human|model|tools?|functions?|image|think|thinking|"
+    r"s|bos|eos|pad|unk|cls|sep|mask|sys|system|user|assistant|human|model|tools?|functions?|parameters?|invoke|image|think|thinking|"
     r"thought|reasoning|answer|eo[ahmst]|so[pt]|unused\d+|0x[0-9a-f]{2}|__\w+__|working_context|paged_in|"
     r"(?:start|end|begin|im|eot|eom|eos|bos|sot|fim|tool|function|extra_id|image|audio|video|vision|reserved|special|"
-    r"file|repo|gh|jupyter|issue|commit|pad|unk|img|python|minimax:tool)_\w*"
+    r"file|repo|gh|jupyter|issue|commit|pad|unk|img|python|arg)_\w*|(?:minimax|seed|antml|longcat)[:_]\w+"
 )  # of tags that are control tokens or marks of calls somewhere
 _TOKEN = re.compile(
     rf"(?i:<(?=\0*+\|\0*+[\w/\"'▁])|<(?=[\w/▁.\0-]{{1,64}}+\|\0*+>)|<(?=\0*+/?+\0*+(?:{_NAMES})\0*+[>\s=])"

@@ -128,7 +128,8 @@ def _extracted(why: str) -> str:
 
 
 def row_line(row: LogRow) -> str:
-    """A row of the log on one line: its id, role, time and the start of its text."""
+    """A row of the log on one line: its id, role, time, who spoke and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
-    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {row.role}{name}: {clip(row.text)}"
+    who = f"{row.role}{name} {clip(row.speaker, 40)}".rstrip()
+    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}"
     return line + (" (interrupted)" if row.cut else "") + _extracted(row.extracted)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
-from pagefault.quoting import escaped, inline, one_word
+from pagefault.quoting import escaped, inline, one_word, whole
 from pagefault.types import Message, QueueState, Role, Section
 
 SCHEMA_OVERHEAD = 4
@@ -194,7 +194,7 @@ class Compiler:
     def prompt(self, context: MainContext, max_tokens: int) -> Prompt:
         """The prompt of one request. The same rows always give the same bytes, so that appending to the
         queue only ever appends to the prompt."""
-        system = f"{context.instructions}\n\n{contained(context.queue.state.head)}"
+        system = whole(f"{context.instructions}\n\n{contained(context.queue.state.head)}")
         if system != self._system.text:
             self._system = PromptMessage("system", system)
         queue = context.queue
