@@ -135,6 +135,7 @@ LAYERS = (
     {
         "connections.client",
         "kernel.edits",
+        "kernel.parked",
         "kernel.sections",
         "plugins",
         "views",
@@ -148,6 +149,7 @@ LAYERS = (
     },
     {
         "views.agents",
+        "views.events",
         "views.reply",
         "views.trace",
     },

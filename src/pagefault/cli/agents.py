@@ -10,7 +10,7 @@ from pagefault.cli.render import data_of, gauge, local, table
 from pagefault.cli.session import Session
 from pagefault.config import AgentSettings, parse_settings
 from pagefault.errors import UsageError
-from pagefault.kernel import Kernel
+from pagefault.kernel import Kernel, parked
 from pagefault.views import agents
 from pagefault.views.memory import SectionView
 
@@ -23,7 +23,9 @@ def list_all(session: Session) -> None:
             [each.name, each.model, str(each.window), each.style, str(each.messages), local(each.created)]
             for each in found
         ]
-        session.show(found, table([head, *rows]) if rows else "There are no agents yet.")
+        aside = [f"{each.name} is parked: {each.parked}" for each in found if each.parked]
+        said = "\n".join([table([head, *rows]), *aside])
+        session.show(found, said if rows else "There are no agents yet.")
 
     session.run(work)
 
@@ -113,6 +115,14 @@ def delete(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
         await kernel.delete(name)
         session.show({"deleted": name}, f"Agent {name} is deleted.")
+
+    session.run(work)
+
+
+def release(session: Session, name: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        await parked.release(kernel, name)
+        session.show({"released": name}, f"Agent {name} is released; `pagefault run` or a chat serves it.")
 
     session.run(work)
 

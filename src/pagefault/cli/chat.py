@@ -77,6 +77,7 @@ async def ready(kernel: Kernel, name: str, wanted: dict[str, Any], defaults: Age
             f"A window of {window:,} tokens is too small; pagefault needs at least {SMALLEST_WINDOW:,}."
         )
     record = await kernel.ensure_agent(name, parse_settings(defaults.model_dump(mode="json") | wanted))
+    settings_of(record)  # what cannot be read is not changed either
     settings = parse_settings(dict(record.settings) | wanted)
     if settings != settings_of(record):
         await kernel.change_settings(name, settings)

@@ -1,4 +1,4 @@
-"""Events and timers: `event post`, `schedule list|add|remove`, and `run`, which serves them."""
+"""Events and timers: `event post|list|retry|drop`, `schedule list|add|remove`; `run`, which serves them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from pagefault.cli.session import Session
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_timer, remove_timer
+from pagefault.kernel.parked import drop_event, retry_event
 from pagefault.types import Event, EventKind, Output
 from pagefault.views.agents import timer_view, timers
+from pagefault.views.events import events
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _INTERNAL = (EventKind.PRESSURE, EventKind.AGENT, EventKind.EDITED)
-_LOOK_EVERY = 0.5  # seconds between looks for what other processes left
 
 
 def post(session: Session, name: str, kind: str, text: str, key: str | None) -> None:
@@ -49,11 +50,50 @@ def post(session: Session, name: str, kind: str, text: str, key: str | None) -> 
     session.run(work)
 
 
+def list_events(session: Session, name: str | None, only_parked: bool) -> None:
+    """Show the events that are open or parked, of one agent or of all."""
+
+    async def work(kernel: Kernel) -> None:
+        found = await events(kernel, name, parked=only_parked)
+        head = ["agent", "id", "kind", "state", "attempts", "text"]
+        rows = [[e.agent, str(e.id), e.kind, e.state, str(e.attempts), clip(e.text)] for e in found]
+        aside = [f"{e.agent}: event {e.id} is parked: {e.parked}" for e in found if e.state == "parked"]
+        said = "\n".join([table([head, *rows]), *aside])
+        session.show(found, said if rows else f"No events {'are parked' if only_parked else 'wait'}.")
+
+    session.run(work)
+
+
+def retry(session: Session, name: str, id: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        posted = await retry_event(kernel, name, _event_number(id))
+        said = f"Event {id} is posted again as event {posted.id}; `pagefault run` or the next chat serves it."
+        session.show({"retried": id, "id": posted.id}, said)
+
+    session.run(work)
+
+
+def drop(session: Session, name: str, id: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        await drop_event(kernel, name, _event_number(id))
+        session.show({"dropped": id}, f"Event {id} is dropped.")
+
+    session.run(work)
+
+
+def _event_number(id: str) -> int:
+    if not re.fullmatch(r"\d{1,15}", id):
+        raise UsageError(f"{id!r} is not the id of an event; `pagefault event list` shows them.")
+    return int(id)
+
+
 def list_schedules(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
         found = await timers(kernel, name)
         rows = [[timer.id, local(timer.due), timer.cron or "once", clip(timer.note)] for timer in found]
-        session.show(found, table([["id", "due", "cron", "note"], *rows]) if rows else "No timers are set.")
+        aside = [f"{timer.id} is parked: {timer.parked}" for timer in found if timer.parked]
+        said = "\n".join([table([["id", "due", "cron", "note"], *rows]), *aside])
+        session.show(found, said if rows else "No timers are set.")
 
     session.run(work)
 
@@ -87,17 +127,17 @@ def serve(session: Session, only: Sequence[str]) -> None:
 async def _serve(session: Session, only: frozenset[str]) -> None:
     async with (
         open_kernel(session.folder, installation=session.installation) as kernel,
+        kernel.listen_all() as outputs,
         anyio.create_task_group() as tasks,
     ):
         for name in only:
             await kernel.record(name)  # a name that is not there is said at once
         tasks.start_soon(_until_signalled, tasks)
-        watch = _Watch(kernel, tasks, only, session.json)
-        while True:
-            await watch.new_agents()
-            await kernel.fire_timers()
-            await kernel.wake_waiting()
-            await anyio.sleep(_LOOK_EVERY)
+        tasks.start_soon(kernel.serve)
+        watch = _Watch(session.json)
+        async for name, output in outputs:
+            if not only or name in only:
+                watch.show(name, output)
 
 
 async def _until_signalled(tasks: TaskGroup) -> None:
@@ -108,35 +148,21 @@ async def _until_signalled(tasks: TaskGroup) -> None:
 
 @dataclass(slots=True)
 class _Watch:
-    """Shows the outputs of agents, also of those created later. It listens to an agent before the agent is
-    served."""
+    """Shows the outputs of agents. An alert that an agent repeats is shown once: what cannot be served is
+    tried again and again."""
 
-    kernel: Kernel
-    tasks: TaskGroup
-    only: frozenset[str]
     json: bool
-    _known: set[str] = field(default_factory=set[str])
+    _out: Any = field(default_factory=console)
+    _last: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def new_agents(self) -> None:
-        for record in await self.kernel.agents():
-            if record.name not in self._known and (not self.only or record.name in self.only):
-                self._known.add(record.name)
-                await self.tasks.start(self._listen, record.name)
-
-    async def _listen(self, name: str, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        out, last = console(), ""
-        async with self.kernel.listen(name) as outputs:
-            task_status.started()
-            async for output in outputs:
-                if output.type == "alerted" and output.text == last:
-                    continue  # what cannot be served is tried again and again
-                last = output.text if output.type == "alerted" else last
-                self._show(name, output, out)
-
-    def _show(self, name: str, output: Output, out: Any) -> None:
+    def show(self, name: str, output: Output) -> None:
+        if output.type == "alerted":
+            if self._last.get(name) == output.text:
+                return
+            self._last[name] = output.text
         if self.json:
             print(as_json({"agent": name, **data_of(output)}), flush=True)
         elif output.type == "said":
-            out.print(Text(f"{name}: {fold(output.text)}"))
+            self._out.print(Text(f"{name}: {fold(output.text)}"))
         elif output.type not in ("delta", "retracted", "done"):
-            out.print(Text(f"{name} {output_line(output)}", "dim"))
+            self._out.print(Text(f"{name} {output_line(output)}", "dim"))

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from pagefault.errors import ArgumentTypeError
 from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
-from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
+from pagefault.facade.parts import (
+    AsyncDocuments,
+    AsyncEvents,
+    AsyncPassages,
+    AsyncSections,
+    AsyncSettings,
+    AsyncTimers,
+)
 from pagefault.types import Event, EventKind, Output
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ class AsyncAgent:
         self.passages = AsyncPassages(handle)
         self.documents = AsyncDocuments(handle)
         self.timers = AsyncTimers(handle)
+        self.events = AsyncEvents(handle)
         self.settings = AsyncSettings(handle)
 
     def __repr__(self) -> str:

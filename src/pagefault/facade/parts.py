@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from pagefault.ingest import LoadReport
     from pagefault.views.agents import TimerView
     from pagefault.views.documents import DocumentFinds, DocumentList, DocumentPage, DocumentView
+    from pagefault.views.events import EventView
     from pagefault.views.memory import PassageView, SearchPage, SectionVersion, SectionView
 
-__all__ = ["AsyncDocuments", "AsyncPassages", "AsyncSections", "AsyncSettings", "AsyncTimers"]
+__all__ = ["AsyncDocuments", "AsyncEvents", "AsyncPassages", "AsyncSections", "AsyncSettings", "AsyncTimers"]
 
 
 class _Part:
@@ -231,6 +232,30 @@ class AsyncTimers(_Part):
         from pagefault.kernel import edits
 
         await edits.remove_timer(self._agent.kernel, self._agent.name, id)
+
+
+@checked_methods
+class AsyncEvents(_Part):
+    """The agent's inbox: events that wait, and those that are parked because their turn failed again and
+    again."""
+
+    async def list(self, *, parked: bool = False) -> tuple[EventView, ...]:
+        """The events that are open or parked; only the parked ones if so."""
+        from pagefault.views.events import events
+
+        return await events(self._agent.kernel, self._agent.name, parked=parked)
+
+    async def retry(self, id: int) -> int:
+        """Post a parked event again, and return the number of the new one."""
+        from pagefault.kernel import parked
+
+        return (await parked.retry_event(self._agent.kernel, self._agent.name, id)).id
+
+    async def drop(self, id: int) -> None:
+        """Give a parked event up; ``NotFoundError`` if there is none of this number."""
+        from pagefault.kernel import parked
+
+        await parked.drop_event(self._agent.kernel, self._agent.name, id)
 
 
 @checked_methods

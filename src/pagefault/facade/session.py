@@ -136,19 +136,36 @@ class Pagefault:
         ``options`` are settings (``AgentOptions`` lists them). A new agent takes them over the installation's
         defaults; of one that exists those given are changed. ``UsageError`` if it could not work as set.
         """
-        from pagefault.config import parse_settings
+        from pagefault.config import parse_settings, settings_of
 
         kernel, installation = self._now()
         defaults, wanted = installation.agent.model_dump(mode="json"), _wanted(options)
         record = await kernel.ensure_agent(name, parse_settings(defaults | wanted))
+        stored = settings_of(record)
         changed = parse_settings(dict(record.settings) | wanted)
-        if changed != parse_settings(dict(record.settings)):
+        if changed != stored:
             await kernel.change_settings(name, changed)
         return AsyncAgent(Handle(self, name))
 
     async def agents(self) -> list[str]:
         """The names of all agents, in alphabetical order."""
         return [record.name for record in await self.kernel.agents()]
+
+    async def parked(self) -> dict[str, str]:
+        """The agents that are not served, each with the reason."""
+        from pagefault.views.agents import agents
+
+        return {agent.name: agent.parked for agent in await agents(self.kernel) if agent.parked}
+
+    async def release(self, name: str) -> None:
+        """Let an agent that is parked be served again; if it cannot be loaded still, it stays parked."""
+        from pagefault.kernel import parked
+
+        await parked.release(self.kernel, name)
+
+    async def delete(self, name: str) -> None:
+        """Delete an agent with all its memory, also one that cannot be read."""
+        await self.kernel.delete(name)
 
     async def serve(self) -> None:
         """Serve timers, and inboxes that other processes left, until this is cancelled."""

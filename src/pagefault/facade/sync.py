@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.blocking import Face, LoopThread, blocking, blocking_iterator
-from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
+from pagefault.facade.parts import (
+    AsyncDocuments,
+    AsyncEvents,
+    AsyncPassages,
+    AsyncSections,
+    AsyncSettings,
+    AsyncTimers,
+)
 from pagefault.facade.session import open as open_installation
 
 if TYPE_CHECKING:
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from pagefault.facade.options import AgentOptions, OtherOptions
     from pagefault.models import Model
 
-__all__ = ["Agent", "Documents", "Passages", "Sections", "StoredSettings", "Timers"]
+__all__ = ["Agent", "Documents", "Events", "Passages", "Sections", "StoredSettings", "Timers"]
 
 
 class Sections(Face[AsyncSections]):
@@ -65,6 +72,14 @@ class Timers(Face[AsyncTimers]):
     list = blocking(AsyncTimers.list)
     add = blocking(AsyncTimers.add)
     remove = blocking(AsyncTimers.remove)
+
+
+class Events(Face[AsyncEvents]):
+    """The agent's inbox."""
+
+    list = blocking(AsyncEvents.list)
+    retry = blocking(AsyncEvents.retry)
+    drop = blocking(AsyncEvents.drop)
 
 
 class StoredSettings(Face[AsyncSettings]):
@@ -110,6 +125,7 @@ class Agent(Face[AsyncAgent]):
         self.passages = Passages(agent.passages, loop)
         self.documents = Documents(agent.documents, loop)
         self.timers = Timers(agent.timers, loop)
+        self.events = Events(agent.events, loop)
         self.settings = StoredSettings(agent.settings, loop)
         atexit.register(self.close)
 

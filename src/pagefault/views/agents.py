@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pagefault.config import AgentSettings, settings_of, zone_for, zone_of
-from pagefault.errors import UsageError
+from pagefault.errors import DamageError, PagefaultError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.models import PromptMessage
 from pagefault.storage import Transaction
@@ -40,14 +40,10 @@ __all__ = [
 ]
 
 
-_SUMMED_UP = ("model", "window", "served", "style", "zone")
-"""The settings from which a summary follows."""
-
-
 @dataclass(frozen=True, slots=True)
 class AgentSummary:
     """An agent. ``window``: in tokens, None if the model's name is not valid any more; ``messages``: rows in
-    its log."""
+    its log; ``parked``: why it is not served, empty if it is. One whose settings cannot be read has none."""
 
     name: str
     model: str
@@ -55,6 +51,7 @@ class AgentSummary:
     style: str
     messages: int
     created: datetime
+    parked: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ class ContextView:
 @dataclass(frozen=True, slots=True)
 class TimerView:
     """A timer. ``due``: in its own zone, an IANA name; ``cron``: None if it fires once; ``catch_up``: what a
-    missed time does."""
+    missed time does; ``parked``: why it does not fire any more."""
 
     id: str
     due: datetime
@@ -131,6 +128,7 @@ class TimerView:
     zone: str
     catch_up: Literal["once", "skip"]
     note: str
+    parked: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +151,7 @@ async def agents(kernel: Kernel) -> tuple[AgentSummary, ...]:
 async def agent(kernel: Kernel, name: str) -> AgentDetail:
     """One agent; ``NotFoundError`` if there is none of this name."""
     record = await record_of(kernel, name)
+    settings_of(record)
     set_, waiting = await kernel.store.read(
         lambda tx: (tx.schedules(record.id), tx.events(record.id, state="pending"))
     )
@@ -164,6 +163,7 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
         about.style,
         about.messages,
         about.created,
+        about.parked,
         dict(record.settings),
         len(waiting),
         len(set_),
@@ -181,17 +181,25 @@ class _Summaries:
     """Summaries of records. Most agents of a home have the same settings, which are looked at once."""
 
     kernel: Kernel
-    _known: dict[tuple[Any, ...], tuple[AgentSettings, int | None, ZoneInfo]] = field(
-        default_factory=dict[tuple[Any, ...], tuple[AgentSettings, "int | None", ZoneInfo]]
+    _known: dict[str, tuple[AgentSettings, int | None, ZoneInfo]] = field(
+        default_factory=dict[str, tuple[AgentSettings, "int | None", ZoneInfo]]
     )
 
     async def of(self, record: AgentRecord) -> AgentSummary:
-        key = tuple(map(record.settings.get, _SUMMED_UP))
+        try:
+            settings, window, zone = await self._of_settings(record)
+        except DamageError as error:
+            return AgentSummary(record.name, "", None, "", record.last_seq, record.created, str(error))
+        created, messages = record.created.astimezone(zone), record.last_seq
+        return AgentSummary(
+            record.name, settings.model, window, settings.style, messages, created, record.parked
+        )
+
+    async def _of_settings(self, record: AgentRecord) -> tuple[AgentSettings, int | None, ZoneInfo]:
+        key = repr(sorted(record.settings.items())) + record.damage
         if key not in self._known:
             self._known[key] = await self._looked_at(settings_of(record))
-        settings, window, zone = self._known[key]
-        created = record.created.astimezone(zone)
-        return AgentSummary(record.name, settings.model, window, settings.style, record.last_seq, created)
+        return self._known[key]
 
     async def _looked_at(self, settings: AgentSettings) -> tuple[AgentSettings, int | None, ZoneInfo]:
         zone, _ = zone_of(settings)
@@ -243,9 +251,13 @@ async def timers(kernel: Kernel, name: str) -> tuple[TimerView, ...]:
 
 
 def timer_view(timer: Schedule) -> TimerView:
-    """A stored timer as a view of it."""
-    due = timer.due.astimezone(zone_named(timer.zone))
-    return TimerView(timer.id, due, timer.cron, timer.zone, timer.catch_up, timer.note)
+    """A stored timer as a view of it; one whose zone is none is shown in UTC."""
+    try:
+        zone, parked = zone_named(timer.zone), timer.parked
+    except PagefaultError as error:
+        zone, parked = UTC, timer.parked or str(error)
+    due = timer.due.astimezone(zone)
+    return TimerView(timer.id, due, timer.cron, timer.zone, timer.catch_up, timer.note, parked)
 
 
 async def embedders(kernel: Kernel) -> tuple[EmbedderProgress, ...]:

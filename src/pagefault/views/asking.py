@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
+from pagefault.config import zone_for
 from pagefault.context import paging
-from pagefault.errors import FunctionError, UsageError
+from pagefault.errors import DamageError, FunctionError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.slot import no_agent
 from pagefault.types import AgentRecord, Role
+from pagefault.zones import zone_named
 
-__all__ = ["number_of", "page_of", "record_of", "roles_of", "tags_of"]
+__all__ = ["number_of", "page_of", "record_of", "roles_of", "tags_of", "zone_shown"]
 
 T = TypeVar("T")
 
@@ -28,6 +31,14 @@ async def record_of(kernel: Kernel, name: str) -> AgentRecord:
     if record is None:
         raise no_agent(name)
     return record
+
+
+def zone_shown(record: AgentRecord) -> ZoneInfo:
+    """The time zone in which an agent's times are shown; UTC if its settings cannot be read."""
+    try:
+        return zone_for(record)
+    except DamageError:
+        return zone_named("UTC")
 
 
 def number_of(id: str, letter: str) -> int:

@@ -11,6 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pagefault.config import zone_for
+from pagefault.errors import DamageError
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Document, Message, Output, Passage, Role
@@ -75,7 +76,10 @@ async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Repl
     if event is None:
         return Reply(committed)
     record = await kernel.record(name)
-    rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
+    try:
+        rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
+    except DamageError:  # the outputs say so
+        return Reply(committed)
     return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)))
 
 

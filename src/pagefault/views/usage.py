@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
 from pagefault.clock import When, time_of
-from pagefault.config import zone_for
+from pagefault.config import settings_of
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import Usage
 from pagefault.storage import RowUsage, Transaction, UsageTotal
 from pagefault.storage.usage import QUARTER, add_up
 from pagefault.types import AgentRecord, Message
-from pagefault.views.asking import record_of
+from pagefault.views.asking import record_of, zone_shown
 
 __all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
 
@@ -143,6 +143,8 @@ async def usage(
     if by not in get_args(Part):
         raise UsageError(f"Usage is not added up by {by!r}; write one of {', '.join(get_args(Part))}.")
     records = [await record_of(kernel, name)] if name else await kernel.agents()
+    if name:  # of all, those that cannot be read are counted too
+        settings_of(records[0])
     now = kernel.clock.now()
 
     def read(tx: Transaction) -> list[dict[str, list[UsageTotal]]]:
@@ -160,7 +162,7 @@ def _parts(
     tx: Transaction, record: AgentRecord, by: Part, since: When, until: When, now: datetime
 ) -> dict[str, list[UsageTotal]]:
     """An agent's totals by the name of their part. Only turns are read from the log, the rest from sums."""
-    zone = zone_for(record)
+    zone = zone_shown(record)
     start, stop = time_of(since, now, zone), time_of(until, now, zone, end=True)
     if by == "turn":
         turns: dict[str, list[RowUsage]] = {}

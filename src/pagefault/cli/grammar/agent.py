@@ -102,6 +102,14 @@ def agent_delete(
     agents.delete(session_of(home, database, json), name)
 
 
+@agent.command("release")
+def agent_release(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+    """Let an agent that is parked be served again, once what is wrong with it is mended."""
+    from pagefault.cli import agents
+
+    agents.release(session_of(home, database, json), name)
+
+
 @agent.command("context")
 def agent_context(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
     """Show the prompt as it would be sent now, and its sizes."""

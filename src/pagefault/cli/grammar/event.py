@@ -32,6 +32,50 @@ def event_post(
     events.post(session_of(home, database, json), name, kind, text, key)
 
 
+@event.command("list")
+def event_list(
+    name: Annotated[str | None, typer.Argument(help="The agent's name; none: all agents.")] = None,
+    parked: Annotated[
+        bool, typer.Option("--parked", help="Only those that are not served any more.")
+    ] = False,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """List the events that wait, and those that are parked because their turn failed again and again."""
+    from pagefault.cli import events
+
+    events.list_events(session_of(home, database, json), name, parked)
+
+
+@event.command("retry")
+def event_retry(
+    name: Name,
+    id: Annotated[str, typer.Argument(help="The event's id, e.g. 3.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Post a parked event again."""
+    from pagefault.cli import events
+
+    events.retry(session_of(home, database, json), name, id)
+
+
+@event.command("drop")
+def event_drop(
+    name: Name,
+    id: Annotated[str, typer.Argument(help="The event's id, e.g. 3.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Give a parked event up."""
+    from pagefault.cli import events
+
+    events.drop(session_of(home, database, json), name, id)
+
+
 @schedule.command("list")
 def schedule_list(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
     """List an agent's timers."""

@@ -1,0 +1,67 @@
+"""Parked agents and events, served again or given up.
+
+Left out: when something is parked (``scheduler``, ``inbox``, ``timers``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pagefault.config import settings_of
+from pagefault.containment import barrier
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Event
+
+__all__ = ["drop_event", "release", "retry_event"]
+
+
+async def release(kernel: Kernel, name: str) -> None:
+    """Let an agent that is parked be served again. ``UsageError`` if it is not parked; if it cannot be loaded
+    still, the error of that, and it stays parked."""
+    record = (await kernel.scheduler.find(name)).record
+    record = await kernel.store.read(lambda tx: tx.agent_by_id(record.id)) or record
+    settings_of(record)
+    if not record.parked:
+        raise UsageError(f"Agent {name} is not parked; `pagefault agent list` shows which are.")
+    with barrier():
+        await kernel.assembly.boot(record, lambda _: None)
+    await kernel.store.write(lambda tx: tx.park_agent(record.id, ""))
+    kernel.forget(name)
+    await kernel.wake(name)
+
+
+async def retry_event(kernel: Kernel, name: str, event: int) -> Event:
+    """Post what a parked event says again, as a new event, which is returned; the old one is done."""
+    now = kernel.clock.now()
+
+    def work(tx: Transaction, agent: AgentId) -> Event:
+        old = _parked(tx, agent, event)
+        tx.set_event(agent, event, "done")
+        return tx.post(agent, replace(old, key=None, at=now))
+
+    agent = await kernel.scheduler.servable(name)
+    posted = await kernel.store.write(lambda tx: work(tx, agent.record.id))
+    kernel.scheduler.wake(agent)
+    return posted
+
+
+async def drop_event(kernel: Kernel, name: str, event: int) -> None:
+    """Give a parked event up; what the log has of its turn stays."""
+
+    def work(tx: Transaction, agent: AgentId) -> None:
+        _parked(tx, agent, event)
+        tx.set_event(agent, event, "done")
+
+    agent = (await kernel.scheduler.find(name)).record.id
+    await kernel.store.write(lambda tx: work(tx, agent))
+
+
+def _parked(tx: Transaction, agent: AgentId, event: int) -> Event:
+    found = tx.event(agent, event)
+    if found is None or found.state != "parked":
+        raise NotFoundError(
+            f"There is no parked event {event}; `pagefault event list --parked` shows those there are."
+        )
+    return found
