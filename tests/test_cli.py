@@ -173,7 +173,14 @@ def test_agents_are_created_listed_and_deleted(run: Run) -> None:
     made = run("agent", "create", "ana", "--window", "4096", "--style", "native", "--json").json
     created = made.pop("created")
     assert created.endswith("+08:00")
-    expected = {"name": "ana", "model": "offline", "window": 4096, "style": "native", "messages": 0}
+    expected = {
+        "name": "ana",
+        "model": "offline",
+        "window": 4096,
+        "style": "native",
+        "messages": 0,
+        "parked": "",
+    }
     assert made == expected
     assert run("agent", "list", "--json").json == [expected | {"created": created}]
     assert run("agent", "list").out.splitlines()[1].split()[:5] == ["ana", "offline", "4096", "native", "0"]
