@@ -23,6 +23,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import DamageError, NotFoundError, ParkedError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.kernel.edits import remember
 from pagefault.kernel.parked import drop_event, release, retry_event
 from pagefault.storage import Store
 from pagefault.storage.postgres import PostgresStore
@@ -359,3 +360,49 @@ def test_commands_say_in_a_sentence_who_is_damaged_and_work_for_the_others(
     assert chat(tmp_path / "home", "good").stdout == "Noted.\n"
     assert run("agent", "delete", "bad", "--yes").code == 0
     assert "bad" not in run("agent", "list").out
+
+
+DAMAGE = {
+    **{name: statement for name, statement in OF_AGENT.items() if name != "time"},
+    "meta: wrong type": """UPDATE messages SET meta = '{"stop": "perhaps"}' WHERE seq = 1 AND agent = 1""",
+    "timer: cron": "UPDATE schedules SET cron = '0 0 30 2 *'",
+    "timer: zone": "UPDATE schedules SET zone = 'Mars/Base'",
+    "timer: catch-up": "UPDATE schedules SET catch_up = 'maybe'",
+    "timer: due": "UPDATE schedules SET due = 9000000000000000000",
+    "event: state": "UPDATE inbox SET state = 'lost' WHERE agent = 1",
+    "passage: tags": "UPDATE passages SET tags = '{' WHERE agent = 1",
+    "name": "UPDATE agents SET name = 'b\na\td' WHERE name = 'bad'",
+    "section": "UPDATE section_versions SET token_limit = -7 WHERE agent = 1 AND name = 'human'",
+}
+
+
+@pytest.mark.parametrize("statement", DAMAGE.values(), ids=DAMAGE)
+def test_a_check_names_every_damaged_value_and_an_import_refuses_it(
+    tmp_path: Path, run: Run, statement: str
+) -> None:
+    for name in ("bad", "good"):
+        run("agent", "create", name)
+        run("event", "post", name, "login")
+    run("schedule", "add", "bad", "weekly", "--cron", "0 9 * * 1")
+    home = tmp_path / "home"
+
+    async def fill() -> None:
+        parts = Parts(ScriptedModel([]), NullEmbedder())
+        async with open_kernel(home, parts, Installation()) as kernel:
+            await said(kernel, "bad")
+            await remember(kernel, "bad", "A fact.", tags=["a"])
+
+    anyio.run(fill)
+    assert run("db", "check").code == 0
+    damage(str(home / "pagefault.db"), statement)
+    ran = run("db", "check")
+    assert (ran.code, "Traceback" in ran.err) == (1, False)
+    assert "No error was found" not in ran.out
+    name = "b\na\td" if "b\na" in statement else "bad"
+    assert run("db", "export", name, str(tmp_path / "a.jsonl")).code == 0
+    there = str(tmp_path / "there")
+    ran = run("--home", there, "db", "import", str(tmp_path / "a.jsonl"))
+    assert (ran.code, "Traceback" in ran.err) == (1, False), ran
+    assert run("--home", there, "agent", "list").out == "There are no agents yet.\n"
+    copied = run("db", "copy", str(home / "pagefault.db"), str(tmp_path / "copy.db"), "--agent", name)
+    assert (copied.code, "Traceback" in copied.err) == (1, False), copied

@@ -143,7 +143,7 @@ _MOVES = st.lists(
 
 
 async def _live(store: Store, moves: Sequence[Move], name: str = "ana") -> AgentId:
-    record = AgentRecord(name, {"style": "native", "n": [1, 0.1]}, NOW)
+    record = AgentRecord(name, {"style": "native", "temperature": 0.1}, NOW)
     agent = (await store.write(lambda tx: tx.create_agent(record))).id
     for move in moves:
         await store.write(lambda tx, move=move: move(tx, agent))
@@ -462,7 +462,7 @@ def test_an_export_is_lines_of_json(place: Path | str) -> None:
     lines = [json.loads(line) for line in exported(place).splitlines()]
     head, own, end = lines[0], lines[1]["agents"], lines[-1]["end"]
     assert head == {"pagefault": "0.1.0", "format": 2, "agent": "ana", "number": 1, "of": 1, "rows": 40}
-    assert json.loads(own["settings"]) == {"style": "native", "n": [1, 0.1]}
+    assert json.loads(own["settings"]) == {"style": "native", "temperature": 0.1}
     assert next(line["messages"]["text"] for line in lines if "messages" in line) == "red key"
     assert end["tables"]["messages"][0] == 9
     assert end["embedders"] == [[FINGERPRINT, "", 2]]

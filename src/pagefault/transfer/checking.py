@@ -1,9 +1,10 @@
 """The checks of a database, row by row, whichever database it is.
 
-The log is consecutive, the queue stands on rows that exist, sections have all their versions, the inbox is in
-the order of service, passages, tags, documents and vectors belong together, the lexical index has exactly
-the units of the texts, index blocks are copies of the rows, and the totals of usage are the sums of the rows.
-Only what follows from the rows can be repaired; the rest needs a backup.
+Each value can be read (``values``), the log is consecutive, the queue stands on rows that exist, sections
+have all their versions, the inbox is in the order of service, passages, tags, documents and vectors belong
+together, the lexical index has exactly the units of the texts, index blocks are copies of the rows, and the
+totals of usage are the sums of the rows. Only what follows from the rows can be repaired; the rest needs a
+backup.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, get_args
 from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
+from pagefault.transfer.values import agent_faults, row_faults
 from pagefault.types import AgentId, EventKind, Role, Tier
 
 __all__ = ["Finding", "check", "repair"]
@@ -43,6 +45,10 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
         agents = rows.agents()
         for name, agent in agents.items():
             watch.begin(f"checking {name}", 1 + len(_TIERS))
+            found += [Finding(name, what) for what in rows.parked(agent)]
+            if damaged := [Finding(name, what) for what in _damaged(rows, name, agent)]:
+                found += damaged  # the other checks would stumble over it
+                continue
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
             watch.advance(1)
             for tier in _TIERS:
@@ -79,6 +85,16 @@ class _Known:
         for batch in self.rows.rows(self.agent, table):
             for row in batch:
                 yield dict(zip(table.columns, row, strict=True))
+
+
+def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
+    """The values that cannot be read, a sentence for each."""
+    yield from agent_faults(name)
+    yield from row_faults(AGENT, rows.agent(agent))
+    for table in OWNED:
+        for batch in rows.rows(agent, table):
+            for row in batch:
+                yield from row_faults(table, row)
 
 
 def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
@@ -145,7 +161,9 @@ def _inbox(known: _Known) -> Iterator[str]:
     for row in known.table("inbox"):
         numbers.add(row["number"])
         waiting = 1 if row["kind"] == EventKind.PRESSURE else 2
-        if row["rank"] != {"active": 0, "pending": waiting, "done": None}.get(row["state"], -1):
+        if row["rank"] != {"active": 0, "pending": waiting, "done": None, "parked": None}.get(
+            row["state"], -1
+        ):
             astray.append(row["number"])
         if row["state"] == "active":
             active.append(row["number"])

@@ -19,6 +19,7 @@ from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, 
 from pagefault.transfer.lines import FORMAT, Block, blocks, dump, encode, rows_of
 from pagefault.transfer.sums import Batches, Sums, TableSum, outgoing
 from pagefault.transfer.trust import untrusted
+from pagefault.transfer.values import refuse_damaged, whole
 from pagefault.types import AgentId
 
 __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
@@ -78,6 +79,7 @@ def import_agents(
     ``defaults``, the installation's, and ``Moved.left_out`` has what it brought.
     """
     found = blocks(file, place)
+    refuse_damaged(found, file, place, name)
     if name is not None and len(found) != 1:
         raise UsageError(f"{place} has {len(found)} agents; leave out the name, and each keeps its own.")
     file.seek(0)
@@ -214,7 +216,7 @@ def _copy(source: TransferRows, target: TransferDatabase, name: str, agent: Agen
     watch.begin(f"copying {name}", _size(source, agent))
     sums, seen = Sums(), set[str]()
     with target.writing() as rows:
-        batches = sums.added(_watched(outgoing(source, agent), watch))
+        batches = sums.added(_watched(whole(outgoing(source, agent), name), watch))
         new = _restore(rows, name, _noting(batches, seen))
         _adopt(rows, [record for record in source.embedders() if record.fingerprint in seen])
         rows.finish(new)

@@ -64,6 +64,14 @@ class SqlTransfer(SqlVectors):
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
         return self._read(AGENT, [row])[0]
 
+    def parked(self, agent: AgentId) -> list[str]:
+        (own,) = self._db.one("SELECT parked FROM agents WHERE id = :agent", agent=agent)
+        timers = "SELECT number, parked FROM schedules WHERE agent = :agent AND parked IS NOT NULL"
+        aside = [
+            f"Its timer t{number} is parked: {why}" for number, why in self._db.rows(timers, agent=agent)
+        ]
+        return ([f"It is parked: {own}"] if own else []) + aside
+
     def count(self, agent: AgentId, table: TransferTable) -> int:
         return self._db.one(f"SELECT count(*) FROM {table.name} WHERE agent = :agent", agent=agent)[0]
 

@@ -1,0 +1,178 @@
+"""The values of raw rows, one by one: JSON, enums, times, zones, cron lines and names that code can read.
+
+A value passes here if the code that will read it can; so what passes lets every command work. Left out: how
+rows belong together (``checking``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, get_args
+
+from pydantic import ConfigDict, TypeAdapter
+
+from pagefault.clock import next_due
+from pagefault.config import SectionSettings, parse_settings
+from pagefault.errors import PagefaultError, UsageError
+from pagefault.message_meta import MessageMeta, RequestUsage, meta_of
+from pagefault.names import check_agent_name
+from pagefault.storage.row_transfer import Row, TransferTable
+from pagefault.transfer.lines import Block, rows_of
+from pagefault.types import EventState, Role, Tier
+from pagefault.zones import zone_named
+
+__all__ = ["agent_faults", "refuse_damaged", "row_faults", "whole"]
+
+_OPTIONAL = {
+    "agents": {"summary", "pinned"},
+    "messages": {"event", "completion", "call_id", "name", "usage"},
+    "passages": {"document", "page", "start", "stop"},
+    "inbox": {"key", "sender", "at", "started", "rank"},
+    "schedules": {"cron"},
+}
+_SHOWN = 20  # sentences about what is damaged
+_NUMBERS = ("number", "seq", "name", "document", "change", "source")  # what a row is called by
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STRICT = ConfigDict(strict=True)
+_META = TypeAdapter(MessageMeta)
+_USAGE = TypeAdapter(RequestUsage)
+
+
+def _one_of(*allowed: str) -> Callable[[Any], object]:
+    def check(value: Any) -> None:
+        if value not in allowed:
+            raise ValueError(f"it is none of {', '.join(allowed)}")
+
+    return check
+
+
+def _time(value: int) -> None:
+    if not (_FIRST - _EPOCH).total_seconds() <= value / 1e6 <= (_LAST - _EPOCH).total_seconds():
+        raise ValueError("it is no time of our calendar")
+
+
+def _meta(value: str) -> None:
+    values = json.loads(value)
+    if not isinstance(values, dict):
+        raise TypeError("it is no JSON object")
+    _META.validate_json(json.dumps(asdict(meta_of(values))), strict=True)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _usage(value: str) -> None:
+    requests: list[dict[str, Any]] = json.loads(value)
+    for request in requests:
+        usage = {key: request.pop(key) for key in list(request) if key in _TOKENS}
+        _USAGE.validate_json(json.dumps({**request, "usage": usage}), strict=True)
+
+
+_TOKENS = ("input", "output", "cached", "written", "thinking")
+
+
+def _tags(value: str) -> None:
+    tags = json.loads(value)
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):  # pyright: ignore[reportUnknownVariableType]
+        raise TypeError("it is no JSON list of texts")
+
+
+def _settings(value: str) -> None:
+    values = json.loads(value)
+    if not isinstance(values, dict):
+        raise TypeError("it is no JSON object")
+    zone_named(parse_settings(values).zone or "UTC")  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _section(value: str) -> None:
+    SectionSettings(name=value)
+
+
+def _at_least_zero(value: float) -> None:
+    if not 0 <= value < 1 << 62:
+        raise ValueError("it is out of range")
+
+
+_CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
+    ("agents", "created"): _time,
+    ("agents", "settings"): _settings,
+    ("agents", "ratio"): _at_least_zero,
+    ("messages", "role"): _one_of(*Role),
+    ("messages", "at"): _time,
+    ("messages", "meta"): _meta,
+    ("messages", "usage"): _usage,
+    ("sections", "name"): _section,
+    ("section_versions", "name"): _section,
+    ("section_versions", "at"): _time,
+    ("section_versions", "token_limit"): _at_least_zero,
+    ("passages", "at"): _time,
+    ("passages", "tags"): _tags,
+    ("documents", "at"): _time,
+    ("documents", "tags"): _tags,
+    ("inbox", "at"): _time,
+    ("inbox", "state"): _one_of(*get_args(EventState)),
+    ("inbox", "attempts"): _at_least_zero,
+    ("schedules", "due"): _time,
+    ("schedules", "zone"): zone_named,
+    ("schedules", "cron"): lambda cron: next_due(cron, datetime.now(UTC), UTC),
+    ("schedules", "catch_up"): _one_of("once", "skip"),
+    ("vectors", "tier"): _one_of(*get_args(Tier)),
+}
+
+
+def agent_faults(name: str) -> Iterator[str]:
+    """The sentence about a name that no agent can have."""
+    try:
+        check_agent_name(name)
+    except UsageError as error:
+        yield str(error)
+
+
+def row_faults(table: TransferTable, row: Row) -> Iterator[str]:
+    """A sentence for each value of a row that cannot be read: table, row, column, and what is wrong."""
+    called = next((f" {row[table.column(key)]}" for key in _NUMBERS if key in table.columns), "")
+    for (column, kind), value in zip(table.columns.items(), row, strict=True):
+        why = _fault(table.name, column, kind, value)
+        if why:
+            yield f"In {table.name}{called}, {column} is {str(value)[:60]!r}: {why}."
+
+
+def _fault(table: str, column: str, kind: type[object], value: object) -> str:
+    if value is None:
+        return "" if column in _OPTIONAL.get(table, ()) else "it is missing"
+    if not isinstance(value, kind) and not (kind is float and isinstance(value, int)):
+        return f"it is no {'text' if kind is str else 'number'}"
+    try:
+        if check := _CHECKS.get((table, column)):
+            check(value)
+    except PagefaultError as error:
+        return str(error).rstrip(".")
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        return str(error).splitlines()[0].rstrip(".:") if str(error) else type(error).__name__
+    return ""
+
+
+def whole(batches: Iterable[tuple[TransferTable, Any]], whose: str) -> Iterator[tuple[TransferTable, Any]]:
+    """The batches as they are; ``UsageError`` at the first value that cannot be read."""
+    for fault in agent_faults(whose):
+        raise UsageError(f"An agent is damaged and is not taken over: {fault}")
+    for table, rows in batches:
+        for row in rows:
+            for fault in row_faults(table, row):
+                raise UsageError(f"Agent {whose} is damaged and is not taken over: {fault}")
+        yield table, rows
+
+
+def refuse_damaged(found: Sequence[Block], file: BinaryIO, place: str, name: str | None) -> None:
+    """Raise ``UsageError`` with a sentence for each value that cannot be read."""
+    file.seek(0)
+    faults: list[str] = []
+    for block in found:
+        whose = name or block.agent
+        faults += (f"Agent {whose}: {fault}" for fault in agent_faults(whose))
+        for table, batch in rows_of(file, block, place):
+            faults += (f"Agent {whose}: {fault}" for row in batch for fault in row_faults(table, row))
+    if faults:
+        more = [f"There are {len(faults) - _SHOWN:,} more."] if faults[_SHOWN:] else []
+        raise UsageError("\n".join([f"{place} is damaged; nothing is imported.", *faults[:_SHOWN], *more]))
