@@ -259,3 +259,73 @@ import_agents(open_transfer(Path({str(ana)!r})), open({str(file)!r}, "rb"), "fil
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     assert [agent["name"] for agent in run("agent", "list", "--json").json] == ["ana"]
     assert run("db", "check").code == 0
+
+
+# check --deleted
+
+
+SECRET = "Zebräsecret"
+SPELLINGS = (
+    SECRET,
+    "zebräsecret",
+    "ZEBRÄSECRET",
+    "Zebra\u0308secret",
+    "Ｚｅｂräsecret",
+    "Zebräsecret of Acme",
+)
+
+
+@pytest.mark.parametrize("word", SPELLINGS)
+def test_a_deleted_word_is_looked_for_in_every_spelling(run: Run, ana: Path, word: str) -> None:
+    del ana
+    run("archival", "insert", f"The {SECRET} of Acme", "--agent", "ana")
+    there = run("db", "check", "--deleted", word)
+    assert (there.code, there.out) == (1, f"1 rows of passages (ana) hold {word!r}; they are not deleted.\n")
+    assert run("archival", "delete", "p2", "--agent", "ana").code == 0
+    gone = run("db", "check", "--deleted", word)
+    assert (gone.code, gone.out) == (0, "The database and the other files of the home do not hold it.\n")
+
+
+def test_words_are_read_from_standard_input(run: Run, ana: Path) -> None:
+    del ana
+    found = run("db", "check", "--deleted", "-", "--json", stdin="under the mat\n\nnowhere\n")
+    assert [finding["what"] for finding in found.json["findings"]] == [
+        "1 rows of passages (ana) hold 'under the mat'; they are not deleted."
+    ]
+    assert found.code == 1
+
+
+@pytest.mark.parametrize("word", ["", "  ", "abc", "上"])
+def test_a_word_that_chance_finds_is_refused(run: Run, ana: Path, word: str) -> None:
+    del ana
+    refused = run("db", "check", "--deleted", word)
+    assert refused.code == 1
+    assert "to look for" in refused.err
+
+
+def test_what_an_earlier_version_left_is_found_and_written_over(run: Run, ana: Path) -> None:
+    with closing(sqlite3.connect(ana)) as file:  # without secure_delete
+        file.execute("PRAGMA secure_delete = OFF")
+        file.execute("CREATE TABLE old (text)")
+        file.executemany("INSERT INTO old VALUES (?)", [(SECRET * 500,)] * 9)
+        file.commit()
+        file.execute("DROP TABLE old")
+        file.commit()
+    (ana.parent / "notes").write_text(f"a {SECRET}")
+    found = run("db", "check", "--deleted", SECRET)
+    assert found.code == 1
+    assert "pagefault.db holds 'Zebräsecret' outside of rows" in found.out
+    assert "unused pages hold what was deleted by an earlier version" in found.out
+    assert "The file notes holds 'Zebräsecret' (places: 1).\n" in found.out
+    (ana.parent / "notes").unlink()
+    assert run("db", "check", "--deleted", SECRET, "--repair").code == 0
+    assert run("db", "check").code == 0
+
+
+def test_a_word_of_the_index_without_a_row_is_found(run: Run, ana: Path) -> None:
+    with closing(sqlite3.connect(ana)) as file:
+        file.execute("INSERT INTO lexicon (rowid, units) VALUES (99, 'r9·zebrasecret')")
+        file.commit()
+    found = run("db", "check", "--deleted", "ZEBRASECRET")
+    assert "The lexical index has 'ZEBRASECRET' for 1 rows that are not there." in found.out
+    assert found.code == 1

@@ -10,10 +10,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.postgres.transfer import PostgresTransfer
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.purge import Purge, truncate_log
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
+from pagefault.storage.traces import count_in
+from pagefault.testing.postgres import Databases
 from pagefault.types import AgentId, AgentRecord, Document, Message, Page, Passage, Role
 
 pytestmark = pytest.mark.anyio
@@ -129,3 +133,35 @@ async def test_a_purge_waits_for_nobody(tmp_path: Path) -> None:
     assert truncate_log(writer)
     reader.close()
     writer.close()
+
+
+def test_places_are_counted_across_chunks(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(
+        b"-" * (2**22 - 3) + b"ZebraSecret" + b"-" * 2**22 + "ZEBRASECRET \\u00c4rger Ärger".encode()
+    )
+    assert count_in(file, "zebrasecret") == 2
+    assert count_in(file, "zebrasecrets") == 0
+    assert count_in(file, "ärger") == 2
+    assert count_in(tmp_path / "missing", "ärger") == 0
+
+
+@pytest.mark.slow
+async def test_postgres_tells_live_rows_and_what_cannot_be_seen(databases: Databases) -> None:
+    url = databases.new()
+    store = PostgresStore.open(url, connections=1)
+    ana = (
+        await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {"of": "a\\b 100% Käse_x"}, NOW)))
+    ).id
+    await store.write(lambda tx: tx.insert_passage(ana, Passage(f"{SECRET} one", NOW)))
+    with closing(PostgresTransfer.open(url)) as database:
+        assert database.traces([SECRET.upper()]) == [
+            f"1 rows of passages hold {SECRET.upper()!r}; they are not deleted."
+        ]
+        assert database.traces(["käse_x", "100% k"]) != []
+        assert database.traces(["käseyx", "100 k", "other"]) == []
+        await store.write(lambda tx: tx.delete_passage(ana, 1))
+        assert database.traces([SECRET]) == []
+        assert database.traces([SECRET], rewrite=True) == []
+    await store.close()
+    databases.drop(url)

@@ -222,6 +222,7 @@ def test_a_server_of_an_earlier_version_is_upgraded(version: str, databases: Dat
 
 
 def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
+    assert OLD_TERMS("𝓓ays Running №") == ["Day", "run", "No"], "as they were, capital letters too"
     file = tmp_path / "a.db"
 
     async def make() -> None:

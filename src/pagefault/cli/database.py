@@ -27,11 +27,19 @@ from pagefault.transfer import (
     GuardedSettings,
     Moved,
     check,
+    checked_words,
     copy_agents,
     export_agents,
     guarded_settings,
     import_agents,
     repair,
+    traces_in,
+)
+
+_ABSENT = "The database and the other files of the home do not hold it."
+_ABSENT_FROM_SERVER = (
+    "No live row, no index and no file of the home holds it. Dead rows are gone after a VACUUM (--repair "
+    "runs VACUUM FULL); the server's log, replicas and backups are not looked at."
 )
 
 
@@ -65,6 +73,22 @@ def examine(session: Session, fix: bool) -> None:
         finding.derived for finding in found
     )
     session.show(data, "\n".join([*(f"repaired: {_line(finding)}" for finding in repaired), *lines]))
+    if found:
+        raise SystemExit(1)
+
+
+def look_for_deleted(session: Session, fix: bool, words: Sequence[str]) -> None:
+    """Look for deleted words in the database and the files of the home; exit with 1 if one is there. ``fix``:
+    first write the database anew."""
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").splitlines() if "-" in words else []
+    wanted, place = checked_words([*(word for word in words if word != "-"), *lines]), _home_of(session)
+    with closing(open_transfer(place)) as database:
+        found = [Finding(None, what) for what in database.traces(wanted, rewrite=fix)]
+        own = {f"{DATABASE}{part}" for part in ("", "-wal", "-shm", "-journal")}
+        found += [Finding(None, what) for what in traces_in(session.folder, wanted, own)]
+        absent = _ABSENT if isinstance(database, FileDatabase) else _ABSENT_FROM_SERVER
+    data = {"findings": list(map(_finding, found)), "repaired": []}
+    session.show(data, "\n".join(map(_line, found)) or absent)
     if found:
         raise SystemExit(1)
 

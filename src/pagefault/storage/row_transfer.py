@@ -134,16 +134,8 @@ OWNED = (
     TransferTable("deletions", {"change": int, "number": int}),
     TransferTable(
         "documents",
-        {
-            "number": int,
-            "source": str,
-            "title": str,
-            "media": str,
-            "digest": str,
-            "at": int,
-            "pages": int,
-            "tags": str,
-        },
+        {"number": int, "source": str, "title": str, "media": str, "digest": str, "at": int, "pages": int}
+        | {"tags": str},
     ),
     TransferTable("document_pages", {"document": int, "page": int, "heading": str, "text": str}),
     TransferTable(
@@ -285,6 +277,11 @@ class TransferDatabase(Protocol):
 
     def writing(self) -> AbstractContextManager[TransferRows]:
         """One transaction, committed at the end of the context, undone by what is raised in it."""
+        ...
+
+    def traces(self, words: Sequence[str], *, rewrite: bool) -> list[str]:
+        """Complete the removal of what was deleted, with ``rewrite`` by writing all anew; return the places,
+        a sentence for each, where one of these words still is."""
         ...
 
     def close(self) -> None: ...

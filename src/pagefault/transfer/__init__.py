@@ -5,6 +5,7 @@
     moving.py     copy, export, import: all of an agent, or nothing of it
     trust.py     the settings that an import takes only if it is told to
     checking.py   what must hold in a database, row by row
+    traces.py     deleted words in the files of a folder
 
 All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in
 memory (a check also the numbers of an agent's rows and its vocabulary). Leaves out what is shown (``cli``)
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from pagefault.transfer.checking import Finding, check, repair
 from pagefault.transfer.moving import Moved, Watch, copy_agents, export_agents, import_agents
+from pagefault.transfer.traces import checked_words, traces_in
 from pagefault.transfer.trust import GuardedSettings, guarded_settings
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "Moved",
     "Watch",
     "check",
+    "checked_words",
     "copy_agents",
     "export_agents",
     "guarded_settings",
     "import_agents",
     "repair",
+    "traces_in",
 ]

@@ -32,8 +32,17 @@ def db_migrate(
 @db.command("check")
 def db_check(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Rebuild the lexical index where it is wrong.")
+        bool,
+        typer.Option("--repair", help="Rebuild the lexical index where it is wrong; see --deleted."),
     ] = False,
+    deleted: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="Look for this text instead, which was deleted; - reads lines of standard input. "
+            "May be given again. With --repair the database is first written anew.",
+        ),
+    ] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -41,6 +50,8 @@ def db_check(
     """Check the database and the invariants of each agent; exit with 1 on any error."""
     from pagefault.cli import database as room
 
+    if deleted is not None:
+        return room.look_for_deleted(session_of(home, database, json), repair, deleted)
     room.examine(session_of(home, database, json), repair)
 
 

@@ -1,4 +1,8 @@
-"""Raw rows of a PostgreSQL database: ``storage.row_transfer`` on a connection apart from the store's pool."""
+"""Raw rows of a PostgreSQL database: ``storage.row_transfer`` on a connection apart from the store's pool.
+
+Deleted words are looked for in live rows and postings. No statement sees dead rows until they are vacuumed,
+nor the server's write-ahead log, replicas and backups.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from pagefault.storage.postgres.transaction import PostgresPart
 from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.row_transfer import Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer
+from pagefault.storage.traces import forms, sole_unit
 from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresTransfer", "PostgresTransferRows"]
@@ -32,6 +37,16 @@ _ASTRAY = """
 _NAMELESS = """
     SELECT count(*) FROM agents a WHERE NOT EXISTS (
         SELECT FROM agent_names n WHERE n.agent = a.id AND n.tenant = a.tenant AND n.name = a.name)"""
+
+_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings"}
+_TABLES = ("agents", "agent_names", *OWNED_TABLES)
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\%_"})  # to LIKE
+_WORD_ROWS = "SELECT count(*) FROM {table} t WHERE t::text ILIKE ANY(:patterns::text[])"
+_ROWLESS = """
+    SELECT count(*) FROM postings p WHERE unit = :unit
+    AND NOT EXISTS (SELECT FROM messages m WHERE p.tier = 'recall' AND m.agent = p.agent AND m.seq = p.number)
+    AND NOT EXISTS (
+        SELECT FROM passages s WHERE p.tier = 'archival' AND s.agent = p.agent AND s.number = p.number)"""
 
 
 class PostgresTransferRows(PostgresPart, SqlTransfer, PostgresVectors):
@@ -106,8 +121,33 @@ class PostgresTransfer:
         except psycopg.Error as error:
             raise failure(error, self._place) from error
 
+    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> list[str]:
+        try:
+            for table in _TABLES if rewrite else ():
+                self._driver.execute(f"VACUUM (FULL) {table}".encode())
+            connection = PostgresConnection(self._driver)
+            return [trace for word in words for trace in _traces(connection, word)]
+        except psycopg.Error as error:
+            raise failure(error, self._place) from error
+
     def close(self) -> None:
         self._driver.close()
+
+
+def _traces(connection: PostgresConnection, word: str) -> Iterator[str]:
+    """Yield a sentence for each table or index that has the word."""
+    # A row as text has backslashes twice, and so has a pattern.
+    inner = [form.replace("\\", "\\\\") for form in forms(word) if "\0" not in form]
+    patterns = [f"%{form.translate(_SPECIAL)}%" for form in inner]
+    for table in _TABLES:
+        if table not in _WITHOUT_TEXT:
+            (count,) = connection.one(_WORD_ROWS.format(table=table), patterns=patterns)
+            if count:
+                yield f"{count:,} rows of {table} hold {word!r}; they are not deleted."
+    if unit := sole_unit(word):
+        (count,) = connection.one(_ROWLESS, unit=unit)
+        if count:
+            yield f"The lexical index has {word!r} for {count:,} rows that are not there."
 
 
 def _little(sent: Value) -> bytes:

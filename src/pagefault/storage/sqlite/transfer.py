@@ -16,12 +16,15 @@ from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.opening import open_file
+from pagefault.storage.sqlite.purge import Purge, owe, truncate_log
+from pagefault.storage.sqlite.traces import traces, used_pages
 from pagefault.storage.sqlite.transaction import SQLitePart
 from pagefault.storage.sqlite.vectors import SQLiteVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLiteTransfer", "SQLiteTransferRows"]
 
+_EVERYTHING = 2**31  # steps of a purge
 _STEP = 256  # pages of a backup between two reports
 
 
@@ -100,6 +103,21 @@ class SQLiteTransfer:
             raise StorageError(f"The backup {path} could not be written: {error}.") from error
         finally:
             copy.close()
+
+    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> list[str]:
+        if rewrite:
+            with self.writing():
+                owe(self._connection)
+        Purge(self._connection).finish(_EVERYTHING)
+        if rewrite:
+            self._connection.run("VACUUM")
+        settled = truncate_log(self._connection) and not Purge(self._connection).is_owed
+        found = list(traces(self._connection, words))
+        if not settled:
+            found.append("Others use the database; what was deleted is purged when they let it. Try again.")
+        elif pages := used_pages(self._connection.path):
+            found.append(f"{pages:,} unused pages hold what was deleted by an earlier version of pagefault.")
+        return found
 
     def close(self) -> None:
         self._connection.close()

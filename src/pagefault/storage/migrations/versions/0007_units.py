@@ -9,10 +9,12 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
+import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 from alembic import op
 
 from pagefault.storage.row_transfer import units_of
@@ -29,6 +31,10 @@ _MANY = 50_000  # messages and passages, which take longer than a moment
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNITS = re.compile(
     rf"(?P<cjk>[{_CJK}]+)|(?P<word>[^\W_{_CJK}]+)|(?P<sign>[\u2600-\u27bf\U0001f000-\U0001faff])"
+)
+_stem = cast(
+    Callable[[str], str],
+    Stemmer.Stemmer("english").stemWord,  # pyright: ignore[reportUnknownMemberType]
 )
 _TABLES: dict[Tier, tuple[str, str, str]] = {
     "recall": ("messages", "seq", "role, meta, text"),
@@ -94,13 +100,18 @@ def old_terms(text: str) -> list[str]:
 
 
 def _word(word: str) -> str:
-    """A word of small letters, stemmed: the stemmer is the one of now. The others are cut."""
-    if word.isascii():
-        return terms(word)[0]
-    import Stemmer  # pyright: ignore[reportMissingTypeStubs]
-
     whole = word[:200]
-    return Stemmer.Stemmer("english").stemWord(whole) if whole.isalpha() else whole  # pyright: ignore
+    return _stem(whole) if whole.isalpha() else whole
+
+
+@cache
+def _is_as_it_was(character: str) -> bool:
+    """Return True if a character has no other part in units than it had, wherever it stands in a word. Marks
+    and parts of syllables, which meet others, are not judged alone."""
+    if unicodedata.category(character)[0] == "M" or "\u1100" <= character <= "\u11ff":
+        return False
+    around = (character, f"x{character}", f"{character}x", f"x{character}y", f"好{character}好")
+    return all(old_terms(text) == terms(text) for text in around)
 
 
 def _changes(agent: int, tier: Tier) -> Iterator[list[_Change]]:
@@ -118,8 +129,11 @@ def _changes(agent: int, tier: Tier) -> Iterator[list[_Change]]:
         changes: list[_Change] = []
         for row in found:
             values = dict(zip(names, row[1:], strict=True))
-            new, title = units_of(tier, values), values.get("title", "")
+            title = values.get("title", "")
             text = f"{title} {values['text']}" if title else values["text"]
+            if all(map(_is_as_it_was, set(text))):
+                continue
+            new = units_of(tier, values)
             # A row that is not searched has no units, and had none.
             old = old_terms(text) if new or units_of(tier, {**values, "text": "a", "title": ""}) else []
             if old != new:

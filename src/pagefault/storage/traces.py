@@ -1,0 +1,85 @@
+"""Traces of words in texts and files: the forms in which one that was deleted could still be there.
+
+A word is looked for in any case and Unicode form, also escaped as in JSON. Left out: what is compressed, as
+the terms of an index are whose first letters stand in their neighbour; of these the stores look themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, get_args
+
+from pagefault.errors import StorageError, UsageError
+from pagefault.storage.terms import terms
+
+__all__ = ["checked_words", "count_in", "folded", "folded_row", "forms", "needles", "sole_unit"]
+
+_Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+_FORMS: tuple[_Form, ...] = get_args(_Form)
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_SHORTEST = 4  # bytes: fewer stand somewhere in any file of vectors
+_CHUNK = 2**22  # bytes
+
+
+def checked_words(words: Iterable[str]) -> list[str]:
+    """The words, each once; ``UsageError`` if there is none, or one is so short that chance finds it."""
+    found = [word for word in dict.fromkeys(word.strip() for word in words) if word]
+    if not found:
+        raise UsageError("There is no word to look for; give one, or one a line on standard input with -.")
+    if short := [word for word in found if len(word.encode("utf-8", "replace")) < _SHORTEST]:
+        raise UsageError(f"{short[0]!r} is too short to look for: any file holds it; give a longer text.")
+    return found
+
+
+def folded(text: str) -> str:
+    """The text without case and differences of Unicode form, to look for folded words in."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+def folded_row(texts: Iterable[str | None]) -> str:
+    """The texts of a row, to look for folded words in; what JSON escapes, also unescaped."""
+    whole = "\n".join(text for text in texts if text)
+    if "\\u" in whole:
+        plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), whole)
+        whole += plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return folded(whole)
+
+
+def forms(word: str) -> set[str]:
+    """The spellings of a word that are looked for, as they are and as JSON escapes them."""
+    normal = {unicodedata.normalize(form, word) for form in _FORMS}
+    cased = {s for n in normal for s in (n, n.lower(), n.upper(), n.title(), n.casefold())}
+    return cased | {json.dumps(spelling)[1:-1] for spelling in cased}
+
+
+def sole_unit(word: str) -> str | None:
+    """The lexical unit of a word that has one alone; of several, each is of other texts, too."""
+    units = terms(word)
+    return units[0] if len(units) == 1 else None
+
+
+def needles(word: str) -> list[bytes]:
+    """The forms of a word in bytes of which ASCII is in small letters."""
+    return sorted({spelling.encode("utf-8", "surrogatepass").lower() for spelling in forms(word)})
+
+
+def count_in(file: Path, word: str) -> int:
+    """The number of places in a file where a form of the word stands; 0 if there is no file."""
+    wanted, found, before = needles(word), 0, b""
+    pattern, overlap = re.compile(b"|".join(map(re.escape, wanted))), max(map(len, wanted)) - 1
+    try:
+        with file.open("rb") as source:
+            while chunk := source.read(_CHUNK):
+                text = before + chunk.lower()
+                # What begins in the part that was seen is not counted again.
+                found += len(pattern.findall(text)) - len(pattern.findall(before))
+                before = text[-overlap:]
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read ({error.strerror}); make it readable.") from error
+    return found
