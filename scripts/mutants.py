@@ -227,6 +227,33 @@ MUTANTS = (
         (Change("agent/__init__.py", "if event.started == call.seq:", "if event.started == -1:"),),
     ),
     Mutant(
+        "a call written as text runs an outside tool",
+        ("test_injection.py::test_a_call_written_as_text_runs_no_outside_tool",),
+        (
+            Change(
+                "functions/__init__.py",
+                'if from_text and function.kind == "tool" and not self.text_tools:',
+                "if False:",
+            ),
+        ),
+    ),
+    Mutant(
+        "a call that the prompt holds is taken for a call",
+        ("test_injection.py::test_what_was_given_to_read_is_no_call_when_it_is_repeated",),
+        (
+            Change(
+                "models/wrappers/function_calling/text.py",
+                "quoted = self._data.holds(mark.begin)",
+                "quoted = False",
+            ),
+            Change(
+                "models/wrappers/function_calling/text.py",
+                "if any(data.holds_name(call.name) or data.holds_arguments(",
+                "if any(call.name is None or data.holds(",
+            ),
+        ),
+    ),
+    Mutant(
         "the limit of completions for one event not held",
         ("test_turn.py::test_steps_are_bounded_with_a_clear_alert",),
         (Change("agent/turn.py", "if len(steps) >= max_steps:", "if len(steps) > max_steps:"),),
