@@ -16,7 +16,7 @@ from pagefault.zones import zone_named
 LATE = 60.0  # seconds after which a due timer counts as missed
 
 
-BATCH = 50
+BATCH = 20
 """Timers that fire in one transaction: what others write waits for no more of them."""
 
 
