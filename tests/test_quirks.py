@@ -80,7 +80,8 @@ async def run(quirk: Quirk, shape: Shape, prompt: Prompt = ASKED) -> Run:
         if quirk.late_thinking:
             findings.remember(NAMES[shape], ModelFinding("native", late_thinking=True))
         catalogue = Catalogue(server.environment, own, findings, delay=0.01)
-        model = catalogue.model(NAMES[shape], 8192, RequestSettings(calling=quirk.calling))
+        patience = 3.0 if quirk.lasting else 600.0  # a lasting fault is retried as long as that
+        model = catalogue.model(NAMES[shape], 8192, RequestSettings(calling=quirk.calling, patience=patience))
         items: list[StreamItem] = []
         failed: ModelError | None = None
         try:

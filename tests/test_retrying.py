@@ -11,6 +11,7 @@ import pytest
 
 from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError, ModelUnavailable
 from pagefault.models import Completion, Delta, Notice, Prompt, PromptMessage, StreamItem
+from pagefault.models.wrappers.limiter import Pace
 from pagefault.models.wrappers.retrying import RetryingModel
 
 PROMPT = Prompt((PromptMessage("system", "Be brief."), PromptMessage("user", "Hello")), (), 100)
@@ -72,15 +73,21 @@ def test_a_model_that_is_unavailable_is_asked_again_and_the_person_is_told() -> 
     assert [type(item) for item in items] == [Notice, Delta, Notice, Delta, Completion]
     notices = [item for item in items if isinstance(item, Notice)]
     assert all(notice.restart for notice in notices)
-    assert notices[0].text.startswith("big is overloaded. (again in 0.0 s, 2 of 3)")
+    assert notices[0].text == "big is overloaded. (again in 0.0 s, for 60 s more at most)"
     assert items[-1] == Completion("ok", model="big")
 
 
-def test_after_the_last_try_the_error_is_raised() -> None:
-    big = failing("big", *[DOWN] * 9)
+def test_the_time_rules_and_not_a_count_of_tries() -> None:
+    big = failing("big", *[DOWN] * 20)
+    assert asked(RetryingModel([big], pace=Pace(2000.0)))[-1] == Completion("ok", model="big")
+    assert big.asked == 21
+
+
+def test_when_the_time_is_spent_the_error_is_raised() -> None:
+    big = failing("big", *[DOWN] * 10_000)
     with pytest.raises(ModelUnavailable, match=r"big is overloaded\."):
-        asked(patient(big))
-    assert big.asked == 3
+        asked(RetryingModel([big], budget=600.0, pace=Pace(2000.0), jitter=lambda: 0.0))
+    assert 20 < big.asked < 60  # after 1, 2, 4, 8, 16, 20, 20 ... seconds
 
 
 @pytest.mark.parametrize("error", [ModelSetupError("The key is wrong."), ModelError("A filter withheld it.")])
@@ -119,13 +126,13 @@ def test_a_model_that_failed_rests_while_another_answers() -> None:
     assert anyio.run(run) == (3, 4)
 
 
-def test_when_all_fail_all_are_asked_each_time() -> None:
+def test_when_all_fail_all_are_asked_again_in_turn() -> None:
     big, small = failing("big", *[DOWN] * 9), failing("small", *[ModelUnavailable("small is down.")] * 9)
     model = patient(big, small)
-    for _ in range(2):
-        with pytest.raises(ModelUnavailable, match="small is down"):
-            asked(model)
-    assert (big.asked, small.asked) == (6, 6)
+    end = asked(model)[-1]
+    assert isinstance(end, Completion)
+    assert (big.asked, small.asked, end.model) == (10, 9, "big")
+    assert end.notes == ("big is overloaded. big took over.", "small is down. big took over.")
 
 
 def test_a_prompt_that_is_too_long_is_the_agents_business() -> None:

@@ -211,6 +211,7 @@ def catalogue_of(
 def _provider(known: Provider | None, settings: ProviderSettings) -> Provider:
     """A provider of ``config.toml``: its settings, else those of the known provider of that name."""
     from pagefault.models.directory.providers import Provider
+    from pagefault.models.wrappers.limiter import RateLimits
 
     known = known or Provider("as set in config.toml", "NAME", local=not settings.key)
     return replace(
@@ -219,4 +220,5 @@ def _provider(known: Provider | None, settings: ProviderSettings) -> Provider:
         key=settings.key or known.key,
         headers=settings.sent_headers(os.environ) or known.headers,
         timeout=settings.timeout,
+        limits=RateLimits(settings.requests_per_minute, settings.max_concurrent),
     )

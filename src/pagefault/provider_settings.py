@@ -16,7 +16,8 @@ class ProviderSettings(BaseModel):
     """A provider of models of one's own, or another address for a known one, under ``[providers.NAME]``.
 
     ``key`` names the environment variable that holds the key. In a header, ``$NAME`` stands for the value of
-    an environment variable. ``timeout``: seconds between two pieces of an answer.
+    an environment variable. ``timeout``: seconds between two pieces of an answer. The limits
+    are for all agents of a process together.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +26,8 @@ class ProviderSettings(BaseModel):
     key: str = Field(default="", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|^$")
     headers: dict[str, str] = Field(default={}, repr=False)
     timeout: float = Field(default=300.0, gt=0.0)
+    requests_per_minute: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    max_concurrent: int | None = Field(default=None, ge=1)
 
     def sent_headers(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The headers with the values of the variables they name; ``UsageError`` if one is not set."""

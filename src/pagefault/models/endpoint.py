@@ -6,7 +6,7 @@ heavy. Left out: where endpoints come from (``directory``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -38,7 +38,8 @@ class Endpoint:
     ``base_url`` is empty for the provider's own. ``key_variable`` is the environment variable that ``key``
     was read from, for error messages; it is empty for a server that needs no key. ``timeout``: seconds
     between two pieces of an answer. ``withheld``: why a key that is set is not sent to this server, the end
-    of a sentence. Neither key nor headers are ever shown.
+    of a sentence. ``saw`` is to be called with the status and headers of each response. Neither key nor
+    headers are ever shown.
     """
 
     provider: str
@@ -48,6 +49,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeout: float = 300.0
     withheld: str = ""
+    saw: Callable[[int, Mapping[str, str]], None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ class OllamaModel:
         headers = dict(self._endpoint.headers)
         if self._endpoint.key:
             headers["authorization"] = f"Bearer {self._endpoint.key}"
-        return http_client(self._endpoint.base_url, headers=headers, timeout=self._endpoint.timeout)
+        endpoint = self._endpoint
+        return http_client(endpoint.base_url, headers=headers, timeout=endpoint.timeout, saw=endpoint.saw)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {"num_ctx": self.window, "num_predict": prompt.max_tokens}

@@ -8,7 +8,8 @@ Adapters are imported when one is made. Left out: the adapters, the wrappers, th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import anyio
@@ -29,6 +30,7 @@ from pagefault.models.endpoint import (
     RequestSettings,
     Vendor,
 )
+from pagefault.models.wrappers.limiter import Pace, RateLimiter, limiter_of
 
 __all__ = ["Catalogue", "Target"]
 
@@ -65,6 +67,7 @@ class Catalogue:
         own: Mapping[str, Provider] | None = None,
         findings: Findings | None = None,
         delay: float = 1.0,
+        pace: Pace | None = None,
         plugins: Mapping[str, Callable[[], AdapterFactory]] | None = None,
         keys: ServerKeys | None = None,
     ) -> None:
@@ -72,7 +75,7 @@ class Catalogue:
         self._environment = environment
         self._findings = findings
         self._keys = keys or ServerKeys("")
-        self._delay = delay
+        self._delay, self._pace = delay, pace or Pace()
         self._made: dict[tuple[str, int, RequestSettings, tuple[ModelFinding, ...]], Model] = {}
         self._open: list[_Closable] = []
         self._served: dict[str, tuple[float, int | None]] = {}
@@ -186,7 +189,15 @@ class Catalogue:
         from pagefault.models.wrappers.retrying import RetryingModel
 
         names = [target.name for target in targets]
-        return RetryingModel(models, targets=names, budget=settings.patience, delay=self._delay)
+        return RetryingModel(
+            models, targets=names, limiters=[self._limiter(target) for target in targets],
+            budget=settings.patience, delay=self._delay, pace=self._pace,
+        )  # fmt: skip
+
+    def _limiter(self, target: Target) -> Callable[[], RateLimiter]:
+        """Return how to get the limiter that all agents of the event loop share."""
+        where = (target.endpoint.base_url or target.endpoint.provider, target.endpoint.key)
+        return partial(limiter_of, where, target.provider.limits, self._pace)
 
     def _with_functions(self, target: Target, model: Model, settings: RequestSettings) -> Model:
         if target.provider.adapter == "offline":
@@ -204,7 +215,8 @@ class Catalogue:
             return OfflineModel(window)
         if endpoint.provider in self.providers and (lacking := self.missing(endpoint.provider)):
             raise ModelSetupError(f"{name} cannot be used. {lacking}")
-        made = _adapter_factory(target.provider)(target.model, window, endpoint, options)
+        endpoint = replace(endpoint, saw=partial(_saw, self._limiter(target)))
+        made = target.provider.factory()(target.model, window, endpoint, options)
         if isinstance(made, _Closable):
             self._open.append(made)
         return made
@@ -280,17 +292,5 @@ class Catalogue:
         return window
 
 
-def _adapter_factory(provider: Provider) -> AdapterFactory:
-    if provider.load is not None:
-        return provider.load()
-    if provider.adapter == "ollama":
-        from pagefault.models.ollama import OllamaModel
-
-        return OllamaModel
-    if provider.adapter == "pydantic_ai":
-        from pagefault.models.pydantic_ai import PydanticAIModel
-
-        return PydanticAIModel
-    from pagefault.models.openai import OpenAIModel
-
-    return OpenAIModel
+def _saw(limiter: Callable[[], RateLimiter], status: int, headers: Mapping[str, str]) -> None:
+    limiter().saw(status, headers)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from pagefault.models.endpoint import AdapterFactory
+from pagefault.models.wrappers.limiter import NO_LIMITS, RateLimits
 
 __all__ = ["PROVIDERS", "SERVER_KEY", "Adapter", "Provider", "ProviderTable", "plugin_provider"]
 
@@ -39,9 +40,26 @@ class Provider:
     local: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeout: float = 300.0
+    limits: RateLimits = NO_LIMITS
     package: str = ""
     extra: str = ""
     load: Callable[[], AdapterFactory] | None = None
+
+    def factory(self) -> AdapterFactory:
+        """Import the adapter."""
+        if self.load is not None:
+            return self.load()
+        if self.adapter == "ollama":
+            from pagefault.models.ollama import OllamaModel
+
+            return OllamaModel
+        if self.adapter == "pydantic_ai":
+            from pagefault.models.pydantic_ai import PydanticAIModel
+
+            return PydanticAIModel
+        from pagefault.models.openai import OpenAIModel
+
+        return OpenAIModel
 
     def lacks_package(self) -> str | None:
         """Return a sentence with the line that installs the missing package; None if none is missing."""

@@ -112,7 +112,7 @@ class OpenAIModel:
 
         endpoint = self._endpoint
         return AsyncOpenAI(
-            http_client=http_client(timeout=endpoint.timeout),
+            http_client=http_client(timeout=endpoint.timeout, saw=endpoint.saw),
             api_key=endpoint.key or _NO_KEY, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
             max_retries=0, default_headers=dict(endpoint.headers),
         )  # fmt: skip

@@ -170,7 +170,7 @@ def _anthropic(name: str, endpoint: Endpoint) -> _Client:
     client = AsyncAnthropic(
         api_key=endpoint.key, base_url=endpoint.base_url or None, timeout=endpoint.timeout,
         max_retries=0, default_headers=dict(endpoint.headers),
-        http_client=http_client(timeout=endpoint.timeout),
+        http_client=http_client(timeout=endpoint.timeout, saw=endpoint.saw),
     )  # fmt: skip
     return _Client(AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client)), client.close)
 
@@ -185,7 +185,7 @@ def _google(name: str, endpoint: Endpoint) -> _Client:
 
     from pagefault.connections.client import http_client
 
-    http = http_client(timeout=endpoint.timeout)  # pydantic-ai knows its errors
+    http = http_client(timeout=endpoint.timeout, saw=endpoint.saw)  # pydantic-ai knows its errors
     # Without these the library makes its own, and fails on proxies and certificates that cannot be used.
     unused = UnusedClient(transport=MockTransport(lambda _: Response(501)), trust_env=False)
     no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -205,7 +205,7 @@ def _other(name: str, endpoint: Endpoint) -> _Client:
 
     from pagefault.connections.client import http_client
 
-    http = http_client(timeout=endpoint.timeout)
+    http = http_client(timeout=endpoint.timeout, saw=endpoint.saw)
     try:
         model = infer_model(f"{endpoint.provider}:{name}", lambda kind: _provider_over(http, kind))
     except (UserError, ValueError) as error:
