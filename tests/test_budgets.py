@@ -214,6 +214,8 @@ def test_a_budget_is_set_and_raised_on_the_command_line(run: Run, tmp_path: Path
     (refused,) = anyio.run(said, home, "ana")
     assert refused.startswith("Agent ana has reached its daily budget")
     assert "pagefault agent set ana daily_tokens=N" in refused
+    assert refused in run("agent", "list").out
+    assert run("agent", "list", "--json").json[0]["spent"] == refused
     assert run("agent", "set", "ana", "daily_tokens=900000").out == "Changed for agent ana: daily_tokens.\n"
     assert run("agent", "show", "ana", "--json").json["settings"]["daily_tokens"] == 900_000
     assert "budget" not in str(anyio.run(said, home, "ana"))

@@ -180,6 +180,7 @@ def test_agents_are_created_listed_and_deleted(run: Run) -> None:
         "style": "native",
         "messages": 0,
         "parked": "",
+        "spent": "",
     }
     assert made == expected
     assert run("agent", "list", "--json").json == [expected | {"created": created}]

@@ -24,6 +24,7 @@ def list_all(session: Session) -> None:
             for each in found
         ]
         aside = [f"{each.name} is parked: {each.parked}" for each in found if each.parked]
+        aside += [each.spent for each in found if each.spent]
         said = "\n".join([table([head, *rows]), *aside])
         session.show(found, said if rows else "There are no agents yet.")
 

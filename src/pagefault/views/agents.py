@@ -12,7 +12,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pagefault.config import AgentSettings, settings_of, zone_for, zone_of
-from pagefault.errors import DamageError, PagefaultError, UsageError
+from pagefault.errors import DailyBudgetSpent, DamageError, PagefaultError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.models import PromptMessage
 from pagefault.storage import Transaction
@@ -43,7 +43,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class AgentSummary:
     """An agent. ``window``: in tokens, None if the model's name is not valid any more; ``messages``: rows in
-    its log; ``parked``: why it is not served, empty if it is. One whose settings cannot be read has none."""
+    its log; ``parked``: why it is not served, empty if it is; ``spent``: which daily budget is spent, and
+    until when its events wait, else empty. One whose settings cannot be read has none."""
 
     name: str
     model: str
@@ -52,6 +53,7 @@ class AgentSummary:
     messages: int
     created: datetime
     parked: str
+    spent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
         about.messages,
         about.created,
         about.parked,
+        about.spent,
         dict(record.settings),
         len(waiting),
         len(set_),
@@ -189,11 +192,20 @@ class _Summaries:
         try:
             settings, window, zone = await self._of_settings(record)
         except DamageError as error:
-            return AgentSummary(record.name, "", None, "", record.last_seq, record.created, str(error))
+            return AgentSummary(record.name, "", None, "", record.last_seq, record.created, str(error), "")
         created, messages = record.created.astimezone(zone), record.last_seq
         return AgentSummary(
-            record.name, settings.model, window, settings.style, messages, created, record.parked
-        )
+            record.name, settings.model, window, settings.style, messages, created, record.parked,
+            await self._spent(record, settings),
+        )  # fmt: skip
+
+    async def _spent(self, record: AgentRecord, settings: AgentSettings) -> str:
+        if budgets := self.kernel.assembly.budgets(record, settings):
+            try:
+                await self.kernel.store.read(budgets.check)
+            except DailyBudgetSpent as error:
+                return str(error)
+        return ""
 
     async def _of_settings(self, record: AgentRecord) -> tuple[AgentSettings, int | None, ZoneInfo]:
         key = repr(sorted(record.settings.items())) + record.damage
