@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -115,7 +116,8 @@ def fill(bind: Bind) -> None:
     bind.execute(text(f"DELETE FROM agents WHERE id = {ANA + 1}"))
     for number, ((role, shown, meta), of) in enumerate(zip(LOG, units, strict=True), 1):
         insert(
-            bind, "messages", agent=ANA, seq=number, role=role.value, at=MICROS + number, event=1, tokens=5,
+            bind, "messages", agent=ANA, seq=number, role=role.value, at=MICROS + number,
+            event=None if number > 1 and role == Role.USER else 1, tokens=5,
             units=len(of), embed=role in SEARCHED_BY_DEFAULT, meta=json.dumps(meta), text=shown, shown=shown,
             speaker="",
         )  # fmt: skip
@@ -129,6 +131,12 @@ def fill(bind: Bind) -> None:
         bind, "section_versions", agent=ANA, name="human", version=1, at=MICROS, description="",
         token_limit=9, text="x", read_only=False,
     )  # fmt: skip
+    if bind.dialect.name == "sqlite":
+        for number in (1, 5):
+            insert(
+                bind, "vectors", agent=ANA, tier="recall", fingerprint="of then", number=number, part=0,
+                text_hash=b"x", vector=bytes(8),
+            )  # fmt: skip
     insert(bind, "schedules", agent=ANA, number=1, due=MICROS, zone="UTC", catch_up="once", note="tea")
 
 
@@ -193,7 +201,7 @@ async def look(store: SQLiteStore | PostgresStore) -> None:
     for unit in ("acmetm", "no17", "strass", "ข้า"):
         found = await read(lambda tx, unit=unit: tx.search(ana, "recall", Match((unit,)), Filter(), "f"))
         assert found.number[found.matched].tolist() == [9], unit
-    await store.write(lambda tx: tx.append(ana, [rows[0]]))
+    await store.write(lambda tx: tx.append(ana, [replace(rows[0], event=None)]))
     await store.close()
 
 

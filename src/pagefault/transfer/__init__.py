@@ -6,6 +6,7 @@
     trust.py     the settings that an import takes only if it is told to
     checking.py   what must hold in a database, row by row
     traces.py     deleted words in the files of a folder
+    repeats.py    what must not be in a log twice
 
 All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in
 memory (a check also the numbers of an agent's rows and its vocabulary). Leaves out what is shown (``cli``)

@@ -18,6 +18,7 @@ from typing import Any, get_args
 from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
+from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.values import agent_faults, row_faults
 from pagefault.types import AgentId, EventKind, Role, Tier
 
@@ -110,8 +111,9 @@ def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
 def _log(known: _Known) -> Iterator[str]:
     own, expected, astray = known.own, 1, list[int]()
     summaries, embedded = set[int](), set[int]()
-    speakers = {row["name"] for row in known.table("speakers")}
+    speakers, repeats = {row["name"] for row in known.table("speakers")}, Repeats()
     for row in known.table("messages"):
+        repeats.add(row)
         if row["seq"] != expected:
             yield f"The log has message {row['seq']} where {expected} should stand."
         expected = row["seq"] + 1
@@ -128,7 +130,18 @@ def _log(known: _Known) -> Iterator[str]:
     if astray:
         yield f"{_some('message', astray)} name an event or a completion that never was."
     yield from _queue(own, summaries)
+    yield from _repeated(repeats)
     known.embedded["recall"] = embedded
+
+
+def _repeated(repeats: Repeats) -> Iterator[str]:
+    repeats.end()
+    if repeats.openings:
+        yield f"{_some('event', repeats.openings)} were opened more than once."
+    if repeats.results:
+        yield f"{_some('message', repeats.results)} are further results of calls that have theirs."
+    if repeats.answers:
+        yield f"{_some('event', repeats.answers)} were answered more than once."
 
 
 def _is_astray(row: dict[str, Any], own: dict[str, Any]) -> bool:
@@ -236,7 +249,8 @@ def _vectors(known: _Known) -> Iterator[str]:
             yield f"{fingerprint} lacks some windows of row {number} of {tier}."
     dimensions = {record.fingerprint: record.dimensions for record in known.rows.embedders()}
     for fingerprint, found in sorted(lengths.items()):
-        if found != {dimensions.get(fingerprint)}:
+        # A database of an early version has no record until the embedder is used again.
+        if len(found) > 1 or dimensions.get(fingerprint) not in (None, 0, *found):
             yield f"{fingerprint} has vectors of other lengths than the one that is recorded."
 
 
