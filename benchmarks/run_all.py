@@ -25,6 +25,7 @@ QUICK: dict[str, list[list[str]]] = {
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],
     "crash_matrix": [["--every", "120", "--kills", "12"]],
     "load_pdf": [["--pages", "200"]],
+    "load_documents": [["--runs", "1"]],
     "fleet": [["--events", "100"], ["--events", "100", "--postgres"]],
     "long_chat": [["--window", "4096"], ["--window", "8192"]],
     "tasks": [[]],

@@ -40,6 +40,7 @@ _KEY = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
+_LONGEST = 4_000  # characters of a query that are read; some patterns take the square of its length
 _ROLES = {"user", "assistant", "system"}
 _SAID = (
     "say said tell told mention mentioned recommend recommended suggest suggested advise advised give gave "
@@ -77,6 +78,7 @@ class Query:
 def understand(text: str, people: Sequence[str] = (), now: datetime | None = None) -> Query:
     """Read a query. ``people``: the names of those who speak in what is searched. ``now`` (aware): what
     dates are relative to; without it dates are words like others."""
+    text = text[:_LONGEST]
     # Quotes, keys and names in compatible forms (full-width, composed or not) are read alike.
     plain = _plain(text)
     named = [name for name in people if name.lower() not in _ROLES and _mention(name).search(plain)]
