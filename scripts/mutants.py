@@ -124,13 +124,15 @@ MUTANTS = (
                 "        if schedule.cron is None:",
             ),
             Change(
-                "kernel/timers.py", "ZoneInfo(schedule.zone)))\n    return fired", "ZoneInfo(schedule.zone)))"
+                "kernel/timers.py",
+                "zone_named(schedule.zone)))\n    return fired",
+                "zone_named(schedule.zone)))",
             ),
             Change(
                 "kernel/__init__.py",
-                "            await self.scheduler.wake_waiting()\n\n    async def wake_waiting",
-                "            await self.store.write(lambda tx: timers.move(tx, now))\n"
-                "            await self.scheduler.wake_waiting()\n\n    async def wake_waiting",
+                "            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))\n",
+                "            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))\n"
+                "            await self.store.write(lambda tx: timers.move(tx, now))\n",
             ),
         ),
     ),
