@@ -107,7 +107,7 @@ def fill(bind: Bind) -> None:
     units = [units_of(*row) for row in LOG]
     own = {
         "created": MICROS, "start": 1, "head": "", "warned": False, "ratio": 1.25,
-        "settings": '{"n": [1, 0.1]}', "recall_rows": sum(map(bool, units)),
+        "settings": '{"window": 8192, "margin": 0.1}', "recall_rows": sum(map(bool, units)),
         "recall_units": sum(map(len, units)),
         "last_seq": len(LOG), "last_event": 2, "last_schedule": 1,
     }  # fmt: skip
@@ -181,7 +181,7 @@ async def look(store: SQLiteStore | PostgresStore) -> None:
 
     record = await read(lambda tx: tx.agent("ana"))
     assert (record.id, record.tenant, record.last_seq) == (ana, "", len(LOG))
-    assert (record.settings, record.queue.ratio) == ({"n": [1, 0.1]}, 1.25)
+    assert (record.settings, record.queue.ratio) == ({"window": 8192, "margin": 0.1}, 1.25)
     rows = await read(lambda tx: tx.messages(ana))
     assert [(row.role, row.text) for row in rows] == [(role, shown) for role, shown, _ in LOG]
     assert [row.meta for row in rows] == META
