@@ -138,6 +138,7 @@ LAYERS = (
         "kernel.parked",
         "kernel.sections",
         "plugins",
+        "privacy",
         "storage.traces",
         "views",
         "views.asking",

@@ -22,6 +22,7 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
+from pagefault.privacy import keep_private
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 from pagefault.storage.row_transfer import TransferDatabase
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
     """A kernel over ``home/pagefault.db`` (made if it is not there); enter it with ``async with``."""
     parts = parts or Parts()
+    keep_private(home)
     installation = installation or load_installation(home)
     tools = tuple(describe(tool) for tool in parts.tools)
     models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)

@@ -34,6 +34,9 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command (by default the process's own arguments) and exit with its code."""
     _start_quickly()
+    os.umask(
+        0o077
+    )  # for others to read nothing that a command writes: exports, caches, results of benchmarks
     from typer.exceptions import Abort, TyperException
     from typer.main import get_command
 

@@ -21,6 +21,7 @@ from pagefault.cli.session import Session
 from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.names import check_agent_name
+from pagefault.privacy import keep_private
 from pagefault.storage.row_transfer import FileDatabase
 from pagefault.transfer import (
     Finding,
@@ -160,6 +161,7 @@ def _agreed(brought: Sequence[GuardedSettings]) -> bool:
 
 
 def _home_of(session: Session) -> Path | str:
+    keep_private(session.folder)
     return session.installation.database or session.folder / DATABASE
 
 

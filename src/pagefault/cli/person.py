@@ -117,8 +117,7 @@ async def _interruptible(
 
 def _keep_private(history: Path) -> None:
     history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with PostgreSQL nothing else makes it
-    history.touch()
-    history.chmod(0o600)
+    history.touch(mode=0o600)
 
 
 async def _greet(conversation: Conversation) -> None:

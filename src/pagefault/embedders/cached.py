@@ -134,7 +134,7 @@ class _VectorFile:
     def _use(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """Run ``work`` on the open file; None if the file cannot be used."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=_WAIT)) as db:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pagefault.models.directory.kept import keep
 from pagefault.models.endpoint import ModelFinding
 
 __all__ = ["Findings"]
@@ -33,10 +34,7 @@ class Findings:
     def remember(self, name: str, finding: ModelFinding) -> None:
         """Store the finding on a model."""
         found = self._read() | {name: asdict(finding)}
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps(found, indent=2, sort_keys=True), "utf-8")
-        fresh.replace(self.path)
+        keep(self.path, json.dumps(found, indent=2, sort_keys=True))
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from pagefault.addresses import server_of
+from pagefault.models.directory.kept import keep
 from pagefault.models.directory.providers import SERVER_KEY
 
 __all__ = ["ServerKeys"]
@@ -39,10 +40,7 @@ class ServerKeys:
         if new and self._path:
             kept = json.dumps(sorted({*self._kept(), *new}), indent=2)
             with suppress(OSError):  # a home that is read-only: for this process alone
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                fresh = self._path.with_suffix(".new")
-                fresh.write_text(kept, "utf-8")
-                fresh.replace(self._path)
+                keep(self._path, kept)
         return new
 
     def refusal(self, name: str) -> str:

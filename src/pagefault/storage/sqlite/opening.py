@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,8 @@ def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):  # else it is not touched: closing it would free SQLite's locks on it
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise StorageError(
             f"The database {path} cannot be opened ({error.strerror}); make it and its folder writable."
