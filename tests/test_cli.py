@@ -115,6 +115,8 @@ def test_a_home_that_cannot_be_is_one_sentence(run: Run, tmp_path: Path) -> None
     assert ran.code == 1
     assert ran.err.startswith("pagefault: ")
     assert ran.err.count("\n") == 1
+    ran = run("agent", "list", "--home", str(tmp_path / "file"))
+    assert f"because {tmp_path / 'file'} is in the way; move that" in ran.err
 
 
 def test_a_configuration_that_is_wrong_is_one_sentence(run: Run, tmp_path: Path) -> None:
@@ -128,6 +130,31 @@ def test_a_configuration_that_is_wrong_is_one_sentence(run: Run, tmp_path: Path)
     ran = run("agent", "list")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert "config.toml is not a file; remove it" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("written", "sentences"),
+    [
+        ('model = "offline"', ("The setting model", "put it below [agent], or set PAGEFAULT_MODEL.")),
+        ("[agent]\nembedder = 'null'", ("agent.embedder is no setting of one agent", "above [agent]")),
+        ("[loading]\nfoo = 1", ("no setting loading.foo", "the settings are seconds, memory,")),
+        ("[loading]\nsecond = 1", ("no setting loading.second", "did you mean seconds?")),
+        ("[providers.agent]\nurl = 'x'", ("no setting providers.agent.url", "settings are base_url, key,")),
+        ("[prices.x]\ninput = 1\noutput = 1\ninputs = 1", ("setting prices.x.inputs", "did you mean input?")),
+        ("[[agent.sections]]\nname = 'a'\nsize = 5", ("agent.sections.0.size", "the settings are name,")),
+        ("[[agent.sections]]\nname = 'a'\nlimit = 3", ("agent.sections.0.limit", "wrong: a limit is 16 or")),
+        ("agent = 5", ("The setting agent", "input should be a table.")),
+    ],
+)  # fmt: skip
+def test_a_setting_in_the_wrong_table_is_shown_its_place(
+    run: Run, tmp_path: Path, written: str, sentences: tuple[str, ...]
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(written, encoding="utf-8")
+    ran = run("agent", "list")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    for sentence in sentences:
+        assert sentence in ran.err
 
 
 # agent
@@ -209,7 +236,9 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
     assert sections["tasks"] == (120, "what is to be done", "")
     settings = shown["settings"]
     assert (settings["timers"], settings["warn"], settings["instructions"]) == (True, 0.6, "Be kind.")
-    assert "tasks (0 of 120 tokens)\n(empty)" in run("agent", "show", "ana").out
+    text = run("agent", "show", "ana").out
+    assert "tasks (0 of 120 tokens)\n(empty)" in text
+    assert "instructions=Be kind., warn=0.6, timers=true\n" in text
 
 
 @pytest.mark.parametrize(
@@ -218,6 +247,11 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
         ("--setting", "colour=red", "There is no setting colour; the settings are model, window, "),
         ("--setting", "modle=x", "There is no setting modle; did you mean model?"),
         ("--setting", "embedder=null", "embedder is no setting of one agent; set it in config.toml, or by "),
+        (
+            "--setting",
+            'agents=("bo")',
+            "The setting agents is wrong: '(\"bo\")' cannot be the name of an agent;",
+        ),
         ("--setting", "colour", "'colour' is not a setting; write KEY=VALUE."),
         ("--section", "tasks", "'tasks' is not a section; write NAME:TOKENS or NAME:TOKENS:DESCRIPTION."),
         ("--model", "oracle", "There is no model 'oracle'; write PROVIDER:NAME"),

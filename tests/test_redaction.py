@@ -74,6 +74,7 @@ NORMAL = (
     "auth failed: 401 Unauthorized",
     "pass=3 fail=2, key: abcdef12, monkey=banana, author: Ana2024!",
     "the secret: be kind",
+    "It needs a key: export OPENAI_API_KEY=...",
     "https://[::1]:8080/v1 says: 10:30:00",
 )
 

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from re import sub
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -152,11 +153,7 @@ class LoadingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float = Field(
-        default=120.0,
-        gt=0.0,
-        description="of the processor, and thrice as long in all",
-    )
+    seconds: float = Field(default=120.0, gt=0.0, description="of the processor, and thrice as long in all")
     memory: int = Field(default=2048, ge=256, description="of the process that reads, on Linux")
     characters: int = Field(default=20_000_000, ge=1)
     pages: int = Field(default=20_000, ge=1)
@@ -263,11 +260,18 @@ def _from_environment() -> Iterator[tuple[str, dict[str, str]]]:
     ):
         names = {field: _variable(f"{prefix}{field}") for field in settings.model_fields}
         given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
-        if found := {field: value for field, value in given.items() if table or field not in _TABLES}:
+        if found := {key: value for key, value in given.items() if table or (settings, key) not in _TABLES}:
             yield table, found
 
 
-_TABLES = ("agent", "providers", "prices", "loading")  # settings of the installation with fields of their own
+_TABLES: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
+    (Installation, "agent"): AgentSettings,
+    (Installation, "loading"): LoadingSettings,
+    (Installation, "providers"): ProviderSettings,
+    (Installation, "prices"): PriceSettings,
+    (AgentSettings, "sections"): SectionSettings,
+}
+"""The settings that have fields of their own, by where they stand and their name."""
 
 
 def _variable(field: str) -> str:
@@ -277,16 +281,19 @@ def _variable(field: str) -> str:
 
 def _sentence(what: str, error: ValidationError, where: str = "") -> str:
     fault = error.errors()[0]
-    name = ".".join(str(part) for part in fault["loc"])
+    name, last = ".".join(str(part) for part in fault["loc"]), str(fault["loc"][-1])
     if fault["type"] != "extra_forbidden":
-        why = fault["msg"].replace("valid tuple", "list")
+        why = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+        why = sub(r"valid dictionary or instance of \w+", "table", why)
         return f"The {what} {name}{where} is wrong: {why[:1].lower()}{why[1:]}."
-    if error.title == AgentSettings.__name__ and name in Installation.model_fields:
-        variable = _variable(name)
-        return f"{name} is no {what} of one agent; set it in config.toml, or by {variable}, for all of them."
-    known = (*AgentSettings.model_fields, *Installation.model_fields, *SectionSettings.model_fields)
-    near = get_close_matches(name.rpartition(".")[2], known, n=1)
-    of_agent = error.title == AgentSettings.__name__ or name.startswith("agent.")
-    all = (AgentSettings if of_agent else Installation).model_fields
-    hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(all)}."
+    table: type[BaseModel] = Installation if error.title == Installation.__name__ else AgentSettings
+    for part in fault["loc"][:-1]:
+        table = _TABLES.get((table, str(part)), table)
+    if table is AgentSettings and last in Installation.model_fields:
+        place = f"in config.toml{' above [agent]' if where else ''}, or by {_variable(last)}"
+        return f"{name} is no {what} of one agent; set it {place}, for all of them."
+    if table is Installation and last in AgentSettings.model_fields:
+        return f"The {what} {name}{where} belongs to agents; put it below [agent], or set {_variable(last)}."
+    near = get_close_matches(last, table.model_fields, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(table.model_fields)}."
     return f"There is no {what} {name}{where.removesuffix(',')}; {hint}"

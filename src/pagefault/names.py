@@ -17,7 +17,15 @@ from pagefault.errors import UsageError
 from pagefault.quoting import inline, is_invisible
 from pagefault.types import EventKind
 
-__all__ = ["check_agent_name", "check_kind", "check_look_alike", "check_sender", "shown_kind", "shown_sender"]
+__all__ = [
+    "check_agent_name",
+    "check_kind",
+    "check_look_alike",
+    "check_sender",
+    "could_be_agent_name",
+    "shown_kind",
+    "shown_sender",
+]
 
 LONGEST = 64  # characters
 
@@ -43,7 +51,7 @@ def check_agent_name(name: str) -> None:
     """Raise ``UsageError`` if no agent can be called that."""
     if _PLAIN.fullmatch(name):
         return
-    if not (0 < len(name) <= LONGEST and name[0].isalnum() and all(map(_fits, name))):
+    if not could_be_agent_name(name):
         raise UsageError(
             f"{name!r} cannot be an agent's name; use up to {LONGEST} letters, digits, dots and dashes."
         )
@@ -58,6 +66,11 @@ def check_agent_name(name: str) -> None:
             f"{name!a} cannot be an agent's name, because it mixes {mixed} letters, which look alike; use "
             "one script."
         )
+
+
+def could_be_agent_name(name: str) -> bool:
+    """Return True if a name is as long as one of an agent, and has no other characters."""
+    return 0 < len(name) <= LONGEST and name[0].isalnum() and all(map(_fits, name))
 
 
 def _fits(character: str) -> bool:

@@ -69,7 +69,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _EMPTY = re.compile(
-    r"(?:none|null|nil|true|false|undefined|required|missing|str|string|\*+|\$\w+|<.*|\[.*|\{.*)$",
+    r"(?:none|null|nil|true|false|undefined|required|missing|str|string|[*.…]+|\$\w+|<.*|\[.*|\{.*)$",
     re.IGNORECASE,
 )
 

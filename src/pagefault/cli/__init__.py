@@ -103,7 +103,8 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
 def _fail(error: PagefaultError | OSError, as_json: bool) -> NoReturn:
     """Exit with one sentence for an error that a person can fix. Any other is a bug, and keeps its trace."""
     if isinstance(error, BrokenPipeError):  # the reader has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):  # what is left in their buffers has nowhere to go
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(1)
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""

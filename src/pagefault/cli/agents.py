@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pagefault.cli.render import data_of, gauge, local, table
+from pagefault.cli.render import clip, data_of, gauge, local, table
 from pagefault.cli.session import Session
 from pagefault.config import AgentSettings, parse_settings
 from pagefault.errors import UsageError
@@ -36,10 +36,19 @@ def show(session: Session, name: str) -> None:
         found = await agents.agent(kernel, name)
         data = data_of(found) | {"created": local(found.created)}
         facts = [[key, str(value)] for key, value in data.items() if key not in ("settings", "sections")]
+        facts.append(["settings", _changed(found.settings)])
         parts = [table(facts), *(section_text(section) for section in found.sections)]
         session.show(found, "\n\n".join(parts))
 
     session.run(work)
+
+
+def _changed(settings: Mapping[str, Any]) -> str:
+    """The settings that are not the defaults, as ``agent set`` takes them; the sections are shown below."""
+    usual = AgentSettings().model_dump(mode="json")
+    changed = [(k, v) for k, v in settings.items() if k != "sections" and v != usual.get(k)]
+    shown = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in changed]
+    return ", ".join(f"{key}={clip(value, 60)}" for key, value in shown) or "(the defaults)"
 
 
 def section_text(section: SectionView) -> str:

@@ -6,15 +6,17 @@ account. Two agents that thank each other come to an end by that. Left out: what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import cast
 
 from pagefault.clock import Clock
 from pagefault.errors import FunctionError
 from pagefault.functions import Function, describe
+from pagefault.names import could_be_agent_name
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind
 
@@ -29,12 +31,18 @@ _SHOWN = 20  # names in an error
 
 
 def peers_of(value: object) -> object:
-    """The value of the setting ``agents`` as it may be written in a variable: ``true``, or ``bo,clara``."""
-    if not isinstance(value, str):
-        return value
-    if (word := value.strip().lower()) in (*_ON, *_OFF):
-        return word in _ON
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    """The value of the setting ``agents`` as it may be written in a variable: ``true``, or ``bo,clara``.
+
+    ``ValueError`` for what no agent can be called: it would be a list that lets nobody be written to.
+    """
+    if isinstance(value, str):
+        if (word := value.strip().lower()) in (*_ON, *_OFF):
+            return word in _ON
+        value = tuple(name.strip() for name in value.split(",") if name.strip())
+    for name in cast("Iterable[object]", value) if isinstance(value, list | tuple) else ():
+        if isinstance(name, str) and not could_be_agent_name(name.replace("*", "a")):
+            raise ValueError(f"{name!r} cannot be the name of an agent; write true, or names as in bo,team-*")
+    return cast(object, value)
 
 
 @dataclass(frozen=True, slots=True)

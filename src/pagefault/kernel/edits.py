@@ -140,6 +140,8 @@ async def add_timer(
     """
     if (when is None) == (cron is None):
         raise UsageError("Give a time (when) or a cron line (cron): one of them, not both.")
+    if not note.strip():
+        raise UsageError("The note is empty; give the text that the agent is to get.")
     if catch_up not in get_args(CatchUp):
         raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
     record, now = await kernel.record(name), kernel.clock.now()

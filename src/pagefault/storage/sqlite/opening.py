@@ -29,6 +29,11 @@ def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):  # else it is not touched: closing it would free SQLite's locks on it
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise StorageError(
+            f"The database {path} cannot be opened, because {error.filename} is in the way; move that, or "
+            "choose another place."
+        ) from error
     except OSError as error:
         raise StorageError(
             f"The database {path} cannot be opened ({error.strerror}); make it and its folder writable."
