@@ -4,6 +4,7 @@ PagefaultError
 ├── FunctionError            the model must act: the text goes back to it as a result
 ├── UsageError               the developer or the person at the terminal must act
 │   ├── NotFoundError        a name or an id that is not there
+│   │   └── StaleAgentError     the name belongs to another agent by now
 │   ├── NameTakenError       another agent has this name
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
