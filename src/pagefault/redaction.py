@@ -51,7 +51,8 @@ _FORMS = re.compile(
     r"|xai-\w{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
     r"|(?:bot)?\d{8,10}:[A-Za-z][\w-]{32,}"  # Telegram
     r"|eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"  # a JSON web token
-    r")"
+    r")",
+    re.ASCII,
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _AUTHORIZATION = re.compile(

@@ -21,7 +21,7 @@ from pagefault.views.memory import search, sections
 from pagefault.views.usage import usage
 
 _COMMAND = re.compile(r"/([A-Za-z]+)(?:\s+(.*))?$", re.DOTALL)
-_PAGE = re.compile(r"\s*(?:\|\s*page|--page)\s+(\d{1,9})\s*$")
+_PAGE = re.compile(r"(?:\|\s*+page|--page)\s++(\d{1,9})\s*+$")
 
 HELP = """\
 /context          the main context as it is: sizes, working context, summary, queue

@@ -165,13 +165,14 @@ class ModelWrapper:
         return self.model.window
 
 
+_LONGEST_NAME = 500  # characters; a longer one is no function's, whatever is left out
 _AROUND_NAME = re.compile(r"^(functions?|tools?|default_api|api)[.:/]|[:#]\d+$|\(\)$")
 
 
 def plain_name(name: str) -> str:
     """Return a function's name without the prefixes, numbers, case and hyphens that models add."""
     bare = name.strip().strip("\"'`")
-    while (shorter := _AROUND_NAME.sub("", bare)) != bare:
+    while len(bare) <= _LONGEST_NAME and (shorter := _AROUND_NAME.sub("", bare)) != bare:
         bare = shorter
     return bare.lower().replace("-", "_")
 

@@ -16,7 +16,8 @@ __all__ = ["read_json", "repair_json"]
 
 _DEEPEST = 64  # levels of nesting
 _LONGEST_NUMBER = 300  # digits
-_LONGEST_REPAIRED = 200_000  # characters; the repair takes its time
+_LONGEST_REPAIRED = 200_000  # characters
+_MOST_REPAIRED = 1_000_000  # characters times brackets, with which the time of the repair grows
 
 
 def read_json(text: str) -> object:
@@ -31,7 +32,8 @@ def read_json(text: str) -> object:
 
 def repair_json(text: str) -> object:
     """Return the value of a text that is almost JSON, None if it cannot be made out."""
-    if len(text) > _LONGEST_REPAIRED:
+    brackets = 1 + text.count("{") + text.count("[")
+    if len(text) > _LONGEST_REPAIRED or len(text) * brackets > _MOST_REPAIRED:
         return None
     import json_repair  # seldom needed, and slow to import
 

@@ -18,8 +18,10 @@ from pagefault.models.json_text import read_json, repair_json
 
 __all__ = [
     "CALL_MARKS",
+    "MOST_CALLS",
     "Mark",
     "WrittenCall",
+    "after_space",
     "json_end",
     "looks_like_call",
     "looks_like_fence",
@@ -57,24 +59,29 @@ CALL_MARKS = (
     Mark("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", glued=True),  # Kimi
 )
 
+MOST_CALLS = 200
+"""Calls of one answer: a text with more is none."""
+
 _FENCE_OPENS = re.compile(
-    r"```[ \t]*(?:json|tool_calls?|tools?|functions?|function_call)?[ \t]*\n\s*(?=[{\[])"
+    r"```[ \t]*+(?:json|tool_calls?|tools?|functions?|function_call)?[ \t]*+\n\s*+(?=[{\[])"
 )
-_FENCE_BEGINS = re.compile(r"`{1,3}|```[ \t]*[a-z_]{0,13}[ \t]*(\n\s*)?")
+_FENCE_BEGINS = re.compile(r"`{1,3}|```[ \t]*+[a-z_]{0,13}[ \t]*+(\n\s*)?")
 _FENCE_CLOSES = re.compile(r"\n[ \t]*```\s*")
 _BARE = re.compile(r'\{\s*"(name|function|function_name|tool|tool_name|type)"\s*:')
 _BARE_BEGINS = re.compile(r'\{(\s*("([a-z_]{0,14}("\s*)?)?)?)?')
-_DEEPSEEK = re.compile(r"<｜tool▁call▁begin｜>(.*?)<｜tool▁sep｜>(.*?)<｜tool▁call▁end｜>", re.DOTALL)
+_DEEPSEEK = re.compile(r"<｜tool▁call▁begin｜>(?>(.*?)<｜tool▁sep｜>)(.*?)<｜tool▁call▁end｜>", re.DOTALL)
 _KIMI = re.compile(
-    r"<\|tool_call_begin\|>(.*?)<\|tool_call_argument_begin\|>(.*?)<\|tool_call_end\|>", re.DOTALL
+    r"<\|tool_call_begin\|>(?>(.*?)<\|tool_call_argument_begin\|>)(.*?)<\|tool_call_end\|>", re.DOTALL
 )
 _MISTRAL = re.compile(
-    r"\s*([\w.-]+)\s*(?:\[CALL_ID\][\w-]*)?\[ARGS\]\s*(\{.*?\})\s*(?:\[TOOL_CALLS\]|\Z)", re.DOTALL
+    r"([\w.-]++)\s*+(?:\[CALL_ID\][\w-]*+)?\[ARGS\]\s*+(\{.*?\})\s*+(?:\[TOOL_CALLS\]|\Z)", re.DOTALL
 )
+_BETWEEN = re.compile(r"[; \r\n\t,]*+")
+_SPACE = re.compile(r"\s*+")
 _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
-_FUNCTION = re.compile(r"(?:<function=)?(?<![\w.:-])([\w.:-]+)\s*>(.*?)(?:</function>|$)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([\w.-]+)\s*>\n?(.*?)\n?</parameter>", re.DOTALL)
-_GLM = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
+_FUNCTION = re.compile(r"(?:<function=)?(?<![\w.:-])([\w.:-]++)\s*+>(.*?)(?:</function>|$)", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([\w.-]++)\s*+>\n?(.*?)\n?</parameter>", re.DOTALL)
+_GLM = re.compile(r"<arg_key>(?>(.*?)</arg_key>\s*+<arg_value>)(.*?)</arg_value>", re.DOTALL)
 _NAMES = ("name", "function", "function_name", "tool", "tool_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 
@@ -131,6 +138,12 @@ def json_end(text: str, start: int = 0) -> int:
     return -1
 
 
+def after_space(text: str, at: int) -> int:
+    """Return the place behind the white space that begins at ``at``."""
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
 def _read(mark: Mark, body: str, functions: Functions) -> list[WrittenCall]:
     if mark.begin == "<function=":
         return _functions(f"<function={body}", functions)
@@ -150,8 +163,15 @@ def _read(mark: Mark, body: str, functions: Functions) -> list[WrittenCall]:
 
 
 def _all(pattern: re.Pattern[str], text: str) -> list[tuple[str, str]]:
-    """Return the pairs that a pattern finds, if they are all there is in a text."""
-    return [] if pattern.sub("", text).strip() else pattern.findall(text)
+    """Return the pairs of a pattern that a text consists of; none if there is anything else in it. Each is
+    looked for in one place only, so that the time is linear."""
+    pairs, at, text = list[tuple[str, str]](), 0, text.strip()
+    while at < len(text):
+        if not (found := pattern.match(text, at)):
+            return []
+        pairs.append((found[1], found[2]))
+        at = after_space(text, found.end())
+    return pairs
 
 
 def _deepseek(body: str) -> list[WrittenCall]:
@@ -208,14 +228,15 @@ def _objects(body: str) -> list[WrittenCall]:
 
 def _values(body: str) -> list[Any]:
     """Return the JSON values of a text, broken ones repaired; none if anything else is in it."""
-    values, text = list[Any](), body.strip()
-    while text:
-        if text[0] not in "{[":
+    values, text, at = list[Any](), body.strip(), 0
+    while at < len(text):
+        if text[at] not in "{[" or len(values) > MOST_CALLS:
             return []
-        end = json_end(text)
-        value = _repaired(text if end < 0 else text[:end])
+        end = json_end(text, at)
+        value = _repaired(text[at:] if end < 0 else text[at:end])
         values += cast("list[Any]", value) if isinstance(value, list) else [value]
-        text = "" if end < 0 else text[end:].lstrip("; \r\n\t,")
+        between = _BETWEEN.match(text, end) if end >= 0 else None
+        at = between.end() if between else len(text)
     return values
 
 

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, cast
 
 from pagefault.models import (
@@ -49,6 +50,7 @@ _ARGUMENTS = re.compile(
     r'\s*,\s*"arguments"\s*:\s*(?=\{)'
 )
 _LONGEST_THOUGHTS = 20_000  # characters before arguments that are shown while they come
+_MOST_READ = 2_000_000  # characters, most of them again, in which the object is looked for
 _KEYS = frozenset(("thoughts", "function", "arguments"))
 _OPENS = re.compile(r"^(```\w*[ \t]*\n\s*)?(?=\{)", re.MULTILINE)
 _CLOSES = re.compile(r"\s*```[ \t]*(?=\n|\Z)"), re.compile(r"[ \t]*(?=\n|\Z)")  # with a fence, and without
@@ -235,7 +237,7 @@ class _Object:
 def _object_in(text: str) -> _Object | None:
     """Return the first object on lines of its own, which may have a fence; None if there is none."""
     text = text.strip()
-    for opened in _OPENS.finditer(text):
+    for opened in islice(_OPENS.finditer(text), 16 + _MOST_READ // (len(text) + 1)):
         at, end = opened.start(), json_end(text, opened.end())
         if end < 0 and not at:  # cut short
             return _made(text[opened.end() :].removesuffix("```"), repaired=True)

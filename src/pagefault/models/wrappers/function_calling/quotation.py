@@ -23,6 +23,7 @@ _CLOSERS = {  # quotation marks that open, each with those that may close it
 }  # fmt: skip
 _QUOTE = re.compile("`+|[" + "".join(sorted({*_CLOSERS, *"".join(_CLOSERS.values())})) + "]")
 _TWO_WAY = frozenset("\"'”»›")  # open at the beginning of a word only; within or behind one they are others
+_DEEPEST = 100  # quotations within each other; nobody closes them all
 _UNSEEN = re.compile(
     r"[\s\\\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+"
 )
@@ -101,8 +102,9 @@ def is_enclosed(text: str, at: int) -> bool:
 
 
 def _open_element(text: str) -> bool:
-    opened = 0
-    for found in _ELEMENT.finditer(text):
+    last = text.rfind(">") + 1  # behind it no tag ends, so that none is looked for
+    opened = text.count("<!--", last)
+    for found in _ELEMENT.finditer(text, 0, last):
         opened += -1 if found[1] or found[0] == "-->" else 1
     return opened > 0
 
@@ -114,14 +116,18 @@ def _open_quotation(text: str) -> bool:
     for paragraph in re.split(r"\n[ \t]*\n", text):
         opened = [mark for mark in opened if mark not in "'`"]
         for found in _QUOTE.finditer(paragraph):
-            mark, before = found[0][0], paragraph[: found.start()][-1:]
+            mark, before = found[0][0], paragraph[max(0, found.start() - 1) : found.start()]
             if any(mark in _CLOSERS[one] for one in opened):
                 while opened and mark not in _CLOSERS[opened.pop()]:
                     pass
-            elif mark in _CLOSERS and not (mark in _TWO_WAY and (before.isdigit() or _is_cased(before))):
+            elif _opens(mark, before):
                 opened.append(mark)
+                if len(opened) > _DEEPEST:
+                    return True
     return bool(opened)
 
 
-def _is_cased(letter: str) -> bool:
-    return letter.islower() or letter.isupper()
+def _opens(mark: str, before: str) -> bool:
+    """Return True if a quotation mark may open one behind a letter or sign."""
+    in_word = before.isdigit() or before.islower() or before.isupper()
+    return mark in _CLOSERS and not (mark in _TWO_WAY and in_word)

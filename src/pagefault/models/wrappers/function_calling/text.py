@@ -14,8 +14,10 @@ from dataclasses import replace
 from pagefault.models import Call, Completion, Delta, Prompt, StreamItem, own_id
 from pagefault.models.wrappers.function_calling.forms import (
     CALL_MARKS,
+    MOST_CALLS,
     Mark,
     WrittenCall,
+    after_space,
     looks_like_call,
     looks_like_fence,
     read_calls,
@@ -31,7 +33,7 @@ QUOTED = "A call written as text was left as text, because the same stands in wh
 _MARKS = {mark.begin: mark for mark in CALL_MARKS}
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
 _LONGEST_UNMARKED = 20_000  # characters of an answer that may be calls without marks
-_LONGEST = max(map(len, _MARKS))
+_LONGEST = max(len(begin) for begin in _MARKS)
 _MAY_BEGIN = re.compile("[" + re.escape("".join({begin[0] for begin in _MARKS})) + "]")
 _SENTENCE = re.compile(r"(?![\s>|#*`-]).*\w\w[.!?。！？…]\Z")
 
@@ -45,8 +47,9 @@ class TextReader:
         self._data = PromptData(prompt)
         self._text = ""
         self._said = 0  # characters that were passed on
-        self._from = 0  # where the search for a call goes on
+        self._from: int = 0  # where the search for a call goes on
         self._open = -1  # where the call begins of which the end has not come
+        self._closed = 0  # the end of the calls from there that have come
         self._mentioned: set[str] = set()  # marks that the answer itself has quoted
         self._unmarked = bool(prompt.functions)  # the whole answer may still be calls without marks
         self._quoted = False
@@ -93,6 +96,7 @@ class TextReader:
                 return at
             self._mentioned.add(found[0])
             self._from = found.end()
+        self._from = max(self._from, len(self._text) + 1 - _LONGEST)
         return len(self._text) - (0 if final else self._held_back())
 
     def _may_be_unmarked(self, *, final: bool) -> bool:
@@ -118,13 +122,16 @@ class TextReader:
 
     def _goes_on(self, at: int) -> bool:
         """Return True if nothing but calls has come from there on."""
+        if self._open == at:
+            at = after_space(self._text, self._closed)
         while found := _MARK.match(self._text, at):
             mark = _MARKS[found[0]]
+            self._closed = at
             end = self._text.find(mark.end, found.end()) if mark.end else -1
             if end < 0:
                 return True
-            at = end + len(mark.end)
-            at += len(self._text[at:]) - len(self._text[at:].lstrip())
+            self._closed = end + len(mark.end)
+            at = after_space(self._text, self._closed)
         rest = self._text[at:]
         return any(begin.startswith(rest) for begin in _MARKS)
 
@@ -143,6 +150,8 @@ class TextReader:
         """Return the calls from a place to the end; none if there is anything else, or they are quoted."""
         calls = self._unmarked_calls() if self._unmarked else self._marked_calls(at)
         data = self._data
+        if len(calls) > MOST_CALLS:
+            return []
         if any(data.holds_name(call.name) or data.holds_arguments(call.arguments) for call in calls):
             self._quoted = True
             return []
@@ -154,7 +163,7 @@ class TextReader:
     def _marked_calls(self, at: int) -> list[WrittenCall]:
         calls: list[WrittenCall] = []
         rest = self._text[at:].strip()
-        while found := _MARK.match(rest):
+        while len(calls) <= MOST_CALLS and (found := _MARK.match(rest)):
             mark, body = _MARKS[found[0]], rest[found.end() :]
             closed = bool(mark.end) and mark.end in body
             body, _, rest = body.partition(mark.end) if closed else (body, "", "")
