@@ -23,7 +23,7 @@ import anyio.to_thread
 from pagefault.errors import OperatorError, PagefaultError
 from pagefault.redaction import logger_of, redacted
 
-__all__ = ["Contained", "Fault", "barrier", "contained", "in_thread", "told"]
+__all__ = ["Contained", "Fault", "barrier", "contained", "in_thread", "sentence_of"]
 
 logger = logger_of(__name__)
 
@@ -40,11 +40,11 @@ class Fault(OperatorError):
     """Something that foreign code raised, in its words; ``__cause__`` is the exception."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(told(error))
+        super().__init__(sentence_of(error))
         self.__cause__ = error
 
 
-def told(error: BaseException) -> str:
+def sentence_of(error: BaseException) -> str:
     """An exception in a line without secrets, ``ValueError: what it says``; of a group, its first one. It may
     be broken itself."""
     while group := _members(error):

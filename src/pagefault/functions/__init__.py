@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from pagefault.containment import Fault, barrier, contained, in_thread, told
+from pagefault.containment import Fault, barrier, contained, in_thread, sentence_of
 from pagefault.errors import ArgumentTypeError, FunctionError, PagefaultError, UsageError
 from pagefault.functions import arguments
 from pagefault.functions.arguments import FIELD, HEARTBEAT
@@ -245,7 +245,7 @@ class FunctionExecutor:
         except FunctionError as error:
             return Outcome(str(error), failed=True)
         except PagefaultError as error:
-            why = str(error) if isinstance(error, Fault) else told(error)
+            why = str(error) if isinstance(error, Fault) else sentence_of(error)
             return Outcome(f"{function.name} failed: {why}", failed=True)
         except TimeoutError:
             late = (

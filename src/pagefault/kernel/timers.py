@@ -53,7 +53,7 @@ def _fault(schedule: Schedule, now: datetime) -> str:
 
 
 def _park(tx: Transaction, agent: AgentId, schedule: Schedule, why: str, now: datetime) -> None:
-    """Set one timer aside; the agent goes on, and is told."""
+    """Set one timer aside; the agent goes on, and gets an alert."""
     tx.park_schedule(agent, schedule.number, why)
     text = f"The timer {schedule.id} is parked and will not fire: {why} Remove it and set it anew."
     tx.post(agent, Event(EventKind.ALERT, text, at=now))
