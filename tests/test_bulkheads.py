@@ -29,7 +29,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
-from pagefault.models import Call, Completion, Delta, Prompt, StreamItem
+from pagefault.models import Call, Completion, Delta, Notice, Prompt, StreamItem, Usage
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
@@ -335,15 +335,51 @@ class OddModel(ScriptedModel):
         Completion(None),  # type: ignore[arg-type]
         Completion("", (None,)),  # type: ignore[arg-type]
         Completion(calls=(Call(None, None, None),)),  # type: ignore[arg-type]
+        Completion(calls=(Call("a", "act", {}),)),  # type: ignore[arg-type]
+        Completion("x", notes=(7,)),  # type: ignore[arg-type]
+        Completion("x", thinking=None),  # type: ignore[arg-type]
+        Completion("x", model=None),  # type: ignore[arg-type]
+        Completion("x", cut="yes"),  # type: ignore[arg-type]
+        Delta(b"x"),  # type: ignore[arg-type]
+        Delta("x", "zero"),  # type: ignore[arg-type]
+        Notice(7),  # type: ignore[arg-type]
+        Completion,
     ],
-    ids=["None", "text", "broken", "no text", "no call", "empty call"],
+    ids=lambda item: repr(item)[:60] if not isinstance(item, Broken) else "broken",
 )
 async def test_what_is_no_completion_is_an_alert(tmp_path: Path, item: Any) -> None:
     model = OddModel(answer)
     model.item = item
     async with open_pair(tmp_path, parts_of(model)) as pair:
         outputs = await pair.send("bad")
-        assert {"alerted", "done"} <= {o.type for o in outputs}
+        assert [o.type for o in outputs if o.type != "noticed"] == ["alerted", "done"]
+        assert "scripted failed: TypeError" in outputs[-2].text
+        await pair.check()
+
+
+ODD_USAGE: tuple[Any, ...] = (
+    "many", Usage(-1), Usage(10**30), Usage(float("nan")), Usage(None), Usage("7"),  # type: ignore[arg-type]
+)  # fmt: skip
+circular: dict[str, Any] = {}
+circular["again"] = circular
+ODD_ECHO: tuple[Any, ...] = (
+    "text", {"a": object()}, {"a": {1}}, {"a": float("inf")}, {b"a": 1}, {"a": 10**5000}, circular,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [*(Completion("Well.", usage=usage) for usage in ODD_USAGE)]
+    + [Completion("Well.", echo=echo) for echo in ODD_ECHO],
+)
+async def test_an_odd_usage_or_echo_is_left_out_and_the_answer_stands(
+    tmp_path: Path, odd: Completion
+) -> None:
+    model = OddModel(answer)
+    model.item = odd
+    async with open_pair(tmp_path, parts_of(model)) as pair:
+        outputs = await pair.send("bad")
+        assert [(o.type, o.text) for o in outputs] == [("said", "Well."), ("done", "")]
         await pair.check()
 
 

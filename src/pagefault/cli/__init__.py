@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = get_command(app).main(args=given, prog_name="pagefault", standalone_mode=not as_json)
     except ExceptionGroup as group:  # a background task of the chat failed
-        error = _first(group)
+        from pagefault.cli.session import first_of
+
+        error = first_of(group)
         if not isinstance(error, PagefaultError | OSError):
             raise
         _fail(error, as_json)
@@ -93,11 +95,6 @@ def _set_up_streams() -> None:
             wrapper = cast("TextIOWrapper[Any]", stream)
             wrapper.reconfigure(encoding="utf-8", errors="replace")
             setattr(sys, name, wrapper if name == "stdin" else _ShownStream(wrapper))
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    (error, *_) = group.exceptions
-    return _first(cast(ExceptionGroup[Exception], error)) if isinstance(error, ExceptionGroup) else error
 
 
 def _fail(error: PagefaultError | OSError, as_json: bool) -> NoReturn:

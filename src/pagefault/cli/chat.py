@@ -30,7 +30,9 @@ _OFFLINE = (
 def chat(session: Session, name: str, wanted: dict[str, Any], embedder: str | None, quiet: bool) -> None:
     """Talk with agent ``name`` until the input ends; it is created, or its settings changed to ``wanted``."""
     screen = screen_for(name, as_json=session.json, quiet=quiet)
-    if anyio.run(_chat, session, name, wanted, embedder, screen):
+    with session.naming_damage():
+        interrupted = anyio.run(_chat, session, name, wanted, embedder, screen)
+    if interrupted:
         raise KeyboardInterrupt
 
 

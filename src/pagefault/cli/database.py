@@ -78,6 +78,13 @@ def examine(session: Session, fix: bool) -> None:
         raise SystemExit(1)
 
 
+def damage_in(session: Session) -> str:
+    """The first fault that a check finds, in a sentence without its full stop; empty if there is none."""
+    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
+        found = check(database, bar)
+    return _line(found[0]).rstrip(".") if found else ""
+
+
 def look_for_deleted(session: Session, fix: bool, words: Sequence[str]) -> None:
     """Look for deleted words in the database and the files of the home; exit with 1 if one is there. ``fix``:
     first write the database anew."""

@@ -121,7 +121,8 @@ def remove_schedule(session: Session, name: str, id: str) -> None:
 
 def serve(session: Session, only: Sequence[str]) -> None:
     """Serve all agents until SIGINT or SIGTERM; show what those named (or all) do."""
-    anyio.run(_serve, session, frozenset(only))
+    with session.naming_damage():
+        anyio.run(_serve, session, frozenset(only))
 
 
 async def _serve(session: Session, only: frozenset[str]) -> None:

@@ -5,16 +5,31 @@ The kernel is not entered: a command that looks or posts serves nobody. ``chat``
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.cli.render import as_json, plain
 from pagefault.config import Installation, home_folder, load_installation
+from pagefault.errors import DamageError, PagefaultError
 
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
+
+_STUMBLES = (
+    ArithmeticError, AssertionError, AttributeError, ExceptionGroup, LookupError, MemoryError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What code raises on a value that it cannot take."""
+
+
+def first_of(error: Exception) -> Exception:
+    """Return the first exception of a group, or of a group in it; any other as it is."""
+    while isinstance(error, ExceptionGroup):
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,26 @@ class Session:
             finally:
                 await kernel.close()
 
-        anyio.run(opened)
+        with self.naming_damage():
+            anyio.run(opened)
+
+    @contextmanager
+    def naming_damage(self) -> Generator[None]:
+        """Around a command's work: if it fails on something unforeseen and the database has a damaged value,
+        ``DamageError`` says which."""
+        try:
+            yield
+        except _STUMBLES as error:
+            cause = first_of(cast(Exception, error))
+            name, is_ours = type(cause).__name__, isinstance(cause, PagefaultError)
+            if isinstance(cause, _STUMBLES) and not is_ours and (damage := self._damage()):
+                raise DamageError(f"{name}; the database is damaged: {damage}") from error
+            raise
+
+    def _damage(self) -> str:
+        from pagefault.cli.database import damage_in
+
+        return damage_in(self)
 
     def show(self, data: Any, text: str) -> None:
         """Answer on stdout: ``data``, a view or JSON values, with ``--json``, else ``text``."""

@@ -1,21 +1,35 @@
-"""The bounds of one completion, for any model: its time, its size and the number of its calls.
+"""The bounds of one completion, for any model: its time, its size, the number of its calls, and its types.
 
 They stand around whatever model an agent runs with, so that no adapter has to keep them. What is too large is
-cut, with a note. Left out: retries, and code that blocks the event loop.
+cut, with a note; what is of a wrong type comes no further, for nothing that is stored can be taken back. Left
+out: retries, and code that blocks the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
+from types import NoneType
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.containment import Contained
 from pagefault.errors import ModelError, ModelUnavailable, PagefaultError
-from pagefault.models import Call, Completion, Delta, Model, ModelWrapper, Notice, Prompt, StreamItem, own_id
+from pagefault.models import (
+    Call,
+    Completion,
+    Delta,
+    Model,
+    ModelWrapper,
+    Notice,
+    Prompt,
+    StreamItem,
+    Usage,
+    own_id,
+)
 
 __all__ = ["MOST_CALLS", "BoundedModel"]
 
@@ -30,6 +44,18 @@ _SIZE_OF_CALL = 100  # characters that each call counts as, besides its argument
 _SIZE_OF_NOTICE = 200  # characters that each notice counts as, at least
 _SLACK = 0.5  # seconds in which a model that keeps the same time may report better what went wrong
 _CLOSING = 5.0  # seconds that a model may take to close its stream behind the completion
+_MOST_TOKENS = 1 << 40  # that a usage is believed
+_TEXT, _MAYBE_TEXT, _LIST = (str,), (str, NoneType), (tuple, list)
+_TYPES: Mapping[type, Mapping[str, tuple[type, ...]]] = {
+    Delta: {"text": _TEXT, "call": (int, NoneType), "name": _MAYBE_TEXT, "thinking": (bool,)},
+    Notice: {"text": _TEXT, "restart": (bool,)},
+    Completion: {
+        "text": _TEXT, "calls": _LIST, "thinking": _TEXT, "cut": (bool,), "model": _TEXT, "notes": _LIST,
+        "target": _TEXT,
+    },
+    Call: {"id": _TEXT, "name": _TEXT, "arguments": _TEXT, "from_text": (bool,)},
+    str: {},
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -89,9 +115,50 @@ async def _forward(model: Model, prompt: Prompt, send: MemoryObjectSendStream[St
     with send:
         async with aclosing(model.stream(prompt)) as items:
             async for item in items:
-                await send.send(item)
+                await send.send(_checked(item))
                 if isinstance(item, Completion):
                     return
+
+
+def _checked(item: StreamItem) -> StreamItem:
+    """The item, if all in it has its type; else ``TypeError``. A usage, and values for the provider, are left
+    out if they are odd, with a note."""
+    _check(item, Delta, Notice, Completion)
+    if not isinstance(item, Completion):
+        return item
+    for call in item.calls:
+        _check(call, Call)
+    for note in item.notes:
+        _check(note, str)
+    notes = item.notes
+    if item.usage is not None and not _is_usage(item.usage):
+        item, notes = replace(item, usage=None), (*notes, "The usage that was reported is none.")
+    if item.echo is not None and not _is_json(item.echo):
+        item, notes = (
+            replace(item, echo=None),
+            (*notes, "Values for the provider that are no JSON were lost."),
+        )
+    return replace(item, notes=notes) if notes is not item.notes else item
+
+
+def _check(value: object, *kinds: type) -> None:
+    if type(value) not in kinds:
+        raise TypeError(f"It streamed {type(value).__name__} where {kinds[-1].__name__} belongs.")
+    for name, types in _TYPES[type(value)].items():
+        if not isinstance(found := getattr(value, name), types):
+            raise TypeError(f"{name} of its {type(value).__name__} is of type {type(found).__name__}.")
+
+
+def _is_usage(usage: object) -> bool:
+    counts = astuple(usage) if isinstance(usage, Usage) else ("",)
+    return all(isinstance(count, int) and 0 <= count <= _MOST_TOKENS for count in counts)
+
+
+def _is_json(echo: object) -> bool:
+    try:
+        return isinstance(json.loads(json.dumps(echo, allow_nan=False)), dict)
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 @dataclass(slots=True)

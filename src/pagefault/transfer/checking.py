@@ -266,7 +266,7 @@ def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
             indexed, total = indexed + bool(units), total + len(units)
     true = IndexSize(indexed, total)
     if counted != true or stored != true:
-        yield f"The lexical index of {tier} is miscounted ({counted.rows:,} rows instead of {indexed:,})."
+        yield f"The lexical index of {tier} is miscounted ({counted.rows} rows instead of {indexed:,})."
     wrong = 0
     for unit, in_rows, times in rows.frequencies(agent, tier):
         wrong += (expected.pop(unit, 0), often[unit]) != (in_rows, times)
