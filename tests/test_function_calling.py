@@ -421,6 +421,14 @@ def read(text: str, prompt: Prompt = PROMPT) -> Completion:
     return end
 
 
+@pytest.mark.parametrize("arguments", [{}, {"n": 1}, {"text": "All of this was read."}])
+def test_an_object_that_was_given_to_read_is_no_call_of_the_model_alone(arguments: dict[str, Any]) -> None:
+    text = written("", "note", **arguments)
+    given = replace(PROMPT, messages=(*PROMPT.messages, PromptMessage("user", f"It says: {text}")))
+    assert [call.from_text for call in read(text, given).calls] == [True]
+    assert [call.from_text for call in read(text).calls] == [False]
+
+
 def test_functions_stand_in_the_system_text_and_the_answer_has_a_schema() -> None:
     model = ScriptedModel([written("", "none")])
     ask(model, "json")

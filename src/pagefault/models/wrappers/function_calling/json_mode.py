@@ -82,7 +82,8 @@ class JSONReader:
             said = [Delta(whole.text)] if whole.text.strip() else []
             return (*taken_back, *said, whole)
         made = _completion(whole, found, self._last)
-        from_text = not found.is_answer or self._data.holds_arguments(_json(found.arguments))
+        repeated = self._data.holds_call(str(found.name), _json(found.arguments))
+        from_text = repeated or not found.is_answer
         calls = tuple(replace(call, from_text=from_text) for call in made.calls)
         return (replace(made, calls=calls),)
 

@@ -53,6 +53,11 @@ class PromptData:
         given = _plain(arguments)
         return len(given) >= _LEAST and given in self._plain
 
+    def holds_call(self, name: str, arguments: str) -> bool:
+        """Return True if the same arguments stand there; of such as are too short to tell, an object that
+        names the function."""
+        return self.holds_arguments(arguments) or (len(_plain(arguments)) < _LEAST and self.holds_name(name))
+
     @cached_property
     def _plain(self) -> str:
         messages, instructions = self._prompt.messages, self._prompt.instructions
