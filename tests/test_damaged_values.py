@@ -82,3 +82,13 @@ def test_a_damaged_value_is_named_and_harms_nobody_else(
         assert ran.code == 0 or len(ran.err.splitlines()) == 1, (command, ran)
     for command in commands_of("good"):
         assert run(*command).code == 0, command
+
+
+def test_an_id_behind_which_no_row_can_come_is_found(tmp_path: Path, run: Run) -> None:
+    for name in ("ana", "bob"):
+        run("agent", "create", name)
+        assert run("archival", "insert", "A fact.", "--agent", name).code == 0
+    assert run("db", "check").code == 0
+    damage(tmp_path / "home" / "pagefault.db", "passages.id", str((1 << 63) - 1))
+    ran = run("db", "check")
+    assert (ran.code, "passages takes no more rows" in ran.out) == (1, True), ran

@@ -49,7 +49,15 @@ class SQLiteTransferRows(SQLitePart, SqlTransfer, SQLiteVectors):
     def faults(self) -> list[str]:
         found = [said for (said,) in self._db.rows("PRAGMA integrity_check") if said != "ok"]
         astray = self._db.rows("PRAGMA foreign_key_check")
-        return found + [f"A row of {table} belongs to no agent." for table, *_ in astray]
+        found += [f"A row of {table} belongs to no agent." for table, *_ in astray]
+        last = {table: self._db.one(f"SELECT max(id) FROM {table}")[0] for table in _COUNTED}
+        return found + [
+            f"{table} takes no more rows: one has the id {id}." for table, id in last.items() if id == _LAST
+        ]
+
+
+_COUNTED = ("agents", "messages", "passages")  # their ids go up and are never used again
+_LAST = (1 << 63) - 1
 
 
 class SQLiteTransfer:
