@@ -1,6 +1,6 @@
 """Latency of an agent's turn while another one is given something hostile, against quiet.
 
-    python benchmarks/bulkheads.py [--turns 200]
+    python benchmarks/bulkheads.py [--turns 200] [--only WORD]
 
 One process, a SQLite file, a scripted model that answers at once: all that is measured is pagefault.
 """
@@ -131,10 +131,14 @@ async def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=200)
-    turns = parser.parse_args().turns
+    parser.add_argument("--only", default="", help="besides quiet, only what is named with this word")
+    arguments = parser.parse_args()
+    turns: int = arguments.turns
     calm = 0.0
     print("| while | p50 ms | p95 ms | p95 against quiet |\n|---|---|---|---|")
     for what, hostile in HOSTILE.items():
+        if arguments.only not in what and hostile is not quiet:
+            continue
         with tempfile.TemporaryDirectory() as home:
             taken = anyio.run(measure, Path(home), hostile, turns)
         p50, p95 = taken[len(taken) // 2], taken[int(len(taken) * 0.95)]

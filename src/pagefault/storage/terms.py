@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import cast
 
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
@@ -43,7 +43,7 @@ UNSPACED = re.compile(f"[{_UNSPACED}]")
 _RUNS = re.compile(f"(?P<unspaced>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
 _CHARACTER = re.compile(r"\w\W*|\W+")  # a letter with its signs, which are no letters to ``re``
 _SIGN = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
-_ASCII = re.compile(r"[a-z0-9]+")
+_ASCII = bytes(b if b < 128 and chr(b).isalnum() else 32 for b in bytes(range(256)).lower())
 _FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f"  # invisible letters and marks
 _STROKES = {"ı": "i", "ł": "l", "ø": "o", "đ": "d"}  # letters that no normal form takes apart
 _SIGN_CLASSES = {
@@ -87,16 +87,19 @@ _FOLDING = _Folding()
 def terms(text: str) -> list[str]:
     """The units of ``text`` in order. Adjacent units stand for adjacent text."""
     if text.isascii():  # nothing to fold, no scripts to tell apart
-        return [_word(word) for word in _ASCII.findall(text.lower())]
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKD", decomposed).translate(_FOLDING))
+        words = text.encode().translate(_ASCII).decode().split()
+    else:
+        decomposed = unicodedata.normalize("NFKD", text).casefold()
+        folded = unicodedata.normalize("NFKD", decomposed).translate(_FOLDING)
+        words = unicodedata.normalize("NFC", folded).split()
+    units = {word: _units(word) for word in set(words)}  # most words of a long text are there often
+    return list(chain.from_iterable(map(units.__getitem__, words)))
+
+
+def _units(word: str) -> list[str]:
     units: list[str] = []
-    for word in folded.split():
-        if word.isascii():
-            units.append(_word(word))
-            continue
-        for run in _RUNS.finditer(word):
-            units += _characters(run.group()) if run["unspaced"] else [_word(run.group())]
+    for run in _RUNS.finditer(word):
+        units += _characters(run.group()) if run["unspaced"] else [_word(run.group())]
     return units
 
 

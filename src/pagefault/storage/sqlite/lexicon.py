@@ -24,8 +24,9 @@ def index(
     connection: Connection, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]
 ) -> None:
     """Enter rows (number, units) into the lexical index; a row without units is not entered."""
+    before = _mark(agent, tier)
     batch = [
-        {"key": _key(agent, tier, number), "units": " ".join(tokens(agent, tier, units))}
+        {"key": _key(agent, tier, number), "units": before + f" {before}".join(units)}
         for number, units in rows
         if units
     ]
