@@ -92,3 +92,11 @@ def test_an_id_behind_which_no_row_can_come_is_found(tmp_path: Path, run: Run) -
     damage(tmp_path / "home" / "pagefault.db", "passages.id", str((1 << 63) - 1))
     ran = run("db", "check")
     assert (ran.code, "passages takes no more rows" in ran.out) == (1, True), ran
+
+
+@pytest.mark.parametrize("column", ["sections.version", "agents.last_event"])
+def test_a_huge_count_does_not_stop_the_check(column: str, tmp_path: Path, run: Run) -> None:
+    run("agent", "create", "bad")
+    damage(tmp_path / "home" / "pagefault.db", column, str((1 << 63) - 1))
+    ran = run("db", "check")
+    assert (ran.code, "bad: " in ran.out) == (1, True), ran

@@ -163,7 +163,7 @@ def _sections(known: _Known) -> Iterator[str]:
     for row in known.table("section_versions"):
         versions[row["name"]].add(row["version"])
     for row in known.table("sections"):
-        if versions.pop(row["name"], set()) != set(range(1, row["version"] + 1)):
+        if not _is_counted(versions.pop(row["name"], set()), row["version"]):
             yield f"The section {row['name']} lacks some of its {row['version']} versions."
     for name in versions:
         yield f"The section {name} has a history, but is not there."
@@ -180,7 +180,7 @@ def _inbox(known: _Known) -> Iterator[str]:
             astray.append(row["number"])
         if row["state"] == "active":
             active.append(row["number"])
-    if numbers != set(range(1, known.own["last_event"] + 1)):
+    if not _is_counted(numbers, known.own["last_event"]):
         yield f"The inbox has {len(numbers):,} events, but {known.own['last_event']:,} were counted."
     if astray:
         yield f"{_some('event', astray)} are not in the order of service."
@@ -219,7 +219,7 @@ def _documents(known: _Known) -> Iterator[str]:
     for row in known.table("document_pages"):
         pages[row["document"]].add(row["page"])
     there = {row["number"]: row["pages"] for row in known.table("documents")}
-    if astray := [n for n in sorted(there.keys() | pages) if pages[n] != set(range(1, there.get(n, 0) + 1))]:
+    if astray := [n for n in sorted(there.keys() | pages) if not _is_counted(pages[n], there.get(n, 0))]:
         yield f"{_some('document', astray)} lack pages, or have too many."
     if max(there, default=0) > known.own["last_document"]:
         yield f"There are documents behind number {known.own['last_document']}, the last one counted."
@@ -274,6 +274,11 @@ def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
         yield f"The lexical index of {tier} is wrong about {wrong + len(expected):,} units."
     if stale := rows.stale_blocks(agent, tier):
         yield f"{_some('block', stale)} of {tier}, which searches read, differ from their rows."
+
+
+def _is_counted(numbers: set[int], last: int) -> bool:
+    """Return True if these are the numbers from 1 to ``last``, which may be any."""
+    return len(numbers) == last and numbers == set(range(1, len(numbers) + 1))
 
 
 def _some(what: str, numbers: list[int]) -> str:
