@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 
-from pagefault.build import open_kernel
 from pagefault.cli.conversation import Conversation
 from pagefault.cli.person import talk
 from pagefault.cli.pipe import answer_pipe
@@ -43,7 +42,7 @@ async def _chat(
     installation = session.installation
     if embedder:
         installation = installation.model_copy(update={"embedder": embedder})
-    async with open_kernel(session.folder, installation=installation) as kernel:
+    async with session.serving(installation) as kernel:
         settings = await ready(kernel, name, wanted, installation.agent)
         await kernel.process(name)  # a model that cannot work is reported before anything else
         if settings.model.partition(":")[0] == "offline":

@@ -12,7 +12,6 @@ import anyio
 from anyio.abc import TaskGroup
 from rich.text import Text
 
-from pagefault.build import open_kernel
 from pagefault.cli.render import as_json, clip, data_of, fold, local, output_line, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
@@ -127,7 +126,7 @@ def serve(session: Session, only: Sequence[str]) -> None:
 
 async def _serve(session: Session, only: frozenset[str]) -> None:
     async with (
-        open_kernel(session.folder, installation=session.installation) as kernel,
+        session.serving(session.installation) as kernel,
         kernel.listen_all() as outputs,
         anyio.create_task_group() as tasks,
     ):

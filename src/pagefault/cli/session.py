@@ -5,15 +5,15 @@ The kernel is not entered: a command that looks or posts serves nobody. ``chat``
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pagefault.cli.render import as_json, plain
 from pagefault.config import Installation, home_folder, load_installation
-from pagefault.errors import DamageError, PagefaultError
+from pagefault.errors import DamageError, PagefaultError, StorageError
 
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
@@ -81,6 +81,21 @@ class Session:
         from pagefault.cli.database import damage_in
 
         return damage_in(self)
+
+    @asynccontextmanager
+    async def serving(self, installation: Installation) -> AsyncGenerator[Kernel]:
+        """A kernel that serves agents; ``StorageError`` before it begins if nothing can be written."""
+        from pagefault.build import open_kernel
+        from pagefault.kernel.edits import check_writable
+
+        kernel = open_kernel(self.folder, installation=installation)
+        try:
+            await check_writable(kernel)
+        except StorageError:
+            await kernel.close()
+            raise
+        async with kernel:
+            yield kernel
 
     def show(self, data: Any, text: str) -> None:
         """Answer on stdout: ``data``, a view or JSON values, with ``--json``, else ``text``."""

@@ -22,6 +22,7 @@ __all__ = [
     "add_passages",
     "add_timer",
     "append_rows",
+    "check_writable",
     "delete_document",
     "delete_passage",
     "document_of",
@@ -32,6 +33,11 @@ __all__ = [
 ]
 
 CatchUp = Literal["once", "skip"]
+
+
+async def check_writable(kernel: Kernel) -> None:
+    """``StorageError`` if nothing can be written; whoever would serve agents asks before it begins."""
+    await kernel.store.write(lambda _: None)
 
 
 async def remember(

@@ -9,12 +9,13 @@ processes may share a database: the embedder configured last is the one wanted. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from pagefault.containment import contained
 from pagefault.embedders import Embedder, Vectors
-from pagefault.errors import EmbedderError, PagefaultError
+from pagefault.errors import EmbedderError, PagefaultError, StorageError
 from pagefault.redaction import logger_of
 from pagefault.storage import EmbedderRecord, Store, Transaction
 
@@ -47,10 +48,11 @@ class EmbedderService:
         self._made.setdefault(self.wanted.fingerprint, self.wanted)
         records = await self.store.read(lambda tx: tx.embedders())
         if not self._announced:
-            self._announced = True
-            if self.wanted.fingerprint not in [record.fingerprint for record in records if record.wanted]:
-                await self.store.write(self._announce)
-                records = await self.store.read(lambda tx: tx.embedders())
+            with suppress(StorageError):  # a database that can only be read: its vectors are searched
+                if self.wanted.fingerprint not in [record.fingerprint for record in records if record.wanted]:
+                    await self.store.write(self._announce)
+                    records = await self.store.read(lambda tx: tx.embedders())
+                self._announced = True
         chosen = [self._embedder(record) for record in records if record.in_service]
         chosen += [self._embedder(record) for record in records if record.wanted and not record.in_service]
         found = [embedder for embedder in chosen if embedder] or [self.wanted]

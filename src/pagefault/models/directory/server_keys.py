@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -39,8 +38,7 @@ class ServerKeys:
         self._named.update(new)
         if new and self._path:
             kept = json.dumps(sorted({*self._kept(), *new}), indent=2)
-            with suppress(OSError):  # a home that is read-only: for this process alone
-                keep(self._path, kept)
+            keep(self._path, kept)
         return new
 
     def refusal(self, name: str) -> str:

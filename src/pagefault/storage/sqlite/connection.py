@@ -17,7 +17,7 @@ from pagefault.errors import StorageError
 from pagefault.storage.rows import storable
 from pagefault.storage.sqlite.dialect import SQLITE
 
-__all__ = ["Connection", "Synchronous"]
+__all__ = ["Connection", "Synchronous", "is_writable"]
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -26,7 +26,7 @@ _FIXES = {
     "SQLITE_FULL": "cannot grow because the disk is full; free some space",
     "SQLITE_NOTADB": "is not a pagefault database; move the file away or choose another place",
     "SQLITE_CORRUPT": "is damaged; restore it from a backup",
-    "SQLITE_READONLY": "cannot be written; make the file and its folder writable",
+    "SQLITE_READONLY": "can only be read; make the file and its folder writable",
     "SQLITE_CANTOPEN": "cannot be opened; make its folder exist and be writable",
     "SQLITE_PERM": "cannot be opened; make the file and its folder readable and writable",
     "SQLITE_IOERR": "cannot be read or written (input/output error); check the disk",
@@ -38,7 +38,8 @@ _WRITING = "120"
 class Connection:
     """A connection in autocommit mode (transactions are begun by hand), used by one thread at a time.
 
-    ``busy_timeout`` is in seconds: how long to wait for another process's transaction.
+    ``busy_timeout`` is in seconds: how long to wait for another process's transaction. A file that cannot be
+    written here is opened to be read; then everything else is refused.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Connection:
     ) -> None:
         self.path = path
         self.dialect = SQLITE
+        self._can_only_read = not is_writable(path)
         try:
             self.driver = sqlite3.connect(
-                path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+                _address(path), uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise self.failure(error) from error
@@ -62,6 +64,11 @@ class Connection:
         except StorageError:
             self.close()
             raise
+
+    def check_writable(self) -> None:
+        """Raise ``StorageError`` for a file that can only be read: SQLite does so at the first change."""
+        if self._can_only_read:
+            raise StorageError(f"The database {self.path} {_FIXES['SQLITE_READONLY']}.")
 
     def one(self, statement: str, **values: Any) -> Any:
         """The first row as a tuple, or None."""
@@ -145,6 +152,22 @@ class Connection:
         except UnicodeEncodeError:
             clean = {name: storable(v) if isinstance(v, str) else v for name, v in values.items()}
             return self.driver.execute(statement, clean)
+
+
+def is_writable(path: Path) -> bool:
+    """False for a file that is there and cannot be written, itself or its folder, where the log goes."""
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _address(path: Path) -> str:
+    """A file's path, or the URI of one that can only be read. If that has no log, it is taken for one that
+    nobody changes, because SQLite otherwise wants to make files beside it."""
+    if is_writable(path):
+        return str(path.absolute())
+    uri = path.absolute().as_uri()
+    log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
+    is_logged = log.exists() and (log.stat().st_size > 0 or index.exists())
+    return f"{uri}?mode=ro" if is_logged else f"{uri}?mode=ro&immutable=1"
 
 
 @cache

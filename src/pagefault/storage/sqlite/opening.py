@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pagefault.errors import StorageError
 from pagefault.storage.head import HEAD
-from pagefault.storage.sqlite.connection import Connection, Synchronous
+from pagefault.storage.sqlite.connection import Connection, Synchronous, is_writable
 
 __all__ = ["NEW", "open_file", "version_of"]
 
@@ -22,8 +22,25 @@ NEW = Path(__file__).with_name("new.sql")
 def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:
     """A connection to a file that is up to date: made (0600, its folder 0700) or upgraded if need be.
 
-    ``locks`` is the folder of its locks, ``busy_timeout`` in seconds. Raises ``StorageError``.
+    ``locks`` is the folder of its locks, ``busy_timeout`` in seconds. Raises ``StorageError``, also for one
+    that can only be read and is not up to date.
     """
+    if can_change := is_writable(path):
+        _make(path, locks)
+    connection = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout)
+    try:
+        if (version := _version(connection)) != HEAD:
+            if not can_change:
+                raise _of_another_version(path, version)
+            _upgrade(connection, locks / f"{path.name}.open.lock", busy_timeout)
+            _fill_blocks(connection)
+    except StorageError:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(path: Path, locks: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,15 +55,17 @@ def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout
         raise StorageError(
             f"The database {path} cannot be opened ({error.strerror}); make it and its folder writable."
         ) from error
-    connection = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout)
-    try:
-        if _version(connection) != HEAD:
-            _upgrade(connection, locks / f"{path.name}.open.lock", busy_timeout)
-            _fill_blocks(connection)
-    except StorageError:
-        connection.close()
-        raise
-    return connection
+
+
+def _of_another_version(path: Path, version: str | None) -> StorageError:
+    """Return the error for a file that can only be read; raise it for one of a newer pagefault."""
+    from pagefault.storage.migrations import check_known
+
+    check_known(version, str(path))
+    return StorageError(
+        f"The database {path} was written by an older pagefault and cannot be upgraded here, where it is "
+        "read-only; run `pagefault db migrate` where it can be written, or on a copy."
+    )
 
 
 def version_of(path: Path) -> str | None:

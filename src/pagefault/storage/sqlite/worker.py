@@ -143,6 +143,8 @@ class Worker:
         connection = self._connection
         try:
             self._watch.check()
+            if self._begin != "BEGIN":
+                connection.check_writable()
             connection.run(self._begin)
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)
