@@ -141,7 +141,19 @@ def test_only_the_own_agent_is_recovered_and_others_that_wait_are_named(
 
 def test_a_message_that_the_model_reads_page_by_page_is_said_to_the_person(chat: Chat) -> None:
     ran = chat("I like tea. " * 2000 + "\nShort.\n")
-    assert ran.err.count("The message is long: the model is shown page 1 of ") == 1
+    assert ran.err.count("The message is long: the model is shown page 1 of about ") == 1
+
+
+def test_a_message_that_is_too_long_is_refused_and_the_chat_goes_on(chat: Chat) -> None:
+    ran = chat("x " * 500_001 + "\nI like tea.\n")
+    assert ran.code == 0
+    assert len(ran.out) == 2
+    assert not ran.out[0]
+    assert ran.out[1]
+    assert (
+        "Not sent: The text has 1,000,002 characters, and a message or event takes 1,000,000; load it"
+        in ran.err
+    )
 
 
 def test_a_reader_that_leaves_ends_the_chat_quietly(environment: dict[str, str]) -> None:

@@ -18,8 +18,10 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
+from pagefault.kernel.edits import add_timer
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Prompt
+from pagefault.names import LONGEST_TEXT
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
@@ -166,6 +168,22 @@ async def test_an_event_that_could_pass_for_another_is_refused(machine: Machine,
     async with machine.open(ScriptedModel([])) as rig:
         with pytest.raises(UsageError):
             await rig.kernel.post("ana", event)
+
+
+async def test_a_text_that_is_too_long_is_refused_and_nothing_is_stored(machine: Machine) -> None:
+    longest = "x" * LONGEST_TEXT
+    async with machine.open(ScriptedModel([])) as rig:
+        for post in (
+            rig.kernel.post("ana", Event("door_opened", longest + "y")),
+            rig.kernel.post("ana", Event(EventKind.MESSAGE, longest + "y")),
+            add_timer(rig.kernel, "ana", longest + "y", when="+1h"),
+        ):
+            with pytest.raises(UsageError, match="The text has 1,000,001 characters"):
+                await post
+        await rig.send(longest)
+        log = await rig.log()
+    assert log[0].text == longest
+    assert [row.role for row in log].count(Role.USER) == 1
 
 
 async def test_committed_outputs_can_be_asked_for_again_from_a_position(machine: Machine) -> None:

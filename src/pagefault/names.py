@@ -1,4 +1,4 @@
-"""Names that stand in the frames of a prompt: of agents, of senders, of kinds of events.
+"""Names that stand in the frames of a prompt: of agents, of senders, of kinds of events; how long a text is.
 
 A name that could pass for another, or for a part of a frame, is refused with a sentence. Scripts and
 look-alikes are those of Unicode's UTS 39. Left out: names that are
@@ -22,12 +22,14 @@ __all__ = [
     "check_kind",
     "check_look_alike",
     "check_sender",
+    "check_text",
     "could_be_agent_name",
     "shown_kind",
     "shown_sender",
 ]
 
 LONGEST = 64  # characters
+LONGEST_TEXT = 1_000_000  # characters
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RESERVED = frozenset(
@@ -102,6 +104,15 @@ def check_sender(sender: str) -> None:
         raise UsageError(
             f"{sender!a} cannot be a sender; use up to {LONGEST} characters on one line, without brackets, "
             "braces, dates and what is invisible."
+        )
+
+
+def check_text(text: str) -> None:
+    """Raise ``UsageError`` for the text of an event that is too long to post."""
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(
+            f"The text has {len(text):,} characters, and a message or event takes {LONGEST_TEXT:,}; load it "
+            "as a document (`pagefault load FILE`), or send it in parts."
         )
 
 

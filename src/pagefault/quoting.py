@@ -53,7 +53,7 @@ _HEAD = re.compile(
     r"(?i)\[(?!\s*(?:[{\"\]]|-?\d))|<\s*[^\s\d<=>-]"
     r"|#{1,6}\s*(?:system|user|human|assistant|instructions?|input|response)\b"
     r"|(?:system|user|human|assistant|developer|tool|previous summary|messages)\s*:"
-    r"|showing\s+\d|page\s+\d+/\d|write the new summary"
+    r"|showing\s+\d|page\s+\d+/~?\d|write the new summary"
 )  # how lines of ours begin: labels, tags, results, parts of a request for a summary; and of old templates
 
 

@@ -24,7 +24,7 @@ from pagefault.message_meta import RequestUsage
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Output, Role
 
-_LONG = "The message is long: the model is shown page 1 of {pages}, and can read on page by page."
+_LONG = "The message is long: the model is shown page 1 of about {pages}, and can read on page by page."
 
 
 def post_to(tx: Transaction, agent: AgentId, name: str, event: Event) -> tuple[Event, AgentRecord]:

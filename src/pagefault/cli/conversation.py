@@ -9,7 +9,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.cli.screens import Screen
 from pagefault.cli.slash import Slash
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
+from pagefault.names import check_text
 from pagefault.types import Event, EventKind, Output
 
 __all__ = ["Conversation"]
@@ -39,15 +41,26 @@ class Conversation:
             self._done.add(output.event)
 
     async def say(self, text: str) -> None:
-        """Send a message; return when its turn is over and shown, and a memory-pressure turn behind it."""
+        """Send a message; return when its turn is over and shown, and a memory-pressure turn behind it.
+
+        A message that is too long is refused, and the conversation goes on.
+        """
+        try:
+            check_text(text)
+        except UsageError as error:
+            return self._refuse(0, f"Not sent: {error}")
         posted = await self.kernel.post(self.name, Event(EventKind.MESSAGE, text))
         self._mine.add(posted.id)
         await self.kernel.idle(self.name)
         await self.caught_up()
         if posted.id not in self._done:
             why = "The message waits in the inbox, because an event before it could not be served."
-            for output in (Output("alerted", why, posted.id, 0), Output("done", "", posted.id, 0)):
-                self._show(output)
+            self._refuse(posted.id, why)
+
+    def _refuse(self, event: int, why: str) -> None:
+        self._mine.add(event)
+        for output in (Output("alerted", why, event, 0), Output("done", "", event, 0)):
+            self._show(output)
 
     async def recover(self, others: str) -> None:
         """Finish the agent's own open turn and serve what waits for it; show what that says.

@@ -40,9 +40,9 @@ def admit(
         if draft.role is Role.CALL:
             shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
         elif draft.shown:
-            body, place = _quoted(draft)
-            body, pages = paging.head(body, limit, counter, f'recall_read("m{seq}", page=2)')
-            shown = whole(draft.shown).replace(place, body, 1)
+            reads_on = f'recall_read("m{seq}", page=2)'
+            body, pages = paging.head(draft.text, limit, counter, reads_on, _quote(draft))
+            shown = whole(draft.shown).replace(FRAMED if draft.shown == FRAMED else "{}", body, 1)
             draft = replace(draft, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
         else:
             shown = ""
@@ -54,14 +54,14 @@ def admit(
     return rows
 
 
-def _quoted(draft: Message) -> tuple[str, str]:
-    """The text as the prompt shows it, and its place in the draft's ``shown``."""
+def _quote(draft: Message) -> paging.Quote:
+    """The function that gives the text of a draft, or a part of it, as the prompt shows it."""
     if draft.shown == FRAMED:
-        return draft.text, FRAMED
+        return lambda part, _: part
     if draft.role in _OWN:
-        return broken(draft.text), "{}"
-    before = draft.shown.partition("{}")[0]
-    return quoted(draft.text, opens_line=not before or before.endswith("\n")), "{}"
+        return lambda part, _: broken(part)
+    label = draft.shown.partition("{}")[0]
+    return lambda part, before: quoted(part, opens_line=(before or label or "\n").endswith("\n"))
 
 
 def _clipped_arguments(raw: str, size: int, handle: str, counter: Counter) -> str:

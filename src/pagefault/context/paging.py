@@ -1,11 +1,14 @@
 """Text cut to its token share: pages, heads with a handle, and the line that says which page this is.
 
-Nothing is ever cut silently: what is left out is named, with the call that brings it.
+Nothing is ever cut silently: what is left out is named, with the call that brings it. A text of very many
+pages is quoted and cut block by block, as far as it is read; how many pages it has is an estimate then, and
+marked as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from pagefault.errors import FunctionError
@@ -15,6 +18,11 @@ T = TypeVar("T")
 
 _FRAME = 56  # tokens of a page that its label and its handle take
 _LOOK_BACK = 80  # characters a page may give up to end at a line or a space
+_BLOCK = 20_000  # characters of a block; more if pages are large
+_SAMPLE, _SAMPLES = 500, 16  # characters, and places, at which a longer text is measured
+
+Quote = Callable[[str, str], str]
+"""Gives a part of a text as it is shown; the second argument is the character before it, if there is one."""
 
 
 def text_size(page_limit: int) -> int:
@@ -25,20 +33,20 @@ def text_size(page_limit: int) -> int:
 def split(text: str, size: int, counter: Counter) -> list[str]:
     """Cut text into pieces of at most ``size`` tokens, at lines or spaces where there are any."""
     total = counter.count(text)
-    if total <= size:
-        return [text]
-    step = max(1, len(text) * size // total)
-    pieces: list[str] = []
+    return [text] if total <= size else list(_cut(text, size, len(text) * size // total, counter))
+
+
+def _cut(text: str, size: int, step: int, counter: Counter) -> Iterator[str]:
+    """The pieces, of about ``step`` characters."""
     start = 0
     while start < len(text):
-        end = min(len(text), start + step)
+        end = min(len(text), start + max(1, step))
         while end - start > 1 and counter.count(text[start:end]) > size:
             end = start + (end - start) * 9 // 10
         if end < len(text):
             end = _boundary(text, max(start, end - _LOOK_BACK), end)
-        pieces.append(text[start:end])
+        yield text[start:end]
         start = end
-    return pieces
 
 
 def _boundary(text: str, low: int, high: int) -> int:
@@ -49,17 +57,59 @@ def _boundary(text: str, low: int, high: int) -> int:
     return high
 
 
-def head(text: str, size: int, counter: Counter, reads_on: str) -> tuple[str, int]:
+def pages(text: str, size: int, counter: Counter, quote: Quote) -> Iterator[str]:
+    """The pages of a text. Those of a long one are cut when they are asked for, and each block by itself."""
+    block = _block(size)
+    if len(text) <= block:
+        yield from split(quote(text, ""), size, counter)
+        return
+    step, start = len(text) * size // max(size, _measured(text, counter)), 0
+    while start < len(text):
+        end = start + block
+        if end < len(text):
+            end = _boundary(text, end - _LOOK_BACK, end)
+        yield from _cut(quote(text[start:end], text[max(0, start - 1) : start]), size, step, counter)
+        start = end
+
+
+def page_at(text: str, page: int, size: int, counter: Counter, quote: Quote) -> tuple[str, str]:
+    """One page of a text (from 1), and which: ``2/7`` or ``2/~700``; ``FunctionError`` if there is none."""
+    last = page + 1 if len(text) > _block(size) and page > 0 else None
+    made = list(islice(pages(text, size, counter, quote), last))
+    (piece,), known = page_of(made, page, 1)
+    if last is None or page == known:
+        return piece, f"{page}/{known}"
+    return piece, f"{page}/~{max(known, -(-_measured(text, counter) // size))}"
+
+
+def head(text: str, size: int, counter: Counter, reads_on: str, quote: Quote) -> tuple[str, int]:
     """The text itself if it is at most ``size`` tokens, else its first page, its size and how to read
     on, ``reads_on`` being the call that brings page 2; and the number of pages."""
-    pieces = split(text, size, counter)
-    if len(pieces) == 1:
-        return text, 1
-    shown = (
-        f"{pieces[0].rstrip()}\n[shown: 1 of {len(pieces)} pages, {counter.count(text):,} tokens in all; "
+    if len(text) <= _block(size):
+        shown = quote(text, "")
+        first, *others = split(shown, size, counter)
+        if not others:
+            return shown, 1
+        count, tokens, about = 1 + len(others), counter.count(shown), ""
+    else:
+        first, about = next(pages(text, size, counter, quote)), "about "
+        tokens = _measured(text, counter)
+        count = max(2, -(-tokens // size))
+    return (
+        f"{first.rstrip()}\n[shown: 1 of {about}{count} pages, {about}{tokens:,} tokens in all; "
         f"{reads_on} reads on]"
-    )
-    return shown, len(pieces)
+    ), count
+
+
+def _block(size: int) -> int:
+    return max(_BLOCK, 16 * size)
+
+
+def _measured(text: str, counter: Counter) -> int:
+    """About how many tokens a text of more than a block has, by samples of it."""
+    starts = (len(text) * place // _SAMPLES for place in range(_SAMPLES))
+    found = sum(counter.count(text[at : at + _SAMPLE]) for at in starts)
+    return found * len(text) // (_SAMPLES * _SAMPLE)
 
 
 def showing(shown: int, total: int, page: int, pages: int) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import islice
 
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
@@ -75,6 +76,10 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def _quote(part: str, before: str) -> str:
+    return quoted(part, opens_line=before == "\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
     """``page``: the tokens that one page may take."""
@@ -110,14 +115,14 @@ class Results:
 
     def is_long(self, text: str) -> bool:
         """Return whether a text takes more than one page."""
-        return self.counter.count(quoted(text)) > paging.text_size(self.page)
+        made = paging.pages(text, paging.text_size(self.page), self.counter, _quote)
+        return len(list(islice(made, 2))) > 1
 
     def text_page(self, item: Message | Passage, page: int) -> Outcome:
         """One page of a text, counted as admission counts: page 1 is the head that the queue showed."""
-        text = quoted(item.text, opens_line=False)
-        pieces = paging.split(text, paging.text_size(self.page), self.counter)
-        (piece,), pages = paging.page_of(pieces, page, 1)
-        return Outcome(self.line(item, f"page {page}/{pages}\n{piece}"), sources=(item.id,), framed=True)
+        size = paging.text_size(self.page)
+        piece, place = paging.page_at(item.text, page, size, self.counter, _quote)
+        return Outcome(self.line(item, f"page {place}\n{piece}"), sources=(item.id,), framed=True)
 
     def around(self, row: Message, near: Sequence[Message]) -> Outcome:
         """A short message whole, its neighbours as excerpts."""

@@ -26,7 +26,7 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.slot import for_sender, listening, no_agent
 from pagefault.models.endpoint import ModelSource
-from pagefault.names import check_agent_name, check_kind, check_sender
+from pagefault.names import check_agent_name, check_kind, check_sender, check_text
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
@@ -152,10 +152,12 @@ class Kernel:
         """Store an event in an agent's inbox, then wake the agent. When this returns, it is safe.
 
         ``UsageError`` for a kind that is not a word like ``door_opened``, for ``memory_pressure`` and for
-        words that other frames of the prompt begin with (``user``), and for a sender that is not plain text.
+        words that other frames of the prompt begin with (``user``), for a sender that is not plain text, and
+        for a text of more than a million characters.
         ``ParkedError`` or ``DamageError`` if the agent cannot be served.
         """
         check_kind(event.kind)
+        check_text(event.text)
         if event.sender is not None:
             check_sender(event.sender)
         agent = await self.scheduler.servable(name)

@@ -15,6 +15,7 @@ from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.names import check_text
 from pagefault.storage import Transaction
 from pagefault.types import Document, Message, Page, Passage, Schedule
 
@@ -150,6 +151,7 @@ async def add_timer(
         raise UsageError("The note is empty; give the text that the agent is to get.")
     if catch_up not in get_args(CatchUp):
         raise UsageError(f"{catch_up!r} is not a way to catch up; write once or skip.")
+    check_text(note)
     record, now = await kernel.record(name), kernel.clock.now()
     zone, zone_name = zone_of(settings_of(record))
     try:
