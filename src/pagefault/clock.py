@@ -7,7 +7,6 @@ with examples, not guessed: ``this friday``, ``tonight``, ``01/02/2026``.
 from __future__ import annotations
 
 import re
-import unicodedata
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 from cronsim import CronSim, CronSimError
 
 from pagefault.errors import FunctionError, UsageError
+from pagefault.quoting import normal
 
 __all__ = ["Clock", "SystemClock", "When", "moment", "next_due", "time_of"]
 
@@ -75,7 +75,7 @@ def moment(text: str, now: datetime, zone: tzinfo, *, end: bool = False, ahead: 
     that comes twice the first is meant. ``end``: a day without a time means its end. ``ahead``: a time to
     come, where a day in words needs a time; without a day it is the next such time, else the last one.
     """
-    plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
+    plain = " ".join(normal("NFKC", text).lower().split())
     if _MINUTES_OR_MONTHS.search(text):
         raise FunctionError(f"In {_quoted(text)} M may be minutes or months; write min or mo.")
     try:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, cast
 
 from pagefault.errors import UsageError
-from pagefault.quoting import inline, is_invisible
+from pagefault.quoting import inline, is_invisible, normal
 from pagefault.types import EventKind
 
 __all__ = [
@@ -131,7 +131,7 @@ def _is_kind(kind: str) -> bool:
 
 
 def _is_sender(sender: str) -> bool:
-    plain = unicodedata.normalize("NFKC", sender)
+    plain = normal("NFKC", sender)
     return 0 < len(sender) <= LONGEST and inline(sender, LONGEST) == sender and not _DATE.search(plain)
 
 

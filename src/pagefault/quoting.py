@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 __all__ = [
     "HalfJoiner",
@@ -21,6 +21,7 @@ __all__ = [
     "in_texts",
     "inline",
     "is_invisible",
+    "normal",
     "one_word",
     "places",
     "quoted",
@@ -55,6 +56,7 @@ _HEAD = re.compile(
     r"|(?:system|user|human|assistant|developer|tool|previous summary|messages)\s*:"
     r"|showing\s+\d|page\s+\d+/~?\d|write the new summary"
 )  # how lines of ours begin: labels, tags, results, parts of a request for a summary; and of old templates
+_PIECES = re.compile(r"(?s).{1,1000}(?=[\0-\x7f]|[^\W\u1160-\u11ff\u3130-\u318f\uff9e-\uffdc]|\Z)|.{1,1000}")
 
 
 class _Folding(dict[int, str]):
@@ -88,13 +90,17 @@ _FOLDING = _Folding(
 
 
 def whole(text: str) -> str:
-    """The text as UTF-8 can hold it: halves of a surrogate pair joined, single ones replaced; almost always
-    ``text`` itself."""
+    """The text as UTF-8 can hold it: halves of a surrogate pair joined, single ones replaced."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def normal(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """The text in a normal form, taken in pieces: the library squares the number of marks on one letter."""
+    return "".join(unicodedata.normalize(form, piece) for piece in _PIECES.findall(text))
 
 
 def in_texts(change: Callable[[str], str], value: Any) -> Any:
@@ -108,8 +114,7 @@ def in_texts(change: Callable[[str], str], value: Any) -> Any:
 
 
 class HalfJoiner:
-    """Joins text that arrives in pieces: half of a surrogate pair at the end of a piece waits for the other.
-    Streams are told apart by a key."""
+    """Joins halves of surrogate pairs of text that arrives in pieces. Streams are told apart by a key."""
 
     def __init__(self) -> None:
         self._waiting: dict[object, str] = {}
@@ -123,8 +128,7 @@ class HalfJoiner:
 
 
 def is_invisible(character: str) -> bool:
-    """Return whether a character shows nothing by itself: controls, formats, combining marks, fillers, and
-    what is not assigned."""
+    """Return whether a character shows nothing by itself: controls, marks, fillers, the unassigned."""
     kind = unicodedata.category(character)
     return kind[0] == "C" or kind in ("Mn", "Me", "Zl", "Zp") or character in _BLANKS
 

@@ -18,7 +18,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
 from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
 from pagefault.models.tokens import Counter
-from pagefault.quoting import quoted
+from pagefault.quoting import normal, quoted
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, Document, Page
 
@@ -129,7 +129,7 @@ def excerpt_of(text: str, wanted: re.Pattern[str], size: int, counter: Counter) 
 def fold(text: str) -> str:
     """Text without case and accents. Each character folds by itself, so that places stay known."""
     if not text.isascii():
-        parts = unicodedata.normalize("NFKD", text)
+        parts = normal("NFKD", text)
         text = "".join(c for c in parts if not unicodedata.combining(c))
     return text.casefold()
 

@@ -21,6 +21,7 @@ from typing import cast
 import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
 from pagefault.message_meta import MessageMeta
+from pagefault.quoting import normal
 from pagefault.types import Role
 
 __all__ = ["UNSPACED", "is_character", "message_terms", "passage_terms", "terms"]
@@ -89,9 +90,7 @@ def terms(text: str) -> list[str]:
     if text.isascii():  # nothing to fold, no scripts to tell apart
         words = text.encode().translate(_ASCII).decode().split()
     else:
-        decomposed = unicodedata.normalize("NFKD", text).casefold()
-        folded = unicodedata.normalize("NFKD", decomposed).translate(_FOLDING)
-        words = unicodedata.normalize("NFC", folded).split()
+        words = normal("NFC", normal("NFKD", normal("NFKD", text).casefold()).translate(_FOLDING)).split()
     units = {word: _units(word) for word in set(words)}  # most words of a long text are there often
     return list(chain.from_iterable(map(units.__getitem__, words)))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pagefault.errors import StorageError, UsageError
+from pagefault.quoting import normal
 from pagefault.storage.terms import terms
 
 __all__ = ["checked_words", "count_in", "folded", "folded_row", "forms", "needles", "sole_unit"]
@@ -37,7 +38,7 @@ def checked_words(words: Iterable[str]) -> list[str]:
 
 def folded(text: str) -> str:
     """The text without case and differences of Unicode form, to look for folded words in."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return text.lower() if text.isascii() else normal("NFKC", text).casefold()
 
 
 def folded_row(texts: Iterable[str | None]) -> str:
@@ -51,8 +52,8 @@ def folded_row(texts: Iterable[str | None]) -> str:
 
 def forms(word: str) -> set[str]:
     """The spellings of a word that are looked for, as they are and as JSON escapes them."""
-    normal = {unicodedata.normalize(form, word) for form in _FORMS}
-    cased = {s for n in normal for s in (n, n.lower(), n.upper(), n.title(), n.casefold())}
+    composed = {unicodedata.normalize(form, word) for form in _FORMS}
+    cased = {s for n in composed for s in (n, n.lower(), n.upper(), n.title(), n.casefold())}
     return cased | {json.dumps(spelling)[1:-1] for spelling in cased}
 
 

@@ -24,7 +24,7 @@ from pagefault.models.offline.prompt_view import FunctionCall, PromptView
 from pagefault.models.offline.words import is_personal, sentences, told, topics
 
 _SUMMARY_REQUEST = r"(?ms)^Previous summary:\n(.*)^Messages:\n(.*)^Write the new summary.*?(\d+) tokens"
-_USER_ROW = r"(?m)^\[user(?: [^\]\d][^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] (.*)$"
+_USER_ROW = r"(?m)^\[user(?: [^\]\d\n][^\]\n]*?)? (\d{4}-\d\d-\d\d)[^\]\n]*\] (.*)$"
 
 
 class OfflineModel:

@@ -37,7 +37,7 @@ sort still t tell than that the their them then there they this to too up us ve 
 where which who whose why will with would you your"""
 _STOP_CHINESE = "什么时候|什么|怎么|哪里|多少|现在|[我你他她它们的了吗呢吧是在有和就也都还哪谁几这那]"
 _ASKS = (
-    r"(?i)[?？]\W*$|吗$|^[^，。]*(?<!没)(?:什么|哪|谁|几|多少|怎么)[^，。]*$"
+    r"(?i)(?:^|\w)[^\w?？]*+[?？]\W*+$|吗$|^(?=[^，。]*+$)[^，。]*(?<!没)(?:什么|哪|谁|几|多少|怎么)"
     r"|^(?:(?:hey|so|and|but|oh),? )*(?:what|where|when|who|whose|which|how|remind me|tell me"
     r"|(?:do|did|does|is|are|was|were|can|will|have) (?:i|you|we|my|our|the|she|he|they|it))\b(?!.*!$)"
 )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from functools import cached_property
 
 from pagefault.models import Prompt, plain_name
+from pagefault.quoting import normal
 
 __all__ = ["PromptData", "begins_line", "is_enclosed"]
 
@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
     """Return a text without what can be written in several ways."""
     text = html.unescape(html.unescape(_LINE_MARK.sub("", text)))
     text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE))
+    return _UNSEEN.sub("", normal("NFKC", text).casefold().translate(_ALIKE))
 
 
 def begins_line(text: str, at: int) -> bool:
