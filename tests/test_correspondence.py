@@ -186,7 +186,8 @@ async def test_agents_is_a_list_of_whom_an_agent_may_write_to(
 
 
 async def test_an_agent_that_may_write_to_none_is_not_offered_it(tmp_path: Path) -> None:
-    for value in (False, []):
+    nobody: tuple[Any, ...] = (False, [])
+    for value in nobody:
         model = ScriptedModel([])
         async with agents(tmp_path, model, MemoryStore(), "ana", agents=value) as (kernel, _):
             names = {f.name for f in (await kernel.process("ana")).program.executor.schemas}
