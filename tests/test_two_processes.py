@@ -115,7 +115,7 @@ def test_eight_tasks_begin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 _STOPS = """
-import asyncio, os, signal, sys
+import asyncio, os, signal, sys, time
 from datetime import UTC, datetime
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.types import AgentRecord
@@ -125,6 +125,7 @@ async def main():
     def work(tx):
         tx.create_agent(AgentRecord("bob", {}, datetime.now(UTC)))
         os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(1)  # another thread may have taken the signal; this one is stopped a moment later
     await store.write(work)
     await store.close()
 
@@ -136,8 +137,10 @@ asyncio.run(main())
 def stopped_within_a_write(path: Path) -> Generator[subprocess.Popen[bytes]]:
     with subprocess.Popen([sys.executable, "-c", _STOPS, str(path)]) as child:
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
-        yield child
-        child.send_signal(signal.SIGCONT)
+        try:
+            yield child
+        finally:
+            child.send_signal(signal.SIGCONT)
         assert child.wait(20) == 0
 
 
