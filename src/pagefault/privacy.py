@@ -24,7 +24,7 @@ OWN_NAMES = frozenset(
     | {f"{kept}.{end}" for kept in ("models", "trusted_servers") for end in ("json", "new")}
     | {"config.toml", "history", "locks", "cache"}
 )
-"""What pagefault keeps in a home."""
+"""The names of all that pagefault keeps in a home."""
 _OTHERS = 0o077
 _PASSING = 0o011  # without it nothing in a folder can be opened
 

@@ -116,7 +116,8 @@ class Stream:
                     if isinstance(item, Completion):
                         return _whole(item)
                     if isinstance(item, Delta):
-                        item = replace(item, text=halves.whole((item.call, item.thinking), item.text))
+                        text = halves.whole((item.call, item.thinking), item.text)
+                        item = item if text == item.text else replace(item, text=text)
                         if output := self.speech.feed(item, self.event, self.position):
                             self.emit(output)
                         continue

@@ -22,7 +22,7 @@ _STUMBLES = (
     ArithmeticError, AssertionError, AttributeError, ExceptionGroup, LookupError, MemoryError, RecursionError,
     TypeError, ValueError,
 )  # fmt: skip
-"""What code raises on a value that it cannot take."""
+"""The exceptions that code raises on a value that it cannot take."""
 
 
 def first_of(error: Exception) -> Exception:

@@ -43,6 +43,7 @@ _SIZE_OF_PIECE = 4  # characters that each piece counts as, at least
 _SIZE_OF_CALL = 100  # characters that each call counts as, besides its arguments
 _SIZE_OF_NOTICE = 200  # characters that each notice counts as, at least
 _SLACK = 0.5  # seconds in which a model that keeps the same time may report better what went wrong
+_AHEAD = 16  # pieces that the model may be ahead: those that come together take one switch of tasks
 _CLOSING = 5.0  # seconds that a model may take to close its stream behind the completion
 _MOST_TOKENS = 1 << 40  # that a usage is believed
 _TEXT, _MAYBE_TEXT, _LIST = (str,), (str, NoneType), (tuple, list)
@@ -70,7 +71,7 @@ class BoundedModel(ModelWrapper):
         """Stream the model's items, and a completion of bounded size."""
         end = anyio.current_time() + self.seconds + _SLACK
         kept = _Kept(max(_LEAST_SIZE, _SIZE_OF_TOKEN * prompt.max_tokens))
-        send, receive = anyio.create_memory_object_stream[StreamItem](1)
+        send, receive = anyio.create_memory_object_stream[StreamItem](_AHEAD)
         source = Contained(self.name, _forward(self.model, prompt, send))
         closing = 0.0
         try:

@@ -32,6 +32,9 @@ def event_post(
     events.post(session_of(home, database, json), name, kind, text, key)
 
 
+EventId = Annotated[str, typer.Argument(help="The event's id, e.g. 3.")]
+
+
 @event.command("list")
 def event_list(
     name: Annotated[str | None, typer.Argument(help="The agent's name; none: all agents.")] = None,
@@ -51,7 +54,7 @@ def event_list(
 @event.command("retry")
 def event_retry(
     name: Name,
-    id: Annotated[str, typer.Argument(help="The event's id, e.g. 3.")],
+    id: EventId,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -65,7 +68,7 @@ def event_retry(
 @event.command("drop")
 def event_drop(
     name: Name,
-    id: Annotated[str, typer.Argument(help="The event's id, e.g. 3.")],
+    id: EventId,
     home: Home = None,
     database: Database = None,
     json: Json = False,
