@@ -31,7 +31,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,24 @@ def compare(weights: Weights, int8: onnx.ModelProto, tokenizer: Tokenizer) -> No
     print(f"nearest ten shared: {shared:.3f}; same nearest: {first:.3f}")
 
 
+def characters(tokenizer: Tokenizer) -> str:
+    """Two lines of ranges of code points: those that the tokenizer drops, those it takes for punctuation."""
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    normal, split = tokenizer.normalizer.normalize_str, tokenizer.pre_tokenizer.pre_tokenize_str
+    dropped = ranges(ord(c) for c in every if normal(f"a{c}b") == "ab")
+    return f"{dropped}\n{ranges(ord(c) for c in every if len(split(f'a{c}b')) == 3)}\n"
+
+
+def ranges(codes: Iterable[int]) -> str:
+    found: list[list[int]] = []
+    for code in codes:
+        if found and code == found[-1][1] + 1:
+            found[-1][1] = code
+        else:
+            found.append([code, code])
+    return " ".join(f"{first:x}-{last:x}" for first, last in found)
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -241,9 +259,11 @@ def main() -> None:
     words["truncation"]["max_length"] = TOKENS
     tokenizer = Tokenizer.from_str(json.dumps(words))
     int8, _ = build(weights, calibrate(weights, tokenizer))
+    vocabulary = tokenizer.get_vocab()
     outputs = {
         "model.onnx": int8.SerializeToString(deterministic=True),
-        "tokenizer.json": json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode(),
+        "vocab.txt": "\n".join(sorted(vocabulary, key=vocabulary.__getitem__)).encode(),
+        "characters.txt": characters(tokenizer).encode(),
     }
     for name, data in outputs.items():
         (given.out / name).write_bytes(data)

@@ -11,22 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Vectors
+from pagefault.embedders.minilm.wordpiece import WordPiece
 from pagefault.embedders.no_telemetry import switch_telemetry_off
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 __all__ = ["MiniLM"]
 
 _FILES = Path(__file__).parent
 _HOP = 16  # texts per hop to a thread: what a cancelled task still waits for, 0.3 s at most
-_CHARACTERS = 10_000  # 256 tokens end long before; spares the tokenizer a book
+_CHARACTERS = 10_000  # 256 tokens end long before; a book costs no more
 
 
 class _Session(Protocol):
@@ -47,7 +45,7 @@ class MiniLM:
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
         self._lock = Lock()
-        self._loaded: tuple[Tokenizer, _Session] | None = None
+        self._loaded: tuple[WordPiece, _Session] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -63,22 +61,20 @@ class MiniLM:
         return vectors
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
-        tokenizer, session = self._load()
+        words, session = self._load()
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         for row, text in enumerate(texts):
-            # The tokenizer takes no half of a surrogate pair, which text from a terminal may hold.
-            clean = text[:_CHARACTERS].encode(errors="replace").decode()
-            ids = np.array([tokenizer.encode(clean).ids], np.int64)
+            clean = (
+                text[:_CHARACTERS].encode(errors="replace").decode()
+            )  # a terminal gives half surrogate pairs
+            ids = np.array([words.ids(clean)], np.int64)
             vectors[row] = session.run(None, {"ids": ids})[0][0]
         return vectors
 
-    def _load(self) -> tuple[Tokenizer, _Session]:
+    def _load(self) -> tuple[WordPiece, _Session]:
         with self._lock:
             if self._loaded is None:
-                from tokenizers import Tokenizer
-
-                tokenizer = Tokenizer.from_file(str(_FILES / "tokenizer.json"))
-                self._loaded = tokenizer, _session(_FILES / "model.onnx", self._threads)
+                self._loaded = WordPiece(_FILES), _session(_FILES / "model.onnx", self._threads)
             return self._loaded
 
 
