@@ -75,7 +75,12 @@ def test_the_first_prompt_and_the_one_that_answers_are_looked_at() -> None:
     functions = (FunctionSchema("send_message", "", {}), FunctionSchema("memory_search", "", {}))
     asked = PromptMessage("user", "[user 2023-01-02 Mon 09:00] Where are my bees?")
     search = Completion(calls=(Call("c1", "memory_search", '{"query": "bees"}'),))
-    found = PromptMessage("tool", f"[recall m1] {BEES}", call_id="c1", name="memory_search")
+    found = PromptMessage(
+        "tool",
+        f"Showing 1 of 1 results.\n[recall m1] {BEES} [archival p1]",
+        call_id="c1",
+        name="memory_search",
+    )
     edited = PromptMessage(
         "tool", "human now takes 9 of 90 tokens.", call_id="c2", name="working_context_append"
     )
@@ -90,11 +95,14 @@ def test_the_first_prompt_and_the_one_that_answers_are_looked_at() -> None:
     assert (scores["evidence_at_first"], scores["evidence_in_context"]) == (0.0, 1.0)
     assert scores["evidence_tokens"] == COUNTER.count(found.text)
     assert scores["context_tokens"] > scores["evidence_tokens"]
+    assert (scores["completions"], scores["lookups"], scores["recall_lookups"]) == (3, 1, 1)
 
 
 def test_without_gold_evidence_there_are_tokens_alone_and_without_requests_nothing() -> None:
     requests = [Request(shown("Context:\nnothing\n\nQuestion: ?"), Completion("No."))]
-    assert set(measured(item(), requests, COUNTER)) == {"context_tokens", "evidence_tokens"}
+    assert set(measured(item(), requests, COUNTER)) == {
+        "context_tokens", "evidence_tokens", "completions",
+    }  # fmt: skip
     assert measured(item("a"), [], COUNTER) == {}
 
 
@@ -113,7 +121,7 @@ def test_answers_of_the_demo_are_not_scored_and_the_reader_is_told_why(
 ) -> None:
     scores = run(tmp_path, "--limit", "2")
     assert {name for name, value in scores.items() if isinstance(value, dict) and "mean" in value} == {
-        "evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens",
+        "evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens", "completions",
     }  # fmt: skip
     assert set(scores["evidence_in_context"]) == {"mean", "low", "high"}
     assert "Its answers are not scored" in " ".join(capsys.readouterr().out.split())

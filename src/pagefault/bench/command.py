@@ -11,28 +11,27 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
 
 from pagefault.accounting.prices import Prices
+from pagefault.bench.callers import CALLERS, Hiding
 from pagefault.bench.generating import generate
-from pagefault.bench.in_context import MEASURES
 from pagefault.bench.judge import ModelJudge
 from pagefault.bench.pools import file_name
 from pagefault.bench.recording import Ledger
 from pagefault.bench.reference import ReferencePolicy
-from pagefault.bench.report.figures import COUNTED, stand_in
 from pagefault.bench.results import RunFolder, Settings
 from pagefault.bench.running import Judge, TaskRun
+from pagefault.bench.showing import show
 from pagefault.bench.strategies import Strategy, shared_by, strategies_named
 from pagefault.bench.tasks import Item, Options, Task, task_named
 from pagefault.build import catalogue_of, make_embedder, open_kernel
@@ -68,6 +67,7 @@ class Wanted:
     preload: bool = False
     lenient: bool = False
     judge: str = ""
+    caller: str = ""
     generate: str = ""
     embedder: str = "minilm"
     max_tokens: int | None = None
@@ -85,7 +85,7 @@ def run(wanted: Wanted, *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
-        _show(found, task)
+        show(found, task)
     if found["stopped"] == INTERRUPTED:
         raise SystemExit(130)
 
@@ -104,6 +104,7 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
         settings = Settings(
             wanted.task, wanted.model, window, wanted.seed, _digest(data), tuple(sorted(wanted.sets)),
             wanted.preload, wanted.lenient, wanted.judge, wanted.embedder, str(wanted.data or "shipped"),
+            wanted.caller,
         )  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, strategies, settings, model, prices, Path(scratch))
@@ -114,6 +115,7 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
     return made.results.write(
         [item.id for item in items], list(shared), made.failed, model.name,
         left_out=options.left_out, stopped=made.stopped,
+        caller=asdict(CALLERS[wanted.caller]) if wanted.caller else None,
     )  # fmt: skip
 
 
@@ -121,6 +123,10 @@ def _data(wanted: Wanted) -> Path:
     """The file or folder to read; ``UsageError`` for options that do not go together."""
     if wanted.judge and wanted.model == OFFLINE:
         raise UsageError("--judge grades answers, and those of the demo model are not scored; give --model.")
+    if wanted.caller and wanted.model != OFFLINE:
+        raise UsageError("--caller is a rule for the demo model; leave out --model, or --caller.")
+    if wanted.caller and wanted.caller not in CALLERS:
+        raise UsageError(f"There is no caller {wanted.caller!r}; choose from {', '.join(CALLERS)}.")
     if wanted.generate:
         if wanted.task != "dmr" or wanted.data:
             raise UsageError("--generate makes the data of the task dmr; leave out --data, or --generate.")
@@ -194,10 +200,12 @@ async def _models(
         judge = None
         if wanted.judge:
             judge = ModelJudge(catalogue.model(wanted.judge, window, request_settings))
+        model = catalogue.model(wanted.model, window, request_settings)
         if wanted.model == OFFLINE and wanted.task == "nested-kv":
-            yield ReferencePolicy(window), judge, window, prices
-        else:
-            yield catalogue.model(wanted.model, window, request_settings), judge, window, prices
+            model = ReferencePolicy(window)
+        if caller := CALLERS.get(wanted.caller):
+            model = Hiding(model, partial(caller.hidden, seed=wanted.seed))
+        yield model, judge, window, prices
     finally:
         await catalogue.aclose()
 
@@ -243,57 +251,3 @@ def _digest(data: Path) -> str:
     for path in [data] if data.is_file() else sorted(p for p in data.rglob("*") if p.is_file()):
         found.update(path.read_bytes())
     return found.hexdigest()[:16]
-
-
-def _show(found: dict[str, Any], task: Task) -> None:
-    """A row for each strategy: the headline with its interval, the means of the other measures; below it the
-    headline by parts."""
-    strategies: dict[str, dict[str, Any]] = found["strategies"]
-    there = {measure for one in strategies.values() for measure in one}
-    scored = [measure for measure in task.measures if measure not in COUNTED]
-    headline, *others = [m for m in (*scored, "judged", *MEASURES, *COUNTED) if m in there] or task.measures
-    head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
-    table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, one in strategies.items():
-        table.add_row(name, str(one["n"]), *_figures(one, headline, others, between=True))
-        for part, own in one.get("parts", {}).items():
-            table.add_row(f"  {part}", str(own["n"]), *_figures(own, headline, others, between=False))
-    Console().print(table)
-    for note in _notes(found):
-        print(note)
-
-
-def _figures(one: dict[str, Any], headline: str, others: Sequence[str], *, between: bool) -> Iterator[str]:
-    """The cells of a row behind its name and number of items."""
-    interval = one.get(headline)
-    yield _mean(headline, one)
-    yield f"{interval['low']:.3f} {interval['high']:.3f}" if between and interval else ""
-    yield from (_mean(measure, one) for measure in others)
-
-
-def _notes(found: dict[str, Any]) -> Iterator[str]:
-    """Sentences below the table: what is missing in it, and why."""
-    if sentence := stand_in(found["model"]):
-        yield sentence
-    for name, one in found["strategies"].items():
-        if one.get("why"):
-            yield f"{name}: {one['why']}"
-        if failed := one.get("failed"):
-            first = next(iter(failed.values()))
-            yield f"{name}: {len(failed)} items failed and wait for the next run; {first}"
-    if found["left_out"]:
-        yield f"{len(found['left_out'])} records were left out."
-    if stopped := found["stopped"]:
-        yield f"{stopped} The same command goes on where this run stopped."
-
-
-def _words(measure: str) -> str:
-    """A measure's name, so that a narrow column can break it."""
-    return measure.replace("_", " ")
-
-
-def _mean(measure: str, one: dict[str, Any]) -> str:
-    interval: dict[str, float] | None = one.get(measure)
-    if interval is None:
-        return ""
-    return f"{interval['mean']:,.0f}" if measure.endswith("_tokens") else f"{interval['mean']:.3f}"

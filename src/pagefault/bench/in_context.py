@@ -19,18 +19,26 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from pagefault.bench.callers import is_lookup, is_search
 from pagefault.bench.recording import Request, prompt_tokens
 from pagefault.bench.tasks import Item
-from pagefault.models import Completion, Prompt, plain_name
+from pagefault.models import Completion, Prompt, PromptMessage, plain_name
 from pagefault.models.tokens import Counter
 
 __all__ = ["MEASURES", "measured", "share_of"]
 
-MEASURES = ("evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens")
-"""The measures that ``measured`` returns; the two shares only for items that have gold evidence."""
+MEASURES = (
+    "evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens", "completions", "lookups",
+    "recall_lookups",
+)  # fmt: skip
+"""The measures that ``measured`` returns: the two shares only for items that have gold evidence, look-ups
+only where functions are offered."""
 
 _RUN = 5  # words
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+_TIER = re.compile(
+    r"^\[(recall|archival) ", re.MULTILINE
+)  # a line of results; quoting lets no text imitate it
 _SPEECH = "send_message"
 
 
@@ -49,6 +57,8 @@ def measured(item: Item, requests: Sequence[Request], counter: Counter) -> dict[
         **shares,
         "context_tokens": float(prompt_tokens(answering.prompt, counter)),
         "evidence_tokens": float(retrieved),
+        "completions": float(len(requests)),
+        **_lookups(answering.prompt, len(first.messages)),
     }
 
 
@@ -105,13 +115,26 @@ def _speaks(prompt: Prompt, completion: Completion) -> bool:
     return bool(completion.text) and not completion.calls
 
 
+def _results(prompt: Prompt, before: int) -> Iterator[PromptMessage]:
+    """Results of an agent's searches and reads since the question (``before``: messages of its first
+    prompt)."""
+    for message in prompt.messages[before:]:
+        if message.role == "tool" and is_lookup(message.name or ""):
+            yield message
+
+
 def _retrieved(prompt: Prompt, before: int) -> Iterator[str]:
-    """The texts that were brought into the prompt to answer: results of an agent's searches and reads since
-    the question (``before``: messages of its first prompt); of a single prompt all under its heading."""
+    """The texts that were brought into the prompt to answer; of a single prompt all under its heading."""
     if prompt.functions:
-        for message in prompt.messages[before:]:
-            name = plain_name(message.name or "")
-            if message.role == "tool" and ("search" in name or name.endswith("_read") or "document_" in name):
-                yield message.text
+        yield from (message.text for message in _results(prompt, before))
     else:
         yield prompt.messages[-1].text.rpartition("\n\n")[0].partition("\n")[2]
+
+
+def _lookups(prompt: Prompt, before: int) -> dict[str, float]:
+    """The number of searches, and of those among them that showed messages and no passage."""
+    if not prompt.functions:
+        return {}
+    shown = [message.text for message in _results(prompt, before) if is_search(message.name or "")]
+    recall = [text for text in shown if {"recall"} == set(_TIER.findall(text))]
+    return {"lookups": float(len(shown)), "recall_lookups": float(len(recall))}

@@ -17,6 +17,7 @@ from pagefault.testing.models import call, say
 
 __all__ = ["ReferencePolicy"]
 
+_SEARCH = "archival_search"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAIR = re.compile(rf'"({_UUID.pattern})": "({_UUID.pattern})"')
 _PAGE = re.compile(r"Showing \d+ of \d+ results \(page (\d+)/(\d+)\)")
@@ -56,22 +57,25 @@ def _next(prompt: Prompt) -> Completion:
     if asked is None:
         return Completion("Nothing to look up.")
     searches = list(_searches(prompt.messages[opened:]))
-    key, page = asked[0], 1
-    for query, result in searches:
-        if query != key:
-            continue
-        following = dict(_pairs(result)).get(key)
-        more = _PAGE.search(result)
-        if following is not None:
-            key, page = following, 1
-        elif more and int(more[1]) < int(more[2]):
-            page = int(more[1]) + 1
-        else:
+    key, seen = asked[0], set[str]()
+    while key not in seen:
+        seen.add(key)
+        pages = [result for query, result in searches if query == key]
+        pairs = dict(_pairs("\n".join(pages)))
+        if key in pairs:
+            key = pairs[key]
+        elif _is_last(pages) or all(function.name != _SEARCH for function in prompt.functions):
             return Completion(calls=(_numbered(say(key), prompt),))
-    if key in [query for query, _ in searches] and page == 1:
-        return Completion(calls=(_numbered(say(f"The chain comes back to {key}."), prompt),))
-    made = call("archival_search", query=key, page=page) if page > 1 else call("archival_search", query=key)
-    return Completion(calls=(_numbered(made, prompt),))
+        else:
+            more = call(_SEARCH, query=key, page=len(pages) + 1)
+            return Completion(calls=(_numbered(more if pages else call(_SEARCH, query=key), prompt),))
+    return Completion(calls=(_numbered(say(f"The chain comes back to {key}."), prompt),))
+
+
+def _is_last(pages: Sequence[str]) -> bool:
+    """Return whether the last of these pages of results has no other behind it."""
+    place = _PAGE.search(pages[-1]) if pages else None
+    return bool(pages) and (place is None or place[1] == place[2])
 
 
 def _numbered(made: Call, prompt: Prompt) -> Call:
@@ -83,7 +87,7 @@ def _searches(messages: Sequence[PromptMessage]) -> Iterator[tuple[str, str]]:
     results = {message.call_id: message.text for message in messages if message.role == "tool"}
     for message in messages:
         for made in message.calls:
-            if made.name == "archival_search" and made.id in results:
+            if made.name == _SEARCH and made.id in results:
                 yield json.loads(made.arguments)["query"], results[made.id]
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from pagefault.bench.callers import is_lookup
 from pagefault.bench.tasks import Text
 from pagefault.functions.arguments import wants_heartbeat
 from pagefault.kernel import Kernel
@@ -64,8 +65,7 @@ def _is_warning(prompt: Prompt) -> bool:
 
 def _asks_back(call: Call) -> bool:
     """Return whether control comes back after the call: as it asks, or as a search or a read always does."""
-    name = plain_name(call.name)
-    return wants_heartbeat(call.arguments) or "search" in name or name.endswith("_read")
+    return wants_heartbeat(call.arguments) or is_lookup(call.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Settings:
     judge: str = ""
     embedder: str = "minilm"
     path: str = ""
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RunFolder:
         file = folder / "settings.json"
         given = json.loads(json.dumps(asdict(settings)))
         if file.is_file():
-            before = json.loads(file.read_text("utf-8"))
+            before = {"caller": "", **json.loads(file.read_text("utf-8"))}  # older runs had none
             for name, value in given.items():
                 if name != "path" and before.get(name) != value:
                     raise UsageError(

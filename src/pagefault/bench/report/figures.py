@@ -21,6 +21,8 @@ _LABELS = {
     "evidence_at_first": "evidence at first",
     "context_tokens": "tokens of the prompt",
     "evidence_tokens": "tokens retrieved",
+    "lookups": "look-ups",
+    "recall_lookups": "of them ended in recall",
     "judged": "accuracy by judge",
     "wrongly_answered": "wrongly answered",
     "kept": "facts kept",
@@ -29,7 +31,10 @@ _LABELS = {
     "sim_3": "SIM-3",
     "sim_h": "SIM-H",
 }
-_PLACES = {"mean_length": 1, "flushes": 1, "context_tokens": 0, "evidence_tokens": 0}
+_PLACES = {
+    "mean_length": 1, "flushes": 1, "context_tokens": 0, "evidence_tokens": 0, "completions": 2, "lookups": 2,
+    "recall_lookups": 2,
+}  # fmt: skip
 """Decimals of a count; all other measures are shares or cosines, with three."""
 COUNTED = {"flushes"}  # by a strategy, beside its scores
 _RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays

@@ -10,14 +10,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
 import anyio.to_thread
 
 from pagefault.assembly import Parts
+from pagefault.bench.callers import Hiding
 from pagefault.bench.pools import file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
@@ -28,7 +29,7 @@ from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_passages, append_rows
-from pagefault.models import Model, ModelWrapper, Prompt, StreamItem
+from pagefault.models import Model
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 from pagefault.views.history import rows_after
@@ -114,7 +115,7 @@ class MemGPT:
     ) -> AsyncGenerator[Kernel]:
         hidden = _HIDDEN.get(self.name)
         parts = Parts(
-            model=_Hiding(model, hidden) if hidden else model,
+            model=Hiding(model, lambda _: hidden) if hidden else model,
             embedder=bench.embedder,
             clock=clock,
             policy=QueuePolicy(warn=inf) if self.name in _UNWARNED else None,
@@ -134,19 +135,6 @@ class MemGPT:
             limit = max(16, bench.counter.count(text) + _BRIEF_SLACK)
             sections.append({"name": "task", "limit": limit, "text": text, "read_only": True})
         return sections
-
-
-@dataclass(slots=True)
-class _Hiding(ModelWrapper):
-    """A model that is not offered some functions."""
-
-    hidden: frozenset[str]
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
-        offered = tuple(function for function in prompt.functions if function.name not in self.hidden)
-        async with aclosing(self.model.stream(replace(prompt, functions=offered))) as items:
-            async for item in items:
-                yield item
 
 
 async def _load(kernel: Kernel, item: Item) -> dict[str, str]:

@@ -68,6 +68,9 @@ Preload = Annotated[
 ]
 Lenient = Annotated[bool, typer.Option("--lenient", help="Skip invalid records.")]
 Judge = Annotated[str, typer.Option(help="A model that judges the answers.")]
+CallerName = Annotated[
+    str, typer.Option("--caller", metavar="strong|weak", help="How reliably the demo searches.")
+]
 Generate = Annotated[
     str, typer.Option(metavar="AGENT", help="dmr: have the model make the questions from its log.")
 ]
@@ -90,6 +93,7 @@ def _command_of(task: str) -> Callable[..., None]:
         preload: Preload = False,
         lenient: Lenient = False,
         judge: Judge = "",
+        caller: CallerName = "",
         generate: Generate = "",
         embedder: Embedder = "minilm",
         max_tokens: MaxTokens = None,
@@ -104,7 +108,7 @@ def _command_of(task: str) -> Callable[..., None]:
         names = tuple(name.strip() for name in strategy.split(",") if name.strip())
         wanted = Wanted(
             task, out, data, model, names, window, limit, tuple(sets or ()), seed, preload, lenient,
-            judge, generate, embedder, max_tokens, max_cost, concurrency, home, database,
+            judge, caller, generate, embedder, max_tokens, max_cost, concurrency, home, database,
         )  # fmt: skip
         run(wanted, as_json=json)
 
