@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 
 from pagefault.build import open_store
 from pagefault.config import Installation
+from pagefault.embedders import Scale
+from pagefault.embedders.minilm import MiniLM
 from pagefault.retrieval import Retriever
 from pagefault.storage import Filter, PendingVector, Store
 from pagefault.testing.postgres import server
@@ -52,6 +54,7 @@ class Given:
     vectors: dict[str, Floats] = field(default_factory=dict[str, Floats])
     fingerprint: str = "given"
     dimensions: int = DIMENSIONS
+    scale: Scale = MiniLM.scale
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         return np.stack([self.vectors[text] for text in texts])

@@ -46,6 +46,7 @@ LAYERS = (
         "zones",
     },
     {
+        "embedders.calibration",
         "functions.arguments",
         "functions.rendering",
         "models.bounds",

@@ -24,6 +24,7 @@ class Counting:
     def __init__(self, dimensions: int = 64, name: str = "counting") -> None:
         self.fingerprint = name
         self.dimensions: int | None = None
+        self.scale = HashEmbedder.scale
         self.asked: list[str] = []
         self._inner = HashEmbedder(dimensions)
 

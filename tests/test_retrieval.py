@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagefault.embedders import Scale
 from pagefault.retrieval.dates import spans
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import PARTS, Ranking, Weights, rank
@@ -18,6 +19,7 @@ from pagefault.retrieval.windows import windows
 from pagefault.storage import Found
 
 NOW = datetime(2026, 11, 22, 18, 54, tzinfo=UTC)  # a Sunday
+SCALE = Scale(floor=0.2, strong=0.6, spread=0.3)
 QUERY = Query("", ())
 
 
@@ -157,11 +159,11 @@ def columns(rows: int, **chosen: object) -> Found:
         for name, value in chosen.items()
     }
     made = replace(still, **arrays)
-    return replace(made, matched=(made.lexical > 0) | (made.cosine >= Weights().floor))
+    return replace(made, matched=(made.lexical > 0) | (made.cosine >= SCALE.floor))
 
 
 def ranked(found: Found, query: Query = QUERY) -> Ranking:
-    return rank("recall", found, query, Weights())
+    return rank("recall", found, query, Weights(), SCALE)
 
 
 def order(found: Found, query: Query = QUERY) -> list[int]:
@@ -249,7 +251,7 @@ def test_matches_that_are_no_candidates_come_last_and_count() -> None:
 def test_two_storages_merge_by_score() -> None:
     one, other = (
         ranked(columns(2, lexical=[1, 2])),
-        rank("archival", columns(1, lexical=[1]), QUERY, Weights()),
+        rank("archival", columns(1, lexical=[1]), QUERY, Weights(), SCALE),
     )
     both = one.merged(other)
     assert [(hit.tier, hit.number) for hit in both] == [("recall", 1), ("archival", 0), ("recall", 0)]

@@ -6,15 +6,30 @@ Embedding is off a turn's critical path: rows are found lexically at once, by ve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "Vectors"]
+__all__ = ["Embedder", "Scale", "Vectors"]
 
 Vectors: TypeAlias = "NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The meaning of an embedder's cosines.
+
+    ``floor``: unrelated texts are seldom above it; from there on a row counts as found. ``strong``: texts
+    that say much the same are above it; a hit is evidence without the query's words. ``spread``: the
+    distance from mean to best cosine, below which vectors tell rows little apart.
+    """
+
+    floor: float
+    strong: float
+    spread: float
 
 
 class Embedder(Protocol):
@@ -24,6 +39,8 @@ class Embedder(Protocol):
     (0, dimensions) for no texts. It raises ``EmbedderError`` and nothing else of its own. ``dimensions`` is 0
     for an embedder that does not embed: search is then lexical only. It is None, and 0 wide the array for no
     texts, while it is not known: a server is not asked before there is a text; after one it stays the same.
+    ``scale`` is as measured, or None: then, or if the member is missing, ``calibration`` finds it at the
+    first use.
     """
 
     @property
@@ -31,5 +48,8 @@ class Embedder(Protocol):
 
     @property
     def dimensions(self) -> int | None: ...
+
+    @property
+    def scale(self) -> Scale | None: ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors: ...

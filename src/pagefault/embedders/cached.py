@@ -19,7 +19,7 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.embedders import Embedder, Vectors
+from pagefault.embedders import Embedder, Scale, Vectors
 
 __all__ = ["CachedEmbedder"]
 
@@ -51,6 +51,10 @@ class CachedEmbedder:
     def dimensions(self) -> int | None:
         known = self._embedder.dimensions
         return self._dimensions if known is None else known
+
+    @property
+    def scale(self) -> Scale | None:
+        return getattr(self._embedder, "scale", None)  # a plug-in's may lack it
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """See ``Embedder.embed``; the embedder is given each text that is not in the file, once."""

@@ -41,6 +41,8 @@ class FastEmbedder:
     raises it too if there is no such model; ``dimensions`` is None until then.
     """
 
+    scale = None
+
     def __init__(self, name: str, folder: Path | None = None, *, threads: int | None = None) -> None:
         if find_spec("fastembed") is None:
             raise EmbedderSetupError(

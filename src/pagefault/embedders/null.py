@@ -16,6 +16,7 @@ class NullEmbedder:
 
     fingerprint = "null"
     dimensions = 0
+    scale = None
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return np.empty((len(texts), 0), np.float32)

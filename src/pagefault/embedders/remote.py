@@ -65,6 +65,8 @@ class RemoteEmbedder:
     event loops, each of which has its own connections.
     """
 
+    scale = None
+
     def __init__(self, server: Server, *, timeout: float = 120.0, max_retries: int = 4) -> None:
         self.fingerprint = server.fingerprint
         self._server = server

@@ -16,7 +16,7 @@ from pagefault.embedders import Embedder
 from pagefault.errors import EmbedderSetupError, PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.retrieval import windows
-from pagefault.retrieval.service import EmbedderService, vectors_of
+from pagefault.retrieval.service import EmbedderService, scale_in_use, vectors_of
 from pagefault.storage import Store
 
 logger = logger_of(__name__)
@@ -81,6 +81,7 @@ class Indexer:
         name = embedder.fingerprint
         pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
         if pending:
+            await scale_in_use(embedder)  # before its vectors can be searched
             texts = [windows(item.text, item.title) for item in pending]
             embedded = await vectors_of(embedder, [text for each in texts for text in each])
             ends = accumulate(map(len, texts), initial=0)

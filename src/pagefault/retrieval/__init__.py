@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
 from pagefault.clock import Clock, SystemClock
-from pagefault.embedders import Embedder
+from pagefault.embedders import Embedder, Scale
 from pagefault.errors import EmbedderError
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
-from pagefault.retrieval.service import vectors_of
+from pagefault.retrieval.service import scale_in_use, vectors_of
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, Store
 from pagefault.storage.terms import terms
@@ -29,6 +29,7 @@ logger = logger_of(__name__)
 
 _REMEMBERED = 8  # searches whose further pages may be asked for
 _VECTOR_SECONDS = 3.0  # for the vector of a query
+_WORDS_ALONE = Scale(1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +68,37 @@ class Retriever:
             return browse(tier, found)
         people = await self.store.read(lambda tx: tx.speakers(agent)) if tier == "recall" else []
         query = understand(text, people, self.clock.now().astimezone(self.zone))
-        match, fingerprint = await self._match(query)
+        match, fingerprint, scale = await self._match(query)
         if match.is_empty:
             return NOTHING
         found = await self.store.read(lambda tx: tx.search(agent, tier, match, filter, fingerprint))
-        return rank(tier, found, query, self.weights)
+        return rank(tier, found, query, self.weights, scale)
 
-    async def _match(self, query: Query) -> tuple[Match, str]:
-        """Return the match and the fingerprint of the vectors to compare; the match is by words alone if the
-        embedder fails or takes too long."""
-        match = Match(query.terms, query.exact, floor=self.weights.floor)
+    async def _match(self, query: Query) -> tuple[Match, str, Scale]:
+        """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words
+        alone if the embedder fails or takes too long."""
+        match = Match(query.terms, query.exact)
         embedder = await self.serving()
         if embedder.dimensions != 0:
             try:
+                scale = await scale_in_use(embedder, _VECTOR_SECONDS)
                 (vector,) = await vectors_of(embedder, [query.bare], _VECTOR_SECONDS)
-                return replace(match, vector=vector), embedder.fingerprint
+                return replace(match, vector=vector, floor=scale.floor), embedder.fingerprint, scale
             except EmbedderError as error:
                 logger.warning("searching by words alone: %s", error)
             except TimeoutError:
                 logger.debug("the vector of a query is late")
-        return match, embedder.fingerprint
+        return match, embedder.fingerprint, _WORDS_ALONE
 
-    def is_strong(self, text: str, hit: Hit, body: str) -> bool:
+    async def is_strong(self, text: str, hit: Hit, body: str) -> bool:
         """Return True if a hit is evidence enough not to look further."""
         query = understand(text)
-        if query.exact or hit.parts.get("cosine", 0.0) >= self.weights.strong:
+        if query.exact or await self._is_near(hit):
             return True
         have = set(terms(body))
         covered = sum(term in have for term in query.terms)
         return bool(query.terms) and covered >= self.weights.coverage * len(query.terms)
+
+    async def _is_near(self, hit: Hit) -> bool:
+        cosine = hit.parts.get("cosine")
+        return cosine is not None and cosine >= (await scale_in_use(await self.serving())).strong

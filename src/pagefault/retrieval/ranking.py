@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.embedders import Scale
 from pagefault.retrieval.query import Query
 from pagefault.storage import Found
 from pagefault.types import Tier
@@ -32,8 +33,9 @@ PARTS = ("lexical", "dense", "prior", "date", "session", "bm25", "cosine")
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All constants. Unless another source is named, tuned on half of the groups of nine sets and reported
-    on the other half (docs/retrieval.md). Scores are in units of the best row's lexical part, which is 1."""
+    """All constants but those of cosines, which are the embedder's (``embedders.Scale``). Unless another
+    source is named, tuned on half of the groups of nine sets and reported on the other half
+    (docs/retrieval.md). Scores are in units of the best row's lexical part, which is 1."""
 
     lexical: float = 1.0  # the best lexical row: the unit of all others
     dense: float = 1.5  # the most similar row
@@ -41,7 +43,6 @@ class Weights:
     lexical_near: float = 0.5  # share of each neighbouring turn's BM25: an answer stands beside its question
     cosine_near: float = 0.1  # share of the cosine of each row one or two turns away
     reach: int = 2  # how far ``cosine_near`` goes, in turns
-    spread: float = 0.3  # least distance from mean to best cosine; below, the vectors tell little apart
     speaker: float = 0.5  # the one person named in the query said it
     subject: float = 0.3  # of two people named, the first one without a possessive said it
     assistant: float = 0.3  # taken from the assistant's rows; added if asked what "you said"
@@ -54,9 +55,7 @@ class Weights:
     after: float = 5.0  # and days after: people tell what happened
     session: float = 0.3  # share of the session's score that each of its rows gets
     sharpness: float = 4.0  # how much a session's best rows make up its score; 0 would be their mean
-    floor: float = 0.2  # the cosine from which a row counts as found; 0.35 costs half a point
-    floor_near: float = 0.12  # the same of a row beside one that has a word of the query
-    strong: float = 0.60  # the cosine from which a hit is evidence without the query's words
+    floor_near: float = 0.6  # share of the floor for a row beside one that has a word of the query
     coverage: float = 0.60  # share of the query's terms that a strong lexical hit has
 
 
@@ -131,17 +130,18 @@ NOTHING = Ranking(
 )
 
 
-def rank(tier: Tier, found: Found, query: Query, weights: Weights) -> Ranking:
-    """The rows found, best first and of equals the later one first."""
+def rank(tier: Tier, found: Found, query: Query, weights: Weights, scale: Scale) -> Ranking:
+    """The rows found, best first and of equals the later one first. ``scale``: of the cosines."""
     steps = _steps(found, weights.reach)
     near = found.lexical + weights.lexical_near * _beside(found.lexical, steps[:1])
     lexical = np.float32(weights.lexical) * near / np.maximum(near.max(initial=0.0), np.float32(1e-6))
-    dense = (weights.dense_cjk if query.is_cjk else weights.dense) * _dense(found.cosine, steps, weights)
+    share = weights.dense_cjk if query.is_cjk else weights.dense
+    dense = share * _dense(found.cosine, steps, weights, scale)
     prior = _prior(found, query, weights)
     date, in_range = _dated(found, query, weights)
     own = lexical + dense + prior + date
     session = weights.session * _of_session(own, found.session, weights.sharpness)
-    beside = (near > 0) & (found.cosine >= weights.floor_near)
+    beside = (near > 0) & (found.cosine >= weights.floor_near * scale.floor)
     rows = np.flatnonzero(found.may_show & (found.matched | beside | in_range))[::-1]
     rows = rows[np.argsort(-(own + session)[rows], kind="stable")]
     parts = np.stack((lexical, dense, prior, date, session, found.lexical, found.cosine), axis=1)
@@ -195,7 +195,7 @@ def _beside(values: Floats, steps: Sequence[NDArray[np.bool_]]) -> Floats:
     return total
 
 
-def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights) -> Floats:
+def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights, scale: Scale) -> Floats:
     """Cosines with their neighbours', from 0 for the mean to 1 for the best. A row without one: the mean."""
     known = ~np.isnan(cosine)
     if not known.any():
@@ -203,7 +203,7 @@ def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights)
     filled = cosine if known.all() else np.where(known, cosine, cosine[known].mean())
     blended = filled + weights.cosine_near * _beside(filled, steps)
     mean = blended.mean()
-    return (blended - mean) / np.maximum(blended.max() - mean, np.float32(weights.spread))
+    return (blended - mean) / np.maximum(blended.max() - mean, np.float32(scale.spread))
 
 
 def _prior(found: Found, query: Query, weights: Weights) -> Floats:

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from pagefault.containment import contained
-from pagefault.embedders import Embedder, Vectors
+from pagefault.embedders import Embedder, Scale, Vectors
+from pagefault.embedders.calibration import scale_of, sentences
 from pagefault.errors import EmbedderError, PagefaultError, StorageError
 from pagefault.redaction import logger_of
 from pagefault.storage import EmbedderRecord, Store, Transaction
 
-__all__ = ["EmbedderService", "vectors_of"]
+__all__ = ["EmbedderService", "scale_in_use", "vectors_of"]
 
 logger = logger_of(__name__)
 
 _VALID = 5.0  # seconds; another process may have put another embedder in service
 _FORGET = 5_000  # vectors deleted in one transaction
+
+_calibrated: dict[str, Scale] = {}  # by fingerprint, under which a text has the same vector always
 
 
 @dataclass(slots=True)
@@ -122,3 +125,12 @@ async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | 
         raise
     except PagefaultError as error:
         raise EmbedderError(f"{embedder.fingerprint} failed: {error}") from error
+
+
+async def scale_in_use(embedder: Embedder, seconds: float | None = None) -> Scale:
+    """The scale of an embedder: its own, else calibrated, once a process. Errors as ``vectors_of``."""
+    scale: Scale | None = getattr(embedder, "scale", None) or _calibrated.get(embedder.fingerprint)
+    if scale is None:
+        scale = scale_of(await vectors_of(embedder, sentences(), seconds))
+        _calibrated[embedder.fingerprint] = scale
+    return scale

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
-from pagefault.embedders import Embedder, Vectors
+from pagefault.embedders import Embedder, Scale, Vectors
 from pagefault.storage.terms import terms
 
 __all__ = ["TEXTS", "EmbedderConformance", "HashEmbedder"]
@@ -36,6 +36,8 @@ class HashEmbedder:
 
     Texts with common words are near, others nearly orthogonal; vectors are the same in every process.
     """
+
+    scale = Scale(floor=0.2, strong=0.6, spread=0.3)
 
     def __init__(self, dimensions: int = 256) -> None:
         self.dimensions = dimensions

@@ -22,7 +22,7 @@ from pagefault.bench.retrieval.datasets import Dataset, Pool, Question
 from pagefault.bench.retrieval.measures import MEASURES, measure
 from pagefault.build import open_store
 from pagefault.config import Installation
-from pagefault.embedders import Embedder
+from pagefault.embedders import Embedder, Scale
 from pagefault.errors import UsageError
 from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever, Weights
@@ -48,7 +48,6 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "length": {"long": 0},
     "dates": {"date": 0},
     "sessions": {"session": 0},
-    "floor": {"floor": -1},
 }
 
 
@@ -160,6 +159,10 @@ class _Remembering:
     @property
     def dimensions(self) -> int | None:
         return self.embedder.dimensions
+
+    @property
+    def scale(self) -> Scale | None:
+        return self.embedder.scale
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         new = sorted(set(texts) - self.known.keys(), key=len)  # texts of like length take least padding
