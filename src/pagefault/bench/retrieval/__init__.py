@@ -7,5 +7,5 @@
     scores.py      scores of all methods on a set, and of the ranker without each of its parts
     report.py      scores as JSON and as tables
 
-No data is shipped, and no language model is asked.
+No language model is asked. Two small sets of our own are shipped; real data is given as a folder.
 """

@@ -1,8 +1,9 @@
 """A folder of retrieval data to documents, queries and gold.
 
-One folder per set: ``docs.jsonl.gz`` (``_id``, ``text``, ``group``; maybe ``title``, ``session``, ``date``),
-``queries.jsonl.gz`` (``_id``, ``text``, ``group``), ``qrels.tsv`` (query-id, corpus-id, score; a header).
-A document that has a session is a turn, and its text begins with its speaker: ``Ana: I keep bees``. Leaves
+One folder per set: ``docs.jsonl.gz`` (``_id``, ``text``, ``group``; maybe ``title``, ``session``, ``date``,
+``source``), ``queries.jsonl.gz`` (``_id``, ``text``, ``group``; maybe ``category``), ``qrels.tsv`` (query-id,
+corpus-id, score; a header). A document that has a session is a turn, and its text begins with its speaker:
+``Ana: I keep bees``. Those of one source, one behind the other, are the passages of a loaded document. Leaves
 out what is done with them.
 """
 
@@ -39,16 +40,18 @@ class RetrievalDocument:
     speaker: str = ""
     session: str = ""
     at: datetime | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``gold``: gain by document id; empty if nobody knows. ``answers``: if the set has them."""
+    """``gold``: gain by document id; empty if nobody knows. ``answers``, ``category``: if there are any."""
 
     id: str
     text: str
     gold: Mapping[str, float]
     answers: tuple[str, ...] = ()
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,12 @@ class Dataset:
     name: str
     pools: Sequence[Pool]
 
+    def in_one_pool(self) -> Dataset:
+        """The same, with all groups searched together."""
+        documents = [document for pool in self.pools for document in pool.documents]
+        questions = [question for pool in self.pools for question in pool.questions]
+        return Dataset(self.name, [Pool(documents, questions)])
+
 
 def names(folder: Path) -> list[str]:
     """The sets in a folder; ``UsageError`` if there are none."""
@@ -74,8 +83,8 @@ def names(folder: Path) -> list[str]:
     return found
 
 
-def load(folder: Path, name: str, *, pooled: bool = False) -> Dataset:
-    """Read one set. ``pooled``: all groups are one pool. ``UsageError`` for a missing or wrong file."""
+def load(folder: Path, name: str) -> Dataset:
+    """Read one set. ``UsageError`` for a missing or wrong file."""
     for file in _FILES:
         if not (folder / name / file).is_file():
             raise UsageError(
@@ -85,17 +94,19 @@ def load(folder: Path, name: str, *, pooled: bool = False) -> Dataset:
     questions: defaultdict[str, list[Question]] = defaultdict(list)
     gold = _gold(folder / name / _FILES[2])
     for row in _rows(folder / name / _FILES[0]):
-        documents["" if pooled else row["group"]].append(_document(row))
+        documents[row["group"]].append(_document(row))
     for row in _rows(folder / name / _FILES[1]):
         answers = tuple(map(str, row.get("answers") or ()))
-        question = Question(row["_id"], row["text"], gold.get(row["_id"], {}), answers)
-        questions["" if pooled else row["group"]].append(question)
-    return Dataset(name, [Pool(_dated(documents[group]), asked, group) for group, asked in questions.items()])
+        category = str(row.get("category") or "")
+        question = Question(row["_id"], row["text"], gold.get(row["_id"], {}), answers, category)
+        questions[row["group"]].append(question)
+    groups = dict.fromkeys((*documents, *questions))
+    return Dataset(name, [Pool(_dated(documents[group]), questions[group], group) for group in groups])
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        lines = gzip.decompress(path.read_bytes()).decode().rstrip("\n").split("\n")
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError):
         raise UsageError(f"{path} is not gzipped UTF-8; fix that file.") from None
     for line, text in enumerate(lines, start=1):
@@ -124,11 +135,12 @@ def _gold(path: Path) -> dict[str, dict[str, float]]:
 
 def _document(row: Mapping[str, Any]) -> RetrievalDocument:
     text, title, session = str(row["text"]), str(row.get("title") or ""), str(row.get("session") or "")
+    source = str(row.get("source") or "")
     whole = text if text.startswith(title) else f"{title}. {text}"
     turn = _TURN.fullmatch(text) if session else None
     own, speaker = (turn["text"], turn["speaker"]) if turn else (text, "")
     session = f"{row['group']} {session}" if session else ""  # pools of several groups: theirs do not meet
-    return RetrievalDocument(row["_id"], own, whole, title, speaker, session, moment(row.get("date")))
+    return RetrievalDocument(row["_id"], own, whole, title, speaker, session, moment(row.get("date")), source)
 
 
 def _dated(documents: Sequence[RetrievalDocument]) -> list[RetrievalDocument]:

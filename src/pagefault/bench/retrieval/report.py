@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from pagefault.bench.retrieval import datasets
-from pagefault.bench.retrieval.measures import MEASURES
-from pagefault.bench.retrieval.scores import Scores, SetScores, score_set
+from pagefault.bench.retrieval.measures import DEEPEST, MEASURES
+from pagefault.bench.retrieval.scores import ABLATIONS, MethodScores, SetScores, score_set
+from pagefault.bench.scoring import Interval
 from pagefault.build import make_embedder
 
 if TYPE_CHECKING:
@@ -22,9 +23,20 @@ __all__ = ["as_json", "run", "tables"]
 
 
 def run(
-    folder: Path, chosen: Sequence[str], embedder: str, *, ablate: bool, pooled: bool, file: Path | None
+    folder: Path,
+    chosen: Sequence[str],
+    embedder: str,
+    *,
+    ablate: bool,
+    pooled: bool,
+    embedded: Sequence[float],
+    file: Path | None,
 ) -> None:
-    """Score the sets of a folder (all, or those chosen), print them, and write JSON to ``file``."""
+    """Score the sets of a folder (all, or those chosen), print them, and write JSON to ``file``.
+
+    The groups of a set are searched together if ``pooled``, or if there are several and in none a document
+    could be missed among the ranks measured.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -32,13 +44,16 @@ def run(
     scored: list[SetScores] = []
     with Progress(console=Console(stderr=True)) as progress:
         for name in chosen or datasets.names(folder):
-            dataset = datasets.load(folder, name, pooled=pooled)
+            dataset = datasets.load(folder, name)
+            if pooled or max(len(pool.documents) for pool in dataset.pools) <= DEEPEST:
+                dataset = dataset.in_one_pool()
             task = progress.add_task(name, total=sum(len(pool.questions) for pool in dataset.pools))
 
             async def score(dataset: datasets.Dataset = dataset, task: Any = task) -> SetScores:
-                return await score_set(
-                    dataset, made, ablate=ablate, progress=lambda done: progress.advance(task, done)
-                )
+                def advance(done: int) -> None:
+                    progress.advance(task, done)
+
+                return await score_set(dataset, made, ablate=ablate, embedded=embedded, progress=advance)
 
             scored.append(anyio.run(score))
             if file is not None:  # after each set: what is measured is not lost
@@ -49,45 +64,87 @@ def run(
 
 
 def as_json(scored: Sequence[SetScores]) -> dict[str, Any]:
-    """``sets`` by name, in each the methods with their measures and ``queries``; ``without_gold`` by name;
-    ``ablation`` by name if it was asked for."""
+    """By name of the set: ``sets`` with the methods, in each the means of the measures, their ``intervals``
+    and ``queries``; ``categories`` with the same by category; ``without_gold``; ``ablation`` if it was asked
+    for. ``pools``: how many parts of the set were searched apart."""
     found: dict[str, Any] = {
-        "sets": {
-            one.name: {method: _rounded(scores, one.queries) for method, scores in one.methods.items()}
-            for one in scored
-        },
+        "sets": {one.name: _methods(one.total) for one in scored},
         "without_gold": {one.name: one.without_gold for one in scored},
+        "pools": {one.name: one.pools for one in scored},
+        "categories": {
+            one.name: {category: _methods(scores) for category, scores in one.categories.items()}
+            for one in scored
+            if one.categories
+        },
     }
     if any(one.without for one in scored):
         found["ablation"] = {
-            one.name: {part: _rounded(scores, one.queries) for part, scores in one.without.items()}
-            for one in scored
+            one.name: _methods(MethodScores(one.total.queries, one.without)) for one in scored
         }
     return found
 
 
-def _rounded(scores: Scores, queries: int) -> dict[str, float | int]:
-    return {**{name: round(value, 6) for name, value in scores.items()}, "queries": queries}
+def _methods(scores: MethodScores) -> dict[str, dict[str, Any]]:
+    return {
+        method: {
+            **{name: figure["mean"] for name, figure in figures.items()},
+            "intervals": {name: [figure["low"], figure["high"]] for name, figure in figures.items()},
+            "queries": scores.queries,
+        }
+        for method, figures in scores.methods.items()
+    }
 
 
-def tables(scored: Sequence[SetScores]) -> list[Table]:
-    """In percent: every method on every set, then recall@10 of the ranker without each of its parts."""
+def tables(scored: Sequence[SetScores]) -> Iterator[Table]:
+    """In percent, with 95 % intervals: every method on every set; for each set with categories recall@10 and
+    NDCG@10 by category; then recall@10 of the ranker without each of its parts."""
+    yield _of_sets(scored)
+    for one in scored:
+        if len(one.categories) > 1:
+            yield _by_category(one)
+    if any(one.without for one in scored):
+        yield _ablation(scored)
+
+
+def _of_sets(scored: Sequence[SetScores]) -> Table:
+    found = _table("set", "n", "method", *(name.replace("recall", "R").upper() for name in MEASURES))
+    for one in scored:
+        head = (one.name, str(one.total.queries))
+        for method, figures in one.total.methods.items():
+            cells = (_cell(figures[name], spanned=name == "recall@10") for name in MEASURES)
+            found.add_row(*head, method, *cells)
+            head = ("", "")
+        found.add_section()
+    return found
+
+
+def _ablation(scored: Sequence[SetScores]) -> Table:
+    found = _table("recall@10 without", *(one.name for one in scored))
+    whole = [next(iter(one.total.methods.values())) for one in scored]
+    found.add_row("nothing", *(_cell(scores["recall@10"]) for scores in whole))
+    for part in ABLATIONS:
+        found.add_row(part, *(_cell(one.without[part]["recall@10"]) for one in scored))
+    return found
+
+
+def _by_category(one: SetScores) -> Table:
+    found = _table("category", "n", one.name, *one.total.methods)
+    for category, scores in {**one.categories, "all": one.total}.items():
+        heads = {"recall@10": (category.replace("_", " "), str(scores.queries)), "ndcg@10": ("", "")}
+        for measure, head in heads.items():
+            cells = (_cell(figures[measure], spanned=True) for figures in scores.methods.values())
+            found.add_row(*head, measure.replace("recall", "R").upper(), *cells)
+    return found
+
+
+def _table(*columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    found = Table("set", "queries", "method", *(name.replace("recall", "R").upper() for name in MEASURES))
-    for one in scored:
-        for method, scores in one.methods.items():
-            figures = [f"{100 * scores[name]:.1f}" for name in MEASURES]
-            head = (one.name, str(one.queries)) if method == "pagefault" else ("", "")
-            found.add_row(*head, method, *figures, end_section=method == "rrf")
-    if not any(one.without for one in scored):
-        return [found]
-    ablation = Table("recall@10 without", *(one.name for one in scored))
-    ablation.add_row("nothing", *(_percent(one.methods, "pagefault") for one in scored))
-    for part in scored[0].without:
-        ablation.add_row(part, *(_percent(one.without, part) for one in scored))
-    return [found, ablation]
+    return Table(*columns, box=SIMPLE_HEAD)
 
 
-def _percent(scores: Mapping[str, Scores], name: str) -> str:
-    return f"{100 * scores[name]['recall@10']:.1f}"
+def _cell(figure: Interval, *, spanned: bool = False) -> str:
+    """A mean, and below it its interval."""
+    interval = f"\n{100 * figure['low']:.0f}-{100 * figure['high']:.0f}" if spanned else ""
+    return f"{100 * figure['mean']:.1f}{interval}"

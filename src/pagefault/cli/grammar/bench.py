@@ -19,7 +19,10 @@ bench = command_group()
 
 @bench.command("retrieval")
 def bench_retrieval(
-    data: Annotated[Path, typer.Option(help="A folder of sets: docs.jsonl.gz, queries.jsonl.gz, qrels.tsv.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A folder of sets: docs.jsonl.gz, queries.jsonl.gz, qrels.tsv; else shipped ones."),
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="A set; give it once for each. All by default.")
     ] = None,
@@ -28,12 +31,19 @@ def bench_retrieval(
     ] = None,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also without each part of the ranker.")] = False,
     pool: Annotated[bool, typer.Option("--pool", help="Search all groups of a set together.")] = False,
+    embedded: Annotated[
+        list[float] | None,
+        typer.Option(min=0, max=1, help="The share of documents with vectors, the oldest; may be repeated."),
+    ] = None,
     embedder: Annotated[str, typer.Option(help="minilm.")] = "minilm",
 ) -> None:
     """Measure the quality of search, beside dense, BM25 and their fusion."""
+    from pagefault.bench.command import SHIPPED
     from pagefault.bench.retrieval import report
 
-    report.run(data, sets or [], embedder, ablate=ablate, pooled=pool, file=out)
+    report.run(
+        data or SHIPPED, sets or [], embedder, ablate=ablate, pooled=pool, embedded=embedded or [1], file=out
+    )
 
 
 @bench.command("report")
