@@ -54,10 +54,14 @@ LAYERS = (
         "models.endpoint",
         "models.tokens",
         "retrieval.dates",
+        "retrieval.languages",
         "storage.row_transfer",
     },
     {
         "accounting.usage",
+        "retrieval.asking",
+    },
+    {
         "retrieval.query",
     },
     {

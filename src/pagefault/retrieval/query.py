@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pagefault.retrieval.asking import Asking, read
 from pagefault.retrieval.dates import Span, spans
 from pagefault.storage.terms import UNSPACED, is_character, terms
 
@@ -51,6 +52,7 @@ _YOU_SAID = re.compile(
     r"|[你您]曾?(?:说|推荐|建议|告诉|提到)",
     re.IGNORECASE,
 )
+_ASKS_NOTHING = Asking(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Query:
     participant whose words are asked for, as the caller spells the name, ``""`` for none; ``is_one_named``:
     nobody else is named. ``dates``: the times that are named. ``is_cjk``: mainly Chinese, Japanese or
     Korean, or of another script without spaces. ``asks_assistant``: it asks what "you", the assistant, said.
+    ``asking``: the kind of answer it wants.
     """
 
     text: str
@@ -73,6 +76,7 @@ class Query:
     dates: tuple[Span, ...] = ()
     is_cjk: bool = False
     asks_assistant: bool = False
+    asking: Asking = _ASKS_NOTHING
 
 
 def understand(text: str, people: Sequence[str] = (), now: datetime | None = None) -> Query:
@@ -97,6 +101,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         spans(text, now) if now else (),
         2 * len(UNSPACED.findall(text)) > len("".join(text.split())),
         bool(_YOU_SAID.search(text)),
+        read(text),
     )
 
 

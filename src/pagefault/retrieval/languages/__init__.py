@@ -1,0 +1,251 @@
+"""The words by which messages and queries of each language are read: one TOML file a language, read at first
+use.
+
+A list is one text with a phrase a line. In a phrase ``a|b_c`` stands for ``a`` or ``b c``, ``...`` for some
+words or none, ``*`` for the rest of a word, ``^`` for the beginning of a part of a sentence. Case, diacritics
+and punctuation do not count. A phrase ends where a word ends, but not next to a character of a script without
+spaces. To add a language, add a file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from pagefault.quoting import normal
+from pagefault.storage.terms import UNSPACED
+
+__all__ = ["START", "Language", "Lists", "Phrases", "languages", "plain", "spoken"]
+
+START = ","
+"""The mark of the beginning of a part of a sentence, for phrases with ``^``; plain words have no other."""
+
+_GAP = 40  # characters that "..." stands for at most
+_STROKES = {"ı": "i", "ł": "l", "ø": "o", "đ": "d"}  # letters that no normal form takes apart
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"  # no words to know a language by
+_FIRST = "en"  # of languages that share a script and have as many words of a text
+
+
+class _Plain(dict[int, str]):
+    """For ``str.translate``: a letter as it is, a space for what separates words, nothing for diacritics."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        category = unicodedata.category(character)
+        combining = unicodedata.combining(character)
+        if category == "Cf" or (category == "Mn" and (combining >= 200 or 27 <= combining <= 36)):
+            self[code] = ""
+        elif character.isalnum() or category in ("Mn", "Mc"):
+            self[code] = _STROKES.get(character, character)
+        else:
+            self[code] = " "
+        return self[code]
+
+
+_PLAIN = _Plain()
+_LIST = _Plain({ord(sign): sign for sign in "|.*^_\n"} | {ord(sign): "_" for sign in "'’-"})  # signs stay
+
+
+def plain(text: str) -> str:
+    """The words of ``text`` as phrases are compared with them, between single spaces; ``" "`` for none."""
+    return " ".join(["", *_folded(text, _PLAIN).split(), ""]) or " "
+
+
+def _folded(text: str, table: _Plain) -> str:
+    if text.isascii():
+        return text.lower().translate(table)
+    return normal("NFC", normal("NFKD", normal("NFKD", text).casefold()).translate(table))
+
+
+class Lists(dict[str, "Phrases"]):
+    """The lists of a language by name, each made when it is first used."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all lists that the file has."""
+        return list(self._texts)
+
+    def __missing__(self, name: str) -> Phrases:
+        self[name] = Phrases.read(self._texts[name])
+        return self[name]
+
+
+_Choices = tuple[bool, tuple[str, ...]]  # alternatives, longest first; True if a gap may stand before them
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """One list of phrases, to be compared with texts as made by ``plain``."""
+
+    phrases: tuple[tuple[_Choices, ...], ...]
+
+    @classmethod
+    def read(cls, text: str) -> Phrases:
+        """The phrases of a list as it stands in a file."""
+        return cls(tuple(_phrase(line) for line in _folded(text, _LIST).splitlines() if line.strip()))
+
+    def begin(self, text: str) -> bool:
+        """Return True if a text begins with a phrase."""
+        return any(_end(phrase, text, 0) >= 0 for phrase in self.phrases)
+
+    def end(self, text: str) -> bool:
+        """Return True if a text ends with a phrase."""
+        return self._ending(text) >= 0
+
+    def are(self, text: str) -> bool:
+        """Return True if a text is a phrase; after one that ends in a gap it may go on."""
+        return any(_end(phrase, text, 0) >= len(text) - 1 for phrase in self.phrases)
+
+    def within(self, text: str) -> bool:
+        """Return True if a phrase stands anywhere in a text."""
+        return any(True for phrase in self.phrases for _ in _found(phrase, text))
+
+    def without(self, text: str) -> str:
+        """A text with a space for each phrase in it."""
+        for phrase in self.phrases:
+            for at, end in reversed(list(_found(phrase, text))):
+                text = f"{text[:at]} {text[end:].lstrip()}"
+        return text
+
+    def stripped(self, text: str) -> str:
+        """A text without phrases at its beginning and its end."""
+        while (end := next((e for p in self.phrases if (e := _end(p, text, 0)) > 0), 0)) > 0:
+            text = f" {text[end:].lstrip()}"
+        while (at := self._ending(text)) >= 0:
+            text = f"{text[:at].rstrip()} "
+        return text
+
+    def _ending(self, text: str) -> int:
+        """Return where the phrase begins that ends a text; -1 for none."""
+        for phrase in self.phrases:
+            last = phrase[-1][1]
+            if text.endswith(last) or text.endswith(last, 0, len(text) - 1):
+                for at, end in _found(phrase, text):
+                    if end >= len(text) - 1:
+                        return at
+        return -1
+
+
+def _phrase(line: str) -> tuple[_Choices, ...]:
+    found: list[_Choices] = []
+    start, after_gap = START if line.startswith("^") else "", False
+    for words in line.strip("^ ").replace("...", " ... ").split():
+        if words == "...":
+            after_gap = True
+            continue
+        choices = sorted(map(_choice, words.split("|")), key=len, reverse=True)
+        found.append((after_gap, tuple(start + choice for choice in choices)))
+        start, after_gap = "", False
+    return (*found, (True, ("",))) if after_gap else tuple(found)
+
+
+def _choice(word: str) -> str:
+    """A word with a space at each end where it has to end."""
+    found = word.strip("*").replace("_", " ").strip()
+    begin = "" if word.startswith("*") or UNSPACED.match(found) else " "
+    end = "" if word.endswith("*") or UNSPACED.match(found[-1:]) else " "
+    return begin + found + end
+
+
+def _found(phrase: tuple[_Choices, ...], text: str) -> Iterator[tuple[int, int]]:
+    """Where a phrase begins and ends in a text, each time it does."""
+    (_, choices), *rest = phrase
+    for choice in choices:
+        at = text.find(choice)
+        while at >= 0:
+            end = _end(rest, text, at + len(choice) - choice.endswith(" "))
+            if end >= 0:
+                yield at, end
+            at = text.find(choice, at + 1)
+
+
+def _end(phrase: Sequence[_Choices], text: str, at: int) -> int:
+    """Return the end of a phrase that goes on at a space or next to a character; -1 if the text does not."""
+    if not phrase:
+        return at
+    (is_gap, choices), *rest = phrase
+    for end in _ends(choices, text, at, is_gap):
+        found = _end(rest, text, end)
+        if found >= 0:
+            return found
+    return -1
+
+
+def _ends(choices: tuple[str, ...], text: str, at: int, is_gap: bool) -> Iterator[int]:
+    if not is_gap:
+        for begin in (at, at + 1) if text.startswith(" ", at) else (at,):
+            if text.startswith(choices, begin):
+                choice = next(choice for choice in choices if text.startswith(choice, begin))
+                yield begin + len(choice) - choice.endswith(" ")
+    elif choices == ("",):
+        yield len(text)
+    else:
+        for choice in choices:
+            found = text.find(choice, at, at + _GAP + len(choice))
+            while found >= 0:
+                yield found + len(choice) - choice.endswith(" ")
+                found = text.find(choice, found + 1, at + _GAP + len(choice))
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language. ``script`` matches its letters; where ``unless`` matches, the text is of another language
+    with that script. ``stop``: words without content; ``common``: words by which it is known, most of these
+    among them. The lists of phrases are explained in the files."""
+
+    code: str
+    name: str
+    script: re.Pattern[str]
+    unless: re.Pattern[str] | None
+    stop: frozenset[str]
+    common: frozenset[str]
+    phrases: Lists = field(repr=False)
+
+    def has(self, text: str) -> bool:
+        """Return True if letters of a text are this language's."""
+        return bool(self.script.search(text)) and not (self.unless and self.unless.search(text))
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """All languages, English first."""
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")]
+    made = [_language(file.name[:-5], tomllib.loads(file.read_text("utf-8"))) for file in files]
+    return tuple(sorted(made, key=lambda language: (language.code != _FIRST, language.code)))
+
+
+def _language(code: str, data: dict[str, Any]) -> Language:
+    return Language(
+        code,
+        data["name"],
+        re.compile(f"[{data['script']}]"),
+        re.compile(f"[{data['unless']}]") if "unless" in data else None,
+        stop := frozenset(plain(data["stop"]).split()),
+        stop.union(plain(data["common"]).split()).difference(_LETTERS),
+        Lists(data["phrases"]),
+    )
+
+
+def spoken(text: str, context: str = "") -> list[Language]:
+    """The languages of a text, as made by ``plain``: one of each script in it. Of those that share a script
+    it is the one of whose common words the text has most, then of whose ``context`` has most."""
+    found: dict[str, list[Language]] = {}
+    for language in languages():
+        if language.has(text):
+            found.setdefault(language.script.pattern, []).append(language)
+    words, around = set(text.split()), set(context.split())
+
+    def likely(language: Language) -> tuple[int, int]:
+        return len(words & language.common), len(around & language.common)
+
+    return [max(some, key=likely) if len(some) > 1 else some[0] for some in found.values()]
