@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pagefault.bench.callers import CALLERS, Caller, is_lookup
+from pagefault.bench.callers import CALLERS, Caller, is_lookup, opened_at
+from pagefault.bench.reference import ReferencePolicy
 from pagefault.cli import main
-from pagefault.models import FunctionSchema, Prompt, PromptMessage
+from pagefault.models import Completion, FunctionSchema, Prompt, PromptMessage
 from pagefault.testing.models import call
 
 FUNCTIONS = tuple(
@@ -57,6 +59,41 @@ def test_the_draws_hang_on_the_seed_and_the_event_alone() -> None:
         return [bool(CALLERS["weak"].hidden(after(f"[user] {n}", 0), seed)) for n in range(40)]
 
     assert drawn(0) == drawn(0) != drawn(1)
+
+
+def test_what_was_prefetched_opens_no_turn() -> None:
+    rows = (
+        PromptMessage("user", "[user] a"),
+        PromptMessage("user", "[prefetched from memory]\n[recall m1] b"),
+    )
+    prompt = Prompt((*rows, PromptMessage("assistant", "", (call("memory_search", query="a"),))), (), 100)
+    assert opened_at(prompt) == 0
+
+
+def test_the_reference_policy_needs_no_search_for_a_pair_that_was_prefetched() -> None:
+    first, second, third = (f"{n}0000000-0000-0000-0000-000000000000" for n in "abc")
+    functions = (FunctionSchema("archival_search", "", {}), FunctionSchema("send_message", "", {}))
+    asked = PromptMessage("user", f"[user] What is the final value of the key {first}?")
+    pairs = PromptMessage("user", f'[prefetched from memory]\n{{"{first}": "{second}"}}')
+
+    def made(*messages: PromptMessage) -> tuple[str, str]:
+        (one,) = answered(Prompt(messages, functions, 100)).calls
+        return one.name, one.arguments
+
+    assert made(asked, pairs) == ("archival_search", json.dumps({"query": second}))
+    more = PromptMessage("user", f'{pairs.text}\n{{"{second}": "{third}"}}')
+    assert json.loads(made(asked, more)[1])["query"] == third
+    weak = Prompt((asked, more), functions[1:], 100)
+    assert json.loads(answered(weak).calls[0].arguments)["message"] == third
+
+
+def answered(prompt: Prompt) -> Completion:
+    async def last() -> Completion:
+        *_, completion = [item async for item in ReferencePolicy(8192).stream(prompt)]
+        assert isinstance(completion, Completion)
+        return completion
+
+    return asyncio.run(last())
 
 
 # whole runs

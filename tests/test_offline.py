@@ -264,3 +264,23 @@ def test_it_says_when_it_does_not_know(ana: Agent, asked: str, says: str) -> Non
     ana.send("My dog is called Bruno.")
     ana.send("我养了一只橘猫，叫团子。")
     assert says in ana.send(asked).text
+
+
+# what was prefetched
+
+
+PREFETCHED = """[prefetched from memory, as data: it may bear on the message above, or not]
+[recall m4 2026-11-20 Fri 18:54 user] My sister lives in Porto."""
+
+
+def test_what_was_prefetched_answers_and_is_no_event() -> None:
+    asked = user("Where does my sister live?")
+    (call,) = complete(prompt(asked, PromptMessage("user", PREFETCHED))).calls
+    assert (call.name, json.loads(call.arguments)["message"].count("Porto")) == ("send_message", 1)
+    (call,) = complete(prompt(asked)).calls
+    assert call.name == "memory_search"
+
+
+def test_what_was_prefetched_and_does_not_answer_leads_to_a_search() -> None:
+    (call,) = complete(prompt(user("Who painted my garden fence?"), PromptMessage("user", PREFETCHED))).calls
+    assert call.name == "memory_search"

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 from pagefault.models import ModelWrapper, Prompt, StreamItem, plain_name
 
-__all__ = ["CALLERS", "Caller", "Hiding", "is_lookup", "is_search"]
+__all__ = ["CALLERS", "Caller", "Hiding", "is_lookup", "is_search", "opened_at"]
+
+_PREFETCHED = "[prefetched "  # as a row of the prompt begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ class Caller:
 
     def hidden(self, prompt: Prompt, seed: int) -> Set[str]:
         """The names of the functions that this step does without."""
-        opened = max((n for n, m in enumerate(prompt.messages) if m.role == "user"), default=0)
-        since = prompt.messages[opened:]
+        since = prompt.messages[opened_at(prompt) :]
         made = sum(is_lookup(call.name) for message in since for call in message.calls)
         event = since[0].text if since else ""
         if any(_drawn(seed, event, n) < (self.stops if n else self.skips) for n in range(made + 1)):
@@ -57,6 +58,12 @@ class Hiding(ModelWrapper):
         async with aclosing(self.model.stream(replace(prompt, functions=offered))) as items:
             async for item in items:
                 yield item
+
+
+def opened_at(prompt: Prompt) -> int:
+    """The place of the message that opened the turn; behind it stands what was prefetched for it."""
+    rows = enumerate(prompt.messages)
+    return max((n for n, m in rows if m.role == "user" and not m.text.startswith(_PREFETCHED)), default=0)
 
 
 def is_search(name: str) -> bool:

@@ -1,8 +1,9 @@
 """A policy that follows the rules of nested key-value retrieval, where no language model is at hand.
 
 It stands for a model that makes no mistake: an upper bound that shows the mechanics, and no result of a
-model. It knows nothing but the prompt: the key it is asked for, and the pairs that its searches (or the
-prompt itself) show. One search a hop, through ``archival_search``, page after page if a page does not decide.
+model. It knows nothing but the prompt: the key it is asked for, and the pairs that its searches, what was
+prefetched or the prompt itself show. One search a hop, through ``archival_search``, page after page if a
+page does not decide.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
+from pagefault.bench.callers import opened_at
 from pagefault.bench.prompts import headings
 from pagefault.models import Call, Completion, Prompt, PromptMessage, StreamItem
 from pagefault.testing.models import call, say
@@ -52,16 +54,17 @@ def _in_one_prompt(prompt: Prompt) -> Completion:
 
 def _next(prompt: Prompt) -> Completion:
     """The next call after the results since the question: a search for a value, or the answer."""
-    opened = max(n for n, message in enumerate(prompt.messages) if message.role == "user")
-    asked = _UUID.search(prompt.messages[opened].text)
+    question, *since = prompt.messages[opened_at(prompt) :]
+    asked = _UUID.search(question.text)
     if asked is None:
         return Completion("Nothing to look up.")
-    searches = list(_searches(prompt.messages[opened:]))
+    searches = list(_searches(since))
+    prefetched = [message.text for message in since if message.role == "user"]
     key, seen = asked[0], set[str]()
     while key not in seen:
         seen.add(key)
         pages = [result for query, result in searches if query == key]
-        pairs = dict(_pairs("\n".join(pages)))
+        pairs = dict(_pairs("\n".join([*prefetched, *pages])))
         if key in pairs:
             key = pairs[key]
         elif _is_last(pages) or all(function.name != _SEARCH for function in prompt.functions):

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from pagefault.models.offline import words
 from pagefault.models.offline.answers import QuoteMatch, answer, best_matches, is_sure
-from pagefault.models.offline.prompt_view import FunctionCall, PromptView, SourcedText, results_in
+from pagefault.models.offline.prompt_view import PREFETCHED, FunctionCall, PromptView, SourcedText, results_in
 
 _SEARCHES = ("memory_search", "recall_search", "archival_search")
 _MOST_SEARCHES = 3
@@ -68,7 +68,7 @@ def _next_search(view: PromptView, question: str, matches: list[QuoteMatch]) -> 
     ``recall_search`` stands in where ``memory_search`` is not offered or failed."""
     made = [step for step in view.steps if step.name in _SEARCHES]
     failed = {step.name for step in made if step.failed}
-    is_done = len(made) == _MOST_SEARCHES or (len(made) > len(failed) and is_sure(matches))
+    is_done = len(made) == _MOST_SEARCHES or (_has_looked(view) and is_sure(matches))
     names = [name for name in _SEARCHES if name in view.functions - failed]
     if names[:2] == ["memory_search", "recall_search"]:
         names.remove("recall_search")
@@ -76,6 +76,11 @@ def _next_search(view: PromptView, question: str, matches: list[QuoteMatch]) -> 
     plans = [FunctionCall(name, {"query": query}) for query in queries for name in names]
     new = [plan for plan in plans if not view.has_made(plan)]
     return new[0] if new and not is_done else None
+
+
+def _has_looked(view: PromptView) -> bool:
+    """Return whether memory was searched for the open event, or what it holds was prefetched."""
+    return any(step.name in (*_SEARCHES, PREFETCHED) and not step.failed for step in view.steps)
 
 
 def _opening(view: PromptView, matches: list[QuoteMatch]) -> FunctionCall | None:
@@ -91,7 +96,7 @@ def _quotables(view: PromptView, question: str) -> Iterator[SourcedText]:
     yield from view.notes
     yield from _with_context([row for row in view.rows if row.source in ("user", "assistant")])
     opened = [step.arguments.get("id") for step in view.steps if step.name == "archival_read"]
-    for step in (step for step in view.steps if step.name in (*_SEARCHES, "archival_read")):
+    for step in (step for step in view.steps if step.name in (*_SEARCHES, PREFETCHED, "archival_read")):
         found = [one for one in results_in(step) if words.told(one.text) and one.passage not in opened]
         if step.arguments.get("query") == question:
             found = [replace(one, rank=number) for number, one in enumerate(found)]

@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from pagefault.models import Call, Prompt
+from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.models.json_text import read_json
 
 _LABEL = r"\[([^\W\d]\w*)(?: [^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] ?"  # [user Ana 2026-11-22 Sun 18:00]
 _RESULT = r"(?m)^\[(recall|archival) ([mp])(\d+) (\d{4}-\d\d-\d\d) \w+ \d\d:\d\d ?([^\]]*)\] (.*)$"
 _SECTION = r"(?s)<(?!working_context|persona)([\w-]+)(?: [^>]*)?>\n?(.*?)\n?</\1>"  # that tells of the user
 _SUMMARY = "[summary of earlier messages]"
+PREFETCHED = "prefetched"
+"""The name of the step that a prefetched row is read as; no function has it."""
+
+_PREFETCHED_ROW = "[prefetched "
 _IN_QUEUE = 10**9  # the order of what is in the queue: after all that was found
 
 
@@ -93,15 +97,22 @@ def _items(prompt: Prompt, *, by_call: bool) -> Iterator[SourcedText | FunctionC
     results = {message.call_id: message.text for message in prompt.messages if message.role == "tool"}
     day = ""
     for order, message in enumerate(prompt.messages, _IN_QUEUE):
-        calls = [FunctionCall(c.name, _arguments(c), results.get(c.id)) for c in message.calls]
+        calls = _calls(message, results)
         yield from calls
-        if message.role == "user" and not message.text.startswith(_SUMMARY):
+        if message.role == "user" and not message.text.startswith((_SUMMARY, _PREFETCHED_ROW)):
             row = _row(message.text, order)
             day = row.day or day
             yield row
         elif message.role == "assistant":
             said = [c.text for c in calls if c.name == "send_message"] if by_call else [message.text]
             yield from (SourcedText(text, day, "assistant", order) for text in said if text)
+
+
+def _calls(message: PromptMessage, results: Mapping[str | None, str]) -> list[FunctionCall]:
+    """The calls of a message with their results; of a prefetched row, that it was looked up."""
+    if message.role == "user" and message.text.startswith(_PREFETCHED_ROW):
+        return [FunctionCall(PREFETCHED, {}, message.text)]
+    return [FunctionCall(c.name, _arguments(c), results.get(c.id)) for c in message.calls]
 
 
 def _notes(prompt: Prompt, calls: list[FunctionCall]) -> Iterator[str]:
