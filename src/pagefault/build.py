@@ -133,18 +133,16 @@ def _postgres(url: str) -> Generator[None]:
 def make_embedder(
     name: str, cache: Path | None = None, *, threads: int = 1, keep: bool = False, named: str | None = None
 ) -> Embedder:
-    """``minilm`` (the shipped default), ``null`` (no vectors: search is lexical), ``openai:NAME``,
-    ``ollama:NAME``, ``URL#NAME``, ``fastembed:NAME``, or a plug-in's ``NAME`` or ``NAME:...``.
+    """``minilm`` (the shipped default), ``multilingual``, ``null`` (no vectors: search is lexical),
+    ``openai:NAME``, ``ollama:NAME``, ``URL#NAME``, ``fastembed:NAME``, or a plug-in's ``NAME``, ``NAME:...``.
 
-    Vectors of all but the first two are kept in the folder ``cache``, with ``keep`` those of the first too;
-    ``threads`` are the first one's. ``named``: the embedder that the person set, if ``name`` comes from
+    Vectors of all but the first three are kept in the folder ``cache``, with ``keep`` those of the first two
+    too; ``threads`` are the first two's. ``named``: the embedder that the person set, if ``name`` comes from
     elsewhere; only its server is given the key. Nothing is sent, loaded or written yet;
     ``EmbedderSetupError`` if a key or an extra is missing.
     """
-    if name == "minilm":
-        from pagefault.embedders.minilm import MiniLM
-
-        embedder = MiniLM(threads=threads)
+    if name in ("minilm", "multilingual"):
+        embedder = _local_embedder(name, threads)
         if not keep:
             return embedder
     elif name == "null":
@@ -160,6 +158,16 @@ def make_embedder(
     if embedder:
         return embedder
     raise UsageError(f"There is no embedder {name!r}; `pagefault embedders` lists what there is.")
+
+
+def _local_embedder(name: str, threads: int) -> Embedder:
+    if name == "multilingual":
+        from pagefault.embedders.multilingual import MultilingualUSE
+
+        return MultilingualUSE(threads=threads)
+    from pagefault.embedders.minilm import MiniLM
+
+    return MiniLM(threads=threads)
 
 
 def _costly_embedder(name: str, cache: Path | None, named: str) -> Embedder | None:
@@ -180,6 +188,7 @@ def _costly_embedder(name: str, cache: Path | None, named: str) -> Embedder | No
 
 EMBEDDERS = {
     "minilm": "shipped, on this machine; English",
+    "multilingual": "on this machine, with an extra; 16 languages; a package of one author",
     "null": "none: search by words alone",
     "openai:text-embedding-3-small": "OpenAI; texts leave the machine, and cost money",
     "ollama:nomic-embed-text": "an Ollama server, on this machine unless OLLAMA_HOST says otherwise",
