@@ -69,6 +69,7 @@ LAYERS = (
         "context",
         "context.paging",
         "functions",
+        "retrieval.phrases",
         "retrieval.ranking",
         "retrieval.service",
         "retrieval.windows",

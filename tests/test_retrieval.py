@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from pagefault.embedders import Scale
 from pagefault.retrieval.dates import spans
+from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import PARTS, Ranking, Weights, rank
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Found
+from pagefault.types import Tier
 
 NOW = datetime(2026, 11, 22, 18, 54, tzinfo=UTC)  # a Sunday
 SCALE = Scale(floor=0.2, strong=0.6, spread=0.3)
@@ -153,17 +156,20 @@ def columns(rows: int, **chosen: object) -> Found:
         may_show=np.ones(rows, np.bool_),
         speakers=("",),
         more=np.empty(0, np.int64),
+        whole=4.0,
     )
     arrays = {
-        name: value if name == "speakers" else np.array(value, getattr(still, name).dtype)
+        name: value if name in ("speakers", "whole") else np.array(value, getattr(still, name).dtype)
         for name, value in chosen.items()
     }
     made = replace(still, **arrays)
     return replace(made, matched=(made.lexical > 0) | (made.cosine >= SCALE.floor))
 
 
-def ranked(found: Found, query: Query = QUERY) -> Ranking:
-    return rank("recall", found, query, Weights(), SCALE)
+def ranked(
+    found: Found, query: Query = QUERY, tier: Tier = "recall", adjacent: Mapping[int, float] = {}
+) -> Ranking:
+    return rank(tier, found, query, Weights(), SCALE, adjacent)
 
 
 def order(found: Found, query: Query = QUERY) -> list[int]:
@@ -196,6 +202,76 @@ def test_rows_without_a_vector_yet_are_found_by_words() -> None:
     some = columns(3, lexical=[3, 0, 0], cosine=[np.nan, 0.6, np.nan], session=[1, 2, 3])
     assert order(some) == [0, 1]
     assert order(columns(2, lexical=[0, 3], cosine=[np.nan, np.nan], session=[1, 2])) == [1]
+
+
+def verbatim(cosine: list[float], tier: Tier, having: int) -> dict[int, float]:
+    """The score of each row, best first; the first ``having`` have the query verbatim, others no word."""
+    words = [4.0] * having + [0.0] * (len(cosine) - having)
+    found = columns(len(cosine), lexical=words, cosine=cosine)
+    hits = ranked(found, tier=tier, adjacent=dict.fromkeys(range(having), 1.0))
+    return {hit.number: hit.score for hit in hits}
+
+
+COSINES = st.lists(st.floats(-0.25, 1.0, width=16), min_size=1, max_size=12)
+UNKNOWN = float("nan")
+
+
+@given(COSINES, st.data(), st.sampled_from(["recall", "archival"]))
+def test_vectors_that_are_missing_move_no_verbatim_row_below_rows_without_a_word(
+    cosine: list[float], data: st.DataObject, tier: Tier
+) -> None:
+    own = data.draw(st.sampled_from([UNKNOWN, max(cosine)]))
+    kept = data.draw(st.lists(st.booleans(), min_size=len(cosine), max_size=len(cosine)))
+    partly = [value if keep else UNKNOWN for value, keep in zip(cosine, kept, strict=True)]
+    assert next(iter(verbatim([own, *partly], tier, 1))) == 0
+
+
+@given(COSINES, st.sampled_from(["recall", "archival"]))
+def test_a_verbatim_row_without_a_vector_stands_where_one_with_a_vector_does_or_above(
+    cosine: list[float], tier: Tier
+) -> None:
+    score = verbatim([UNKNOWN, *cosine], tier, 2)
+    assert score[0] >= score[1] - 1e-3
+
+
+def test_a_few_vectors_are_not_stretched_over_those_who_have_none() -> None:
+    cosine = [0.3, 0.1, 0.05, *[np.nan] * 7]
+    some = columns(10, lexical=[0, 0, 0, 0, 0, 0, 0, 2, 0, 3], cosine=cosine)
+    assert order(some) == [9, 7, 0], "half of the words say more than a cosine that is no evidence"
+
+
+def test_a_phrase_counts_more_than_the_same_words_apart_and_more_than_meaning() -> None:
+    found = columns(3, lexical=[3, 4, 0], cosine=[0.2, 0.3, 0.9])
+    assert order(found) == [2, 1, 0]
+    assert ranked(found, adjacent={0: 1.0, 1: 0.25}).number.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "share"),
+    [
+        ("the quick brown fox", "A quick brown fox; the Quick Brown!", 1.0),
+        ("the quick brown fox", "quick, the brown fox", 1 / 3),
+        ("quick", "quick", None),
+        ("我的猫", "我的猫叫咪咪", 1.0),
+        ("рыжий кот спит", "Рыжий кот не спит", 0.5),
+    ],
+)
+def test_adjacent_words_are_counted_in_the_rows_best_by_words(
+    query: str, text: str, share: float | None
+) -> None:
+    found = columns(30, lexical=[0, *range(1, 30)], units=[10] * 29 + [50_000])
+    asked: list[int] = []
+
+    def texts(numbers: Sequence[int]) -> dict[int, str]:
+        asked.extend(numbers)
+        return dict.fromkeys(numbers, text)
+
+    near = adjacent(Query(query, ()), found, texts)
+    if share is None:
+        assert (near, asked) == ({}, [])
+    else:
+        assert asked == list(range(28, 9, -1)), "the best twenty but for one that is too long"
+        assert near[28] == pytest.approx(share)
 
 
 def test_the_person_named_is_preferred() -> None:
@@ -232,13 +308,19 @@ def test_the_parts_say_why_and_add_up_to_the_score() -> None:
     some = columns(5, lexical=[1, 2, 0, 0, 1], cosine=[0.1, 0.5, 0.3, 0.2, 0.9], session=[1, 1, 2, 2, 2])
     for hit in ranked(some):
         assert set(hit.parts) == set(PARTS)
-        assert sum(hit.parts[name] for name in PARTS[:5]) == pytest.approx(hit.score, abs=1e-3)
+        assert sum(hit.parts[name] for name in PARTS[:6]) == pytest.approx(hit.score, abs=1e-3)
         assert hit.parts["bm25"] == some.lexical[hit.number]
 
 
 def test_a_neighbour_without_likeness_is_context_not_a_result() -> None:
-    told = columns(3, lexical=[0, 5, 0], cosine=[0.05, 0.3, np.nan], session=[1, 1, 1])
+    told = columns(3, lexical=[0, 5, 0], cosine=[0.05, 0.3, 0.1], session=[1, 1, 1])
     assert order(told) == [1]
+
+
+def test_a_neighbour_without_a_vector_is_found_in_a_dialogue_for_nothing_speaks_against_it() -> None:
+    told = columns(3, lexical=[0, 5, 0], cosine=[0.05, 0.3, np.nan], session=[1, 1, 1])
+    assert order(told) == [1, 2]
+    assert ranked(told, tier="archival").number.tolist() == [1], "the passage beside is other text"
 
 
 def test_matches_that_are_no_candidates_come_last_and_count() -> None:
@@ -251,7 +333,7 @@ def test_matches_that_are_no_candidates_come_last_and_count() -> None:
 def test_two_storages_merge_by_score() -> None:
     one, other = (
         ranked(columns(2, lexical=[1, 2])),
-        rank("archival", columns(1, lexical=[1]), QUERY, Weights(), SCALE),
+        ranked(columns(1, lexical=[1]), tier="archival"),
     )
     both = one.merged(other)
     assert [(hit.tier, hit.number) for hit in both] == [("recall", 1), ("archival", 0), ("recall", 0)]

@@ -145,6 +145,7 @@ def _assert_alike(one: Found, other: Found) -> None:
     assert _exact(one) == _exact(other)
     np.testing.assert_allclose(one.lexical, other.lexical, rtol=0, atol=1e-4)
     np.testing.assert_allclose(one.cosine, other.cosine, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(one.whole, other.whole, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")

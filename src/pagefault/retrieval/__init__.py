@@ -15,11 +15,12 @@ from pagefault.embedders import Embedder, Scale
 from pagefault.errors import EmbedderError
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
+from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
 from pagefault.retrieval.service import scale_in_use, vectors_of
 from pagefault.retrieval.windows import windows
-from pagefault.storage import Filter, Match, Store
+from pagefault.storage import Filter, Match, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
 
@@ -71,8 +72,13 @@ class Retriever:
         match, fingerprint, scale = await self._match(query)
         if match.is_empty:
             return NOTHING
-        found = await self.store.read(lambda tx: tx.search(agent, tier, match, filter, fingerprint))
-        return rank(tier, found, query, self.weights, scale)
+
+        def look(tx: Transaction) -> Ranking:
+            found = tx.search(agent, tier, match, filter, fingerprint)
+            near = adjacent(query, found, lambda numbers: tx.texts(agent, tier, numbers))
+            return rank(tier, found, query, self.weights, scale, near)
+
+        return await self.store.read(look)
 
     async def _match(self, query: Query) -> tuple[Match, str, Scale]:
         """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words

@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400e6  # microseconds
 _TIERS: tuple[Tier, ...] = ("recall", "archival")
-PARTS = ("lexical", "dense", "prior", "date", "session", "bm25", "cosine")
+PARTS = ("lexical", "phrase", "dense", "prior", "date", "session", "bm25", "cosine")
 """The reasons for a hit's place: the share of its score from each part, then its plain BM25 and cosine."""
 
 
@@ -38,9 +38,10 @@ class Weights:
     (docs/retrieval.md). Scores are in units of the best row's lexical part, which is 1."""
 
     lexical: float = 1.0  # the best lexical row: the unit of all others
+    phrase: float = 2.0  # a row that has the query word for word: more than ``dense``, which knows no words
     dense: float = 1.5  # the most similar row
     dense_cjk: float = 0.1  # of a mainly Chinese or Japanese query: the shipped embedder is English
-    lexical_near: float = 0.5  # share of each neighbouring turn's BM25: an answer stands beside its question
+    lexical_near: float = 0.5  # share of a neighbouring turn's BM25: an answer stands beside its question
     cosine_near: float = 0.1  # share of the cosine of each row one or two turns away
     reach: int = 2  # how far ``cosine_near`` goes, in turns
     speaker: float = 0.5  # the one person named in the query said it
@@ -130,21 +131,28 @@ NOTHING = Ranking(
 )
 
 
-def rank(tier: Tier, found: Found, query: Query, weights: Weights, scale: Scale) -> Ranking:
-    """The rows found, best first and of equals the later one first. ``scale``: of the cosines."""
+def rank(
+    tier: Tier, found: Found, query: Query, weights: Weights, scale: Scale, adjacent: Mapping[int, float]
+) -> Ranking:
+    """The rows found, best first and of equals the later one first. ``scale``: of the cosines; ``adjacent``:
+    see ``phrases``."""
     steps = _steps(found, weights.reach)
-    near = found.lexical + weights.lexical_near * _beside(found.lexical, steps[:1])
+    near = found.lexical
+    if tier == "recall":  # a passage's neighbours are other text, or overlap with it
+        near = near + weights.lexical_near * _beside(near, steps[:1])
     lexical = np.float32(weights.lexical) * near / np.maximum(near.max(initial=0.0), np.float32(1e-6))
+    phrase = weights.phrase * _phrase(found, adjacent)
     share = weights.dense_cjk if query.is_cjk else weights.dense
-    dense = share * _dense(found.cosine, steps, weights, scale)
+    dense = share * _dense(found, steps, weights, scale)
     prior = _prior(found, query, weights)
     date, in_range = _dated(found, query, weights)
-    own = lexical + dense + prior + date
+    own = lexical + phrase + dense + prior + date
     session = weights.session * _of_session(own, found.session, weights.sharpness)
-    beside = (near > 0) & (found.cosine >= weights.floor_near * scale.floor)
+    unlike = found.cosine < weights.floor_near * scale.floor  # without a vector nothing speaks against a row
+    beside = (near > 0) & ~unlike
     rows = np.flatnonzero(found.may_show & (found.matched | beside | in_range))[::-1]
     rows = rows[np.argsort(-(own + session)[rows], kind="stable")]
-    parts = np.stack((lexical, dense, prior, date, session, found.lexical, found.cosine), axis=1)
+    parts = np.stack((lexical, phrase, dense, prior, date, session, found.lexical, found.cosine), axis=1)
     return _ranking(tier, found, rows, (own + session)[rows], parts[rows])
 
 
@@ -195,15 +203,35 @@ def _beside(values: Floats, steps: Sequence[NDArray[np.bool_]]) -> Floats:
     return total
 
 
-def _dense(cosine: Floats, steps: Sequence[NDArray[np.bool_]], weights: Weights, scale: Scale) -> Floats:
-    """Cosines with their neighbours', from 0 for the mean to 1 for the best. A row without one: the mean."""
-    known = ~np.isnan(cosine)
-    if not known.any():
-        return np.zeros_like(cosine)
-    filled = cosine if known.all() else np.where(known, cosine, cosine[known].mean())
+def _phrase(found: Found, adjacent: Mapping[int, float]) -> Floats:
+    """The square of each share: half of a phrase says much less than all of it."""
+    phrase = np.zeros(len(found.number), np.float32)
+    phrase[np.searchsorted(found.number, list(adjacent))] = np.square(list(adjacent.values()))
+    return phrase
+
+
+def _dense(found: Found, steps: Sequence[NDArray[np.bool_]], weights: Weights, scale: Scale) -> Floats:
+    """Cosines with their neighbours', from 0 for the mean to 1 for the best."""
+    if np.isnan(found.cosine).all():
+        return np.zeros_like(found.cosine)
+    filled = _expected(found, scale)
     blended = filled + weights.cosine_near * _beside(filled, steps)
     mean = blended.mean()
     return (blended - mean) / np.maximum(blended.max() - mean, np.float32(scale.spread))
+
+
+def _expected(found: Found, scale: Scale) -> Floats:
+    """The cosines, and for rows without one what their words let expect: from the mean of those known, for a
+    row without a word of the query, to the best for one with all of them.
+
+    So a few rows with vectors do not come first because they have them. A best that is no evidence is taken
+    as ``strong``."""
+    known = ~np.isnan(found.cosine)
+    if known.all():
+        return found.cosine
+    mean, best = found.cosine[known].mean(), found.cosine[known].max()
+    words = np.minimum(found.lexical / np.float32(max(found.whole, 1e-6)), 1)
+    return np.where(known, found.cosine, mean + words * (np.maximum(best, np.float32(scale.strong)) - mean))
 
 
 def _prior(found: Found, query: Query, weights: Weights) -> Floats:

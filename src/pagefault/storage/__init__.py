@@ -7,7 +7,7 @@ together. Ranking is not here: a store filters, matches and scores; ``pagefault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -235,6 +235,10 @@ class Transaction(Protocol):
     # search
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         """The rows that pass the filter and match, with their context; vectors of ``fingerprint`` only."""
+        ...
+
+    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> Mapping[int, str]:
+        """The text of each of these rows that exists, as it is indexed: a passage's title before it."""
         ...
 
     # vectors

@@ -82,7 +82,8 @@ class Found:
     ``own``: whether the agent said it. ``units``: lexical units of the row. ``question``: whether it ends in
     a question mark. ``lexical``: BM25 over the match's units, 0.0 without any. ``cosine``: NaN without a
     vector; see ``BEST_WINDOW``. ``matched``: whether the row matches by itself. ``may_show``: whether it
-    passes the filter and has all exact text.
+    passes the filter and has all exact text. ``whole``: the BM25 of a row of mean length that has each unit
+    of the match once.
     """
 
     number: NDArray[np.int64]
@@ -99,3 +100,4 @@ class Found:
     may_show: NDArray[np.bool_]
     speakers: tuple[str, ...]
     more: NDArray[np.int64]
+    whole: float

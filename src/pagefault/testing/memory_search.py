@@ -5,7 +5,7 @@ Independent of the SQL stores on purpose: the conformance suite holds the two ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import log, nan
@@ -65,7 +65,8 @@ class _Judged:
 
 def find_rows(rows: Sequence[SearchRow], match: Match) -> Found:
     """All rows that may be shown and their context; ``rows`` are those of the whole tier, ascending."""
-    lexical = _scores(rows, match)
+    weights = _weights(rows, match)
+    lexical = _scores(rows, weights)
     judged: list[_Judged] = []
     position = -1
     for row, score in zip(rows, lexical, strict=True):
@@ -76,14 +77,14 @@ def find_rows(rows: Sequence[SearchRow], match: Match) -> Found:
             cosine = _cosine(row, match)
             matched = (may_show if always else score > 0) or cosine >= match.floor
             judged.append(_Judged(row, position if row.default else -1, score, cosine, matched, may_show))
-    return _columns(judged, tuple(dict.fromkeys(row.speaker for row in rows)))
+    return _columns(judged, tuple(dict.fromkeys(row.speaker for row in rows)), sum(weights.values()))
 
 
-def _columns(judged: Sequence[_Judged], speakers: tuple[str, ...]) -> Found:
+def _columns(judged: Sequence[_Judged], speakers: tuple[str, ...], whole: float) -> Found:
     columns: list[Any] = list(zip(*(_facts(each, speakers) for each in judged), strict=True))
     kinds = (*["i8"] * 4, "i4", "?", "i4", "?", "f4", "f4", "?", "?")
     arrays: list[Any] = [np.array(v, kind) for v, kind in zip(columns or [()] * 12, kinds, strict=True)]
-    return Found(*arrays, speakers=speakers, more=np.empty(0, np.int64))
+    return Found(*arrays, speakers=speakers, more=np.empty(0, np.int64), whole=whole)
 
 
 def _facts(judged: _Judged, speakers: tuple[str, ...]) -> tuple[object, ...]:
@@ -96,13 +97,19 @@ def _facts(judged: _Judged, speakers: tuple[str, ...]) -> tuple[object, ...]:
     return (row.number, judged.position, row.session, at, *about, *found)
 
 
-def _scores(rows: Sequence[SearchRow], match: Match) -> list[float]:
-    """The BM25 of each row over the units of the match."""
+def _weights(rows: Sequence[SearchRow], match: Match) -> dict[str, float]:
+    """BM25's weight of each unit of the match."""
     scored = {*match.terms, *(unit for sequence in match.exact for unit in sequence)}
     bodies = [frozenset(row.units) for row in rows if row.units]
-    weights = {unit: _weight(len(bodies), sum(unit in body for body in bodies)) for unit in scored}
-    mean = sum(len(row.units) for row in rows) / max(len(bodies), 1)
-    return [sum(weights[unit] * _saturation(row.units, unit, mean) for unit in scored) for row in rows]
+    return {unit: _weight(len(bodies), sum(unit in body for body in bodies)) for unit in scored}
+
+
+def _scores(rows: Sequence[SearchRow], weights: Mapping[str, float]) -> list[float]:
+    """The BM25 of each row over weighted units."""
+    mean = sum(len(row.units) for row in rows) / max(sum(bool(row.units) for row in rows), 1)
+    return [
+        sum(weight * _saturation(row.units, unit, mean) for unit, weight in weights.items()) for row in rows
+    ]
 
 
 def _cosine(row: SearchRow, match: Match) -> float:

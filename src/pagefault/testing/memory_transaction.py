@@ -20,6 +20,7 @@ from pagefault.testing.memory_search import (
     find_rows,
     passes,
     session_numbers,
+    title_of,
 )
 from pagefault.testing.memory_tables import AgentTables, turned_over
 from pagefault.testing.memory_vectors import MemoryVectors
@@ -206,3 +207,8 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
             for (number, item), session, known in zip(items, sessions, default, strict=True)
         ]
         return find_rows(rows, match)
+
+    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:
+        owner = self._database.agents.get(agent)
+        rows = () if owner is None else (owner.messages if tier == "recall" else owner.passages).items()
+        return {number: f"{title_of(item)} {item.text}" for number, item in rows if number in numbers}

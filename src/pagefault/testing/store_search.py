@@ -10,6 +10,7 @@ import numpy as np
 
 from pagefault.message_meta import MessageMeta
 from pagefault.storage import Filter, Match, PendingVector
+from pagefault.storage.terms import terms
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, said, unit
 from pagefault.types import Passage, Role
 
@@ -54,6 +55,32 @@ class SearchConformance(StoreOpening):
             found = db.search(ana, "recall", Match(("red",)))
             # N = 2, n = 1, tf = 1, length 2, mean length 3, k1 = 1.2, b = 0.75
             assert np.isclose(found.lexical[0], np.log(2) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 2 / 3)))
+
+    def test_the_whole_of_a_query_is_a_row_of_mean_length_that_has_each_unit_once(
+        self, tmp_path: Path
+    ) -> None:
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            db.write(lambda tx: tx.append(ana, [said("red blue"), said("green blue")]))
+            match = Match(("red", "blue", "absent"))
+            found = db.read(lambda tx: tx.search(ana, "recall", match, Filter(), "f"))
+            assert np.isclose(found.whole, np.log(2) + np.log(1.2) + np.log(6))
+            assert np.isclose(found.lexical[0], np.log(2) + np.log(1.2))
+
+    def test_texts_are_read_by_number_as_they_are_indexed(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+            db.write(lambda tx: tx.append(ana, [said("one"), said("two"), said("three")]))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("body", NOW, title="Head")))
+            db.write(lambda tx: tx.insert_passage(ana, Passage("alone", NOW)))
+            read = db.read(lambda tx: tx.texts(ana, "recall", [3, 1, 99]))
+            assert {number: terms(text) for number, text in read.items()} == {3: ["three"], 1: ["one"]}
+            read = db.read(lambda tx: tx.texts(ana, "archival", [2, 1]))
+            assert {number: terms(text) for number, text in read.items()} == {
+                1: ["head", "bodi"],
+                2: ["alon"],
+            }
+            assert not db.read(lambda tx: tx.texts(bob, "recall", [1]))
 
     def test_exact_text_must_be_there_in_order_and_adjacent(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -119,6 +119,10 @@ class IndexSource(Protocol):
         """The rows that contain every phrase: its units in order and adjacent."""
         ...
 
+    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:
+        """The texts of these rows, titles before them."""
+        ...
+
     def tagged(self, agent: AgentId, tags: Sequence[str]) -> Numbers:
         """The passages that have all the tags."""
         ...

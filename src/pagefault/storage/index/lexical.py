@@ -6,7 +6,7 @@ longer than everything else: they tell rows apart least.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import log
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pagefault.storage.index import Counters, Numbers
 
-__all__ = ["POSTINGS", "affordable", "bm25", "places"]
+__all__ = ["POSTINGS", "affordable", "bm25", "once_each", "places"]
 
 K1, B = 1.2, 0.75
 POSTINGS = 60_000  # rows that the units of one query may occur in, taken together, rarest first
@@ -57,7 +57,16 @@ def bm25(
         if len(index) and index[-1] >= len(numbers):  # rows newer than this view of the columns
             known = index < len(numbers)
             index, counts = index[known], counts[known]
-        weight = log(1 + (counters.rows - frequencies[unit] + 0.5) / (frequencies[unit] + 0.5))
+        weight = _weight(counters.rows, frequencies[unit])
         length = K1 * (1 - B + B * units[index] / mean)
         scores[index] += weight * counts * (K1 + 1) / (counts + length)
     return scores
+
+
+def once_each(units: Iterable[str], frequencies: Mapping[str, int], counters: Counters) -> float:
+    """The score of a row of mean length that has each of these units once, whether or not there is one."""
+    return sum(_weight(counters.rows, frequencies.get(unit, 0)) for unit in units)
+
+
+def _weight(rows: int, having: int) -> float:
+    return log(1 + (rows - having + 0.5) / (having + 0.5))

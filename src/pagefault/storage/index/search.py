@@ -18,7 +18,7 @@ from pagefault.storage.index import IndexSource, Numbers
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.codes import of_windows
 from pagefault.storage.index.columns import ROLES, IndexView
-from pagefault.storage.index.lexical import affordable, bm25, places
+from pagefault.storage.index.lexical import affordable, bm25, once_each, places
 from pagefault.storage.index.scan import dot
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Tier
 
@@ -50,7 +50,9 @@ def search(
         return _every(view, may_show)
     phrases = [list(phrase) for phrase in match.exact if phrase]
     needed = {unit for phrase in phrases for unit in phrase}
-    frequencies = source.frequencies(agent, tier, sorted(needed.union(match.terms)))
+    asked = sorted(needed.union(match.terms))
+    frequencies = source.frequencies(agent, tier, asked)
+    whole = once_each(asked, frequencies, view.counters)
     if phrases:
         has_all = frequencies.keys() >= needed  # and so the phrases are words of the index, never syntax
         may_show &= _rows_of(view, source.containing(agent, tier, phrases) if has_all else ())
@@ -60,7 +62,7 @@ def search(
     compare = _comparison(view, source, agent, tier, match, fingerprint)
     if len(view.number) <= cache.small and view.signs is None:
         rows = np.flatnonzero(may_show | view.default)
-        return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor)
+        return _found(view, rows, may_show, matched, lexical, compare(rows), whole, match.floor)
     rest = may_show & matched
     by_words = np.flatnonzero(rest)
     core = np.union1d(by_words[_best(lexical[by_words], _BEST)], _nearest(view, may_show, match, compare))
@@ -68,7 +70,7 @@ def search(
     rest[rows] = False
     others = np.flatnonzero(rest)
     more = view.number[others[np.argsort(-lexical[others], kind="stable")]]
-    return _found(view, rows, may_show, matched, lexical, compare(rows), match.floor, more)
+    return _found(view, rows, may_show, matched, lexical, compare(rows), whole, match.floor, more)
 
 
 def _passing(view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, filter: Filter) -> _Mask:
@@ -159,10 +161,10 @@ def _every(view: IndexView, may_show: _Mask) -> Found:
     total = len(view.number)
     zeros, unknown = np.broadcast_to(np.float32(0), total), np.broadcast_to(np.float32(np.nan), total)
     if not view.alive.all():
-        return _found(view, np.flatnonzero(view.alive), may_show, may_show, zeros, unknown[view.alive])
+        return _found(view, np.flatnonzero(view.alive), may_show, may_show, zeros, unknown[view.alive], 0.0)
     return Found(
         view.number, view.position, view.session, view.at, view.speaker, view.own, view.units, view.question,
-        zeros, unknown, may_show, may_show, view.speakers, np.empty(0, np.int64),
+        zeros, unknown, may_show, may_show, view.speakers, np.empty(0, np.int64), 0.0,
     )  # fmt: skip
 
 
@@ -173,6 +175,7 @@ def _found(
     matched: _Mask,
     lexical: _Floats,
     cosine: _Floats,
+    whole: float,
     floor: float = 1.0,
     more: Numbers | None = None,
 ) -> Found:
@@ -181,5 +184,6 @@ def _found(
     return Found(
         view.number[rows], view.position[rows], view.session[rows], view.at[rows], view.speaker[rows],
         view.own[rows], view.units[rows], view.question[rows], lexical[rows], cosine,
-        matched[rows] | near, may_show[rows], view.speakers, np.empty(0, np.int64) if more is None else more,
+        matched[rows] | near, may_show[rows], view.speakers,
+        np.empty(0, np.int64) if more is None else more, whole,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from pagefault.storage.index import Numbers, StoredVectors
 from pagefault.storage.sql.source import SqlSource
-from pagefault.storage.terms import passage_terms
+from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresSource"]
@@ -26,13 +26,6 @@ _WITH_ALL = f"""
     SELECT p.number FROM postings p WHERE p.agent = :agent AND p.tier = :tier AND p.unit = :rarest
     AND NOT EXISTS (SELECT FROM unnest(:others::text[]) u (unit) WHERE NOT EXISTS (
         SELECT FROM postings WHERE {_OF_UNIT} AND number = p.number)) ORDER BY p.number"""
-_TEXTS = {
-    "recall": """
-        SELECT seq, '', text FROM messages WHERE agent = :agent AND seq = ANY(:numbers::bigint[])""",
-    "archival": """
-        SELECT number, title, text FROM passages
-        WHERE agent = :agent AND number = ANY(:numbers::bigint[])""",
-}
 
 _MOST = 100_000
 """Rows of a unit that are counted. One that is in more of them says next to nothing, and is not looked up
@@ -59,8 +52,8 @@ class PostgresSource(SqlSource):
         numbers = [number for (number,) in rows]
         longer = [list(phrase) for phrase in phrases if len(phrase) > 1]
         if longer and numbers:  # postings do not say where a unit stands
-            texts = self._db.rows(_TEXTS[tier], agent=agent, numbers=numbers)
-            numbers = [n for n, title, text in texts if _has_all(passage_terms(title, text), longer)]
+            texts = self.texts(agent, tier, numbers)
+            numbers = [number for number, text in texts.items() if _has_all(terms(text), longer)]
         return np.array(numbers, np.int64)
 
     def _decoded(self, rows: Sequence[tuple[int, bytes]]) -> StoredVectors:

@@ -53,6 +53,11 @@ _TAGGED = """
     SELECT number FROM passage_tags WHERE agent = :agent AND {among}
     GROUP BY number HAVING count(*) = :count ORDER BY number"""
 
+_TEXTS = {
+    "recall": "SELECT seq, text FROM messages WHERE agent = :agent AND {among}",
+    "archival": "SELECT number, title || ' ' || text FROM passages WHERE agent = :agent AND {among}",
+}
+
 
 class SqlSource(ABC):
     """The reads on one connection. The abstract methods are a database's own."""
@@ -132,6 +137,11 @@ class SqlSource(ABC):
 
     def deleted_since(self, agent: AgentId, change: int) -> Sequence[int]:
         return [number for (number,) in self._db.rows(_DELETED, agent=agent, change=change)]
+
+    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:
+        column = "seq" if tier == "recall" else "number"
+        chosen = _TEXTS[tier].format(among=self._db.dialect.among(column, "numbers", int))
+        return dict(self._db.rows(chosen, agent=agent, numbers=self._db.listed(numbers)))
 
     def tagged(self, agent: AgentId, tags: Sequence[str]) -> Numbers:
         tagged = _TAGGED.format(among=self._db.dialect.among("tag", "tags", str))

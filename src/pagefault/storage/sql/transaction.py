@@ -5,6 +5,8 @@ Leaves out beginning and committing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
@@ -33,3 +35,6 @@ class SqlTransaction(SqlAgents, SqlRecall, SqlArchive, SqlInbox, SqlVectors):
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         cache = IndexCache() if self._cache is None else self._cache
         return search(self._source(), cache, agent, tier, match, filter, fingerprint)
+
+    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:
+        return self._source().texts(agent, tier, numbers)
