@@ -96,8 +96,8 @@ def _methods(scores: MethodScores) -> dict[str, dict[str, Any]]:
 
 
 def tables(scored: Sequence[SetScores]) -> Iterator[Table]:
-    """In percent, with 95 % intervals: every method on every set; for each set with categories recall@10 and
-    NDCG@10 by category; then recall@10 of the ranker without each of its parts."""
+    """In percent, with 95 % intervals: every method on every set; for each set with categories three of the
+    measures by category; then recall@10 of the ranker without each of its parts."""
     yield _of_sets(scored)
     for one in scored:
         if len(one.categories) > 1:
@@ -130,10 +130,11 @@ def _ablation(scored: Sequence[SetScores]) -> Table:
 def _by_category(one: SetScores) -> Table:
     found = _table("category", "n", one.name, *one.total.methods)
     for category, scores in {**one.categories, "all": one.total}.items():
-        heads = {"recall@10": (category.replace("_", " "), str(scores.queries)), "ndcg@10": ("", "")}
-        for measure, head in heads.items():
+        head = (category.replace("_", " "), str(scores.queries))
+        for measure in ("first", "recall@10", "ndcg@10"):
             cells = (_cell(figures[measure], spanned=True) for figures in scores.methods.values())
             found.add_row(*head, measure.replace("recall", "R").upper(), *cells)
+            head = ("", "")
     return found
 
 

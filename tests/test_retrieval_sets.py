@@ -1,0 +1,100 @@
+"""The scripts that make retrieval sets, and the set of our own documents that is shipped."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from pagefault.bench.command import SHIPPED
+from pagefault.bench.retrieval import datasets
+from pagefault.bench.retrieval.scores import method_of, score_set
+from pagefault.embedders.minilm import MiniLM
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+# The share of phrases found first that is held, by the share of the passages that have vectors.
+FOUND_FIRST = {1.0: 0.88, 0.5: 0.75, 0.0: 0.88}
+
+
+def rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8")]
+
+
+def run(script: str, *arguments: str | Path) -> str:
+    """Run a script; return what it wrote to stderr."""
+    command = [sys.executable, BENCHMARKS / script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def test_chats_become_a_set(tmp_path: Path) -> None:
+    chat = tmp_path / "chats" / "500K" / "3"
+    (chat / "probing_questions").mkdir(parents=True)
+    turns = [
+        [{"role": "user", "id": 0, "content": "I keep bees. ->-> 1,N/A", "time_anchor": "March-15-2024"}],
+        [{"role": "assistant", "id": 1, "content": "How many?"}],
+    ]
+    (chat / "chat.json").write_text(json.dumps([{"batch_number": 1, "turns": turns}]), "utf-8")
+    probes = {
+        "abstention": [{"question": "Who?", "ideal_response": "Nobody said."}],
+        "knowledge_update": [
+            {"question": "What?", "answer": "Bees", "source_chat_ids": {"original": [0], "updated": [0, 9]}}
+        ],
+    }
+    (chat / "probing_questions" / "probing_questions.json").write_text(json.dumps(probes), "utf-8")
+    run(
+        "retrieval_sets.py",
+        "beam",
+        "--checkout",
+        tmp_path,
+        "--out",
+        tmp_path / "sets" / "small",
+        "--chats",
+        "3",
+    )
+    (pool,) = datasets.load(tmp_path / "sets", "small").pools
+    assert [document.whole for document in pool.documents] == ["user: I keep bees.", "assistant: How many?"]
+    assert [(q.category, dict(q.gold)) for q in pool.questions] == [
+        ("abstention", {}),
+        ("knowledge_update", {"c3:0": 1.0}),
+    ]
+
+
+def test_the_shipped_documents_are_those_of_the_sources(tmp_path: Path) -> None:
+    sources = BENCHMARKS / "data"
+    questions = ("--questions", sources / "documents.jsonl", "--phrases", "60")
+    run("documents_set.py", "--from", sources / "documents", "--out", tmp_path, *questions)
+    for name in ("docs", "queries"):
+        assert rows(tmp_path, name) == rows(SHIPPED / "documents", name)
+    assert (tmp_path / "qrels.tsv").read_bytes() == (SHIPPED / "documents" / "qrels.tsv").read_bytes()
+
+
+def test_a_quotation_that_no_passage_has_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The tide comes in at six.", "utf-8")
+    questions = tmp_path / "questions"
+    row = {"document": "a.txt", "category": "question", "text": "When?", "holds": "ebb"}
+    questions.write_text(json.dumps(row), "utf-8")
+    said = run("documents_set.py", "--from", folder, "--out", tmp_path / "set", "--questions", questions)
+    assert said.splitlines()[-1] == "No passage of a.txt has 'ebb'; quote words that stand together."
+
+
+def test_verbatim_phrases_are_found_first_with_all_half_and_none_of_the_vectors() -> None:
+    dataset = datasets.load(SHIPPED, "documents")
+
+    async def scored() -> dict[str, float]:
+        scores = await score_set(dataset, MiniLM(threads=1), embedded=tuple(FOUND_FIRST))
+        phrases = scores.categories["phrase"].methods
+        return {name: figures["first"]["mean"] for name, figures in phrases.items()}
+
+    found = anyio.run(scored)
+    short = {
+        share: found[method_of(share)] for share, bar in FOUND_FIRST.items() if found[method_of(share)] < bar
+    }
+    assert not short, short
