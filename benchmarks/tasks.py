@@ -21,7 +21,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from summary import show_callers, show_evidence, show_prefetching
 
 OUT = Path(__file__).parents[1] / "build" / "bench"
 OTHERS = "truncate,full,recursive-summary,retriever-reader,flare,ircot,pages,generative-agents"
@@ -30,6 +31,9 @@ SMALL: dict[str, list[str]] = {
     "opener": ["opener", "--strategy", "memgpt"],
     "docqa": ["docqa", "--strategy", "memgpt,retriever-reader@1,retriever-reader@5"],
     "nested-kv": ["nested-kv", "--window", "8192", "--limit", "1"],
+    "nested-kv-weak": [
+        "nested-kv", "--window", "8192", "--limit", "2", "--strategy", "memgpt", "--caller", "weak",
+    ],
     "locomo": ["locomo", "--strategy", "memgpt,truncate"],
     "longmemeval": ["longmemeval", "--strategy", "memgpt,truncate"],
     "beam": ["beam", "--strategy", "memgpt,truncate"],
@@ -41,7 +45,7 @@ SMALL: dict[str, list[str]] = {
 
 WINDOW = ["--window", "4096"]
 READERS = "truncate,recursive-summary,retriever-reader,flare,ircot,pages,generative-agents"
-MEASURES = ("evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens")
+CALLERS = ("strong", "weak")
 
 
 def published(data: Path, archive: Path | None, out: Path) -> dict[str, list[str]]:
@@ -56,36 +60,18 @@ def published(data: Path, archive: Path | None, out: Path) -> dict[str, list[str
     def on(task: str, folder: Path, strategies: str) -> list[str]:
         return [task, "--data", str(folder), *WINDOW, "--strategy", strategies]
 
+    pairs = ["nested-kv", "--data", str(data / "nested_kv"), "--window", "8192"]
     return {
         "dmr": on("dmr", data / "dmr", f"memgpt,memgpt-without-recall,{OTHERS}"),
         "locomo": on("locomo", data / "locomo", f"memgpt,{READERS}"),
         "docqa": on("docqa", documents, "memgpt,retriever-reader,flare,ircot,pages"),
         "longmemeval": on("longmemeval", data / "longmemeval", f"memgpt,{READERS}"),
         "beam": on("beam", data / "retrieval" / "beam_100K", f"memgpt,{READERS}"),
-        "nested-kv": ["nested-kv", "--data", str(data / "nested_kv"), "--window", "8192"],
+        "nested-kv": pairs,
+        **{f"docqa-{name}": [*on("docqa", documents, "memgpt"), "--caller", name] for name in CALLERS},
+        **{f"nested-kv-{name}": [*pairs, "--strategy", "memgpt", "--caller", name] for name in CALLERS},
         **{f"retention-{window}": ["retention", "--window", window] for window in ("4096", "8192", "16384")},
     }
-
-
-def show(out: Path) -> None:
-    """Print the evidence of every run as the rows of a Markdown table."""
-    print("\n| task | strategy | n | evidence in context | at first | tokens of the prompt | retrieved |")
-    print("|---|---|---:|---:|---:|---:|---:|")
-    for file in sorted(out.glob("*/results.json")):
-        found = json.loads(file.read_text("utf-8"))
-        for name, entry in found["strategies"].items():
-            cells = (figure(measure, entry.get(measure)) for measure in MEASURES)
-            print(f"| {file.parent.name} | `{name}` | {entry['n']} | {' | '.join(cells)} |")
-
-
-def figure(measure: str, interval: dict[str, Any] | None) -> str:
-    if interval is None:
-        return ""
-    if measure.endswith("_tokens"):
-        return f"{interval['mean']:,.0f}"
-    if measure == "evidence_at_first":
-        return f"{interval['mean']:.3f}"
-    return f"{interval['mean']:.3f} ({interval['low']:.3f}-{interval['high']:.3f})"
 
 
 def main() -> int:
@@ -112,7 +98,9 @@ def main() -> int:
         if subprocess.run(whole, check=False, stderr=subprocess.DEVNULL).returncode:
             print(f"{name} failed")
             return 1
-    show(out)
+    show_evidence(out)
+    show_prefetching(out)
+    show_callers(out)
     if "nested-kv" not in runs:
         return 0
     chains = json.loads((out / "nested-kv" / "results.json").read_text("utf-8"))
