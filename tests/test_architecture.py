@@ -76,6 +76,7 @@ LAYERS = (
     },
     {
         "retrieval.excerpt",
+        "retrieval.standing",
     },
     {
         "retrieval",

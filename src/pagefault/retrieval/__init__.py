@@ -6,7 +6,7 @@ Stores filter and score by words and by vector; the order is made here, by the p
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
@@ -19,6 +19,7 @@ from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
 from pagefault.retrieval.service import scale_in_use, vectors_of
+from pagefault.retrieval.standing import raised, wishes
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, Store, Transaction
 from pagefault.storage.terms import terms
@@ -75,8 +76,12 @@ class Retriever:
 
         def look(tx: Transaction) -> Ranking:
             found = tx.search(agent, tier, match, filter, fingerprint)
-            near = adjacent(query, found, lambda numbers: tx.texts(agent, tier, numbers))
-            return rank(tier, found, query, self.weights, scale, near)
+
+            def texts(numbers: Sequence[int]) -> Mapping[int, str]:
+                return tx.texts(agent, tier, numbers)
+
+            ranked = rank(tier, found, query, self.weights, scale, adjacent(query, found, texts))
+            return raised(ranked, wishes(query, found, texts, scale.floor))
 
         return await self.store.read(look)
 

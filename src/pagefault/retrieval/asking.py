@@ -16,7 +16,7 @@ from typing import Literal
 from pagefault.retrieval.languages import START, Language, plain, spoken
 from pagefault.storage.terms import UNSPACED
 
-__all__ = ["Asking", "Kind", "read"]
+__all__ = ["Asking", "Kind", "read", "states", "topic"]
 
 Kind = Literal["fact", "order", "list", "summary", "advice"]
 """The kind of answer that is asked for; ``fact`` is the rest."""
@@ -57,6 +57,22 @@ def read(text: str) -> Asking:
         if any(language.phrases[kind].within(words) for language, words in wanted):
             return Asking(bool(asking), kind)
     return Asking(bool(asking))
+
+
+def states(text: str, phrases: str) -> bool:
+    """Return True if a sentence of a text states what that list of phrases does."""
+    words = "".join(START + plain(sentence) for sentence in _END.split(text)[::2])
+    return any(language.phrases[phrases].within(words) for language in spoken(words.replace(START, "")))
+
+
+def topic(text: str) -> str:
+    """The words of a question that say what it is about: without stop words, and without those by which it
+    asks for an order ("list the order in which I brought up different aspects of ...")."""
+    words = plain(text)
+    for language in spoken(words):
+        words = language.phrases["frame"].without(words)
+        words = " ".join(word for word in words.split() if word not in language.stop)
+    return words
 
 
 def _sentences(text: str) -> list[tuple[list[str], str]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pagefault.retrieval.asking import Asking, read
+from pagefault.retrieval.asking import Asking, read, topic
 from pagefault.retrieval.dates import Span, spans
 from pagefault.storage.terms import UNSPACED, is_character, terms
 
@@ -43,12 +43,14 @@ _KEY = re.compile(
 _YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
 _LONGEST = 4_000  # characters of a query that are read; some patterns take the square of its length
 _ROLES = {"user", "assistant", "system"}
+_SAY = "say tell mention recommend suggest advise give provide explain list write share show"
 _SAID = (
-    "say said tell told mention mentioned recommend recommended suggest suggested advise advised give gave "
-    "provide provided explain explained list listed write wrote share shared show showed"
+    "said told mentioned recommended suggested advised gave given provided explained listed wrote shared "
+    "showed"
 )
-_YOU_SAID = re.compile(
-    rf"\byou(?:['’]d|['’]ve| had| have)?(?: \w+ly)? (?:{'|'.join(_SAID.split())})\b"
+_YOU_SAID = re.compile(  # not "can you list", "would you suggest"
+    rf"\bdid(?:n['’]t)? you(?: \w+ly)? (?:{'|'.join(_SAY.split())})\b"
+    rf"|\byou(?:['’]d|['’]ve| had| have)?(?: \w+ly)? (?:{'|'.join(_SAID.split())})\b"
     r"|[你您]曾?(?:说|推荐|建议|告诉|提到)",
     re.IGNORECASE,
 )
@@ -90,6 +92,9 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     for name in named:
         bare = _mention(name).sub(" ", bare)
     bare = " ".join(bare.split()) or text
+    asking = read(text)
+    if asking.kind == "order":  # the words of such a question are mostly about the asking
+        bare = topic(bare) or bare
     content = content_terms(_QUOTED.sub(r" \1\2\3 ", bare))
     return Query(
         text,
@@ -101,7 +106,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         spans(text, now) if now else (),
         2 * len(UNSPACED.findall(text)) > len("".join(text.split())),
         bool(_YOU_SAID.search(text)),
-        read(text),
+        asking,
     )
 
 

@@ -47,6 +47,7 @@ class Weights:
     speaker: float = 0.5  # the one person named in the query said it
     subject: float = 0.3  # of two people named, the first one without a possessive said it
     assistant: float = 0.3  # taken from the assistant's rows; added if asked what "you said"
+    people: float = 1.5  # taken from the assistant's rows if asked in what order people brought things up
     question: float = 0.3  # taken from a short row that asks
     short: int = 40  # lexical units up to which a row that ends in a question mark is nothing but a question
     long: float = 0.2  # taken per e-fold of length above ``long_from``
@@ -242,8 +243,16 @@ def _prior(found: Found, query: Query, weights: Weights) -> Floats:
     if query.subject in found.speakers:
         gain = weights.speaker if query.is_one_named else weights.subject
         prior += gain * (found.speaker == found.speakers.index(query.subject))
-    prior += (weights.assistant if query.asks_assistant else -weights.assistant) * found.own
+    prior += _assistant(query, weights) * found.own
     return prior.astype(np.float32)
+
+
+def _assistant(query: Query, weights: Weights) -> float:
+    """The share for the assistant's rows: more for what "you said" and for a summary, to which its long turns
+    are near; least for an order of events, which people bring up."""
+    if query.asks_assistant or query.asking.kind == "summary":
+        return weights.assistant
+    return -weights.people if query.asking.kind == "order" else -weights.assistant
 
 
 def _dated(found: Found, query: Query, weights: Weights) -> tuple[Floats, NDArray[np.bool_]]:

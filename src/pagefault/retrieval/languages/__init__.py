@@ -76,7 +76,7 @@ class Lists(dict[str, "Phrases"]):
         return list(self._texts)
 
     def __missing__(self, name: str) -> Phrases:
-        self[name] = Phrases.read(self._texts[name])
+        self[name] = Phrases.read(self._texts.get(name, ""))
         return self[name]
 
 
@@ -113,7 +113,7 @@ class Phrases:
     def without(self, text: str) -> str:
         """A text with a space for each phrase in it."""
         for phrase in self.phrases:
-            for at, end in reversed(list(_found(phrase, text))):
+            for at, end in sorted(_found(phrase, text), reverse=True):
                 text = f"{text[:at]} {text[end:].lstrip()}"
         return text
 

@@ -1,0 +1,184 @@
+"""Questions that want more than the nearest rows: an order of events, and advice, on which wishes bear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pagefault.embedders import Embedder, Vectors
+from pagefault.errors import UsageError
+from pagefault.kernel.indexer import Indexer
+from pagefault.retrieval import Retriever
+from pagefault.retrieval.asking import states, topic
+from pagefault.retrieval.query import understand
+from pagefault.retrieval.ranking import Ranking
+from pagefault.retrieval.service import EmbedderService
+from pagefault.retrieval.standing import raised
+from pagefault.storage import Filter, Store
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.embedders import HashEmbedder
+from pagefault.testing.memory import MemoryStore
+from pagefault.testing.store_opening import NOW, said
+from pagefault.types import AgentRecord, Passage, Role
+from test_retrieval import columns, order, ranked
+
+TOPICS = ("book novel read paperback edition library", "boat sail harbour", "train ticket")
+
+
+class Topical(HashEmbedder):
+    """A fake that knows what a text is about: texts on one topic are near, whatever their words."""
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+        for row, text in enumerate(texts):
+            for place, words in enumerate(TOPICS):
+                vectors[row, place] = any(word in text.lower() for word in words.split())
+        vectors += 0.3 * await super().embed(texts)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return MemoryStore() if request.param == "memory" else SQLiteStore.open(tmp_path / "memory.db")
+
+
+def no_other(name: str) -> Embedder:
+    raise UsageError(f"There is no embedder {name!r} here.")
+
+
+def first(store: Store, asked: str, rows: Sequence[str | Passage], count: int = 5) -> list[str]:
+    """The texts found first. A row that begins with ``>`` was said by the assistant."""
+
+    async def story() -> list[str]:
+        agent = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW)))).id
+        passages = [row for row in rows if isinstance(row, Passage)]
+        spoken = [row for row in rows if isinstance(row, str)]
+        messages = [
+            replace(said(row.removeprefix(">")), role=Role.ASSISTANT if row.startswith(">") else Role.USER)
+            for row in spoken
+        ]
+        await store.write(lambda tx: (tx.append(agent, messages), tx.insert_passages(agent, passages)))
+        embedder = Topical()
+        service = EmbedderService(store, embedder, "", no_other)
+        await Indexer(store, service).settled()
+        tier = "archival" if passages else "recall"
+        found = await Retriever(store, service.serving).search(agent, tier, asked, Filter())
+        texts = [row.text for row in passages] if passages else [row.removeprefix(">") for row in spoken]
+        assert sorted(hit.number for hit in found) == sorted({hit.number for hit in found})
+        assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+        await store.close()
+        return [texts[hit.number - 1] for hit in found[:count]]
+
+    return asyncio.run(story())
+
+
+NOVELS = [f"My neighbour read a book about edition number {n} of a novel." for n in range(20)]
+WISH = "I prefer paperbacks, they are lighter."
+
+
+def test_advice_draws_what_the_asker_prefers(store: Store) -> None:
+    assert WISH in first(store, "Which edition of the book about the novel should I buy?", [WISH, *NOVELS])
+
+
+def test_a_fact_does_not(store: Store) -> None:
+    assert WISH not in first(store, "What edition of the novel did my neighbour read?", [WISH, *NOVELS])
+
+
+def test_neither_does_a_preference_about_something_else(store: Store) -> None:
+    other = "I prefer to sail at night, the harbour is quiet."
+    assert other not in first(store, "Which edition of the book should I buy?", [other, *NOVELS], 50)
+
+
+def test_nor_what_the_assistant_says_it_prefers_or_a_long_text(store: Store) -> None:
+    own, long = f">{WISH}", WISH + " word" * 100
+    found = first(store, "Which edition of the book about the novel should I buy?", [own, long, *NOVELS])
+    assert not {WISH, long}.intersection(found)
+
+
+def test_preferences_are_found_in_the_archive_too(store: Store) -> None:
+    passages = [Passage(text, NOW) for text in (WISH, *NOVELS)]
+    assert WISH in first(store, "Which edition of the book about the novel should I buy?", passages)
+
+
+def test_an_instruction_bears_on_facts_and_is_among_the_first_ten(store: Store) -> None:
+    wish = "Always name the library when I ask about my reading."
+    asked = "What edition of the novel did my neighbour read?"
+    assert wish in first(store, asked, [wish, *NOVELS], 10)
+    assert wish not in first(MemoryStore(), asked, [f">{wish}", *NOVELS], 10)
+
+
+def hits(ranking: Ranking) -> list[int]:
+    return [hit.number for hit in ranking]
+
+
+def test_rows_are_moved_up_and_none_is_added_or_lost() -> None:
+    found = columns(6, cosine=[0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    ranking = ranked(found)
+    assert hits(ranking) == [0, 1, 2, 3, 4, 5]
+    moved = raised(ranking, [(2, [4, 5]), (1, [99])])
+    assert hits(moved) == [0, 4, 5, 1, 2, 3]
+    assert [hit.score for hit in moved] == sorted((hit.score for hit in moved), reverse=True)
+    assert moved[1].parts == ranking[4].parts
+    assert hits(raised(ranking, [(5, [0])])) == hits(ranking), "what stands higher stays"
+    assert hits(raised(ranking, [])) == hits(ranking)
+
+
+STATES = {
+    "en": ("I'd rather go by train", "I really don't like crowds.", "Never call me before nine."),
+    "de": ("Ich fahre lieber mit der Bahn.", "Ich mag laute Lokale nicht.", "Nenne Preise immer in Euro."),
+    "zh": ("我更喜欢坐火车", "我不喜歡太吵的餐廳。", "以后请都用简体中文回答。"),
+    "ja": ("飛行機より電車の方が好きです。", "人混みは苦手です。", "今後は必ず出典を書いてください。"),
+}
+STATES_NOTHING = {
+    "en": ("We never met.", "I like it, as always.", "Do you prefer tea?", "He lives in the old mill."),
+    "de": ("Wir haben uns nie getroffen.", "Er wohnt immer noch da.", "Der Zug fährt um neun."),
+    "zh": ("我们从来没见过。", "他住在上海。", "火车九点开。"),
+    "ja": ("私たちは会ったことがありません。", "電車は九時に出ます。", "彼は上海に住んでいます。"),
+}
+
+
+@pytest.mark.parametrize("language", STATES)
+def test_wishes_are_read_in_every_language(language: str) -> None:
+    for text in STATES[language][:2]:
+        assert states(text, "preference"), text
+    assert states(STATES[language][2], "instruction"), STATES[language][2]
+    for text in STATES_NOTHING[language]:
+        assert not [name for name in ("preference", "instruction") if states(text, name)], text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("List the order in which I brought up different parts of my boat repair.", "boat repair"),
+        ("In welcher Reihenfolge habe ich über die Hochzeit gesprochen?", "hochzeit"),
+        ("请按时间顺序列出我提到的装修事项。", "装修"),
+        ("庭の工事について話した順番を教えてください。", "庭 工事"),
+    ],
+)
+def test_an_order_is_searched_by_its_topic(text: str, left: str) -> None:
+    assert understand(text).asking.kind == "order"
+    for word in left.split():
+        assert word in topic(text)
+    assert len(topic(text)) <= len(text) / 2
+    assert understand(text).bare == topic(text)
+
+
+def test_an_order_is_one_of_what_people_brought_up_and_a_summary_takes_in_the_assistant() -> None:
+    rows = columns(2, own=[True, False], lexical=[2.0, 1.0])
+    assert order(rows, understand("In which order did I bring up the boats?")) == [1, 0]
+    assert order(rows, understand("Which order did you recommend the boats in?")) == [0, 1]
+    even = columns(2, own=[True, False], lexical=[2.0, 2.0])
+    assert order(even, understand("What do I pay for the boat?")) == [1, 0]
+    assert order(even, understand("Summarize the repair of the boat.")) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["Can you list my boats?", "What would you suggest?", "Could you show me how to sail?"]
+)
+def test_a_request_is_no_question_about_what_you_said(text: str) -> None:
+    assert not understand(text).asks_assistant
