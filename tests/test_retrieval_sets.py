@@ -18,8 +18,8 @@ from pagefault.embedders.minilm import MiniLM
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
-# The share of phrases found first that is held, by the share of the passages that have vectors.
-FOUND_FIRST = {1.0: 0.88, 0.5: 0.75, 0.0: 0.88}
+# The share of phrases found first, whatever part of the passages has vectors. Measured: all of 60.
+FOUND_FIRST = 0.95
 
 
 def rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -86,15 +86,12 @@ def test_a_quotation_that_no_passage_has_is_named(tmp_path: Path) -> None:
 
 
 def test_verbatim_phrases_are_found_first_with_all_half_and_none_of_the_vectors() -> None:
-    dataset = datasets.load(SHIPPED, "documents")
+    dataset, shares = datasets.load(SHIPPED, "documents"), (1, 0.5, 0)
 
-    async def scored() -> dict[str, float]:
-        scores = await score_set(dataset, MiniLM(threads=1), embedded=tuple(FOUND_FIRST))
+    async def found_first() -> dict[str, float]:
+        scores = await score_set(dataset, MiniLM(threads=1), embedded=shares)
         phrases = scores.categories["phrase"].methods
-        return {name: figures["first"]["mean"] for name, figures in phrases.items()}
+        return {method_of(share): phrases[method_of(share)]["first"]["mean"] for share in shares}
 
-    found = anyio.run(scored)
-    short = {
-        share: found[method_of(share)] for share, bar in FOUND_FIRST.items() if found[method_of(share)] < bar
-    }
-    assert not short, short
+    found = anyio.run(found_first)
+    assert min(found.values()) >= FOUND_FIRST, found
