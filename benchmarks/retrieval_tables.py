@@ -57,7 +57,7 @@ def _rows(name: str, old: Methods, new: Methods, measures: Sequence[str]) -> Ite
     rankers = [method for method in new if method in old and method not in _BASELINES]
     for method in rankers:
         for measure in measures:
-            if measure in old[method]:
+            if measure in old[method] and measure in new[method]:
                 figures = new[method]
                 low, high = (f"{100 * bound:.0f}" for bound in figures["intervals"][measure])
                 change = 100 * (figures[measure] - old[method][measure])

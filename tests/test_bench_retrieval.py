@@ -212,6 +212,27 @@ def test_one_set_is_enough(data: Path, tmp_path: Path) -> None:
     assert set(json.loads(file.read_text("utf-8"))["sets"]) == {"notes_zh"}
 
 
+def test_without_data_the_shipped_sets_are_scored(tmp_path: Path) -> None:
+    file = tmp_path / "scores.json"
+    assert bench("--out", str(file), "--embedder", "null") == 0
+    scores = json.loads(file.read_text("utf-8"))
+    assert set(scores["sets"]) == {"beam", "documents"}
+    assert set(scores["categories"]["documents"]) == {"paraphrase", "phrase", "question"}
+
+
+def test_a_set_without_gold_has_no_scores(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(data / "blank", [{"_id": "d1", "text": "one", "group": "g"}], [("one", [])])
+    file = tmp_path / "scores.json"
+    arguments = ("--data", str(data), "--set", "blank", "--out", str(file), "--embedder", "null", "--ablate")
+    assert bench(*arguments) == 0
+    scores = json.loads(file.read_text("utf-8"))
+    assert scores["sets"]["blank"]["pagefault"] == {"intervals": {}, "queries": 0}
+    assert scores["without_gold"] == {"blank": 1}
+    assert "blank" in capsys.readouterr().out
+
+
 def test_bad_data_is_named_in_one_sentence(data: Path, tmp_path: Path) -> None:
     assert "holds no set" in str(bench("--data", str(tmp_path / "nowhere")))
     assert "docs.jsonl.gz is missing; the sets here are chat, notes_zh" in str(

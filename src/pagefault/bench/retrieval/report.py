@@ -12,8 +12,7 @@ import anyio
 
 from pagefault.bench.retrieval import datasets
 from pagefault.bench.retrieval.measures import DEEPEST, MEASURES
-from pagefault.bench.retrieval.scores import ABLATIONS, MethodScores, SetScores, score_set
-from pagefault.bench.scoring import Interval
+from pagefault.bench.retrieval.scores import ABLATIONS, MethodScores, Scores, SetScores, score_set
 from pagefault.build import make_embedder
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def run(
     with Progress(console=Console(stderr=True)) as progress:
         for name in chosen or datasets.names(folder):
             dataset = datasets.load(folder, name)
-            if pooled or max(len(pool.documents) for pool in dataset.pools) <= DEEPEST:
+            if pooled or all(len(pool.documents) <= DEEPEST for pool in dataset.pools):
                 dataset = dataset.in_one_pool()
             task = progress.add_task(name, total=sum(len(pool.questions) for pool in dataset.pools))
 
@@ -111,7 +110,7 @@ def _of_sets(scored: Sequence[SetScores]) -> Table:
     for one in scored:
         head = (one.name, str(one.total.queries))
         for method, figures in one.total.methods.items():
-            cells = (_cell(figures[name], spanned=name == "recall@10") for name in MEASURES)
+            cells = (_cell(figures, name, spanned=name == "recall@10") for name in MEASURES)
             found.add_row(*head, method, *cells)
             head = ("", "")
         found.add_section()
@@ -121,9 +120,9 @@ def _of_sets(scored: Sequence[SetScores]) -> Table:
 def _ablation(scored: Sequence[SetScores]) -> Table:
     found = _table("recall@10 without", *(one.name for one in scored))
     whole = [next(iter(one.total.methods.values())) for one in scored]
-    found.add_row("nothing", *(_cell(scores["recall@10"]) for scores in whole))
+    found.add_row("nothing", *(_cell(scores, "recall@10") for scores in whole))
     for part in ABLATIONS:
-        found.add_row(part, *(_cell(one.without[part]["recall@10"]) for one in scored))
+        found.add_row(part, *(_cell(one.without[part], "recall@10") for one in scored))
     return found
 
 
@@ -132,7 +131,7 @@ def _by_category(one: SetScores) -> Table:
     for category, scores in {**one.categories, "all": one.total}.items():
         head = (category.replace("_", " "), str(scores.queries))
         for measure in ("first", "recall@10", "ndcg@10"):
-            cells = (_cell(figures[measure], spanned=True) for figures in scores.methods.values())
+            cells = (_cell(figures, measure, spanned=True) for figures in scores.methods.values())
             found.add_row(*head, measure.replace("recall", "R").upper(), *cells)
             head = ("", "")
     return found
@@ -145,7 +144,10 @@ def _table(*columns: str) -> Table:
     return Table(*columns, box=SIMPLE_HEAD)
 
 
-def _cell(figure: Interval, *, spanned: bool = False) -> str:
-    """A mean, and below it its interval."""
+def _cell(scores: Scores, measure: str, *, spanned: bool = False) -> str:
+    """A mean, and below it its interval; a dash if no question was measured."""
+    if not scores:
+        return "-"
+    figure = scores[measure]
     interval = f"\n{100 * figure['low']:.0f}-{100 * figure['high']:.0f}" if spanned else ""
     return f"{100 * figure['mean']:.1f}{interval}"
