@@ -30,6 +30,7 @@ from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.models.wrappers.function_calling.thinking import ThinkingReader
 from pagefault.quoting import normal, quoted, visible
 from pagefault.redaction import redacted
+from pagefault.retrieval.asking import read
 from pagefault.retrieval.query import understand
 from pagefault.storage.terms import terms
 
@@ -150,6 +151,23 @@ CASES: dict[str, tuple[Callable[[str], object], int, Sequence[tuple[str, str, st
         lambda text: understand(text, ["Ana Maria"], NOW),
         LONG,
         [("", '"', ""), ("", "a@a-", ""), ("", "a.1", "_"), ("in ", "may ", ""), ("", "you ", "")],
+    ),
+    "messages": (
+        read,
+        LONG,
+        [
+            ("", "what have ", ""),
+            ("", "how many different ", ""),
+            ("", "hey ", ""),
+            ("", "hey, ", "?"),
+            ("", "how are you, ", "?"),
+            ("", "did you suggest ", ""),
+            ("", "?", ""),
+            ("", ". ", ""),
+            ("", "什么都", ""),
+            ("", "ขอบคุณ", ""),
+            ("", "mı ", ""),
+        ],
     ),
     "units": (terms, LONG, [("a", "\u0301\u0316", ""), ("", "ไ\u0e48", ""), ("", "漢", ""), ("", "_a", "")]),
     "times": (time_of, LONG, [("+", "1h ", ""), ("", "1 ", ""), ("", "a\u0301\u0316", ""), ("in", " ", "")]),

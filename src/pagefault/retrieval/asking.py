@@ -43,20 +43,13 @@ def read(text: str) -> Asking:
     if len(text) > 2 * _LONGEST:
         text = f"{text[:_LONGEST]}\n{text[-_LONGEST:]}"
     context = plain(text)
-    read = [
-        (language, _cores(language, clauses), mark)
-        for clauses, mark in _sentences(text)
-        for language in spoken("".join(clauses), context)
-    ]
-    asking = [sentence for sentence in read if _asks(*sentence)]
-    wanted = [
-        (language, language.phrases["fact"].without("".join(START + core for core in cores)))
-        for language, cores, _ in asking or read
-    ]
+    read = [_sentence(clauses, mark, context) for clauses, mark in _sentences(text)]
+    wanted = [words for asks, words in read if asks] or [words for _, words in read]
+    asks = any(asks for asks, _ in read)
     for kind in _KINDS:
-        if any(language.phrases[kind].within(words) for language, words in wanted):
-            return Asking(bool(asking), kind)
-    return Asking(bool(asking))
+        if any(language.phrases[kind].within(words) for some in wanted for language, words in some):
+            return Asking(asks, kind)
+    return Asking(asks)
 
 
 def states(text: str, phrases: str) -> bool:
@@ -86,23 +79,37 @@ def _sentences(text: str) -> list[tuple[list[str], str]]:
     return found
 
 
+def _sentence(clauses: list[str], mark: str, context: str) -> tuple[bool, list[tuple[Language, str]]]:
+    """Return True if a sentence asks, and its words in each of its languages."""
+    cores = {language: _cores(language, clauses) for language in spoken("".join(clauses), context)}
+    asked = {language: _asked(language, some) for language, some in cores.items()}
+    is_marked = bool(_ASKING.search(mark)) and asked == cores
+    is_exclaimed = bool(_EXCLAIMING.search(mark))
+    asks = all(asked.values()) and any(
+        is_marked or _asks_in_words(language, some, is_exclaimed) for language, some in asked.items()
+    )
+    words = [
+        (one, one.phrases["fact"].without("".join(START + core for core in cores[one]))) for one in cores
+    ]
+    return asks, words
+
+
 def _cores(language: Language, clauses: list[str]) -> list[str]:
-    """The parts of a sentence without what may stand before or after them."""
+    """The parts of a sentence without what may stand before or after them, and without a name at its end."""
     contact, filler = language.phrases["contact"], language.phrases["filler"]
     cores = [clause if contact.are(clause) else filler.stripped(clause) for clause in clauses]
-    return [core for core in cores if core.strip()]
+    cores = [core for core in cores if core.strip()]
+    while len(cores) > 1 and _is_name(cores[-1]) and not contact.are(cores[-1]):
+        cores.pop()
+    return cores
 
 
-def _asks(language: Language, cores: list[str], mark: str) -> bool:
-    """Return True if a sentence asks for something: by its mark or by its words."""
-    contact = language.phrases["contact"]
-    is_marked = _ASKING.search(mark) is not None
-    while cores and (contact.are(cores[-1]) or (len(cores) > 1 and _is_name(cores[-1]))):
-        is_marked = is_marked and not contact.are(cores[-1])
-        cores = cores[:-1]
-    return bool(cores) and (
-        is_marked or _asks_in_words(language, cores, _EXCLAIMING.search(mark) is not None)
-    )
+def _asked(language: Language, cores: list[str]) -> list[str]:
+    """The parts of a sentence without phrases of contact at its end."""
+    count = len(cores)
+    while count and language.phrases["contact"].are(cores[count - 1]):
+        count -= 1
+    return cores[:count]
 
 
 def _asks_in_words(language: Language, cores: list[str], is_exclaimed: bool) -> bool:
@@ -110,11 +117,11 @@ def _asks_in_words(language: Language, cores: list[str], is_exclaimed: bool) -> 
     cores = [core for core in map(phrases["mask"].without, cores) if not phrases["idle"].begin(core)]
     if any(phrases["request"].begin(core) for core in cores):
         return True
-    if not cores or is_exclaimed:
+    if not cores:
         return False
     opening = cores[1] if len(cores) > 1 and _is_name(cores[0]) else cores[0]
     return (
-        phrases["question"].begin(opening)
+        (phrases["question"].begin(opening) and not is_exclaimed)
         or phrases["particle"].end(cores[-1])
         or phrases["asking"].within("".join(cores))
     )

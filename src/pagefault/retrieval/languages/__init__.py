@@ -9,9 +9,9 @@ spaces. To add a language, add a file.
 
 from __future__ import annotations
 
-import re
 import tomllib
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,8 +28,6 @@ START = ","
 
 _GAP = 40  # characters that "..." stands for at most
 _STROKES = {"ı": "i", "ł": "l", "ø": "o", "đ": "d"}  # letters that no normal form takes apart
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"  # no words to know a language by
-_FIRST = "en"  # of languages that share a script and have as many words of a text
 
 
 class _Plain(dict[int, str]):
@@ -68,35 +66,46 @@ class Lists(dict[str, "Phrases"]):
 
     def __init__(self, texts: dict[str, str]) -> None:
         super().__init__()
-        self._texts = texts
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all lists that the file has."""
-        return list(self._texts)
+        self.texts = texts
 
     def __missing__(self, name: str) -> Phrases:
-        self[name] = Phrases.read(self._texts.get(name, ""))
+        self[name] = Phrases.read(self.texts.get(name, ""))
         return self[name]
 
 
 _Choices = tuple[bool, tuple[str, ...]]  # alternatives, longest first; True if a gap may stand before them
+_Phrase = tuple[_Choices, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """One list of phrases, to be compared with texts as made by ``plain``."""
+    """One list of phrases, to be compared with texts as made by ``plain``. ``by_word``: those that begin with
+    a word; ``others``: those that may begin within one, or without spaces."""
 
-    phrases: tuple[tuple[_Choices, ...], ...]
+    by_word: dict[str, list[_Phrase]]
+    others: list[_Phrase]
 
     @classmethod
     def read(cls, text: str) -> Phrases:
         """The phrases of a list as it stands in a file."""
-        return cls(tuple(_phrase(line) for line in _folded(text, _LIST).splitlines() if line.strip()))
+        by_word: dict[str, list[_Phrase]] = {}
+        others: list[_Phrase] = []
+        for line in _folded(text, _LIST).splitlines():
+            if phrase := _phrase(line):
+                (_, choices), *rest = phrase
+                words = [choice for choice in choices if choice.lstrip(START).startswith(" ")]
+                for word in words:
+                    if word.endswith(" "):
+                        by_word.setdefault(word.strip(START).split()[0], []).append(((False, (word,)), *rest))
+                if within := tuple(
+                    choice for choice in choices if not choice.endswith(" ") or choice not in words
+                ):
+                    others.append(((False, within), *rest))
+        return cls(by_word, others)
 
     def begin(self, text: str) -> bool:
         """Return True if a text begins with a phrase."""
-        return any(_end(phrase, text, 0) >= 0 for phrase in self.phrases)
+        return any(_end(phrase, text, 0) >= 0 for phrase in self._first(text))
 
     def end(self, text: str) -> bool:
         """Return True if a text ends with a phrase."""
@@ -104,35 +113,43 @@ class Phrases:
 
     def are(self, text: str) -> bool:
         """Return True if a text is a phrase; after one that ends in a gap it may go on."""
-        return any(_end(phrase, text, 0) >= len(text) - 1 for phrase in self.phrases)
+        return any(_end(phrase, text, 0) >= len(text) - 1 for phrase in self._first(text))
 
     def within(self, text: str) -> bool:
         """Return True if a phrase stands anywhere in a text."""
-        return any(True for phrase in self.phrases for _ in _found(phrase, text))
+        return any(True for phrase in self._possible(text) for _ in _found(phrase, text))
 
     def without(self, text: str) -> str:
         """A text with a space for each phrase in it."""
-        for phrase in self.phrases:
+        for phrase in self._possible(text):
             for at, end in sorted(_found(phrase, text), reverse=True):
                 text = f"{text[:at]} {text[end:].lstrip()}"
         return text
 
     def stripped(self, text: str) -> str:
         """A text without phrases at its beginning and its end."""
-        while (end := next((e for p in self.phrases if (e := _end(p, text, 0)) > 0), 0)) > 0:
+        while (end := max((_end(phrase, text, 0) for phrase in self._first(text)), default=0)) > 0:
             text = f" {text[end:].lstrip()}"
         while (at := self._ending(text)) >= 0:
             text = f"{text[:at].rstrip()} "
         return text
 
+    def _first(self, text: str) -> list[_Phrase]:
+        """The phrases that a text may begin with."""
+        word = text.split(maxsplit=1)[:1]
+        return [*self.by_word.get(word[0], ()), *self.others] if word else []
+
+    def _possible(self, text: str) -> list[_Phrase]:
+        """The phrases that may be in a text."""
+        words = self.by_word.keys() & set(text.split())
+        return [phrase for word in words for phrase in self.by_word[word]] + self.others
+
     def _ending(self, text: str) -> int:
         """Return where the phrase begins that ends a text; -1 for none."""
-        for phrase in self.phrases:
-            last = phrase[-1][1]
-            if text.endswith(last) or text.endswith(last, 0, len(text) - 1):
-                for at, end in _found(phrase, text):
-                    if end >= len(text) - 1:
-                        return at
+        for phrase in self._possible(text[-_GAP:]):
+            for at, end in _found(phrase, text[-_GAP:]):
+                if end >= len(text[-_GAP:]) - 1:
+                    return max(0, len(text) - _GAP) + at
         return -1
 
 
@@ -197,55 +214,66 @@ def _ends(choices: tuple[str, ...], text: str, at: int, is_gap: bool) -> Iterato
                 found = text.find(choice, found + 1, at + _GAP + len(choice))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Language:
-    """One language. ``script`` matches its letters; where ``unless`` matches, the text is of another language
-    with that script. ``stop``: words without content; ``common``: words by which it is known, most of these
-    among them. The lists of phrases are explained in the files."""
+    """One language. ``script``: its letters, as first and last ones in pairs; with a letter of ``unless`` a
+    text is of another language with that script. ``stop``: words without content. The lists of phrases are
+    explained in the English file."""
 
     code: str
     name: str
-    script: re.Pattern[str]
-    unless: re.Pattern[str] | None
+    script: str
+    unless: str
     stop: frozenset[str]
-    common: frozenset[str]
     phrases: Lists = field(repr=False)
 
-    def has(self, text: str) -> bool:
-        """Return True if letters of a text are this language's."""
-        return bool(self.script.search(text)) and not (self.unless and self.unless.search(text))
+    def has(self, letters: Sequence[str]) -> bool:
+        """Return True if some of the letters, which are in order, are this language's."""
+        return _any_of(letters, self.script) and not _any_of(letters, self.unless)
+
+
+def _any_of(letters: Sequence[str], ranges: str) -> bool:
+    for first, last in zip(ranges[::2], ranges[1::2], strict=True):
+        at = bisect_left(letters, first)
+        if at < len(letters) and letters[at] <= last:
+            return True
+    return False
 
 
 @cache
 def languages() -> tuple[Language, ...]:
-    """All languages, English first."""
+    """All languages, in order of their codes."""
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")]
     made = [_language(file.name[:-5], tomllib.loads(file.read_text("utf-8"))) for file in files]
-    return tuple(sorted(made, key=lambda language: (language.code != _FIRST, language.code)))
+    return tuple(sorted(made, key=lambda language: language.code))
 
 
 def _language(code: str, data: dict[str, Any]) -> Language:
-    return Language(
-        code,
-        data["name"],
-        re.compile(f"[{data['script']}]"),
-        re.compile(f"[{data['unless']}]") if "unless" in data else None,
-        stop := frozenset(plain(data["stop"]).split()),
-        stop.union(plain(data["common"]).split()).difference(_LETTERS),
-        Lists(data["phrases"]),
-    )
+    stop = frozenset(plain(data["stop"]).split())
+    return Language(code, data["name"], data["script"], data.get("unless", ""), stop, Lists(data["phrases"]))
+
+
+@cache
+def _known(language: Language) -> frozenset[str]:
+    """The words of a language's file, to tell it from others by."""
+    return language.stop.union(plain(" ".join(language.phrases.texts.values())).split())
 
 
 def spoken(text: str, context: str = "") -> list[Language]:
-    """The languages of a text, as made by ``plain``: one of each script in it. Of those that share a script
-    it is the one of whose common words the text has most, then of whose ``context`` has most."""
+    """The languages of a text, as made by ``plain``, for each script in it. Of those that share a script they
+    are the ones that know most of its words, stop words twice; of equals those that know most of
+    ``context``."""
+    letters = sorted(set(text))
     found: dict[str, list[Language]] = {}
     for language in languages():
-        if language.has(text):
-            found.setdefault(language.script.pattern, []).append(language)
-    words, around = set(text.split()), set(context.split())
+        if language.has(letters):
+            found.setdefault(language.script, []).append(language)
+    return [language for some in found.values() for language in _likely(some, text, context)]
 
-    def likely(language: Language) -> tuple[int, int]:
-        return len(words & language.common), len(around & language.common)
 
-    return [max(some, key=likely) if len(some) > 1 else some[0] for some in found.values()]
+def _likely(some: list[Language], text: str, context: str) -> list[Language]:
+    for words in (set(text.split()), set(context.split())):
+        if len(some) > 1:
+            known = [len(words & language.stop) + len(words & _known(language)) for language in some]
+            some = [language for language, count in zip(some, known, strict=True) if count == max(known)]
+    return some
