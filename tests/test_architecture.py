@@ -14,7 +14,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 
 # Lowest first, a line for each module. A module imports only from rows above its own; names are relative to
-# `pagefault`. Modules of `models`, `embedders` and `storage` that are not here are adapters.
+# `pagefault`. Modules of `models`, `embedders`, `rerankers` and `storage` that are not here are adapters.
 LAYERS = (
     {
         "message_meta",
@@ -41,6 +41,7 @@ LAYERS = (
         "containment",
         "embedders",
         "models",
+        "rerankers",
         "storage",
         "storage.terms",
         "zones",
@@ -76,6 +77,7 @@ LAYERS = (
     },
     {
         "retrieval.excerpt",
+        "retrieval.reranking",
         "retrieval.standing",
     },
     {
@@ -172,7 +174,7 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 NAMES_ADAPTERS = {"build", "plugins"}
 
 # Everything else in these packages is an adapter: it imports its own package, and these.
-ADAPTERS = ("models", "embedders", "storage")
+ADAPTERS = ("models", "embedders", "rerankers", "storage")
 ADAPTERS_IMPORT = {
     "errors",
     "message_meta",
@@ -186,6 +188,7 @@ ADAPTERS_IMPORT = {
     "models",
     "models.tokens",
     "embedders",
+    "rerankers",
     "storage",
     "storage.terms",
 }

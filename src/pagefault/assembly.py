@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import cache, partial
 from math import ceil
 from typing import Any
@@ -39,7 +40,9 @@ from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.names import check_agent_name, check_look_alike
+from pagefault.rerankers import Reranker
 from pagefault.retrieval import Retriever
+from pagefault.retrieval.reranking import Reranking
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
 
@@ -56,6 +59,7 @@ class Parts:
 
     model: Model | None = None
     embedder: Embedder | None = None
+    reranker: Reranker | None = None
     store: Store | None = None
     clock: Clock = field(default_factory=SystemClock)
     counter: Counter | None = None
@@ -85,6 +89,11 @@ class Assembly:
     tools: tuple[Function, ...] = ()
     limit: DailyLimit | None = None
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    reranking: Reranking | None = None
+
+    def retriever(self, zone: tzinfo) -> Retriever:
+        """Return the search over the store for agents whose dates are in ``zone``."""
+        return Retriever(self.store, self.serving, self.parts.clock, zone, reranking=self.reranking)
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
@@ -168,7 +177,7 @@ class Assembly:
         counter = self._counter(settings)
         plan = self._plan(settings, window, sections, counter)
         turn = OpenTurn()
-        retriever = Retriever(self.store, self.serving, parts.clock, zone)
+        retriever = self.retriever(zone)
         results = Results(record.id, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,

@@ -23,6 +23,8 @@ from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
 from pagefault.privacy import keep_private
+from pagefault.rerankers import Reranker
+from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 from pagefault.storage.row_transfer import TransferDatabase
@@ -42,6 +44,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)
+    reranker = parts.reranker or make_reranker(installation.reranker, cache)
     store = parts.store or open_store(home, installation)  # last: nothing would close it
     service = EmbedderService(
         store,
@@ -51,7 +54,10 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     )
 
     prices = installation.own_prices
-    assembly = Assembly(store, models, service.serving, parts, tools, installation.daily_limit, prices)
+    reranking = Reranking(reranker) if reranker else None
+    assembly = Assembly(
+        store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking
+    )  # fmt: skip
     indexer = Indexer(store, service)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.concurrency)
     return Kernel(
@@ -184,6 +190,22 @@ def _costly_embedder(name: str, cache: Path | None, named: str) -> Embedder | No
         return RemoteEmbedder(server)
     plugins = Plugins("embedders")
     return plugins[provider]()(model) if provider in plugins else None
+
+
+def make_reranker(name: str, cache: Path | None = None) -> Reranker | None:
+    """``URL#MODEL``, ``fastembed:MODEL``, or None for the empty name. Nothing is sent or loaded yet."""
+    provider, _, model = name.partition(":")
+    if provider in ("http", "https"):
+        from pagefault.rerankers.remote import RemoteReranker
+
+        return RemoteReranker(name, os.environ)
+    if provider == "fastembed" and model:
+        from pagefault.rerankers.fastembed import FastReranker
+
+        return FastReranker(model, cache and cache / "fastembed")
+    if name:
+        raise UsageError(f"There is no reranker {name!r}; write URL#MODEL or fastembed:MODEL.")
+    return None
 
 
 EMBEDDERS = {

@@ -170,6 +170,7 @@ class Installation(BaseModel):
     database: str = Field(default="", repr=False, description="a PostgreSQL URL; empty: HOME/pagefault.db")
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
+    reranker: str = Field(default="", description="URL#MODEL or fastembed:MODEL; empty: none")
     concurrency: int = Field(default=32, ge=1)
     total_daily_tokens: int | None = Field(default=None, ge=1, description="a day, of all agents together")
     total_daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day, of all")

@@ -17,6 +17,7 @@ PagefaultError
     ├── DailyBudgetSpent     events wait until the day is over or the budget raised
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
+    ├── RerankerError        texts could not be scored; the ranking stays as it was
     └── ModelError           the provider failed
         ├── ModelUnavailable    it cannot answer now: retrying may help
         ├── ContextLengthExceeded
@@ -108,6 +109,10 @@ class EmbedderError(OperatorError):
 
 class EmbedderSetupError(EmbedderError):
     """The embedder cannot work as configured (name, key, address, extra); retrying will not help."""
+
+
+class RerankerError(OperatorError):
+    """The reranker could not score texts; rankings stay as they were."""
 
 
 class ModelError(OperatorError):

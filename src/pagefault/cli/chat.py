@@ -26,22 +26,21 @@ _OFFLINE = (
 )
 
 
-def chat(session: Session, name: str, wanted: dict[str, Any], embedder: str | None, quiet: bool) -> None:
-    """Talk with agent ``name`` until the input ends; it is created, or its settings changed to ``wanted``."""
+def chat(session: Session, name: str, wanted: dict[str, Any], chosen: dict[str, Any], quiet: bool) -> None:
+    """Talk with agent ``name`` until the input ends; it is created, or its settings changed to ``wanted``;
+    ``chosen`` are settings of the installation for this time."""
     screen = screen_for(name, as_json=session.json, quiet=quiet)
     with session.naming_damage():
-        interrupted = anyio.run(_chat, session, name, wanted, embedder, screen)
+        interrupted = anyio.run(_chat, session, name, wanted, chosen, screen)
     if interrupted:
         raise KeyboardInterrupt
 
 
 async def _chat(
-    session: Session, name: str, wanted: dict[str, Any], embedder: str | None, screen: Screen
+    session: Session, name: str, wanted: dict[str, Any], chosen: dict[str, Any], screen: Screen
 ) -> bool:
     """Return True if Ctrl-C ended the chat."""
-    installation = session.installation
-    if embedder:
-        installation = installation.model_copy(update={"embedder": embedder})
+    installation = session.installation.model_copy(update=chosen)
     async with session.serving(installation) as kernel:
         settings = await ready(kernel, name, wanted, installation.agent)
         await kernel.process(name)  # a model that cannot work is reported before anything else

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from functools import partial
 
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder, Scale
@@ -18,6 +19,7 @@ from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
+from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import scale_in_use, vectors_of
 from pagefault.retrieval.standing import raised, wishes
 from pagefault.retrieval.windows import windows
@@ -44,6 +46,7 @@ class Retriever:
     clock: Clock = field(default_factory=SystemClock)
     zone: tzinfo = UTC
     weights: Weights = field(default_factory=Weights)
+    reranking: Reranking | None = None
     _ranked: dict[tuple[object, ...], Ranking] = field(default_factory=dict[tuple[object, ...], Ranking])
 
     async def search(
@@ -83,7 +86,24 @@ class Retriever:
             ranked = rank(tier, found, query, self.weights, scale, adjacent(query, found, texts))
             return raised(ranked, wishes(query, found, texts, scale.floor))
 
-        return await self.store.read(look)
+        ranking = await self.store.read(look)
+        if self.reranking:
+            return await self.reranking.reordered(text, ranking, partial(self._texts, agent))
+        return ranking
+
+    async def _texts(self, agent: AgentId, hits: Sequence[Hit]) -> list[str]:
+        """The texts of rows, each after its speaker or title."""
+
+        def text_of(tx: Transaction, hit: Hit) -> str:
+            if hit.tier == "recall":
+                message = tx.message(agent, hit.number)
+                before, text = (message.speaker, message.text) if message else ("", "")
+                return f"{before}: {text}" if before else text
+            passage = tx.passage(agent, hit.number)
+            before, text = (passage.title, passage.text) if passage else ("", "")
+            return f"{before}. {text}" if before else text
+
+        return await self.store.read(lambda tx: [text_of(tx, hit) for hit in hits])
 
     async def _match(self, query: Query) -> tuple[Match, str, Scale]:
         """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words

@@ -209,7 +209,7 @@ async def search(
         time_of(until, now, zone, end=True),
         session=session,
     )
-    retriever = Retriever(kernel.store, kernel.indexer.service.serving, kernel.clock, zone)
+    retriever = kernel.assembly.retriever(zone)
     hits = await _ranked(retriever, record, query, _tiers(tier, role, tags, session), only, last)
     shown, pages = page_of(hits, page, size)
     return SearchPage(len(hits), page, pages, await _results(kernel, record, query, shown), f"m{last}")

@@ -18,6 +18,7 @@ def chat(
     style: Style = None,
     zone: Zone = None,
     embedder: Annotated[str | None, typer.Option(help="As `pagefault embedders` lists them.")] = None,
+    reranker: Annotated[str | None, typer.Option(help="URL#MODEL or fastembed:MODEL.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Hide thoughts and function calls.")] = False,
     home: Home = None,
     database: Database = None,
@@ -31,7 +32,8 @@ def chat(
     from pagefault.cli.chat import chat as talk
 
     wanted = given(model=model, window=window, style=style, zone=zone)
-    talk(session_of(home, database, json), agent, wanted, embedder, quiet)
+    chosen = given(embedder=embedder, reranker=reranker)
+    talk(session_of(home, database, json), agent, wanted, chosen, quiet)
 
 
 def run(

@@ -24,7 +24,7 @@ _PATHS: tuple[tuple[str, Shape], ...] = (
     (r"/messages$", "anthropic"),
     (r"/api/chat$", "ollama"),
     (r":(streamGenerateContent|generateContent)$", "gemini"),
-    (r"/embeddings$", "embeddings"),
+    (r"/(embeddings|rerank)$", "embeddings"),
 )
 
 
@@ -75,7 +75,7 @@ WIRES: Mapping[Shape, Wire] = {
     "anthropic": Wire(anthropic.chunks, anthropic.whole, anthropic.refusal, _event),
     "ollama": Wire(ollama.chunks, ollama.whole, ollama.refusal, _line, kind="application/x-ndjson"),
     "gemini": Wire(gemini.chunks, gemini.whole, gemini.refusal, _escaped),
-    "embeddings": _OPENAI,  # for its errors; ``embeddings_server`` makes its answers
+    "embeddings": _OPENAI,  # for its errors; ``embeddings_server`` and ``rerankers`` make the answers
 }
 
 
