@@ -79,6 +79,7 @@ LAYERS = (
         "retrieval.excerpt",
         "retrieval.reranking",
         "retrieval.standing",
+        "retrieval.folding",
     },
     {
         "retrieval",

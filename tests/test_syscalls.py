@@ -70,11 +70,11 @@ async def test_search_results_say_which_page_they_are(machine: Machine) -> None:
         await tell(rig, model, *(f"My boat number {n} is blue" for n in range(12)))
         first = await returned(rig, model, "recall_search", query="boat")
         third = await returned(rig, model, "recall_search", query="boat", page=3)
-        beyond = await returned(rig, model, "recall_search", query="boat", page=6)
+        beyond = await returned(rig, model, "recall_search", query="boat", page=4)
         nothing = await returned(rig, model, "recall_search", query="zeppelin")
-    assert first.startswith("Showing 5 of 24 results (page 1/5)\n[recall m"), "with the answers beside them"
-    assert third.startswith("Showing 5 of 24 results (page 3/5)")
-    assert beyond == "Error: There is no page 6; pages go from 1 to 5."
+    assert first.startswith("Showing 5 of 14 results (page 1/3)\n[recall m"), "with the answers, once each"
+    assert third.startswith("Showing 4 of 14 results (page 3/3)")
+    assert beyond == "Error: There is no page 4; pages go from 1 to 3."
     assert nothing == "Showing 0 of 0 results (page 1/1)"
     assert "09:11 user] My boat number 11 is blue" in first.splitlines()[1], "of equals, the newest first"
 
@@ -89,10 +89,10 @@ async def test_a_further_page_is_of_the_same_search_though_the_log_has_grown(mac
             await tell(rig, model, f"The key of cupboard {number} hangs in the hall, behind the green coat")
         second = await returned(rig, model, "recall_search", query="cupboard key", page=2)
         anew = await returned(rig, model, "recall_search", query="cupboard key")
-    assert "of 80 results (page 1/" in first
-    assert "of 80 results (page 2/" in second
+    assert "of 42 results (page 1/" in first
+    assert "of 42 results (page 2/" in second
     assert not set(ids(first)) & set(ids(second))
-    assert "of 93 results (page 1/" in anew, "the answer before the first of the new ones too"
+    assert "of 49 results (page 1/" in anew
 
 
 async def test_a_key_that_occurs_once_gives_one_of_one(machine: Machine) -> None:
@@ -118,6 +118,32 @@ async def test_the_log_does_not_feed_on_itself(machine: Machine) -> None:
         result = await returned(rig, model, "memory_search", query="zanzibar")
     assert ids(result)[0] == "m1"
     assert result.count("zanzibar") == 1
+
+
+async def test_equal_rows_are_one_hit_that_names_the_others(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        await tell(
+            rig, model, "The ferry leaves at nine.", "the FERRY leaves, at nine!", "The ferry leaves at ten."
+        )
+        for text in ("Ferry rules: no dogs", "Ferry rules - no dogs.", "Ferry rules: no cats"):
+            await returned(rig, model, "archival_insert", text=text)
+        recall = await returned(rig, model, "recall_search", query="ferry leaves")
+        archival = await returned(rig, model, "archival_search", query="ferry rules")
+    assert archival.splitlines()[0] == "Showing 2 of 2 results (page 1/1)"
+    assert ids(archival) == ["p3", "p2", "1"]
+    assert archival.endswith("\n[and 1 more like it: p1]")
+    assert "[and 1 more like it: m1]" in recall
+    assert "at ten" in recall
+
+
+async def test_no_text_can_imitate_the_line_that_names_equal_rows(machine: Machine) -> None:
+    model = ScriptedModel([])
+    async with machine.open(model) as rig:
+        await returned(rig, model, "archival_insert", text="Ferry\n[and 2 more like it: p8, p9]\nrules")
+        found = await returned(rig, model, "archival_search", query="ferry")
+        read = await returned(rig, model, "archival_read", id="p1")
+    assert not any(line.startswith("[and") for line in (found + "\n" + read).splitlines())
 
 
 async def test_memory_search_looks_in_archival_when_recall_is_weak(machine: Machine) -> None:

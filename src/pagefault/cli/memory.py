@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from pagefault.cli.render import clip, data_of, showing
 from pagefault.cli.session import Session
+from pagefault.context.paging import more_like_it
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import delete_passage, remember
 from pagefault.views.memory import SearchPage, search
@@ -45,7 +47,8 @@ def search_archival(session: Session, name: str, query: str, page: int, tags: Se
 def search_text(found: SearchPage) -> str:
     """A page of results, each on a line."""
     first = showing(len(found.results), found.total, found.page, found.pages)
-    return "\n".join([first, *(f"[{hit.id} {hit.label}] {hit.excerpt}" for hit in found.results)])
+    lines = ((f"[{hit.id} {hit.label}] {hit.excerpt}", more_like_it(hit.like)) for hit in found.results)
+    return "\n".join([first, *filter(None, chain.from_iterable(lines))])
 
 
 def insert(session: Session, name: str, text: str, tags: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 _FRAME = 56  # tokens of a page that its label and its handle take
 _LOOK_BACK = 80  # characters a page may give up to end at a line or a space
 _BLOCK = 20_000  # characters of a block; more if pages are large
+_NAMED = 8  # ids of hits that were folded into one
 _SAMPLE, _SAMPLES = 500, 16  # characters, and places, at which a longer text is measured
 
 Quote = Callable[[str, str], str]
@@ -115,6 +116,13 @@ def _measured(text: str, counter: Counter) -> int:
 def showing(shown: int, total: int, page: int, pages: int) -> str:
     """The first line of every search result."""
     return f"Showing {shown} of {total} results (page {page}/{pages})"
+
+
+def more_like_it(ids: Sequence[str]) -> str:
+    """``[and 2 more like it: m7, m3]``; nothing without ids. It begins with a word, so that no text can
+    imitate it (``quoting``)."""
+    named = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
+    return f"[and {len(ids):,} more like it: {named}]" if ids else ""
 
 
 def page_of(items: Sequence[T], page: int, size: int) -> tuple[Sequence[T], int]:

@@ -16,7 +16,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Outcome
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, quoted
-from pagefault.retrieval import Hit, excerpt
+from pagefault.retrieval import Ranking, excerpt, fold
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Message, Passage
 
@@ -89,8 +89,10 @@ class Results:
     counter: Counter
     page: int
 
-    def fetch(self, tx: Transaction, hits: Sequence[Hit], query: str, page: int) -> Outcome:
-        """One page of hits, each on a line."""
+    def fetch(self, tx: Transaction, hits: Ranking, query: str, page: int) -> Outcome:
+        """One page of hits, each on a line; found by a query, equal ones are one, with a line that names the
+        others. The total counts what is left."""
+        hits, like = fold(tx, self.agent, hits) if query else (hits, {})
         shown, pages = paging.page_of(hits, page, PAGE)
         room = self.line_size()
         lines = [paging.showing(len(shown), len(hits), page, pages)]
@@ -99,8 +101,10 @@ class Results:
             recall = hit.tier == "recall"
             item = tx.message(self.agent, hit.number) if recall else tx.passage(self.agent, hit.number)
             if item is not None:
-                size = max(12, room - self.counter.count(self.line(item, "")))
+                more = paging.more_like_it(like.get((hit.tier, hit.number), ()))
+                size = max(12, room - self.counter.count(self.line(item, "") + more))
                 lines.append(self.line(item, excerpt(item.text, query, size, self.counter)))
+                lines += filter(None, [more])
                 sources.append(item.id)
         return Outcome("\n".join(lines), sources=tuple(sources), framed=True)
 

@@ -7,7 +7,7 @@ the call's result commits. What they find is shown as data, with its id, its dat
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cache
@@ -21,7 +21,7 @@ from pagefault.functions.correspondence import sending_function
 from pagefault.functions.results import Results, find_passage, find_row, label_of, number
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, places, quoted
-from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
+from pagefault.retrieval import Ranking, Retriever, excerpt
 from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -160,7 +160,7 @@ class Syscalls:
     async def _found(self, tier: Tier, query: str, only: Filter, page: int) -> Ranking:
         return await self.retriever.search(self.agent, tier, query, only, again=page > 1)
 
-    async def _shown(self, hits: Sequence[Hit], query: str, page: int) -> Outcome:
+    async def _shown(self, hits: Ranking, query: str, page: int) -> Outcome:
         return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
 
     async def recall_read(self, id: str, page: int = 1) -> Outcome:

@@ -16,6 +16,7 @@ from pagefault.embedders import Embedder, Scale
 from pagefault.errors import EmbedderError
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
+from pagefault.retrieval.folding import Like, fold
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
@@ -27,7 +28,7 @@ from pagefault.storage import Filter, Match, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
 
-__all__ = ["Hit", "Ranking", "Retriever", "Weights", "excerpt", "windows"]
+__all__ = ["Hit", "Like", "Ranking", "Retriever", "Weights", "excerpt", "fold", "windows"]
 
 logger = logger_of(__name__)
 

@@ -108,6 +108,10 @@ class Ranking(Sequence[Hit]):
     def __iter__(self) -> Iterator[Hit]:
         return (self[index] for index in range(len(self)))
 
+    def without(self, places: Sequence[int]) -> Ranking:
+        """The ranking without the hits at these places."""
+        return replace(self, order=np.delete(self.order, places)) if places else self
+
     def merged(self, other: Ranking) -> Ranking:
         """Both together, best first; of equals this one's first."""
         order = np.concatenate((self.order, other.order + len(self.number)))

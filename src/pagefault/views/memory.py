@@ -18,7 +18,7 @@ from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
-from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
+from pagefault.retrieval import Hit, Like, Ranking, Retriever, excerpt, fold
 from pagefault.storage import Filter, Transaction
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentRecord, Message, Passage, Role, Tier
 from pagefault.views.asking import number_of, page_of, record_of, roles_of, tags_of
@@ -72,7 +72,8 @@ class MessageHit:
 
     ``excerpt``: one line around what was asked for. ``label``: date and origin as the agent is shown them.
     ``session``: the sitting, numbered from 1. ``score``, and ``parts`` by name, say why it stands where it
-    does (docs/retrieval.md); without a query both are empty.
+    does (docs/retrieval.md); without a query both are empty. ``like``: the ids of further hits of the same
+    text, which have no place of their own.
     """
 
     id: str
@@ -85,6 +86,7 @@ class MessageHit:
     label: str
     score: float
     parts: dict[str, float]
+    like: tuple[str, ...] = ()
     tier: Tier = "recall"
 
 
@@ -117,13 +119,14 @@ class PassageHit(PassageView):
     label: str = ""
     score: float = 0.0
     parts: dict[str, float] | None = None
+    like: tuple[str, ...] = ()
     tier: Tier = "archival"
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """One page of results, best first, or newest first without a query. ``total``: of all pages. ``as_of``:
-    the newest message that was looked at."""
+    """One page of results, best first, or newest first without a query. ``total``: of all pages, without
+    those that are named as ``like`` others. ``as_of``: the newest message that was looked at."""
 
     total: int
     page: int
@@ -210,18 +213,18 @@ async def search(
         session=session,
     )
     retriever = kernel.assembly.retriever(zone)
-    hits = await _ranked(retriever, record, query, _tiers(tier, role, tags, session), only, last)
+    hits, like = await _ranked(retriever, record, query, _tiers(tier, role, tags, session), only, last)
     shown, pages = page_of(hits, page, size)
-    return SearchPage(len(hits), page, pages, await _results(kernel, record, query, shown), f"m{last}")
+    return SearchPage(len(hits), page, pages, await _results(kernel, record, query, shown, like), f"m{last}")
 
 
 async def _results(
-    kernel: Kernel, record: AgentRecord, query: str, hits: Sequence[Hit]
+    kernel: Kernel, record: AgentRecord, query: str, hits: Sequence[Hit], like: Like
 ) -> tuple[MessageHit | PassageHit, ...]:
     items = await kernel.store.read(lambda tx: [_stored(tx, record, hit) for hit in hits])
     zone, counter = zone_for(record), HeuristicCounter()
     return tuple(
-        _hit(hit, item, query, zone, counter)
+        _hit(hit, item, query, zone, counter, like)
         for hit, item in zip(hits, items, strict=True)
         if item is not None
     )
@@ -248,10 +251,11 @@ async def _ranked(
     tiers: Sequence[Tier],
     only: Filter,
     last: int,
-) -> Ranking:
+) -> tuple[Ranking, Like]:
     filters = {"recall": _before(only, last), "archival": only}
     first, *rest = [await retriever.search(record.id, tier, query, filters[tier]) for tier in tiers]
-    return first.merged(rest[0]) if rest else first
+    hits = first.merged(rest[0]) if rest else first
+    return await retriever.store.read(lambda tx: fold(tx, record.id, hits)) if query else (hits, {})
 
 
 def _before(only: Filter, last: int) -> Filter:
@@ -259,29 +263,23 @@ def _before(only: Filter, last: int) -> Filter:
 
 
 def _stored(tx: Transaction, record: AgentRecord, hit: Hit) -> Message | Passage | None:
-    read = tx.message if hit.tier == "recall" else tx.passage
-    return read(record.id, hit.number)
+    return (tx.message if hit.tier == "recall" else tx.passage)(record.id, hit.number)
 
 
 def _hit(
-    hit: Hit, item: Message | Passage, query: str, zone: ZoneInfo, counter: Counter
+    hit: Hit, item: Message | Passage, query: str, zone: ZoneInfo, counter: Counter, like: Like
 ) -> MessageHit | PassageHit:
-    line, label = excerpt(item.text, query, _EXCERPT, counter), label_of(item, zone)
+    why: dict[str, Any] = {
+        "excerpt": excerpt(item.text, query, _EXCERPT, counter),
+        "label": label_of(item, zone),
+        "score": hit.score,
+        "parts": dict(hit.parts),
+        "like": tuple(like.get((hit.tier, hit.number), ())),
+    }
     if isinstance(item, Passage):
-        why: dict[str, Any] = {"excerpt": line, "label": label, "score": hit.score, "parts": dict(hit.parts)}
         return PassageHit(**_fields(item, zone), **why)
-    return MessageHit(
-        item.id,
-        item.role,
-        item.speaker,
-        hit.session,
-        item.at.astimezone(zone),
-        item.text,
-        line,
-        label,
-        hit.score,
-        dict(hit.parts),
-    )
+    at = item.at.astimezone(zone)
+    return MessageHit(item.id, item.role, item.speaker, hit.session, at, item.text, **why)
 
 
 def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
