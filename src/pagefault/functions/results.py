@@ -16,7 +16,7 @@ from pagefault.errors import FunctionError
 from pagefault.functions import Outcome
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, quoted
-from pagefault.retrieval import Ranking, excerpt, fold
+from pagefault.retrieval import Like, Ranking, excerpt, fold
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Message, Passage
 
@@ -92,7 +92,9 @@ class Results:
     def fetch(self, tx: Transaction, hits: Ranking, query: str, page: int) -> Outcome:
         """One page of hits, each on a line; found by a query, equal ones are one, with a line that names the
         others. The total counts what is left."""
-        hits, like = fold(tx, self.agent, hits) if query else (hits, {})
+        like: Like = {}
+        if query:
+            hits, like = fold(tx, self.agent, hits)
         shown, pages = paging.page_of(hits, page, PAGE)
         room = self.line_size()
         lines = [paging.showing(len(shown), len(hits), page, pages)]
