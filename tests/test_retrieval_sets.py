@@ -95,3 +95,23 @@ def test_verbatim_phrases_are_found_first_with_all_half_and_none_of_the_vectors(
 
     found = anyio.run(found_first)
     assert min(found.values()) >= FOUND_FIRST, found
+
+
+def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
+    def scores(name: str, recall: float) -> Path:
+        span = {"recall@10": [0.1, 1]}
+        figures = {"first": 0.5, "recall@10": recall, "ndcg@10": 0.25, "queries": 4, "intervals": span}
+        methods = dict.fromkeys(("pagefault", "pagefault@50%", "dense", "bm25", "rrf"), figures)
+        file = tmp_path / f"{name}.json"
+        both = {"sets": {"chat": methods}, "categories": {"chat": {"one_kind": methods}}}
+        file.write_text(json.dumps(both), "utf-8")
+        return file
+
+    files = ("--before", scores("before", 0.5), "--after", scores("after", 0.75))
+    command = [sys.executable, BENCHMARKS / "retrieval_tables.py", *files, "--categories", "chat"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    baselines = "| 75.0 / 25.0 | 75.0 / 25.0 | 75.0 / 25.0 |"
+    assert lines[2] == f"| chat | 4 | 50.0 / 25.0 | 75.0 (10-100) / 25.0 | +25.0 / +0.0 {baselines}"
+    assert lines[3].startswith("| chat, 50% embedded | 4 |")
+    assert lines[5].startswith("| `chat`: first / recall@10 |")
+    assert lines[7].startswith("| one kind | 4 | 50.0 / 50.0 | 50.0 / 75.0 (10-100) |")
