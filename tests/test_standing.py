@@ -16,16 +16,15 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.asking import states, topic
 from pagefault.retrieval.query import understand
-from pagefault.retrieval.ranking import Ranking
+from pagefault.retrieval.ranking import Weights, rank
 from pagefault.retrieval.service import EmbedderService
-from pagefault.retrieval.standing import raised
 from pagefault.storage import Filter, Store
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.store_opening import NOW, said
 from pagefault.types import AgentRecord, Passage, Role
-from test_retrieval import columns, order, ranked
+from test_retrieval import QUERY, SCALE, columns, order
 
 TOPICS = ("book novel read paperback edition library", "boat sail harbour", "train ticket")
 
@@ -77,55 +76,49 @@ def first(store: Store, asked: str, rows: Sequence[str | Passage], count: int = 
     return asyncio.run(story())
 
 
-NOVELS = [f"My neighbour read a book about edition number {n} of a novel." for n in range(20)]
+NOVELS = [f"My neighbour finished novel number {n} on Sunday." for n in range(20)]
 WISH = "I prefer paperbacks, they are lighter."
 
 
 def test_advice_draws_what_the_asker_prefers(store: Store) -> None:
-    assert WISH in first(store, "Which edition of the book about the novel should I buy?", [WISH, *NOVELS])
+    assert WISH in first(store, "Which edition should I buy?", [WISH, *NOVELS])
 
 
 def test_a_fact_does_not(store: Store) -> None:
-    assert WISH not in first(store, "What edition of the novel did my neighbour read?", [WISH, *NOVELS])
+    assert WISH not in first(store, "Which edition did my neighbour buy?", [WISH, *NOVELS])
 
 
 def test_neither_does_a_preference_about_something_else(store: Store) -> None:
     other = "I prefer to sail at night, the harbour is quiet."
-    assert other not in first(store, "Which edition of the book should I buy?", [other, *NOVELS], 50)
+    assert other not in first(store, "Which edition should I buy?", [other, *NOVELS], 50)
 
 
 def test_nor_what_the_assistant_says_it_prefers_or_a_long_text(store: Store) -> None:
     own, long = f">{WISH}", WISH + " word" * 100
-    found = first(store, "Which edition of the book about the novel should I buy?", [own, long, *NOVELS])
+    found = first(store, "Which edition should I buy?", [own, long, *NOVELS])
     assert not {WISH, long}.intersection(found)
 
 
 def test_preferences_are_found_in_the_archive_too(store: Store) -> None:
     passages = [Passage(text, NOW) for text in (WISH, *NOVELS)]
-    assert WISH in first(store, "Which edition of the book about the novel should I buy?", passages)
+    assert WISH in first(store, "Which edition should I buy?", passages)
 
 
-def test_an_instruction_bears_on_facts_and_is_among_the_first_ten(store: Store) -> None:
-    wish = "Always name the library when I ask about my reading."
-    asked = "What edition of the novel did my neighbour read?"
-    assert wish in first(store, asked, [wish, *NOVELS], 10)
-    assert wish not in first(MemoryStore(), asked, [f">{wish}", *NOVELS], 10)
+def test_so_does_an_instruction_that_is_to_hold_every_time(store: Store) -> None:
+    wish = "Always name the library that has it."
+    asked = "Which edition should I buy?"
+    assert wish in first(store, asked, [wish, *NOVELS])
+    assert wish not in first(MemoryStore(), asked, [f">{wish}", *NOVELS])
 
 
-def hits(ranking: Ranking) -> list[int]:
-    return [hit.number for hit in ranking]
-
-
-def test_rows_are_moved_up_and_none_is_added_or_lost() -> None:
-    found = columns(6, cosine=[0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    ranking = ranked(found)
-    assert hits(ranking) == [0, 1, 2, 3, 4, 5]
-    moved = raised(ranking, [(2, [4, 5]), (1, [99])])
-    assert hits(moved) == [0, 4, 5, 1, 2, 3]
-    assert [hit.score for hit in moved] == sorted((hit.score for hit in moved), reverse=True)
-    assert moved[1].parts == ranking[4].parts
-    assert hits(raised(ranking, [(5, [0])])) == hits(ranking), "what stands higher stays"
-    assert hits(raised(ranking, [])) == hits(ranking)
+def test_a_wish_is_a_part_of_the_score_and_finds_no_row_by_itself() -> None:
+    found = columns(4, cosine=[0.3, 0.3, 0.3, 0.0])
+    plain = rank("recall", found, QUERY, Weights(), SCALE, {})
+    assert [hit.number for hit in plain] == [2, 1, 0]
+    wished = rank("recall", found, QUERY, Weights(), SCALE, {}, {0, 3})
+    assert [hit.number for hit in wished] == [0, 2, 1]
+    assert wished[0].parts["wish"] == pytest.approx(Weights().wish)
+    assert wished[0].score == pytest.approx(plain[2].score + Weights().wish, abs=1e-3)
 
 
 STATES = {

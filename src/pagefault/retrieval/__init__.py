@@ -22,7 +22,7 @@ from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
 from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import scale_in_use, vectors_of
-from pagefault.retrieval.standing import raised, wishes
+from pagefault.retrieval.standing import wishes
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, Store, Transaction
 from pagefault.storage.terms import terms
@@ -84,8 +84,8 @@ class Retriever:
             def texts(numbers: Sequence[int]) -> Mapping[int, str]:
                 return tx.texts(agent, tier, numbers)
 
-            ranked = rank(tier, found, query, self.weights, scale, adjacent(query, found, texts))
-            return raised(ranked, wishes(query, found, texts, scale.floor))
+            near, wished = adjacent(query, found, texts), wishes(query, found, texts, scale.floor)
+            return rank(tier, found, query, self.weights, scale, near, wished)
 
         ranking = await self.store.read(look)
         if self.reranking:

@@ -6,7 +6,7 @@ and nothing is stored; docs/retrieval.md derives the form and measures each part
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import overload
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400e6  # microseconds
 _TIERS: tuple[Tier, ...] = ("recall", "archival")
-PARTS = ("lexical", "phrase", "dense", "prior", "date", "session", "bm25", "cosine")
+PARTS = ("lexical", "phrase", "dense", "prior", "wish", "date", "session", "bm25", "cosine")
 """The reasons for a hit's place: the share of its score from each part, then its plain BM25 and cosine."""
 
 
@@ -48,6 +48,7 @@ class Weights:
     subject: float = 0.3  # of two people named, the first one without a possessive said it
     assistant: float = 0.3  # taken from the assistant's rows; added if asked what "you said"
     people: float = 1.5  # taken from the assistant's rows if asked in what order people brought things up
+    wish: float = 1.0  # people state a preference or a standing instruction, and advice is asked
     question: float = 0.3  # taken from a short row that asks
     short: int = 40  # lexical units up to which a row that ends in a question mark is nothing but a question
     long: float = 0.2  # taken per e-fold of length above ``long_from``
@@ -137,10 +138,16 @@ NOTHING = Ranking(
 
 
 def rank(
-    tier: Tier, found: Found, query: Query, weights: Weights, scale: Scale, adjacent: Mapping[int, float]
+    tier: Tier,
+    found: Found,
+    query: Query,
+    weights: Weights,
+    scale: Scale,
+    adjacent: Mapping[int, float],
+    wished: Collection[int] = (),
 ) -> Ranking:
     """The rows found, best first and of equals the later one first. ``scale``: of the cosines; ``adjacent``:
-    see ``phrases``."""
+    see ``phrases``; ``wished``: rows that state a wish, see ``standing``."""
     steps = _steps(found, weights.reach)
     near = found.lexical
     if tier == "recall":  # a passage's neighbours are other text, or overlap with it
@@ -155,10 +162,12 @@ def rank(
     session = weights.session * _of_session(own, found.session, weights.sharpness)
     unlike = found.cosine < weights.floor_near * scale.floor  # without a vector nothing speaks against a row
     beside = (near > 0) & ~unlike
+    wish = np.float32(weights.wish) * np.isin(found.number, list(wished))
+    score = own + session + wish
     rows = np.flatnonzero(found.may_show & (found.matched | beside | in_range))[::-1]
-    rows = rows[np.argsort(-(own + session)[rows], kind="stable")]
-    parts = np.stack((lexical, phrase, dense, prior, date, session, found.lexical, found.cosine), axis=1)
-    return _ranking(tier, found, rows, (own + session)[rows], parts[rows])
+    rows = rows[np.argsort(-score[rows], kind="stable")]
+    parts = (lexical, phrase, dense, prior, wish, date, session, found.lexical, found.cosine)
+    return _ranking(tier, found, rows, score[rows], np.stack(parts, axis=1)[rows])
 
 
 def browse(tier: Tier, found: Found) -> Ranking:

@@ -51,6 +51,7 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "who speaks": {"speaker": 0, "subject": 0, "assistant": 0},
     "questions": {"question": 0},
     "length": {"long": 0},
+    "wishes": {"wish": 0},
     "dates": {"date": 0},
     "sessions": {"session": 0},
 }
