@@ -69,6 +69,61 @@ def test_stop_words_go_unless_there_is_nothing_else() -> None:
     assert understand("who are you").terms == ("who", "are", "you")
 
 
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("Wo war die Frau mit dem Hund?", ("frau", "hund")),
+        ("Où est-ce que nous avons garé la voiture ?", ("gare", "voitur")),
+        ("¿Dónde está el coche de mi hermana?", ("coch", "hermana")),
+        ("Где мы оставили машину?", ("оставили", "машину")),
+        ("What was in the film Die Hard?", ("film", "die", "hard")),
+        ("come and see the war memorial", ("come", "see", "war", "memori")),
+        ("他在哪儿？", ("他在", "在哪", "哪儿", "儿")),
+        ("猫の名前は？", ("猫", "猫の", "の名", "名", "名前", "前", "前は")),
+    ],
+)
+def test_stop_words_are_those_of_the_querys_language(text: str, content: tuple[str, ...]) -> None:
+    assert understand(text).terms == content
+
+
+@pytest.mark.parametrize(
+    ("text", "people", "subject", "bare"),
+    [
+        ("小明昨天说了什么？", ["小明", "小红"], "小明", "昨天说了什么?"),
+        ("田中さんは何と言いましたか", ["田中"], "田中", "さんは何と言いましたか"),
+        ("Anna昨天说了什么", ["Anna"], "Anna", "昨天说了什么"),
+        ("Wie heißt Annas Hund?", ["Anna"], "Anna", "Wie heißt Hund?"),
+        ("Что сказала Анна вчера?", ["Анна", "Ан"], "Анна", "Что сказала вчера?"),
+        ("ماذا قالت ليلى أمس؟", ["ليلى"], "ليلى", "ماذا قالت أمس؟"),
+        ("明天在哪里", ["明"], "", "明天在哪里"),
+    ],
+)
+def test_names_in_every_script(text: str, people: list[str], subject: str, bare: str) -> None:
+    query = understand(text, people)
+    assert (query.subject, query.bare) == (subject, bare)
+
+
+@pytest.mark.parametrize(
+    "text", ["«синяя книга»", "„das blaue Buch“", "『青い本』は", "»das Buch«", "“the book”"]
+)
+def test_quotes_of_other_languages_quote(text: str) -> None:
+    assert understand(text).exact
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Welches Buch hast du mir empfohlen?",
+        "Quel livre m'as-tu conseillé ?",
+        "Что ты мне посоветовал?",
+        "この前勧めてくれた本は何ですか",
+        "Hangi kitabı önermiştin?",
+    ],
+)
+def test_what_you_said_is_asked_in_other_languages(text: str) -> None:
+    assert understand(text).asks_assistant
+
+
 def test_participants_are_whom_not_what() -> None:
     query = understand("What does Melanie think about Caroline's decision?", ["Caroline", "Melanie", "user"])
     assert query.bare == "What does think about decision?"

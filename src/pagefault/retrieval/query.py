@@ -10,23 +10,18 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from pagefault.retrieval.asking import Asking, read, topic
+from pagefault.retrieval.asking import Asking, read, states, topic
 from pagefault.retrieval.dates import Span, spans
+from pagefault.retrieval.languages import Language, languages, plain, spoken
 from pagefault.storage.terms import UNSPACED, is_character, terms
 
 __all__ = ["Query", "content_terms", "understand"]
 
-_CJK_STOP_WORDS = "的了吗呢吧啊是我你他她它在有和就也都什么还记得请谁哪几怎"
-_STOP_WORDS = frozenset(
-    terms(
-        "a an and are as at be been but by can could did do does for from had has have he her him his how i "
-        "if in is it its me my no not of on or our please she should so some that the their them then there "
-        "these they this to us was we were what when where which who why will with would you your am about "
-        "hey remember talked talk said mentioned mention tell told know just ever s t m d ll re ve"
-    )
-).union(_CJK_STOP_WORDS, ("什么", "我的", "你的", "记得", "怎么"))
-_QUOTED = re.compile(r'"([^"]+)"|“([^“”]+)”|「([^「」]+)」')
+_QUOTED = re.compile(
+    r'"([^"]+)"|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|»([^«»]+)«|「([^「」]+)」|『([^『』]+)』'
+)
 # Words, or twice as many characters of a script without spaces, beside a quotation that is all that is
 # asked; of a key twice.
 _ALONE = 2
@@ -42,18 +37,9 @@ _KEY = re.compile(
 )
 _YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
 _LONGEST = 4_000  # characters of a query that are read; some patterns take the square of its length
+_LETTER = r"[^\W\u0e00-\U0003ffff]"  # of a script with spaces
 _ROLES = {"user", "assistant", "system"}
-_SAY = "say tell mention recommend suggest advise give provide explain list write share show"
-_SAID = (
-    "said told mentioned recommended suggested advised gave given provided explained listed wrote shared "
-    "showed"
-)
-_YOU_SAID = re.compile(  # not "can you list", "would you suggest"
-    rf"\bdid(?:n['’]t)? you(?: \w+ly)? (?:{'|'.join(_SAY.split())})\b"
-    rf"|\byou(?:['’]d|['’]ve| had| have)?(?: \w+ly)? (?:{'|'.join(_SAID.split())})\b"
-    r"|[你您]曾?(?:说|推荐|建议|告诉|提到)",
-    re.IGNORECASE,
-)
+_SURE = 2  # stop words of a language by which a text in Latin letters is known to be in it
 _ASKS_NOTHING = Asking(False)
 
 
@@ -95,7 +81,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     asking = read(text)
     if asking.kind == "order":  # the words of such a question are mostly about the asking
         bare = topic(bare) or bare
-    content = content_terms(_QUOTED.sub(r" \1\2\3 ", bare))
+    content = content_terms(_QUOTED.sub(lambda quoted: f" {quoted[quoted.lastindex or 0]} ", bare))
     return Query(
         text,
         content,
@@ -105,7 +91,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         len(named) == 1,
         spans(text, now) if now else (),
         2 * len(UNSPACED.findall(text)) > len("".join(text.split())),
-        bool(_YOU_SAID.search(text)),
+        states(text, "said"),
         asking,
     )
 
@@ -113,7 +99,34 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
 def content_terms(text: str) -> tuple[str, ...]:
     """The lexical units of ``text``, each once, without stop words unless it has nothing else."""
     units = list(dict.fromkeys(terms(text)))
-    return tuple(unit for unit in units if unit not in _STOP_WORDS) or tuple(units)
+    stop = _stop_words(text)
+    return tuple(unit for unit in units if unit not in stop) or tuple(units)
+
+
+def _stop_words(text: str) -> frozenset[str]:
+    """The units of the stop words of a text's languages. Among those in Latin letters these are the ones of
+    which it has two or more, and more than English ones: "die", "was" and "come" are content elsewhere."""
+    words = plain(text)
+    known = set(words.split())
+    english = next(language for language in languages() if language.code == "en")
+    count = len(known & english.stop)
+    found = [
+        language
+        for language in spoken(words)
+        if language.script != english.script or len(known & language.stop) >= max(_SURE, count + 1)
+    ]
+    if count >= _SURE or all(language.script != english.script for language in found):
+        found.append(english)
+    return frozenset[str]().union(*map(_stop_units, found))
+
+
+@cache
+def _stop_units(language: Language) -> frozenset[str]:
+    """Stop words as units; of two characters of a script without spaces the pair alone."""
+    units = [terms(word) for word in language.stop]
+    return frozenset(
+        unit for some in units for unit in (some[1:2] if len(some) == 3 and UNSPACED.match(some[0]) else some)
+    )
 
 
 def _plain(text: str) -> str:
@@ -128,7 +141,8 @@ def _exact(text: str) -> tuple[tuple[str, ...], ...]:
     keys = [key for key in _KEY.findall(outside) if _is_key(key)]
     for key in keys:
         outside = outside.replace(key, " ")
-    rest = [unit for unit in terms(outside) if unit not in _STOP_WORDS]
+    stop = _stop_words(text)
+    rest = [unit for unit in terms(outside) if unit not in stop]
     beside = sum(0.5 * is_character(unit) or not UNSPACED.match(unit) for unit in rest)
     binding = [*(quoted if beside <= _ALONE else ()), *(keys if beside <= 2 * _ALONE else ())]
     return tuple(units for item in binding if (units := tuple(terms(item))))
@@ -144,7 +158,13 @@ def _is_key(token: str) -> bool:
 
 
 def _mention(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(_plain(name))}(?P<own>['’]s)?(?!\w)", re.IGNORECASE)
+    """A pattern for a name, with its possessive. A script without spaces may go on next to it; in such a
+    script a name has two characters or more, for one is in many words."""
+    if UNSPACED.match(name):
+        before, behind = ("", "") if len(name) > 1 else (r"(?<!\w)", r"(?!\w)")
+    else:
+        before, behind = rf"(?<!{_LETTER})", rf"(?!{_LETTER})"
+    return re.compile(rf"{before}(?i:{re.escape(_plain(name))}(?P<own>['’]s?|s)?){behind}")
 
 
 def _subject(text: str, named: Sequence[str]) -> str:
