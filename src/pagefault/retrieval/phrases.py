@@ -30,7 +30,9 @@ def adjacent(
     units = terms(query.text)
     pairs = set(pairwise(units))
     rows = np.flatnonzero(found.may_show & (found.lexical > 0)) if pairs else np.empty(0, np.intp)
-    best = rows[np.argsort(-found.lexical[rows], kind="stable")[:_ROWS]]
+    if len(rows) > _ROWS:
+        rows = rows[np.argpartition(-found.lexical[rows], _ROWS)[:_ROWS]]
+    best = rows[np.lexsort((rows, -found.lexical[rows]))]
     numbers: list[int] = []
     room = _UNITS
     for row in best:

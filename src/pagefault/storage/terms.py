@@ -88,9 +88,8 @@ _FOLDING = _Folding()
 def terms(text: str) -> list[str]:
     """The units of ``text`` in order. Adjacent units stand for adjacent text."""
     if text.isascii():  # nothing to fold, no scripts to tell apart
-        words = text.encode().translate(_ASCII).decode().split()
-    else:
-        words = normal("NFC", normal("NFKD", normal("NFKD", text).casefold()).translate(_FOLDING)).split()
+        return list(map(_word, text.encode().translate(_ASCII).decode().split()))
+    words = normal("NFC", normal("NFKD", normal("NFKD", text).casefold()).translate(_FOLDING)).split()
     units = {word: _units(word) for word in set(words)}  # most words of a long text are there often
     return list(chain.from_iterable(map(units.__getitem__, words)))
 
