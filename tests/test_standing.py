@@ -126,12 +126,44 @@ STATES = {
     "de": ("Ich fahre lieber mit der Bahn.", "Ich mag laute Lokale nicht.", "Nenne Preise immer in Euro."),
     "zh": ("我更喜欢坐火车", "我不喜歡太吵的餐廳。", "以后请都用简体中文回答。"),
     "ja": ("飛行機より電車の方が好きです。", "人混みは苦手です。", "今後は必ず出典を書いてください。"),
+    "zh-Hant": ("我比較喜歡搭火車", "我討厭排隊。", "以後請不要用英文回答。"),
+    "ko": (
+        "비행기보다 기차가 더 좋아요.",
+        "시끄러운 곳은 싫어해요.",
+        "앞으로 가격은 항상 원화로 알려 주세요.",
+    ),
+    "fr": (
+        "Je préfère prendre le train.",
+        "Je n'aime pas la foule.",
+        "À partir de maintenant, réponds en français.",
+    ),
+    "es": ("Prefiero ir en tren.", "No me gusta el ruido.", "A partir de ahora, dame los precios en euros."),
+    "it": ("Preferisco andare in treno.", "Non sopporto la folla.", "D'ora in poi rispondi in italiano."),
+    "pt": ("Prefiro ir de comboio.", "Não gosto de barulho.", "A partir de agora, responda em português."),
+    "nl": ("Ik ga liever met de trein.", "Ik hou niet van drukte.", "Geef prijzen voortaan in euro."),
+    "pl": ("Wolę jechać pociągiem.", "Nie lubię tłumów.", "Od teraz podawaj ceny w złotych."),
+    "ru": ("Я предпочитаю поезд.", "Мне не нравится шум.", "Всегда указывай год издания."),
+    "tr": ("Treni tercih ederim.", "Kalabalığı sevmiyorum.", "Bundan sonra fiyatları lira olarak yaz."),
+    "ar": ("أفضل السفر بالقطار.", "لا أحب الضوضاء.", "من الآن فصاعدا أجب بالعربية."),
+    "th": ("ฉันชอบรถไฟมากกว่าเครื่องบิน", "ฉันไม่ชอบเสียงดัง", "ต่อไปนี้ช่วยบอกราคาเป็นบาท"),
 }
 STATES_NOTHING = {
     "en": ("We never met.", "I like it, as always.", "Do you prefer tea?", "He lives in the old mill."),
     "de": ("Wir haben uns nie getroffen.", "Er wohnt immer noch da.", "Der Zug fährt um neun."),
     "zh": ("我们从来没见过。", "他住在上海。", "火车九点开。"),
     "ja": ("私たちは会ったことがありません。", "電車は九時に出ます。", "彼は上海に住んでいます。"),
+    "zh-Hant": ("我們從來沒見過。", "火車九點開。"),
+    "ko": ("우리는 만난 적이 없어요.", "기차는 아홉 시에 떠나요."),
+    "fr": ("Il habite toujours à Lyon.", "Le train part à neuf heures."),
+    "es": ("Nunca nos hemos visto.", "El tren sale a las nueve."),
+    "it": ("Abita ancora a Roma.", "Il treno parte alle nove."),
+    "pt": ("O comboio parte às nove.", "Ele mora em Lisboa."),
+    "nl": ("De trein vertrekt om negen uur.", "Hij woont nog in Gent."),
+    "pl": ("Pociąg odjeżdża o dziewiątej.", "On mieszka w Krakowie."),
+    "ru": ("Поезд уходит в девять.", "Он живёт в Казани."),
+    "tr": ("Tren dokuzda kalkıyor.", "O Ankara'da oturuyor."),
+    "ar": ("القطار يغادر في التاسعة.", "هو يسكن في القاهرة."),
+    "th": ("รถไฟออกเก้าโมง", "เขาอยู่ที่เชียงใหม่"),
 }
 
 
@@ -151,6 +183,9 @@ def test_wishes_are_read_in_every_language(language: str) -> None:
         ("In welcher Reihenfolge habe ich über die Hochzeit gesprochen?", "hochzeit"),
         ("请按时间顺序列出我提到的装修事项。", "装修"),
         ("庭の工事について話した順番を教えてください。", "庭 工事"),
+        ("Dans quel ordre ai-je parlé du déménagement ?", "demenagement"),
+        ("¿En qué orden mencioné los distintos pasos de la mudanza?", "mudanza"),
+        ("В каком порядке я упоминал разные этапы ремонта?", "ремонта"),
     ],
 )
 def test_an_order_is_searched_by_its_topic(text: str, left: str) -> None:
