@@ -14,6 +14,7 @@ from rich.text import Text
 from pagefault.cli.render import clip, counted, data_of, local, plain, showing, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
+from pagefault.cli.vectors import LOAD_SECONDS, complete
 from pagefault.errors import UsageError
 from pagefault.ingest import Bytes, SourceResult, find
 from pagefault.ingest import load as load_sources
@@ -21,6 +22,7 @@ from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import delete_document
 from pagefault.views import documents
+from pagefault.views.agents import EmbedderProgress
 from pagefault.views.asking import tags_of
 
 
@@ -42,10 +44,25 @@ def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str
         data = [_item_data(item) for item in report.items]
         event = report.event.id if report.event else None
         session.show({"documents": data, "event": event}, "\n".join(map(_item_line, report.items)))
+        await _complete(kernel)
 
     session.run(work)
     if failed:
         raise SystemExit(1)
+
+
+async def _complete(kernel: Kernel) -> None:
+    """Make the vectors of what was loaded, with the progress on stderr."""
+    columns = BarColumn(), TextColumn("{task.fields[now]}", markup=False), TimeElapsedColumn()
+    bar = Progress(*columns, console=console(stderr=True), transient=True)
+    with bar if bar.console.is_terminal else nullcontext():
+        task = bar.add_task("", total=None, now="vectors")
+
+        def watch(progress: EmbedderProgress) -> None:
+            now = f"{progress.rows:,} of {progress.of:,} vectors; Ctrl-C leaves the rest for later"
+            bar.update(task, completed=progress.rows, total=progress.of, now=now)
+
+        await complete(kernel, LOAD_SECONDS, watch)
 
 
 def _sources(targets: Sequence[str], title: str | None, most: int) -> list[DocumentSource | Skipped]:

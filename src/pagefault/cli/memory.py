@@ -7,6 +7,7 @@ from itertools import chain
 
 from pagefault.cli.render import clip, data_of, showing
 from pagefault.cli.session import Session
+from pagefault.cli.vectors import SEARCH_SECONDS, complete
 from pagefault.context.paging import more_like_it
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import delete_passage, remember
@@ -25,6 +26,8 @@ def search_recall(
     as_of: str | None,
 ) -> None:
     async def work(kernel: Kernel) -> None:
+        if query.strip():
+            await complete(kernel, SEARCH_SECONDS)
         found = await search(
             kernel, name, query, tier="recall", page=page, role=roles, since=since, until=until,
             session=session_number, as_of=as_of,
@@ -36,6 +39,8 @@ def search_recall(
 
 def search_archival(session: Session, name: str, query: str, page: int, tags: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
+        if query.strip():
+            await complete(kernel, SEARCH_SECONDS)
         found = await search(kernel, name, query, tier="archival", page=page, tags=tags)
         data = data_of(found)
         del data["as_of"]  # it is of recall

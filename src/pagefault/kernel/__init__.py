@@ -295,5 +295,5 @@ class Kernel:
         await self.scheduler.idle(await self.scheduler.find(name) if name is not None else None)
 
     async def settled(self) -> None:
-        """Return when every searchable row has its vector (tests and benchmarks call it)."""
+        """Return when every searchable row has its vector; ``EmbedderError`` if one cannot be made."""
         await self.indexer.settled()

@@ -1,0 +1,67 @@
+"""Vectors that a short command would leave behind: made before it searches or ends, within a bound.
+
+The indexer works in the processes that serve agents; a command that loads or searches serves nobody. Left
+out: making the vectors (``kernel.indexer``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+from rich.text import Text
+
+from pagefault.cli.render import plain
+from pagefault.cli.screens import console
+from pagefault.errors import EmbedderError, StorageError
+from pagefault.kernel import Kernel
+from pagefault.views.agents import EmbedderProgress, embedders
+
+__all__ = ["LOAD_SECONDS", "SEARCH_SECONDS", "complete"]
+
+SEARCH_SECONDS = 3.0
+LOAD_SECONDS = 120.0
+"""How long a command makes vectors at most; a search is waited for, a load may be stopped."""
+
+_POLL = 1.0  # seconds between two looks at the progress
+
+
+async def complete(
+    kernel: Kernel, seconds: float, watch: Callable[[EmbedderProgress], None] = lambda _: None
+) -> None:
+    """Make the vectors that are missing for at most so many seconds, then say on stderr what waits, also if
+    it is cancelled. ``watch`` is given the progress now and then."""
+    waits = True
+    try:
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_watched, kernel, watch)
+                try:
+                    await kernel.settled()
+                    waits = False
+                except StorageError:  # a database that can only be read is searched as it is
+                    waits = False
+                except EmbedderError as error:
+                    console(stderr=True).print(Text(plain(f"Vectors are not made: {error}"), "yellow"))
+                tasks.cancel_scope.cancel()
+    finally:
+        if waits and (progress := await _in_service(kernel)) and progress.rows < progress.of:
+            console(stderr=True).print(Text(_waiting(progress), "dim"))
+
+
+async def _watched(kernel: Kernel, watch: Callable[[EmbedderProgress], None]) -> None:
+    while True:
+        await anyio.sleep(_POLL)
+        if progress := await _in_service(kernel):
+            watch(progress)
+
+
+async def _in_service(kernel: Kernel) -> EmbedderProgress | None:
+    return next((each for each in await embedders(kernel) if each.in_service), None)
+
+
+def _waiting(progress: EmbedderProgress) -> str:
+    return (
+        f"{progress.of - progress.rows:,} of {progress.of:,} messages and passages have no vector yet and "
+        "are found by their words alone; `pagefault run` makes the rest, and each search some."
+    )
