@@ -22,13 +22,14 @@ import pagefault
 from pagefault import Agent, Event, PagefaultError, tool
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
-from pagefault.config import AgentSettings, SectionSettings, parse_settings
+from pagefault.config import AgentSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade import AgentOptions, SectionOptions
 from pagefault.facade.blocking import LoopThread
 from pagefault.facade.parts import AsyncDocuments, AsyncPassages, AsyncSections, AsyncSettings, AsyncTimers
 from pagefault.models import Prompt
+from pagefault.section_settings import SectionSettings
 from pagefault.testing.models import Item, ScriptedModel, call, say
 
 

@@ -22,11 +22,12 @@ import pytest
 
 from pagefault.assembly import Parts
 from pagefault.build import catalogue_of, open_kernel
-from pagefault.config import AgentSettings, Installation, SectionSettings, parse_settings
+from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Call, Completion
+from pagefault.section_settings import SectionSettings
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.providers import Delivery, ProviderRequest, ProviderServer, Turn
 from pagefault.types import Event, EventKind, Output, Passage

@@ -97,14 +97,14 @@ def insert(bind: Bind, table: str, **row: Any) -> None:
 OLD_TERMS = import_module("pagefault.storage.migrations.versions.0007_units").old_terms
 
 
-def units_of(role: Role, shown: str, meta: Mapping[str, Any]) -> list[str]:
+def units_of(shown: str, meta: Mapping[str, Any]) -> list[str]:
     """The units of a row as code before 0007 made them."""
-    return OLD_TERMS(shown) if message_terms(role, "a", meta_of(meta)) else []
+    return OLD_TERMS(shown) if message_terms("a", meta_of(meta)) else []
 
 
 def fill(bind: Bind) -> None:
     """An agent as code of the version would have left it."""
-    units = [units_of(*row) for row in LOG]
+    units = [units_of(*row[1:]) for row in LOG]
     own = {
         "created": MICROS, "start": 1, "head": "", "warned": False, "ratio": 1.25,
         "settings": '{"window": 8192, "margin": 0.1}', "recall_rows": sum(map(bool, units)),
@@ -141,7 +141,7 @@ def fill(bind: Bind) -> None:
 
 
 def indexed() -> list[tuple[int, list[str]]]:
-    return [(number, units_of(*row)) for number, row in enumerate(LOG, 1)]
+    return [(number, units_of(*row[1:])) for number, row in enumerate(LOG, 1)]
 
 
 def old_file(path: Path, version: str) -> None:

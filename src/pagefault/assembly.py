@@ -18,6 +18,7 @@ from pagefault.accounting.budget import Budgets, DailyLimit
 from pagefault.accounting.prices import Price, Prices
 from pagefault.agent import Process
 from pagefault.agent.parsing import EventParser
+from pagefault.agent.prefetch import Prefetcher
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import OpenTurn
@@ -189,8 +190,10 @@ class Assembly:
         )  # fmt: skip
         documents = DocumentCalls(record.id, self.store, results)
         executor = plan.executor.bound(syscalls, documents, letters)
+        share, most = settings.prefetch_share(window), settings.prefetch_tokens
+        prefetcher = Prefetcher(record.id, self.store, retriever, results, parts.clock, share, most)
         program = Program(
-            self.store, model, executor, plan.instructions, settings.style,
+            self.store, model, executor, prefetcher, plan.instructions, settings.style,
             settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
             self.budgets(record, settings), partial(self.models.served_window, settings.model),
         )  # fmt: skip

@@ -15,7 +15,7 @@ from re import sub
 from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pagefault.accounting.budget import DailyLimit
 from pagefault.accounting.prices import Price
@@ -24,39 +24,21 @@ from pagefault.errors import DamageError, UsageError
 from pagefault.functions.correspondence import Peers, peers_of
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
-from pagefault.types import AgentRecord, Section, Style
+from pagefault.section_settings import SectionSettings
+from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
 
 SMALLEST_WINDOW = 4096
 LARGE_WINDOW = 32_768
 """From here on the longer instructions are used by default, in tokens."""
 
+PREFETCH = 0.10
+"""The share of the room for what is prefetched for a message, by default."""
+
+PREFETCH_WINDOW = 16_384
+"""From here on it is prefetched by default, in tokens."""
+
 DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say so when I do not know."
-
-
-class SectionSettings(BaseModel):
-    """A section of the working context as declared. ``limit`` is in tokens or, below 1, a share of the
-    window; ``text`` is the text that it starts with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
-    description: str = ""
-    limit: int | float = Field(default=200, gt=0)
-    text: str = ""
-    read_only: bool = False
-
-    @field_validator("limit")
-    @classmethod
-    def _tokens_or_share(cls, limit: float) -> float:
-        if limit >= 1 and (limit < 16 or limit != int(limit)):
-            raise ValueError("a limit is 16 or more whole tokens, or a share of the window below 1")
-        return int(limit) if limit >= 1 else limit
-
-    def section(self, window: int) -> Section:
-        """The section in a window of so many tokens."""
-        limit = int(self.limit) if self.limit >= 1 else max(16, round(self.limit * window))
-        return Section(self.name, self.description, limit, self.text, self.read_only)
 
 
 class AgentSettings(BaseModel):
@@ -104,6 +86,10 @@ class AgentSettings(BaseModel):
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
+    prefetch: float | None = Field(
+        default=None, ge=0.0, le=0.25, description="of the room, for what is prefetched; None: by the window"
+    )
+    prefetch_tokens: int = Field(default=600, ge=100, description="the most that is prefetched for a message")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -131,6 +117,10 @@ class AgentSettings(BaseModel):
     def reply_reserve(self, window: int) -> int:
         """Tokens kept free for the reply: an eighth of the window, at most 4,096, unless set."""
         return self.reserve if self.reserve is not None else min(4096, window // 8)
+
+    def prefetch_share(self, window: int) -> float:
+        """The share of the room for what is prefetched for a message; 0: nothing is."""
+        return self.prefetch if self.prefetch is not None else PREFETCH * (window >= PREFETCH_WINDOW)
 
     def declared_sections(self, window: int) -> tuple[SectionSettings, ...]:
         """The sections a new agent starts with; default limits grow with the window."""

@@ -83,31 +83,33 @@ class Contained(Generic[T]):
             raise _as_ours(result)
         return result[0]
 
-    async def end(self, *, after: float = 0.0) -> None:
-        """Cancel the code if it does not end by itself within ``after`` seconds; leave it behind if it
-        ignores that."""
+    async def end(self, *, after: float = 0.0, grace: float = _GRACE) -> None:
+        """Cancel the code if it does not end by itself within ``after`` seconds; leave it behind if that
+        takes more than ``grace``."""
         task = self._task
         with anyio.CancelScope(shield=True):
             if after and not task.done():
                 await asyncio.wait({task}, timeout=after)
             if not task.done():
                 task.cancel()
-                await asyncio.wait({task}, timeout=_GRACE)
+                await asyncio.wait({task}, timeout=grace)
         if not task.done():
             logger.warning("%s does not end when it is cancelled; it was left behind", self._name)
             _left_behind.add(task)
             task.add_done_callback(_left_behind.discard)
 
 
-async def contained(name: str, work: Awaitable[T], seconds: float | None = None) -> T:
+async def contained(
+    name: str, work: Awaitable[T], seconds: float | None = None, *, grace: float = _GRACE
+) -> T:
     """Run foreign code and return its value. Raises ``Fault``, errors of ours as they are, and
-    ``TimeoutError`` after ``seconds``."""
+    ``TimeoutError`` after ``seconds``, when it may take ``grace`` seconds more to end."""
     code = Contained(name, work)
     try:
         if not await code.wait(seconds):
             raise TimeoutError
     finally:
-        await code.end()
+        await code.end(grace=grace)
     return code.result()
 
 

@@ -43,6 +43,8 @@ class MessageMeta:
     Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
     model; ``sources``, the ids of the items that the result quotes.
+    Prefetch: ``sources``; ``milliseconds``, the time that it took.
+    Event: ``skipped``, why nothing was prefetched for it.
     Alert: ``stop``, it ends the turn.
     Summary: ``messages``, the number of rows under it; ``through``, the newest of these; ``warned``, whether
     the model was warned before; ``extracted``, why the model did not write it.
@@ -59,6 +61,8 @@ class MessageMeta:
     invalid: bool = False
     heartbeat: bool = False
     sources: tuple[str, ...] = ()
+    milliseconds: int = 0
+    skipped: str = ""
     stop: bool = False
     messages: int = 0
     through: int = 0

@@ -35,7 +35,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RESERVED = frozenset(
     {
         "user", "human", "assistant", "system", "developer", "tool", "event", "recall", "archival", "summary",
-        "shown", "showing", "earlier", "page", "result", "returned", "called", "thought",
+        "shown", "showing", "earlier", "page", "result", "returned", "called", "thought", "prefetched",
     }
 )  # fmt: skip  # as labels, rows and results begin
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)

@@ -35,6 +35,7 @@ class Role(StrEnum):
     CALL = "call"  # a function call; ``text`` is its arguments (JSON), ``name`` the function
     RESULT = "result"  # what a call returned
     ASSISTANT = "assistant"  # the agent's speech
+    PREFETCH = "prefetch"  # what memory holds on the message before it; not shown: the end of those before it
 
 
 SEARCHED_BY_DEFAULT = (Role.USER, Role.ASSISTANT, Role.EVENT)
@@ -120,6 +121,7 @@ OutputType = Literal[
     "thought",
     "called",
     "returned",
+    "prefetched",
     "warned",
     "flushed",
     "alerted",

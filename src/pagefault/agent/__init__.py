@@ -92,9 +92,10 @@ class Process:
         """Store a new event in the inbox and return it as stored. If it can be handled at once, its turn is
         opened too (``self.event`` is set then) and waits for ``handle``."""
         if event.kind not in self.rows.parsers:  # a parser takes its time: the event is stored before
-            row = self.rows.opening(event, self.memory.sizes())
+            row = self.rows.opening(event, self.memory.pressure())
             if not self.memory.crosses_both(row):
-                return await self.writer.post(event, row)
+                rows = await self.program.prefetcher.rows(event, row, self.memory)
+                return await self.writer.post(event, rows)
         to = self.writer.record
         return (await self.program.store.write(lambda tx: post_to(tx, to.id, to.name, event)))[0]
 
@@ -119,13 +120,13 @@ class Process:
         """Open the event's turn, or take up the one that was interrupted; False if a warning goes first."""
         if event.state == "pending":
             read = await read_event(event, self.rows.parsers, self.program.executor.timeout)
-            row = self.rows.opening(read, self.memory.sizes())
+            row = self.rows.opening(read, self.memory.pressure())
             may_wait = event.kind != EventKind.PRESSURE and event.id != self._deferred
             if may_wait and self.memory.crosses_both(row):
                 self._deferred = event.id
                 await self.memory.warn()
                 return False
-            await self.writer.open(event, row)
+            await self.writer.open(event, await self.program.prefetcher.rows(read, row, self.memory))
         else:
             id = self.writer.record.id
             rows = await self.program.store.read(lambda tx: tx.messages(id, event=event.id))

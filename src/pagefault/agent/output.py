@@ -23,17 +23,18 @@ _TYPES: dict[Role, OutputType] = {
     Role.THOUGHT: "thought",
     Role.CALL: "called",
     Role.RESULT: "returned",
+    Role.PREFETCH: "prefetched",
     Role.SUMMARY: "flushed",
     Role.ALERT: "alerted",
 }
 
 
 def output_of(row: Message) -> Output | None:
-    """The output a row shows; None for inputs and for a completion that said nothing."""
+    """The output a row shows; None for inputs, and for a thought or prefetch of nothing."""
     kind = _TYPES.get(row.role)
     if row.role is Role.ALERT and row.name in tuple(EventKind):
         kind = "warned" if row.name == EventKind.PRESSURE else None
-    if kind is None or (kind == "thought" and not row.text):
+    if kind is None or (kind in ("thought", "prefetched") and not row.text):
         return None
     return Output(kind, row.text, row.event, row.seq, row.name, values_of(row.meta))
 

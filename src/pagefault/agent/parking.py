@@ -15,7 +15,7 @@ async def park_event(process: Process, event: Event, why: str) -> Output:
     """Close what there is of the event's turn, with an alert that says why, and park it. Returns ``done``."""
     id, store = process.writer.record.id, process.program.store
     if event.state == "pending":
-        await process.writer.open(event, process.rows.opening(event, process.memory.sizes()))
+        await process.writer.open(event, [process.rows.opening(event, process.memory.pressure())])
     elif process.event is None:
         process.turn.begin(event, await store.read(lambda tx: tx.messages(id, event=event.id)))
     done = await process.stop(f"The event is parked: {why}")

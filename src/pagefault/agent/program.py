@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pagefault.accounting.budget import Budgets
+from pagefault.agent.prefetch import Prefetcher
 from pagefault.functions import FunctionExecutor
 from pagefault.models import Model
 from pagefault.storage import Store
@@ -21,6 +22,7 @@ class Program:
     store: Store
     model: Model
     executor: FunctionExecutor
+    prefetcher: Prefetcher
     instructions: str
     style: Style = "memgpt"
     max_steps: int = 12

@@ -73,9 +73,9 @@ class TurnWriter:
     inbox_empty: bool = False  # at the end of the last turn
     outdated: bool = False  # the process was made for other settings than are stored now
 
-    async def post(self, event: Event, row: Message) -> Event:
+    async def post(self, event: Event, rows: Sequence[Message]) -> Event:
         """Store a new event and return it as stored. If it comes next, and the agent is as it was loaded, the
-        same transaction opens its turn, with ``row``."""
+        same transaction opens its turn, with ``rows``."""
         agent = self.record.id
 
         def work(tx: Transaction) -> tuple[Event, _Committed | None]:
@@ -83,7 +83,7 @@ class TurnWriter:
             is_new = posted == replace(event, id=posted.id)
             if not is_new or not self._is_loaded(record) or tx.next_event(agent) != posted:
                 return posted, None
-            return posted, self._open(tx, posted, row)
+            return posted, self._open(tx, posted, rows)
 
         posted = event
         with anyio.CancelScope(shield=True):
@@ -93,10 +93,10 @@ class TurnWriter:
                 self._apply(opened)
         return posted
 
-    async def open(self, event: Event, row: Message) -> None:
+    async def open(self, event: Event, rows: Sequence[Message]) -> None:
         """Open the turn of an event that waits in the inbox."""
         with anyio.CancelScope(shield=True):
-            opened = await self.store.write(lambda tx: self._open(tx, event, row), self.memory.hold)
+            opened = await self.store.write(lambda tx: self._open(tx, event, rows), self.memory.hold)
             self.turn.begin(event)
             self._apply(opened)
 
@@ -134,9 +134,9 @@ class TurnWriter:
     def _warning(self) -> bool:
         return self.turn.event is not None and self.turn.event.kind == EventKind.PRESSURE
 
-    def _open(self, tx: Transaction, event: Event, draft: Message) -> _Committed:
+    def _open(self, tx: Transaction, event: Event, drafts: Sequence[Message]) -> _Committed:
         tx.set_event(self.record.id, event.id, "active", attempts=max(1, event.attempts))
-        rows = self.memory.number([draft], event.id)
+        rows = self.memory.number(drafts, event.id)
         quiet = event.kind == EventKind.PRESSURE
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
         return _Committed(rows, queue)

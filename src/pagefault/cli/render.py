@@ -109,6 +109,9 @@ def output_line(output: Output) -> str:
             return f"→ {output.name} {text}"
         case "returned":
             return f"← {text}"
+        case "prefetched":
+            ids = output.data.get("sources", ())
+            return f"remembers: {', '.join(map(str, ids))} ({output.data.get('milliseconds', 0)} ms)"
         case "warned":
             return "memory pressure: the agent is warned, so that it can save what matters"
         case "flushed":
@@ -131,5 +134,5 @@ def row_line(row: LogRow) -> str:
     """A row of the log on one line: its id, role, time, who spoke and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
     who = f"{row.role}{name} {clip(row.speaker, 40)}".rstrip()
-    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}"
+    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}{row.prefetch and f' ({row.prefetch})'}"
     return line + (" (interrupted)" if row.cut else "") + _extracted(row.extracted)

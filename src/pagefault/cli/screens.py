@@ -14,7 +14,7 @@ from rich.text import Text
 from pagefault.cli.render import as_json, fold, output_line, plain
 from pagefault.types import Output
 
-_INNER = ("thought", "called", "returned")
+_INNER = ("thought", "called", "returned", "prefetched")
 """The outputs that ``--quiet`` hides, deltas of thoughts included."""
 
 

@@ -27,17 +27,20 @@ _LONGEST_ABOUT = 1000  # characters of a section's description
 @dataclass(frozen=True, slots=True)
 class Queue:
     """The FIFO queue: a view of the log. Index 0 is the summary, then the pinned open event. ``tokens``: the
-    uncalibrated size of all that is shown, summed up once and then carried on."""
+    uncalibrated size of all that is shown, and ``prefetched`` of what was prefetched, summed up once and then
+    carried on."""
 
     state: QueueState = field(default_factory=QueueState)
     summary: Message | None = None
     pinned: Message | None = None
     rows: tuple[Message, ...] = ()
     tokens: int = field(default=-1, compare=False)
+    prefetched: int = field(default=-1, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokens < 0:
             object.__setattr__(self, "tokens", sum(row.tokens for row in self.in_order))
+            object.__setattr__(self, "prefetched", _prefetched(self.rows))
 
     @property
     def in_order(self) -> tuple[Message, ...]:
@@ -52,7 +55,20 @@ class Queue:
     def admit(self, rows: Iterable[Message]) -> Queue:
         """The queue with rows at its end."""
         more = tuple(rows)
-        return replace(self, rows=self.rows + more, tokens=self.tokens + sum(row.tokens for row in more))
+        tokens = self.tokens + sum(row.tokens for row in more)
+        prefetched = self.prefetched + _prefetched(more)
+        return replace(self, rows=self.rows + more, tokens=tokens, prefetched=prefetched)
+
+    def without_prefetched(self) -> Queue:
+        """The queue of what nothing else in memory holds; without what was prefetched, it is itself."""
+        if not self.prefetched:
+            return self
+        rows = tuple(row for row in self.rows if row.role is not Role.PREFETCH)
+        return replace(self, rows=rows, tokens=self.tokens - self.prefetched, prefetched=0)
+
+
+def _prefetched(rows: Iterable[Message]) -> int:
+    return sum(row.tokens for row in rows if row.role is Role.PREFETCH)
 
 
 @dataclass(frozen=True, slots=True)

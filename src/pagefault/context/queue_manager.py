@@ -70,6 +70,10 @@ class QueueManager:
         fixed, head, rows = (round(n * queue.state.ratio) for n in self._counts(queue))
         return Sizes(b.window, b.reserve, b.margin, fixed, head, rows)
 
+    def pressure(self, queue: Queue | None = None) -> Sizes:
+        """The same without what was prefetched: it is the first to go, so it is no reason to warn."""
+        return self.sizes((queue or self.queue).without_prefetched())
+
     @property
     def counted(self) -> int:
         """The prompt as it stands, in uncalibrated tokens."""
@@ -116,7 +120,7 @@ class QueueManager:
         ``quiet``: a warning's own turn). Returns the queue that holds once this is committed."""
         queue = self.queue.admit(rows)
         queue = replace(queue, state=replace(queue.state, ratio=ratio))
-        if not quiet and not queue.state.warned and self.policy.warns(self.sizes(queue)):
+        if not quiet and not queue.state.warned and self.policy.warns(self.pressure(queue)):
             queue = replace(queue, state=replace(queue.state, warned=True))
             self._post_warning(tx)
         tx.append(self.agent, rows, queue.state if queue.state != self.queue.state else None)
@@ -132,8 +136,13 @@ class QueueManager:
         """Return whether admitting this one row would cross the warning and the flush line at once."""
         if self.queue.state.warned or not self.queue.rows:
             return False
-        after = self.sizes(self.queue.admit(self.number([row], None)))
+        after = self.pressure(self.queue.admit(self.number([row], None)))
         return self.policy.warns(after) and self.policy.flushes(after)
+
+    def has_room(self, row: Message, more: int) -> bool:
+        """Return whether admitting this row and ``more`` uncalibrated tokens would force no flush."""
+        after = self.queue.admit(self.number([row], None))
+        return not self.policy.flushes(self.sizes(replace(after, tokens=after.tokens + more)))
 
     async def warn(self) -> None:
         """Post the warning before anything else is admitted."""
@@ -146,7 +155,8 @@ class QueueManager:
     # flushing
 
     async def make_room(self, opened: int | None, *, warning: bool, fold: bool) -> Message | None:
-        """Before each request: fold edits if they fold at once, flush if the policy says so.
+        """Before each request: fold edits if they fold at once, flush if the policy says so. What was
+        prefetched goes first: if that is enough, nothing else does.
 
         While a warning waits or is being served (``warning``), a flush waits as long as the prompt still
         fits with half of the reply's reserve, so that the model is heard before it loses the messages.
@@ -154,6 +164,8 @@ class QueueManager:
         """
         if fold:
             await self.fold()
+        if self.policy.flushes(self.sizes()):
+            await self.drop_prefetched()
         row: Message | None = None
         for keep in (None, 0):
             sizes = self.sizes()
@@ -162,24 +174,35 @@ class QueueManager:
             row = await self.flush(opened, keep) or row
         return row
 
+    async def drop_prefetched(self) -> None:
+        """Take out of view what was prefetched. A row of the log that is not shown says so."""
+        if not self.queue.prefetched:
+            return
+        (row,) = self.number([Message(Role.PREFETCH, "", self.clock.now())], None)
+        with anyio.CancelScope(shield=True):
+            await self.store.write(lambda tx: tx.append(self.agent, [row], self.queue.state), self.hold)
+        self.queue, self.last_seq = self.queue.without_prefetched(), row.seq
+
     async def flush(self, opened: int | None, keep: int | None = None) -> Message | None:
-        """Evict the oldest rows under a new summary and fold the working context into the head.
+        """Evict the oldest rows under a new summary, and all that was prefetched, and fold the working
+        context into the head.
 
         ``keep``: calibrated tokens of rows to keep, None: as the policy says. Returns the summary row,
         None if there was nothing to evict.
         """
-        state = self.queue.state
+        queue, state = self.queue.without_prefetched(), self.queue.state
         head = await self.store.read(lambda tx: render_sections(tx.sections(self.agent)))
-        room = max(0, self.sizes(replace(self.queue, state=replace(state, head=head))).room)
+        room = max(0, self.sizes(replace(queue, state=replace(state, head=head))).room)
         limit = max(48, int(self.policy.summary_limit(room) / state.ratio))
         if keep is None:
-            keep = max(0, min(self.policy.keeps(room), self.sizes().queue // 2) - int(limit * state.ratio))
-        eviction = evict(self.queue, int(keep / state.ratio), opened)
+            most = min(self.policy.keeps(room), self.sizes(queue).queue // 2)
+            keep = max(0, most - int(limit * state.ratio))
+        eviction = evict(queue, int(keep / state.ratio), opened)
         if eviction and eviction.pinned:  # it stays in view besides the rows that are kept
-            eviction = evict(self.queue, int(keep / state.ratio) - eviction.pinned.tokens, opened)
+            eviction = evict(queue, int(keep / state.ratio) - eviction.pinned.tokens, opened)
         if eviction is None:
-            return None
-        old = self.queue.summary
+            return await self.drop_prefetched()
+        old = queue.summary
         summary = await summarise(
             self.model, old.text if old else "", eviction.evicted,
             window=int(self.budget.window / state.ratio), limit=limit, counter=self.counter,
@@ -187,7 +210,7 @@ class QueueManager:
         return await self._commit_flush(eviction, summary, head)
 
     async def _commit_flush(self, eviction: Eviction, summary: Summary, head: str) -> Message:
-        old, pinned = self.queue, eviction.pinned
+        old, pinned = self.queue.without_prefetched(), eviction.pinned
         before = old.summary.meta.messages if old.summary else 0
         meta = MessageMeta(
             messages=before + len(eviction.evicted),
@@ -243,13 +266,22 @@ def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
     """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
     agent, state = record.id, record.queue
     rows = tx.messages(agent, first=state.start)
+    dropped = max((row.seq for row in rows if _drops_prefetched(row)), default=0)
     queue = Queue(
         state,
         tx.message(agent, state.summary) if state.summary else None,
         tx.message(agent, state.pinned) if state.pinned else None,
-        tuple(row for row in rows if row.role is not Role.SUMMARY),
+        tuple(row for row in rows if _is_in_view(row, dropped)),
     )
     return queue, any(_is_warning(event) for event in tx.events(agent, state="pending"))
+
+
+def _drops_prefetched(row: Message) -> bool:
+    return row.role is Role.SUMMARY or (row.role is Role.PREFETCH and not row.shown)
+
+
+def _is_in_view(row: Message, dropped: int) -> bool:
+    return row.role is not Role.SUMMARY and (row.role is not Role.PREFETCH or row.seq > dropped)
 
 
 def _is_warning(event: Event) -> bool:

@@ -58,6 +58,8 @@ class OtherOptions(TypedDict, total=False):
     max_hops: int
     agent_rate: int
     documents: bool
+    prefetch: float | None
+    prefetch_tokens: int
 
 
 class AgentOptions(OtherOptions, total=False):

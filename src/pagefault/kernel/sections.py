@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pagefault.config import AgentSettings, SectionSettings, parse_settings, settings_of
+from pagefault.config import AgentSettings, parse_settings, settings_of
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.section_settings import SectionSettings
 from pagefault.storage import Transaction
 from pagefault.types import Event, EventKind
 

@@ -62,19 +62,31 @@ class Retriever:
         key = (agent, tier, text, replace(filter, before=None))
         if not again or key not in self._ranked:
             self._ranked.pop(key, None)
-            self._ranked[key] = await self._search(agent, tier, text, filter)
+            ranking = await self.find(agent, tier, text, filter)
+            if self.reranking and text.strip():
+                ranking = await self.reranking.reordered(text, ranking, partial(self._texts, agent))
+            self._ranked[key] = ranking
             while len(self._ranked) > _REMEMBERED:
                 del self._ranked[next(iter(self._ranked))]
         return self._ranked[key]
 
-    async def _search(self, agent: AgentId, tier: Tier, text: str, filter: Filter) -> Ranking:
+    async def find(
+        self,
+        agent: AgentId,
+        tier: Tier,
+        text: str,
+        filter: Filter,
+        vector_seconds: float = _VECTOR_SECONDS,
+    ) -> Ranking:
+        """As ``search``, without the reranker and without further pages; by words alone if the query's vector
+        takes longer."""
         if not text.strip():
             fingerprint = (await self.serving()).fingerprint
             found = await self.store.read(lambda tx: tx.search(agent, tier, Match(), filter, fingerprint))
             return browse(tier, found)
         people = await self.store.read(lambda tx: tx.speakers(agent)) if tier == "recall" else []
         query = understand(text, people, self.clock.now().astimezone(self.zone))
-        match, fingerprint, scale = await self._match(query)
+        match, fingerprint, scale = await self._match(query, vector_seconds)
         if match.is_empty:
             return NOTHING
 
@@ -87,10 +99,7 @@ class Retriever:
             near, wished = adjacent(query, found, texts), wishes(query, found, texts, scale.floor)
             return rank(tier, found, query, self.weights, scale, near, wished)
 
-        ranking = await self.store.read(look)
-        if self.reranking:
-            return await self.reranking.reordered(text, ranking, partial(self._texts, agent))
-        return ranking
+        return await self.store.read(look)
 
     async def _texts(self, agent: AgentId, hits: Sequence[Hit]) -> list[str]:
         """The texts of rows, each after its speaker or title."""
@@ -106,15 +115,15 @@ class Retriever:
 
         return await self.store.read(lambda tx: [text_of(tx, hit) for hit in hits])
 
-    async def _match(self, query: Query) -> tuple[Match, str, Scale]:
+    async def _match(self, query: Query, seconds: float) -> tuple[Match, str, Scale]:
         """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words
         alone if the embedder fails or takes too long."""
         match = Match(query.terms, query.exact)
         embedder = await self.serving()
         if embedder.dimensions != 0:
             try:
-                scale = await scale_in_use(embedder, _VECTOR_SECONDS)
-                (vector,) = await vectors_of(embedder, [query.bare], _VECTOR_SECONDS)
+                scale = await scale_in_use(embedder, seconds)
+                (vector,) = await vectors_of(embedder, [query.bare], seconds)
                 return replace(match, vector=vector, floor=scale.floor), embedder.fingerprint, scale
             except EmbedderError as error:
                 logger.warning("searching by words alone: %s", error)

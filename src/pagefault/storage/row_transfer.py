@@ -202,7 +202,7 @@ def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     """The lexical units of a row of ``messages`` or ``passages``, given by column."""
     text = str(row["text"])
     if tier == "recall":
-        return message_terms(str(row["role"]), text, meta_of(json.loads(str(row["meta"]))))
+        return message_terms(text, meta_of(json.loads(str(row["meta"]))))
     return passage_terms(str(row["title"]), text)
 
 

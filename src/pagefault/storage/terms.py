@@ -22,7 +22,6 @@ import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
 from pagefault.message_meta import MessageMeta
 from pagefault.quoting import normal
-from pagefault.types import Role
 
 __all__ = ["UNSPACED", "is_character", "message_terms", "passage_terms", "terms"]
 
@@ -120,10 +119,10 @@ def _word(word: str) -> str:
     return _stem(whole) if whole.isalpha() else whole
 
 
-def message_terms(role: str, text: str, meta: MessageMeta) -> list[str]:
-    """The units by which a row of the log is found. A result with source ids is text that was recalled; it
-    has none, so that the log does not feed on itself."""
-    return [] if role == Role.RESULT and meta.sources else terms(text)
+def message_terms(text: str, meta: MessageMeta) -> list[str]:
+    """The units by which a row of the log is found. One with source ids is text that was recalled; it has
+    none, so that the log does not feed on itself."""
+    return [] if meta.sources else terms(text)
 
 
 def passage_terms(title: str, text: str) -> list[str]:

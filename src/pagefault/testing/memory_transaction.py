@@ -96,7 +96,7 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
                 row, seq=seq, completion=completion, meta=meta_of(turned_over(values_of(row.meta)))
             )
             self._changes.put(owner.messages, seq, message)
-            self._index(owner, "recall", seq, message_terms(row.role, row.text, row.meta))
+            self._index(owner, "recall", seq, message_terms(row.text, row.meta))
             stored.append(message)
         self._set_record(agent, last_seq=first + len(rows) - 1)
         if queue:

@@ -15,10 +15,11 @@ from typing import Any, BinaryIO, get_args
 from pydantic import ConfigDict, TypeAdapter
 
 from pagefault.clock import next_due
-from pagefault.config import SectionSettings, parse_settings
+from pagefault.config import parse_settings
 from pagefault.errors import PagefaultError, UsageError
 from pagefault.message_meta import MessageMeta, RequestUsage, meta_of
 from pagefault.names import check_agent_name
+from pagefault.section_settings import SectionSettings
 from pagefault.storage.row_transfer import Row, TransferTable
 from pagefault.transfer.lines import Block, rows_of
 from pagefault.types import EventState, Role, Tier

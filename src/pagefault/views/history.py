@@ -30,6 +30,7 @@ class LogRow:
     of an event, if it names one. ``event``: the number of the event in whose turn the row was written.
     ``completion``: rows of one completion have the same. ``failed``: a result that is an error.
     ``cut``: speech whose turn was cancelled while it streamed, or a call cut at the limit of one reply.
+    ``prefetch``: of a row that was prefetched, what it holds and took; of an event's, why none was.
     ``extracted``: of a summary that the model did not write, the reason; else empty.
     """
 
@@ -44,6 +45,7 @@ class LogRow:
     failed: bool = False
     cut: bool = False
     extracted: str = ""
+    prefetch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +108,13 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.meta.failed,
         row.meta.cut,
         row.meta.extracted,
+        _prefetch(row),
     )
+
+
+def _prefetch(row: Message) -> str:
+    if row.role is not Role.PREFETCH:
+        return row.meta.skipped and f"nothing prefetched: {row.meta.skipped}"
+    if not row.shown:
+        return "what was prefetched before is out of view"
+    return f"{len(row.meta.sources)} prefetched, {row.tokens} tokens, {row.meta.milliseconds} ms"

@@ -23,7 +23,7 @@ __all__ = ["Reply", "ReplySource", "reply_of"]
 
 @dataclass(frozen=True, slots=True)
 class ReplySource:
-    """A message, passage or document that the agent looked up in this turn.
+    """A message, passage or document that the agent looked up in this turn, or that was prefetched for it.
 
     ``id``: as the agent's functions and ``search`` take it. ``title``: of a message, its role and speaker;
     of a passage or document, its title, or where it came from (empty: the agent wrote it). ``page``: of a
@@ -87,7 +87,7 @@ def _read(
     tx: Transaction, record: AgentRecord, event: int
 ) -> tuple[Sequence[Message], tuple[ReplySource, ...]]:
     rows, zone = tx.messages(record.id, event=event), zone_for(record)
-    results = (row.meta.sources for row in rows if row.role is Role.RESULT)
+    results = (row.meta.sources for row in rows if row.role in (Role.RESULT, Role.PREFETCH))
     ids = dict.fromkeys(id for each in results for id in each)
     found = ((id, _stored(tx, record.id, id)) for id in ids)
     return rows, tuple(_source(id, item, zone) for id, item in found if item is not None)

@@ -120,7 +120,7 @@ def _read(
         raise NotFoundError(f"There is no event {id}; `pagefault trace NAME` lists recent ones.")
     own = tx.messages(agent, event=id)
     rows = tx.messages(agent, first=own[0].seq, last=own[-1].seq) if own else []
-    turn = [row for row in rows if row.event == id or row.role is Role.SUMMARY]
+    turn = [row for row in rows if row.event == id or row.role in (Role.SUMMARY, Role.PREFETCH)]
     return event, turn, _recent(tx, agent)
 
 

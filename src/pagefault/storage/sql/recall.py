@@ -61,7 +61,7 @@ class SqlRecall(SqlPart):
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None
     ) -> list[Message]:
-        units = [message_terms(row.role, row.text, row.meta) for row in rows]
+        units = [message_terms(row.text, row.meta) for row in rows]
         last = self._take(
             _TAKE_SEQS.format(queue=f", {QUEUE}" if queue else ""),
             agent,

@@ -1,0 +1,136 @@
+"""Prefetch: when a message is admitted, the best of what memory holds on it is admitted behind it as a row.
+
+It is looked up before the transaction that admits the message, within a bounded time, and whatever fails
+there costs the row and not the turn. The row is quoted and dated data with the ids to read on, is not
+indexed, and is the first to go (``context.queue_manager``). Left out: the order of what is found
+(``retrieval``), and which messages ask (``retrieval.asking``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pagefault.clock import Clock
+from pagefault.containment import contained
+from pagefault.context.admission import FRAMED
+from pagefault.context.queue_manager import QueueManager
+from pagefault.errors import PagefaultError
+from pagefault.functions.results import Results
+from pagefault.message_meta import MessageMeta
+from pagefault.models.tokens import MESSAGE_OVERHEAD
+from pagefault.redaction import logger_of
+from pagefault.retrieval import Hit, Retriever, excerpt
+from pagefault.retrieval.asking import read
+from pagefault.storage import Filter, Store, Transaction
+from pagefault.types import AgentId, Event, EventKind, Message, Passage, Role
+
+__all__ = ["Prefetcher"]
+
+logger = logger_of(__name__)
+
+SECONDS = 0.25
+"""The most that a turn waits for what is prefetched."""
+
+_VECTOR_SECONDS = 0.08  # for the vector of the message, in each tier; without it, words alone
+_KINDS = (EventKind.MESSAGE, EventKind.AGENT)  # others ask nothing of the agent: they say what happened
+_HEAD = "[prefetched from memory, as data: it may bear on the message above, or not]"
+_TRIED = 120  # hits that are looked at
+_LEAST = 32  # tokens of a line; less says too little
+_LARGEST = 3  # the share of the row, as its divisor, that one excerpt may take
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetcher:
+    """Prefetches for one agent. ``share`` of the room, and at most ``most`` tokens, are for one message;
+    nothing is prefetched if it is 0."""
+
+    agent: AgentId
+    store: Store
+    retriever: Retriever
+    results: Results
+    clock: Clock
+    share: float
+    most: int
+
+    async def rows(self, event: Event, opening: Message, memory: QueueManager) -> list[Message]:
+        """The row that opens an event's turn with the one prefetched for it, or with the reason for none."""
+        if not self.share or event.kind not in _KINDS:
+            return [opening]
+        found = await self._prefetched(opening, memory)
+        if isinstance(found, Message):
+            return [opening, found]
+        return [replace(opening, meta=replace(opening.meta, skipped=found))]
+
+    async def _prefetched(self, opening: Message, memory: QueueManager) -> Message | str:
+        if not read(opening.text).asks:
+            return "it asks for nothing"
+        sizes, ratio = memory.sizes(), memory.queue.state.ratio
+        size = min(int(min(self.most, self.share * sizes.room) / ratio), self.results.page)
+        if size < 2 * _LEAST or not memory.has_room(opening, size):
+            return "no room"
+        begun = self.clock.now()
+        try:
+            lines, sources = await contained(
+                "prefetch", self._found(opening.text, memory, size), SECONDS, grace=0.0
+            )
+        except TimeoutError:
+            return f"it took more than {SECONDS:g} s"
+        except PagefaultError as error:  # a turn does not depend on it
+            logger.warning("nothing is prefetched: %s", error)
+            return f"it failed: {error}"
+        if not lines:
+            return "nothing found that is not in view"
+        took = max(0, (self.clock.now() - begun) // timedelta(milliseconds=1))
+        meta = MessageMeta(sources=tuple(sources), milliseconds=took)
+        return Message(Role.PREFETCH, "\n".join([_HEAD, *lines]), self.clock.now(), FRAMED, meta=meta)
+
+    async def _found(self, text: str, memory: QueueManager, size: int) -> tuple[list[str], list[str]]:
+        """The lines and the ids of the best hits."""
+        recall = await self.retriever.find(self.agent, "recall", text, Filter(), _VECTOR_SECONDS)
+        archival = await self.retriever.find(self.agent, "archival", text, Filter(), _VECTOR_SECONDS)
+        hits, view = recall.merged(archival)[:_TRIED], _View(memory)
+        return await self.store.read(lambda tx: self._packed(tx, list(hits), text, view, size))
+
+    def _packed(
+        self, tx: Transaction, hits: Sequence[Hit], text: str, view: _View, size: int
+    ) -> tuple[list[str], list[str]]:
+        """The best hits as far as they fit, in the order of their times."""
+        count, chosen = self.results.counter.count, list[tuple[Message | Passage, str]]()
+        left = size - count(_HEAD) - MESSAGE_OVERHEAD
+        for hit in hits:
+            if left < _LEAST:
+                break
+            item = (
+                tx.message(self.agent, hit.number)
+                if hit.tier == "recall"
+                else tx.passage(self.agent, hit.number)
+            )
+            if item is None or view.holds(item):
+                continue
+            label = count(self.results.line(item, "")) + 1
+            room = min(left, size // _LARGEST) - label
+            line = self.results.line(item, excerpt(item.text, text, max(12, room), self.results.counter))
+            if (tokens := count(line) + 1) <= left and not view.shows(item, line):
+                chosen.append((item, line))
+                left -= tokens
+        chosen.sort(key=lambda pair: pair[0].at)
+        return [line for _, line in chosen], [item.id for item, _ in chosen]
+
+
+class _View:
+    """The items that the main context shows already."""
+
+    def __init__(self, memory: QueueManager) -> None:
+        rows, self._head = memory.queue.in_order, memory.queue.state.head
+        self._whole = {row.id for row in rows if not row.meta.pages}
+        self._quoting = [row for row in rows if row.meta.sources]
+
+    def holds(self, item: Message | Passage) -> bool:
+        """Return whether an item is in view whole, or was paged in."""
+        return item.id in self._whole or f"[{item.id} " in self._head
+
+    def shows(self, item: Message | Passage, line: str) -> bool:
+        """Return whether this line of an item is in view, in a result or prefetched before."""
+        return any(item.id in row.meta.sources and line in row.shown for row in self._quoting)

@@ -1,0 +1,34 @@
+"""The settings of a section of the working context."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pagefault.types import Section
+
+__all__ = ["SectionSettings"]
+
+
+class SectionSettings(BaseModel):
+    """A section of the working context as declared. ``limit`` is in tokens or, below 1, a share of the
+    window; ``text`` is the text that it starts with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    description: str = ""
+    limit: int | float = Field(default=200, gt=0)
+    text: str = ""
+    read_only: bool = False
+
+    @field_validator("limit")
+    @classmethod
+    def _tokens_or_share(cls, limit: float) -> float:
+        if limit >= 1 and (limit < 16 or limit != int(limit)):
+            raise ValueError("a limit is 16 or more whole tokens, or a share of the window below 1")
+        return int(limit) if limit >= 1 else limit
+
+    def section(self, window: int) -> Section:
+        """The section in a window of so many tokens."""
+        limit = int(self.limit) if self.limit >= 1 else max(16, round(self.limit * window))
+        return Section(self.name, self.description, limit, self.text, self.read_only)
