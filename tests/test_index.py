@@ -15,7 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagefault.storage import Filter, Match, PendingVector
+from pagefault.embedders import Scale
+from pagefault.retrieval import Weights
+from pagefault.retrieval.phrases import adjacent
+from pagefault.retrieval.query import understand
+from pagefault.retrieval.ranking import rank
+from pagefault.storage import Filter, Match, PendingVector, Transaction
 from pagefault.storage.index.arrays import AppendArray
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.codes import ExactVectors, SignCodes, of_windows, quantized
@@ -146,6 +151,29 @@ def test_what_does_not_fit_among_the_candidates_is_still_counted(tmp_path: Path)
         assert sorted([*found.number[found.matched].tolist(), *found.more.tolist()]) == list(range(1, 3001))
         some = Filter(since=NOW + timedelta(hours=10), until=NOW + timedelta(hours=2000))
         assert len(db.search(ana, "recall", Match(("red",)), some).numbers) == 1990
+
+
+@pytest.mark.parametrize("small", [50, 10_000])
+@pytest.mark.parametrize("embedded", [0, 3, 500, 999])
+def test_a_phrase_in_the_newest_row_is_first_however_many_others_have_vectors(
+    tmp_path: Path, small: int, embedded: int
+) -> None:
+    with Files(IndexCache(small=small)).opened(tmp_path) as db:
+        ana = db.agent("ana")
+        passages = [Passage(f"Wren {number}: a song of the old gate.", NOW) for number in range(999)]
+        db.write(
+            lambda tx: tx.insert_passages(ana, [*passages, Passage("A wren sings at the old gate.", NOW)])
+        )
+        give_vectors(db, ana, [unit(1, number / 999) for number in range(embedded)])
+        query = understand("sings at the old gate")
+        match = Match(query.terms, vector=unit(1, 0.5), floor=0.2)
+
+        def first(tx: Transaction) -> int:
+            found = tx.search(ana, "archival", match, Filter(), "f")
+            near = adjacent(query, found, lambda numbers: tx.texts(ana, "archival", numbers))
+            return rank("archival", found, query, Weights(), Scale(0.2, 0.6, 0.3), near)[0].number
+
+        assert db.read(first) == 1000
 
 
 def test_an_exact_key_is_found_once_in_a_large_storage(tmp_path: Path) -> None:
