@@ -1,16 +1,23 @@
-"""Times that a query names, as ranges: `on 8 May`, `in July 2023`, `last week`, `2024年4月1日`, `昨日`.
+"""Times that a query names, as ranges: `on 8 May`, `last week`, `2024年4月1日`, `vor drei Tagen`.
 
-English, Chinese and Japanese, by rules: a soft boost must be quick and must not see a date in every number.
-A date without a year is the last such one before now. Left out: times of day, `before` and `since` (the
-search functions have filters for those), holidays.
+English months, Chinese and Japanese by patterns; the rest, and German, French, Spanish and Russian, by the
+words in the files of ``languages``. A soft boost must be quick and must not see a date in every
+number, which is why no library for dates is used: they read `may`, `sun` and any number as one. A date
+without a year is the last such one before now; 5.3.2024 has the day first, and so has 5/3/2024 but in
+English. Left out: times of day, `before` and `since` (the search functions have filters for those),
+holidays, seasons.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+
+from pagefault.retrieval.languages import Language, plain, spoken
 
 __all__ = ["Span", "spans"]
 
@@ -25,13 +32,13 @@ _NAME = (
 _FULL = "(?P<month>" + "|".join(_MONTHS) + ")"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
-_WEEKDAYS: tuple[str, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # Tried in this order; text that one pattern has matched is not seen by the next.
 _CALENDAR = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b{_YEAR}-(?P<month>\d\d)-(?P<day>\d\d)\b",
+        rf"\b(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?{_YEAR}\b",
         rf"{_YEAR}年(?P<month>\d{{1,2}})月(?:(?P<day>\d{{1,2}})[日号號])?",
         r"(?<!\d)(?P<month>\d{1,2})月(?P<day>\d{1,2})[日号號]",
         rf"\b{_DAY}(?: of)? {_NAME}\b\.?(?:,? {_YEAR})?",
@@ -42,6 +49,15 @@ _CALENDAR = [
         rf"{_YEAR}年",
     )
 ]
+
+
+_DIGITS = "〇一二三四五六七八九十"
+_TEN = 10
+_NUMERAL = re.compile(
+    "[〇零一二三四五六七八九十]{1,4}(?=个?[年月日号號天周週]|個?[月年]|[かヶカケ]月|日前|週間)"
+)
+_ERA = re.compile("(?P<era>令和|平成|昭和)(?P<year>[0-9]{1,2}|元)年")
+_SLASHES = re.compile(rf"\b(\d\d?)/(\d\d?)/({_YEAR.replace('?P<year>', '')})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +76,47 @@ class Span:
 def spans(text: str, now: datetime) -> tuple[Span, ...]:
     """The ranges that ``text`` names, read at ``now`` and in its time zone; none twice."""
     found: list[Span] = []
+    tongues = spoken(plain(text))
+    is_english = any(language.code == "en" for language in tongues)
+    text = _ERA.sub(_western, _NUMERAL.sub(_arabic, unicodedata.normalize("NFKC", text)))
+    text = _SLASHES.sub(r"\3-\1-\2" if is_english else r"\3-\2-\1", text)
     for pattern in _CALENDAR:
-        found += [span for match in pattern.finditer(text) if (span := _calendar(match, now))]
+        found += [span for match in pattern.finditer(text) if (span := _calendar(match.groupdict(), now))]
         text = pattern.sub(" ", text)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for pattern, resolve in _RELATIVE:
         found += [resolve(match, midnight) for match in pattern.finditer(text)]
+        text = pattern.sub(" ", text)
+    words = plain(text)
+    for pattern, resolve in (rule for language in tongues for rule in _rules_of(language)):
+        found += [span for match in pattern.finditer(words) if (span := resolve(match, midnight))]
+        words = pattern.sub(" ", words)
     return tuple(dict.fromkeys(found))
 
 
-def _calendar(match: re.Match[str], now: datetime) -> Span | None:
+def _arabic(match: re.Match[str]) -> str:
+    """A number in Chinese characters, up to 99 or digit by digit, in digits."""
+    digits = [_DIGITS.index(digit) for digit in match.group().replace("零", "〇")]
+    if _TEN not in digits:
+        return "".join(map(str, digits))
+    at = digits.index(_TEN)
+    tens, ones = digits[:at] or [1], digits[at + 1 :] or [0]
+    return str(10 * tens[-1] + ones[0])
+
+
+def _western(match: re.Match[str]) -> str:
+    """A year of a Japanese era in the common calendar."""
+    year = 1 if match["year"] == "元" else int(match["year"])
+    return f"{ {'令和': 2018, '平成': 1988, '昭和': 1925}[match['era']] + year }年"
+
+
+def _calendar(groups: dict[str, str | None], now: datetime) -> Span | None:
     """The day, month or year of a match of ``_CALENDAR``; None if the calendar has none such."""
-    groups = match.groupdict()
-    day, year = groups.get("day"), groups.get("year")
+    day, year, month = (groups.get(name) for name in ("day", "year", "month"))
     try:
-        month = _month(groups["month"]) if groups.get("month") else None
-        if month is None:
-            return Span(_at(now, int(groups["year"]), 1, 1), _at(now, int(groups["year"]) + 1, 1, 1))
-        start = _at(now, int(year or now.year), month, int(day or 1))
+        if not month:
+            return Span(_at(now, int(year or 0), 1, 1), _at(now, int(year or 0) + 1, 1, 1))
+        start = _at(now, int(year or now.year), _month(month), int(day or 1))
         if not year and start > now:
             start = start.replace(year=start.year - 1)
         return Span(start, start + timedelta(days=1)) if day else Span(start, _next_month(start))
@@ -127,33 +166,124 @@ def _years(first: int) -> Callable[[re.Match[str], datetime], Span]:
     return resolve
 
 
-def _weekday(match: re.Match[str], today: datetime) -> Span:
-    back = (today.weekday() - _WEEKDAYS.index(match["weekday"].lower())) % 7 or 7
-    return Span(today - timedelta(days=back), today - timedelta(days=back - 1))
+_CHINESE_WEEKDAYS = {
+    day: number
+    for number, days in enumerate(("一月", "二火", "三水", "四木", "五金", "六土", "日天"))
+    for day in days
+}
+
+
+def _chinese_weekday(match: re.Match[str], today: datetime) -> Span:
+    monday = _weeks(-1)(match, today).start
+    start = monday + timedelta(days=_CHINESE_WEEKDAYS[match["weekday"]])
+    return Span(start, start + timedelta(days=1))
 
 
 def _ago(match: re.Match[str], today: datetime) -> Span:
-    size = {"d": 1, "天": 1, "日": 1, "w": 7, "周": 7, "週": 7}[match["unit"][0].lower()]
+    size = 1 if match["unit"] in "天日" else 7
     start = today - timedelta(days=size * int(match["count"]))
     return Span(start, start + timedelta(days=size))
 
 
 def _rules() -> Iterator[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span]]]:
     for pattern, resolve in (
-        (r"\btoday\b|今天|今日", _days(0)),
-        (r"\byesterday\b|昨天|昨日", _days(-1)),
+        (
+            r"(?:上周|上週|上个?星期|上個星期|上个?礼拜|上禮拜)(?P<weekday>[一二三四五六日天])",
+            _chinese_weekday,
+        ),
+        (r"先週の?(?P<weekday>[月火水木金土日])曜日?", _chinese_weekday),
+        (r"上上个?(?:周|週|星期)|先々週|先先週", _weeks(-2)),
+        (r"大前天", _days(-3)),
+        (r"今天|今日", _days(0)),
+        (r"昨天|昨日", _days(-1)),
         (r"前天|一昨日|おととい", _days(-2)),
-        (r"\bthis week\b|这周|本周|这个?星期|今週", _weeks(0)),
-        (r"\blast week\b|上周|上个?星期|先週", _weeks(-1)),
-        (r"\bthis month\b|这个月|本月|今月", _months(0)),
-        (r"\blast month\b|上个?月|先月", _months(-1)),
-        (r"\bthis year\b|今年", _years(0)),
-        (r"\blast year\b|去年|昨年", _years(-1)),
-        (rf"\blast (?P<weekday>{'|'.join(_WEEKDAYS)})\b", _weekday),
-        (r"\b(?P<count>\d{1,3}) (?P<unit>days?|weeks?) ago\b", _ago),
+        (r"[这這]周|本周|[这這]週|本週|[这這][个個]?星期|今週", _weeks(0)),
+        (r"上周|上週|上[个個]?星期|先週", _weeks(-1)),
+        (r"[这這][个個]月|本月|今月", _months(0)),
+        (r"上[个個]?月|先月", _months(-1)),
+        (r"今年", _years(0)),
+        (r"去年|昨年", _years(-1)),
         (r"(?P<count>\d{1,3})个?(?P<unit>[天日周週])(?:間)?之?前", _ago),
     ):
         yield re.compile(pattern, re.IGNORECASE), resolve
 
 
 _RELATIVE = tuple(_rules())
+_Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span | None]]
+_NAMED = {
+    "before_yesterday": _days(-2),
+    "yesterday": _days(-1),
+    "today": _days(0),
+    "week_before_last": _weeks(-2),
+    "last_week": _weeks(-1),
+    "this_week": _weeks(0),
+    "last_month": _months(-1),
+    "this_month": _months(0),
+    "last_year": _years(-1),
+    "this_year": _years(0),
+}
+
+
+@cache
+def _rules_of(language: Language) -> tuple[_Rule, ...]:
+    """The rules that the words of a language's file make, for texts as made by ``plain``."""
+    words = language.dates
+    if not words:
+        return ()
+    rules: list[_Rule] = []
+    if words["months"].strip():
+        month, number = _numbered(words["months"])
+        day = rf" (?P<day>\d{{1,2}})(?:er|o|a)? (?:de )?(?P<month>{month})(?: (?:del? )?{_YEAR})? "
+
+        def calendar(match: re.Match[str], now: datetime) -> Span | None:
+            return _calendar(match.groupdict() | {"month": str(number[match["month"]])}, now)
+
+        for pattern in (
+            day,
+            rf" (?P<month>{month}) (?:del? )?{_YEAR} ",
+            rf" (?:{_spaced(words['in'])}) (?P<month>{month}) ",
+        ):
+            rules.append((re.compile(pattern), calendar))
+    weekday, index = _numbered(words["weekdays"])
+    last = _spaced(words["last"])
+
+    def on_weekday(match: re.Match[str], today: datetime) -> Span:
+        back = (today.weekday() + 1 - index[match["weekday"]]) % 7 or 7
+        return _days(-back)(match, today)
+
+    rules.append((re.compile(rf" (?:{last}) (?P<weekday>{weekday}) "), on_weekday))
+    rules.append((re.compile(rf" (?P<weekday>{weekday}) (?:{last}) "), on_weekday))
+    rules += [
+        (re.compile(rf" (?:{_spaced(words[name])}) "), resolve)
+        for name, resolve in _NAMED.items()
+        if words[name].strip()
+    ]
+    return (*rules, _ago_rule(words))
+
+
+def _ago_rule(words: dict[str, str]) -> _Rule:
+    numeral, count = _numbered(words["numbers"])
+    unit, size = _numbered(words["units"])
+    what = rf"(?P<count>\d{{1,3}}|{numeral}) (?P<unit>{unit})"
+
+    def ago(match: re.Match[str], today: datetime) -> Span | None:
+        times = int(match["count"]) if match["count"].isdigit() else count[match["count"]]
+        in_units = (_days(-times), _days(-7 * times, 7), _months(-times), _years(-times))
+        try:
+            return in_units[size[match["unit"]] - 1](match, today)
+        except ValueError:  # before the year 1, or the 29th of February
+            return None
+
+    return re.compile(f" {_spaced(words['ago'].strip()).format(what)} "), ago
+
+
+def _spaced(words: str) -> str:
+    return words.strip().replace("_", " ")
+
+
+def _numbered(words: str) -> tuple[str, dict[str, int]]:
+    """Alternatives in order, longest first, as a pattern and with their numbers from 1."""
+    numbers = {
+        name: number for number, names in enumerate(words.split(), start=1) for name in names.split("|")
+    }
+    return "|".join(sorted(numbers, key=len, reverse=True)), numbers

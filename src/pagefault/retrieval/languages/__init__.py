@@ -47,6 +47,7 @@ class _Plain(dict[int, str]):
 
 
 _PLAIN = _Plain()
+_DATES = _Plain({ord(sign): sign for sign in "|{}"} | {ord("_"): "_"})
 _LIST = _Plain({ord(sign): sign for sign in "|.*^_\n"} | {ord(sign): "_" for sign in "'’-"})  # signs stay
 
 
@@ -217,8 +218,8 @@ def _ends(choices: tuple[str, ...], text: str, at: int, is_gap: bool) -> Iterato
 @dataclass(frozen=True, slots=True, eq=False)
 class Language:
     """One language. ``script``: its letters, as first and last ones in pairs; with a letter of ``unless`` a
-    text is of another language with that script. ``stop``: words without content. The lists of phrases are
-    explained in the English file."""
+    text is of another language with that script. ``stop``: words without content. ``dates``: words of
+    times, if it has them. The lists of phrases are explained in the English file."""
 
     code: str
     name: str
@@ -226,6 +227,7 @@ class Language:
     unless: str
     stop: frozenset[str]
     phrases: Lists = field(repr=False)
+    dates: dict[str, str] = field(repr=False)
 
     def has(self, letters: Sequence[str]) -> bool:
         """Return True if some of the letters, which are in order, are this language's."""
@@ -250,7 +252,9 @@ def languages() -> tuple[Language, ...]:
 
 def _language(code: str, data: dict[str, Any]) -> Language:
     stop = frozenset(plain(data["stop"]).split())
-    return Language(code, data["name"], data["script"], data.get("unless", ""), stop, Lists(data["phrases"]))
+    dates = {name: _folded(text, _DATES) for name, text in data.get("dates", {}).items()}
+    lists = Lists(data["phrases"])
+    return Language(code, data["name"], data["script"], data.get("unless", ""), stop, lists, dates)
 
 
 @cache
