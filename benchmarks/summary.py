@@ -162,6 +162,8 @@ def show_prefetch(found: dict[str, Any]) -> None:
         idle, asking = (figure("", gate[name], spanned=True) for name in ("idle_passed", "asking_passed"))
         print(f"\nOf {gate['idle']} labelled texts that ask nothing the gate passes {idle},")
         print(f"of {gate['labelled'] - gate['idle']} that ask {asking}.")
+    for name, share in found.get("ended_in_recall", {}).items():
+        print(f"\nLook-ups of questions on {name} that end in recall: {figure('', share, spanned=True)}")
 
 
 def main() -> int:

@@ -26,13 +26,14 @@ from summary import show_callers, show_evidence, show_prefetching
 
 OUT = Path(__file__).parents[1] / "build" / "bench"
 OTHERS = "truncate,full,recursive-summary,retriever-reader,flare,ircot,pages,generative-agents"
+PREFETCHING = "memgpt,memgpt+prefetch,memgpt+prefetch@600"
 SMALL: dict[str, list[str]] = {
     "dmr": ["dmr", "--strategy", f"memgpt,{OTHERS}"],
     "opener": ["opener", "--strategy", "memgpt"],
     "docqa": ["docqa", "--strategy", "memgpt,retriever-reader@1,retriever-reader@5"],
     "nested-kv": ["nested-kv", "--window", "8192", "--limit", "1"],
     "nested-kv-weak": [
-        "nested-kv", "--window", "8192", "--limit", "2", "--strategy", "memgpt", "--caller", "weak",
+        "nested-kv", "--window", "8192", "--limit", "1", "--strategy", PREFETCHING, "--caller", "weak",
     ],
     "locomo": ["locomo", "--strategy", "memgpt,truncate"],
     "longmemeval": ["longmemeval", "--strategy", "memgpt,truncate"],
@@ -43,7 +44,7 @@ SMALL: dict[str, list[str]] = {
 }  # fmt: skip
 """By folder: the task with its options."""
 
-WINDOW = ["--window", "4096"]
+NARROW, WIDE = "4096", "16384"  # windows
 READERS = "truncate,recursive-summary,retriever-reader,flare,ircot,pages,generative-agents"
 CALLERS = ("strong", "weak")
 
@@ -57,19 +58,29 @@ def published(data: Path, archive: Path | None, out: Path) -> dict[str, list[str
         for file in [*(data / "docqa").iterdir(), archive]:
             shutil.copy(file, documents)
 
-    def on(task: str, folder: Path, strategies: str) -> list[str]:
-        return [task, "--data", str(folder), *WINDOW, "--strategy", strategies]
+    def on(task: str, folder: Path, strategies: str, window: str = NARROW) -> list[str]:
+        return [task, "--data", str(folder), "--window", window, "--strategy", strategies]
+
+    conversations = {
+        "dmr": data / "dmr", "locomo": data / "locomo", "longmemeval": data / "longmemeval",
+        "beam": data / "retrieval" / "beam_100K",
+    }  # fmt: skip
 
     pairs = ["nested-kv", "--data", str(data / "nested_kv"), "--window", "8192"]
     return {
-        "dmr": on("dmr", data / "dmr", f"memgpt,memgpt-without-recall,{OTHERS}"),
-        "locomo": on("locomo", data / "locomo", f"memgpt,{READERS}"),
-        "docqa": on("docqa", documents, "memgpt,retriever-reader,flare,ircot,pages"),
-        "longmemeval": on("longmemeval", data / "longmemeval", f"memgpt,{READERS}"),
-        "beam": on("beam", data / "retrieval" / "beam_100K", f"memgpt,{READERS}"),
+        "dmr": on("dmr", conversations["dmr"], f"{PREFETCHING},memgpt-without-recall,{OTHERS}"),
+        "locomo": on("locomo", conversations["locomo"], f"{PREFETCHING},{READERS}"),
+        "docqa": on("docqa", documents, f"{PREFETCHING},retriever-reader,flare,ircot,pages"),
+        "longmemeval": on("longmemeval", conversations["longmemeval"], f"{PREFETCHING},{READERS}"),
+        "beam": on("beam", conversations["beam"], f"{PREFETCHING},{READERS}"),
         "nested-kv": pairs,
-        **{f"docqa-{name}": [*on("docqa", documents, "memgpt"), "--caller", name] for name in CALLERS},
-        **{f"nested-kv-{name}": [*pairs, "--strategy", "memgpt", "--caller", name] for name in CALLERS},
+        **{f"{task}-{WIDE}": on(task, folder, PREFETCHING, WIDE) for task, folder in conversations.items()},
+        **{f"docqa-{name}": [*on("docqa", documents, PREFETCHING), "--caller", name] for name in CALLERS},
+        **{
+            f"dmr-{name}": [*on("dmr", data / "dmr", PREFETCHING, WIDE), "--preload", "--caller", name]
+            for name in CALLERS
+        },
+        **{f"nested-kv-{name}": [*pairs, "--strategy", PREFETCHING, "--caller", name] for name in CALLERS},
         **{f"retention-{window}": ["retention", "--window", window] for window in ("4096", "8192", "16384")},
     }
 

@@ -25,7 +25,7 @@ from pagefault.bench.tasks import Item
 from pagefault.models import Completion, Prompt, PromptMessage, plain_name
 from pagefault.models.tokens import Counter
 
-__all__ = ["MEASURES", "measured", "share_of"]
+__all__ = ["MEASURES", "ended_in_recall", "measured", "pieces_of", "share_of"]
 
 MEASURES = (
     "evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens", "completions", "lookups",
@@ -49,7 +49,7 @@ def measured(item: Item, requests: Sequence[Request], counter: Counter) -> dict[
     first = requests[0].prompt
     answering = next((r for r in reversed(requests) if _speaks(r.prompt, r.completion)), requests[-1])
     shares: dict[str, float] = {}
-    if evidence := _pieces(item):
+    if evidence := pieces_of(item):
         shares["evidence_in_context"] = share_of(evidence, answering.prompt)
         shares["evidence_at_first"] = share_of(evidence, first)
     retrieved = sum(counter.count(text) for text in _retrieved(answering.prompt, len(first.messages)))
@@ -70,7 +70,7 @@ def share_of(evidence: Sequence[Sequence[str]], prompt: Prompt) -> float:
     return fmean(max(_covered(_words(text), words, runs) for text in piece) for piece in evidence)
 
 
-def _pieces(item: Item) -> list[list[str]]:
+def pieces_of(item: Item) -> list[list[str]]:
     """The texts of each piece of evidence: one, or those of a session that say more than a word or two."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for text in item.texts:
@@ -136,5 +136,10 @@ def _lookups(prompt: Prompt, before: int) -> dict[str, float]:
     if not prompt.functions:
         return {}
     shown = [message.text for message in _results(prompt, before) if is_search(message.name or "")]
-    recall = [text for text in shown if {"recall"} == set(_TIER.findall(text))]
+    recall = [text for text in shown if ended_in_recall(text)]
     return {"lookups": float(len(shown)), "recall_lookups": float(len(recall))}
+
+
+def ended_in_recall(result: str) -> bool:
+    """Return whether the result of a search shows messages and no passage."""
+    return set(_TIER.findall(result)) == {"recall"}

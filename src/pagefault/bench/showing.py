@@ -15,6 +15,9 @@ from pagefault.bench.tasks import Task
 
 __all__ = ["show"]
 
+_IN_THE_REPORT = {"completions", "lookups", "recall_lookups", "idle_prefetched"}
+"""Measures that have no column here, for want of room."""
+
 
 def show(found: dict[str, Any], task: Task) -> None:
     """A row for each strategy: the headline with its interval, the means of the other measures; below it the
@@ -22,7 +25,8 @@ def show(found: dict[str, Any], task: Task) -> None:
     strategies: dict[str, dict[str, Any]] = found["strategies"]
     there = {measure for one in strategies.values() for measure in one}
     scored = [measure for measure in task.measures if measure not in COUNTED]
-    headline, *others = [m for m in (*scored, "judged", *MEASURES, *COUNTED) if m in there] or task.measures
+    wanted = (m for m in (*scored, "judged", *MEASURES, *COUNTED) if m not in _IN_THE_REPORT)
+    headline, *others = [m for m in wanted if m in there] or task.measures
     head = [Column(_words(measure), overflow="fold") for measure in (headline, "95 %", *others)]
     table = Table(Column("strategy", no_wrap=True), "n", *head, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, one in strategies.items():

@@ -26,17 +26,19 @@ _LABELS = {
     "judged": "accuracy by judge",
     "wrongly_answered": "wrongly answered",
     "kept": "facts kept",
+    "prefetch_tokens": "tokens prefetched",
     "flushes": "flushes, mean",
+    "idle_prefetched": "prefetched, but nothing asked",
     "sim_1": "SIM-1",
     "sim_3": "SIM-3",
     "sim_h": "SIM-H",
 }
 _PLACES = {
     "mean_length": 1, "flushes": 1, "context_tokens": 0, "evidence_tokens": 0, "completions": 2, "lookups": 2,
-    "recall_lookups": 2,
+    "recall_lookups": 2, "prefetch_tokens": 0,
 }  # fmt: skip
 """Decimals of a count; all other measures are shares or cosines, with three."""
-COUNTED = {"flushes"}  # by a strategy, beside its scores
+COUNTED = ("prefetch_tokens", "flushes", "idle_prefetched")  # by a strategy, beside its scores
 _RECALLS = {"rouge_l_recall", "answer_token_recall"}  # of an answer, so that quoting at length pays
 _BESIDE_RECALL = ("token_f1", "mean_length")
 

@@ -28,6 +28,7 @@ __all__ = ["Bench", "OfPools", "Strategy", "shared_by", "strategies_named"]
 
 _T = TypeVar("_T")
 
+_PREFETCH_AT = re.compile(r"memgpt\+prefetch@[1-9]\d{2,4}")
 _LONGEST_REPLY = 512  # tokens
 
 
@@ -107,7 +108,7 @@ def strategies_named(names: Sequence[str], sweep: Sequence[int]) -> list[Strateg
 
 def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
     plain, _, number = name.partition("@")
-    if name.startswith("memgpt") and name in STRATEGIES:
+    if name.startswith("memgpt") and (name in STRATEGIES or _PREFETCH_AT.fullmatch(name)):
         from pagefault.bench.strategies.memgpt import MemGPT
 
         return [MemGPT(name)]

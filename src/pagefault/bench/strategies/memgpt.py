@@ -7,13 +7,15 @@ data's.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from statistics import fmean
 
 import anyio.to_thread
 
@@ -25,7 +27,7 @@ from pagefault.bench.rehearsal import Rehearsed, live
 from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.build import DATABASE, open_kernel
-from pagefault.config import AgentSettings, Installation, parse_settings
+from pagefault.config import PREFETCH, AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_passages, append_rows
@@ -34,7 +36,7 @@ from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 from pagefault.views.history import rows_after
 
-__all__ = ["MemGPT"]
+__all__ = ["PREFETCHING", "MemGPT", "counted_in", "load", "prefetch_settings"]
 
 _AGENT = "agent"
 _RECALL = frozenset({"memory_search", "recall_search", "recall_search_by_date", "recall_read"})
@@ -46,23 +48,30 @@ _HIDDEN: dict[str, frozenset[str]] = {
 }
 """Functions that an ablation does without."""
 
+PREFETCHING = "memgpt+prefetch"
+"""The strategy that prefetches; behind an ``@`` stands how many tokens it may at most take, else as set by
+default."""
+
+_LARGEST_SHARE = 0.25  # of the room, where the tokens are given
 _UNWARNED = ("memgpt-without-warning", "memgpt-without-both")
+_ASKS = re.compile("[?\u037e\u061f\uff1f]")
 _BRIEF_SLACK = 16  # tokens that a section may take beyond its text
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An agent at the point where the question comes: its database, and which text each id there stands
-    for."""
+    """An agent at the point where the question comes: its database, which text each id there stands for, and
+    figures of the conversation that it lived through."""
 
     file: Path
     names: Mapping[str, str]
-    flushes: int = 0
+    counted: Mapping[str, float]
 
 
 @dataclass(slots=True)
 class MemGPT:
-    """``name`` is one of the names of ``bench.STRATEGIES`` that begin with ``memgpt``."""
+    """``name`` is one of the names of ``bench.STRATEGIES`` that begin with ``memgpt``; behind ``PREFETCHING``
+    there may be ``@TOKENS``."""
 
     name: str = "memgpt"
     _images: OfPools[_Image] = field(default_factory=OfPools[_Image])
@@ -78,7 +87,8 @@ class MemGPT:
                 said = [o.text async for o in kernel.send(_AGENT, event) if o.type == "said"]
                 rows = await rows_after(kernel, _AGENT, last)
         _raise_failure(bench.model)
-        counted = {"flushes": float(image.flushes)} if item.lived else {}
+        prefetched = sum(row.tokens for row in rows if row.role is Role.PREFETCH)
+        counted = {"prefetch_tokens": float(prefetched), **image.counted}
         return StrategyReply("\n".join(said), _seen(rows, image.names), image.names, counted)
 
     async def _made(self, item: Item, bench: Bench) -> _Image:
@@ -91,23 +101,20 @@ class MemGPT:
         async with self._running(home, bench, rehearsed, clock) as kernel:
             settings = {
                 "model": bench.named, "window": bench.window, "zone": "UTC",
-                "sections": self._sections(item, bench),
+                "sections": self._sections(item, bench), **prefetch_settings(self.name),
             }  # fmt: skip
             await kernel.create_agent(_AGENT, parse_settings(settings))
-            if item.form != "conversation":
-                passages = [passage_of(text) for text in item.texts]
-                ids = await add_passages(kernel, _AGENT, passages)
-                names = {id: text.id for id, text in zip(ids, item.texts, strict=True)}
-            elif item.lived and not bench.preload:
+            counted: dict[str, float] = {}
+            if item.lived and not bench.preload:
                 names = await live(kernel, _AGENT, item.texts, rehearsed, clock)
+                counted = counted_in(await rows_after(kernel, _AGENT))
             else:
-                names = await _load(kernel, item)
-            flushed = await rows_after(kernel, _AGENT, roles=[Role.SUMMARY])
+                names = await load(kernel, _AGENT, item)
             clock.at = item.asked
             await (await kernel.process(_AGENT)).flush(0)  # the question comes in a new session
             await kernel.settled()
         _raise_failure(model)
-        return _Image(home / DATABASE, names, len(flushed))
+        return _Image(home / DATABASE, names, counted)
 
     @asynccontextmanager
     async def _running(
@@ -137,12 +144,34 @@ class MemGPT:
         return sections
 
 
-async def _load(kernel: Kernel, item: Item) -> dict[str, str]:
-    """Put a conversation into the log as it stands."""
-    process = await kernel.process(_AGENT)
-    rows = process.memory.number([message_of(text) for text in item.texts], None)
-    await append_rows(kernel, _AGENT, rows)
-    return {row.id: text.id for row, text in zip(rows, item.texts, strict=True)}
+async def load(kernel: Kernel, agent: str, item: Item) -> dict[str, str]:
+    """Put an item's texts into an agent's memory as they stand: passages into archival storage, turns into
+    the log. Returns which text each id there stands for."""
+    if item.form != "conversation":
+        ids = await add_passages(kernel, agent, [passage_of(text) for text in item.texts])
+    else:
+        process = await kernel.process(agent)
+        rows = process.memory.number([message_of(text) for text in item.texts], None)
+        await append_rows(kernel, agent, rows)
+        ids = [row.id for row in rows]
+    return {id: text.id for id, text in zip(ids, item.texts, strict=True)}
+
+
+def prefetch_settings(name: str) -> dict[str, object]:
+    """The settings of an agent under which this strategy prefetches, or does not."""
+    plain, _, most = name.partition("@")
+    if plain != PREFETCHING:
+        return {"prefetch": 0.0}
+    return {"prefetch": _LARGEST_SHARE, "prefetch_tokens": int(most)} if most else {"prefetch": PREFETCH}
+
+
+def counted_in(rows: Sequence[Message]) -> dict[str, float]:
+    """Figures of a conversation that was lived through, from its log: ``flushes``, and ``idle_prefetched``,
+    the share of the messages without a question mark that yet drew a prefetch."""
+    prefetched = {row.event for row in rows if row.role is Role.PREFETCH and row.text}
+    idle = [row.event in prefetched for row in rows if row.role is Role.USER and not _ASKS.search(row.text)]
+    shares = {"idle_prefetched": fmean(idle)} if idle else {}
+    return {"flushes": float(sum(row.role is Role.SUMMARY for row in rows)), **shares}
 
 
 def _seen(rows: list[Message], names: Mapping[str, str]) -> tuple[str, ...]:
