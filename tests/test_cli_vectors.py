@@ -87,10 +87,14 @@ class Slow(HashEmbedder):
 
 
 async def completed(
-    home: Path, embedder: Embedder, seconds: float, stuck: asyncio.Event | None = None
+    home: Path,
+    embedder: Embedder,
+    seconds: float,
+    stuck: asyncio.Event | None = None,
+    grace: float = 60.0,
 ) -> None:
     async def work() -> None:
-        await complete(kernel, seconds)
+        await complete(kernel, seconds, grace=grace)
 
     kernel = open_kernel(home, Parts(embedder=embedder))
     try:
@@ -106,8 +110,13 @@ async def completed(
         await kernel.close()
 
 
-def test_the_bound_ends_it_and_what_waits_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(completed(tmp_path, Slow(0), 0.05))
+def test_the_batch_at_work_at_the_bound_is_stored(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(completed(tmp_path, HashEmbedder(32), 0.0))
+    assert capfd.readouterr().err.startswith("6 of 70 messages and passages have no vector yet")
+
+
+def test_a_batch_without_end_is_given_up(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(completed(tmp_path, Slow(0), 0.0, grace=0.05))
     assert capfd.readouterr().err.startswith("70 of 70 messages and passages have no vector yet")
 
 

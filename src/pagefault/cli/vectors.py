@@ -23,22 +23,25 @@ SEARCH_SECONDS = 3.0
 LOAD_SECONDS = 120.0
 """How long a command makes vectors at most; a search is waited for, a load may be stopped."""
 
+_GRACE = 3.0  # seconds: what a cancelled batch has made is lost
 _POLL = 1.0  # seconds between two looks at the progress
 
 
 async def complete(
-    kernel: Kernel, seconds: float, watch: Callable[[EmbedderProgress], None] = lambda _: None
+    kernel: Kernel,
+    seconds: float,
+    watch: Callable[[EmbedderProgress], None] = lambda _: None,
+    grace: float = _GRACE,
 ) -> None:
-    """Make the vectors that are missing for at most so many seconds, then say on stderr what waits, also if
-    it is cancelled. ``watch`` is given the progress now and then."""
+    """Make the vectors that are missing for so many seconds, then say on stderr what waits, also if it is
+    cancelled. ``watch`` is given the progress now and then; ``grace`` is for the batch at work at the end."""
     waits = True
     try:
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(seconds + grace):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_watched, kernel, watch)
                 try:
-                    await kernel.settled()
-                    waits = False
+                    waits = not await kernel.settled(seconds)
                 except StorageError:  # a database that can only be read is searched as it is
                     waits = False
                 except EmbedderError as error:

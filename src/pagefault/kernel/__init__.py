@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TypeVar
 
 import anyio
@@ -294,6 +295,6 @@ class Kernel:
         """Return when no agent, or the one of this name not, is in a turn in this process."""
         await self.scheduler.idle(await self.scheduler.find(name) if name is not None else None)
 
-    async def settled(self) -> None:
-        """Return when every searchable row has its vector; ``EmbedderError`` if one cannot be made."""
-        await self.indexer.settled()
+    async def settled(self, seconds: float = inf) -> bool:
+        """Make the vectors that are missing, for so many seconds; see ``Indexer.settled``."""
+        return await self.indexer.settled(seconds)

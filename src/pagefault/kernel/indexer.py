@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from math import inf
+from time import monotonic
 
 import anyio
 
@@ -60,10 +62,14 @@ class Indexer:
             await anyio.sleep(_GATHER)
             self._woken = anyio.Event()
 
-    async def settled(self) -> None:
-        """Make all pending vectors, then return; ``EmbedderError`` if one cannot be made."""
+    async def settled(self, seconds: float = inf) -> bool:
+        """Make all pending vectors, then return True; ``EmbedderError`` if one cannot be made. After
+        ``seconds`` no further batch is begun, and False is returned."""
+        until = monotonic() + seconds
         while await self._batch():
-            pass
+            if monotonic() >= until:
+                return False
+        return True
 
     async def _batch(self) -> bool:
         """Give the next rows their vectors; False if none are pending."""
