@@ -221,6 +221,8 @@ ASKS = {
 ASKS_NOTHING = {
     "en": """
         How are you?
+        Hi there! How are you doing today?
+        Can I help you with that?
         Hey Jo! How's it going today? 😊
         I'm fine, thanks, and you?
         Guess what?
@@ -255,6 +257,7 @@ ASKS_NOTHING = {
         你好吗？
         最近怎麼樣？
         我很好，你呢？
+        你在干嘛呢？
         你知道吗？
         今天天气真好！
         謝謝你，幫了大忙。
@@ -270,6 +273,7 @@ ASKS_NOTHING = {
         こんにちは、調子はどうですか？
         元気です。あなたは？
         本当ですか？すごい。
+        最近どう？
         今日はいい天気ですね。
         ありがとうございます！
         昨日は庭の手入れをしました。
