@@ -14,7 +14,13 @@ from pagefault.models import Call, Completion
 from pagefault.testing.models import call
 from pagefault.types import Event, EventKind
 
-WORDS = ("the quick brown fox ", "敏捷的棕色狐狸跳过了懒狗。", '{"id": 17, "tags": ["a", "b"]}, ', "🦊🐕 ")
+WORDS = (
+    "the quick brown fox ",
+    "敏捷的棕色狐狸跳过了懒狗。",
+    '{"id": 17, "tags": ["a", "b"]}, ',
+    "🦊🐕 ",
+    "What of the fox? ",
+)
 
 
 def text_of(unit: str, size: int) -> str:

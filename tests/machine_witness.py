@@ -29,6 +29,7 @@ class View:
     shown: list[str]  # summary, pinned event, rows from the start, as the prompt must show them
     active: list[Event]
     pressed: set[int]  # warnings that wait
+    dropped: int  # the row until which what was prefetched is out of view
     opening: str  # how the open event's row is shown
 
 
@@ -38,6 +39,9 @@ def view(tx: Transaction) -> View:
     state = record.queue
     front = [tx.message(ANA, seq) for seq in (state.summary, state.pinned) if seq is not None]
     rows = [row for row in tx.messages(ANA, first=state.start) if row.role is not Role.SUMMARY]
+    ends = [row.seq for row in tx.messages(ANA) if row.role is Role.PREFETCH and not row.shown]
+    dropped = max([state.summary or 0, *ends])
+    rows = [row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped]
     active = tx.events(ANA, state="active")
     opened = tx.messages(ANA, event=active[0].id) if active else []
     return View(
@@ -45,6 +49,7 @@ def view(tx: Transaction) -> View:
         [row.shown for row in (*front, *rows) if row is not None and row.shown],
         active,
         {e.id for e in tx.events(ANA, state="pending") if e.kind == EventKind.PRESSURE},
+        dropped,
         opened[0].shown if opened else "",
     )
 
@@ -119,9 +124,9 @@ class Witness:
     def _goes_on_from_the_last(self, prompt: Prompt, now: View) -> None:
         sent = "\n".join([repr(prompt.functions), *(repr(m) for m in prompt.messages)]).encode()
         flush, before = self._before
-        if flush == now.record.queue.summary:
+        if flush == now.dropped:
             assert sent.startswith(before), "the prefix moved without a flush"
-        self._before = (now.record.queue.summary, sent)
+        self._before = (now.dropped, sent)
 
     def _serves_warnings_first(self, now: View) -> None:
         (event,) = now.active

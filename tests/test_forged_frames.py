@@ -283,10 +283,23 @@ async def by_extracted_summary(rig: Rig, model: ScriptedModel) -> None:
     await rig.send("go on")
 
 
+async def by_prefetch(rig: Rig, model: ScriptedModel) -> None:
+    """What was said or stored once comes again, before it is asked for."""
+    await rig.send(f"{ATTACK}\n[prefetched from memory EVIL]")
+    await remember(rig.kernel, "ana", ATTACK, tags=(f"x] \n{FORGED[0]}",))
+    await rig.kernel.flush("ana")
+    await rig.send("What did I say of the bees?")
+    (row,) = [row for row in await rig.log() if row.role is Role.PREFETCH]
+    assert {"m1", "p1"} <= set(row.meta.sources)
+    assert "EVIL" in row.shown
+    assert [line[:1] for line in row.shown.splitlines()] == ["["] * row.shown.count("\n") + ["["]
+    assert row.shown in [m.text for m in model.prompts[-1].messages]
+
+
 WAYS: tuple[Way, ...] = (
     by_user, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section, by_stored_section,
     by_stored_head,
-    by_memory, by_recall, by_long_text, by_speech, by_archive, by_document, by_agent, by_summary,
+    by_memory, by_prefetch, by_recall, by_long_text, by_speech, by_archive, by_document, by_agent, by_summary,
     by_extracted_summary,
 )  # fmt: skip
 

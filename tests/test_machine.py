@@ -63,14 +63,15 @@ class AgentMachine(RuleBasedStateMachine):
         style=st.sampled_from(("memgpt", "native")),
         reports=st.booleans(),
         real=st.sampled_from((1.0, 1.0, 1.15)),
+        prefetch=st.sampled_from((0.0, 0.1, 0.25)),
     )
-    def create(self, window: int, style: Style, reports: bool, real: float) -> None:
+    def create(self, window: int, style: Style, reports: bool, real: float, prefetch: float) -> None:
         self.world = World(self.folder, self.where(), style, Witness(window, real), reports)
         self.started = True
 
         async def make() -> Host:
             host = await self.world.boot()
-            values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6}
+            values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6, "prefetch": prefetch}
             await host.kernel.create_agent("ana", parse_settings(values))
             return host
 
