@@ -33,7 +33,7 @@ COMMANDS = (
     ("import pagefault; pagefault.Agent", ["-c", "import pagefault; pagefault.Agent"], None),
     ("pagefault --help", ["-c", "from pagefault.cli import main; main()", "--help"], 0.40),
 )
-MOST_PACKAGES = 50
+MOST_PACKAGES = 45
 MOST_MEGABYTES = 260
 
 
