@@ -56,6 +56,9 @@ class Given:
     dimensions: int = DIMENSIONS
     scale: Scale = MiniLM.scale
 
+    def reads(self, text: str) -> bool:
+        return text in self.vectors
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         return np.stack([self.vectors[text] for text in texts])
 

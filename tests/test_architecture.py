@@ -51,6 +51,7 @@ LAYERS = (
     },
     {
         "embedders.calibration",
+        "embedders.pair",
         "functions.arguments",
         "functions.rendering",
         "models.bounds",
@@ -193,6 +194,7 @@ ADAPTERS_IMPORT = {
     "models",
     "models.tokens",
     "embedders",
+    "embedders.scripts",
     "rerankers",
     "storage",
     "storage.terms",

@@ -28,6 +28,9 @@ class Counting:
         self.asked: list[str] = []
         self._inner = HashEmbedder(dimensions)
 
+    def reads(self, text: str) -> bool:
+        return "Щ" not in text
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         self.asked += texts
         self.dimensions = self._inner.dimensions

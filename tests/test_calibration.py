@@ -40,7 +40,7 @@ def test_an_embedder_that_tells_nothing_apart_is_no_evidence() -> None:
 
 def test_the_procedure_gives_about_what_was_tuned_for_the_shipped_embedder() -> None:
     """In English, which is all that it knows."""
-    found = scale_of(asyncio.run(MiniLM().embed(sentences(["en"]))), ["en"])
+    found = scale_of(asyncio.run(MiniLM().embed(sentences("en"))), "en")
     tuned = MiniLM.scale
     assert [found.floor, found.strong, found.spread] == pytest.approx(
         [tuned.floor, tuned.strong, tuned.spread], abs=0.03

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from alembic import command
@@ -22,6 +23,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import StaticPool
 
 from pagefault.build import open_transfer
+from pagefault.embedders.minilm import MiniLM
 from pagefault.errors import NameTakenError
 from pagefault.message_meta import MessageMeta, RequestUsage, SeenContext, Usage, meta_of
 from pagefault.storage import Filter, Match, Transaction, migrations
@@ -71,6 +73,7 @@ META = [
 ]
 A = RequestUsage("x:a", Usage(700, 9, 5, 4, 3), counted=770, answered="a-1")
 B = RequestUsage("x:b", Usage(210_000), estimated=True, cut=True)
+SHIPPED = MiniLM().fingerprint
 ANA = 2  # the number of the agent; 3 was given out, too
 
 
@@ -131,12 +134,16 @@ def fill(bind: Bind) -> None:
         bind, "section_versions", agent=ANA, name="human", version=1, at=MICROS, description="",
         token_limit=9, text="x", read_only=False,
     )  # fmt: skip
-    if bind.dialect.name == "sqlite":
-        for number in (1, 5):
-            insert(
-                bind, "vectors", agent=ANA, tier="recall", fingerprint="of then", number=number, part=0,
-                text_hash=b"x", vector=bytes(8),
-            )  # fmt: skip
+    of = {"agent": ANA, "tier": "recall", "fingerprint": SHIPPED, "text_hash": b"x"}
+    for number in (1, 5):
+        if bind.dialect.name == "sqlite":
+            insert(bind, "vectors", **of, number=number, part=0, vector=bytes(8))
+            continue
+        put = (
+            "INSERT INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector) "
+            "VALUES (:agent, :tier, :fingerprint, :number, 0, :text_hash, '[0, 0, 0, 0]')"
+        )
+        bind.execute(text(put), {**of, "number": number})
     insert(bind, "schedules", agent=ANA, number=1, due=MICROS, zone="UTC", catch_up="once", note="tea")
 
 
@@ -201,6 +208,10 @@ async def look(store: SQLiteStore | PostgresStore) -> None:
     for unit in ("acmetm", "no17", "strass", "ข้า"):
         found = await read(lambda tx, unit=unit: tx.search(ana, "recall", Match((unit,)), Filter(), "f"))
         assert found.number[found.matched].tolist() == [9], unit
+    near = Match(vector=np.full(4, 0.5, np.float32), floor=-1)
+    found = await read(lambda tx: tx.search(ana, "recall", near, Filter(), SHIPPED))
+    assert found.number[found.matched].tolist() == [1], "the one in Chinese has no vector any more"
+    assert 5 not in [each.number for each in await read(lambda tx: tx.pending_vectors(SHIPPED, 9))]
     await store.write(lambda tx: tx.append(ana, [replace(rows[0], event=None)]))
     await store.close()
 

@@ -147,33 +147,32 @@ def make_embedder(
     elsewhere; only its server is given the key. Nothing is sent, loaded or written yet;
     ``EmbedderSetupError`` if a key or an extra is missing.
     """
-    if name in ("minilm", "multilingual"):
-        embedder = _local_embedder(name, threads)
-        if not keep:
-            return embedder
-    elif name == "null":
+    if name == "multilingual":
+        from pagefault.embedders.multilingual import MultilingualUSE
+        from pagefault.embedders.pair import EmbedderPair
+
+        first = make_embedder("minilm", cache, threads=threads, keep=keep)
+        return EmbedderPair(first, _kept(MultilingualUSE(threads=threads), cache if keep else None))
+    if name == "minilm":
+        from pagefault.embedders.minilm import MiniLM
+
+        return _kept(MiniLM(threads=threads), cache if keep else None)
+    if name == "null":
         from pagefault.embedders.null import NullEmbedder
 
         return NullEmbedder()
-    else:
-        embedder = _costly_embedder(name, cache, name if named is None else named)
-    if embedder and cache:
-        from pagefault.embedders.cached import CachedEmbedder
-
-        return CachedEmbedder(embedder, cache / "embeddings-1.db")
-    if embedder:
-        return embedder
+    if embedder := _costly_embedder(name, cache, name if named is None else named):
+        return _kept(embedder, cache)
     raise UsageError(f"There is no embedder {name!r}; `pagefault embedders` lists what there is.")
 
 
-def _local_embedder(name: str, threads: int) -> Embedder:
-    if name == "multilingual":
-        from pagefault.embedders.multilingual import MultilingualUSE
+def _kept(embedder: Embedder, cache: Path | None) -> Embedder:
+    """The embedder with its vectors kept in that folder, if any."""
+    if cache is None:
+        return embedder
+    from pagefault.embedders.cached import CachedEmbedder
 
-        return MultilingualUSE(threads=threads)
-    from pagefault.embedders.minilm import MiniLM
-
-    return MiniLM(threads=threads)
+    return CachedEmbedder(embedder, cache / "embeddings-1.db")
 
 
 def _costly_embedder(name: str, cache: Path | None, named: str) -> Embedder | None:

@@ -40,7 +40,8 @@ class Embedder(Protocol):
     for an embedder that does not embed: search is then lexical only. It is None, and 0 wide the array for no
     texts, while it is not known: a server is not asked before there is a text; after one it stays the same.
     ``scale`` is as measured, or None: then, or if the member is missing, ``calibration`` finds it at the
-    first use.
+    first use. ``reads`` is False for a text whose language the embedder does not know, so that its cosines
+    would be noise: it gets no vector, be it a row or a query. If the method is missing, all texts are read.
     """
 
     @property
@@ -51,5 +52,7 @@ class Embedder(Protocol):
 
     @property
     def scale(self) -> Scale | None: ...
+
+    def reads(self, text: str) -> bool: ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors: ...

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.embedders import Embedder, Scale, Vectors
+from pagefault.embedders.pair import reads
 
 __all__ = ["CachedEmbedder"]
 
@@ -55,6 +56,9 @@ class CachedEmbedder:
     @property
     def scale(self) -> Scale | None:
         return getattr(self._embedder, "scale", None)  # a plug-in's may lack it
+
+    def reads(self, text: str) -> bool:
+        return reads(self._embedder, text)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """See ``Embedder.embed``; the embedder is given each text that is not in the file, once."""

@@ -56,6 +56,9 @@ class FastEmbedder:
         self._lock = Lock()
         self._loaded: _Model | None = None
 
+    def reads(self, text: str) -> bool:  # noqa: ARG002
+        return True
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimensions)."""
         few = [texts[start : start + _HOP] for start in range(0, len(texts), _HOP)]

@@ -21,6 +21,7 @@ import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Scale, Vectors
+from pagefault.embedders.scripts import mainly_in
 from pagefault.embedders.vectors import unit
 from pagefault.errors import EmbedderError, EmbedderSetupError
 
@@ -57,6 +58,10 @@ class MultilingualUSE:
         self._threads = threads
         self._lock = Lock()
         self._loaded: _Model | None = None
+
+    def reads(self, text: str) -> bool:
+        """The scripts of its 16 languages: Latin, Cyrillic, Arabic, Thai, Chinese, Japanese, Korean."""
+        return text.isascii() or mainly_in(text, "latin", "cyrillic", "arabic", "thai", "wide")
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), 512). Any text is allowed, the empty one too."""

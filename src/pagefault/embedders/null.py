@@ -18,5 +18,8 @@ class NullEmbedder:
     dimensions = 0
     scale = None
 
+    def reads(self, text: str) -> bool:  # noqa: ARG002
+        return True
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return np.empty((len(texts), 0), np.float32)

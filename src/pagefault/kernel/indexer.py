@@ -1,7 +1,8 @@
 """The vector indexer: gives rows their vectors in the background, off every turn's critical path.
 
-Search never waits for it: a row without a vector is found by its words. Vectors of the embedder in service
-are made first, then those of the one that is to take over (``retrieval.service``).
+Search never waits for it: a row without a vector is found by its words. A text that an embedder does not
+read is recorded as done, without a vector. Vectors of the embedder in service are made first, then those of
+the one that is to take over (``retrieval.service``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import anyio
 
 from pagefault.containment import barrier
 from pagefault.embedders import Embedder
+from pagefault.embedders.pair import members_of, reads
 from pagefault.errors import EmbedderSetupError, PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.retrieval import windows
@@ -75,9 +77,10 @@ class Indexer:
         """Give the next rows their vectors; False if none are pending."""
         async with self._one:
             embedders = await self.service.embedders()
-            for embedder in embedders:
-                if embedder.dimensions != 0 and (count := await self._embed(embedder)):
-                    return count == _BATCH or len(embedders) > 1
+            members = [member for embedder in embedders for member in members_of(embedder)]
+            for member in members:
+                if member.dimensions != 0 and (count := await self._embed(member)):
+                    return count == _BATCH or len(members) > 1
             if len(embedders) > 1:
                 await self.service.switch(*embedders)
                 return embedders[1] is not await self.service.serving()
@@ -88,7 +91,9 @@ class Indexer:
         pending = await self.store.read(lambda tx: tx.pending_vectors(name, _BATCH))
         if pending:
             await scale_in_use(embedder)  # before its vectors can be searched
-            texts = [windows(item.text, item.title) for item in pending]
+            texts = [
+                [text for text in windows(item.text, item.title) if reads(embedder, text)] for item in pending
+            ]
             embedded = await vectors_of(embedder, [text for each in texts for text in each])
             ends = accumulate(map(len, texts), initial=0)
             vectors = [embedded[first:last] for first, last in pairwise(ends)]

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder, Scale
@@ -21,12 +22,16 @@ from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
 from pagefault.retrieval.reranking import Reranking
-from pagefault.retrieval.service import scale_in_use, vectors_of
+from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
 from pagefault.retrieval.windows import windows
-from pagefault.storage import Filter, Match, Store, Transaction
+from pagefault.storage import Filter, Match, OtherVector, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
+
+if TYPE_CHECKING:  # numpy takes longer to import than all of this package
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Hit", "Like", "Ranking", "Retriever", "Weights", "excerpt", "fold", "windows"]
 
@@ -35,6 +40,7 @@ logger = logger_of(__name__)
 _REMEMBERED = 8  # searches whose further pages may be asked for
 _VECTOR_SECONDS = 3.0  # for the vector of a query
 _WORDS_ALONE = Scale(1.0, 1.0, 1.0)
+_Compared = tuple[str, "NDArray[np.float32]", Scale]  # the fingerprint, the query's vector and its scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +123,25 @@ class Retriever:
 
     async def _match(self, query: Query, seconds: float) -> tuple[Match, str, Scale]:
         """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words
-        alone if the embedder fails or takes too long."""
+        alone if no embedder reads the query, or it fails or takes too long."""
         match = Match(query.terms, query.exact)
         embedder = await self.serving()
-        if embedder.dimensions != 0:
-            try:
-                scale = await scale_in_use(embedder, seconds)
-                (vector,) = await vectors_of(embedder, [query.bare], seconds)
-                return replace(match, vector=vector, floor=scale.floor), embedder.fingerprint, scale
-            except EmbedderError as error:
-                logger.warning("searching by words alone: %s", error)
-            except TimeoutError:
-                logger.debug("the vector of a query is late")
+        try:
+            compared = [
+                (
+                    member.fingerprint,
+                    (await vectors_of(member, [query.bare], seconds))[0],
+                    await scale_in_use(member, seconds),
+                )
+                for member in readers(embedder, query.bare)
+            ]
+        except EmbedderError as error:
+            logger.warning("searching by words alone: %s", error)
+        except TimeoutError:
+            logger.debug("the vector of a query is late")
+        else:
+            if compared:
+                return _with_vectors(match, *compared)
         return match, embedder.fingerprint, _WORDS_ALONE
 
     async def is_strong(self, text: str, hit: Hit, body: str) -> bool:
@@ -143,3 +156,17 @@ class Retriever:
     async def _is_near(self, hit: Hit) -> bool:
         cosine = hit.parts.get("cosine")
         return cosine is not None and cosine >= (await scale_in_use(await self.serving())).strong
+
+
+def _with_vectors(
+    match: Match, first: _Compared, second: _Compared | None = None
+) -> tuple[Match, str, Scale]:
+    """The match with one vector, or two: the second one's cosines are put on the first one's scale, floor to
+    floor and strong to strong."""
+    fingerprint, vector, scale = first
+    match = replace(match, vector=vector, floor=scale.floor)
+    if second:
+        other, its_vector, its = second
+        gain = (scale.strong - scale.floor) / (its.strong - its.floor)
+        match = replace(match, elsewhere=OtherVector(other, its_vector, gain, scale.floor - gain * its.floor))
+    return match, fingerprint, scale

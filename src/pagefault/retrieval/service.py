@@ -1,4 +1,4 @@
-"""The choice of the embedder in service: the one whose vectors the database has for all rows.
+"""The choice of the embedder in service: the one whose vectors the database has for all rows it reads.
 
 When another embedder is configured, the former one stays in service, for new rows too, until the new one has
 made vectors of all rows; then the new one takes its place and the former vectors are deleted. Several
@@ -16,11 +16,12 @@ from time import monotonic
 from pagefault.containment import contained
 from pagefault.embedders import Embedder, Scale, Vectors
 from pagefault.embedders.calibration import scale_of, sentences
+from pagefault.embedders.pair import members_of, reads
 from pagefault.errors import EmbedderError, PagefaultError, StorageError
 from pagefault.redaction import logger_of
 from pagefault.storage import EmbedderRecord, Store, Transaction
 
-__all__ = ["EmbedderService", "scale_in_use", "vectors_of"]
+__all__ = ["EmbedderService", "readers", "scale_in_use", "vectors_of"]
 
 logger = logger_of(__name__)
 
@@ -69,12 +70,14 @@ class EmbedderService:
         return self._serving
 
     async def switch(self, former: Embedder, by: Embedder) -> None:
-        """Put ``by`` in service, if it has vectors of all rows, and forget the vectors of ``former``."""
+        """Put ``by`` in service, if it has vectors of all rows, and forget those of ``former`` that it does
+        not share."""
+        used = {member.fingerprint for member in members_of(by)}
 
         def take_over(tx: Transaction) -> bool:
             records = {record.fingerprint: record for record in tx.embedders()}
             record = records.get(by.fingerprint)
-            if record is None or not record.wanted or tx.pending_vectors(by.fingerprint, 1):
+            if record is None or not record.wanted or any(tx.pending_vectors(name, 1) for name in used):
                 return False
             tx.put_embedder(replace(record, in_service=True))
             return True
@@ -82,13 +85,15 @@ class EmbedderService:
         if await self.store.write(take_over):
             self._serving = by
             logger.info("search now uses %s", by.fingerprint)
-            while await self.store.write(lambda tx: tx.forget_vectors(former.fingerprint, _FORGET)):
-                pass
+            for name in {member.fingerprint for member in members_of(former)} - used:
+                while await self.store.write(lambda tx, name=name: tx.forget_vectors(name, _FORGET)):
+                    pass
 
     def _announce(self, tx: Transaction) -> None:
         known = {record.fingerprint: record for record in tx.embedders()}
         record = known.get(self.wanted.fingerprint) or EmbedderRecord(self.wanted.fingerprint, self.name)
         first = not any(other.in_service for other in known.values())
+        record = replace(record, name=record.name or self.name)
         tx.put_embedder(replace(record, wanted=True, in_service=first or record.in_service))
 
     def _embedder(self, record: EmbedderRecord) -> Embedder | None:
@@ -103,6 +108,11 @@ class EmbedderService:
                 return None
             self._made[record.fingerprint] = made
         return self._made[record.fingerprint]
+
+
+def readers(embedder: Embedder, text: str) -> list[Embedder]:
+    """The embedders to make a query's vectors, in the order in which rows are compared by them."""
+    return [member for member in members_of(embedder) if member.dimensions != 0 and reads(member, text)]
 
 
 async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | None = None) -> Vectors:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.holding import TurnHold
-from pagefault.storage.matching import BEST_WINDOW, LONGEST_NAME, SESSION_GAP, Filter, Found, Match
+from pagefault.storage.matching import (
+    BEST_WINDOW,
+    LONGEST_NAME,
+    SESSION_GAP,
+    Filter,
+    Found,
+    Match,
+    OtherVector,
+)
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
     AgentId,
@@ -44,6 +52,7 @@ __all__ = [
     "Filter",
     "Found",
     "Match",
+    "OtherVector",
     "PendingVector",
     "RowUsage",
     "Store",
@@ -234,7 +243,7 @@ class Transaction(Protocol):
 
     # search
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
-        """The rows that pass the filter and match, with their context; vectors of ``fingerprint`` only."""
+        """The rows that pass the filter and match, with their context; ``fingerprint`` is the vectors'."""
         ...
 
     def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> Mapping[int, str]:
@@ -249,9 +258,9 @@ class Transaction(Protocol):
     def put_vectors(
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
-        """Store the vectors of each item, shape (windows of its text, dimensions); idempotent; items that
-        are gone or whose text is another are skipped. ``StorageError`` for vectors of another length than
-        those that this fingerprint has."""
+        """Store the vectors of each item, shape (windows, dimensions); idempotent. One of no windows is done:
+        the embedder does not read it. Skipped are items that are gone or whose text is another.
+        ``StorageError`` for vectors of another length than those of this fingerprint."""
         ...
 
     def forget_vectors(self, fingerprint: str, limit: int) -> int:
@@ -259,7 +268,7 @@ class Transaction(Protocol):
         ...
 
     def embedded(self, fingerprint: str) -> tuple[int, int]:
-        """Count the rows and passages with vectors of this fingerprint, and those that are to have some."""
+        """Count the rows and passages that the embedder of this fingerprint is done with, and all."""
         ...
 
     def embedders(self) -> list[EmbedderRecord]: ...

@@ -15,7 +15,17 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BEST_WINDOW", "LONGEST_NAME", "SESSION_GAP", "Filter", "Found", "Match"]
+__all__ = ["BEST_WINDOW", "LONGEST_NAME", "SESSION_GAP", "Filter", "Found", "Match", "OtherVector"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherVector:
+    """The query's unit vector by another embedder; a cosine with it counts as ``gain * cosine + offset``."""
+
+    fingerprint: str
+    vector: NDArray[np.float32]
+    gain: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,13 +36,15 @@ class Match:
     ``terms``: lexical units as ``storage.terms.terms`` makes them; a row matches if it has any of them.
     ``exact``: sequences of such units (quoted text, codes); a row must contain each, in order and
     adjacent, and then it is found, whether or not it matches otherwise. ``vector``: unit vector, shape
-    (dimensions,); a row matches if its cosine is at least ``floor``.
+    (dimensions,); a row matches if its cosine is at least ``floor``. ``elsewhere``: compared with rows that
+    have no vector to compare with ``vector``.
     """
 
     terms: tuple[str, ...] = ()
     exact: tuple[tuple[str, ...], ...] = ()
     vector: NDArray[np.float32] | None = None
     floor: float = 0.35
+    elsewhere: OtherVector | None = None
 
     @property
     def is_empty(self) -> bool:

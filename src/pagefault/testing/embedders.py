@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 
 from pagefault.embedders import Embedder, Scale, Vectors
+from pagefault.embedders.pair import reads
 from pagefault.storage.terms import terms
 
 __all__ = ["TEXTS", "EmbedderConformance", "HashEmbedder"]
@@ -42,6 +43,9 @@ class HashEmbedder:
     def __init__(self, dimensions: int = 256) -> None:
         self.dimensions = dimensions
         self.fingerprint = f"hash/{dimensions}"
+
+    def reads(self, text: str) -> bool:  # noqa: ARG002
+        return True
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
@@ -91,6 +95,14 @@ class EmbedderConformance:
         assert vectors.shape == (len(TEXTS), embedder.dimensions)
         assert said in (None, embedder.dimensions)
         assert vectors.dtype == np.float32
+
+    def test_it_says_of_any_text_if_it_reads_it(self) -> None:
+        embedder = self.embedder()
+        assert {type(reads(embedder, text)) for text in TEXTS} == {bool}
+
+    def test_its_scale_rises(self) -> None:
+        scale = getattr(self.embedder(), "scale", None)
+        assert scale is None or (scale.floor < scale.strong <= 1 and scale.spread > 0)
 
     def test_no_texts_make_no_rows(self) -> None:
         embedder = self.embedder()

@@ -25,13 +25,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class SearchRow:
     """A row of one tier. ``units``: its lexical units in order (none: not indexed); ``windows``: its
-    vectors, shape (windows, dimensions); ``default``: whether it is searched by default."""
+    vectors, shape (windows, dimensions), ``others`` those for ``Match.elsewhere``; ``default``: whether it
+    is searched by default."""
 
     number: int
     at: datetime
     text: str
     units: Sequence[str]
     windows: NDArray[np.float32] | None
+    others: NDArray[np.float32] | None
     speaker: str
     own: bool
     session: int
@@ -113,10 +115,17 @@ def _scores(rows: Sequence[SearchRow], weights: Mapping[str, float]) -> list[flo
 
 
 def _cosine(row: SearchRow, match: Match) -> float:
-    if match.vector is None or row.windows is None:
-        return nan
-    windows = row.windows @ match.vector
-    return float(BEST_WINDOW * windows.max() + (1 - BEST_WINDOW) * windows.mean())
+    if match.vector is not None and row.windows is not None and len(row.windows):
+        return _of_windows(row.windows @ match.vector)
+    if match.elsewhere is not None and row.others is not None and len(row.others):
+        return (
+            match.elsewhere.gain * _of_windows(row.others @ match.elsewhere.vector) + match.elsewhere.offset
+        )
+    return nan
+
+
+def _of_windows(cosines: NDArray[np.float32]) -> float:
+    return float(BEST_WINDOW * cosines.max() + (1 - BEST_WINDOW) * cosines.mean())
 
 
 def _has(units: Sequence[str], sequence: Sequence[str]) -> bool:

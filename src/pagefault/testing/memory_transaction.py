@@ -198,6 +198,7 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
                 item.text,
                 owner.units.get((tier, number), []),
                 owner.vectors.get((fingerprint, tier, number)),
+                owner.vectors.get((match.elsewhere.fingerprint, tier, number)) if match.elsewhere else None,
                 item.speaker if isinstance(item, Message) else "",
                 isinstance(item, Message) and item.role == Role.ASSISTANT,
                 session,

@@ -43,11 +43,8 @@ class MemoryVectors(MemoryRows):
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
         for item, windows in zip(items, vectors, strict=True):
-            known = self._database.embedders.get(fingerprint) or EmbedderRecord(fingerprint, "")
-            if known.dimensions not in (0, windows.shape[1]):
-                raise StorageError(f"Vectors of {fingerprint} have {known.dimensions} dimensions.")
-            record = replace(known, dimensions=windows.shape[1])
-            self._changes.put(self._database.embedders, fingerprint, record)
+            if len(windows):
+                self._know(fingerprint, windows.shape[1])
             owner = self._database.agents.get(item.agent)
             if owner is None:
                 continue
@@ -56,11 +53,18 @@ class MemoryVectors(MemoryRows):
                 kept = windows.astype(np.float16).astype(np.float32)
                 self._changes.put(owner.vectors, (fingerprint, item.tier, item.number), kept)
 
+    def _know(self, fingerprint: str, dimensions: int) -> None:
+        known = self._database.embedders.get(fingerprint) or EmbedderRecord(fingerprint, "")
+        if known.dimensions not in (0, dimensions):
+            raise StorageError(f"Vectors of {fingerprint} have {known.dimensions} dimensions.")
+        record = replace(known, dimensions=dimensions)
+        self._changes.put(self._database.embedders, fingerprint, record)
+
     def forget_vectors(self, fingerprint: str, limit: int) -> int:
         gone = 0
         for owner in self._database.agents.values():
             for key in [key for key in owner.vectors if key[0] == fingerprint][: limit - gone]:
-                gone += len(owner.vectors[key])
+                gone += max(1, len(owner.vectors[key]))
                 self._changes.drop(owner.vectors, key)
         if gone < limit and fingerprint in self._database.embedders:
             self._changes.drop(self._database.embedders, fingerprint)

@@ -23,9 +23,10 @@ from pagefault.testing.store_agents import AgentConformance
 from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
-from pagefault.testing.store_search import SearchConformance, VectorConformance
+from pagefault.testing.store_search import SearchConformance
 from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
+from pagefault.testing.store_vectors import VectorConformance
 from pagefault.types import (
     AgentRecord,
     Event,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -236,8 +236,9 @@ def _vectors(known: _Known) -> Iterator[str]:
     )
     for row in known.table("vectors"):
         key = (row["tier"], row["fingerprint"])
-        lengths[row["fingerprint"]].add(len(row["vector"]) // 2)
-        if row["part"] == 0:
+        if row["part"] >= 0:
+            lengths[row["fingerprint"]].add(len(row["vector"]) // 2)
+        if row["part"] <= 0:  # -1: done with, without a vector
             first[key].add(row["number"])
         else:
             more[*key, row["number"]].add(row["part"])
@@ -247,6 +248,10 @@ def _vectors(known: _Known) -> Iterator[str]:
     for (tier, fingerprint, number), parts in sorted(more.items()):
         if number not in first[tier, fingerprint] or parts != set(range(1, len(parts) + 1)):
             yield f"{fingerprint} lacks some windows of row {number} of {tier}."
+    yield from _lengths(known, lengths)
+
+
+def _lengths(known: _Known, lengths: Mapping[str, set[int]]) -> Iterator[str]:
     dimensions = {record.fingerprint: record.dimensions for record in known.rows.embedders()}
     for fingerprint, found in sorted(lengths.items()):
         # A database of an early version has no record until the embedder is used again.

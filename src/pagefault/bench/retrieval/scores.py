@@ -23,6 +23,7 @@ from pagefault.bench.scoring import Interval, intervals
 from pagefault.build import open_store
 from pagefault.config import Installation
 from pagefault.embedders import Embedder, Scale
+from pagefault.embedders.pair import EmbedderPair, members_of
 from pagefault.errors import UsageError
 from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever, Weights
@@ -98,7 +99,7 @@ async def score_set(
     rankers: dict[str, _Ranker] = {method_of(share): (share, None) for share in embedded}
     variants = _variants(embedded[0]) if ablate else {}
     measured = _Measured({name: [] for name in (*rankers, *_BASELINES, *variants)})
-    remembering = _Remembering(embedder)
+    remembering = _remembering(embedder)
     for pool in dataset.pools:
         asked = [question for question in pool.questions if question.gold]
         if asked:
@@ -150,7 +151,7 @@ class _Rankings:
 
     pool: Pool
     asked: Sequence[Question]
-    embedder: _Remembering
+    embedder: Embedder
 
     async def made(self, rankers: Mapping[str, _Ranker]) -> dict[str, list[list[str]]]:
         """Rankings by method."""
@@ -217,12 +218,20 @@ class _Remembering:
     def scale(self) -> Scale | None:
         return self.embedder.scale
 
+    def reads(self, text: str) -> bool:
+        return self.embedder.reads(text)
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         new = sorted(set(texts) - self.known.keys(), key=len)  # texts of like length take least padding
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             self.known.update(zip(batch, await self.embedder.embed(batch), strict=True))
         return np.stack([self.known[text] for text in texts])
+
+
+def _remembering(embedder: Embedder) -> Embedder:
+    made = [_Remembering(member) for member in members_of(embedder)]
+    return EmbedderPair(*made) if len(made) > 1 else made[0]
 
 
 def _no_other(name: str) -> Embedder:

@@ -19,6 +19,7 @@ import numpy as np
 from pagefault.embedders import Scale, Vectors
 from pagefault.embedders.minilm.wordpiece import WordPiece
 from pagefault.embedders.no_telemetry import switch_telemetry_off
+from pagefault.embedders.scripts import mainly_in
 
 __all__ = ["MiniLM"]
 
@@ -53,6 +54,11 @@ class MiniLM:
     def fingerprint(self) -> str:
         """``minilm-l6-v2-int8/`` and the first 12 digits of the model file's sha256."""
         return f"minilm-l6-v2-int8/{(_FILES / 'SHA256SUMS').read_text()[:12]}"
+
+    def reads(self, text: str) -> bool:
+        """Only Latin letters: of another script the model was shown next to nothing, and any two texts of it
+        are near each other."""
+        return text.isascii() or mainly_in(text, "latin")
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), 384). Any text is allowed, the empty one too."""

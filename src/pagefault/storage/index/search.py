@@ -7,7 +7,6 @@ matches by words and the nearest by vector do, with their neighbours. Leaves out
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,17 +15,15 @@ from numpy.typing import NDArray
 from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index import IndexSource, Numbers
 from pagefault.storage.index.cache import IndexCache
-from pagefault.storage.index.codes import of_windows
 from pagefault.storage.index.columns import ROLES, IndexView
+from pagefault.storage.index.comparing import Comparison, PairComparison, comparison
 from pagefault.storage.index.lexical import affordable, bm25, once_each, places
-from pagefault.storage.index.scan import dot
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Tier
 
 __all__ = ["search"]
 
 # Of a storage that is not small:
 _BEST = 200  # candidates by words, and as many by vector
-_SCANNED = 1600  # nearest by their signs, then compared: .998 of the true nearest ten are among them
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -59,18 +56,18 @@ def search(
     units = affordable(frequencies)
     lexical = bm25(source.postings(agent, tier, units), frequencies, view.counters, view.number, view.units)
     matched = may_show.copy() if phrases else lexical > 0
-    compare = _comparison(view, source, agent, tier, match, fingerprint)
+    vectors = comparison(view, source, cache, agent, tier, match, fingerprint)
     if len(view.number) <= cache.small and view.signs is None:
         rows = np.flatnonzero(may_show | view.default)
-        return _found(view, rows, may_show, matched, lexical, compare(rows), whole, match.floor)
+        return _found(view, rows, may_show, matched, lexical, vectors.cosines(rows), whole, match.floor)
     rest = may_show & matched
     by_words = np.flatnonzero(rest)
-    core = np.union1d(by_words[_best(lexical[by_words], _BEST)], _nearest(view, may_show, match, compare))
+    core = np.union1d(by_words[_best(lexical[by_words], _BEST)], _nearest(vectors, may_show))
     rows = _with_neighbours(view, core)
     rest[rows] = False
     others = np.flatnonzero(rest)
     more = view.number[others[np.argsort(-lexical[others], kind="stable")]]
-    return _found(view, rows, may_show, matched, lexical, compare(rows), whole, match.floor, more)
+    return _found(view, rows, may_show, matched, lexical, vectors.cosines(rows), whole, match.floor, more)
 
 
 def _passing(view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, filter: Filter) -> _Mask:
@@ -101,44 +98,10 @@ def _rows_of(view: IndexView, numbers: Numbers | tuple[()]) -> _Mask:
     return mask
 
 
-def _comparison(
-    view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, match: Match, fingerprint: str
-) -> Callable[[Numbers], _Floats]:
-    """Return a function from rows to cosines, read from memory or the database; NaN without a vector."""
-    query = match.vector
-    if query is not None and view.exact is not None:
-        every = np.full(len(view.number), np.nan, np.float32)
-        owners, cosines = view.exact(query)
-        every[owners] = cosines
-        return lambda rows: every[rows]
-
-    def compare(rows: Numbers) -> _Floats:
-        cosine = np.full(len(rows), np.nan, np.float32)
-        if query is None or view.signs is None:
-            return cosine
-        if (held := view.signs.cosines(query, rows)) is not None:
-            cosine[np.searchsorted(rows, held[0])] = held[1]
-            return cosine
-        stored = source.vectors_of(agent, tier, fingerprint, view.number[rows].tolist())
-        if len(stored.numbers):
-            numbers, cosines = of_windows(stored.numbers, dot(stored.halves, query))
-            cosine[np.searchsorted(view.number[rows], numbers)] = cosines
-        return cosine
-
-    return compare
-
-
-def _nearest(
-    view: IndexView, may_show: _Mask, match: Match, compare: Callable[[Numbers], _Floats]
-) -> Numbers:
+def _nearest(vectors: Comparison | PairComparison, may_show: _Mask) -> Numbers:
     """The rows nearest to the match's vector, of those that may be shown."""
-    if match.vector is not None and view.signs is not None:
-        rows = view.signs.nearest(match.vector, _SCANNED, may_show)
-    elif match.vector is not None and view.exact is not None:
-        rows = np.flatnonzero(may_show)
-    else:
-        return np.empty(0, np.int64)
-    return rows[_best(np.nan_to_num(compare(rows), nan=-1.0), _BEST)]
+    rows = vectors.nearest(may_show)
+    return rows[_best(np.nan_to_num(vectors.cosines(rows), nan=-1.0), _BEST)]
 
 
 def _with_neighbours(view: IndexView, core: Numbers) -> Numbers:

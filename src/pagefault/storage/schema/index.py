@@ -15,7 +15,9 @@ vectors = Table(
     Column("tier", Text, primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     number_column(primary_key=True),
-    Column("part", Integer, primary_key=True, autoincrement=False),  # the window of a long text, from 0
+    Column(
+        "part", Integer, primary_key=True, autoincrement=False
+    ),  # the window of a long text, from 0; -1: not read, no vector
     Column("text_hash", LargeBinary, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # 16-bit floats, little endian
     sqlite_with_rowid=False,  # so that one agent's vectors lie together

@@ -30,7 +30,7 @@ _ROWS = {
 }
 _VECTORS = """
     SELECT number, {vector} FROM vectors
-    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND """
+    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND part >= 0 AND """
 _AFTER = "number > :after AND number < :stop ORDER BY number, part LIMIT :limit"
 _BLOCK_SIZES = """
     SELECT block, count FROM index_blocks

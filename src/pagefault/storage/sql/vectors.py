@@ -4,7 +4,7 @@ them in ways of their own."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -27,7 +27,7 @@ _LAST = """
 _TEXTS = "SELECT {number}, text FROM {table} WHERE agent = :agent AND {among}"
 _HAVE = """
     SELECT number FROM vectors
-    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND part = 0 AND {among}"""
+    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND part <= 0 AND {among}"""
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + :late
     WHERE id = :agent"""
@@ -55,9 +55,10 @@ _FORGET_EMBEDDER = (
     "DELETE FROM embedders WHERE fingerprint = :fingerprint",
 )
 _EMBEDDED = """
-    SELECT (SELECT count(*) FROM vectors WHERE fingerprint = :fingerprint AND part = 0),
+    SELECT (SELECT count(*) FROM vectors WHERE fingerprint = :fingerprint AND part <= 0),
     (SELECT count(*) FROM messages WHERE embed) + (SELECT count(*) FROM passages WHERE embed)"""
 
+_NONE = -1  # the part of a row without vectors, which stands for: done with, and not read
 _Item = tuple[PendingVector, NDArray[np.float32]]
 
 
@@ -93,7 +94,10 @@ class SqlVectors(SqlPart):
         agents = sorted({item.agent for item in items})
         for agent in agents:  # in one order, so that two writers never wait for each other crosswise
             self._lock(agent)
-        self._check_length(fingerprint, vectors[0].shape[1])
+        for windows in vectors:
+            if len(windows):
+                self._check_length(fingerprint, windows.shape[1])
+                break
         for tier, table, number in TIERS:
             for agent in agents:
                 pairs = zip(items, vectors, strict=True)
@@ -137,7 +141,7 @@ class SqlVectors(SqlPart):
                 "vector": vector.tobytes(),
             }
             for item, windows in items
-            for part, vector in enumerate(windows.astype("<f2"))
+            for part, vector in _parts(windows)
         ]
         self._db.insert("vectors", agent, rows)
         numbers = [item.number for item, _ in items]
@@ -179,3 +183,8 @@ class SqlVectors(SqlPart):
         named = {"fingerprint": record.fingerprint, "name": record.name, "dimensions": record.dimensions}
         self._db.send(_NO_OTHER, **values)
         self._db.send(_PUT_EMBEDDER, **named, **values)
+
+
+def _parts(windows: NDArray[np.float32]) -> Iterable[tuple[int, NDArray[np.float16]]]:
+    """The numbered vectors to store."""
+    return enumerate(windows.astype("<f2")) if len(windows) else [(_NONE, np.zeros(1, "<f2"))]

@@ -18,7 +18,8 @@ __all__ = ["SQLiteSource"]
 # CROSS JOIN: SQLite's word for "in this order"
 _VECTORS_OF = """
     SELECT v.number, v.vector FROM json_each(:numbers) n CROSS JOIN vectors v ON v.agent = :agent
-    AND v.tier = :tier AND v.fingerprint = :fingerprint AND v.number = n.value ORDER BY v.number, v.part"""
+    AND v.tier = :tier AND v.fingerprint = :fingerprint AND v.number = n.value
+    AND v.part >= 0 ORDER BY v.number, v.part"""
 _FREQUENCIES = "SELECT term, doc FROM lexicon_terms WHERE term IN (SELECT value FROM json_each(:tokens))"
 # As text, because a hundred thousand Python integers take ten times as long as their digits.
 _POSTINGS = "SELECT group_concat(doc & 0xFFFFFFFF) FROM lexicon_postings WHERE term = :token"

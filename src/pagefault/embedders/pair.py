@@ -1,0 +1,52 @@
+"""Two embedders as one choice: a strong one for few languages, and one for many.
+
+Vectors of both are kept, each under its own fingerprint. The first one's are compared where it reads both
+the query and the row, the second one's elsewhere, on the first one's scale. Leaves out that comparison, which
+stores make (``storage.Match.elsewhere``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pagefault.embedders import Embedder, Scale, Vectors
+
+__all__ = ["EmbedderPair", "members_of", "reads"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderPair:
+    """The pair goes by the second one's fingerprint and vectors; the first one's may be there already."""
+
+    first: Embedder
+    second: Embedder
+
+    @property
+    def fingerprint(self) -> str:
+        return self.second.fingerprint
+
+    @property
+    def dimensions(self) -> int | None:
+        return self.second.dimensions
+
+    @property
+    def scale(self) -> Scale | None:
+        return self.second.scale
+
+    def reads(self, text: str) -> bool:
+        return reads(self.second, text)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self.second.embed(texts)
+
+
+def members_of(embedder: Embedder) -> tuple[Embedder, ...]:
+    """The embedders that make vectors for one choice, the one compared first before the other."""
+    return (embedder.first, embedder.second) if isinstance(embedder, EmbedderPair) else (embedder,)
+
+
+def reads(embedder: Embedder, text: str) -> bool:
+    """Return True unless the embedder refuses the text; a plug-in's may lack the method."""
+    asked = getattr(embedder, "reads", None)
+    return asked is None or asked(text)
