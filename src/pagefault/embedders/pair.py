@@ -1,8 +1,7 @@
 """Two embedders as one choice: a strong one for few languages, and one for many.
 
-Vectors of both are kept, each under its own fingerprint. The first one's are compared where it reads both
-the query and the row, the second one's elsewhere, on the first one's scale. Leaves out that comparison, which
-stores make (``storage.Match.elsewhere``).
+Vectors of both are kept. The first one's are compared where it reads both the query and the row, the second
+one's elsewhere, on the first one's scale. Leaves out that comparison (``storage.Match.elsewhere``).
 """
 
 from __future__ import annotations

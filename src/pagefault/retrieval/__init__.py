@@ -127,14 +127,10 @@ class Retriever:
         match = Match(query.terms, query.exact)
         embedder = await self.serving()
         try:
-            compared = [
-                (
-                    member.fingerprint,
-                    (await vectors_of(member, [query.bare], seconds))[0],
-                    await scale_in_use(member, seconds),
-                )
-                for member in readers(embedder, query.bare)
-            ]
+            compared: list[_Compared] = []
+            for member in readers(embedder, query.bare):
+                (vector,) = await vectors_of(member, [query.bare], seconds)
+                compared.append((member.fingerprint, vector, await scale_in_use(member, seconds)))
         except EmbedderError as error:
             logger.warning("searching by words alone: %s", error)
         except TimeoutError:
