@@ -38,7 +38,7 @@ class Corpus:
 async def load(
     store: Store,
     documents: Sequence[RetrievalDocument],
-    index: Callable[[], Awaitable[None]],
+    index: Callable[[], Awaitable[object]],
     embedded: float = 1,
 ) -> Corpus:
     """Store the documents of a pool with an agent, and call ``index`` when the share ``embedded`` of them is
