@@ -28,8 +28,7 @@ def _pairs() -> Mapping[str, Sequence[tuple[str, str]]]:
     """Sentences that say the same, by language."""
     found = defaultdict[str, list[tuple[str, str]]](list)
     for line in Path(__file__).with_suffix(".tsv").read_text("utf-8").splitlines():
-        language, one, other = line.split("\t")
-        found[language].append((one, other))
+        found[line.split("\t")[0]].append((line.split("\t")[1], line.split("\t")[2]))
     return found
 
 

@@ -143,15 +143,12 @@ class Retriever:
     async def is_strong(self, text: str, hit: Hit, body: str) -> bool:
         """Return True if a hit is evidence enough not to look further."""
         query = understand(text)
-        if query.exact or await self._is_near(hit):
+        cosine = hit.parts.get("cosine", 0.0)
+        if query.exact or (cosine and cosine >= (await scale_in_use(await self.serving())).strong):
             return True
         have = set(terms(body))
         covered = sum(term in have for term in query.terms)
         return bool(query.terms) and covered >= self.weights.coverage * len(query.terms)
-
-    async def _is_near(self, hit: Hit) -> bool:
-        cosine = hit.parts.get("cosine")
-        return cosine is not None and cosine >= (await scale_in_use(await self.serving())).strong
 
 
 def _with_vectors(
