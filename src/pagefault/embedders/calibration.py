@@ -18,9 +18,8 @@ __all__ = ["scale_of", "sentences"]
 
 _UNRELATED = 0.95  # quantile of unrelated pairs: the floor
 _SAME = 0.25  # quantile of pairs that say the same
-# Of the way from the one to the other: as for the shipped embedder, whose values were tuned on questions.
-_STRONG, _SPREAD = 0.7, 0.5
-_LEAST = 0.02  # of that way
+# Of the way from the one to the other, which is _LEAST at least: as tuned for the shipped embedder.
+_STRONG, _SPREAD, _LEAST = 0.7, 0.5, 0.02
 
 
 @cache
@@ -38,12 +37,10 @@ def sentences(*languages: str) -> list[str]:
 
 
 def scale_of(vectors: Vectors, *languages: str) -> Scale:
-    """The scale of an embedder that gave these vectors for the sentences. One that does not tell what is said
-    twice from what is unrelated is no evidence by itself."""
+    """The scale of an embedder that gave these vectors for the sentences."""
     import numpy as np
 
-    quantiles: list[tuple[float, float]] = []
-    start = 0
+    start, quantiles = 0, list[tuple[float, float]]()
     for language in languages or _pairs():
         stop = start + 2 * len(_pairs()[language])
         cosines = vectors[start:stop] @ vectors[start:stop].T
