@@ -226,7 +226,8 @@ class _Remembering:
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             self.known.update(zip(batch, await self.embedder.embed(batch), strict=True))
-        return np.stack([self.known[text] for text in texts])
+        none = np.empty((0, self.dimensions or 0), np.float32)
+        return np.stack([self.known[text] for text in texts]) if texts else none
 
 
 def _remembering(embedder: Embedder) -> Embedder:
