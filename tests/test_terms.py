@@ -86,7 +86,6 @@ def test_a_query_is_read_alike_in_any_form() -> None:
         assert (other.terms, other.exact) == (plain.terms, plain.exact)
         assert unicodedata.normalize("NFC", other.subject) == "Zoë"
     assert understand('"วันนี้"').exact
-    assert understand("ขอบคุณครับ").is_cjk
 
 
 def test_a_character_is_no_pair() -> None:

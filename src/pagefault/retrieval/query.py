@@ -50,9 +50,8 @@ class Query:
     ``terms``: lexical units to match, without stop words and names of the participants. ``exact``: sequences
     of units that a row must contain. ``bare``: the text to embed, without those names. ``subject``: the
     participant whose words are asked for, as the caller spells the name, ``""`` for none; ``is_one_named``:
-    nobody else is named. ``dates``: the times that are named. ``is_cjk``: mainly Chinese, Japanese or
-    Korean, or of another script without spaces. ``asks_assistant``: it asks what "you", the assistant, said.
-    ``asking``: the kind of answer it wants.
+    nobody else is named. ``dates``: the times that are named. ``asks_assistant``: it asks what "you", the
+    assistant, said. ``asking``: the kind of answer it wants.
     """
 
     text: str
@@ -62,7 +61,6 @@ class Query:
     subject: str = ""
     is_one_named: bool = False
     dates: tuple[Span, ...] = ()
-    is_cjk: bool = False
     asks_assistant: bool = False
     asking: Asking = _ASKS_NOTHING
 
@@ -90,7 +88,6 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         _subject(plain, named),
         len(named) == 1,
         spans(text, now) if now else (),
-        2 * len(UNSPACED.findall(text)) > len("".join(text.split())),
         states(text, "said"),
         asking,
     )

@@ -40,7 +40,6 @@ class Weights:
     lexical: float = 1.0  # the best lexical row: the unit of all others
     phrase: float = 2.0  # a row that has the query word for word: more than ``dense``, which knows no words
     dense: float = 1.5  # the most similar row
-    dense_cjk: float = 0.1  # of a mainly Chinese or Japanese query: the shipped embedder is English
     lexical_near: float = 0.5  # share of a neighbouring turn's BM25: an answer stands beside its question
     cosine_near: float = 0.1  # share of the cosine of each row one or two turns away
     reach: int = 2  # how far ``cosine_near`` goes, in turns
@@ -154,8 +153,7 @@ def rank(
         near = near + weights.lexical_near * _beside(near, steps[:1])
     lexical = np.float32(weights.lexical) * near / np.maximum(near.max(initial=0.0), np.float32(1e-6))
     phrase = weights.phrase * _phrase(found, adjacent)
-    share = weights.dense_cjk if query.is_cjk else weights.dense
-    dense = share * _dense(found, steps, weights, scale)
+    dense = weights.dense * _dense(found, steps, weights, scale)
     prior = _prior(found, query, weights)
     date, in_range = _dated(found, query, weights)
     own = lexical + phrase + dense + prior + date

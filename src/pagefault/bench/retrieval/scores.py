@@ -47,7 +47,7 @@ _WITHOUT = "without "
 ABLATIONS: Mapping[str, Mapping[str, float]] = {
     "lexical": {"lexical": 0},
     "phrases": {"phrase": 0},
-    "dense": {"dense": 0, "dense_cjk": 0},
+    "dense": {"dense": 0},
     "neighbours": {"lexical_near": 0, "cosine_near": 0},
     "who speaks": {"speaker": 0, "subject": 0, "assistant": 0},
     "questions": {"question": 0},
