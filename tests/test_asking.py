@@ -51,6 +51,15 @@ LISTS = {
 }
 
 
+def test_of_many_sentences_the_first_and_the_last_are_read() -> None:
+    """Each is read in all the languages that it may be in."""
+    lines = ["*", "ﷺ"] * 200
+    asks = "What did I say?"
+    assert not read("\n".join([*lines[:200], asks, *lines[200:]])).asks
+    assert read("\n".join([asks, *lines])).asks
+    assert read("\n".join([*lines, asks])).asks
+
+
 def test_every_language_has_the_lists_by_which_messages_are_read() -> None:
     assert {language.code for language in languages()} == set(ASKS) == set(ASKS_NOTHING)
     for language in languages():

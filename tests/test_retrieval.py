@@ -103,6 +103,16 @@ def test_names_in_every_script(text: str, people: list[str], subject: str, bare:
     assert (query.subject, query.bare) == (subject, bare)
 
 
+def test_of_thousands_of_speakers_those_named_are_found() -> None:
+    """A pattern for each would take minutes."""
+    people = [f"Person {number}" for number in range(20_000)] + ["İpek", "J. R."]
+    assert understand("What did Person 7777 say to the others?", people).subject == "Person 7777"
+    assert understand("ipek ne dedi?", people).subject == "İpek"
+    assert understand("Where is J. R.'s ranch?", people).subject == "J. R."
+    named = understand(" ".join(people), people)
+    assert (named.subject, named.is_one_named) == ("", False)
+
+
 @pytest.mark.parametrize(
     "text", ["«синяя книга»", "„das blaue Buch“", "『青い本』は", "»das Buch«", "“the book”"]
 )

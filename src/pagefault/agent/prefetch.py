@@ -102,11 +102,7 @@ class Prefetcher:
         for hit in hits:
             if left < _LEAST:
                 break
-            item = (
-                tx.message(self.agent, hit.number)
-                if hit.tier == "recall"
-                else tx.passage(self.agent, hit.number)
-            )
+            item = (tx.message if hit.tier == "recall" else tx.passage)(self.agent, hit.number)
             if item is None or view.holds(item):
                 continue
             label = count(self.results.line(item, "")) + 1

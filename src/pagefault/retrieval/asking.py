@@ -23,6 +23,7 @@ Kind = Literal["fact", "order", "list", "summary", "advice"]
 
 _KINDS: tuple[Kind, ...] = ("order", "summary", "list", "advice")  # of several, the first
 _LONGEST = 2_000  # characters that are read at the beginning of a message, and as many at its end
+_MOST = 100  # sentences that are read there, as many at most: a sentence takes some tenths of a millisecond
 _END = re.compile(r"((?:[.!?…]+(?!\w)|[。！？؟⁇⁈⁉❓❔‽\n])[\s.!?…。！？؟⁇⁈⁉❓❔‽]*)")
 _ASKING = re.compile("[?？؟⁇⁈⁉❓❔‽]")
 _EXCLAIMING = re.compile("[!！]")
@@ -42,8 +43,9 @@ def read(text: str) -> Asking:
     """Read a message or a query; of a long one its beginning and its end."""
     if len(text) > 2 * _LONGEST:
         text = f"{text[:_LONGEST]}\n{text[-_LONGEST:]}"
-    context = plain(text)
-    read = [_sentence(clauses, mark, context) for clauses, mark in _sentences(text)]
+    context, sentences = plain(text), _sentences(text)
+    sentences[_MOST:-_MOST] = []
+    read = [_sentence(clauses, mark, context) for clauses, mark in sentences]
     wanted = [words for asks, words in read if asks] or [words for _, words in read]
     asks = any(asks for asks, _ in read)
     for kind in _KINDS:

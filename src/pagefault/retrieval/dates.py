@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -85,7 +85,7 @@ def spans(text: str, now: datetime) -> tuple[Span, ...]:
         text = pattern.sub(" ", text)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for pattern, resolve in _RELATIVE:
-        found += [resolve(match, midnight) for match in pattern.finditer(text)]
+        found += [span for match in pattern.finditer(text) if (span := resolve(match, midnight))]
         text = pattern.sub(" ", text)
     words = plain(text)
     for pattern, resolve in (rule for language in tongues for rule in _rules_of(language)):
@@ -185,7 +185,9 @@ def _ago(match: re.Match[str], today: datetime) -> Span:
     return Span(start, start + timedelta(days=size))
 
 
-def _rules() -> Iterator[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span]]]:
+_Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span | None]]
+_RELATIVE: tuple[_Rule, ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), resolve)
     for pattern, resolve in (
         (
             r"(?:上周|上週|上个?星期|上個星期|上个?礼拜|上禮拜)(?P<weekday>[一二三四五六日天])",
@@ -204,12 +206,8 @@ def _rules() -> Iterator[tuple[re.Pattern[str], Callable[[re.Match[str], datetim
         (r"今年", _years(0)),
         (r"去年|昨年", _years(-1)),
         (r"(?P<count>\d{1,3})个?(?P<unit>[天日周週])(?:間)?之?前", _ago),
-    ):
-        yield re.compile(pattern, re.IGNORECASE), resolve
-
-
-_RELATIVE = tuple(_rules())
-_Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span | None]]
+    )
+)
 _NAMED = {
     "before_yesterday": _days(-2),
     "yesterday": _days(-1),

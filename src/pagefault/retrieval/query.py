@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 
 from pagefault.retrieval.asking import Asking, read, states, topic
 from pagefault.retrieval.dates import Span, spans
@@ -38,6 +39,7 @@ _KEY = re.compile(
 _YEAR_OR_ROUND = re.compile(r"\D*(?:1[5-9]|20)\d\d\D*|\d{1,3}000+")  # 1930s, mid-2009, 10000: no keys
 _LONGEST = 4_000  # characters of a query that are read; some patterns take the square of its length
 _LETTER = r"[^\W\u0e00-\U0003ffff]"  # of a script with spaces
+_MOST_NAMED = 20  # people that a query can name
 _ROLES = {"user", "assistant", "system"}
 _SURE = 2  # stop words of a language by which a text in Latin letters is known to be in it
 _ASKS_NOTHING = Asking(False)
@@ -71,7 +73,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     text = text[:_LONGEST]
     # Quotes, keys and names in compatible forms (full-width, composed or not) are read alike.
     plain = _plain(text)
-    named = [name for name in people if name.lower() not in _ROLES and _mention(name).search(plain)]
+    named = _named(people, plain)
     bare = plain if named else text
     for name in named:
         bare = _mention(name).sub(" ", bare)
@@ -154,6 +156,13 @@ def _is_key(token: str) -> bool:
     return (digits >= 5 or is_code) and not _YEAR_OR_ROUND.fullmatch(token)
 
 
+def _named(people: Sequence[str], text: str) -> list[str]:
+    """Return the people named in a text, of many the first; a pattern for each of thousands takes seconds."""
+    words = plain(text)
+    likely = (name for name in people if name.lower() not in _ROLES and plain(name).strip() in words)
+    return list(islice((name for name in likely if _mention(name).search(text)), _MOST_NAMED))
+
+
 def _mention(name: str) -> re.Pattern[str]:
     """A pattern for a name, with its possessive. A script without spaces may go on next to it; in such a
     script a name has two characters or more, for one is in many words."""
@@ -166,11 +175,6 @@ def _mention(name: str) -> re.Pattern[str]:
 
 def _subject(text: str, named: Sequence[str]) -> str:
     """Return the person asked about among those named: of two, the first without a possessive."""
-    if not named or len(named) > 2:
-        return ""
-    found = [
-        (match["own"] is not None, match.start(), name)
-        for name in named
-        if (match := _mention(name).search(text))
-    ]
-    return min(found)[2]
+    matches = [(match, name) for name in named if (match := _mention(name).search(text))]
+    found = [(match["own"] is not None, match.start(), name) for match, name in matches]
+    return min(found)[2] if 0 < len(found) <= 2 else ""
