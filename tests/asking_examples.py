@@ -19,6 +19,18 @@ ASKS = {
         Who won?!
         How was your weekend in the mountains?
         Any tips for a first marathon
+        when are the bins collected
+        when do ana and sam move in
+        what caused the leak in the cellar
+        what river flows through the town we visited
+        what makes a good sourdough
+        who played the doctor in that film
+        how and why did we change banks
+        during which week was the plumber here
+        is the spare key with ana or with sam
+        can hedgehogs swim
+        would ana like the blue one
+        when am i seeing the dentist
     """,
     "de": """
         Wie heißt mein Zahnarzt?
@@ -33,6 +45,10 @@ ASKS = {
         Danke! Und welche Farbe hatte das Auto? 🚗
         Hat mein Bruder geantwortet?
         Ich suche ein Rezept ohne Milch.
+        was verursachte den wasserschaden im keller
+        was frisst ein igel
+        wie entsteht eigentlich rost
+        wie endete das spiel gegen köln
     """,
     "zh": """
         我的牙医叫什么名字？
@@ -47,6 +63,8 @@ ASKS = {
         能不能告诉我密码的提示🙏
         哪一家咖啡館比較安靜
         我的 deadline 是哪天
+        地下室漏水的原因是什么
+        刺猬吃什么
     """,
     "ja": """
         私の歯医者さんの名前は何ですか？
@@ -61,6 +79,8 @@ ASKS = {
         面接の準備はどうすればいいですか
         会議の内容を一覧にして
         パスワードのヒントは何だった？
+        新しいコーヒーメーカーはどうやって使うの
+        ハリネズミは何を食べる
     """,
     "fr": """
         Comment s'appelle mon dentiste ?
@@ -75,6 +95,10 @@ ASKS = {
         Quel film avons-nous vu en mars
         Est-ce que mon frère a répondu
         J'ai oublié ce que voulait le propriétaire.
+        quand commence le cours de poterie
+        comment fonctionne la machine à café
+        comment réparer une chaise
+        que mange un hérisson
     """,
     "es": """
         ¿Cómo se llama mi dentista?
@@ -89,6 +113,11 @@ ASKS = {
         que pelicula vimos en marzo
         Ha contestado mi hermano?
         Se me olvidó lo que quería el casero.
+        cómo funciona la cafetera nueva
+        cómo terminó el partido contra el sevilla
+        quién pintó el retrato del pasillo
+        cuándo empieza el curso de cerámica
+        cuando es la boda de ana
     """,
     "it": """
         Come si chiama il mio dentista?
@@ -103,6 +132,11 @@ ASKS = {
         che film abbiamo visto a marzo
         Mio fratello ha risposto?
         Cerco una ricetta senza latte.
+        come funziona la nuova macchina del caffè
+        come finì la partita contro la roma
+        che significa quella parola
+        quando inizia il corso di ceramica
+        quando parte il treno per lecce
     """,
     "pt": """
         Como se chama o meu dentista?
@@ -117,6 +151,9 @@ ASKS = {
         que filme vimos em março
         O meu irmão já respondeu?
         Esqueci o que o senhorio queria.
+        quando começa o curso de cerâmica
+        quando nasceu a filha da ana
+        como funciona a máquina nova
     """,
     "nl": """
         Hoe heet mijn tandarts?
@@ -131,6 +168,10 @@ ASKS = {
         welke film hebben we in maart gezien
         Heeft mijn broer geantwoord?
         Ik zoek een recept zonder melk.
+        wanneer begint de cursus pottenbakken
+        wat veroorzaakte de lekkage in de kelder
+        wat eet een egel
+        hoe ontstaat roest
     """,
     "pl": """
         Jak nazywa się mój dentysta?
@@ -145,6 +186,11 @@ ASKS = {
         jaki film widzieliśmy w marcu
         Czy mój brat odpisał
         Szukam przepisu bez mleka.
+        co spowodowało przeciek w piwnicy
+        co jedzą jeże
+        jak działa nowy ekspres
+        kto grał lekarza w tym filmie
+        kiedy zaczyna się kurs ceramiki
     """,
     "ru": """
         Как зовут моего стоматолога?
@@ -159,6 +205,10 @@ ASKS = {
         какой фильм мы смотрели в марте
         Говорил ли я тебе про новую работу
         Я забыла, что хотел хозяин квартиры.
+        что вызвало протечку в подвале
+        что едят ежи
+        когда родился племянник
+        как работает новая кофеварка
     """,
     "tr": """
         Diş hekimimin adı neydi?
@@ -173,6 +223,9 @@ ASKS = {
         mart ayında hangi filmi izledik
         Kardeşim cevap verdi mi
         Sütsüz bir tarif arıyorum.
+        kirpi ne yer
+        dün gece ne oldu
+        ne yapacağız yarın
     """,
     "ar": """
         ما اسم طبيب أسناني؟
@@ -187,6 +240,9 @@ ASKS = {
         أي فيلم شاهدنا في مارس
         كم دفعنا للمالك
         نسيت ماذا قال صاحب البيت.
+        ما الفرق بين الخطتين
+        ما لون السيارة الثانية
+        من كتب الرسالة الأولى
     """,
     "ko": """
         내 치과 의사 이름이 뭐였지?
@@ -201,6 +257,8 @@ ASKS = {
         삼월에 무슨 영화를 봤더라
         동생이 답장했나요
         집주인이 뭘 원했는지 까먹었어.
+        고슴도치는 무엇을 먹나
+        지하실 누수의 원인이 뭐였지
     """,
     "th": """
         หมอฟันของฉันชื่ออะไร
@@ -215,6 +273,8 @@ ASKS = {
         เดือนมีนาคมเราดูหนังเรื่องอะไร
         น้องชายตอบกลับมาหรือยัง
         อยากรู้ว่าเจ้าของบ้านต้องการอะไร
+        เม่นแคระกินอะไร
+        ใครเล่นเป็นหมอในหนังเรื่องนั้น
     """,
 }
 
@@ -238,6 +298,23 @@ ASKS_NOTHING = {
         OK!!! 👍
         Let me know if you need anything.
         My brother, who lives in Rome, called.
+        when I was young I had a red bike
+        what a nice day
+        what lovely weather we are having
+        what great news
+        what makes me happy is my dog
+        what my brother said hurt me
+        what started as a hobby became a job
+        who knows
+        which is why I left
+        in which case I will stay home
+        what goes around comes around
+        when the rain stops we go out
+        would love to see it
+        can confirm
+        can't wait to see it
+        should be fine
+        could not agree more
     """,
     "de": """
         Wie geht es dir?
@@ -252,6 +329,13 @@ ASKS_NOTHING = {
         ALLES KLAR 👍
         Wir haben die Rechnung bezahlt, was lange gedauert hat.
         Guten Morgen!
+        was mich freut ist das wetter
+        was für ein schöner tag
+        was das geld angeht mache ich mir keine sorgen
+        wie besprochen komme ich um acht
+        wie du weißt bin ich im urlaub
+        wie immer
+        wer weiß
     """,
     "zh": """
         你好吗？
@@ -267,6 +351,9 @@ ASKS_NOTHING = {
         请记住我对花生过敏。
         好的👍
         我什么都没买。
+        谁知道
+        我小时候有一辆红色的自行车
+        难怪他走了
     """,
     "ja": """
         お元気ですか？
@@ -282,6 +369,8 @@ ASKS_NOTHING = {
         どうも👍
         映画を見て、泣いてしまいました。
         誰かが来たみたい。
+        子供の頃は赤い自転車を持っていた
+        いつも遅れてしまう
     """,
     "fr": """
         Comment ça va ?
@@ -296,6 +385,12 @@ ASKS_NOTHING = {
         D'ACCORD 👍
         Quand j'étais petit, nous avions un chien.
         Mon frère, qui habite à Rome, a appelé.
+        quand j'étais petit j'avais un vélo rouge
+        quand le train est arrivé il pleuvait
+        quand il fait beau, je marche
+        que du bonheur
+        comme prévu je viens à huit heures
+        qui sait
     """,
     "es": """
         ¿Cómo estás?
@@ -310,6 +405,13 @@ ASKS_NOTHING = {
         VALE 👍
         Cuando era pequeño teníamos un perro.
         Mi hermano, que vive en Roma, ha llamado.
+        cuando era niño tenía una bici roja
+        como siempre llego tarde
+        como carne todos los días
+        qué día tan bonito
+        quien sabe
+        cuando llega el verano vamos a la playa
+        cuando sale el sol, paseo por el parque
     """,
     "it": """
         Come stai?
@@ -324,6 +426,12 @@ ASKS_NOTHING = {
         VA BENE 👍
         Quando ero piccolo avevamo un cane.
         Mio fratello, che vive a Roma, ha chiamato.
+        quando ero piccolo avevo una bici rossa
+        come sempre arrivo tardi
+        che bella giornata
+        chi lo sa
+        quando arriva l'estate andiamo al mare
+        quando esce il sole, passeggio nel parco
     """,
     "pt": """
         Como você está?
@@ -338,6 +446,12 @@ ASKS_NOTHING = {
         TÁ BOM 👍
         Quando eu era pequeno tínhamos um cachorro.
         Meu irmão, que mora em Roma, ligou.
+        quando eu era criança tinha uma bicicleta vermelha
+        quando o trem chegou, chovia muito
+        como sempre chego tarde
+        como carne todos os dias
+        que dia lindo
+        quem sabe
     """,
     "nl": """
         Hoe gaat het?
@@ -352,6 +466,12 @@ ASKS_NOTHING = {
         OKÉ 👍
         Toen ik klein was hadden we een hond.
         Mijn broer, die in Rome woont, belde.
+        wanneer het regent blijf ik thuis
+        wat mij betreft gaan we morgen
+        wat leuk
+        wat ik bedoel is dat het goed is
+        hoe dan ook ga ik mee
+        wie weet
     """,
     "pl": """
         Jak się masz?
@@ -366,6 +486,12 @@ ASKS_NOTHING = {
         DOBRZE 👍
         Kiedy byłem mały, mieliśmy psa.
         Mój brat, który mieszka w Rzymie, dzwonił.
+        kiedy byłem mały, miałem czerwony rower
+        co roku jeździmy nad morze
+        jak zwykle się spóźniłem
+        co za dzień
+        kto wie
+        kiedy pada, zostaję w domu
     """,
     "ru": """
         Как дела?
@@ -380,6 +506,12 @@ ASKS_NOTHING = {
         ХОРОШО 👍
         Когда я был маленьким, у нас была собака.
         Мой брат, который живёт в Риме, звонил.
+        когда я был маленьким, у меня был велосипед
+        когда начался дождь, мы ушли домой
+        что касается денег, я спокоен
+        как всегда опоздал
+        какой прекрасный день
+        кто знает
     """,
     "tr": """
         Nasılsın?
@@ -394,6 +526,9 @@ ASKS_NOTHING = {
         TAMAM 👍
         Küçükken bir köpeğimiz vardı.
         Roma'da yaşayan kardeşim aradı.
+        ne güzel bir gün
+        kim bilir
+        ne zaman yağmur yağsa evde kalırım
     """,
     "ar": """
         كيف حالك؟
@@ -408,6 +543,9 @@ ASKS_NOTHING = {
         حسنا 👍
         عندما كنت صغيرا كان لدينا كلب.
         اتصل أخي الذي يعيش في روما.
+        ما أجمل هذا اليوم
+        من المدرسة إلى البيت مشيت
+        ما زلت في العمل
     """,
     "ko": """
         잘 지내?
@@ -422,6 +560,8 @@ ASKS_NOTHING = {
         알겠습니다 👍
         어렸을 때 우리 집에 강아지가 있었어.
         아무것도 안 샀어.
+        어렸을 때 빨간 자전거가 있었어
+        누가 뭐래도 나는 갈 거야
     """,
     "th": """
         สบายดีไหม
@@ -436,6 +576,8 @@ ASKS_NOTHING = {
         ตอนเด็กๆ เราเลี้ยงหมา
         พี่ชายที่อยู่โรมโทรมา
         ไม่ได้ซื้ออะไรเลย
+        ตอนเด็กฉันมีจักรยานสีแดง
+        อากาศดีจัง
     """,
 }
 

@@ -226,6 +226,20 @@ def test_days_begin_at_midnight_where_the_user_is() -> None:
     assert span.start.astimezone(UTC) == datetime(2026, 11, 21, 15, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["vor drei Tagen", "il y a trois jours", "hace tres días", "три дня назад"])
+def test_days_are_counted_across_a_change_of_the_clock(text: str) -> None:
+    now = datetime(2026, 10, 26, 1, tzinfo=ZoneInfo("Europe/Berlin"))  # summer time ended the day before
+    (span,) = spans(text, now)
+    assert span.start.astimezone(UTC) == datetime(2026, 10, 22, 22, tzinfo=UTC)
+    assert span.end.astimezone(UTC) == datetime(2026, 10, 23, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["gestern", "qui a appelé hier", "ayer", "вчера", "昨天"])
+def test_the_day_of_a_change_of_the_clock_is_a_whole_one(text: str) -> None:
+    (span,) = spans(f"{text}, Ana", datetime(2026, 10, 26, 1, tzinfo=ZoneInfo("Europe/Berlin")))
+    assert span.end.astimezone(UTC) - span.start.astimezone(UTC) == timedelta(hours=25)
+
+
 # what comes first
 
 

@@ -1,10 +1,12 @@
 """Reading a message: if it asks for something that memory may hold, and for which kind of answer.
 
 By stated rules over the lists of phrases of each language (``languages``), sentence by sentence. A sentence
-asks if it ends in a question mark or begins as a question or request does. It does not if all that is asked
-is a phrase of contact ("How are you?", "You know what?", "isn't it?"), and an exclamation ("What a day!") is
-no question. A question about the life of the person addressed asks: nobody can tell without looking that
-memory does not hold the answer. Left out: irony, indirect questions ("It would help to have the date").
+asks if it ends in a question mark or begins as a question or request does; one that may as well begin a
+subordinate clause ("when the bell rings ...") only if nothing follows. It does not if all that is asked is a
+phrase of contact ("How are you?", "You know what?", "isn't it?"), and an exclamation ("What a day!") is no
+question. A question about the life of the person addressed asks: nobody can tell without looking that memory
+does not hold the answer. Left out: irony, indirect questions ("It would help to have the date"), sentences to
+be completed ("the capital of Chad is").
 """
 
 from __future__ import annotations
@@ -116,6 +118,7 @@ def _asked(language: Language, cores: list[str]) -> list[str]:
 
 def _asks_in_words(language: Language, cores: list[str], is_exclaimed: bool) -> bool:
     phrases = language.phrases
+    openings = () if is_exclaimed else ("question", "alone") if len(cores) == 1 else ("question",)
     cores = [core for core in map(phrases["mask"].without, cores) if not phrases["idle"].begin(core)]
     if any(phrases["request"].begin(core) for core in cores):
         return True
@@ -123,7 +126,7 @@ def _asks_in_words(language: Language, cores: list[str], is_exclaimed: bool) -> 
         return False
     opening = cores[1] if len(cores) > 1 and _is_name(cores[0]) else cores[0]
     return (
-        (phrases["question"].begin(opening) and not is_exclaimed)
+        any(phrases[name].begin(opening) for name in openings)
         or phrases["particle"].end(cores[-1])
         or phrases["asking"].within("".join(cores))
     )

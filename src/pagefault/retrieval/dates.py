@@ -1,22 +1,23 @@
 """Times that a query names, as ranges: `on 8 May`, `last week`, `2024年4月1日`, `vor drei Tagen`.
 
 English months, Chinese and Japanese by patterns; the rest, and German, French, Spanish and Russian, by the
-words in the files of ``languages``. A soft boost must be quick and must not see a date in every
-number, which is why no library for dates is used: they read `may`, `sun` and any number as one. A date
+words in the files of ``languages``. A soft boost must be quick and must not see a date where there is none,
+which is why no library is used: ``search_dates`` of dateparser 1.5 finds dates in "you may come", "the sun
+was out" and "I sat down" and, if it has to find the language too, takes 30 ms a query or more. A date
 without a year is the last such one before now; 5.3.2024 has the day first, and so has 5/3/2024 but in
-English. Left out: times of day, `before` and `since` (the search functions have filters for those),
-holidays, seasons.
+English. Left out: times of day, `before` and `since` (the search functions have filters for those), holidays,
+seasons.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
+from pagefault.quoting import normal
 from pagefault.retrieval.languages import Language, plain, spoken
 
 __all__ = ["Span", "spans"]
@@ -50,7 +51,6 @@ _CALENDAR = [
     )
 ]
 
-
 _DIGITS = "〇一二三四五六七八九十"
 _TEN = 10
 _NUMERAL = re.compile(
@@ -75,23 +75,22 @@ class Span:
 
 def spans(text: str, now: datetime) -> tuple[Span, ...]:
     """The ranges that ``text`` names, read at ``now`` and in its time zone; none twice."""
-    found: list[Span] = []
+    found: list[Span | None] = []
     tongues = spoken(plain(text))
     is_english = any(language.code == "en" for language in tongues)
-    text = _ERA.sub(_western, _NUMERAL.sub(_arabic, unicodedata.normalize("NFKC", text)))
+    text = _ERA.sub(_western, _NUMERAL.sub(_arabic, normal("NFKC", text)))
     text = _SLASHES.sub(r"\3-\1-\2" if is_english else r"\3-\2-\1", text)
-    for pattern in _CALENDAR:
-        found += [span for match in pattern.finditer(text) if (span := _calendar(match.groupdict(), now))]
-        text = pattern.sub(" ", text)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for pattern, resolve in _RELATIVE:
-        found += [span for match in pattern.finditer(text) if (span := resolve(match, midnight))]
-        text = pattern.sub(" ", text)
-    words = plain(text)
-    for pattern, resolve in (rule for language in tongues for rule in _rules_of(language)):
-        found += [span for match in pattern.finditer(words) if (span := resolve(match, midnight))]
-        words = pattern.sub(" ", words)
-    return tuple(dict.fromkeys(found))
+
+    def without(text: str, rules: Iterable[_Rule]) -> str:
+        """The text without the times that the rules find in it, which are noted."""
+        for pattern, resolve in rules:
+            text = pattern.sub(lambda match, of=resolve: found.append(of(match, midnight)) or " ", text)
+        return text
+
+    words = plain(without(text, [*((pattern, _calendar) for pattern in _CALENDAR), *_HAN]))
+    without(words, (rule for language in tongues for rule in _rules_of(language)))
+    return tuple(dict.fromkeys(span for span in found if span))
 
 
 def _arabic(match: re.Match[str]) -> str:
@@ -110,13 +109,14 @@ def _western(match: re.Match[str]) -> str:
     return f"{ {'令和': 2018, '平成': 1988, '昭和': 1925}[match['era']] + year }年"
 
 
-def _calendar(groups: dict[str, str | None], now: datetime) -> Span | None:
-    """The day, month or year of a match of ``_CALENDAR``; None if the calendar has none such."""
-    day, year, month = (groups.get(name) for name in ("day", "year", "month"))
+def _calendar(match: re.Match[str], now: datetime, named: int = 0) -> Span | None:
+    """The day, month (``named``: its number, if the language has names) or year that was matched; None if the
+    calendar has none such."""
+    day, year, month = map(match.groupdict().get, ("day", "year", "month"))
     try:
         if not month:
             return Span(_at(now, int(year or 0), 1, 1), _at(now, int(year or 0) + 1, 1, 1))
-        start = _at(now, int(year or now.year), _month(month), int(day or 1))
+        start = _at(now, int(year or now.year), named or _month(month), int(day or 1))
         if not year and start > now:
             start = start.replace(year=start.year - 1)
         return Span(start, start + timedelta(days=1)) if day else Span(start, _next_month(start))
@@ -186,13 +186,10 @@ def _ago(match: re.Match[str], today: datetime) -> Span:
 
 
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str], datetime], Span | None]]
-_RELATIVE: tuple[_Rule, ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), resolve)
+_HAN: list[_Rule] = [
+    (re.compile(pattern), resolve)
     for pattern, resolve in (
-        (
-            r"(?:上周|上週|上个?星期|上個星期|上个?礼拜|上禮拜)(?P<weekday>[一二三四五六日天])",
-            _chinese_weekday,
-        ),
+        (r"上(?:周|週|[个個]?星期|[个個]?[礼禮]拜)(?P<weekday>[一二三四五六日天])", _chinese_weekday),
         (r"先週の?(?P<weekday>[月火水木金土日])曜日?", _chinese_weekday),
         (r"上上个?(?:周|週|星期)|先々週|先先週", _weeks(-2)),
         (r"大前天", _days(-3)),
@@ -207,7 +204,7 @@ _RELATIVE: tuple[_Rule, ...] = tuple(
         (r"去年|昨年", _years(-1)),
         (r"(?P<count>\d{1,3})个?(?P<unit>[天日周週])(?:間)?之?前", _ago),
     )
-)
+]
 _NAMED = {
     "before_yesterday": _days(-2),
     "yesterday": _days(-1),
@@ -234,7 +231,7 @@ def _rules_of(language: Language) -> tuple[_Rule, ...]:
         day = rf" (?P<day>\d{{1,2}})(?:er|o|a)? (?:de )?(?P<month>{month})(?: (?:del? )?{_YEAR})? "
 
         def calendar(match: re.Match[str], now: datetime) -> Span | None:
-            return _calendar(match.groupdict() | {"month": str(number[match["month"]])}, now)
+            return _calendar(match, now, number[match["month"]])
 
         for pattern in (
             day,

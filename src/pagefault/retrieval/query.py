@@ -6,13 +6,13 @@ Stop words, exactness, names, dates and the share of CJK are decided here, for b
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
 
+from pagefault.quoting import normal
 from pagefault.retrieval.asking import Asking, read, states, topic
 from pagefault.retrieval.dates import Span, spans
 from pagefault.retrieval.languages import Language, languages, plain, spoken
@@ -72,9 +72,9 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     dates are relative to; without it dates are words like others."""
     text = text[:_LONGEST]
     # Quotes, keys and names in compatible forms (full-width, composed or not) are read alike.
-    plain = _plain(text)
-    named = _named(people, plain)
-    bare = plain if named else text
+    same = normal("NFKC", text)
+    named = _named(people, same)
+    bare = same if named else text
     for name in named:
         bare = _mention(name).sub(" ", bare)
     bare = " ".join(bare.split()) or text
@@ -85,9 +85,9 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
     return Query(
         text,
         content,
-        _exact(plain),
+        _exact(same),
         bare,
-        _subject(plain, named),
+        _subject(same, named),
         len(named) == 1,
         spans(text, now) if now else (),
         states(text, "said"),
@@ -128,16 +128,14 @@ def _stop_units(language: Language) -> frozenset[str]:
     )
 
 
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
-
-
 def _exact(text: str) -> tuple[tuple[str, ...], ...]:
     """Keys and quotations bind if little stands beside them; within a longer question they are hints. Of the
     gold rows of HotpotQA's quoting questions only 57 % hold the quotation, of LoCoMo's 40 %."""
     quoted = [next(group for group in found if group) for found in _QUOTED.findall(text)]
     outside = _QUOTED.sub(" ", text)
     keys = [key for key in _KEY.findall(outside) if _is_key(key)]
+    if not quoted + keys:
+        return ()
     for key in keys:
         outside = outside.replace(key, " ")
     stop = _stop_words(text)
@@ -170,7 +168,7 @@ def _mention(name: str) -> re.Pattern[str]:
         before, behind = ("", "") if len(name) > 1 else (r"(?<!\w)", r"(?!\w)")
     else:
         before, behind = rf"(?<!{_LETTER})", rf"(?!{_LETTER})"
-    return re.compile(rf"{before}(?i:{re.escape(_plain(name))}(?P<own>['’]s?|s)?){behind}")
+    return re.compile(rf"{before}(?i:{re.escape(normal('NFKC', name))}(?P<own>['’]s?|s)?){behind}")
 
 
 def _subject(text: str, named: Sequence[str]) -> str:

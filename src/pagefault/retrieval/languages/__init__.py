@@ -9,12 +9,12 @@ spaces. To add a language, add a file.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -229,17 +229,18 @@ class Language:
     phrases: Lists = field(repr=False)
     dates: dict[str, str] = field(repr=False)
 
-    def has(self, letters: Sequence[str]) -> bool:
-        """Return True if some of the letters, which are in order, are this language's."""
-        return _any_of(letters, self.script) and not _any_of(letters, self.unless)
+    def may_be_of(self, text: str) -> bool:
+        """Return True if a text has letters of this language."""
+        return _has(text, self.script) and not (self.unless and _has(text, self.unless))
 
 
-def _any_of(letters: Sequence[str], ranges: str) -> bool:
-    for first, last in zip(ranges[::2], ranges[1::2], strict=True):
-        at = bisect_left(letters, first)
-        if at < len(letters) and letters[at] <= last:
-            return True
-    return False
+def _has(text: str, ranges: str) -> bool:
+    return _letter(ranges).search(text) is not None
+
+
+@cache
+def _letter(ranges: str) -> re.Pattern[str]:
+    return re.compile(f"[{''.join(map('{}-{}'.format, ranges[::2], ranges[1::2]))}]")
 
 
 @cache
@@ -260,19 +261,20 @@ def _language(code: str, data: dict[str, Any]) -> Language:
 @cache
 def _known(language: Language) -> frozenset[str]:
     """The words of a language's file, to tell it from others by."""
-    return language.stop.union(plain(" ".join(language.phrases.texts.values())).split())
+    texts = [*language.phrases.texts.values(), *language.dates.values()]
+    return language.stop.union(plain(" ".join(texts).replace("_", " ")).split())
 
 
-def spoken(text: str, context: str = "") -> list[Language]:
+@lru_cache(maxsize=16)  # a query is read for several things
+def spoken(text: str, context: str = "") -> tuple[Language, ...]:
     """The languages of a text, as made by ``plain``, for each script in it. Of those that share a script they
     are the ones that know most of its words, stop words twice; of equals those that know most of
     ``context``."""
-    letters = sorted(set(text))
     found: dict[str, list[Language]] = {}
     for language in languages():
-        if language.has(letters):
+        if language.may_be_of(text):
             found.setdefault(language.script, []).append(language)
-    return [language for some in found.values() for language in _likely(some, text, context)]
+    return tuple(language for some in found.values() for language in _likely(some, text, context))
 
 
 def _likely(some: list[Language], text: str, context: str) -> list[Language]:
