@@ -95,6 +95,30 @@ def test_of_a_pair_the_first_is_compared_where_it_reads_both(store: Store) -> No
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("query", "by"),
+    [
+        ("wie heißt meine Katze", {"second"}),
+        ("comment s'appelle mon chat et où est-il", {"second"}),
+        ("what is the name of my cat", {"first", "second"}),
+        ("what does 'die Katze' mean and is it a cat", {"first", "second"}),
+        ("Katze", {"first", "second"}),  # one word may be English
+    ],
+)
+def test_a_query_in_another_latin_language_is_not_for_the_first_of_a_pair(query: str, by: set[str]) -> None:
+    async def story() -> None:
+        first, second = Told("first", "latin"), Told("second")
+        store = MemoryStore()
+        ana = await filled(store, "Die Katze heißt Mimi")
+        service = service_of(store, EmbedderPair(first, second), "pair")
+        await Indexer(store, service).settled()
+        first.texts, second.texts = [], []
+        await Retriever(store, service.serving).search(ana, "recall", query, Filter())
+        assert {told.fingerprint for told in (first, second) if told.texts} == by
+
+    asyncio.run(story())
+
+
 def test_a_pair_takes_over_vectors_that_are_there_and_gives_them_back(store: Store) -> None:
     async def story() -> None:
         first, second = Told("first", "latin"), Told("second")

@@ -175,6 +175,28 @@ def test_a_closed_store_refuses_work_and_closes_again(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_close_that_is_given_up_still_ends_the_store(tmp_path: Path) -> None:
+    store, begun, free = SQLiteStore.open(tmp_path / "a.db"), threading.Event(), threading.Event()
+
+    def held(_: Transaction) -> None:
+        begun.set()
+        assert free.wait(10)
+
+    async def work() -> None:
+        last = asyncio.ensure_future(store.write(held))
+        await asyncio.to_thread(begun.wait, 10)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0.05)  # it waits for what is queued
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        free.set()
+        await last
+        await store.close()
+
+    run(work())
+
+
 # -- threads and processes
 
 

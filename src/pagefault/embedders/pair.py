@@ -1,7 +1,8 @@
-"""Two embedders as one choice: a strong one for few languages, and one for many.
+"""Two embedders as one choice: a strong one for English, and one for many languages.
 
 Vectors of both are kept. The first one's are compared where it reads both the query and the row, the second
-one's elsewhere, on the first one's scale. Leaves out that comparison (``storage.Match.elsewhere``).
+one's elsewhere, on the first one's scale; a query that is known to be in another language is compared by the
+second one's alone. Leaves out that comparison (``storage.Match.elsewhere``).
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Retriever:
         embedder = await self.serving()
         try:
             compared: list[_Compared] = []
-            for member in readers(embedder, query.bare):
+            for member in readers(embedder, query.bare, query.may_be_english):
                 (vector,) = await vectors_of(member, [query.bare], seconds)
                 compared.append((member.fingerprint, vector, await scale_in_use(member, seconds)))
         except EmbedderError as error:

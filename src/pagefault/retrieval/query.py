@@ -53,7 +53,8 @@ class Query:
     of units that a row must contain. ``bare``: the text to embed, without those names. ``subject``: the
     participant whose words are asked for, as the caller spells the name, ``""`` for none; ``is_one_named``:
     nobody else is named. ``dates``: the times that are named. ``asks_assistant``: it asks what "you", the
-    assistant, said. ``asking``: the kind of answer it wants.
+    assistant, said. ``asking``: the kind of answer it wants. ``may_be_english``: known to be in no other
+    Latin language.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Query:
     dates: tuple[Span, ...] = ()
     asks_assistant: bool = False
     asking: Asking = _ASKS_NOTHING
+    may_be_english: bool = True
 
 
 def understand(text: str, people: Sequence[str] = (), now: datetime | None = None) -> Query:
@@ -92,6 +94,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         spans(text, now) if now else (),
         states(text, "said"),
         asking,
+        any(language.code == "en" for language in _languages(text)),
     )
 
 
@@ -102,21 +105,20 @@ def content_terms(text: str) -> tuple[str, ...]:
     return tuple(unit for unit in units if unit not in stop) or tuple(units)
 
 
-def _stop_words(text: str) -> frozenset[str]:
-    """The units of the stop words of a text's languages. Among those in Latin letters these are the ones of
-    which it has two or more, and more than English ones: "die", "was" and "come" are content elsewhere."""
-    words = plain(text)
-    known = set(words.split())
+def _languages(text: str) -> list[Language]:
+    """The languages of a text. Among those in Latin letters these are the ones of whose stop words it has two
+    or more, and more than English ones: "die", "was" and "come" are content elsewhere."""
+    known = set((words := plain(text)).split())
     english = next(language for language in languages() if language.code == "en")
-    count = len(known & english.stop)
-    found = [
-        language
-        for language in spoken(words)
-        if language.script != english.script or len(known & language.stop) >= max(_SURE, count + 1)
-    ]
-    if count >= _SURE or all(language.script != english.script for language in found):
+    latin, least = english.script, max(_SURE, len(known & english.stop) + 1)
+    found = [one for one in spoken(words) if one.script != latin or len(known & one.stop) >= least]
+    if least > _SURE or all(one.script != latin for one in found):
         found.append(english)
-    return frozenset[str]().union(*map(_stop_units, found))
+    return found
+
+
+def _stop_words(text: str) -> frozenset[str]:
+    return frozenset[str]().union(*map(_stop_units, _languages(text)))
 
 
 @cache

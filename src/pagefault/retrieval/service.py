@@ -110,9 +110,10 @@ class EmbedderService:
         return self._made[record.fingerprint]
 
 
-def readers(embedder: Embedder, text: str) -> list[Embedder]:
-    """The embedders to make a query's vectors, in the order in which rows are compared by them."""
-    return [member for member in members_of(embedder) if member.dimensions != 0 and reads(member, text)]
+def readers(embedder: Embedder, text: str, may_be_english: bool) -> list[Embedder]:
+    """The embedders to make a query's vectors, in order of comparison; the first of a pair is for English."""
+    members = members_of(embedder)[0 if may_be_english else -1 :]
+    return [member for member in members if member.dimensions != 0 and reads(member, text)]
 
 
 async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | None = None) -> Vectors:

@@ -35,7 +35,7 @@ def bench_retrieval(
         list[float] | None,
         typer.Option(min=0, max=1, help="The share of documents with vectors, the oldest; may be repeated."),
     ] = None,
-    embedder: Annotated[str, typer.Option(help="minilm.")] = "minilm",
+    embedder: Annotated[str, typer.Option(help="As `pagefault embedders` lists them.")] = "minilm",
 ) -> None:
     """Measure the quality of search, beside dense, BM25 and their fusion."""
     from pagefault.bench.command import SHIPPED

@@ -99,6 +99,7 @@ class Worker:
         with self._guard:
             if self._closed is None:
                 self._closed = Future()
+                self._closed.set_running_or_notify_cancel()  # whoever waits may give up, the end comes
                 self._queue.put(None)
             return self._closed
 
