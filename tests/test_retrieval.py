@@ -221,6 +221,11 @@ def test_what_is_no_time(text: str) -> None:
     assert spans(text, NOW) == ()
 
 
+@pytest.mark.parametrize("text", ["غرفة ٣٤", "कमरा ३४", "ห้อง ๓๔", "room 34"])
+def test_a_number_is_the_same_in_every_script(text: str) -> None:
+    assert "34" in understand(text).terms
+
+
 def test_days_begin_at_midnight_where_the_user_is() -> None:
     (span,) = spans("yesterday", NOW.astimezone(ZoneInfo("Asia/Tokyo")))
     assert span.start.astimezone(UTC) == datetime(2026, 11, 21, 15, tzinfo=UTC)

@@ -276,3 +276,57 @@ def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
         old.execute("UPDATE alembic_version SET version_num = '0006'")
         old.commit()
     clean(file)
+
+
+DIGITS = [
+    ("room 34", ["room", "34"]),
+    ("٣٤ 34 p٣ ตัว๓", ["٣٤", "34", "p٣", "ตั", "ตัว", "ว", "๓"]),
+    ("३४", ["३४"]),
+]
+"""Texts and their units as code of 0010 made them."""
+
+
+async def look_for_digits(store: SQLiteStore | PostgresStore) -> None:
+    async def rows_with(unit: str) -> list[int]:
+        match = Match((unit,))
+        found = await store.read(lambda tx: tx.search(AgentId(1), "recall", match, Filter(), "f"))
+        return found.number[found.matched].tolist()
+
+    assert [await rows_with(unit) for unit in ("34", "p3", "3", "٣٤")] == [[1, 2, 3], [2], [2], []]
+    await store.close()
+
+
+async def fill_with_digits(store: SQLiteStore | PostgresStore) -> None:
+    ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START)))).id
+    rows = [Message(Role.USER, shown, START) for shown, _ in DIGITS]
+    await store.write(lambda tx: tx.append(ana, rows))
+    await store.close()
+
+
+def test_digits_of_other_scripts_become_those_of_ascii_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    asyncio.run(fill_with_digits(SQLiteStore.open(file)))
+    with closing(sqlite3.connect(file)) as old:
+        for number, (_, units) in enumerate(DIGITS, 1):
+            marked = " ".join(f"r1·{unit}" for unit in units)
+            old.execute("UPDATE lexicon SET units = ? WHERE rowid = ?", (marked, 1 << 33 | number))
+        old.execute("UPDATE alembic_version SET version_num = '0010'")
+        old.commit()
+    clean(file)
+    asyncio.run(look_for_digits(SQLiteStore.open(file)))
+
+
+@pytest.mark.slow
+def test_digits_of_other_scripts_become_those_of_ascii_on_a_server(databases: Databases) -> None:
+    url = databases.new()
+    asyncio.run(fill_with_digits(PostgresStore.open(url, connections=1)))
+    with psycopg.connect(url) as old:
+        old.execute("DELETE FROM postings")
+        adapt(old)
+        numbered = [(number, units) for number, (_, units) in enumerate(DIGITS, 1)]
+        postings.index(PostgresConnection(old), AgentId(1), "recall", numbered)
+        old.execute("UPDATE alembic_version SET version_num = '0010'")
+        old.commit()
+    clean(url)
+    asyncio.run(look_for_digits(PostgresStore.open(url, connections=1)))
+    databases.drop(url)

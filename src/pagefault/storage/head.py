@@ -5,4 +5,4 @@ from __future__ import annotations
 
 __all__ = ["HEAD"]
 
-HEAD = "0010"
+HEAD = "0011"

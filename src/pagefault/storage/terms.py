@@ -1,12 +1,12 @@
 """Text to lexical units, the same for every store and for queries.
 
 Made in Python so that SQLite, PostgreSQL and the in-memory store match alike: compatible forms are one (``ﬁ``
-is ``fi``, ``①`` is ``1``), no case, no diacritics, no invisible characters, English words stemmed. Scripts
-without spaces to cut at (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese ...) are characters with
-their signs, and pairs of these, in order (``你好吗`` is ``你 你好 好 好吗 吗``); an emoji is a unit. Texts
-that differ in their Unicode normal form alone have the same units. Stop words are kept: the ranker decides
-which a query leaves out. Of an unbroken run of letters the first 200 count. A change of units needs a
-migration.
+is ``fi``, ``①`` and ``१`` are ``1``), no case, no diacritics, no invisible characters, English words stemmed.
+Scripts without spaces to cut at (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese ...) are characters
+with their signs, and pairs of these, in order (``你好吗`` is ``你 你好 好 好吗 吗``); an emoji is a unit.
+Texts that differ in their Unicode normal form alone have the same units. Stop words are kept: the ranker
+decides which a query leaves out. Of an unbroken run of letters the first 200 count. A change of units needs
+a migration.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def _folded(character: str) -> str:
     if category == "Mn":
         is_sign = unicodedata.combining(character) in _SIGN_CLASSES and character < "\U000e0000"
         return character if is_sign else ""
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
     if character.isalnum() or category == "Mc":
         return _STROKES.get(character, character)
     return f" {character} " if _SIGN.match(character) else " "

@@ -229,4 +229,4 @@ CREATE TABLE index_blocks (
 	PRIMARY KEY (agent, tier, fingerprint, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0010');
+INSERT INTO alembic_version VALUES ('0011');
