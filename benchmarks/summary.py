@@ -174,6 +174,10 @@ def main() -> int:
     )
     parser.add_argument("--prefetch", type=Path, help="the figures of prefetch.py")
     options = parser.parse_args()
+    if not (options.evidence or options.retrieval or options.prefetch):
+        parser.error("nothing to show; give --evidence, --retrieval or --prefetch")
+    if options.evidence and not any(runs_in(options.evidence)):
+        parser.error(f"{options.evidence} has no results.json; give the --out of tasks.py")
     if options.evidence:
         show_evidence(options.evidence)
         show_prefetching(options.evidence)

@@ -265,6 +265,7 @@ def test_questions_are_made_from_a_log_of_ones_own_once_and_then_asked(
         ("dmr", ["--data", "nowhere"], "There is no nowhere; give a file"),
         ("dmr", ["--strategy", "memory"], "There is no strategy 'memory'; choose from memgpt,"),
         ("dmr", ["--strategy", "retriever-reader@0"], "There is no strategy 'retriever-reader@0'"),
+        ("dmr", ["--strategy", "memgpt+prefetch@50"], "and memgpt+prefetch@TOKENS (from 100)."),
         ("dmr", ["--set", "hard"], "leave out --set"),
         ("nested-kv", ["--set", "7"], "choose from 0, 1, 2, 3, 4."),
         ("dmr", ["--window", "100"], "The setting window is wrong"),

@@ -41,6 +41,16 @@ def test_evidence_and_callers_are_rows_of_tables(tmp_path: Path) -> None:
     assert "### Prefetch" not in lines
 
 
+def test_nothing_to_show_is_an_error(tmp_path: Path) -> None:
+    for arguments, said in (
+        ([], "nothing to show; give --evidence"),
+        (["--evidence", tmp_path], "no results.json"),
+    ):
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            summary(*arguments)
+        assert said in failure.value.stderr
+
+
 def test_retrieval_is_shown_in_percent(tmp_path: Path) -> None:
     scores = {"recall@5": 0.5, "recall@10": 0.75, "ndcg@10": 0.25, "mrr": 1.0}
     file = tmp_path / "sets.json"

@@ -133,4 +133,7 @@ def _named(name: str, sweep: Sequence[int]) -> list[Strategy]:
         return [
             {"flare": Flare, "ircot": IRCoT, "pages": Pages, "generative-agents": GenerativeAgents}[name]()
         ]
-    raise UsageError(f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}.")
+    raise UsageError(
+        f"There is no strategy {name!r}; choose from {', '.join(STRATEGIES)}, retriever-reader@PASSAGES and "
+        "memgpt+prefetch@TOKENS (from 100)."
+    )
