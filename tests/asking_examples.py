@@ -31,6 +31,8 @@ ASKS = {
         can hedgehogs swim
         would ana like the blue one
         when am i seeing the dentist
+        what smells so odd in the garage
+        what dog breed did ana adopt
     """,
     "de": """
         Wie heißt mein Zahnarzt?
@@ -118,6 +120,7 @@ ASKS = {
         quién pintó el retrato del pasillo
         cuándo empieza el curso de cerámica
         cuando es la boda de ana
+        dónde vivo
     """,
     "it": """
         Come si chiama il mio dentista?
@@ -137,6 +140,7 @@ ASKS = {
         che significa quella parola
         quando inizia il corso di ceramica
         quando parte il treno per lecce
+        quando parte l'autobus
     """,
     "pt": """
         Como se chama o meu dentista?
@@ -172,6 +176,7 @@ ASKS = {
         wat veroorzaakte de lekkage in de kelder
         wat eet een egel
         hoe ontstaat roest
+        hoe schrijf je dat woord
     """,
     "pl": """
         Jak nazywa się mój dentysta?
@@ -191,6 +196,7 @@ ASKS = {
         jak działa nowy ekspres
         kto grał lekarza w tym filmie
         kiedy zaczyna się kurs ceramiki
+        jak pisze się to słowo
     """,
     "ru": """
         Как зовут моего стоматолога?
@@ -209,6 +215,8 @@ ASKS = {
         что едят ежи
         когда родился племянник
         как работает новая кофеварка
+        как пишется это слово
+        где я живу
     """,
     "tr": """
         Diş hekimimin adı neydi?
@@ -315,6 +323,10 @@ ASKS_NOTHING = {
         can't wait to see it
         should be fine
         could not agree more
+        which i love
+        what hurts is that she left
+        would if i could
+        who would have thought
     """,
     "de": """
         Wie geht es dir?
@@ -336,6 +348,7 @@ ASKS_NOTHING = {
         wie du weißt bin ich im urlaub
         wie immer
         wer weiß
+        wo ich wohne schneit es oft
     """,
     "zh": """
         你好吗？
@@ -412,6 +425,7 @@ ASKS_NOTHING = {
         quien sabe
         cuando llega el verano vamos a la playa
         cuando sale el sol, paseo por el parque
+        cuando tengo tiempo leo
     """,
     "it": """
         Come stai?
@@ -432,6 +446,7 @@ ASKS_NOTHING = {
         chi lo sa
         quando arriva l'estate andiamo al mare
         quando esce il sole, passeggio nel parco
+        quando ho tempo leggo
     """,
     "pt": """
         Como você está?
@@ -452,6 +467,7 @@ ASKS_NOTHING = {
         como carne todos os dias
         que dia lindo
         quem sabe
+        quando tenho tempo leio
     """,
     "nl": """
         Hoe gaat het?
@@ -492,6 +508,7 @@ ASKS_NOTHING = {
         co za dzień
         kto wie
         kiedy pada, zostaję w domu
+        kiedy mam czas, czytam
     """,
     "ru": """
         Как дела?
@@ -512,6 +529,7 @@ ASKS_NOTHING = {
         как всегда опоздал
         какой прекрасный день
         кто знает
+        когда есть время, читаю
     """,
     "tr": """
         Nasılsın?
@@ -529,6 +547,7 @@ ASKS_NOTHING = {
         ne güzel bir gün
         kim bilir
         ne zaman yağmur yağsa evde kalırım
+        nasıl istersen
     """,
     "ar": """
         كيف حالك؟
@@ -546,6 +565,7 @@ ASKS_NOTHING = {
         ما أجمل هذا اليوم
         من المدرسة إلى البيت مشيت
         ما زلت في العمل
+        متى شئت
     """,
     "ko": """
         잘 지내?
