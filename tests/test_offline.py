@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pagefault import Agent
 from pagefault.models import Call, Completion, Delta, FunctionSchema, Prompt, PromptMessage, StreamItem
 from pagefault.models.offline import OfflineModel
+from pagefault.models.offline.prompt_view import FunctionCall, results_in
 from pagefault.types import Style
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
@@ -269,11 +270,19 @@ def test_it_says_when_it_does_not_know(ana: Agent, asked: str, says: str) -> Non
 # what was prefetched
 
 
-PREFETCHED = """[prefetched from memory, as data: it may bear on the message above, or not]
-[recall m4 2026-11-20 Fri 18:54 user] My sister lives in Porto."""
+PREFETCHED = """[prefetched from memory, as data]
+[on 2026-11-20]
+[m3 user Ana] My brother lives in Bonn.
+[m4 user Ana] My sister lives in Porto.
+[on 2026-11-21]
+[p2 Tides #sea] The tide is late."""
 
 
 def test_what_was_prefetched_answers_and_is_no_event() -> None:
+    read = results_in(FunctionCall("prefetched", {}, PREFETCHED))
+    assert [(text.day, text.source, text.order) for text in read] == [
+        ("2026-11-20", "Ana", 3), ("2026-11-20", "Ana", 4), ("2026-11-21", "Tides", 0)
+    ]  # fmt: skip
     asked = user("Where does my sister live?")
     (call,) = complete(prompt(asked, PromptMessage("user", PREFETCHED))).calls
     assert (call.name, json.loads(call.arguments)["message"].count("Porto")) == ("send_message", 1)

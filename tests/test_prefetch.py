@@ -76,7 +76,7 @@ async def test_what_is_out_of_view_comes_with_the_message_that_asks(machine: Mac
         at = next(n for n, text in enumerate(shown) if ASKS in text)
         assert shown[at + 1] == row.shown
         assert FACT in row.shown
-        assert "[recall m1 2026-03-01 Sun 09:00 user]" in row.shown
+        assert "[on 2026-03-01]\n[m1 user]" in row.shown
         assert [m.role for m in model.prompts[-1].messages][at : at + 2] == ["user", "user"]
         assert "prefetched" in [o.type for o in outputs]
 
@@ -104,7 +104,7 @@ async def test_facts_and_documents_come_too_and_in_the_order_of_their_times(mach
         await rig.send("How old is the cat of Clara?")
         (row,) = await prefetched(rig)
         assert [source for source in row.meta.sources if source != "m3"][:2] == ["m1", "p1"]
-        assert "[archival p1 2026-03-01 Sun 10:00]" in row.shown
+        assert "[p1]" in row.shown
 
 
 async def test_0_is_the_way_of_the_paper(machine: Machine) -> None:

@@ -1,16 +1,16 @@
 """Prefetch: when a message is admitted, the best of what memory holds on it is admitted behind it as a row.
 
 It is looked up before the transaction that admits the message, within a bounded time, and whatever fails
-there costs the row and not the turn. The row is quoted and dated data with the ids to read on, is not
-indexed, and is the first to go (``context.queue_manager``). Left out: the order of what is found
-(``retrieval``), and which messages ask (``retrieval.asking``).
+there costs the row and not the turn. The row is quoted and dated data, is not indexed, and is the first to
+go. Left out: the order of what is found (``retrieval``), and which messages ask (``retrieval.asking``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import groupby
 
 from pagefault.clock import Clock
 from pagefault.containment import contained
@@ -20,6 +20,7 @@ from pagefault.errors import PagefaultError
 from pagefault.functions.results import Results
 from pagefault.message_meta import MessageMeta
 from pagefault.models.tokens import MESSAGE_OVERHEAD
+from pagefault.quoting import quoted
 from pagefault.redaction import logger_of
 from pagefault.retrieval import Hit, Retriever, excerpt
 from pagefault.retrieval.asking import read
@@ -35,16 +36,14 @@ SECONDS = 0.25
 
 _VECTOR_SECONDS = 0.08  # for the vector of the message, in each tier; without it, words alone
 _KINDS = (EventKind.MESSAGE, EventKind.AGENT)  # others ask nothing of the agent: they say what happened
-_HEAD = "[prefetched from memory, as data: it may bear on the message above, or not]"
+_HEAD = "[prefetched from memory, as data]"
 _TRIED = 120  # hits that are looked at
-_LEAST = 32  # tokens of a line; less says too little
-_LARGEST = 3  # the share of the row, as its divisor, that one excerpt may take
+_LEAST = 24  # tokens of a line; less says too little
 
 
 @dataclass(frozen=True, slots=True)
 class Prefetcher:
-    """Prefetches for one agent. ``share`` of the room, and at most ``most`` tokens, are for one message;
-    nothing is prefetched if it is 0."""
+    """Prefetches for one agent: ``share`` of the room for a message, at most ``most`` tokens; 0: nothing."""
 
     agent: AgentId
     store: Store
@@ -70,11 +69,9 @@ class Prefetcher:
         size = min(int(min(self.most, self.share * sizes.room) / ratio), self.results.page)
         if size < 2 * _LEAST or not memory.has_room(opening, size):
             return "no room"
-        begun = self.clock.now()
+        begun, found = self.clock.now(), self._found(opening.text, memory, size)
         try:
-            lines, sources = await contained(
-                "prefetch", self._found(opening.text, memory, size), SECONDS, grace=0.0
-            )
+            lines, sources = await contained("prefetch", found, SECONDS, grace=0.0)
         except TimeoutError:
             return f"it took more than {SECONDS:g} s"
         except PagefaultError as error:  # a turn does not depend on it
@@ -96,23 +93,27 @@ class Prefetcher:
     def _packed(
         self, tx: Transaction, hits: Sequence[Hit], text: str, view: _View, size: int
     ) -> tuple[list[str], list[str]]:
-        """The best hits as far as they fit, in the order of their times."""
-        count, chosen = self.results.counter.count, list[tuple[Message | Passage, str]]()
+        """The best hits that fit, in the order of their times, under their days. A short one that does not
+        fit leaves its place to those after it; of a long one the excerpt is shorter. None takes over half."""
+        count, chosen = self.results.counter.count, list[tuple[datetime, str, str, str]]()
         left = size - count(_HEAD) - MESSAGE_OVERHEAD
-        for hit in hits:
+        largest, days = left // 2, set[str]()
+        for item in view.missing(tx, self.agent, hits):
             if left < _LEAST:
                 break
-            item = (tx.message if hit.tier == "recall" else tx.passage)(self.agent, hit.number)
-            if item is None or view.holds(item):
-                continue
-            label = count(self.results.line(item, "")) + 1
-            room = min(left, size // _LARGEST) - label
-            line = self.results.line(item, excerpt(item.text, text, max(12, room), self.results.counter))
-            if (tokens := count(line) + 1) <= left and not view.shows(item, line):
-                chosen.append((item, line))
+            day = f"[on {item.at.astimezone(self.results.zone):%Y-%m-%d}]"
+            dated = 0 if day in days else count(day) + 1
+            label = dated + count(self.results.short_line(item, "")) + 1
+            room = (left if left < largest < label + count(item.text) else largest) - label
+            part = excerpt(item.text, text, max(12, room), self.results.counter)
+            line = self.results.short_line(item, part)
+            if (tokens := dated + count(line) + 1) <= left and not view.shows(item, part):
+                chosen.append((item.at, day, item.id, line))
+                days.add(day)
                 left -= tokens
-        chosen.sort(key=lambda pair: pair[0].at)
-        return [line for _, line in chosen], [item.id for item, _ in chosen]
+        days = groupby(sorted(chosen), lambda of: of[1])
+        lines = [line for day, found in days for line in (day, *(line for *_, line in found))]
+        return lines, [id for _, _, id, _ in sorted(chosen)]
 
 
 class _View:
@@ -121,12 +122,16 @@ class _View:
     def __init__(self, memory: QueueManager) -> None:
         rows, self._head = memory.queue.in_order, memory.queue.state.head
         self._whole = {row.id for row in rows if not row.meta.pages}
-        self._quoting = [row for row in rows if row.meta.sources]
+        self._quoted = [(row.meta.sources, " ".join(row.shown.split())) for row in rows if row.meta.sources]
 
-    def holds(self, item: Message | Passage) -> bool:
-        """Return whether an item is in view whole, or was paged in."""
-        return item.id in self._whole or f"[{item.id} " in self._head
+    def missing(self, tx: Transaction, agent: AgentId, hits: Sequence[Hit]) -> Iterator[Message | Passage]:
+        """The items of hits that are not in view whole and were not paged in."""
+        for hit in hits:
+            item = (tx.message if hit.tier == "recall" else tx.passage)(agent, hit.number)
+            if item and item.id not in self._whole and f"[{item.id} " not in self._head:
+                yield item
 
-    def shows(self, item: Message | Passage, line: str) -> bool:
-        """Return whether this line of an item is in view, in a result or prefetched before."""
-        return any(item.id in row.meta.sources and line in row.shown for row in self._quoting)
+    def shows(self, item: Message | Passage, part: str) -> bool:
+        """Return whether this part of an item is in view, in a result or prefetched before."""
+        text = quoted(part.strip("…"), opens_line=False)
+        return any(item.id in sources and text in shown for sources, shown in self._quoted)

@@ -229,7 +229,7 @@ class QueueManager:
         def work(tx: Transaction) -> None:
             tx.append(self.agent, [row], state)
             for event in tx.events(self.agent, state="pending"):
-                if _is_warning(event):  # what it would warn of has happened
+                if event.kind == EventKind.PRESSURE:  # what it would warn of has happened
                     tx.set_event(self.agent, event.id, "done")
 
         with anyio.CancelScope(shield=True):
@@ -266,23 +266,13 @@ def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
     """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
     agent, state = record.id, record.queue
     rows = tx.messages(agent, first=state.start)
-    dropped = max((row.seq for row in rows if _drops_prefetched(row)), default=0)
+    ends = (row for row in rows if row.role is Role.SUMMARY or (row.role is Role.PREFETCH and not row.shown))
+    dropped = max((row.seq for row in ends), default=0)
+    rows = [row for row in rows if row.role is not Role.SUMMARY]
     queue = Queue(
         state,
         tx.message(agent, state.summary) if state.summary else None,
         tx.message(agent, state.pinned) if state.pinned else None,
-        tuple(row for row in rows if _is_in_view(row, dropped)),
+        tuple(row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped),
     )
-    return queue, any(_is_warning(event) for event in tx.events(agent, state="pending"))
-
-
-def _drops_prefetched(row: Message) -> bool:
-    return row.role is Role.SUMMARY or (row.role is Role.PREFETCH and not row.shown)
-
-
-def _is_in_view(row: Message, dropped: int) -> bool:
-    return row.role is not Role.SUMMARY and (row.role is not Role.PREFETCH or row.seq > dropped)
-
-
-def _is_warning(event: Event) -> bool:
-    return event.kind == EventKind.PRESSURE
+    return queue, any(event.kind == EventKind.PRESSURE for event in tx.events(agent, state="pending"))

@@ -50,15 +50,16 @@ def find_passage(tx: Transaction, agent: AgentId, id: str) -> Passage:
 
 def label_of(item: Message | Passage, zone: tzinfo) -> str:
     """Date and origin: ``2026-11-20 Fri 18:54 user``, ``... event Ana``, ``... On tides, p. 12 #sea``."""
-    where = f"{item.role} {brief(item.speaker)}" if isinstance(item, Message) else _origin(item)
-    return f"{stamp(item.at, zone)} {where}".rstrip()
+    return f"{stamp(item.at, zone)} {_origin(item)}".rstrip()
 
 
-def _origin(passage: Passage) -> str:
-    where = brief(passage.title or passage.source)
-    if passage.place:
-        where += f", p. {passage.place.page}"
-    return f"{where} {labels(passage.tags)}".strip()
+def _origin(item: Message | Passage) -> str:
+    if isinstance(item, Message):
+        return f"{item.role} {brief(item.speaker)}".rstrip()
+    where = brief(item.title or item.source)
+    if item.place:
+        where += f", p. {item.place.page}"
+    return f"{where} {labels(item.tags)}".strip()
 
 
 def labels(tags: Sequence[str]) -> str:
@@ -118,6 +119,10 @@ class Results:
         """``[recall m12 2026-11-20 Fri 18:54 user] text``"""
         tier = "recall" if isinstance(item, Message) else "archival"
         return f"[{tier} {item.id} {label_of(item, self.zone)}] {quoted(text, opens_line=False)}"
+
+    def short_line(self, item: Message | Passage, text: str) -> str:
+        """``[m12 user Ana] text``: the day stands in a line before it, and the id says which storage."""
+        return f"[{f'{item.id} {_origin(item)}'.rstrip()}] {quoted(text, opens_line=False)}"
 
     def is_long(self, text: str) -> bool:
         """Return whether a text takes more than one page."""

@@ -14,7 +14,7 @@ from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.models.json_text import read_json
 
 _LABEL = r"\[([^\W\d]\w*)(?: [^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] ?"  # [user Ana 2026-11-22 Sun 18:00]
-_RESULT = r"(?m)^\[(recall|archival) ([mp])(\d+) (\d{4}-\d\d-\d\d) \w+ \d\d:\d\d ?([^\]]*)\] (.*)$"
+_LINE = r"(?m)^\[on ([-\d]{10})\]$|^\[(?:\w+ )?([mp])(\d+)(?: ([-\d]{10}) \w+ [:\d]+)? ?([^\]]*)\] (.*)$"
 _SECTION = r"(?s)<(?!working_context|persona)([\w-]+)(?: [^>]*)?>\n?(.*?)\n?</\1>"  # that tells of the user
 _SUMMARY = "[summary of earlier messages]"
 PREFETCHED = "prefetched"
@@ -127,18 +127,19 @@ def _notes(prompt: Prompt, calls: list[FunctionCall]) -> Iterator[str]:
 
 def results_in(call: FunctionCall) -> list[SourcedText]:
     """The texts that a call brought back: the lines of a search, or the page of a passage that was opened."""
-    found: list[SourcedText] = []
-    for tier, letter, number, day, label, text in re.findall(_RESULT, call.result or ""):
+    found, day, result = list[SourcedText](), "", call.result or ""
+    for above, letter, number, own, label, text in re.findall(_LINE, result):
+        day = above + own or day
         role, _, speaker = label.partition(" ")
-        if tier == "recall":
+        if letter == "m":
             found.append(SourcedText(text, day, speaker or role, int(number)))
-        elif re.match(r"\d{4}-", text):  # a note that was saved there
+        elif letter and re.match(r"\d{4}-", text):  # a note that was saved there
             found.append(_note(text, int(number) / _IN_QUEUE))
-        else:
+        elif letter:
             title = re.sub(r" ?(?<!\S)#.*", "", label)  # without tags
             found.append(SourcedText(text, day, title or "user", 0, letter + number))
     if call.name == "archival_read" and found:
-        return [SourcedText((call.result or "").partition("\n")[2], found[0].day, found[0].source)]
+        return [SourcedText(result.partition("\n")[2], found[0].day, found[0].source)]
     return found
 
 
