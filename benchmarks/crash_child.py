@@ -204,8 +204,8 @@ def kernel_over(
     parts = Parts(
         ScriptedModel(reply, window=4096),
         embedder,
-        ObservedStore(open_store(home), boundaries),
-        clock,
+        store=ObservedStore(open_store(home), boundaries),
+        clock=clock,
         tools=tools(home, boundaries),
     )
     return open_kernel(home, parts, Installation(concurrency=concurrency))

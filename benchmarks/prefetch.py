@@ -172,7 +172,7 @@ async def ended(
     talks: Sequence[Item], documents: Sequence[Item], most: int, embedder: Embedder
 ) -> dict[str, Any]:
     """One agent with a conversation in its log and documents in its archive, asked about both: how many
-    look-ups end in recall storage, so that the archive is not asked."""
+    look-ups end in recall storage, so that no passage is shown."""
     talks = next(pools(talks))
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home:

@@ -75,7 +75,9 @@ def test_whatever_a_tool_raises(make: Callable[[], BaseException], blocking: boo
 
     async def main() -> None:
         tool = block if blocking else act
-        parts = Parts(ScriptedModel(script), NullEmbedder(), MemoryStore(MemoryDatabase()), tools=(tool,))
+        parts = Parts(
+            ScriptedModel(script), NullEmbedder(), store=MemoryStore(MemoryDatabase()), tools=(tool,)
+        )
         async with open_kernel(Path("nowhere"), parts, Installation()) as kernel:
             for name in ("bad", "good"):
                 await kernel.create_agent(name, parse_settings({"zone": "UTC"}))

@@ -16,7 +16,7 @@ from pagefault.embedders import Scale
 from pagefault.retrieval.dates import spans
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
-from pagefault.retrieval.ranking import PARTS, Ranking, Weights, rank
+from pagefault.retrieval.ranking import NOTHING, PARTS, Ranking, Weights, rank
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Found
 from pagefault.types import Tier
@@ -446,6 +446,21 @@ def test_two_storages_merge_by_score() -> None:
     )
     both = one.merged(other)
     assert [(hit.tier, hit.number) for hit in both] == [("recall", 1), ("archival", 0), ("recall", 0)]
+
+
+def test_of_two_storages_the_one_nearer_the_query_comes_first() -> None:
+    far = ranked(columns(2, lexical=[1, 2], cosine=[0.1, 0.3]))
+    near = ranked(columns(2, lexical=[1, 0], cosine=[0.7, 0.2]), tier="archival")
+    unknown = ranked(columns(1, lexical=[1], cosine=[np.nan]), tier="archival")
+    assert near.merged(far)[0].tier == far.merged(near)[0].tier == "archival"
+    assert [hit.score for hit in far.merged(near)] == sorted(
+        (h.score for h in near.merged(far)), reverse=True
+    )
+    assert np.isnan(unknown.evidence)
+    assert far.merged(unknown)[0].tier == "recall", (
+        "by score: without vectors nothing speaks against a storage"
+    )
+    assert NOTHING.merged(near)[0] == near.merged(NOTHING)[0] == near[0]
 
 
 def test_long_texts_are_cut_into_overlapping_windows_after_the_title() -> None:

@@ -23,7 +23,7 @@ class Scale:
     """The meaning of an embedder's cosines.
 
     ``floor``: unrelated texts are seldom above it; from there on a row counts as found. ``strong``: texts
-    that say much the same are above it; a hit is evidence without the query's words. ``spread``: the
+    that say much the same are above it, so a hit needs none of the query's words. ``spread``: the
     distance from mean to best cosine, below which vectors tell rows little apart.
     """
 

@@ -137,12 +137,8 @@ class Syscalls:
     # recall storage
 
     async def memory_search(self, query: str, page: int = 1) -> Outcome:
-        """Search recall and, if that is weak, archival storage."""
+        """Search recall and archival storage."""
         recall = await self._found("recall", query, Filter(before=self.opened()), page)
-        if recall:
-            best = await self.store.read(lambda tx: tx.message(self.agent, recall[0].number))
-            if best is not None and await self.retriever.is_strong(query, recall[0], best.text):
-                return await self._shown(recall, query, page)
         archival = await self._found("archival", query, Filter(), page)
         return await self._shown(recall.merged(archival), query, page)
 

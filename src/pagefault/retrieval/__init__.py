@@ -26,7 +26,6 @@ from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, OtherVector, Store, Transaction
-from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
 
 if TYPE_CHECKING:  # numpy takes longer to import than all of this package
@@ -139,16 +138,6 @@ class Retriever:
             if compared:
                 return _with_vectors(match, *compared)
         return match, embedder.fingerprint, _WORDS_ALONE
-
-    async def is_strong(self, text: str, hit: Hit, body: str) -> bool:
-        """Return True if a hit is evidence enough not to look further."""
-        query = understand(text)
-        cosine = hit.parts.get("cosine", 0.0)
-        if query.exact or (cosine and cosine >= (await scale_in_use(await self.serving())).strong):
-            return True
-        have = set(terms(body))
-        covered = sum(term in have for term in query.terms)
-        return bool(query.terms) and covered >= self.weights.coverage * len(query.terms)
 
 
 def _with_vectors(

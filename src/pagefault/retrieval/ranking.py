@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400e6  # microseconds
+_FIRST = 5  # rows of a ranking that say how much it has; the best one by words may lack the vector
 _TIERS: tuple[Tier, ...] = ("recall", "archival")
 PARTS = ("lexical", "phrase", "dense", "prior", "wish", "date", "session", "bm25", "cosine")
 """The reasons for a hit's place: the share of its score from each part, then its plain BM25 and cosine."""
@@ -58,7 +59,7 @@ class Weights:
     session: float = 0.3  # share of the session's score that each of its rows gets
     sharpness: float = 4.0  # how much a session's best rows make up its score; 0 would be their mean
     floor_near: float = 0.6  # share of the floor for a row beside one that has a word of the query
-    coverage: float = 0.60  # share of the query's terms that a strong lexical hit has
+    storage: float = 1.2  # a storage gains over one whose best cosine is ``floor`` if its own is ``strong``
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Ranking(Sequence[Hit]):
     is another order of the same columns, and a hit is made when it is looked at.
 
     ``tier``: 0 recall, 1 archival. ``session``: 0 where it is not known. ``parts``: shape
-    (rows, len(PARTS)).
+    (rows, len(PARTS)). ``evidence``: nearness of the first rows to the query; NaN without vectors.
     """
 
     tier: NDArray[np.uint8]
@@ -87,6 +88,7 @@ class Ranking(Sequence[Hit]):
     score: NDArray[np.float32]
     parts: NDArray[np.float32]
     order: NDArray[np.intp]
+    evidence: float = np.nan
 
     def __len__(self) -> int:
         return len(self.order)
@@ -113,9 +115,11 @@ class Ranking(Sequence[Hit]):
         return replace(self, order=np.delete(self.order, places)) if places else self
 
     def merged(self, other: Ranking) -> Ranking:
-        """Both together, best first; of equals this one's first."""
+        """Both together, best first; of equals this one's first. Scores are relative to each one's best rows:
+        those of the one with more evidence gain the difference."""
         order = np.concatenate((self.order, other.order + len(self.number)))
-        score = np.concatenate((self.score, other.score))
+        apart = np.float32(np.nan_to_num(self.evidence - other.evidence))
+        score = np.concatenate((self.score + max(apart, 0), other.score + max(-apart, 0)))
         return Ranking(
             np.concatenate((self.tier, other.tier)),
             np.concatenate((self.number, other.number)),
@@ -165,7 +169,10 @@ def rank(
     rows = np.flatnonzero(found.may_show & (found.matched | beside | in_range))[::-1]
     rows = rows[np.argsort(-score[rows], kind="stable")]
     parts = (lexical, phrase, dense, prior, wish, date, session, found.lexical, found.cosine)
-    return _ranking(tier, found, rows, score[rows], np.stack(parts, axis=1)[rows])
+    ranked = _ranking(tier, found, rows, score[rows], np.stack(parts, axis=1)[rows])
+    nearest = np.fmax.reduce(found.cosine[rows[:_FIRST]], initial=np.nan)
+    ahead = weights.storage * (nearest - scale.floor) / max(scale.strong - scale.floor, 1e-6)
+    return replace(ranked, evidence=float(ahead))
 
 
 def browse(tier: Tier, found: Found) -> Ranking:
