@@ -70,6 +70,24 @@ def test_a_load_that_cannot_make_them_says_why_and_what_waits(
     assert waits.startswith("1 of 1 messages and passages have no vector yet and are found by their words")
 
 
+def test_a_server_with_another_model_under_the_same_name_is_named(
+    run: Run, embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was embedded stays, the rest and each search go by words."""
+    embeddings = Embeddings()
+    with ProviderServer(embeddings) as server:
+        monkeypatch.setenv("PAGEFAULT_EMBEDDER", f"{server.url}#m")
+        run("load", str(embedded), "--agent", "ana")
+        embeddings.dimensions = 5
+        embedded.with_name("moon.txt").write_text("The moon makes the tide.")
+        loaded = run("load", str(embedded.with_name("moon.txt")), "--agent", "ana")
+        found = run("archival", "search", "tide", "--agent", "ana", "--json")
+    assert loaded.code == found.code == 0
+    assert "Vectors are not made" in loaded.err
+    assert "another model" in loaded.err
+    assert found.json["total"] == 2
+
+
 class Slow(HashEmbedder):
     """Embeds so many batches, then never again."""
 

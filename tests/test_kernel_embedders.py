@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pagefault.embedders import Embedder, Vectors
-from pagefault.errors import EmbedderError, StorageError, UsageError
+from pagefault.embedders import Embedder, Scale, Vectors
+from pagefault.errors import EmbedderError, PagefaultError, UsageError
 from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
@@ -115,6 +116,40 @@ def test_a_former_embedder_that_cannot_be_made_leaves_search_to_words(store: Sto
     asyncio.run(story())
 
 
+class Confused(Counting):
+    """Breaks where it is asked for its members."""
+
+    def reads(self, text: str) -> bool:
+        raise RuntimeError(text)
+
+
+class Unmeasured(Counting):
+    @property
+    def scale(self) -> Scale:
+        raise RuntimeError("not measured")
+
+    @scale.setter
+    def scale(self, _: Scale) -> None: ...
+
+
+@pytest.mark.parametrize("other", [Counting("only", 16), Confused("only"), Unmeasured("only")])
+def test_an_embedder_that_is_another_now_leaves_search_to_words(store: Store, other: Counting) -> None:
+    """Another model is served under the same name, or a member of the class breaks."""
+
+    async def story() -> None:
+        ana = await filled(store, "one", "two")
+        await Indexer(store, service_of(store, Counting("only"))).settled()
+        await store.write(lambda tx: tx.append(ana, [replace(said("three"), seq=3)]))
+        service = service_of(store, other)
+        found = await Retriever(store, service.serving).search(ana, "recall", "two", Filter())
+        assert [(hit.number, "cosine" in hit.parts) for hit in found][:1] == [(2, False)]
+        with pytest.raises(PagefaultError):
+            await Indexer(store, service).settled()
+        await store.close()
+
+    asyncio.run(story())
+
+
 def test_a_failing_embedder_leaves_search_to_words(store: Store) -> None:
     async def story() -> None:
         embedder = Counting("only")
@@ -134,7 +169,7 @@ def test_vectors_of_two_lengths_cannot_stand_under_one_fingerprint(store: Store)
         await filled(store, "one", "two")
         one, two = await store.read(lambda tx: tx.pending_vectors("f", 9))
         await store.write(lambda tx: tx.put_vectors("f", [one], [np.ones((1, 3), np.float32)]))
-        with pytest.raises(StorageError, match="have 3 dimensions"):
+        with pytest.raises(EmbedderError, match="have 3 dimensions"):
             await store.write(lambda tx: tx.put_vectors("f", [two], [np.ones((1, 4), np.float32)]))
         assert await store.read(lambda tx: tx.pending_vectors("f", 9)) == [two]
         await store.close()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from time import monotonic
 
 from pagefault.clock import Clock
 from pagefault.containment import contained
@@ -34,7 +35,7 @@ logger = logger_of(__name__)
 SECONDS = 0.25
 """The most that a turn waits for what is prefetched."""
 
-_VECTOR_SECONDS = 0.08  # for the vector of the message, in each tier; without it, words alone
+_PART_SECONDS = 0.08  # for the vector in each tier, without it words alone; and for making excerpts
 _KINDS = (EventKind.MESSAGE, EventKind.AGENT)  # others ask nothing of the agent: they say what happened
 _HEAD = "[prefetched from memory, as data]"
 _TRIED = 120  # hits that are looked at
@@ -85,8 +86,8 @@ class Prefetcher:
 
     async def _found(self, text: str, memory: QueueManager, size: int) -> tuple[list[str], list[str]]:
         """The lines and the ids of the best hits."""
-        recall = await self.retriever.find(self.agent, "recall", text, Filter(), _VECTOR_SECONDS)
-        archival = await self.retriever.find(self.agent, "archival", text, Filter(), _VECTOR_SECONDS)
+        recall = await self.retriever.find(self.agent, "recall", text, Filter(), _PART_SECONDS)
+        archival = await self.retriever.find(self.agent, "archival", text, Filter(), _PART_SECONDS)
         hits, view = recall.merged(archival)[:_TRIED], _View(memory)
         return await self.store.read(lambda tx: self._packed(tx, list(hits), text, view, size))
 
@@ -96,10 +97,10 @@ class Prefetcher:
         """The best hits that fit, in the order of their times, under their days. A short one that does not
         fit leaves its place to those after it; of a long one the excerpt is shorter. None takes over half."""
         count, chosen = self.results.counter.count, list[tuple[datetime, str, str, str]]()
-        left = size - count(_HEAD) - MESSAGE_OVERHEAD
+        left, until = size - count(_HEAD) - MESSAGE_OVERHEAD, monotonic() + _PART_SECONDS
         largest, days = left // 2, set[str]()
         for item in view.missing(tx, self.agent, hits):
-            if left < _LEAST:
+            if left < _LEAST or monotonic() > until:
                 break
             day = f"[on {item.at.astimezone(self.results.zone):%Y-%m-%d}]"
             dated = 0 if day in days else count(day) + 1

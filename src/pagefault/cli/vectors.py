@@ -7,13 +7,14 @@ out: making the vectors (``kernel.indexer``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from rich.text import Text
 
 from pagefault.cli.render import plain
 from pagefault.cli.screens import console
-from pagefault.errors import EmbedderError, StorageError
+from pagefault.errors import PagefaultError, StorageError
 from pagefault.kernel import Kernel
 from pagefault.views.agents import EmbedderProgress, embedders
 
@@ -44,7 +45,7 @@ async def complete(
                     waits = not await kernel.settled(seconds)
                 except StorageError:  # a database that can only be read is searched as it is
                     waits = False
-                except EmbedderError as error:
+                except PagefaultError as error:
                     console(stderr=True).print(Text(plain(f"Vectors are not made: {error}"), "yellow"))
                 tasks.cancel_scope.cancel()
     finally:
@@ -60,7 +61,9 @@ async def _watched(kernel: Kernel, watch: Callable[[EmbedderProgress], None]) ->
 
 
 async def _in_service(kernel: Kernel) -> EmbedderProgress | None:
-    return next((each for each in await embedders(kernel) if each.in_service), None)
+    """Its progress; None if none is in service, or the database does not say."""
+    with suppress(StorageError):
+        return next((each for each in await embedders(kernel) if each.in_service), None)
 
 
 def _waiting(progress: EmbedderProgress) -> str:

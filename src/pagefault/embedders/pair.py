@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pagefault.containment import barrier
 from pagefault.embedders import Embedder, Scale, Vectors
 
 __all__ = ["EmbedderPair", "members_of", "reads"]
@@ -48,5 +49,5 @@ def members_of(embedder: Embedder) -> tuple[Embedder, ...]:
 
 def reads(embedder: Embedder, text: str) -> bool:
     """Return True unless the embedder refuses the text; a plug-in's may lack the method."""
-    asked = getattr(embedder, "reads", None)
-    return asked is None or asked(text)
+    with barrier():
+        return not hasattr(embedder, "reads") or bool(embedder.reads(text))

@@ -6,7 +6,7 @@ Stores filter and score by words and by vector; the order is made here, by the p
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder, Scale
-from pagefault.errors import EmbedderError
+from pagefault.errors import PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.folding import Like, fold
@@ -26,7 +26,7 @@ from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Filter, Match, OtherVector, Store, Transaction
-from pagefault.types import AgentId, Tier
+from pagefault.types import AgentId, Message, Tier
 
 if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
@@ -96,11 +96,7 @@ class Retriever:
             return NOTHING
 
         def look(tx: Transaction) -> Ranking:
-            found = tx.search(agent, tier, match, filter, fingerprint)
-
-            def texts(numbers: Sequence[int]) -> Mapping[int, str]:
-                return tx.texts(agent, tier, numbers)
-
+            found, texts = tx.search(agent, tier, match, filter, fingerprint), partial(tx.texts, agent, tier)
             near, wished = adjacent(query, found, texts), wishes(query, found, texts, scale.floor)
             return rank(tier, found, query, self.weights, scale, near, wished)
 
@@ -110,13 +106,11 @@ class Retriever:
         """The texts of rows, each after its speaker or title."""
 
         def text_of(tx: Transaction, hit: Hit) -> str:
-            if hit.tier == "recall":
-                message = tx.message(agent, hit.number)
-                before, text = (message.speaker, message.text) if message else ("", "")
-                return f"{before}: {text}" if before else text
-            passage = tx.passage(agent, hit.number)
-            before, text = (passage.title, passage.text) if passage else ("", "")
-            return f"{before}. {text}" if before else text
+            found = (tx.message if hit.tier == "recall" else tx.passage)(agent, hit.number)
+            if found is None:
+                return ""
+            before = f"{found.speaker}: " if isinstance(found, Message) else f"{found.title}. "
+            return f"{before}{found.text}" if before[:-2] else found.text
 
         return await self.store.read(lambda tx: [text_of(tx, hit) for hit in hits])
 
@@ -126,17 +120,16 @@ class Retriever:
         match = Match(query.terms, query.exact)
         embedder = await self.serving()
         try:
-            compared: list[_Compared] = []
+            compared, made = list[_Compared](), await self.store.read(lambda tx: tx.embedders())
             for member in readers(embedder, query.bare, query.may_be_english):
-                (vector,) = await vectors_of(member, [query.bare], seconds)
+                (vector,) = await vectors_of(member, [query.bare], seconds, made)
                 compared.append((member.fingerprint, vector, await scale_in_use(member, seconds)))
-        except EmbedderError as error:
+            if compared:
+                return _with_vectors(match, *compared)
+        except PagefaultError as error:
             logger.warning("searching by words alone: %s", error)
         except TimeoutError:
             logger.debug("the vector of a query is late")
-        else:
-            if compared:
-                return _with_vectors(match, *compared)
         return match, embedder.fingerprint, _WORDS_ALONE
 
 

@@ -50,7 +50,6 @@ _CALENDAR = [
         rf"{_YEAR}年",
     )
 ]
-
 _DIGITS = "〇一二三四五六七八九十"
 _TEN = 10
 _NUMERAL = re.compile(

@@ -22,8 +22,9 @@ def excerpt(text: str, query: str, size: int, counter: Counter) -> str:
     if total <= size:
         return line
     width = max(20, len(line) * size // total)
-    wanted = set(content_terms(query)) if query.strip() else set[str]()
-    places = [m.start() for m in _WORD.finditer(line) if wanted and wanted.intersection(terms(m.group()))]
+    wanted = set(content_terms(query))
+    words = {word for word in set(_WORD.findall(line)) if wanted and wanted.intersection(terms(word))}
+    places = [m.start() for m in _WORD.finditer(line) if m.group() in words]
     crowd = [bisect_left(places, at + width) - i for i, at in enumerate(places)]
     start = places[crowd.index(max(crowd))] if places else 0
     start = 0 if start < width // 2 else min(start - width // 4, len(line) - width)

@@ -33,8 +33,7 @@ def adjacent(
     if len(rows) > _ROWS:
         rows = rows[np.argpartition(-found.lexical[rows], _ROWS)[:_ROWS]]
     best = rows[np.lexsort((rows, -found.lexical[rows]))]
-    numbers: list[int] = []
-    room = _UNITS
+    numbers, room = list[int](), _UNITS
     for row in best:
         if found.units[row] <= room:
             room -= int(found.units[row])

@@ -100,7 +100,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
 
 def content_terms(text: str) -> tuple[str, ...]:
     """The lexical units of ``text``, each once, without stop words unless it has nothing else."""
-    units = list(dict.fromkeys(terms(text)))
+    units = list(dict.fromkeys(terms(text := text[:_LONGEST])))
     stop = _stop_words(text)
     return tuple(unit for unit in units if unit not in stop) or tuple(units)
 

@@ -8,12 +8,12 @@ processes may share a database: the embedder configured last is the one wanted. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from pagefault.containment import contained
+from pagefault.containment import barrier, contained
 from pagefault.embedders import Embedder, Scale, Vectors
 from pagefault.embedders.calibration import scale_of, sentences
 from pagefault.embedders.pair import members_of, reads
@@ -28,6 +28,7 @@ logger = logger_of(__name__)
 _VALID = 5.0  # seconds; another process may have put another embedder in service
 _FORGET = 5_000  # vectors deleted in one transaction
 
+_Made = Iterable[EmbedderRecord]
 _calibrated: dict[str, Scale] = {}  # by fingerprint, under which a text has the same vector always
 
 
@@ -116,17 +117,22 @@ def readers(embedder: Embedder, text: str, may_be_english: bool) -> list[Embedde
     return [member for member in members if member.dimensions != 0 and reads(member, text)]
 
 
-async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | None = None) -> Vectors:
-    """Vectors of texts, a row for each, of finite numbers; ``EmbedderError`` whatever the embedder does
-    instead, ``TimeoutError`` after ``seconds``."""
+async def vectors_of(
+    embedder: Embedder, texts: Sequence[str], seconds: float | None = None, made: _Made = ()
+) -> Vectors:
+    """Vectors of texts, a row for each, of finite numbers and as wide as those ``made`` by an embedder of the
+    same fingerprint; ``EmbedderError`` whatever it does instead, ``TimeoutError`` after ``seconds``."""
     import numpy as np  # it takes longer to import than all of this package
+
+    widths = {record.dimensions for record in made if record.fingerprint == embedder.fingerprint}
 
     async def embedded() -> Vectors:
         found = np.asarray(await embedder.embed(texts), np.float32)
-        if found.ndim != 2 or len(found) != len(texts) or not np.isfinite(found).all():
+        is_wide = found.ndim == 2 and widths <= {0, found.shape[1]}
+        if not is_wide or len(found) != len(texts) or not np.isfinite(found).all():
             raise EmbedderError(
-                f"{embedder.fingerprint} gave no vectors of finite numbers for {len(texts)} texts, but an "
-                f"array of shape {found.shape}; choose another embedder."
+                f"{embedder.fingerprint} gave no vectors of finite numbers, as wide as before, for "
+                f"{len(texts)} texts, but an array of shape {found.shape}; choose another embedder."
             )
         return found
 
@@ -140,7 +146,8 @@ async def vectors_of(embedder: Embedder, texts: Sequence[str], seconds: float | 
 
 async def scale_in_use(embedder: Embedder, seconds: float | None = None) -> Scale:
     """The scale of an embedder: its own, else calibrated, once a process. Errors as ``vectors_of``."""
-    scale: Scale | None = getattr(embedder, "scale", None) or _calibrated.get(embedder.fingerprint)
+    with barrier():
+        scale: Scale | None = getattr(embedder, "scale", None) or _calibrated.get(embedder.fingerprint)
     if scale is None:
         scale = scale_of(await vectors_of(embedder, sentences(), seconds))
         _calibrated[embedder.fingerprint] = scale

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.errors import StorageError
+from pagefault.errors import EmbedderError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.testing.memory_search import (
     title_of,
@@ -56,7 +56,7 @@ class MemoryVectors(MemoryRows):
     def _know(self, fingerprint: str, dimensions: int) -> None:
         known = self._database.embedders.get(fingerprint) or EmbedderRecord(fingerprint, "")
         if known.dimensions not in (0, dimensions):
-            raise StorageError(f"Vectors of {fingerprint} have {known.dimensions} dimensions.")
+            raise EmbedderError(f"Vectors of {fingerprint} have {known.dimensions} dimensions.")
         record = replace(known, dimensions=dimensions)
         self._changes.put(self._database.embedders, fingerprint, record)
 

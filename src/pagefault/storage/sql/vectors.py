@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from pagefault.errors import StorageError
+from pagefault.errors import EmbedderError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.index.blocks import seal
 from pagefault.storage.sql.part import SqlPart
@@ -157,7 +157,7 @@ class SqlVectors(SqlPart):
             self._db.send(_KNOW_EMBEDDER, fingerprint=fingerprint, dimensions=dimensions)
             known = self._db.one(_DIMENSIONS, fingerprint=fingerprint)
         if known[0] != dimensions:
-            raise StorageError(
+            raise EmbedderError(
                 f"Vectors of {fingerprint} have {known[0]} dimensions, not {dimensions}; is another model "
                 "served under that name? Name it differently, and all is embedded anew."
             )
