@@ -448,6 +448,12 @@ def test_two_storages_merge_by_score() -> None:
     assert [(hit.tier, hit.number) for hit in both] == [("recall", 1), ("archival", 0), ("recall", 0)]
 
 
+def test_a_query_with_more_stop_words_of_another_language_is_not_english() -> None:
+    german = "Wann steht in der Familie ein großer Geburtstag an?"  # "in" and "an" are English too
+    queries = [german, "the contract for die Wohnung", "deadline", "日本 what is in the box"]
+    assert [understand(text).may_be_english for text in queries] == [False, True, True, True]
+
+
 def test_of_two_storages_the_one_nearer_the_query_comes_first() -> None:
     far = ranked(columns(2, lexical=[1, 2], cosine=[0.1, 0.3]))
     near = ranked(columns(2, lexical=[1, 0], cosine=[0.7, 0.2]), tier="archival")

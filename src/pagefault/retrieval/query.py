@@ -94,7 +94,7 @@ def understand(text: str, people: Sequence[str] = (), now: datetime | None = Non
         spans(text, now) if now else (),
         states(text, "said"),
         asking,
-        any(language.code == "en" for language in _languages(text)),
+        all(language.code == "en" or not language.may_be_of("e") for language in _languages(text)),
     )
 
 
