@@ -93,6 +93,16 @@ async def test_what_is_in_view_is_not_repeated(machine: Machine) -> None:
         assert [row.meta.sources.count("m1") for row in await prefetched(rig)] == [1]
 
 
+async def test_what_was_said_twice_comes_once(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(obliging), **ON) as rig:
+        await rig.send(FACT)
+        await rig.send(f"{FACT} ")
+        await forget(rig)
+        await rig.send(ASKS)
+        (row,) = await prefetched(rig)
+        assert row.shown.count(FACT) == 1
+
+
 async def test_facts_and_documents_come_too_and_in_the_order_of_their_times(machine: Machine) -> None:
     async with machine.open(ScriptedModel(obliging), **ON) as rig:
         await rig.send(FACT)

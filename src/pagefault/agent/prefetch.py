@@ -23,8 +23,9 @@ from pagefault.message_meta import MessageMeta
 from pagefault.models.tokens import MESSAGE_OVERHEAD
 from pagefault.quoting import quoted
 from pagefault.redaction import logger_of
-from pagefault.retrieval import Hit, Retriever, excerpt
+from pagefault.retrieval import Hit, Ranking, Retriever, excerpt
 from pagefault.retrieval.asking import read
+from pagefault.retrieval.folding import fold
 from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import AgentId, Event, EventKind, Message, Passage, Role
 
@@ -88,18 +89,18 @@ class Prefetcher:
         """The lines and the ids of the best hits."""
         recall = await self.retriever.find(self.agent, "recall", text, Filter(), _PART_SECONDS)
         archival = await self.retriever.find(self.agent, "archival", text, Filter(), _PART_SECONDS)
-        hits, view = recall.merged(archival)[:_TRIED], _View(memory)
-        return await self.store.read(lambda tx: self._packed(tx, list(hits), text, view, size))
+        hits, view = recall.merged(archival), _View(memory)
+        return await self.store.read(lambda tx: self._packed(tx, hits, text, view, size))
 
     def _packed(
-        self, tx: Transaction, hits: Sequence[Hit], text: str, view: _View, size: int
+        self, tx: Transaction, hits: Ranking, text: str, view: _View, size: int
     ) -> tuple[list[str], list[str]]:
         """The best hits that fit, in the order of their times, under their days. A short one that does not
         fit leaves its place to those after it; of a long one the excerpt is shorter. None takes over half."""
         count, chosen = self.results.counter.count, list[tuple[datetime, str, str, str]]()
         left, until = size - count(_HEAD) - MESSAGE_OVERHEAD, monotonic() + _PART_SECONDS
         largest, days = left // 2, set[str]()
-        for item in view.missing(tx, self.agent, hits):
+        for item in view.missing(tx, self.agent, fold(tx, self.agent, hits)[0][:_TRIED]):
             if left < _LEAST or monotonic() > until:
                 break
             day = f"[on {item.at.astimezone(self.results.zone):%Y-%m-%d}]"
