@@ -321,7 +321,7 @@ def test_recall_is_filtered_by_role_and_time(run: Run, tmp_path: Path) -> None:
     assert roles("--since", "2020-01-01T00:00", "--until", "+1d") == ["assistant", "user"]
     assert run("recall", "search", "--agent", "ana", "--role", "boss").err == (
         "pagefault: 'boss' is not a role; roles are "
-        "user, event, alert, summary, thought, call, result, assistant.\n"
+        "user, event, alert, summary, thought, call, result, assistant, prefetch.\n"
     )
     assert "'soon' is not a time" in run("recall", "search", "--agent", "ana", "--since", "soon").err
 

@@ -60,13 +60,13 @@ class Parts:
 
     model: Model | None = None
     embedder: Embedder | None = None
-    reranker: Reranker | None = None
     store: Store | None = None
     clock: Clock = field(default_factory=SystemClock)
     counter: Counter | None = None
     policy: Policy | None = None
     tools: tuple[Callable[..., Any], ...] = ()
     parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
+    reranker: Reranker | None = None
 
 
 @dataclass(frozen=True, slots=True)
