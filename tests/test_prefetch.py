@@ -338,6 +338,29 @@ async def test_an_embedder_in_trouble_costs_the_row_and_not_the_turn(
         assert by_words or trouble is not fail
 
 
+async def test_both_storages_are_searched_with_one_vector(tmp_path: Path) -> None:
+    embedded = list[str]()
+
+    class Counted(HashEmbedder):
+        async def embed(self, texts: Sequence[str]) -> Vectors:
+            embedded.extend(texts)
+            return await super().embed(texts)
+
+    parts = Parts(model=ScriptedModel(obliging), embedder=Counted(), store=MemoryStore(MemoryDatabase()))
+    async with open_kernel(tmp_path, parts, Installation()) as kernel:
+        await kernel.create_agent("ana", parse_settings({"zone": "UTC", **ON}))
+        await said(kernel, "ana", FACT)
+        await remember(kernel, "ana", "The cat of Clara is three years old.")
+        await kernel.flush("ana")
+        await kernel.settled()
+        embedded.clear()
+        process = await kernel.process("ana")
+        opening = Message(Role.USER, ASKS, process.program.prefetcher.clock.now())
+        _, row = await process.program.prefetcher.rows(Event("message", ASKS), opening, process.memory)
+        assert {"m1", "p1"} <= set(row.meta.sources)
+        assert len(embedded) == 1
+
+
 @pytest.mark.parametrize("trouble", [hang, fail])
 async def test_a_store_in_trouble_costs_the_row_and_not_the_turn(
     machine: Machine, trouble: Callable[[], Any]

@@ -36,7 +36,7 @@ __all__ = ["Hit", "Like", "Ranking", "Retriever", "Weights", "excerpt", "fold", 
 
 logger = logger_of(__name__)
 
-_REMEMBERED = 8  # searches whose further pages may be asked for
+_REMEMBERED = 8  # searches whose further pages may be asked for, and vectors of queries
 _VECTOR_SECONDS = 3.0  # for the vector of a query
 _WORDS_ALONE = Scale(1.0, 1.0, 1.0)
 _Compared = tuple[str, "NDArray[np.float32]", Scale]  # the fingerprint, the query's vector and its scale
@@ -54,6 +54,9 @@ class Retriever:
     weights: Weights = field(default_factory=Weights)
     reranking: Reranking | None = None
     _ranked: dict[tuple[object, ...], Ranking] = field(default_factory=dict[tuple[object, ...], Ranking])
+    _vectors: dict[tuple[object, ...], NDArray[np.float32]] = field(
+        default_factory=dict[tuple[object, ...], "NDArray[np.float32]"]
+    )
 
     async def search(
         self, agent: AgentId, tier: Tier, text: str, filter: Filter, *, again: bool = False
@@ -122,8 +125,12 @@ class Retriever:
         try:
             compared, made = list[_Compared](), await self.store.read(lambda tx: tx.embedders())
             for member in readers(embedder, query.bare, query.may_be_english):
-                (vector,) = await vectors_of(member, [query.bare], seconds, made)
-                compared.append((member.fingerprint, vector, await scale_in_use(member, seconds)))
+                of = member.fingerprint, query.bare, *made
+                if of not in self._vectors:  # each tier is searched for the same text
+                    (self._vectors[of],) = await vectors_of(member, [query.bare], seconds, made)
+                compared.append((member.fingerprint, self._vectors[of], await scale_in_use(member, seconds)))
+            while len(self._vectors) > _REMEMBERED:
+                del self._vectors[next(iter(self._vectors))]
             if compared:
                 return _with_vectors(match, *compared)
         except PagefaultError as error:
