@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def check(home: Path, posted: Mapping[str, Sequence[str]], hours: int = 0) -> li
     if {mind.name for mind in minds} != set(posted):
         wrong.append(f"the agents are {[mind.name for mind in minds]}, not {list(posted)}")
     for mind in minds:
-        rules = (_log, _queue, _calls, _memory, _speech, _turns)
+        rules = (_log, _queue, _calls, _memory, _speech, _turns, _prefetched)
         found = [text for rule in rules for text in rule(mind)]
         found += [*_events(mind, posted.get(mind.name, ())), *_timers(mind, hours)]
         found += [] if db.is_server else _lock(home, mind)
@@ -232,6 +233,15 @@ def _events(mind: Mind, keys: Sequence[str]) -> Iterator[str]:
 
 def _opens(row: Row) -> bool:
     return row["role"] in _OPENING and row["completion"] is None and not json.loads(row["meta"]).get("stop")
+
+
+def _prefetched(mind: Mind) -> Iterator[str]:
+    """What was prefetched stands once, behind the message that opened its turn."""
+    for before, row in pairwise([{"event": None}, *mind.messages]):
+        if row["role"] != "prefetch" or not row["text"]:  # without a text it marks what is out of view
+            continue
+        if before["event"] != row["event"] or not _opens(before):
+            yield f"m{row['seq']} was prefetched and is not behind the message that opened its turn"
 
 
 def _calls(mind: Mind) -> Iterator[str]:

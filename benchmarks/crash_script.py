@@ -13,6 +13,8 @@ from pagefault.testing.models import Item, call, say
 
 AGENTS = ("ana", "bo", "cy", "di")
 PLANS = ("note", "outside", "later", "find", "tell", "change", "note", "outside")
+ASKS = "Which fact did you keep?"  # of what was prefetched for it, a kill may leave nothing, or all, once
+_ASKING = ("outside", "find")
 _FILLER = "The harbour lay grey and quiet, and nobody on the quay had anything to add. " * 26
 
 
@@ -26,7 +28,8 @@ def message(name: str, turn: int, when: str) -> tuple[str, str]:
     place = AGENTS.index(name)
     plan = PLANS[(place + turn) % len(PLANS)]
     arg = when if plan == "later" else AGENTS[(place + 1) % len(AGENTS)]
-    return f"{name}-{turn}", f"{plan} #{name}-{turn} {arg} {_FILLER}"
+    asked = ASKS if plan in _ASKING else ""
+    return f"{name}-{turn}", f"{plan} #{name}-{turn} {arg} {_FILLER}{asked}"
 
 
 def _steps(plan: str, tag: str, arg: str) -> list[list[Call]]:
@@ -70,7 +73,8 @@ def reply(prompt: Prompt) -> Item:
     """One completion, from the prompt alone."""
     if not prompt.functions:
         return f"Summary of {len(prompt.messages[-1].text)} characters."
-    opened = max(i for i, message in enumerate(prompt.messages) if message.role == "user")
+    rows = enumerate(prompt.messages)
+    opened = max(n for n, m in rows if m.role == "user" and not m.text.startswith("[prefetched "))
     found = re.search(r"\] (?:\w+ )?(\w+) #([\w-]+)(?: (\S+))?", prompt.messages[opened].text)
     if not found:  # memory pressure
         return [call("archival_insert", text="saved under pressure")]

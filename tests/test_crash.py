@@ -79,6 +79,9 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Check:
 
 def test_a_run_that_nobody_killed_is_right(home: Path, check: Check) -> None:
     assert check(home, KEYS, 2) == []
+    with closing(sqlite3.connect(home / "pagefault.db")) as db:
+        (prefetched,) = db.execute("SELECT count(*) FROM messages WHERE role = 'prefetch'").fetchone()
+    assert prefetched, "a kill may lose or double it"
 
 
 DAMAGE = {
@@ -129,6 +132,11 @@ DAMAGE = {
     "a letter came twice": (
         "UPDATE inbox SET kind = 'agent', sender = 'bo' WHERE kind = 'timer' AND agent = 3",
         "letters between agents",
+    ),
+    "what was prefetched is there twice": (
+        "UPDATE messages SET role = 'prefetch' WHERE role = 'thought' AND seq = "
+        "(SELECT seq + 1 FROM messages p WHERE p.agent = messages.agent AND p.role = 'prefetch')",
+        "is not behind the message that opened its turn",
     ),
     "a row is missing in the log": (
         "DELETE FROM messages WHERE agent = 4 AND seq = 3",
