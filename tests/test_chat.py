@@ -28,6 +28,7 @@ import pytest
 from conftest import Machine
 from pagefault.cli import main
 from pagefault.cli.chat import Conversation, ready
+from pagefault.cli.render import plain
 from pagefault.cli.screens import JsonLines, Lines, Screen, Terminal
 from pagefault.config import AgentSettings
 from pagefault.errors import ModelError, UsageError
@@ -336,12 +337,16 @@ def test_a_terminal_shows_thoughts_and_calls_unless_quiet(capsys: pytest.Capture
         Output("thought", "Hm, tea.", 1, 2),
         Output("called", '{"query": "tea"}', 1, 3, "recall_search"),
         Output("returned", "Showing 0 of 0 results (page 1/1)", 1, 4, "recall_search"),
+        Output(
+            "prefetched", "[m9 user] \x1b[2J", 1, 2, data={"sources": ["m9", "p1\x1b[2J"], "milliseconds": 12}
+        ),
         Output("warned", "long text", 2, 5),
         Output("alerted", "The model is away.", 2, 6),
     )
     shown(Terminal("ana"), *turn)
     always = "memory pressure: the agent is warned, so that it can save what matters\nThe model is away.\n"
     inner = 'thinks: Hm, tea.\n→ recall_search {"query": "tea"}\n← Showing 0 of 0 results (page 1/1)\n'
+    inner += "remembers: " + plain("m9, p1\x1b[2J") + " (12 ms)\n"
     assert capsys.readouterr().out == inner + always
     shown(Terminal("ana", quiet=True), *turn)
     assert capsys.readouterr().out == always

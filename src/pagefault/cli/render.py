@@ -134,5 +134,6 @@ def row_line(row: LogRow) -> str:
     """A row of the log on one line: its id, role, time, who spoke and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
     who = f"{row.role}{name} {clip(row.speaker, 40)}".rstrip()
-    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}{row.prefetch and f' ({row.prefetch})'}"
+    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}"
+    line += f" ({clip(row.prefetch)})" if row.prefetch else ""
     return line + (" (interrupted)" if row.cut else "") + _extracted(row.extracted)
