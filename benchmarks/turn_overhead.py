@@ -112,6 +112,11 @@ def sentence(number: int) -> str:
     )
 
 
+def question(number: int) -> str:
+    """A message that asks for one of the sentences."""
+    return f"What did Clara say of the house that I saw on day {number}, and of word{number % 997}?"
+
+
 async def store_history(kernel: Kernel, agent: AgentId, stored: int, in_queue: int) -> None:
     """Messages as earlier turns left them; the newest are in the queue, the others evicted."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -137,10 +142,11 @@ async def running(
     stored: int,
     agents: int = 1,
     in_queue: int = IN_QUEUE,
+    prefetch: float | None = None,
 ) -> AsyncIterator[tuple[Kernel, list[AgentRecord]]]:
     """A kernel with agents that each have ``stored`` messages, indexed and warm."""
     parts = Parts(model=model, embedder=embedder)
-    settings = parse_settings({"zone": "UTC"})
+    settings = parse_settings({"zone": "UTC", "prefetch": prefetch})
     with tempfile.TemporaryDirectory(dir=folder) as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
             made = [await kernel.create_agent(f"agent{n}", settings) for n in range(agents)]
@@ -154,10 +160,10 @@ async def running(
             yield kernel, made
 
 
-async def turn(kernel: Kernel, name: str, number: int) -> float:
+async def turn(kernel: Kernel, name: str, number: int, told: Callable[[int], str] = sentence) -> float:
     """One turn, with its warning's turn if there is one; wall ms until the reply is complete."""
     begin = time.perf_counter()
-    said = [output async for output in kernel.send(name, sentence(number))]
+    said = [output async for output in kernel.send(name, told(number))]
     took = (time.perf_counter() - begin) * 1e3
     assert any(output.type == "said" for output in said), said
     return took
@@ -172,15 +178,20 @@ async def measure(
     calls: Sequence[Call] = SPEAK,
     embedder: str = "null",
     pause: float = 0.0,
+    told: Callable[[int], str] = sentence,
+    prefetch: float | None = None,
 ) -> Cost:
-    """``turns`` of each agent, all agents at once; ``pause``: seconds between turns, as a person makes."""
-    async with running(
-        folder, InstantModel(calls), make_embedder(embedder), stored=stored, agents=agents
-    ) as (kernel, made):
+    """``turns`` of each agent, all agents at once; ``pause``: seconds between turns, as a person makes;
+    ``told``: the message of each turn."""
+    model, embeds = InstantModel(calls), make_embedder(embedder)
+    async with running(folder, model, embeds, stored=stored, agents=agents, prefetch=prefetch) as (
+        kernel,
+        made,
+    ):
 
         async def talk(name: str) -> AsyncGenerator[float]:
             for number in range(turns):
-                yield await turn(kernel, name, number)
+                yield await turn(kernel, name, number, told)
                 await asyncio.sleep(pause)
 
         return await cost_of([talk(record.name) for record in made], kernel.idle)
@@ -244,6 +255,18 @@ def report(folder: Path, turns: int, repeats: int) -> bool:
             for e in ("null", "minilm")
         }
         compare(repeats, cases)
+    for embedder in ("null", "minilm"):
+        asked = partial(case, embedder=embedder, stored=1_000, turns=max(20, turns // 4), pause=0.1)
+        compare(
+            repeats,
+            {
+                f"{embedder} embedder, {what}, prefetch {'off' if share == 0 else 'on'}": partial(
+                    asked, told=told, prefetch=share
+                )
+                for what, told in (("a message", sentence), ("a question", question))
+                for share in (0.0, None)
+            },
+        )
     cpu = min(asyncio.run(embedding(folder, turns)) for _ in range(repeats))
     print(f"MiniLM, in the background: {cpu:.1f} ms CPU a text (two texts a turn)")
     costs, many = list(flat.values()), list(crowd.values())[-1]
