@@ -103,6 +103,16 @@ async def test_what_was_said_twice_comes_once(machine: Machine) -> None:
         assert row.shown.count(FACT) == 1
 
 
+async def test_of_a_long_message_what_is_not_on_its_first_page_comes(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(obliging), **ON) as rig:
+        await rig.send(f"Clara's cat is grey. {WORDS * 150} Robert's parrot is called Ferdinand. {WORDS}")
+        await rig.send("Which colour is the cat of Clara?")
+        assert [row.meta.pages > 1 for row in await rig.log() if row.seq == 1] == [True]
+        assert "not in view" in await skipped(rig)
+        await rig.send("How is the parrot of Robert called?")
+        assert ["Ferdinand" in row.shown for row in await prefetched(rig)] == [True]
+
+
 async def test_facts_and_documents_come_too_and_in_the_order_of_their_times(machine: Machine) -> None:
     async with machine.open(ScriptedModel(obliging), **ON) as rig:
         await rig.send(FACT)

@@ -124,7 +124,8 @@ class _View:
     def __init__(self, memory: QueueManager) -> None:
         rows, self._head = memory.queue.in_order, memory.queue.state.head
         self._whole = {row.id for row in rows if not row.meta.pages}
-        self._quoted = [(row.meta.sources, " ".join(row.shown.split())) for row in rows if row.meta.sources]
+        parts = [row for row in rows if row.meta.sources or row.meta.pages]
+        self._quoted = [((row.id, *row.meta.sources), " ".join(row.shown.split())) for row in parts]
 
     def missing(self, tx: Transaction, agent: AgentId, hits: Sequence[Hit]) -> Iterator[Message | Passage]:
         """The items of hits that are not in view whole and were not paged in."""
@@ -134,6 +135,6 @@ class _View:
                 yield item
 
     def shows(self, item: Message | Passage, part: str) -> bool:
-        """Return whether this part of an item is in view, in a result or prefetched before."""
+        """Return whether this part of an item is in view: on its first page, in a result or prefetched."""
         text = quoted(part.strip("…"), opens_line=False)
         return any(item.id in sources and text in shown for sources, shown in self._quoted)
