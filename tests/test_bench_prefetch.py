@@ -15,6 +15,7 @@ import pytest
 from pagefault.bench.strategies import strategies_named
 from pagefault.bench.strategies.memgpt import counted_in, prefetch_settings
 from pagefault.cli import main
+from pagefault.config import PREFETCH
 from pagefault.errors import UsageError
 from pagefault.types import Message, Role
 
@@ -24,7 +25,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "prefetch.py"
 
 def test_the_strategy_says_how_much_is_prefetched() -> None:
     assert prefetch_settings("memgpt") == {"prefetch": 0.0}
-    assert prefetch_settings("memgpt+prefetch") == {}, "as an agent does by default"
+    assert prefetch_settings("memgpt+prefetch") == {"prefetch": PREFETCH}
     assert prefetch_settings("memgpt+prefetch@300") == {"prefetch": 0.25, "prefetch_tokens": 300}
     (strategy,) = strategies_named(["memgpt+prefetch@300"], ())
     assert strategy.name == "memgpt+prefetch@300"

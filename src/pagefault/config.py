@@ -32,11 +32,11 @@ SMALLEST_WINDOW = 4096
 LARGE_WINDOW = 32_768
 """From here on the longer instructions are used by default, in tokens."""
 
-PREFETCH = (0.25, 0.10)
-"""The share of the room for what is prefetched for a message, by default: in small windows, and in others."""
+PREFETCH = 0.10
+"""The share of the room for what is prefetched for a message, by default."""
 
 PREFETCH_WINDOW = 16_384
-"""From here on the second of them, in tokens; below, the first makes a row that is long enough to help."""
+"""From here on it is prefetched by default, in tokens."""
 
 DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say so when I do not know."
 
@@ -120,7 +120,7 @@ class AgentSettings(BaseModel):
 
     def prefetch_share(self, window: int) -> float:
         """The share of the room for what is prefetched for a message; 0: nothing is."""
-        return self.prefetch if self.prefetch is not None else PREFETCH[window >= PREFETCH_WINDOW]
+        return self.prefetch if self.prefetch is not None else PREFETCH * (window >= PREFETCH_WINDOW)
 
     def declared_sections(self, window: int) -> tuple[SectionSettings, ...]:
         """The sections a new agent starts with; default limits grow with the window."""

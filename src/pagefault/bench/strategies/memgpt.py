@@ -27,7 +27,7 @@ from pagefault.bench.rehearsal import Rehearsed, live
 from pagefault.bench.strategies import Bench, OfPools, shared_by
 from pagefault.bench.tasks import Item, StrategyReply
 from pagefault.build import DATABASE, open_kernel
-from pagefault.config import AgentSettings, Installation, parse_settings
+from pagefault.config import PREFETCH, AgentSettings, Installation, parse_settings
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_passages, append_rows
@@ -162,7 +162,7 @@ def prefetch_settings(name: str) -> dict[str, object]:
     plain, _, most = name.partition("@")
     if plain != PREFETCHING:
         return {"prefetch": 0.0}
-    return {"prefetch": _LARGEST_SHARE, "prefetch_tokens": int(most)} if most else {}
+    return {"prefetch": _LARGEST_SHARE, "prefetch_tokens": int(most)} if most else {"prefetch": PREFETCH}
 
 
 def counted_in(rows: Sequence[Message]) -> dict[str, float]:
