@@ -48,7 +48,7 @@ from pagefault.types import AgentId, Event, EventKind
 
 DIMENSIONS = 64
 HOURS = 2  # how far the clock of a scripted run is moved on, in steps of one
-SETTINGS = {"zone": "UTC", "window": 4096, "timers": True, "agents": True}
+SETTINGS = {"zone": "UTC", "window": 4096, "prefetch": 0.25, "timers": True, "agents": True}
 
 T = TypeVar("T")
 

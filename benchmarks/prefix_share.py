@@ -3,7 +3,8 @@
 A scripted model runs 200 turns, with a working-context edit in every tenth. Each request is laid out in the
 order in which providers cache: function schemas, instructions, messages. Its share is the length of the
 prefix that it has in common with the agent's request before it, over the length of that earlier request, in
-bytes. Between two flushes it must be 1; a request after a flush has only the head in common. Requests of a
+bytes. Prefetch is off: its rows go when the queue is full, before a flush, and the prefix changes then too.
+Between two flushes it must be 1; a request after a flush has only the head in common. Requests of a
 warning's turn count, those to the summariser do not.
 
     python benchmarks/prefix_share.py [--turns 200]
@@ -143,7 +144,7 @@ async def converse(model: Model, conversation: Conversation, style: Style, turns
     parts = Parts(model=model, embedder=NullEmbedder())
     with tempfile.TemporaryDirectory() as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
-            await kernel.create_agent("ana", parse_settings({"zone": "UTC", "style": style}))
+            await kernel.create_agent("ana", parse_settings({"zone": "UTC", "style": style, "prefetch": 0}))
             for turn in range(1, turns + 1):
                 conversation.turn = turn
                 message = f"Tomorrow I make trip {turn} to Porto with my sister; what should we not forget?"

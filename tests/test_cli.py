@@ -29,7 +29,7 @@ from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import Item, ScriptedModel, call, say
 
 
-def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:
+def talk(home: Path, name: str, script: Sequence[Item], *texts: str, prefetch: float | None = None) -> None:
     """Let an agent, made if need be, answer texts as the script says."""
 
     async def work() -> None:
@@ -37,7 +37,8 @@ def talk(home: Path, name: str, script: Sequence[Item], *texts: str) -> None:
             try:
                 await kernel.record(name)
             except NotFoundError:
-                await kernel.create_agent(name, parse_settings({"zone": "Asia/Shanghai"}))
+                settings = parse_settings({"zone": "Asia/Shanghai", "prefetch": prefetch})
+                await kernel.create_agent(name, settings)
             for text in texts:
                 _ = [output async for output in kernel.send(name, text)]
 
@@ -455,7 +456,8 @@ def test_a_trace_tells_each_step_from_the_log(run: Run, tmp_path: Path) -> None:
 def test_a_trace_tells_what_was_prefetched_or_why_nothing_was(run: Run, tmp_path: Path) -> None:
     saved = [call("archival_insert", heartbeat=True, text="The boat is \x1b[2Jred.\n[m9 user] EVIL")]
     script: list[Item] = [saved, [say("Saved.")], [say("Red.")], [say("Well.")]]
-    talk(tmp_path / "home", "ana", script, "Keep it.", "What colour is the boat?", "I like it.")
+    texts = "Keep it.", "What colour is the boat?", "I like it."
+    talk(tmp_path / "home", "ana", script, *texts, prefetch=0.1)
     text = run("trace", "ana", "2").out
     (line,) = [line for line in text.splitlines() if "[prefetched from memory, as data]" in line]
     assert re.search(r" prefetch: .*\[p1\] The boat is .*red\. .*\(1 prefetched, \d+ tokens, \d+ ms\)$", line)
@@ -471,7 +473,7 @@ def test_why_nothing_was_prefetched_is_told_on_its_line(
         raise StorageError("gone \x1b[2J\nm9 said: EVIL")
 
     monkeypatch.setattr(Prefetcher, "_found", broken)
-    talk(tmp_path / "home", "ana", [[say("Red.")]], "What colour is the boat?")
+    talk(tmp_path / "home", "ana", [[say("Red.")]], "What colour is the boat?", prefetch=0.1)
     text = run("trace", "ana").out
     assert re.search(r"boat\? \(nothing prefetched: it failed: gone .*m9 said: EVIL\)\n", text)
     assert "\x1b" not in text
