@@ -22,7 +22,7 @@ __all__ = ["LOAD_SECONDS", "SEARCH_SECONDS", "complete"]
 
 SEARCH_SECONDS = 3.0
 LOAD_SECONDS = 120.0
-"""How long a command makes vectors at most; a search is waited for, a load may be stopped."""
+"""The most that a command spends on vectors: somebody waits for a search, and may stop a load."""
 
 _GRACE = 3.0  # seconds: what a cancelled batch has made is lost
 _POLL = 1.0  # seconds between two looks at the progress

@@ -13,12 +13,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Vectors
 from pagefault.embedders.no_telemetry import switch_telemetry_off
-from pagefault.embedders.vectors import unit
+from pagefault.embedders.vectors import in_hops, unit
 from pagefault.errors import EmbedderError, EmbedderSetupError
 
 __all__ = ["FastEmbedder"]
@@ -61,9 +60,7 @@ class FastEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimensions)."""
-        few = [texts[start : start + _HOP] for start in range(0, len(texts), _HOP)]
-        vectors = [await anyio.to_thread.run_sync(self._embed, texts) for texts in few]
-        return np.concatenate(vectors) if vectors else np.empty((0, self.dimensions or 0), np.float32)
+        return await in_hops(self._embed, texts, _HOP, self.dimensions or 0)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         with self._lock:

@@ -17,12 +17,11 @@ from threading import Lock
 from typing import Protocol
 from zipfile import BadZipFile
 
-import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Scale, Vectors
 from pagefault.embedders.scripts import mainly_in
-from pagefault.embedders.vectors import unit
+from pagefault.embedders.vectors import in_hops, unit
 from pagefault.errors import EmbedderError, EmbedderSetupError
 
 __all__ = ["MultilingualUSE"]
@@ -65,11 +64,7 @@ class MultilingualUSE:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), 512). Any text is allowed, the empty one too."""
-        vectors = np.empty((len(texts), self.dimensions), np.float32)
-        for start in range(0, len(texts), _HOP):
-            few = texts[start : start + _HOP]
-            vectors[start : start + _HOP] = await anyio.to_thread.run_sync(self._embed, few)
-        return vectors
+        return await in_hops(self._embed, texts, _HOP, self.dimensions)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         vectors = np.empty((len(texts), self.dimensions), np.float32)

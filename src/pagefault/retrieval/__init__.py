@@ -25,7 +25,7 @@ from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
 from pagefault.retrieval.windows import windows
-from pagefault.storage import Filter, Match, OtherVector, Store, Transaction
+from pagefault.storage import EmbedderRecord, Filter, Match, OtherVector, Store, Transaction
 from pagefault.types import AgentId, Message, Tier
 
 if TYPE_CHECKING:  # numpy takes longer to import than all of this package
@@ -92,9 +92,11 @@ class Retriever:
             fingerprint = (await self.serving()).fingerprint
             found = await self.store.read(lambda tx: tx.search(agent, tier, Match(), filter, fingerprint))
             return browse(tier, found)
-        people = await self.store.read(lambda tx: tx.speakers(agent)) if tier == "recall" else []
+        people, made = await self.store.read(
+            lambda tx: (tx.speakers(agent) if tier == "recall" else [], tx.embedders())
+        )
         query = understand(text, people, self.clock.now().astimezone(self.zone))
-        match, fingerprint, scale = await self._match(query, vector_seconds)
+        match, fingerprint, scale = await self._match(query, made, vector_seconds)
         if match.is_empty:
             return NOTHING
 
@@ -117,13 +119,15 @@ class Retriever:
 
         return await self.store.read(lambda tx: [text_of(tx, hit) for hit in hits])
 
-    async def _match(self, query: Query, seconds: float) -> tuple[Match, str, Scale]:
+    async def _match(
+        self, query: Query, made: Sequence[EmbedderRecord], seconds: float
+    ) -> tuple[Match, str, Scale]:
         """Return the match, the fingerprint of the vectors to compare and their scale; the match is by words
         alone if no embedder reads the query, or it fails or takes too long."""
         match = Match(query.terms, query.exact)
         embedder = await self.serving()
         try:
-            compared, made = list[_Compared](), await self.store.read(lambda tx: tx.embedders())
+            compared = list[_Compared]()
             for member in readers(embedder, query.bare, query.may_be_english):
                 of = member.fingerprint, query.bare, *made
                 if of not in self._vectors:  # each tier is searched for the same text

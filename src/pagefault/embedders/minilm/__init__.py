@@ -13,13 +13,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, cast
 
-import anyio.to_thread
 import numpy as np
 
 from pagefault.embedders import Scale, Vectors
 from pagefault.embedders.minilm.wordpiece import WordPiece
 from pagefault.embedders.no_telemetry import switch_telemetry_off
 from pagefault.embedders.scripts import mainly_in
+from pagefault.embedders.vectors import in_hops
 
 __all__ = ["MiniLM"]
 
@@ -62,11 +62,7 @@ class MiniLM:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), 384). Any text is allowed, the empty one too."""
-        vectors = np.empty((len(texts), self.dimensions), np.float32)
-        for start in range(0, len(texts), _HOP):
-            few = texts[start : start + _HOP]
-            vectors[start : start + _HOP] = await anyio.to_thread.run_sync(self._embed, few)
-        return vectors
+        return await in_hops(self._embed, texts, _HOP, self.dimensions)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         words, session = self._load()
