@@ -5,173 +5,174 @@ time. In the midst one is killed (SIGKILL) and started anew: it posts again what
 with the same keys. When all is served, every agent's log must show each event's turn once, in the order of
 the inbox, and of one poster's events in the order of posting.
 
-    python benchmarks/fleet.py [--postgres] [--processes 4] [--events 1000] [--agents 50] [--json OUT]
+With ``--think`` the model takes so many seconds, each process posts to its own agents in turn, one event
+each, and none is killed: how many turns can be open, and how many a second there can be.
+
+    python benchmarks/fleet.py [--postgres | --database URL] [--processes 4] [--events 1000] [--agents 50]
+        [--think SECONDS] [--json OUT]
+
+``--database``: a server that is there, a Citus cluster too; its agents of the names a0, a1, ... and w0, w1,
+... are made, and deleted at the end, nothing else. Faults other than a kill are in ``fleet_faults.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import nullcontext
-from itertools import groupby
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from pagefault.assembly import Parts
-from pagefault.build import open_kernel
-from pagefault.config import Installation, parse_settings
-from pagefault.embedders.null import NullEmbedder
-from pagefault.kernel import Kernel
-from pagefault.models import Completion, Prompt
+from fleet_checks import Log, check, left
+from fleet_figures import Figures, figures_of
+from fleet_processes import Fleet, count, postmasters
+from fleet_worker import Plan, open_home
+from pagefault.config import parse_settings
 from pagefault.storage import Transaction
-from pagefault.testing.models import ScriptedModel
 from pagefault.testing.postgres import server
-from pagefault.types import AgentId, Event, EventKind, Role
+from pagefault.types import AgentId, AgentRecord, Section
 
-PATIENCE = 600.0  # seconds after which a run counts as stuck
 SETTINGS = {"zone": "UTC", "style": "native"}
+BATCH = 500  # agents made in one transaction
+_COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+
+Disturb = Callable[[Fleet], None]
 
 
-def answer(prompt: Prompt) -> Completion:
-    return Completion(f"heard {prompt.messages[-1].text.rpartition(' ')[2]}")
-
-
-def open_home(home: Path, database: str) -> Kernel:
-    parts = Parts(ScriptedModel(answer, window=8192), NullEmbedder())
-    return open_kernel(home, parts, Installation(database=database, concurrency=16))
-
-
-async def make(home: Path, database: str, agents: int) -> None:
-    kernel = open_home(home, database)
-    for number in range(agents):
-        await kernel.create_agent(f"a{number}", parse_settings(SETTINGS))
-    await kernel.store.close()
-
-
-async def work(home: Path, database: str, process: int, agents: int, events: int) -> None:
-    """Post this process's events, all the time serving whatever waits, until the file ``enough`` is there."""
-    chosen = random.Random(process)
-    async with open_home(home, database) as kernel, anyio.create_task_group() as tasks:
-        tasks.start_soon(kernel.serve)
-        for number in range(events):
-            name = f"a{chosen.randrange(agents)}"
-            key = f"p{process}e{number}"
-            await kernel.post(name, Event(EventKind.MESSAGE, f"say {key}", key))
-        while not (home / "enough").exists():  # noqa: ASYNC110  another process makes it
-            await anyio.sleep(0.1)
-        tasks.cancel_scope.cancel()
-
-
-def start(home: Path, database: str, process: int, agents: int, events: int) -> subprocess.Popen[bytes]:
-    arguments = [home, database or "-", process, agents, events]
-    return subprocess.Popen([sys.executable, __file__, "--work", *map(str, arguments)])
-
-
-async def look(home: Path, database: str) -> tuple[int, int, list[str]]:
-    """Events stored, events done, and what is wrong with the turns as logged."""
-    kernel = open_home(home, database)
-
-    def read(tx: Transaction) -> tuple[int, int, list[str]]:
-        stored = done = 0
-        wrong: list[str] = []
-        for agent in tx.agents():
-            events = tx.events(agent.id)
-            stored, done = stored + len(events), done + sum(e.state == "done" for e in events)
-            wrong += [f"{agent.name}: {fault}" for fault in faults(tx, agent.id, events)]
-        return stored, done, wrong
-
+async def make(home: Path, plan: Plan) -> None:
+    """Make the agents: one as anybody makes one, the others after its record."""
+    kernel = open_home(home, plan)
+    names = [f"a{n}" for n in range(plan.agents)] + [f"w{n}" for n in range(plan.processes)]
     try:
-        return await kernel.store.read(read)
+        first = await kernel.create_agent(names[0], parse_settings(SETTINGS))
+        sections = await kernel.store.read(lambda tx: tx.sections(first.id))
+        for at in range(1, len(names), BATCH):
+            batch = names[at : at + BATCH]
+            await kernel.store.write(lambda tx, batch=batch: _copy(tx, first, sections, batch))
     finally:
-        await kernel.store.close()
+        await kernel.close()
 
 
-def faults(tx: Transaction, agent: AgentId, events: list[Event]) -> Iterator[str]:
-    rows = [row for row in tx.messages(agent) if row.event is not None]
-    turns = [event for event, _ in groupby(rows, lambda row: row.event)]
-    begun = [e.id for e in events if e.state != "pending"]
-    if turns != begun:
-        yield f"{len(begun)} events were begun, {len(turns)} turns logged, or in another order"
-    said = [row.text for row in rows if row.role is Role.ASSISTANT]
-    if said != [f"heard {e.key}" for e in events if e.state == "done"]:
-        yield f"{len(said)} answers to {len(begun)} events, or in another order"
-    if len({e.key for e in events}) != len(events):
-        yield "an event is stored twice"
-    posted: dict[str, list[int]] = defaultdict(list)
-    for event in events:
-        process, _, number = (event.key or "").partition("e")
-        posted[process].append(int(number))
-    if any(numbers != sorted(numbers) for numbers in posted.values()):
-        yield "a process's events are not in the order of posting"
+def _copy(tx: Transaction, of: AgentRecord, sections: list[Section], names: list[str]) -> None:
+    for name in names:
+        made = tx.create_agent(replace(of, id=AgentId(0), name=name))
+        for section in sections:
+            tx.put_section(made.id, section, of.created)
 
 
-def run(database: str, processes: int, events: int, agents: int) -> dict[str, object]:
+async def unmake(home: Path, plan: Plan) -> None:
+    """Delete the agents that ``make`` made."""
+    kernel = open_home(home, plan)
+    try:
+        names = {f"a{n}" for n in range(plan.agents)} | {f"w{n}" for n in range(plan.processes)}
+        made = [agent.id for agent in await kernel.agents() if agent.name in names]
+        for first in range(0, len(made), BATCH // 5):
+            batch = made[first : first + BATCH // 5]
+            await kernel.store.write(lambda tx, batch=batch: [tx.delete_agent(agent) for agent in batch])
+    finally:
+        await kernel.close()
+
+
+def kill_one(fleet: Fleet) -> None:
+    """Kill a process when a third of the events is answered, and start it anew."""
+    third = fleet.plan.total // 3
+    fleet.until(lambda: len(fleet.answered) >= third, "a third of the events is not answered")
+    fleet.kill(fleet.member(0))
+    fleet.start(0)
+
+
+def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | None = None) -> Figures:
+    """Run a fleet on a database, with ``disturb`` in the midst of it; its figures, and what is ``wrong``.
+    ``start`` starts the processes in another way than all alike."""
     with tempfile.TemporaryDirectory(prefix="pagefault-fleet-") as folder:
         home = Path(folder)
-        anyio.run(make, home, database, agents)
-        total, began = processes * events, time.monotonic()
-        fleet = [start(home, database, process, agents, events) for process in range(processes)]
-        victim, killed = 0, False
+        plan.write(home)
+        anyio.run(make, home, plan)
+        fleet = Fleet(home, plan, postmasters(plan.database) if plan.database else ())
+        wrong: list[str] = []
+        commits = 0
         try:
-            while True:
-                time.sleep(0.5)
-                stored, done, _ = anyio.run(look, home, database)
-                if not killed and done >= total // 3:
-                    fleet[victim].send_signal(signal.SIGKILL)
-                    fleet[victim].wait()
-                    killed = True
-                    fleet[victim] = start(home, database, victim, agents, events)
-                if done == total:
-                    break
-                if time.monotonic() > began + PATIENCE or any(p.poll() for p in fleet):
-                    break
+            if start:
+                start(fleet)
+            else:
+                for number in range(plan.processes):
+                    fleet.start(number)
+            fleet.go()
+            commits = _commits(home, plan)
+            if disturb:
+                disturb(fleet)
+            fleet.until(fleet.all_done, "not all events are done")
+            fleet.sample()
+        except RuntimeError as error:
+            wrong.append(str(error))
         finally:
-            seconds = time.monotonic() - began
-            (home / "enough").touch()
-            for process in fleet:
-                process.wait(30)
-        stored, done, wrong = anyio.run(look, home, database)
-        if (stored, done) != (total, total):
-            wrong.append(f"of {total} events {stored} are stored and {done} done")
-        if not killed:
-            wrong.append("no process was killed")
-        return {
-            "database": "PostgreSQL" if database else "SQLite",
-            "processes": processes,
-            "events": total,
-            "agents": agents,
-            "seconds": round(seconds, 1),
-            "events a second": round(done / seconds, 1),
-            "wrong": wrong,
-        }
+            fleet.finish()
+        if not wrong:
+            wrong += left(home, plan)
+        log = anyio.run(check, home, plan)
+        figures = figures_of(fleet)
+        if plan.database:
+            counted = [json.loads(path.read_text())["statements"] for path in home.glob("p*.*.json")]
+            figures["commits a turn"] = round((_commits(home, plan) - commits) / plan.total, 2)
+            figures["statements a turn"] = round(sum(counted) / plan.total, 2)
+        return _with_log(figures, log, wrong)
+
+
+def _with_log(figures: Figures, log: Log, wrong: list[str]) -> Figures:
+    answered = dict(sorted(log.answers.items()))
+    counts = {"answers of": answered, "lost": log.lost, "doubled": log.doubled}
+    return {**figures, **counts, "wrong": wrong + log.wrong[:20]}
+
+
+def _commits(home: Path, plan: Plan) -> int:
+    return count(home, plan.database, _COMMITS) if plan.database else 0
+
+
+@contextmanager
+def own_agents(plan: Plan) -> Generator[None]:
+    """On a database that stays: its agents of this run are deleted when the context is left."""
+    try:
+        yield
+    finally:
+        with tempfile.TemporaryDirectory() as home:
+            anyio.run(unmake, Path(home), plan)
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """What all runs of a fleet have in common."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--database", default="", metavar="URL", help="a PostgreSQL server that is there")
+    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument(
+        "--events", type=int, help="of each process; default: 1000, with --think one an agent"
+    )
+    parser.add_argument("--agents", type=int, default=50)
+    parser.add_argument("--open-turns", type=int, default=0, help="of a process; default: the installation's")
+    parser.add_argument("--json", type=Path)
+    return parser
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server instead of SQLite")
-    parser.add_argument("--processes", type=int, default=4)
-    parser.add_argument("--events", type=int, default=1000, help="of each process")
-    parser.add_argument("--agents", type=int, default=50)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--think", type=float, metavar="SECONDS", help="of the model")
     given = parser.parse_args()
-    if given.work:
-        home, database, *numbers = given.work
-        process, agents, events = map(int, numbers)
-        anyio.run(work, Path(home), database.removeprefix("-"), process, agents, events)
-        return 0
+    in_turn = given.think is not None
+    events = given.events or (given.agents // given.processes if in_turn else 1000)
     with server() if given.postgres else nullcontext() as databases:
-        database = databases.new() if databases else ""
-        figures = run(database, given.processes, given.events, given.agents)
+        database = databases.new() if databases else given.database
+        plan = Plan(
+            database, given.processes, given.agents, events, given.think or 0.0, in_turn, given.open_turns
+        )  # fmt: skip
+        with own_agents(plan) if given.database else nullcontext():
+            figures: dict[str, Any] = {"database": "PostgreSQL" if database else "SQLite"}
+            figures |= run(plan, None if in_turn else kill_one)
     print(json.dumps(figures, indent=1))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1))
