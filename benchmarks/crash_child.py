@@ -136,6 +136,7 @@ class ObservedStore:
     def __init__(self, store: Store, boundaries: Boundaries) -> None:
         self._store = store
         self._boundaries = boundaries
+        self.signals = store.signals
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         done = await self._store.write(work, hold)

@@ -90,6 +90,7 @@ class CountingStore:
         self.writes = self.reads = 0
         self.turn_lock = inner.turn_lock
         self.close = inner.close
+        self.signals = getattr(inner, "signals", None)
 
     async def write(self, work: Callable[[Any], Any], *hold: Any) -> Any:
         self.writes += 1

@@ -22,6 +22,7 @@ from pagefault.kernel import Kernel
 from pagefault.models import Completion, Prompt, StreamItem, Usage
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.signals import Signals
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
@@ -47,6 +48,10 @@ class FragileStore:
     dies_at: int | None = None
     before: bool = True
     dead: bool = False
+
+    @property
+    def signals(self) -> Signals:
+        return self.inner.signals
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         self._alive()

@@ -32,6 +32,7 @@ LAYERS = (
         "storage.embedding",
         "storage.holding",
         "storage.matching",
+        "storage.signals",
         "storage.usage",
     },
     {  # the protocols

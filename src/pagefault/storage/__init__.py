@@ -23,6 +23,7 @@ from pagefault.storage.matching import (
     Match,
     OtherVector,
 )
+from pagefault.storage.signals import Signals
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
     AgentId,
@@ -143,8 +144,7 @@ class Transaction(Protocol):
         ...
 
     def usage_of_all(self, since: datetime) -> list[UsageTotal]:
-        """The usage of all agents since the start of a quarter of an hour, summed by quarter, model and price
-        tier."""
+        """The usage of all agents since the start of a quarter of an hour, by quarter, model, price tier."""
         ...
 
     # working context
@@ -179,9 +179,8 @@ class Transaction(Protocol):
     def put_document(
         self, agent: AgentId, document: Document, pages: Sequence[Page], chunks: Sequence[Passage]
     ) -> Document:
-        """Store a document with its pages and, as passages, its chunks. It takes the place and the number
-        of the one of the same source, which goes with all its chunks. Returns it with its number and its
-        count of pages; a chunk's ``place`` gets the document's number, whatever it says."""
+        """Store a document with its pages and, as passages, its chunks, in place of that of its source.
+        Returns it with its number and its count of pages; the chunks' ``place`` gets that number."""
         ...
 
     def documents(self, agent: AgentId) -> list[Document]:
@@ -201,8 +200,7 @@ class Transaction(Protocol):
 
     # inbox
     def post(self, agent: AgentId, event: Event) -> Event:
-        """Store an event as pending and return it with its id; if one with its key is already there,
-        return that one and store nothing."""
+        """Store an event as pending and return it with its id; or return the one with its key, if any."""
         ...
 
     def event(self, agent: AgentId, event: int) -> Event | None: ...
@@ -258,9 +256,8 @@ class Transaction(Protocol):
     def put_vectors(
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
     ) -> None:
-        """Store the vectors of each item, shape (windows, dimensions); idempotent. One of no windows is done:
-        the embedder does not read it. Skipped are items that are gone or whose text is another.
-        ``StorageError`` for vectors of another length than those of this fingerprint."""
+        """Store the vectors of each item, shape (windows, dimensions; none: not read); idempotent. Items that
+        are gone or changed are skipped. ``StorageError`` for vectors of another length than its others."""
         ...
 
     def forget_vectors(self, fingerprint: str, limit: int) -> int:
@@ -283,6 +280,9 @@ class Store(Protocol):
     A ``work`` function must be quick, must not block on anything else, and may be called from the
     store's own thread. What it raises is raised to the caller, and its writes are undone.
     """
+
+    @property
+    def signals(self) -> Signals: ...
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         """Run work that writes. With a ``hold`` it is refused (``TurnLostError``) once another process has

@@ -7,26 +7,57 @@ is as long-lived as its ``MemoryDatabase``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
 from pagefault.errors import StorageError
 from pagefault.storage import TurnHold
+from pagefault.storage.signals import Signal, SignalArrivals, Signals, SilentSignals
 from pagefault.testing.memory_tables import Changes, MemoryDatabase
 from pagefault.testing.memory_transaction import MemoryTransaction
 from pagefault.types import AgentId
 
-__all__ = ["MemoryDatabase", "MemoryStore"]
+__all__ = ["MemoryDatabase", "MemorySignals", "MemoryStore"]
 
 T = TypeVar("T")
 
 
-class MemoryStore:
-    """``pagefault.storage.Store`` in memory. Several stores on one database stand for several processes."""
+class MemorySignals:
+    """The signals between the connected stores of one database. ``lost``: none of them arrives."""
 
-    def __init__(self, database: MemoryDatabase | None = None) -> None:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._arrivals = SignalArrivals()
+        self._ears = database.ears
+        self._ears.append(self._arrivals)
+        self.lost = False
+
+    @property
+    def alive(self) -> bool:
+        return self._arrivals in self._ears
+
+    def send(self, signal: Signal) -> None:
+        if self.alive and not self.lost:
+            for ear in self._ears:
+                if ear is not self._arrivals:
+                    ear.put([signal])
+
+    async def received(self) -> Sequence[Signal]:
+        return await self._arrivals.take()
+
+    def close(self) -> None:
+        """Neither send nor receive any more."""
+        if self.alive:
+            self._ears.remove(self._arrivals)
+
+
+class MemoryStore:
+    """``pagefault.storage.Store`` in memory. Several stores on one database stand for several processes;
+    those that are ``connected`` get one another's signals."""
+
+    def __init__(self, database: MemoryDatabase | None = None, *, connected: bool = False) -> None:
         self.database = database or MemoryDatabase()
+        self.signals: Signals = MemorySignals(self.database) if connected else SilentSignals()
         self._open = True
 
     async def write(self, work: Callable[[MemoryTransaction], T], hold: TurnHold | None = None) -> T:
@@ -57,14 +88,19 @@ class MemoryStore:
                 del turns[agent]
 
     async def close(self) -> None:
-        self._open = False
+        self._end()
 
     def crash(self) -> None:
         """As if the process had died: its turn locks are free, and it does nothing more."""
-        self._open = False
+        self._end()
         turns = self.database.turns
         for agent in [agent for agent, owner in turns.items() if owner is self]:
             del turns[agent]
+
+    def _end(self) -> None:
+        self._open = False
+        if isinstance(self.signals, MemorySignals):
+            self.signals.close()
 
     def _begin(self, changes: Changes) -> MemoryTransaction:
         if not self._open:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError
 from pagefault.storage import EmbedderRecord
+from pagefault.storage.signals import SignalArrivals
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -62,6 +63,7 @@ class MemoryDatabase:
     embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
     fences: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # times its turn lock was taken
+    ears: list[SignalArrivals] = field(default_factory=list[SignalArrivals])  # of stores that are connected
 
 
 class Changes:

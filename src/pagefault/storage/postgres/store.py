@@ -32,6 +32,7 @@ from pagefault.storage.postgres.connection import (
 from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.turns import TurnLocks
+from pagefault.storage.signals import Signals, SilentSignals
 from pagefault.types import AgentId
 
 __all__ = ["PostgresStore"]
@@ -65,6 +66,7 @@ class PostgresStore:
         self._place = place
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
+        self.signals: Signals = SilentSignals()
 
     @classmethod
     def open(

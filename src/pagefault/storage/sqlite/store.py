@@ -17,6 +17,7 @@ from typing import TypeVar
 from pagefault.errors import StorageError, TurnLostError
 from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.signals import SilentSignals
 from pagefault.storage.sqlite.connection import Connection, Synchronous
 from pagefault.storage.sqlite.opening import open_file
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
@@ -34,6 +35,8 @@ class SQLiteStore:
 
     A caller that is cancelled while its work runs does not stop the work: it may be committed still.
     """
+
+    signals = SilentSignals()
 
     def __init__(self, writer: Worker, reader: Worker, path: Path, locks: Path) -> None:
         self._writer = writer
