@@ -209,7 +209,7 @@ def kernel_over(
         clock=clock,
         tools=tools(home, boundaries),
     )
-    return open_kernel(home, parts, Installation(concurrency=concurrency))
+    return open_kernel(home, parts, Installation(open_turns=concurrency))
 
 
 async def ensure_agents(kernel: Kernel) -> None:

@@ -55,6 +55,7 @@ LAYERS = (
         "embedders.pair",
         "functions.arguments",
         "functions.rendering",
+        "loading_settings",
         "models.bounds",
         "provider_settings",
         "section_settings",

@@ -59,7 +59,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking
     )  # fmt: skip
     indexer = Indexer(store, service)
-    scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.concurrency)
+    scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.open_turns)
     return Kernel(
         store, indexer, models, parts.clock, scheduler, assembly, prices, installation.loading
     )  # fmt: skip

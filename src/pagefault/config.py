@@ -22,6 +22,7 @@ from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
 from pagefault.functions.correspondence import Peers, peers_of
+from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.section_settings import SectionSettings
@@ -31,6 +32,10 @@ from pagefault.zones import local_zone_name, zone_named
 SMALLEST_WINDOW = 4096
 LARGE_WINDOW = 32_768
 """From here on the longer instructions are used by default, in tokens."""
+
+OPEN_TURNS = 4000
+"""The turns that a process may have open at once, by default. While its model thinks, a turn takes next to no
+processor; 4,000 of 20 seconds end at the rate of 200 a second that a core carries."""
 
 PREFETCH = 0.10
 """The share of the room for what is prefetched for a message, by default."""
@@ -137,21 +142,6 @@ class AgentSettings(BaseModel):
         return 5 * min(window, 32_768) // 100
 
 
-class LoadingSettings(BaseModel):
-    """The limits of documents, under ``[loading]``; a document over one is refused. ``memory``, ``file`` and
-    ``download`` are in MB; ``private``: URLs of this machine and its network are loaded too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seconds: float = Field(default=120.0, gt=0.0, description="of the processor, and thrice as long in all")
-    memory: int = Field(default=2048, ge=256, description="of the process that reads, on Linux")
-    characters: int = Field(default=20_000_000, ge=1)
-    pages: int = Field(default=20_000, ge=1)
-    file: int = Field(default=512, ge=1)
-    download: int = Field(default=128, ge=1)
-    private: bool = False
-
-
 class Installation(BaseModel):
     """``HOME/config.toml``, overridden by ``PAGEFAULT_*``. ``agent`` holds defaults for new agents."""
 
@@ -161,7 +151,7 @@ class Installation(BaseModel):
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     reranker: str = Field(default="", description="URL#MODEL or fastembed:MODEL; empty: none")
-    concurrency: int = Field(default=32, ge=1)
+    open_turns: int = Field(default=OPEN_TURNS, ge=1, description="of this process at once, at most")
     total_daily_tokens: int | None = Field(default=None, ge=1, description="a day, of all agents together")
     total_daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day, of all")
     providers: dict[str, ProviderSettings] = {}
@@ -249,11 +239,15 @@ def _from_environment() -> Iterator[tuple[str, dict[str, str]]]:
         ("agent", AgentSettings, ""),
         ("loading", LoadingSettings, "loading_"),
     ):
-        names = {field: _variable(f"{prefix}{field}") for field in settings.model_fields}
+        fields = (*settings.model_fields, *(_RENAMED if settings is Installation else ()))
+        names = {field: _variable(f"{prefix}{field}") for field in fields}
         given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
         if found := {key: value for key, value in given.items() if table or (settings, key) not in _TABLES}:
             yield table, found
 
+
+_RENAMED = {"concurrency": "open_turns"}
+"""The settings of an installation that had another name before, and their names now."""
 
 _TABLES: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (Installation, "agent"): AgentSettings,
@@ -285,6 +279,12 @@ def _sentence(what: str, error: ValidationError, where: str = "") -> str:
         return f"{name} is no {what} of one agent; set it {place}, for all of them."
     if table is Installation and last in AgentSettings.model_fields:
         return f"The {what} {name}{where} belongs to agents; put it below [agent], or set {_variable(last)}."
-    near = get_close_matches(last, table.model_fields, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(table.model_fields)}."
-    return f"There is no {what} {name}{where.removesuffix(',')}; {hint}"
+    return f"There is no {what} {name}{where.removesuffix(',')}; {_hint(what, last, table)}"
+
+
+def _hint(what: str, name: str, table: type[BaseModel]) -> str:
+    """Return the settings that may be meant by an unknown one."""
+    if name in _RENAMED:
+        return f"it is called {_RENAMED[name]} now ({_variable(_RENAMED[name])} in the environment)."
+    near = get_close_matches(name, table.model_fields, n=1)
+    return f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(table.model_fields)}."

@@ -49,14 +49,14 @@ _LONGEST_AWAY = 30.0  # seconds between looks whether a store that failed works 
 @dataclass(slots=True)
 class Scheduler:
     """Runs turns while it is ``running``; else events wait in the inbox.
-    ``turn_ended`` is called after each turn, ``concurrency`` bounds the agents in a turn at once,
+    ``turn_ended`` is called after each turn, ``open_turns`` bounds the agents in a turn at once,
     ``resident`` those whose process stays loaded while they rest."""
 
     store: Store
     boot: Boot
     turn_ended: Callable[[], None]
     clock: Clock
-    concurrency: int
+    open_turns: int
     resident: int = 128
     _tasks: TaskGroup | None = None
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
@@ -69,7 +69,7 @@ class Scheduler:
     _quiet: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self._limit = anyio.Semaphore(self.concurrency)
+        self._limit = anyio.Semaphore(self.open_turns)
         self._slots = Slots(self.store, self.listeners_to_all)
 
     @property
@@ -121,7 +121,7 @@ class Scheduler:
 
     async def post(self, agent: AgentSlot, name: str, event: Event) -> Event:
         """Store an event in the agent's inbox and wake it. If it rests, its turn begins in that write."""
-        if self._tasks is not None and not agent.serving and self._serving < self.concurrency:
+        if self._tasks is not None and not agent.serving and self._serving < self.open_turns:
             posting = Posting(name, event)
             self.wake(agent, posting)
             await posting.over.wait()
