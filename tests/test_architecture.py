@@ -35,6 +35,9 @@ LAYERS = (
         "storage.signals",
         "storage.usage",
     },
+    {
+        "storage.transaction",
+    },
     {  # the protocols
         "accounting",
         "addresses",

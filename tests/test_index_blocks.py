@@ -224,10 +224,15 @@ def test_a_database_from_before_the_blocks_is_given_them(
             db.write(lambda tx: tx.append(ana, [said("red")] * SIZE))
         db.write(lambda tx: tx.append(bob, [said("red")] * 10))
     stores.rows("DROP TABLE index_blocks")
-    later = [("agents", "parked"), ("inbox", "parked"), ("schedules", "parked")]  # columns of newer versions
+    stores.rows("DROP INDEX agents_ready")
+    later = [("agents", "ready"), ("agents", "holder")]
+    later += [("agents", "parked"), ("inbox", "parked"), ("schedules", "parked")]  # columns of newer versions
     later += [("inbox", "hops"), ("schedules", "hops")]
-    for table, column in later + [("agents", "fence")] * (kind == "sqlite"):
+    for table, column in later + [("agents", "lease_fence")] * (kind == "sqlite"):
         stores.rows(f"ALTER TABLE {table} DROP COLUMN {column}")
+    if kind == "postgres":
+        stores.rows("DROP TABLE workers")
+        stores.rows("ALTER TABLE agents RENAME COLUMN lease_fence TO fence")
     stores.rows("UPDATE alembic_version SET version_num = '0004'")
     with stores.opened(tmp_path) as db:
         assert sorted(stores.rows("SELECT agent, block, count FROM index_blocks")) == [

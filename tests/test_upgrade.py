@@ -82,6 +82,15 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
+WITHOUT_LEASES = (
+    "DROP INDEX agents_ready",
+    "ALTER TABLE agents DROP COLUMN ready",
+    "ALTER TABLE agents DROP COLUMN holder",
+    "ALTER TABLE agents RENAME COLUMN lease_fence TO fence",
+)
+"""Statements that take away what 0012 adds to both databases."""
+
+
 def upgraded_to(bind: Bind, version: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -269,10 +278,11 @@ def test_rows_whose_units_changed_are_indexed_anew(tmp_path: Path) -> None:
                 marked = " ".join(f"{tier}1·{unit}" for unit in units)
                 old.execute("INSERT INTO lexicon (rowid, units) VALUES (?, ?)", (rowid, marked))
         old.execute("DELETE FROM index_blocks")
-        for table in ("agents", "inbox", "schedules"):
-            old.execute(f"ALTER TABLE {table} DROP COLUMN parked")
         for table in ("inbox", "schedules"):
             old.execute(f"ALTER TABLE {table} DROP COLUMN hops")
+        _ = [old.execute(statement) for statement in WITHOUT_LEASES]
+        for table in ("agents", "inbox", "schedules"):
+            old.execute(f"ALTER TABLE {table} DROP COLUMN parked")
         old.execute("UPDATE alembic_version SET version_num = '0006'")
         old.commit()
     clean(file)
@@ -310,6 +320,7 @@ def test_digits_of_other_scripts_become_those_of_ascii_in_a_file(tmp_path: Path)
         for number, (_, units) in enumerate(DIGITS, 1):
             marked = " ".join(f"r1·{unit}" for unit in units)
             old.execute("UPDATE lexicon SET units = ? WHERE rowid = ?", (marked, 1 << 33 | number))
+        _ = [old.execute(statement) for statement in WITHOUT_LEASES]
         old.execute("UPDATE alembic_version SET version_num = '0010'")
         old.commit()
     clean(file)
@@ -325,6 +336,7 @@ def test_digits_of_other_scripts_become_those_of_ascii_on_a_server(databases: Da
         adapt(old)
         numbered = [(number, units) for number, (_, units) in enumerate(DIGITS, 1)]
         postings.index(PostgresConnection(old), AgentId(1), "recall", numbered)
+        _ = [old.execute(statement.encode()) for statement in (*WITHOUT_LEASES, "DROP TABLE workers")]
         old.execute("UPDATE alembic_version SET version_num = '0010'")
         old.commit()
     clean(url)

@@ -12,7 +12,8 @@ PagefaultError
     ├── Fault                foreign code raised something that is no error of ours (``containment``)
     ├── DamageError          a stored value of an agent cannot be read
     ├── StorageError         the database cannot be opened, read or written
-    │   └── TurnLostError       another process has taken over the agent's turn
+    │   ├── TurnLostError       another process has taken over the agent's turn
+    │   └── TurnHeldError       another process runs the agent's turn
     ├── ParkedError          no turn of the agent is run until it is released
     ├── DailyBudgetSpent     events wait until the day is over or the budget raised
     ├── EmbedderError        texts could not be made vectors; search by words goes on
@@ -78,6 +79,13 @@ class StorageError(OperatorError):
 
 class TurnLostError(StorageError):
     """A write of a turn that another process has taken over; it goes on there, and nothing was written."""
+
+
+class TurnHeldError(StorageError):
+    """A turn that another process, or another part of this one, has begun; nothing was written."""
+
+    def __init__(self, agent: int) -> None:
+        super().__init__(f"Agent {agent} is in the middle of a turn; try again when it is done.")
 
 
 class DamageError(OperatorError):

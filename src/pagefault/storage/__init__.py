@@ -7,10 +7,9 @@ together. Ranking is not here: a store filters, matches and scores; ``pagefault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.holding import TurnHold
@@ -24,26 +23,9 @@ from pagefault.storage.matching import (
     OtherVector,
 )
 from pagefault.storage.signals import Signals
+from pagefault.storage.transaction import Transaction
 from pagefault.storage.usage import RowUsage, UsageTotal
-from pagefault.types import (
-    AgentId,
-    AgentRecord,
-    Document,
-    Event,
-    EventState,
-    Message,
-    Page,
-    Passage,
-    QueueState,
-    Role,
-    Schedule,
-    Section,
-    Tier,
-)
-
-if TYPE_CHECKING:  # numpy takes longer to import than all of this package
-    import numpy as np
-    from numpy.typing import NDArray
+from pagefault.types import AgentId
 
 __all__ = [
     "BEST_WINDOW",
@@ -63,215 +45,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-
-class Transaction(Protocol):
-    """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
-
-    # agents
-    def create_agent(self, record: AgentRecord) -> AgentRecord:
-        """Store a new agent and return it with its id; ``UsageError`` if its tenant has one of that name."""
-        ...
-
-    def agent(self, name: str, tenant: str = "") -> AgentRecord | None: ...
-    def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
-    def agents(self) -> list[AgentRecord]:
-        """All agents by name, then tenant."""
-        ...
-
-    def delete_agent(self, agent: AgentId) -> None:
-        """Delete the agent and all it owns."""
-        ...
-
-    def rename_agent(self, agent: AgentId, name: str) -> None: ...
-    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
-    def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
-    def park_agent(self, agent: AgentId, why: str) -> None: ...
-    # recall storage
-    def append(
-        self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None
-    ) -> list[Message]:
-        """Append rows to the log and to its lexical index; returns them with ``seq`` set, consecutive
-        per agent from 1. ``completion=0`` stands for the seq of the first row of this batch. With a ``queue``
-        it is saved too, as ``save_queue`` does, at no cost."""
-        ...
-
-    def speakers(self, agent: AgentId) -> list[str]:
-        """The names of those who ever spoke in the log, in alphabetical order; not the empty one."""
-        ...
-
-    def message(self, agent: AgentId, seq: int) -> Message | None: ...
-    def messages(
-        self,
-        agent: AgentId,
-        *,
-        first: int = 1,
-        last: int | None = None,
-        roles: Sequence[Role] | None = None,
-        event: int | None = None,
-        newest: int | None = None,
-    ) -> list[Message]:
-        """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest."""
-        ...
-
-    def spent(
-        self,
-        agent: AgentId,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        model: str | None = None,
-        newest: int | None = None,
-    ) -> list[RowUsage]:
-        """The usage of rows with since <= at < until, oldest first; only those with a request to ``model``;
-        ``newest`` keeps that many of the newest. Of a long log only these rows are read."""
-        ...
-
-    def usage_totals(
-        self,
-        agent: AgentId,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        step: timedelta = timedelta(hours=1),
-    ) -> list[UsageTotal]:
-        """The usage of rows with since <= at < until, exact to the row, summed by period, model and price
-        tier, in order of time, then model. It reads sums that are kept: quick, however long the log is.
-
-        ``step``: the length of a period, a multiple of 15 minutes; periods are counted from 1970 in UTC. An
-        hour suits time zones of whole hours, 15 minutes all. A period in which nothing was used is left out.
-        """
-        ...
-
-    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
-        """The usage of all agents since the start of a quarter of an hour, by quarter, model, price tier."""
-        ...
-
-    # working context
-    def sections(self, agent: AgentId) -> list[Section]:
-        """The sections in order of creation, without those that were removed."""
-        ...
-
-    def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
-        """Create or replace a section by name; the old text stays in its history. Returns it with its
-        new version, from 1. A limit of 0 removes it: only its history has it then."""
-        ...
-
-    def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
-        """All versions of one section, oldest first."""
-        ...
-
-    # archival storage
-    def insert_passage(self, agent: AgentId, passage: Passage) -> Passage: ...
-    def insert_passages(self, agent: AgentId, passages: Sequence[Passage]) -> list[Passage]:
-        """Store passages and index them by words, title included; returns them with their numbers,
-        consecutive in the order given."""
-        ...
-
-    def passage(self, agent: AgentId, number: int) -> Passage | None: ...
-    def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
-        """The passages of these numbers that exist, in the order asked."""
-        ...
-
-    def delete_passage(self, agent: AgentId, number: int) -> bool: ...
-
-    # documents
-    def put_document(
-        self, agent: AgentId, document: Document, pages: Sequence[Page], chunks: Sequence[Passage]
-    ) -> Document:
-        """Store a document with its pages and, as passages, its chunks, in place of that of its source.
-        Returns it with its number and its count of pages; the chunks' ``place`` gets that number."""
-        ...
-
-    def documents(self, agent: AgentId) -> list[Document]:
-        """All documents by number."""
-        ...
-
-    def document(self, agent: AgentId, number: int) -> Document | None: ...
-    def document_by_source(self, agent: AgentId, source: str) -> Document | None: ...
-    def document_page(self, agent: AgentId, number: int, page: int) -> Page | None: ...
-    def document_pages(self, agent: AgentId, number: int, first: int, last: int) -> list[Page]:
-        """The pages from first to last, both included, that there are."""
-        ...
-
-    def delete_document(self, agent: AgentId, number: int) -> bool:
-        """Delete a document with its pages and its chunks."""
-        ...
-
-    # inbox
-    def post(self, agent: AgentId, event: Event) -> Event:
-        """Store an event as pending and return it with its id; or return the one with its key, if any."""
-        ...
-
-    def event(self, agent: AgentId, event: int) -> Event | None: ...
-    def next_event(self, agent: AgentId) -> Event | None:
-        """The active event if there is one, else the oldest pending of kind ``memory_pressure``, else
-        the oldest pending."""
-        ...
-
-    def set_event(
-        self, agent: AgentId, event: int, state: EventState, started: int | None = None, *,
-        attempts: int | None = None, parked: str = "",
-    ) -> None: ...  # fmt: skip
-    def finish_event(self, agent: AgentId, event: int) -> bool:
-        """Set an event to done; True if no other is pending or active. The agent's rows must have been
-        written before in this transaction: then nobody can be about to post."""
-        ...
-
-    def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...
-    def waiting(self) -> list[AgentRecord]:
-        """Agents with a pending or active event that are not parked."""
-        ...
-
-    def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:
-        """Count the messages of another agent in the inbox, sent after ``since``, served ones included."""
-        ...
-
-    # schedules
-    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule: ...
-    def schedules(self, agent: AgentId) -> list[Schedule]: ...
-    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
-    def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
-    def park_schedule(self, agent: AgentId, number: int, why: str) -> None: ...
-    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
-        """Up to ``limit`` of all agents' schedules with due <= now, oldest first."""
-        ...
-
-    def next_due(self) -> datetime | None: ...
-
-    # search
-    def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
-        """The rows that pass the filter and match, with their context; ``fingerprint`` is the vectors'."""
-        ...
-
-    def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> Mapping[int, str]:
-        """The text of each of these rows that exists, as it is indexed: a passage's title before it."""
-        ...
-
-    # vectors
-    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
-        """Searchable rows (roles ``SEARCHED_BY_DEFAULT``, not blank) and passages without a vector."""
-        ...
-
-    def put_vectors(
-        self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
-    ) -> None:
-        """Store the vectors of each item, shape (windows, dimensions; none: not read); idempotent. Items that
-        are gone or changed are skipped. ``StorageError`` for vectors of another length than its others."""
-        ...
-
-    def forget_vectors(self, fingerprint: str, limit: int) -> int:
-        """Delete up to about ``limit`` vectors of a fingerprint, at last its record; how many went."""
-        ...
-
-    def embedded(self, fingerprint: str) -> tuple[int, int]:
-        """Count the rows and passages that the embedder of this fingerprint is done with, and all."""
-        ...
-
-    def embedders(self) -> list[EmbedderRecord]: ...
-    def put_embedder(self, record: EmbedderRecord) -> None:
-        """Create or replace a record; if it is wanted, or in service, no other is any more."""
-        ...
 
 
 class Store(Protocol):

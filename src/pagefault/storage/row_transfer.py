@@ -179,7 +179,9 @@ DERIVED = {
         "recall_units",
         "archival_rows",
         "archival_units",
-        "fence",
+        "lease_fence",
+        "ready",
+        "holder",
     },
     "messages": {"id", "units"},
     "passages": {"id", "units"},
@@ -230,10 +232,7 @@ class TransferRows(Protocol):
         """Store rows of a new agent, as ``rows`` gave them, and enter them into the lexical index."""
         ...
 
-    def finish(self, agent: AgentId) -> None:
-        """Make what follows from the rows, when all are restored."""
-        ...
-
+    def finish(self, agent: AgentId) -> None: ...  # make what follows from the rows, when all are restored
     def totals(self, agent: AgentId) -> list[UsageTotal]:
         """The usage totals as they are stored, in order of time, then model."""
         ...
@@ -257,7 +256,11 @@ class TransferRows(Protocol):
         ...
 
     def reindex(self, agent: AgentId) -> None:
-        """Make the agent's lexical index, its counts, index blocks and usage totals anew from the rows."""
+        """Make the lexical index, counts, index blocks, usage totals and readiness anew from the rows."""
+        ...
+
+    def is_settled(self, agent: AgentId) -> bool:
+        """Return whether the agent is ready for a turn if something waits in its inbox, and only then."""
         ...
 
     def parked(self, agent: AgentId) -> list[str]: ...

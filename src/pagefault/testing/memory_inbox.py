@@ -64,6 +64,9 @@ class MemoryInbox(MemoryRows):
 
     def finish_event(self, agent: AgentId, event: int) -> bool:
         self.set_event(agent, event, "done")
+        return self.settle(agent)
+
+    def settle(self, agent: AgentId) -> bool:
         return self.next_event(agent) is None
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:

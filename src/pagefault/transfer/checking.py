@@ -1,10 +1,10 @@
 """The checks of a database, row by row, whichever database it is.
 
 Each value can be read (``values``), the log is consecutive, the queue stands on rows that exist, sections
-have all their versions, the inbox is in the order of service, passages, tags, documents and vectors belong
-together, the lexical index has exactly the units of the texts, index blocks are copies of the rows, and the
-totals of usage are the sums of the rows. Only what follows from the rows can be repaired; the rest needs a
-backup.
+have all their versions, the inbox is in the order of service and its agent ready if something waits in it,
+passages, tags, documents and vectors belong together, the lexical index has exactly the units of the texts,
+index blocks are copies of the rows, and the totals of usage are the sums of the rows. Only what follows from
+the rows can be repaired; the rest needs a backup.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
                 watch.advance(1)
+            if not rows.is_settled(agent):
+                found.append(Finding(name, "It is not ready for a turn as its inbox is.", derived=True))
             if add_up(rows.spent(agent)) != rows.totals(agent):
                 found.append(
                     Finding(name, "The totals of its usage are not the sums of its rows.", derived=True)

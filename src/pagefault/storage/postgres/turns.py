@@ -25,8 +25,9 @@ _OURS = 0x7066 << 48
 """Advisory locks share one space of numbers with other programs on the database: ours begin with "pf"."""
 _TAKE = """
     WITH taken AS MATERIALIZED (SELECT pg_try_advisory_lock(%(lock)s) AS mine),
-    raised AS (UPDATE agents SET fence = fence + 1 FROM taken WHERE id = %(agent)s AND mine RETURNING fence)
-    SELECT mine, (SELECT fence FROM raised) FROM taken"""
+    raised AS (UPDATE agents SET lease_fence = lease_fence + 1 FROM taken WHERE id = %(agent)s AND mine
+        RETURNING lease_fence)
+    SELECT mine, (SELECT lease_fence FROM raised) FROM taken"""
 _FREE = "SELECT pg_advisory_unlock(%(lock)s)"
 _WAIT = "SET lock_timeout = '200ms'"
 """For whoever writes to the agent at the moment. All turns of a process wait behind one another here, so a

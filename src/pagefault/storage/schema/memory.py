@@ -58,10 +58,21 @@ agents = Table(
     Column("warned", Boolean, nullable=False),
     Column("ratio", Float, nullable=False),
     Column("settings", Text, nullable=False),
-    counter_column("fence"),  # storage.TurnHold
+    counter_column("lease_fence"),  # storage.TurnHold
     Column("parked", Text),  # why no turn of it is run
+    # Since when an event of the inbox has a rank; null: none has. The ready are served oldest first.
+    Column("ready", BIG),
+    Column("holder", Text),  # the worker that has its lease; only where ``workers`` lists them: PostgreSQL
     UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
+)
+
+Index(
+    "agents_ready",
+    agents.c.tenant,
+    agents.c.ready,
+    sqlite_where=text("ready IS NOT NULL AND holder IS NULL AND parked IS NULL"),
+    postgresql_where=text("ready IS NOT NULL AND holder IS NULL AND parked IS NULL"),
 )
 
 messages = Table(

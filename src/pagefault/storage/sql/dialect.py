@@ -18,7 +18,8 @@ class Dialect:
     on ``agents`` that ``:tenant`` and ``:name`` meet. ``answered_by``: a condition on ``usage`` that one of
     its requests was answered by ``:model``. ``among(column, name, kind)``: a condition that a column of
     integers (``int``) or texts (``str``) is in the list ``:name``, as ``SqlConnection.listed`` prepares it.
-    ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read.
+    ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read. ``now``:
+    the time at the server, in microseconds since 1970.
     """
 
     by_code_point: str
@@ -27,6 +28,7 @@ class Dialect:
     answered_by: str
     question: str
     vector: str
+    now: str
     among: Callable[[str, str, type[int | str]], str]
 
 

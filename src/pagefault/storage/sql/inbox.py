@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pagefault.errors import NotFoundError
 from pagefault.storage.rows import micros, moment, to_event, to_schedule
 from pagefault.storage.sql.part import SqlPart
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
@@ -32,9 +31,7 @@ _SET_EVENT = """
         WHEN 'pending' THEN CASE kind WHEN :pressure THEN 1 ELSE 2 END END
     WHERE agent = :agent AND number = :number"""
 _FINISH = """
-    UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number
-    RETURNING EXISTS (
-        SELECT 1 FROM inbox w WHERE w.agent = :agent AND w.rank IS NOT NULL AND w.number <> :number)"""
+    UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number"""
 _RANKS = {
     "active": "rank = 0",
     "pending": "rank > 0",
@@ -58,7 +55,7 @@ class SqlInbox(SqlPart):
             self._lock(agent)  # nobody else can be about to store the same key
             if known := self._db.one(f"{_EVENT} AND key = :key", agent=agent, key=event.key):
                 return to_event(known)
-        number = self._next("event", agent)
+        number = self._next("event", agent, also=f", ready = coalesce(ready, {self._db.dialect.now})")
         self._db.send(
             _POST,
             agent=agent,
@@ -92,6 +89,8 @@ class SqlInbox(SqlPart):
         attempts: int | None = None,
         parked: str = "",
     ) -> None:
+        if state != "active":
+            self._lock(agent)  # nobody else can be about to post, or to set another
         self._change(
             _SET_EVENT,
             f"event {event}",
@@ -103,12 +102,12 @@ class SqlInbox(SqlPart):
             parked=parked or None,
             pressure=EventKind.PRESSURE.value,
         )
+        if state != "active":
+            self.settle(agent)
 
     def finish_event(self, agent: AgentId, event: int) -> bool:
-        row = self._db.one(_FINISH, agent=agent, number=event)
-        if row is None:
-            raise NotFoundError(f"There is no event {event}; it may have been deleted.")
-        return not row[0]
+        self._change(_FINISH, f"event {event}", agent=agent, number=event)
+        return self.settle(agent)
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
         # Open events have a rank, and the ranked are indexed: a long history is not read to find them.

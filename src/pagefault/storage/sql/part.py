@@ -17,7 +17,11 @@ EVER = 2**62
 """More than any number or time; without a limit, this is the limit."""
 
 _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
-_FENCE = "SELECT fence FROM agents WHERE id = :agent"
+_FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"
+_SETTLE = """
+    UPDATE agents SET ready = CASE WHEN EXISTS (
+        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN {now} END
+    WHERE id = :agent RETURNING ready"""
 
 
 class SqlPart(ABC):
@@ -42,7 +46,7 @@ class SqlPart(ABC):
     def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
         """Run an UPDATE of ``agents`` that returns a number; the agent stays locked. ``NotFoundError`` if
         there is no such agent."""
-        taken = self._db.one(f"{statement}, fence", agent=agent, **values)
+        taken = self._db.one(f"{statement}, lease_fence", agent=agent, **values)
         if taken is None:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
         self._fences[agent] = taken[1]
@@ -54,9 +58,16 @@ class SqlPart(ABC):
             self._fences[agent] = row[0]
         return self._fences.get(agent)
 
-    def _next(self, what: str, agent: AgentId) -> int:
-        """Take the agent's next number of a kind: event, schedule, document."""
-        take = f"UPDATE agents SET last_{what} = last_{what} + 1 WHERE id = :agent RETURNING last_{what}"
+    def settle(self, agent: AgentId) -> bool:
+        """As ``storage.Transaction.settle``."""
+        settled = self._db.one(_SETTLE.format(now=self._db.dialect.now), agent=agent)
+        return settled is None or settled[0] is None
+
+    def _next(self, what: str, agent: AgentId, *, also: str = "") -> int:
+        """Take the agent's next number of a kind: event, schedule, document. ``also``: what else is set."""
+        take = (
+            f"UPDATE agents SET last_{what} = last_{what} + 1{also} WHERE id = :agent RETURNING last_{what}"
+        )
         return self._take(take, agent)
 
     def _lock(self, agent: AgentId) -> None:

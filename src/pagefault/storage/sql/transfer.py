@@ -33,6 +33,9 @@ _TEXTS = """
     SELECT {number}, {columns} FROM {table} WHERE agent = :agent AND {number} > :after
     ORDER BY {number} LIMIT :limit"""
 _SET_UNITS = "UPDATE {table} SET units = :units WHERE agent = :agent AND {number} = :number"
+_IS_SETTLED = """
+    SELECT (ready IS NOT NULL) = EXISTS (SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL)
+    FROM agents WHERE id = :agent"""
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + 1
     WHERE id = :agent"""
@@ -63,6 +66,9 @@ class SqlTransfer(SqlVectors):
         if row is None:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
         return self._read(AGENT, [row])[0]
+
+    def is_settled(self, agent: AgentId) -> bool:
+        return bool(self._db.one(_IS_SETTLED, agent=agent)[0])
 
     def parked(self, agent: AgentId) -> list[str]:
         (own,) = self._db.one("SELECT parked FROM agents WHERE id = :agent", agent=agent)
@@ -109,6 +115,7 @@ class SqlTransfer(SqlVectors):
         for table, tier in _TIERS.items():
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
         self._add_up(agent)
+        self.settle(agent)
         self._advance_marks(agent)
         seal_all(self._source(), agent)
 
@@ -146,6 +153,7 @@ class SqlTransfer(SqlVectors):
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
             self._db.send(_CHANGED.format(tier=tier), agent=agent)
         self._add_up(agent)
+        self.settle(agent)
         seal_all(source, agent)
 
     def _add_up(self, agent: AgentId) -> None:

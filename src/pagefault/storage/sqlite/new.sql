@@ -193,7 +193,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -229,4 +229,5 @@ CREATE TABLE index_blocks (
 	PRIMARY KEY (agent, tier, fingerprint, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0011');
+CREATE INDEX agents_ready ON agents (tenant, ready) WHERE ready IS NOT NULL AND holder IS NULL AND parked IS NULL;
+INSERT INTO alembic_version VALUES ('0012');

@@ -14,7 +14,7 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLitePart", "SQLiteTransaction"]
 
-_RAISE_FENCE = "UPDATE agents SET fence = fence + 1 WHERE id = :agent RETURNING fence"
+_RAISE_FENCE = "UPDATE agents SET lease_fence = lease_fence + 1 WHERE id = :agent RETURNING lease_fence"
 
 
 class SQLitePart(SqlPart):
