@@ -8,6 +8,8 @@ make a new SQLite file (without Alembic). A test compares what the migrations ma
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -35,15 +37,16 @@ def upgrade_sqlite(driver: sqlite3.Connection, path: Path, version: str | None) 
     engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
     driver.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
     try:
-        _upgrade(engine, str(path), version, "BEGIN IMMEDIATE")
+        _upgrade(engine, str(path), partial(_begin_immediate, version))
     finally:
         driver.execute("PRAGMA foreign_keys = ON")
 
 
-def upgrade_postgres(driver: psycopg.Connection[Any], place: str, version: str | None) -> None:
-    """The same for a PostgreSQL database; ``place`` is what to call it in a sentence."""
+def upgrade_postgres(driver: psycopg.Connection[Any], place: str, begin: Callable[[], str | None]) -> None:
+    """The same for a PostgreSQL database; ``place`` is what to call it in a sentence, ``begin`` begins the
+    transaction and returns the version."""
     engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
-    _upgrade(engine, place, version, "SELECT 1")
+    _upgrade(engine, place, lambda _: begin())
 
 
 def check_known(version: str | None, place: str) -> None:
@@ -64,12 +67,16 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(engine: Engine, place: str, version: str | None, begin: str) -> None:
-    check_known(version, place)
+def _begin_immediate(version: str | None, connection: Connection) -> str | None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return version
+
+
+def _upgrade(engine: Engine, place: str, begin: Callable[[Connection], str | None]) -> None:
     config = _config()
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(begin)
+            check_known(begin(connection), place)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()

@@ -184,6 +184,15 @@ _FIXES: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.InvalidCatalogName, "does not exist; create it"),
     (errors.UndefinedTable, "lacks a table; restore it from a backup"),
 )
+_POOLER = {
+    "query_wait_timeout": "has no connection free behind its pooler; raise the pooler's default_pool_size or "
+    "run fewer processes",
+    "max_client_conn": "has a pooler that accepts no more clients; raise its max_client_conn or run fewer "
+    "processes",
+    "unsupported startup parameter": "has a pooler that refuses a parameter of the URL ({said}); remove it, "
+    "or set it for the user with ALTER ROLE",
+}
+"""The refusals of pgbouncer, which all have one code, by their words."""
 _PASSING = (errors.SerializationFailure, errors.DeadlockDetected)
 
 
@@ -193,9 +202,10 @@ def place_of(conninfo: str) -> str:
     return f"{given.get('host') or 'the local server'}/{given.get('dbname') or given.get('user') or ''}"
 
 
-def is_passing(error: psycopg.Error) -> bool:
-    """Return True if the same transaction may succeed when it is retried at once."""
-    return isinstance(error, _PASSING)
+def is_passing(error: psycopg.Error, *, lost: bool) -> bool:
+    """Return True if the same transaction may succeed when it is retried at once; ``lost``: the connection
+    is."""
+    return isinstance(error, _PASSING) or (lost and not any(said in str(error) for said in _POOLER))
 
 
 def failure(error: psycopg.Error, place: str) -> StorageError:
@@ -204,6 +214,10 @@ def failure(error: psycopg.Error, place: str) -> StorageError:
         if isinstance(error, kind):
             return StorageError(f"The database {place} {fix}.")
     said = (error.diag.message_primary or str(error)).strip().partition("\n")[0].rstrip(".")
+    for words, fix in _POOLER.items():
+        if words in str(error):
+            refused = said.rpartition("FATAL:")[2].strip()
+            return StorageError(f"The database {place} {fix.format(said=refused)}.")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StorageError(f"The database {place} cannot be reached ({said}); start it or correct the URL.")
     return StorageError(f"The database {place} refused a statement: {said}.")

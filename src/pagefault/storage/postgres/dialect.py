@@ -26,10 +26,6 @@ _JOINABLE = re.compile(r"\s*(INSERT|UPDATE|DELETE|SELECT)\b")
 _COLUMNS = {table.name: {**table.columns, "units": int} for table in OWNED}
 
 
-def _among(column: str, name: str, kind: type[int | str]) -> str:
-    return f"{column} = ANY(:{name}::{_KINDS[kind]}[])"
-
-
 POSTGRES = Dialect(
     by_code_point=' COLLATE "C"',
     lock=" FOR NO KEY UPDATE",
@@ -38,7 +34,7 @@ POSTGRES = Dialect(
     question="right(rtrim(text, E' \\t\\n\\r'), 1) IN ('?', '？')",
     vector="halfvec_send(vector)",
     now="CAST(extract(epoch FROM now()) * 1000000 AS bigint)",
-    among=_among,
+    among=lambda column, name, kind: f"{column} = ANY(:{name}::{_KINDS[kind]}[])",
 )
 
 

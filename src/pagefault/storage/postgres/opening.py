@@ -1,4 +1,4 @@
-"""From a URL to a database that is ready: how a connection is made, the extension, the migrations."""
+"""From a URL to a database that is ready: the URL as libpq takes it, the extension, the migrations."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pagefault.errors import StorageError, UsageError
 from pagefault.storage.head import HEAD
 from pagefault.storage.postgres.connection import Driver, failure, place_of
+from pagefault.storage.postgres.sessions import connect
 
-__all__ = ["configure", "connect", "conninfo_of", "prepare", "version_of"]
+__all__ = ["conninfo_of", "prepare", "version_of"]
 
-_UPGRADING = 0x7066 << 48  # the advisory lock of whoever runs the migrations; no agent has the number 0
-_SETTINGS = {
-    "lock_timeout": "60s",
-    "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
-    "tcp_keepalives_idle": "5",  # as is a connection whose machine has,
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",  # after about 11 seconds
-    "jit": "off",  # costs more than it gives to statements as small as ours
-}
-_CONFIGURE = "SELECT " + ", ".join(f"set_config('{name}', '{to}', false)" for name, to in _SETTINGS.items())
+_BEGIN_UPGRADE = f"""
+    SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock({0x7066 << 48})"""
+"""The lock is the transaction's that runs the migrations, so that it holds through a pooler too."""
 _STATE = """
     SELECT current_setting('server_encoding'), to_regclass('alembic_version') IS NOT NULL,
     to_regclass('agents') IS NOT NULL"""
@@ -51,29 +45,13 @@ def conninfo_of(url: str, patience: float) -> str:
     return make_conninfo("", **{**usual, **given, "client_encoding": "utf8"})
 
 
-def connect(conninfo: str) -> Driver:
-    """A connection in autocommit mode (transactions are begun by hand). Raises ``psycopg.Error``."""
-    driver = psycopg.connect(conninfo, autocommit=True)
-    configure(driver)
-    return driver
-
-
-def configure(driver: Driver) -> None:
-    driver.execute(_CONFIGURE.encode())
-    driver.prepare_threshold = 1  # there are few kinds of statement, and they are sent again and again
-
-
 def prepare(conninfo: str) -> None:
     """Bring the database up to date if need be: one process at a time, the others wait for it."""
     place = place_of(conninfo)
     try:
         with connect(conninfo) as driver:
             if _version(driver, place) != HEAD:
-                driver.execute(b"SELECT pg_advisory_lock(%s)", (_UPGRADING,))
-                if (version := _version(driver, place)) != HEAD:
-                    _extend(driver, place)
-                    _upgrade(conninfo, place, version)
-                driver.execute(b"SELECT pg_advisory_unlock(%s)", (_UPGRADING,))
+                _upgrade(driver, place)
                 _fill_blocks(driver)
     except psycopg.Error as error:
         raise failure(error, place) from error
@@ -123,11 +101,19 @@ def _extend(driver: Driver, place: str) -> None:
         ) from None
 
 
-def _upgrade(conninfo: str, place: str, version: str | None) -> None:
+def _upgrade(driver: Driver, place: str) -> None:
     from pagefault.storage.migrations import upgrade_postgres
 
-    with psycopg.connect(conninfo) as driver:
-        upgrade_postgres(driver, place, version)
+    def begin() -> str | None:
+        driver.execute(_BEGIN_UPGRADE.encode())
+        version = _version(driver, place)
+        if version != HEAD:
+            _extend(driver, place)
+        return version
+
+    driver.autocommit = False
+    upgrade_postgres(driver, place, begin)
+    driver.autocommit = True
 
 
 def _fill_blocks(driver: Driver) -> None:

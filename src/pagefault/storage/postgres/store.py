@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -29,7 +29,8 @@ from pagefault.storage.postgres.connection import (
     is_passing,
     place_of,
 )
-from pagefault.storage.postgres.opening import configure, connect, conninfo_of, prepare
+from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.sessions import READ, WRITE, begin, configure, connect, limits_of, pipeline
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.turns import TurnLocks
 from pagefault.storage.signals import Signals, SilentSignals
@@ -38,10 +39,8 @@ from pagefault.types import AgentId
 __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
+Pool = ConnectionPool[Driver]
 
-_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
 lost."""
@@ -59,11 +58,12 @@ class PostgresStore:
     once; its effects in the database are committed once.
     """
 
-    def __init__(self, pool: ConnectionPool[Driver], locks: TurnLocks, cache: IndexCache, place: str) -> None:
+    def __init__(self, pool: Pool, locks: TurnLocks, cache: IndexCache, longest_write: float) -> None:
         self._pool = pool
         self._cache = cache
         self._locks = locks
-        self._place = place
+        self._place = pool.name
+        self._longest_write = longest_write
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
         self.signals: Signals = SilentSignals()
@@ -89,8 +89,9 @@ class PostgresStore:
         """
         conninfo = conninfo_of(url, patience)
         prepare(conninfo)
-        pool = ConnectionPool[Driver](
+        pool = Pool(
             conninfo,
+            name=place_of(conninfo),
             kwargs={"autocommit": True},
             min_size=0,
             max_size=connections,
@@ -102,13 +103,13 @@ class PostgresStore:
         )
         pool.open()
         locks = TurnLocks(partial(connect, conninfo))
-        return cls(pool, locks, cache or IndexCache(), place_of(conninfo))
+        return cls(pool, locks, cache or IndexCache(), longest_write)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
-        return await asyncio.wrap_future(self._submit(work, _WRITE, hold))
+        return await asyncio.wrap_future(self._submit(work, WRITE, hold))
 
     async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
-        return await asyncio.wrap_future(self._submit(work, _READ, None))
+        return await asyncio.wrap_future(self._submit(work, READ, None))
 
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
@@ -147,49 +148,47 @@ class PostgresStore:
             self._locks.free(agent)
 
     def _submit(
-        self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None
+        self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None
     ) -> Future[T]:
         self._refuse_if_closed()
-        return self._threads.submit(self._insist, work, begin, hold)
+        return self._threads.submit(self._insist, work, kind, hold)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
-    def _insist(self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None) -> T:
+    def _insist(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
         for pause in _PAUSES:
             try:
-                return self._attempt(work, begin, hold)
+                return self._attempt(work, kind, hold)
             except _TryAgainError:
                 time.sleep(random.uniform(0.5, 1.0) * pause)
         try:
-            return self._attempt(work, begin, hold)
+            return self._attempt(work, kind, hold)
         except _TryAgainError as error:
             raise failure(error.cause, self._place) from error.cause
 
-    def _attempt(self, work: Callable[[PostgresTransaction], T], begin: str, hold: TurnHold | None) -> T:
+    def _attempt(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
         committing = False
         try:
             with self._pool.connection() as driver:
                 try:
-                    connection = PostgresConnection(driver, keeps=begin == _WRITE)
-                    with _pipeline(driver):
-                        connection.send(begin)
-                        if begin == _READ and _limits(driver):
-                            connection.send("SET LOCAL transaction_timeout = 0")
-                        cache = self._cache if begin == _READ else None
+                    connection = PostgresConnection(driver, keeps=kind == WRITE)
+                    with pipeline(driver):
+                        begin(driver, kind, self._longest_write)
+                        cache = self._cache if kind == READ else None
                         transaction = PostgresTransaction(connection, cache)
                         result = work(transaction)
                         if hold:
                             hold.check(transaction.fence(hold.agent))
-                        committing = begin == _WRITE
+                        committing = kind == WRITE
                         connection.send("COMMIT")
                     return result
                 except psycopg.Error as error:
                     if driver.broken and committing:
                         raise StorageError(_UNKNOWN.format(place=self._place)) from error
-                    if driver.broken or is_passing(error):
+                    if is_passing(error, lost=driver.broken):
                         raise _TryAgainError(error) from error
                     raise failure(error, self._place) from error
         except PoolTimeout:
@@ -208,19 +207,5 @@ class _TryAgainError(Exception):
 
 
 def _ready(driver: Driver, longest_write: float) -> None:
-    configure(driver)
+    configure(driver, limits_of(driver, longest_write))
     adapt(driver)
-    limit = f"{longest_write * 1000:.0f}"
-    driver.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (limit,))
-    if _limits(driver):
-        driver.execute("SELECT set_config('transaction_timeout', %s, false)", (limit,))
-
-
-def _limits(driver: Driver) -> bool:
-    return driver.info.server_version >= _LIMITS_TRANSACTIONS
-
-
-def _pipeline(driver: Driver) -> AbstractContextManager[object]:
-    """Statements are sent without waiting where they may be: to the server a transaction that waits for more
-    of a pipeline is not idle, so only a limit on transactions frees what a paused process holds."""
-    return driver.pipeline() if _limits(driver) else nullcontext()

@@ -7,7 +7,7 @@ nor the server's write-ahead log, replicas and backups.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 import numpy as np
@@ -15,7 +15,8 @@ import psycopg
 
 from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
-from pagefault.storage.postgres.opening import connect, conninfo_of, prepare
+from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.sessions import connect, is_pooled, limits_of, set_local
 from pagefault.storage.postgres.transaction import PostgresPart
 from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.row_transfer import Row, TransferTable, Value
@@ -26,10 +27,6 @@ from pagefault.types import AgentId, Tier
 __all__ = ["PostgresTransfer", "PostgresTransferRows"]
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WITHOUT_LIMITS = """
-    SELECT set_config(name, '0', false) FROM pg_settings
-    WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')"""
-"""An import may be long, and the reader of an export may take its time."""
 _FREQUENCIES = """
     SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier GROUP BY unit"""
 _ASTRAY = """
@@ -65,7 +62,7 @@ class PostgresTransferRows(PostgresPart, SqlTransfer, PostgresVectors):
         return [(*row[:-1], _little(row[-1])) for row in rows] if "vector" in table.columns else rows
 
     def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
-        with self._driver.pipeline():
+        with nullcontext() if is_pooled(self._driver) else self._driver.pipeline():
             super().restore(agent, table, rows)
 
     def _clear_index(self, agent: AgentId) -> None:
@@ -98,7 +95,6 @@ class PostgresTransfer:
         try:
             driver = connect(conninfo)
             adapt(driver)
-            driver.execute(_WITHOUT_LIMITS)
         except psycopg.Error as error:
             raise failure(error, place) from error
         return cls(driver, place)
@@ -115,8 +111,10 @@ class PostgresTransfer:
 
     @contextmanager
     def writing(self) -> Generator[PostgresTransferRows]:
+        """An import may be long, and the reader of an export may take its time."""
         try:
             with self._driver.transaction():
+                set_local(self._driver, limits_of(self._driver, 0))
                 yield PostgresTransferRows(self._driver)
         except psycopg.Error as error:
             raise failure(error, self._place) from error

@@ -1,0 +1,105 @@
+"""The settings of a connection, and the beginning of its transactions: to a server, or through a pooler.
+
+A pooler like pgbouncer may give each transaction another session of the server. It is recognised by the pid
+of the backend: a pooler's protocol gives one that is not the server's. Behind it nothing is prepared, a
+setting is set for its transaction alone, and each statement is waited for: pgbouncer 1.18 loses messages of
+a pipeline. Leaves out what is sent in a transaction (``connection``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import psycopg
+
+from pagefault.storage.postgres.connection import Driver
+
+__all__ = [
+    "READ",
+    "WRITE",
+    "begin",
+    "configure",
+    "connect",
+    "is_pooled",
+    "limits_of",
+    "pipeline",
+    "set_local",
+]
+
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_LOCAL = {
+    "lock_timeout": "60s",
+    "jit": "off",  # costs more than it gives to statements as small as ours
+}
+_OF_SESSION = _LOCAL | {
+    "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
+    "tcp_keepalives_idle": "5",  # as is a connection whose machine has,
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",  # after about 11 seconds
+}
+"""The settings of a session of our own; the clients of a pooler are the pooler's to look after."""
+_CONFIGURE = """
+    SELECT count(set_config(name, setting, false)) FROM unnest(%s::text[], %s::text[]) s (name, setting)
+    WHERE pg_backend_pid() = %s"""
+_LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
+
+
+def connect(conninfo: str) -> Driver:
+    """A connection in autocommit mode (transactions are begun by hand). Raises ``psycopg.Error``."""
+    driver = psycopg.connect(conninfo, autocommit=True)
+    configure(driver, {})
+    return driver
+
+
+def configure(driver: Driver, limits: Mapping[str, str]) -> None:
+    """Set what holds for the session, ``limits`` included, unless a pooler gives it to others too."""
+    settings = {**_OF_SESSION, **limits}
+    values = list(settings), list(settings.values()), driver.info.backend_pid
+    row = driver.execute(_CONFIGURE, values).fetchone()
+    # There are few kinds of statement, and they are sent again and again.
+    driver.prepare_threshold = 1 if row and row[0] else None
+
+
+def is_pooled(driver: Driver) -> bool:
+    """Return True for a configured connection behind which a pooler stands."""
+    return driver.prepare_threshold is None
+
+
+def limits_of(driver: Driver, longest_write: float) -> dict[str, str]:
+    """The settings by which the server gives up a write after so many seconds; 0: never."""
+    limit = f"{longest_write * 1000:.0f}"
+    names = ["idle_in_transaction_session_timeout", *["transaction_timeout"] * _limits(driver)]
+    return dict.fromkeys(names, limit)
+
+
+def begin(driver: Driver, kind: str, longest_write: float) -> None:
+    """Begin a transaction, ``READ`` or ``WRITE``; a read may be longer."""
+    settings = {"transaction_timeout": "0"} if kind == READ and _limits(driver) else {}
+    if is_pooled(driver):  # all in one round trip
+        settings = _LOCAL | limits_of(driver, longest_write) | settings
+        driver.execute("; ".join([kind, *_statements(settings)]).encode())
+    else:
+        driver.execute(kind.encode())
+        set_local(driver, settings)
+
+
+def pipeline(driver: Driver) -> AbstractContextManager[object]:
+    """Statements are sent without waiting where they may be: to the server a transaction that waits for more
+    of a pipeline is not idle, so only a limit on transactions frees what a paused process holds."""
+    return driver.pipeline() if _limits(driver) and not is_pooled(driver) else nullcontext()
+
+
+def set_local(driver: Driver, settings: Mapping[str, str]) -> None:
+    """Set what holds for the transaction, without a snapshot: its isolation can still be chosen."""
+    for statement in _statements(settings):
+        driver.execute(statement.encode())
+
+
+def _limits(driver: Driver) -> bool:
+    return driver.info.server_version >= _LIMITS_TRANSACTIONS
+
+
+def _statements(settings: Mapping[str, str]) -> list[str]:
+    return [f"SET LOCAL {name} = '{setting}'" for name, setting in settings.items()]
