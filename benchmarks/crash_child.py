@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ from pagefault.testing.models import ScriptedModel
 from pagefault.types import AgentId, Event, EventKind
 
 DIMENSIONS = 64
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 HOURS = 2  # how far the clock of a scripted run is moved on, in steps of one
 SETTINGS = {"zone": "UTC", "window": 4096, "prefetch": 0.25, "timers": True, "agents": True}
 
@@ -272,7 +273,7 @@ def finish(home: Path) -> None:
         async with kernel:
             await ensure_agents(kernel)
             await kernel.recover()
-            while await kernel.store.read(lambda tx: tx.next_due() is not None):
+            while await kernel.store.read(lambda tx: tx.due_schedules(NEVER, 1)):
                 await anyio.sleep(0.05)
                 await kernel.fire_timers()
                 await kernel.idle()

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from conftest import Machine
 from pagefault.errors import StorageError, UsageError
+from pagefault.kernel.timers import post_due
 from pagefault.storage import Filter, Match, Store, Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, opening
 from pagefault.storage.schema import metadata
@@ -37,7 +38,7 @@ from pagefault.testing.models import ScriptedModel
 from pagefault.testing.models import say as send
 from pagefault.testing.postgres import Databases, end_server, start_server, stop_server
 from pagefault.testing.stores import StoreConformance
-from pagefault.types import AgentId, AgentRecord, Event, Message, Role
+from pagefault.types import AgentId, AgentRecord, Event, Message, Role, Schedule
 
 pytestmark = pytest.mark.slow
 
@@ -503,6 +504,27 @@ def test_a_turn_that_was_wanted_by_one_who_has_gone_is_free(database: str) -> No
             await asyncio.wait([wanting])
         await asyncio.sleep(0.1)
         assert await can_take_turn(store, ana)
+        await store.close()
+
+    run(work())
+
+
+def test_timers_fire_though_one_agent_is_held_and_another_is_gone(database: str) -> None:
+    store = PostgresStore.open(database)
+
+    async def work() -> None:
+        ana, bo, cleo = [await new_agent(store, name) for name in ("ana", "bo", "cleo")]
+        for agent in (bo, cleo, ana):
+            await store.write(lambda tx, a=agent: tx.add_schedule(a, Schedule("tea", NOW, "UTC")))
+        ask(database, f"DELETE FROM agents WHERE id = {cleo}")
+        with psycopg.connect(database) as other:
+            other.execute(f"SELECT FROM agents WHERE id = {bo} FOR UPDATE".encode())
+            firing = asyncio.ensure_future(post_due(store, NOW))
+            while not await store.read(lambda tx: tx.events(ana)):
+                assert not firing.done()
+                await asyncio.sleep(0.01)
+        assert await firing
+        assert [len(await store.read(lambda tx, a=a: tx.events(a))) for a in (ana, bo, cleo)] == [1, 1, 0]
         await store.close()
 
     run(work())

@@ -258,7 +258,7 @@ class Kernel:
     async def recover(self, name: str | None = None) -> None:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
         return."""
-        await self._post_due()
+        await timers.post_due(self.store, self.clock.now())
         if name is None:
             await self.scheduler.wake_waiting()
             await self.scheduler.idle()
@@ -269,15 +269,8 @@ class Kernel:
 
     async def fire_timers(self) -> None:
         """Post an event for each timer that is due, and wake whose it is."""
-        if await self._post_due():
+        if await timers.post_due(self.store, self.clock.now()):
             await self.scheduler.wake_waiting()
-
-    async def _post_due(self) -> bool:
-        """Post them in batches, between which others write; return whether there were any."""
-        now, fired = self.clock.now(), False
-        while (due := await self.store.read(lambda tx: tx.next_due())) is not None and due <= now:
-            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))
-        return fired
 
     async def waiting(self) -> list[str]:
         """The names of the agents with an event that is pending or whose turn is unfinished."""

@@ -1,44 +1,82 @@
 """Timers come due: each fires once, because its event's key names the due time and the event is stored in
 the transaction that moves the timer. A timer missed many times fires once, or not at all if it is set so.
 One that is damaged is parked.
+
+Each agent's timers fire in a transaction of its own, so that no agent that cannot be written to, and none on
+a server that is away, holds up the timers of others.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import anyio
+
 from pagefault.clock import next_due
+from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
-from pagefault.storage import Transaction
+from pagefault.redaction import logger_of
+from pagefault.storage import Store, Transaction
+from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, Schedule
 from pagefault.zones import zone_named
+
+__all__ = ["BATCH", "fire", "post_due"]
+
+logger = logger_of(__name__)
 
 LATE = 60.0  # seconds after which a due timer counts as missed
 
 
 BATCH = 20
-"""Timers that fire in one transaction: what others write waits for no more of them."""
+"""Timers that are looked at together, and those of one agent that fire in one transaction."""
+
+_HELD_UP = 5.0
+"""Seconds after which the timers of an agent are left to the next look: somebody holds the agent's row."""
 
 
-def fire(tx: Transaction, now: datetime) -> list[AgentId]:
-    """Post an event for each of a batch of schedules that are due at ``now``; returns whose. None of them is
-    due at that time any more."""
+async def post_due(store: Store, now: datetime) -> bool:
+    """Post the events of all timers that are due at ``now``; return whether any was posted."""
     fired: list[AgentId] = []
-    for agent, schedule in tx.due_schedules(now, BATCH):
+    last: Due | None = None
+    while due := await store.read(lambda tx, last=last: tx.due_schedules(now, BATCH, after=last)):
+        async with anyio.create_task_group() as tasks:
+            for agent in dict.fromkeys(agent for agent, _ in due):
+                tasks.start_soon(_post_of, store, agent, now, fired)
+        last = due[-1]
+    return bool(fired)
+
+
+async def _post_of(store: Store, agent: AgentId, now: datetime, fired: list[AgentId]) -> None:
+    """Post the events of one agent's timers; a failure is of that agent alone, and tried again at the next
+    look."""
+    try:
+        with barrier(), anyio.fail_after(_HELD_UP):
+            if await store.write(lambda tx: fire(tx, agent, now)):
+                fired.append(agent)
+    except PagefaultError as error:
+        logger.warning("timers of agent %s are late: %s", agent, error)
+
+
+def fire(tx: Transaction, agent: AgentId, now: datetime) -> int:
+    """Post an event for each of a batch of an agent's schedules that are due at ``now``; returns how many.
+    None of them is due at that time any more."""
+    posted = 0
+    for _, schedule in tx.due_schedules(now, BATCH, agent=agent):
         if why := schedule.parked or _fault(schedule, now):
             _park(tx, agent, schedule, why, now)
-            fired.append(agent)
+            posted += 1
             continue
         missed = (now - schedule.due).total_seconds() > LATE
         if not (missed and schedule.catch_up == "skip"):
             key = f"{schedule.id}@{schedule.due.astimezone(UTC).isoformat()}"
             tx.post(agent, Event(EventKind.TIMER, schedule.note, key=key, at=now, hops=schedule.hops))
-            fired.append(agent)
+            posted += 1
         if schedule.cron is None:
             tx.remove_schedule(agent, schedule.number)
         else:
             tx.move_schedule(agent, schedule.number, next_due(schedule.cron, now, zone_named(schedule.zone)))
-    return fired
+    return posted
 
 
 def _fault(schedule: Schedule, now: datetime) -> str:

@@ -120,14 +120,16 @@ def to_event(row: Any) -> Event:
 def to_schedule(row: Any) -> Schedule:
     """The schedule; one that cannot be read is parked, with the reason."""
     note, due, zone, cron, catch_up, number, parked, hops, _ = row
+    when = _EPOCH
     try:
+        when = moment(due)
         require(note, zone, cron or "", parked or "", kind=str)
         if catch_up not in ("once", "skip"):
             raise ValueError(f"{catch_up!r} is no way to catch up")
-        return Schedule(note, moment(due), zone, cron, catch_up, number, parked or "", hops)
+        return Schedule(note, when, zone, cron, catch_up, number, parked or "", hops)
     except UNREADABLE as error:
         why = f"The stored timer {number} cannot be read ({error})."
-        return Schedule(str(note), _EPOCH, "UTC", number=number, parked=why)
+        return Schedule(str(note), when, "UTC", number=number, parked=why)
 
 
 def queue_values(queue: QueueState) -> dict[str, Any]:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Transaction"]
+__all__ = ["Due", "Transaction"]
+
+Due = tuple[AgentId, Schedule]
 
 
 class Transaction(Protocol):
@@ -209,11 +211,12 @@ class Transaction(Protocol):
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
     def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
     def park_schedule(self, agent: AgentId, number: int, why: str) -> None: ...
-    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
-        """Up to ``limit`` of all agents' schedules with due <= now, oldest first."""
+    def due_schedules(
+        self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
+    ) -> list[Due]:
+        """Up to ``limit`` schedules with due <= now that are not parked, oldest first: of all agents or of
+        one; those ``after`` the last of an earlier list."""
         ...
-
-    def next_due(self) -> datetime | None: ...
 
     # search
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pagefault.errors import NotFoundError
+from pagefault.storage.transaction import Due
 from pagefault.testing.memory_tables import MemoryRows
 from pagefault.types import (
     AgentId,
@@ -118,11 +119,13 @@ class MemoryInbox(MemoryRows):
             raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
         self._changes.put(owner.schedules, number, replace(owner.schedules[number], parked=why))
 
-    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
-        every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
-        due = [(agent, each) for agent, each in every if each.due <= now and not each.parked]
-        return sorted(due, key=lambda found: (found[1].due, found[0], found[1].number))[:limit]
+    def due_schedules(
+        self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
+    ) -> list[Due]:
+        def place(found: Due) -> tuple[datetime, AgentId, int]:
+            return found[1].due, found[0], found[1].number
 
-    def next_due(self) -> datetime | None:
-        every = (s for owner in self._database.agents.values() for s in owner.schedules.values())
-        return min((schedule.due for schedule in every if not schedule.parked), default=None)
+        every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
+        due = [found for found in every if found[1].due <= now and not found[1].parked]
+        chosen = [f for f in due if agent in (None, f[0]) and (after is None or place(f) > place(after))]
+        return sorted(chosen, key=place)[:limit]

@@ -83,15 +83,18 @@ class QueueConformance(StoreOpening):
         with self.opened(tmp_path) as db:
             ana, bob = db.agent("ana"), db.agent("bob")
             hours = [NOW + timedelta(hours=n) for n in range(5)]
-            assert db.read(lambda tx: tx.next_due()) is None
+            assert db.read(lambda tx: tx.due_schedules(hours[4], 9)) == []
             db.write(lambda tx: tx.add_schedule(ana, Schedule("late", hours[3], "UTC")))
             db.write(lambda tx: tx.add_schedule(bob, Schedule("soon", hours[1], "UTC", "0 * * * *")))
             db.write(lambda tx: tx.add_schedule(ana, Schedule("sooner", hours[0], "UTC")))
             due = db.read(lambda tx: tx.due_schedules(hours[1], 9))
             assert [(agent, schedule.note) for agent, schedule in due] == [(ana, "sooner"), (bob, "soon")]
-            assert db.read(lambda tx: tx.next_due()) == hours[0]
+            assert db.read(lambda tx: tx.due_schedules(hours[1], 1)) == due[:1]
+            assert db.read(lambda tx: tx.due_schedules(hours[1], 9, after=due[0])) == due[1:]
+            assert db.read(lambda tx: tx.due_schedules(hours[1], 9, after=due[1])) == []
+            assert db.read(lambda tx: tx.due_schedules(hours[1], 9, agent=ana)) == due[:1]
             db.write(lambda tx: (tx.remove_schedule(ana, 2), tx.move_schedule(bob, 1, hours[4])))
-            assert db.read(lambda tx: tx.next_due()) == hours[3]
+            assert [s.note for _, s in db.read(lambda tx: tx.due_schedules(hours[3], 9))] == ["late"]
             assert [s.due for s in db.read(lambda tx: tx.schedules(bob))] == [hours[4]]
 
     def test_a_schedule_number_is_not_used_again(self, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ _COLUMNS = {table.name: {**table.columns, "units": int} for table in OWNED}
 POSTGRES = Dialect(
     by_code_point=' COLLATE "C"',
     lock=" FOR NO KEY UPDATE",
-    named="id = (SELECT agent FROM agent_names WHERE tenant = :tenant AND name = :name)",
+    find_name="SELECT agent FROM agent_names WHERE tenant = :tenant AND name = :name",
     answered_by="EXISTS (SELECT FROM json_array_elements(usage::json) r WHERE r ->> 'model' = :model)",
     question="right(rtrim(text, E' \\t\\n\\r'), 1) IN ('?', '？')",
     vector="halfvec_send(vector)",

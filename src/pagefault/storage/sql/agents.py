@@ -52,8 +52,9 @@ class SqlAgents(SqlPart):
         """Delete all that hung on an agent that was just deleted."""
 
     def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
-        row = self._db.one(f"{AGENT} WHERE {self._db.dialect.named}", tenant=tenant, name=name)
-        return to_agent(row) if row else None
+        # Not one statement: where agents are spread over servers, names are not beside them.
+        found = self._db.one(self._db.dialect.find_name, tenant=tenant, name=name)
+        return self.agent_by_id(AgentId(found[0])) if found else None
 
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
         row = self._db.one(f"{AGENT} WHERE id = :agent", agent=agent)

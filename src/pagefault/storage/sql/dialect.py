@@ -14,17 +14,17 @@ class Dialect:
     """One database's words.
 
     ``by_code_point``: after a column to sort by, so that text sorts by code point. ``lock``: at the end of a
-    SELECT, so that its rows stay locked; empty where one transaction writes at a time. ``named``: a condition
-    on ``agents`` that ``:tenant`` and ``:name`` meet. ``answered_by``: a condition on ``usage`` that one of
-    its requests was answered by ``:model``. ``among(column, name, kind)``: a condition that a column of
-    integers (``int``) or texts (``str``) is in the list ``:name``, as ``SqlConnection.listed`` prepares it.
-    ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read. ``now``:
-    the time at the server, in microseconds since 1970.
+    SELECT, so that its rows stay locked; empty where one transaction writes at a time. ``find_name``: the
+    SELECT of the id of the agent with ``:tenant`` and ``:name``. ``answered_by``: a condition on ``usage``
+    that one of its requests was answered by ``:model``. ``among(column, name, kind)``: a condition that a
+    column of integers (``int``) or texts (``str``) is in the list ``:name``, as ``SqlConnection.listed``
+    prepares it. ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read.
+    ``now``: the time at the server, in microseconds since 1970.
     """
 
     by_code_point: str
     lock: str
-    named: str
+    find_name: str
     answered_by: str
     question: str
     vector: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from pagefault.storage.rows import micros, moment, to_event, to_schedule
+from pagefault.storage.rows import micros, to_event, to_schedule
 from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 
 __all__ = ["SqlInbox"]
@@ -151,12 +152,13 @@ class SqlInbox(SqlPart):
         park = "UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number"
         self._change(park, f"schedule {number}", agent=agent, number=number, why=why or None)
 
-    def due_schedules(self, now: datetime, limit: int) -> list[tuple[AgentId, Schedule]]:
-        found = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL ORDER BY due, agent, number LIMIT :limit"
-        return [
-            (AgentId(row[-1]), to_schedule(row)) for row in self._db.rows(found, now=micros(now), limit=limit)
-        ]
-
-    def next_due(self) -> datetime | None:
-        (due,) = self._db.one("SELECT min(due) FROM schedules WHERE parked IS NULL")
-        return moment(due) if isinstance(due, int) else None
+    def due_schedules(
+        self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
+    ) -> list[Due]:
+        due = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL"
+        due += "" if agent is None else " AND agent = :agent"
+        due += "" if after is None else " AND (due, agent, number) > (:due, :owner, :number)"
+        behind = {"due": micros(after[1].due), "owner": after[0], "number": after[1].number} if after else {}
+        order = " ORDER BY due, agent, number LIMIT :limit"
+        found = self._db.rows(due + order, now=micros(now), limit=limit, agent=agent, **behind)
+        return [(AgentId(row[-1]), to_schedule(row)) for row in found]

@@ -15,7 +15,7 @@ def _among(column: str, name: str, kind: type[int | str]) -> str:
 SQLITE = Dialect(
     by_code_point="",
     lock="",
-    named="tenant = :tenant AND name = :name",
+    find_name="SELECT id FROM agents WHERE tenant = :tenant AND name = :name",
     answered_by="EXISTS (SELECT 1 FROM json_each(usage) WHERE json_extract(value, '$.model') = :model)",
     # Plainly by characters: a function of our own would cost a call into Python for each row.
     question="substr(rtrim(text, char(32, 9, 10, 13)), -1) IN ('?', '？')",
