@@ -33,7 +33,6 @@ POSTGRES = Dialect(
     answered_by="EXISTS (SELECT FROM json_array_elements(usage::json) r WHERE r ->> 'model' = :model)",
     question="right(rtrim(text, E' \\t\\n\\r'), 1) IN ('?', '？')",
     vector="halfvec_send(vector)",
-    now="CAST(extract(epoch FROM now()) * 1000000 AS bigint)",
     among=lambda column, name, kind: f"{column} = ANY(:{name}::{_KINDS[kind]}[])",
 )
 

@@ -19,7 +19,6 @@ class Dialect:
     that one of its requests was answered by ``:model``. ``among(column, name, kind)``: a condition that a
     column of integers (``int``) or texts (``str``) is in the list ``:name``, as ``SqlConnection.listed``
     prepares it. ``question``: whether ``text`` ends in a question mark. ``vector``: the column as it is read.
-    ``now``: the time at the server, in microseconds since 1970.
     """
 
     by_code_point: str
@@ -28,7 +27,6 @@ class Dialect:
     answered_by: str
     question: str
     vector: str
-    now: str
     among: Callable[[str, str, type[int | str]], str]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pagefault.storage.rows import micros, to_event, to_schedule
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.part import SqlPart, now_micros
 from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 
@@ -23,16 +23,17 @@ _COUNT_SENT = """
     SELECT count(*) FROM (
         SELECT kind, sender, at FROM inbox WHERE agent = :agent ORDER BY number DESC LIMIT 1000) newest
     WHERE kind = :kind AND sender = :sender AND at > :since"""
-# The order of service: an event that is done or parked has no rank. The type of a value that a CASE begins
-# with is lost where statements are sent on to other servers, hence the cast.
+# The order of service: an event that is done or parked has no rank. Written with conditions, because a value
+# that a CASE begins with loses its type where statements are sent on to other servers.
 _SET_EVENT = """
     UPDATE inbox SET state = :state, started = :started, parked = :parked,
     attempts = coalesce(CAST(:attempts AS integer), attempts),
-    rank = CASE CAST(:state AS text) WHEN 'active' THEN 0
-        WHEN 'pending' THEN CASE kind WHEN :pressure THEN 1 ELSE 2 END END
+    rank = CASE WHEN CAST(:state AS text) = 'active' THEN 0
+        WHEN CAST(:state AS text) = 'pending' THEN CASE WHEN kind = :pressure THEN 1 ELSE 2 END END
     WHERE agent = :agent AND number = :number"""
 _FINISH = """
     UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number"""
+_SINCE_NOW = ", ready = coalesce(ready, :now)"
 _RANKS = {
     "active": "rank = 0",
     "pending": "rank > 0",
@@ -56,7 +57,7 @@ class SqlInbox(SqlPart):
             self._lock(agent)  # nobody else can be about to store the same key
             if known := self._db.one(f"{_EVENT} AND key = :key", agent=agent, key=event.key):
                 return to_event(known)
-        number = self._next("event", agent, also=f", ready = coalesce(ready, {self._db.dialect.now})")
+        number = self._next("event", agent, also=_SINCE_NOW, now=now_micros())
         self._db.send(
             _POST,
             agent=agent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from pagefault.storage.index.blocks import BlockStore
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
 
-__all__ = ["EVER", "SqlPart"]
+__all__ = ["EVER", "SqlPart", "now_micros"]
 
 EVER = 2**62
 """More than any number or time; without a limit, this is the limit."""
@@ -20,8 +21,14 @@ _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
 _FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"
 _SETTLE = """
     UPDATE agents SET ready = CASE WHEN EXISTS (
-        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN {now} END
+        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN CAST(:now AS bigint) END
     WHERE id = :agent RETURNING ready"""
+
+
+def now_micros() -> int:
+    """The time of this process, for the order of waiting: in an UPDATE that is sent on to another
+    server, none of its conditions can ask the server for the time."""
+    return time.time_ns() // 1000
 
 
 class SqlPart(ABC):
@@ -60,15 +67,15 @@ class SqlPart(ABC):
 
     def settle(self, agent: AgentId) -> bool:
         """As ``storage.Transaction.settle``."""
-        settled = self._db.one(_SETTLE.format(now=self._db.dialect.now), agent=agent)
+        settled = self._db.one(_SETTLE, agent=agent, now=now_micros())
         return settled is None or settled[0] is None
 
-    def _next(self, what: str, agent: AgentId, *, also: str = "") -> int:
+    def _next(self, what: str, agent: AgentId, *, also: str = "", **values: Any) -> int:
         """Take the agent's next number of a kind: event, schedule, document. ``also``: what else is set."""
         take = (
             f"UPDATE agents SET last_{what} = last_{what} + 1{also} WHERE id = :agent RETURNING last_{what}"
         )
-        return self._take(take, agent)
+        return self._take(take, agent, **values)
 
     def _lock(self, agent: AgentId) -> None:
         """Lock the agent, where more than one transaction writes at a time."""

@@ -20,6 +20,5 @@ SQLITE = Dialect(
     # Plainly by characters: a function of our own would cost a call into Python for each row.
     question="substr(rtrim(text, char(32, 9, 10, 13)), -1) IN ('?', '？')",
     vector="vector",
-    now="CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
     among=_among,
 )
