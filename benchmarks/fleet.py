@@ -21,6 +21,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -29,8 +30,8 @@ from typing import Any
 
 import anyio
 
-from fleet_checks import Log, check, left
-from fleet_figures import Figures, figures_of
+from fleet_checks import Log, checked, left
+from fleet_figures import Figures, figures_of, stale_answers, turns_of
 from fleet_processes import Fleet, count, postmasters
 from fleet_worker import Plan, open_home
 from pagefault.config import parse_settings
@@ -94,7 +95,7 @@ def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | No
         home = Path(folder)
         plan.write(home)
         anyio.run(make, home, plan)
-        fleet = Fleet(home, plan, postmasters(plan.database) if plan.database else ())
+        fleet = Fleet(home, plan, server=postmasters(plan.database) if plan.database else ())
         wrong: list[str] = []
         commits = 0
         try:
@@ -115,8 +116,10 @@ def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | No
             fleet.finish()
         if not wrong:
             wrong += left(home, plan)
-        log = anyio.run(check, home, plan)
-        figures = figures_of(fleet)
+        log = checked(home, fleet.source)
+        turns = turns_of(fleet.steps)
+        figures = figures_of(fleet, turns)
+        wrong += stale_answers(turns, log.answers)
         if plan.database:
             counted = [json.loads(path.read_text())["statements"] for path in home.glob("p*.*.json")]
             figures["commits a turn"] = round((_commits(home, plan) - commits) / plan.total, 2)
@@ -125,7 +128,7 @@ def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | No
 
 
 def _with_log(figures: Figures, log: Log, wrong: list[str]) -> Figures:
-    answered = dict(sorted(log.answers.items()))
+    answered = dict(sorted(Counter(log.answers.values()).items()))
     counts = {"answers of": answered, "lost": log.lost, "doubled": log.doubled}
     return {**figures, **counts, "wrong": wrong + log.wrong[:20]}
 

@@ -1,16 +1,25 @@
 """The checks of a fleet's log: each event is there once, its turn once and in order, its answer once.
 
-They read a batch of agents at a time, agent by agent. Left out: figures.
+They read a batch of agents at a time, agent by agent, in a process of their own: it is of the version that
+last wrote the database. Left out: figures.
+
+    python benchmarks/fleet_checks.py HOME
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from fleet_processes import count
 from fleet_worker import Plan, open_home
@@ -24,16 +33,25 @@ BATCH = 100  # agents read in one transaction
 class Log:
     """What the log holds of all agents: events by key, and what is wrong."""
 
-    keys: Counter[str] = field(default_factory=Counter)
+    keys: dict[str, int] = field(default_factory=dict)  # how often each event is there
     done: int = 0
-    answers: Counter[str] = field(default_factory=Counter)  # by the process that gave them
+    answers: dict[str, str] = field(default_factory=dict)  # the process that gave it, by the event's key
     lost: int = 0
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
-async def check(home: Path, plan: Plan) -> Log:
+def checked(home: Path, source: Path | None) -> Log:
+    """What ``check`` finds, with the code in ``source``, another version's ``src``."""
+    environment = os.environ | ({"PYTHONPATH": str(source)} if source else {})
+    command = [sys.executable, __file__, str(home)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return Log(**json.loads(done.stdout))
+
+
+async def check(home: Path) -> Log:
     """Read the whole log, and compare it with what was to be posted."""
+    plan = Plan.read(home)
     kernel = open_home(home, plan)
     log = Log()
     try:
@@ -78,14 +96,14 @@ def faults(log: Log, events: Sequence[Event], messages: Sequence[Any]) -> Iterat
         if row.role is Role.ASSISTANT:
             said[row.event].append(row.text)
     for event in posted.values():
-        log.keys[event.key or ""] += 1
+        log.keys[event.key or ""] = log.keys.get(event.key or "", 0) + 1
         if event.state != "done":
             log.lost += 1
             yield f"event {event.key} is {event.state}"
             continue
         log.done += 1
         answers = [text.partition(" by ") for text in said[event.id]]
-        log.answers.update(by for _, _, by in answers)
+        log.answers.update((event.key or "", by) for _, _, by in answers)
         if [heard for heard, _, _ in answers] != [f"heard {event.key}"]:
             log.lost += not answers
             log.doubled += max(0, len(answers) - 1)
@@ -103,3 +121,7 @@ def faults(log: Log, events: Sequence[Event], messages: Sequence[Any]) -> Iterat
 
 def _read(tx: Transaction, agents: Sequence[tuple[AgentId, str]]) -> list[tuple[str, list[Event], list[Any]]]:
     return [(name, tx.events(agent), tx.messages(agent)) for agent, name in agents]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(anyio.run(check, Path(sys.argv[1])))))

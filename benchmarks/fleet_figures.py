@@ -29,9 +29,8 @@ class Turn:
     answered: list[tuple[float, str]] = field(default_factory=list)
 
 
-def figures_of(fleet: Fleet) -> Figures:
+def figures_of(fleet: Fleet, turns: Mapping[str, Turn]) -> Figures:
     """What a finished run amounts to."""
-    turns = turns_of(fleet.steps)
     ends = [at for turn in turns.values() for at, _ in turn.answered]
     began = fleet.samples[0].at
     seconds = max(ends) - began if ends else 0.0
@@ -45,8 +44,12 @@ def figures_of(fleet: Fleet) -> Figures:
         "open at once": most_open(fleet, turns),
         "asked again": sum(max(0, len(turn.begun) - 1) for turn in turns.values()),
         "waking ms": milliseconds(waking(fleet.plan, turns)),
-        **used(fleet.samples, len(turns)),
     }
+    if fleet.back:
+        resumed = [at for _, _, at, _ in fleet.steps if at > fleet.back]
+        figures["resumed ms"] = round((min(resumed) - fleet.back) * 1e3, 1) if resumed else None
+    elif not fleet.lost:
+        figures |= used(fleet.samples, len(turns))
     if fleet.lost:
         took, unfinished = failovers(fleet.lost, turns)
         figures["failover ms"] = milliseconds(took)
@@ -122,6 +125,15 @@ def failovers(lost: Sequence[tuple[str, float]], turns: Mapping[str, Turn]) -> t
             took += later[:1]
             never += not later and not turn.answered
     return took, never
+
+
+def stale_answers(turns: Mapping[str, Turn], answers: Mapping[str, str]) -> list[str]:
+    """The answers in the log of a process whose model was not the last to be asked: it had lost the turn."""
+    return [
+        f"event {key} was taken over by {turns[key].begun[-1][1]}, and answered by {by}"
+        for key, by in answers.items()
+        if key in turns and turns[key].begun and turns[key].begun[-1][1] != by
+    ]
 
 
 def used(samples: Sequence[Sample], turns: int) -> Figures:

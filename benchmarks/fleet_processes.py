@@ -59,12 +59,14 @@ class Fleet:
 
     home: Path
     plan: Plan
+    source: Path | None = None  # the ``src`` of the version started last, if it is another
     server: Sequence[int] = ()  # postmasters on this machine whose CPU counts
     members: list[Member] = field(default_factory=list)
     steps: list[tuple[str, str, float, str]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     stored: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
+    back: float | None = None  # when the server was there again
     lost: list[tuple[str, float]] = field(default_factory=list)  # whose turns others take, and since when
     _generations: Counter[int] = field(default_factory=Counter)
 
@@ -73,6 +75,7 @@ class Fleet:
         name = f"p{number}.{self._generations[number]}"
         self._generations[number] += 1
         environment = os.environ | ({"PYTHONPATH": str(source)} if source else {})
+        self.source = source
         arguments = [*command, sys.executable, WORKER, self.home, number, name]
         popen = subprocess.Popen([*map(str, arguments)], env=environment)
         member = Member(number, name, popen)
@@ -132,6 +135,10 @@ class Fleet:
         if len(self.stored) < self.plan.total or len(self.answered) < self.plan.total:
             return False
         return count(self.home, self.plan.database, _OPEN) == 0
+
+    def now(self) -> float:
+        """The time of the steps."""
+        return time.monotonic()
 
     def signal(self, member: Member, what: signal.Signals) -> float:
         """Send a signal; the time of it."""

@@ -48,20 +48,6 @@ def test_nothing_is_lost_doubled_or_stuck_after_a_kill(store: str, tmp_path: Pat
     assert rows["matrix"]["in an open turn"]
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_several_processes_handle_each_event_once_and_in_order_though_one_is_killed(store: str) -> None:
-    chosen = ["--postgres"] if store == "postgres" else []
-    done = subprocess.run(
-        [sys.executable, "fleet.py", "--processes=3", "--events=30", "--agents=8", *chosen],
-        cwd=BENCHMARKS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["wrong"] == []
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a scripted run leaves behind when nobody kills it."""
