@@ -1,7 +1,8 @@
 """Count the lines that stand in both database folders, ``storage/sqlite`` and ``storage/postgres``.
 
 Lines are compared without indentation, with placeholders written alike (``:name``, ``%(name)s``); a line of
-fewer than 6 characters does not count. Code that is the same on both sides belongs in ``storage/sql``.
+fewer than 6 characters does not count, nor does an import. Code that is the same on both sides belongs in
+``storage/sql``.
 
     python scripts/same_lines.py [SOURCE]     SOURCE: a folder `src/pagefault` (default: this checkout's)
 """
@@ -17,6 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 SHORTEST = 6  # characters
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sb]|(?<![:\w]):(\w+)")
+_IMPORT = re.compile(r"(from \S+ )?import ")
 
 
 def lines_of(folder: Path) -> Counter[str]:
@@ -25,7 +27,7 @@ def lines_of(folder: Path) -> Counter[str]:
     for path in sorted(folder.glob("*.py")):
         for line in path.read_text().splitlines():
             text = _PLACEHOLDER.sub(r":\1\2", line.strip())
-            if len(text) >= SHORTEST:
+            if len(text) >= SHORTEST and not _IMPORT.match(text):
                 lines[text] += 1
     return lines
 

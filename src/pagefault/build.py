@@ -77,7 +77,7 @@ def open_store(home: Path, installation: Installation) -> Store:
             return stores[scheme]()(installation.database)
         with _postgres(installation.database):
             from pagefault.storage.postgres import PostgresStore
-        return PostgresStore.open(installation.database)
+        return PostgresStore.open(installation.database, wake_url=installation.wake_url)
     from pagefault.storage.sqlite import SQLiteStore
 
     return SQLiteStore.open(home / DATABASE, synchronous=installation.synchronous)

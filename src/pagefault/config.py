@@ -148,6 +148,9 @@ class Installation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database: str = Field(default="", repr=False, description="a PostgreSQL URL; empty: HOME/pagefault.db")
+    wake_url: str = Field(
+        default="", repr=False, description="a URL of the same database that no pooler stands before"
+    )
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     reranker: str = Field(default="", description="URL#MODEL or fastembed:MODEL; empty: none")

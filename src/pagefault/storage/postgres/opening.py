@@ -23,17 +23,17 @@ _STATE = """
     to_regclass('agents') IS NOT NULL"""
 
 
-def conninfo_of(url: str, patience: float) -> str:
+def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
     """The URL as libpq takes it, with what makes a lost connection known within seconds.
 
-    ``patience`` is in seconds. ``UsageError`` if it is no such URL; the URL may hold a password, so the
-    sentence does not repeat it.
+    ``patience`` is in seconds. ``UsageError``, which says ``name``, if it is no such URL; the URL may hold
+    a password, so the sentence does not repeat it.
     """
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise UsageError(
-            "The database URL cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/NAME."
+            f"The {name} cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/NAME."
         ) from None
     usual: dict[str, Any] = {
         "application_name": "pagefault",

@@ -31,9 +31,9 @@ from pagefault.storage.postgres.connection import (
 )
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.sessions import READ, WRITE, begin, configure, connect, limits_of, pipeline
+from pagefault.storage.postgres.signals import PostgresSignals
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.turns import TurnLocks
-from pagefault.storage.signals import Signals, SilentSignals
 from pagefault.types import AgentId
 
 __all__ = ["PostgresStore"]
@@ -58,7 +58,9 @@ class PostgresStore:
     once; its effects in the database are committed once.
     """
 
-    def __init__(self, pool: Pool, locks: TurnLocks, cache: IndexCache, longest_write: float) -> None:
+    def __init__(
+        self, pool: Pool, locks: TurnLocks, cache: IndexCache, longest_write: float, signals: PostgresSignals
+    ) -> None:
         self._pool = pool
         self._cache = cache
         self._locks = locks
@@ -66,7 +68,7 @@ class PostgresStore:
         self._longest_write = longest_write
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
-        self.signals: Signals = SilentSignals()
+        self.signals = signals
 
     @classmethod
     def open(
@@ -77,6 +79,7 @@ class PostgresStore:
         patience: float = 10.0,
         longest_write: float = 30.0,
         cache: IndexCache | None = None,
+        wake_url: str = "",
     ) -> PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
@@ -84,10 +87,11 @@ class PostgresStore:
         and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
         seconds, how long to wait for the server; ``longest_write``, in seconds, after how long the server
         gives up a write, so that a process that is paused in the midst of one holds up nobody; ``cache``
-        what searches keep in memory (default: 256 MB). Raises ``StorageError``, and ``UsageError`` for a
-        URL that is none.
+        what searches keep in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database,
+        a URL past it, for notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
         """
         conninfo = conninfo_of(url, patience)
+        waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
         prepare(conninfo)
         pool = Pool(
             conninfo,
@@ -103,7 +107,8 @@ class PostgresStore:
         )
         pool.open()
         locks = TurnLocks(partial(connect, conninfo))
-        return cls(pool, locks, cache or IndexCache(), longest_write)
+        signals = PostgresSignals(waking, pool)
+        return cls(pool, locks, cache or IndexCache(), longest_write, signals)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
         return await asyncio.wrap_future(self._submit(work, WRITE, hold))
@@ -129,6 +134,7 @@ class PostgresStore:
             self._closed = True
             await asyncio.to_thread(self._threads.shutdown)
             await asyncio.wrap_future(self._locks.close())
+            await asyncio.to_thread(self.signals.close)
             await asyncio.to_thread(self._pool.close)
 
     async def _begin_turn(self, agent: AgentId) -> TurnHold | None:
