@@ -342,3 +342,34 @@ def test_digits_of_other_scripts_become_those_of_ascii_on_a_server(databases: Da
     clean(url)
     asyncio.run(look_for_digits(PostgresStore.open(url, connections=1)))
     databases.drop(url)
+
+
+LEASES = "0012"
+
+
+def tables_of(bind: Bind) -> dict[str, dict[str, Any]]:
+    """The columns of each table: their type, whether they may be null, their default."""
+    look = inspect(bind)
+    return {
+        table: {column["name"]: column for column in look.get_columns(table)}
+        for table in look.get_table_names()
+        if not table.startswith("lexicon")  # SQLite's own
+    }
+
+
+def test_from_leases_on_migrations_only_add(tmp_path: Path) -> None:
+    """Processes of two versions that know leases run on one database at the same time."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as bind:
+        upgraded_to(bind, LEASES)
+        before = tables_of(bind)
+        upgraded_to(bind, "head")
+        after = tables_of(bind)
+    engine.dispose()
+    for table, columns in before.items():
+        for name, column in columns.items():
+            assert str(after[table][name]["type"]) == str(column["type"]), f"{table}.{name}"
+            assert after[table][name]["nullable"] >= column["nullable"], f"{table}.{name}"
+        for name, column in after[table].items():
+            asked = not column["nullable"] and column["default"] is None
+            assert name in columns or not asked, f"{table}.{name} is asked of a process that does not know it"

@@ -3,6 +3,10 @@
 A new version: change ``storage.schema``, add a file to ``versions`` that does it on SQLite and on PostgreSQL,
 raise ``storage.head.HEAD``, and run ``python tests/test_new_database.py``, which writes the statements that
 make a new SQLite file (without Alembic). A test compares what the migrations make with the schema.
+
+From 0012 on a migration only adds: tables, indexes, columns that may be null or have a default. Processes of
+the version before then run beside those of this one, as in a rolling upgrade; a test compares the tables.
+Before 0012 no two versions may (``storage.head.precedes_leases``).
 """
 
 from __future__ import annotations

@@ -9,18 +9,31 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pagefault.errors import StorageError, UsageError
-from pagefault.storage.head import HEAD
+from pagefault.storage.head import HEAD, precedes_leases
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 from pagefault.storage.postgres.sessions import connect
 
 __all__ = ["conninfo_of", "prepare", "version_of"]
 
+_NAME = "pagefault/leases"
+"""The name of our sessions, to which the URL may add one. Those of an earlier pagefault, which has no leases,
+are called "pagefault" or as the URL says."""
+_UPGRADING = 0x7066 << 48
+"""An advisory lock; the numbers from here on were those of turns before there were leases."""
 _BEGIN_UPGRADE = f"""
-    SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock({0x7066 << 48})"""
+    SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock({_UPGRADING})"""
 """The lock is the transaction's that runs the migrations, so that it holds through a pooler too."""
 _STATE = """
     SELECT current_setting('server_encoding'), to_regclass('alembic_version') IS NOT NULL,
     to_regclass('agents') IS NOT NULL"""
+# Sessions of an earlier pagefault, by their name or by the lock of a turn.
+_EARLIER = """
+    SELECT pid, coalesce(usename, '?'), client_addr::text FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND (application_name = ANY(%(names)s) OR pid IN (
+        SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+        AND (classid::bigint << 32) + objid::bigint BETWEEN %(first)s AND %(last)s))
+    ORDER BY pid"""
 
 
 def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
@@ -35,8 +48,10 @@ def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
         raise UsageError(
             f"The {name} cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/NAME."
         ) from None
+    if given.get("application_name"):
+        given["application_name"] = f"{_NAME}: {given['application_name']}"
     usual: dict[str, Any] = {
-        "application_name": "pagefault",
+        "application_name": _NAME,
         "connect_timeout": max(2, round(patience)),
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -51,18 +66,23 @@ def prepare(conninfo: str) -> None:
     try:
         with connect(conninfo) as driver:
             if _version(driver, place) != HEAD:
-                _upgrade(driver, place)
+                _upgrade(driver, conninfo)
                 _fill_blocks(driver)
     except psycopg.Error as error:
         raise failure(error, place) from error
 
 
 def version_of(conninfo: str) -> str | None:
-    """The migration the database stands at, None if there is nothing of ours yet; changes nothing."""
+    """The migration the database stands at, None if there is nothing of ours yet; changes nothing.
+
+    ``StorageError`` as ``prepare`` raises it if an earlier pagefault stands in the way of an upgrade.
+    """
     place = place_of(conninfo)
     try:
         with connect(conninfo) as driver:
-            return _version(driver, place)
+            migration = _version(driver, place)
+            _refuse_beside_earlier(driver, migration, conninfo)
+            return migration
     except psycopg.Error as error:
         raise failure(error, place) from error
 
@@ -80,6 +100,27 @@ def _version(driver: Driver, place: str) -> str | None:
         )
     found = driver.execute("SELECT version_num FROM alembic_version").fetchone() if has_version else None
     return found[0] if found else None
+
+
+def _refuse_beside_earlier(driver: Driver, version: str | None, conninfo: str) -> None:
+    """Raise ``StorageError`` if a database of this version is in use by a pagefault that knows no leases."""
+    own = str(conninfo_to_dict(conninfo)["application_name"]).removeprefix(_NAME).removeprefix(": ")
+    values = {
+        "names": ["pagefault", own or "pagefault"],
+        "first": _UPGRADING + 1,
+        "last": _UPGRADING + (1 << 48) - 1,
+    }
+    if found := precedes_leases(version) and driver.execute(_EARLIER.encode(), values).fetchall():
+        sessions = ", ".join(
+            f"session {pid} of user {user}{f' from {address}' if address else ''}"
+            for pid, user, address in found[:3]
+        )
+        more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+        raise StorageError(
+            f"The database {place_of(conninfo)} cannot be upgraded while an earlier pagefault, which must "
+            f"not run beside this one, is connected to it ({sessions}{more}); stop it "
+            "everywhere, then try again (nothing was changed)."
+        )
 
 
 def _extend(driver: Driver, place: str) -> None:
@@ -101,13 +142,16 @@ def _extend(driver: Driver, place: str) -> None:
         ) from None
 
 
-def _upgrade(driver: Driver, place: str) -> None:
+def _upgrade(driver: Driver, conninfo: str) -> None:
     from pagefault.storage.migrations import upgrade_postgres
+
+    place = place_of(conninfo)
 
     def begin() -> str | None:
         driver.execute(_BEGIN_UPGRADE.encode())
         version = _version(driver, place)
         if version != HEAD:
+            _refuse_beside_earlier(driver, version, conninfo)
             _extend(driver, place)
         return version
 

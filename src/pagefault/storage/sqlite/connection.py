@@ -17,7 +17,7 @@ from pagefault.errors import StorageError
 from pagefault.storage.rows import storable
 from pagefault.storage.sqlite.dialect import SQLITE
 
-__all__ = ["Connection", "Synchronous", "is_writable"]
+__all__ = ["Connection", "Synchronous", "is_writable", "sole_connection"]
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -33,17 +33,26 @@ _FIXES = {
 }
 _WRITING = "120"
 """The byte of the file beside the database that SQLite locks while a process writes."""
+_OPEN = str(2**30 + 2)
+"""The first of the bytes of the database that SQLite locks while a process has it open."""
 
 
 class Connection:
     """A connection in autocommit mode (transactions are begun by hand), used by one thread at a time.
 
     ``busy_timeout`` is in seconds: how long to wait for another process's transaction. A file that cannot be
-    written here is opened to be read; then everything else is refused.
+    written here is opened to be read; then everything else is refused. ``alone``: the first statement that
+    reads the file is refused if another connection has it open; from then on no other can open it.
     """
 
     def __init__(
-        self, path: Path, *, synchronous: Synchronous, busy_timeout: float, read_only: bool = False
+        self,
+        path: Path,
+        *,
+        synchronous: Synchronous,
+        busy_timeout: float,
+        read_only: bool = False,
+        alone: bool = False,
     ) -> None:
         self.path = path
         self.dialect = SQLITE
@@ -55,6 +64,8 @@ class Connection:
         except sqlite3.Error as error:
             raise self.failure(error) from error
         try:
+            if alone:  # before anything is read: later it would be no lock on the file
+                self.run("PRAGMA locking_mode = EXCLUSIVE")
             self.run("PRAGMA foreign_keys = ON")
             self.run("PRAGMA temp_store = MEMORY")
             self.run(f"PRAGMA synchronous = {synchronous}")
@@ -142,7 +153,7 @@ class Connection:
         name: str = getattr(error, "sqlite_errorname", "")
         for code, fix in _FIXES.items():
             if name.startswith(code):
-                holder = _holder(self.path) if code == "SQLITE_BUSY" else ""
+                holder = _holder(f"{self.path}-shm", _WRITING) if code == "SQLITE_BUSY" else ""
                 return StorageError(f"The database {self.path} {fix.format(holder=holder)}.")
         return StorageError(f"The database {self.path} refused a statement: {error}.")
 
@@ -152,6 +163,27 @@ class Connection:
         except UnicodeEncodeError:
             clean = {name: storable(v) if isinstance(v, str) else v for name, v in values.items()}
             return self.driver.execute(statement, clean)
+
+
+def sole_connection(path: Path, *, patience: float) -> Connection:
+    """A connection to a file that no other connection has open, nor can open until it is closed.
+
+    ``patience``, in seconds, is for those that are about to close theirs; ``StorageError`` after it.
+    """
+    connection = None
+    try:
+        connection = Connection(path, synchronous="NORMAL", busy_timeout=patience, alone=True)
+        connection.one("SELECT 1 FROM sqlite_master")
+    except StorageError as error:
+        if connection:
+            connection.close()
+        if not getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            raise
+        raise StorageError(
+            f"The database {path} cannot be upgraded while {_holder(path, _OPEN)} has it open, because an "
+            "earlier pagefault must not run beside this one; end it, then try again (nothing was changed)."
+        ) from error
+    return connection
 
 
 def is_writable(path: Path) -> bool:
@@ -177,13 +209,13 @@ def _insertion(table: str, columns: tuple[str, ...], if_absent: bool) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}){conflict}"
 
 
-def _holder(path: Path) -> str:
-    """The process that has begun to write to the database, in a few words."""
+def _holder(path: Path | str, first: str) -> str:
+    """The process that has locked a file from its byte ``first`` on, in a few words."""
     try:
-        locked = f":{os.stat(f'{path}-shm').st_ino}"
+        locked = f":{os.stat(path).st_ino}"
         for line in Path("/proc/locks").read_text("ascii").splitlines():
             fields = line.split()
-            if fields[1] == "POSIX" and fields[5].endswith(locked) and fields[6] == _WRITING:
+            if fields[1] == "POSIX" and fields[5].endswith(locked) and fields[6] == first:
                 state = (
                     Path(f"/proc/{fields[4]}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
                 )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from pagefault.errors import StorageError
-from pagefault.storage.head import HEAD
-from pagefault.storage.sqlite.connection import Connection, Synchronous, is_writable
+from pagefault.storage.head import HEAD, precedes_leases
+from pagefault.storage.sqlite.connection import Connection, Synchronous, is_writable, sole_connection
 
 __all__ = ["NEW", "open_file", "version_of"]
 
 NEW = Path(__file__).with_name("new.sql")
 """The statements that make an empty file one of the newest version; a test holds them to the migrations."""
+_LOOKS = 2.0
+"""The seconds after which a process that has a file open counts as one that stays, not one that looks."""
 
 
 def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout: float) -> Connection:
@@ -27,12 +29,15 @@ def open_file(path: Path, locks: Path, *, synchronous: Synchronous, busy_timeout
     """
     if can_change := is_writable(path):
         _make(path, locks)
-    connection = Connection(path, synchronous=synchronous, busy_timeout=busy_timeout)
+    connect = partial(Connection, path, synchronous=synchronous, busy_timeout=busy_timeout)
+    connection = connect()
     try:
         if (version := _version(connection)) != HEAD:
             if not can_change:
                 raise _of_another_version(path, version)
-            _upgrade(connection, locks / f"{path.name}.open.lock", busy_timeout)
+            connection.close()  # a process that waits for its turn to upgrade has the file not open
+            _upgrade(path, locks / f"{path.name}.open.lock", busy_timeout)
+            connection = connect()
             _fill_blocks(connection)
     except StorageError:
         connection.close()
@@ -69,14 +74,17 @@ def _of_another_version(path: Path, version: str | None) -> StorageError:
 
 
 def version_of(path: Path) -> str | None:
-    """The migration a file stands at, None if there is nothing of ours yet; changes nothing."""
+    """The migration a file stands at, None if there is nothing of ours yet; changes nothing.
+
+    ``StorageError`` as ``open_file`` raises it if another process stands in the way of an upgrade.
+    """
     if not path.exists():
         return None
-    connection = Connection(path, synchronous="NORMAL", busy_timeout=10.0, read_only=True)
-    try:
-        return _version(connection)
-    finally:
-        connection.close()
+    with closing(Connection(path, synchronous="NORMAL", busy_timeout=10.0, read_only=True)) as connection:
+        version = _version(connection)
+    if precedes_leases(version) and is_writable(path):
+        sole_connection(path, patience=_LOOKS).close()
+    return version
 
 
 def _version(connection: Connection) -> str | None:
@@ -89,25 +97,31 @@ def _version(connection: Connection) -> str | None:
     return connection.one("SELECT version_num FROM alembic_version")[0]
 
 
-def _upgrade(connection: Connection, lock: Path, patience: float) -> None:
+def _upgrade(path: Path, lock: Path, patience: float) -> None:
     """Run the migrations that are missing, all or none. One process at a time; the others wait for it."""
     from filelock import FileLock, Timeout
 
     try:
         with FileLock(lock, timeout=patience, mode=0o600):
-            version = _version(connection)
-            if version == HEAD:
-                return
-            connection.run("PRAGMA journal_mode = WAL")
-            if version is None:
-                return _create(connection)
-            from pagefault.storage.migrations import upgrade_sqlite
-
-            upgrade_sqlite(connection.driver, connection.path, version)
+            with closing(Connection(path, synchronous="NORMAL", busy_timeout=patience)) as connection:
+                version = _version(connection)
+                if version == HEAD:
+                    return
+                if not precedes_leases(version):
+                    return _migrate(connection, version)
+            with closing(sole_connection(path, patience=min(_LOOKS, patience))) as connection:
+                _migrate(connection, version)
     except Timeout as error:
-        raise StorageError(
-            f"The database {connection.path} is being upgraded by another process; try again."
-        ) from error
+        raise StorageError(f"The database {path} is being upgraded by another process; try again.") from error
+
+
+def _migrate(connection: Connection, version: str | None) -> None:
+    connection.run("PRAGMA journal_mode = WAL")
+    if version is None:
+        return _create(connection)
+    from pagefault.storage.migrations import upgrade_sqlite
+
+    upgrade_sqlite(connection.driver, connection.path, version)
 
 
 def _create(connection: Connection) -> None:
