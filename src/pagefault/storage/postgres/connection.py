@@ -144,7 +144,9 @@ class PostgresConnection:
         columns = {name: [row[name] for row in rows] for name in rows[0] if name != "agent"}
         if "vector" in columns:
             columns["vector"] = [Half(np.frombuffer(vector, "<f2")) for vector in columns["vector"]]
-        self.send(insertion(table, tuple(columns), if_absent), agent=agent, **columns)
+        single = len(rows) == 1
+        values: Mapping[str, Any] = {name: of[0] for name, of in columns.items()} if single else columns
+        self.send(insertion(table, tuple(columns), if_absent, single=single), agent=agent, **values)
 
     def listed(self, values: Sequence[Any]) -> list[Any]:
         """Values as an array."""

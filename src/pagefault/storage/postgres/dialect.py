@@ -68,13 +68,12 @@ def joined(statement: str, *insertions: str) -> bytes:
 
 
 @cache
-def insertion(table: str, columns: Sequence[str], if_absent: bool) -> str:
-    """The insertion of an agent's rows, given by column: quicker than a statement for each."""
-    kinds = _COLUMNS[table]
-    arrays = ", ".join(
-        f"%({name})b::halfvec[]" if name == "vector" else f":{name}::{_KINDS[kinds[name]]}[]"
-        for name in columns
-    )
+def insertion(table: str, columns: Sequence[str], if_absent: bool, *, single: bool) -> str:
+    """The insertion of an agent's rows, given by column: quicker than a statement for each, but not for a
+    single row."""
+    of = "" if single else "[]"
+    kinds = {name: f":{name}::{_KINDS[kind]}{of}" for name, kind in _COLUMNS[table].items()}
+    values = ", ".join({**kinds, "vector": f"%(vector)b::halfvec{of}"}[name] for name in columns)
+    rows = f"VALUES (:agent, {values})" if single else f"SELECT :agent, * FROM unnest({values})"
     conflict = " ON CONFLICT DO NOTHING" if if_absent else ""
-    listed = ", ".join(columns)
-    return f"INSERT INTO {table} (agent, {listed}) SELECT :agent, * FROM unnest({arrays}){conflict}"
+    return f"INSERT INTO {table} (agent, {', '.join(columns)}) {rows}{conflict}"

@@ -13,7 +13,7 @@ from pagefault.storage.head import HEAD, precedes_leases
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 from pagefault.storage.postgres.sessions import connect
 
-__all__ = ["conninfo_of", "prepare", "version_of"]
+__all__ = ["conninfo_of", "is_distributed", "prepare", "version_of"]
 
 _NAME = "pagefault/leases"
 """The name of our sessions, to which the URL may add one. Those of an earlier pagefault, which has no leases,
@@ -34,6 +34,9 @@ _EARLIER = """
         SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
         AND (classid::bigint << 32) + objid::bigint BETWEEN %(first)s AND %(last)s))
     ORDER BY pid"""
+
+_HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
+_HAS_AGENTS = "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('agents'))"
 
 
 def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
@@ -60,16 +63,24 @@ def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
     return make_conninfo("", **{**usual, **given, "client_encoding": "utf8"})
 
 
-def prepare(conninfo: str) -> None:
-    """Bring the database up to date if need be: one process at a time, the others wait for it."""
+def prepare(conninfo: str) -> bool:
+    """Bring the database up to date if need be: one process at a time, the others wait for it. Return whether
+    it is distributed."""
     place = place_of(conninfo)
     try:
         with connect(conninfo) as driver:
             if _version(driver, place) != HEAD:
                 _upgrade(driver, conninfo)
                 _fill_blocks(driver)
+            return is_distributed(driver)
     except psycopg.Error as error:
         raise failure(error, place) from error
+
+
+def is_distributed(driver: Driver) -> bool:
+    """Return whether Citus has the agents on its nodes."""
+    statements = (_HAS_CITUS, _HAS_AGENTS)
+    return all(driver.execute(statement.encode()).fetchone() == (True,) for statement in statements)
 
 
 def version_of(conninfo: str) -> str | None:

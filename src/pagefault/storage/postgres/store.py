@@ -59,13 +59,21 @@ class PostgresStore:
     """
 
     def __init__(
-        self, pool: Pool, locks: TurnLocks, cache: IndexCache, longest_write: float, signals: PostgresSignals
+        self,
+        pool: Pool,
+        locks: TurnLocks,
+        cache: IndexCache,
+        longest_write: float,
+        signals: PostgresSignals,
+        *,
+        distributed: bool,
     ) -> None:
         self._pool = pool
         self._cache = cache
         self._locks = locks
         self._place = pool.name
         self._longest_write = longest_write
+        self._keeps = not distributed  # a statement with others in it is none for a single node
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
         self.signals = signals
@@ -92,7 +100,7 @@ class PostgresStore:
         """
         conninfo = conninfo_of(url, patience)
         waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
-        prepare(conninfo)
+        distributed = prepare(conninfo)
         pool = Pool(
             conninfo,
             name=place_of(conninfo),
@@ -108,7 +116,7 @@ class PostgresStore:
         pool.open()
         locks = TurnLocks(partial(connect, conninfo))
         signals = PostgresSignals(waking, pool)
-        return cls(pool, locks, cache or IndexCache(), longest_write, signals)
+        return cls(pool, locks, cache or IndexCache(), longest_write, signals, distributed=distributed)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
         return await asyncio.wrap_future(self._submit(work, WRITE, hold))
@@ -180,7 +188,7 @@ class PostgresStore:
         try:
             with self._pool.connection() as driver:
                 try:
-                    connection = PostgresConnection(driver, keeps=kind == WRITE)
+                    connection = PostgresConnection(driver, keeps=kind == WRITE and self._keeps)
                     with pipeline(driver):
                         begin(driver, kind, self._longest_write)
                         cache = self._cache if kind == READ else None
