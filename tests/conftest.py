@@ -25,6 +25,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
 from pagefault.models import Model
 from pagefault.storage import Store
+from pagefault.testing.citus import CitusDatabases, is_coordinator
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.postgres import Databases, given_url, start_server, stop_server
@@ -53,8 +54,9 @@ SERVER = Path(tempfile.gettempdir()) / f"pagefault-postgres-{RUN}"
 
 @pytest.fixture(scope="session")
 def databases() -> Generator[Databases]:
-    """A PostgreSQL server, started by the first test that wants one."""
-    databases = Databases(given_url() or start_server(SERVER))
+    """A PostgreSQL server, started by the first test that wants one; the given one may have Citus."""
+    url = given_url() or start_server(SERVER)
+    databases = CitusDatabases(url) if is_coordinator(url) else Databases(url)
     yield databases
     databases.close()
 

@@ -329,3 +329,17 @@ def test_a_word_of_the_index_without_a_row_is_found(run: Run, ana: Path) -> None
     found = run("db", "check", "--deleted", "ZEBRASECRET")
     assert "The lexical index has 'ZEBRASECRET' for 1 rows that are not there." in found.out
     assert found.code == 1
+
+
+# distribute
+
+
+def test_a_file_is_not_distributed(run: Run, ana: Path) -> None:
+    before = ana.read_bytes()
+    for option in ((), ("--dry-run",)):
+        refused = run("db", "distribute", *option)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.startswith(
+            "pagefault: A file of SQLite cannot be distributed; bring its agents to"
+        )
+    assert ana.read_bytes() == before

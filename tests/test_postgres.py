@@ -27,7 +27,7 @@ from alembic.script import ScriptDirectory
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from conftest import Machine
+from conftest import Machine, Run
 from pagefault.errors import StorageError, UsageError
 from pagefault.kernel.timers import post_due
 from pagefault.storage import Filter, Match, Store, Transaction, migrations
@@ -625,3 +625,12 @@ def test_the_command_line_takes_a_database(last: bool, database: str, tmp_path: 
     assert [agent["name"] for agent in json.loads(done.stdout)] == ["ana"]
     assert ask(database, "SELECT name FROM agents") == [("ana",)]
     assert not (tmp_path / "pagefault.db").exists()
+
+
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_without_citus_nothing_is_distributed(database: str, option: tuple[str, ...], run: Run) -> None:
+    refused = run("db", "distribute", "--database", database, *option)
+    assert refused.code == 1
+    assert "has no Citus; install it on each node" in refused.err
+    assert refused.err.count("\n") == 1
+    assert ask(database, "SELECT FROM pg_class WHERE relname LIKE '%_before'") == []

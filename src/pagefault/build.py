@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
     from pagefault.models.directory.providers import Provider
     from pagefault.models.endpoint import AdapterFactory
+    from pagefault.storage.postgres.distributing import Distribution
 
 
 def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
@@ -103,6 +104,21 @@ def open_transfer(place: Path | str, *, make: bool = False) -> TransferDatabase:
     if not make and not place.exists():
         raise UsageError(f"There is no database {place}; name one that is there.")
     return SQLiteTransfer.open(place)
+
+
+def open_distribution(place: Path | str, *, make: bool) -> Distribution:
+    """A PostgreSQL database to be spread over nodes of Citus; with ``make`` brought up to date first.
+
+    ``UsageError`` for a file of SQLite.
+    """
+    if isinstance(place, Path):
+        raise UsageError(
+            "A file of SQLite cannot be distributed; bring its agents to a PostgreSQL database with "
+            "pagefault db copy, and give the URL of that with --database."
+        )
+    with _postgres(place):
+        from pagefault.storage.postgres.distributing import Distribution
+    return Distribution.open(place, make=make)
 
 
 def database_versions(place: Path | str) -> tuple[str | None, str]:

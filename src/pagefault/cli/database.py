@@ -1,4 +1,4 @@
-"""The database itself: `db migrate`, `check`, `backup`, `copy`, `export`, `import`. No kernel is opened."""
+"""The database itself: `pagefault db` with its commands. No kernel is opened."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from pagefault import __version__
-from pagefault.build import DATABASE, database_versions, open_transfer
+from pagefault.build import DATABASE, database_versions, open_distribution, open_transfer
+from pagefault.cli.progress import progress
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
@@ -62,7 +61,7 @@ def migrate(session: Session, only_look: bool) -> None:
 
 def examine(session: Session, fix: bool) -> None:
     """Check the database, and with ``fix`` repair rows that follow from others; exit with 1 on any error."""
-    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, progress() as bar:
         found = check(database, bar)
         repaired = [finding for finding in found if finding.derived] if fix else []
         if repaired:
@@ -80,7 +79,7 @@ def examine(session: Session, fix: bool) -> None:
 
 def damage_in(session: Session) -> str:
     """The first fault that a check finds, in a sentence without its full stop; empty if there is none."""
-    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, progress() as bar:
         found = check(database, bar)
     return _line(found[0]).rstrip(".") if found else ""
 
@@ -101,9 +100,27 @@ def look_for_deleted(session: Session, fix: bool, words: Sequence[str]) -> None:
         raise SystemExit(1)
 
 
+def distribute(session: Session, only_look: bool) -> None:
+    """Spread the database over the nodes of Citus, or say what there is to move."""
+    with closing(open_distribution(_home_of(session), make=not only_look)) as there, progress() as bar:
+        found = there.plan()
+        rows, size = (sum(table.rows for table in found.tables), sum(table.bytes for table in found.tables))
+        if found.tables and not only_look:
+            bar.begin("rows", rows)
+            there.move(bar.advance)
+    nodes = f"{len(found.nodes)} nodes ({', '.join(found.nodes)})"
+    said = f"The database is distributed over {nodes}; there is nothing to move."
+    if found.tables:
+        shown = [[each.name, f"{each.rows:,}", f"{each.bytes:,}"] for each in found.tables]
+        done = f"{rows:,} rows ({size:,} bytes) {'would be' if only_look else 'were'} moved to {nodes}."
+        said = f"{table([['table', 'rows', 'bytes'], *shown])}\n{done}"
+    tables = {each.name: {"rows": each.rows, "bytes": each.bytes} for each in found.tables}
+    session.show({"nodes": found.nodes, "tables": tables, "dry_run": only_look}, said)
+
+
 def backup(session: Session, target: Path) -> None:
     """Copy a file while agents run; of a server's database, export all agents."""
-    with closing(open_transfer(_home_of(session))) as database, _new(target) as part, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, _new(target) as part, progress() as bar:
         if isinstance(database, FileDatabase):
             bar.begin("pages", 1)
             database.backup(part, bar.reach)
@@ -119,7 +136,7 @@ def copy(session: Session, source: str, target: str, names: Sequence[str]) -> No
     with (
         closing(open_transfer(_place(source))) as here,
         closing(open_transfer(_place(target), make=True)) as there,
-        _progress() as bar,
+        progress() as bar,
     ):
         moved = copy_agents(here, there, names, bar)
     _report(session, moved, "There are no agents to copy.")
@@ -129,7 +146,7 @@ def export(session: Session, name: str, target: str) -> None:
     """Write an agent to a file, or to standard output; then the answer goes to stderr."""
     if target == "-" and sys.stdout.isatty():  # its texts are as they were stored
         raise UsageError("An export is not for a terminal; write it to a file, or pipe it on.")
-    with closing(open_transfer(_home_of(session))) as database, _progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, progress() as bar:
         if target == "-":
             moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar)
             sys.stdout.buffer.flush()
@@ -151,7 +168,7 @@ def import_(session: Session, source: str, name: str | None, trust: bool) -> Non
     with _opened(source) as file:
         if not trust and not session.json and sys.stdin.isatty() and sys.stderr.isatty():
             trust = _agreed(guarded_settings(file, place, defaults))
-        with closing(open_transfer(_home_of(session), make=True)) as database, _progress() as bar:
+        with closing(open_transfer(_home_of(session), make=True)) as database, progress() as bar:
             moved = import_agents(database, file, place, name, bar, trust=trust, defaults=defaults)
     _report(session, moved, "", defaults)
 
@@ -251,34 +268,3 @@ def _opened(source: str) -> Generator[BinaryIO]:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.seek(0)
         yield spool
-
-
-class _Bar:
-    """``transfer.Watch`` as a bar, one for what is going on."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None)
-
-    def begin(self, what: str, total: int) -> None:
-        self._progress.reset(self._task, description=plain(what), total=total)
-
-    def advance(self, rows: int) -> None:
-        self._progress.advance(self._task, rows)
-
-    def reach(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-
-@contextmanager
-def _progress() -> Generator[_Bar]:
-    """On stderr, gone when done; nothing is drawn where nobody looks."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    progress = Progress(*columns, console=console(stderr=True), transient=True)
-    with progress if progress.console.is_terminal else nullcontext():
-        yield _Bar(progress)

@@ -113,7 +113,7 @@ class Databases:
         template = f"{self.prefix}_0"
         if template not in self._made:
             self._create(template, "template1")
-            prepare(conninfo_of(self._url(template), 10))
+            self._migrate(template)
         self._create(name, template)
         return self._url(name)
 
@@ -142,6 +142,9 @@ class Databases:
     def _create(self, name: str, template: str) -> None:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' STRATEGY FILE_COPY")
         self._made.add(name)
+
+    def _migrate(self, name: str) -> None:
+        prepare(conninfo_of(self._url(name), 10))
 
     def _drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

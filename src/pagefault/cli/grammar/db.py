@@ -55,6 +55,24 @@ def db_check(
     room.examine(session_of(home, database, json), repair)
 
 
+@db.command("distribute")
+def db_distribute(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only report what would be moved, and how much.")
+    ] = False,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Spread a PostgreSQL database over the worker nodes of Citus, by agent; end its processes first.
+
+    All is moved or nothing, so an interrupted run can be repeated. What is distributed already stays.
+    """
+    from pagefault.cli import database as room
+
+    room.distribute(session_of(home, database, json), dry_run)
+
+
 @db.command("backup")
 def db_backup(
     path: Annotated[Path, typer.Argument(help="A new file.")],

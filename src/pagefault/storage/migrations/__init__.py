@@ -41,16 +41,18 @@ def upgrade_sqlite(driver: sqlite3.Connection, path: Path, version: str | None) 
     engine = create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool)
     driver.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
     try:
-        _upgrade(engine, str(path), partial(_begin_immediate, version))
+        _upgrade(engine, str(path), partial(_begin_immediate, version), lambda: None)
     finally:
         driver.execute("PRAGMA foreign_keys = ON")
 
 
-def upgrade_postgres(driver: psycopg.Connection[Any], place: str, begin: Callable[[], str | None]) -> None:
+def upgrade_postgres(
+    driver: psycopg.Connection[Any], place: str, begin: Callable[[], str | None], finish: Callable[[], None]
+) -> None:
     """The same for a PostgreSQL database; ``place`` is what to call it in a sentence, ``begin`` begins the
-    transaction and returns the version."""
+    transaction and returns the version, ``finish`` is the last of it."""
     engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
-    _upgrade(engine, place, lambda _: begin())
+    _upgrade(engine, place, lambda _: begin(), finish)
 
 
 def check_known(version: str | None, place: str) -> None:
@@ -76,13 +78,16 @@ def _begin_immediate(version: str | None, connection: Connection) -> str | None:
     return version
 
 
-def _upgrade(engine: Engine, place: str, begin: Callable[[Connection], str | None]) -> None:
+def _upgrade(
+    engine: Engine, place: str, begin: Callable[[Connection], str | None], finish: Callable[[], None]
+) -> None:
     config = _config()
     try:
         with engine.connect() as connection:
             check_known(begin(connection), place)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            finish()
             connection.commit()
     except DBAPIError as error:
         raise StorageError(f"The database {place} could not be upgraded: {error.orig}.") from error

@@ -1,13 +1,18 @@
 """The tables as PostgreSQL has them from its first version on, which is 0002.
 
-They have the names and columns of ``storage.schema``. What differs: each table is partitioned by agent and
-its keys begin with the agent; there are no foreign keys; names of agents are unique in a table of their own;
-turns have a fence; marks of vectors are per agent; vectors are pgvector's; the lexical index is a table.
+They have the names and columns of ``storage.schema``. What differs: each table is partitioned by agent (where
+there is no Citus, which spreads whole tables) and its keys begin with the agent; there are no foreign keys;
+names of agents are unique in a table of their own; turns have a fence; marks of vectors are per agent;
+vectors are pgvector's; the lexical index is a table.
 """
 
 from __future__ import annotations
 
-__all__ = ["STATEMENTS"]
+from collections.abc import Iterator
+
+from alembic import op
+
+__all__ = ["has_partitions", "partitions_of", "statements"]
 
 _PARTITIONS = 8
 
@@ -37,7 +42,7 @@ _AGENTS = """
         warned boolean NOT NULL,
         ratio double precision NOT NULL,
         settings text NOT NULL
-    ) PARTITION BY HASH (id)"""
+    )"""
 _AGENT_NAMES = """
     CREATE TABLE agent_names (
         name text PRIMARY KEY,
@@ -189,15 +194,30 @@ _INDEXES = (
     "CREATE INDEX ix_schedules_due ON schedules (due)",
 )
 
-STATEMENTS = (
-    _AGENTS,
-    _AGENT_NAMES,
-    _EMBEDDERS,
-    *(f"CREATE TABLE {name} ({columns}) PARTITION BY HASH (agent)" for name, columns in _BY_AGENT.items()),
-    *(
-        f"CREATE TABLE {name}_{n} PARTITION OF {name} FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {n})"
-        for name in ("agents", *_BY_AGENT)
-        for n in range(_PARTITIONS)
-    ),
-    *_INDEXES,
-)
+
+def statements() -> Iterator[str]:
+    """Yield the statements that make the tables and their indexes."""
+    partitioned = has_partitions()
+    by = " PARTITION BY HASH ({})" if partitioned else ""
+    yield _AGENTS + by.format("id")
+    yield _AGENT_NAMES
+    yield _EMBEDDERS
+    for name, columns in _BY_AGENT.items():
+        yield f"CREATE TABLE {name} ({columns}){by.format('agent')}"
+    for name in ("agents", *_BY_AGENT) if partitioned else ():
+        yield from partitions_of(name)
+    yield from _INDEXES
+
+
+def has_partitions() -> bool:
+    """Return True if tables by agent get partitions in this database: Citus makes shards of whole tables."""
+    return not op.get_bind().exec_driver_sql("SELECT FROM pg_extension WHERE extname = 'citus'").all()
+
+
+def partitions_of(table: str) -> Iterator[str]:
+    """Yield the statements that make the partitions of a table."""
+    for n in range(_PARTITIONS):
+        yield (
+            f"CREATE TABLE {table}_{n} PARTITION OF {table} "
+            f"FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {n})"
+        )

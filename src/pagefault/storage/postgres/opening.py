@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pagefault.errors import StorageError, UsageError
 from pagefault.storage.head import HEAD, precedes_leases
 from pagefault.storage.postgres.connection import Driver, failure, place_of
-from pagefault.storage.postgres.sessions import connect
+from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect
 
 __all__ = ["conninfo_of", "is_distributed", "prepare", "version_of"]
 
@@ -21,7 +21,8 @@ are called "pagefault" or as the URL says."""
 _UPGRADING = 0x7066 << 48
 """An advisory lock; the numbers from here on were those of turns before there were leases."""
 _BEGIN_UPGRADE = f"""
-    SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock({_UPGRADING})"""
+    SELECT set_config('lock_timeout', '60s', true), set_config('{ONE_BY_ONE}', 'sequential', true),
+    pg_advisory_xact_lock({_UPGRADING})"""
 """The lock is the transaction's that runs the migrations, so that it holds through a pooler too."""
 _STATE = """
     SELECT current_setting('server_encoding'), to_regclass('alembic_version') IS NOT NULL,
@@ -155,6 +156,7 @@ def _extend(driver: Driver, place: str) -> None:
 
 def _upgrade(driver: Driver, conninfo: str) -> None:
     from pagefault.storage.migrations import upgrade_postgres
+    from pagefault.storage.postgres.distributing import complete
 
     place = place_of(conninfo)
 
@@ -167,7 +169,7 @@ def _upgrade(driver: Driver, conninfo: str) -> None:
         return version
 
     driver.autocommit = False
-    upgrade_postgres(driver, place, begin)
+    upgrade_postgres(driver, place, begin, lambda: complete(driver))
     driver.autocommit = True
 
 

@@ -16,6 +16,7 @@ import psycopg
 from pagefault.storage.postgres.connection import Driver
 
 __all__ = [
+    "ONE_BY_ONE",
     "READ",
     "WRITE",
     "begin",
@@ -29,6 +30,9 @@ __all__ = [
 
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+ONE_BY_ONE = "citus.multi_shard_modify_mode"
+"""The setting of Citus (where there is none, nobody's) that gives a transaction, if it is ``sequential``, one
+connection to each node, which sees all that was done there."""
 _LOCAL = {
     "lock_timeout": "60s",
     "jit": "off",  # costs more than it gives to statements as small as ours

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from pagefault.storage.migrations.postgres_base import STATEMENTS
+from pagefault.storage.migrations.postgres_base import statements
 
 revision = "0002"
 down_revision = "0001"
@@ -19,7 +19,7 @@ _COUNTERS = ("last_document", "recall_changes", "recall_rebuilds", "archival_cha
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        for statement in STATEMENTS:
+        for statement in statements():
             op.execute(statement)
         return
     for name in _COUNTERS:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from pagefault.storage.migrations.postgres_base import has_partitions, partitions_of
 from pagefault.storage.rows import moment, to_usage, total_values, usage_text
 from pagefault.storage.usage import RowUsage, add_up
 from pagefault.types import AgentId, Role
@@ -18,7 +19,6 @@ down_revision = "0003"
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _BATCH = 5_000  # rows
-_PARTITIONS = 8
 _AGENTS = (
     "id, name, created, last_seq, last_passage, last_event, last_schedule, last_document, recall_rows, "
     "recall_units, archival_rows, archival_units, recall_changes, recall_rebuilds, archival_changes, "
@@ -40,7 +40,7 @@ def upgrade() -> None:
         _rebuild_agents()
     op.add_column("inbox", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
     op.add_column("messages", sa.Column("usage", sa.Text(), nullable=True))
-    _create_totals(partitioned=postgres)
+    _create_totals(postgres)
     for agent in [row[0] for row in op.get_bind().execute(sa.text("SELECT id FROM agents"))]:
         _move_usage(agent, "strpos" if postgres else "instr")
     op.execute("DROP INDEX messages_with_usage")
@@ -81,8 +81,9 @@ def _rebuild_agents() -> None:
     op.rename_table("agents_0004", "agents")
 
 
-def _create_totals(*, partitioned: bool) -> None:
-    owner = () if partitioned else (sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),)
+def _create_totals(postgres: bool) -> None:
+    partitioned = postgres and has_partitions()
+    owner = () if postgres else (sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),)
     op.create_table(
         "usage_totals",
         sa.Column("agent", _BIG, nullable=False),
@@ -94,14 +95,10 @@ def _create_totals(*, partitioned: bool) -> None:
         sa.PrimaryKeyConstraint("agent", "start", "model", "answered", "tier"),
         *owner,
         sqlite_with_rowid=False,
-        postgresql_partition_by="HASH (agent)",
+        postgresql_partition_by="HASH (agent)" if partitioned else None,
     )
-    if partitioned:
-        for n in range(_PARTITIONS):
-            op.execute(
-                f"CREATE TABLE usage_totals_{n} PARTITION OF usage_totals "
-                f"FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {n})"
-            )
+    for statement in partitions_of("usage_totals") if partitioned else ():
+        op.execute(statement)
 
 
 def _move_usage(agent: int, find: str) -> None:

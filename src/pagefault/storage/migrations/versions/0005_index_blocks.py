@@ -5,16 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from pagefault.storage.migrations.postgres_base import has_partitions, partitions_of
+
 revision = "0005"
 down_revision = "0004"
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_PARTITIONS = 8
 
 
 def upgrade() -> None:
-    partitioned = op.get_bind().dialect.name == "postgresql"
-    owner = () if partitioned else (sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),)
+    postgres = op.get_bind().dialect.name == "postgresql"
+    partitioned = postgres and has_partitions()
+    owner = () if postgres else (sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),)
     op.create_table(
         "index_blocks",
         sa.Column("agent", _BIG, nullable=False),
@@ -26,13 +28,10 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("agent", "tier", "fingerprint", "block"),
         *owner,
-        postgresql_partition_by="HASH (agent)",
+        postgresql_partition_by="HASH (agent)" if partitioned else None,
     )
-    if partitioned:
-        for n in range(_PARTITIONS):
-            op.execute(
-                f"CREATE TABLE index_blocks_{n} PARTITION OF index_blocks "
-                f"FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {n})"
-            )
+    for statement in partitions_of("index_blocks") if partitioned else ():
+        op.execute(statement)
+    if postgres:
         # Quantized vectors do not get smaller by compression.
         op.execute("ALTER TABLE index_blocks ALTER COLUMN data SET STORAGE EXTERNAL")
