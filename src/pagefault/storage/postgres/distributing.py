@@ -42,7 +42,7 @@ _OWNERS = """
 _OTHERS = """
     SELECT (SELECT count(*) FROM workers WHERE until > now()), (
         SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND application_name LIKE 'pagefault%%')"""
+        AND application_name LIKE 'pagefault%')"""
 _BYTES = """
     SELECT coalesce(sum(pg_total_relation_size(relid)), pg_total_relation_size(%(table)s::regclass))::bigint
     FROM pg_partition_tree(%(table)s::regclass)"""
@@ -67,6 +67,26 @@ _BOUNDS = """
     WHERE n %% greatest(%s, of / 100) = 0 ORDER BY id"""
 _SUM = "SELECT count(*), coalesce(sum(hashtextextended(ROW({columns})::text, 0)), 0) FROM {table}"
 _SETTINGS = {ONE_BY_ONE: "sequential", "client_min_messages": "warning"}
+_POOLED = "{place} is a pooler; give the URL of the server itself."
+_WITHOUT_CITUS = (
+    "The database {place} has no Citus; install it on each node, run CREATE EXTENSION citus there in a "
+    "database of this name, and add the nodes with citus_add_node."
+)
+_NO_COORDINATOR = "{place} is a worker node of Citus; give the URL of its coordinator."
+_WITHOUT_NODES = (
+    "No worker nodes are added to {place}; add each with SELECT citus_add_node('HOST', PORT), then try again."
+)
+_UNREACHED = (
+    "The node {node} of {place} cannot be reached ({why}); start it and let this user in, or remove it with "
+    "citus_remove_node."
+)
+_WITHOUT_VECTORS = "The node {node} of {place} has no pgvector; install it there."
+_NO_OWNER = "This user may not distribute the tables of {place}; run it as {owner}, their owner."
+_IN_USE = (
+    "Processes of pagefault use {place} ({workers} that serve agents, {sessions} sessions); end them first, "
+    "and wait six seconds after one was killed."
+)
+_UNEQUAL = "The rows of {table} in {place} are not the same on the nodes; nothing was changed, so try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +167,23 @@ class Distribution:
 
     def _check_coordinator(self) -> None:
         if is_pooled(self._driver):
-            raise UsageError(f"{self._place} is a pooler; give the URL of the server itself.")
+            raise UsageError(_POOLED.format(place=self._place))
         if not self._one(_HAS_CITUS):
-            raise StorageError(
-                f"The database {self._place} has no Citus; install it on each node, run CREATE EXTENSION "
-                "citus there in a database of this name, and add the nodes with citus_add_node."
-            )
+            raise StorageError(_WITHOUT_CITUS.format(place=self._place))
         if not self._one("SELECT citus_is_coordinator()"):
-            raise StorageError(f"{self._place} is a worker node of Citus; give the URL of its coordinator.")
+            raise StorageError(_NO_COORDINATOR.format(place=self._place))
 
     def _nodes(self) -> list[str]:
         """The nodes that may have shards, each of them reached and with pgvector."""
         nodes = self._rows(_NODES)
         for node, _, is_ready, is_reached, said in nodes:
-            if not is_reached:
-                raise StorageError(
-                    f"The node {node} of {self._place} cannot be reached ({str(said).strip().rstrip('.')}); "
-                    "start it and let this user in, or remove it with citus_remove_node."
-                )
             if not is_ready:
-                raise StorageError(f"The node {node} of {self._place} has no pgvector; install it there.")
+                sentence = _WITHOUT_VECTORS if is_reached else _UNREACHED
+                why = str(said).strip().partition("\n")[0].rstrip(".")
+                raise StorageError(sentence.format(node=node, place=self._place, why=why))
         chosen = [node for node, has_shards, *_ in nodes if has_shards]
         if not chosen:
-            raise StorageError(
-                f"No worker nodes are added to {self._place}; add each with "
-                "SELECT citus_add_node('HOST', PORT)."
-            )
+            raise StorageError(_WITHOUT_NODES.format(place=self._place))
         return chosen
 
     def _waiting(self) -> list[str]:
@@ -182,16 +193,10 @@ class Distribution:
 
     def _refuse_others(self, tables: Sequence[str]) -> None:
         if owners := self._rows(_OWNERS, (list(tables),)):
-            raise StorageError(
-                f"This user may not distribute the tables of {self._place}; run it as {owners[0][0]}, "
-                "their owner."
-            )
-        workers, connections = self._rows(_OTHERS)[0]
-        if tables and workers + connections:
-            raise StorageError(
-                f"Processes of pagefault use {self._place} ({workers} that serve agents, {connections} "
-                "connections); end them first, and wait six seconds for one that was killed."
-            )
+            raise StorageError(_NO_OWNER.format(place=self._place, owner=owners[0][0]))
+        workers, sessions = self._rows(_OTHERS)[0]
+        if tables and workers + sessions:
+            raise StorageError(_IN_USE.format(place=self._place, workers=workers, sessions=sessions))
 
     def _size(self, table: str) -> TableSize:
         rows = self._one(f"SELECT count(*) FROM {table}")
@@ -216,10 +221,7 @@ class Distribution:
             moved(self._run(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {before}{where}"))
         sums = [self._rows(_SUM.format(columns=columns, table=name)) for name in (before, table)]
         if sums[0] != sums[1]:
-            raise StorageError(
-                f"The rows of {table} in {self._place} are not the same on the nodes; nothing was changed, "
-                "try again."
-            )
+            raise StorageError(_UNEQUAL.format(table=table, place=self._place))
         self._run(f"DROP TABLE {before}")
         for (statement,) in indexes:
             self._run(statement)
