@@ -95,3 +95,27 @@ def test_after_a_fork(environment: dict[str, str]) -> None:
     printed = run(dedent(code), environment | {"README_BLOCKS": "\n".join(SYNCHRONOUS)})
     assert printed.startswith("This agent was opened before the process forked")
     assert "Porto" in printed
+
+
+def test_a_program_may_end_while_the_embedder_works_in_a_daemon_thread(environment: dict[str, str]) -> None:
+    code = """
+        import anyio, threading
+        from pagefault.errors import EmbedderError
+        from pagefault.embedders.minilm import MiniLM
+        begun = threading.Event()
+
+        async def embed():
+            embedder = MiniLM()
+            await embedder.embed(["loaded"])
+            begun.set()
+            try:
+                while True:
+                    await embedder.embed(["text " * 300] * 16)
+            except EmbedderError as error:
+                print(error)
+
+        threading.Thread(target=anyio.run, args=(embed,), daemon=True).start()
+        begun.wait()
+    """
+    for _ in range(3):
+        run(dedent(code), environment)
