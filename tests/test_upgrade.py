@@ -344,6 +344,107 @@ def test_digits_of_other_scripts_become_those_of_ascii_on_a_server(databases: Da
     databases.drop(url)
 
 
+# leases
+
+INBOXES: dict[str, tuple[str, int | None, bool]] = {
+    "waits": ("pending", 2, True),
+    "pressed": ("pending", 1, True),
+    "in-turn": ("active", 0, True),
+    "parked": ("pending", 2, True),
+    "served": ("done", None, False),
+    "gave-up": ("parked", None, False),
+    "new": ("", None, False),
+}
+"""The event in each agent's inbox, its rank, and if the agent is ready for a turn (a parked one is, once it
+is released)."""
+FENCE = 7
+
+
+def fill_inboxes(bind: Bind, many: int) -> None:
+    """These agents, and so many more of which each has an event."""
+    for number, (name, (state, rank, _)) in enumerate(INBOXES.items(), ANA + 1):
+        own = {"created": MICROS, "start": 1, "head": "", "warned": False, "ratio": 1.0, "settings": "{}"}
+        parked = "It is broken." if name == "parked" else None
+        insert(
+            bind,
+            "agents",
+            id=number,
+            name=name,
+            **own,
+            last_event=int(bool(state)),
+            fence=FENCE,
+            parked=parked,
+        )
+        if state:
+            kind = "memory_pressure" if rank == 1 else "message"
+            insert(
+                bind, "inbox", agent=number, number=1, kind=kind, text="hi", key="k", at=MICROS,
+                state=state, rank=rank, parked="Why not." if state == "parked" else None,
+            )  # fmt: skip
+    row = f"{ANA} + 100 + n, 'm' || n, {MICROS}, 1, '', false, 1.0, '{{}}', 1"
+    series = f"WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {many})"
+    columns = "id, name, created, start, head, warned, ratio, settings, last_event"
+    bind.execute(text(f"{series} INSERT INTO agents ({columns}) SELECT {row} FROM s"))
+    chosen = f"SELECT id, 1, 'message', 'hi', {MICROS}, 'pending', 2 FROM agents WHERE name LIKE 'm%'"
+    bind.execute(text(f"INSERT INTO inbox (agent, number, kind, text, at, state, rank) {chosen}"))
+
+
+def ready_in(place: Path | str) -> list[str]:
+    found = "SELECT name FROM agents WHERE ready IS NOT NULL AND name NOT LIKE 'm%' ORDER BY id"
+    with closing(psycopg.connect(place) if isinstance(place, str) else sqlite3.connect(place)) as driver:
+        return [name for (name,) in driver.execute(found).fetchall()]
+
+
+async def look_who_is_ready(place: Path | str) -> None:
+    """Who is ready; and a turn can be taken, behind the fence of the one before."""
+    with closing(open_transfer(place)) as database:
+        found = [finding.what for finding in check(database, Quiet())]
+    assert found == ["It is parked: It is broken."]
+    assert ready_in(place) == [name for name, of in INBOXES.items() if of[2]]
+    store = PostgresStore.open(place) if isinstance(place, str) else SQLiteStore.open(place)
+    waits = AgentId(ANA + 1)
+    async with store.turn_lock(waits) as hold:
+        event = await store.write(lambda tx: tx.next_event(waits), hold)
+        assert event is not None
+        assert event.state == "pending"
+        fence = await store.write(lambda tx: tx.fence(waits), hold)
+        assert fence == FENCE + 1
+        await store.write(lambda tx: tx.finish_event(waits, 1), hold)
+    await store.close()
+    assert ready_in(place) == [name for name, of in INBOXES.items() if of[2] and name != "waits"]
+
+
+@pytest.mark.parametrize("version", ["0008", "0011"])
+def test_agents_that_wait_in_a_file_of_an_earlier_version_are_ready(version: str, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as bind:
+        upgraded_to(bind, version)
+        fill_inboxes(bind, 20)
+        bind.commit()
+    engine.dispose()
+    asyncio.run(look_who_is_ready(tmp_path / "a.db"))
+
+
+@pytest.mark.parametrize("version", ["0008", "0011"])
+def test_agents_that_wait_on_a_server_of_an_earlier_version_are_ready(
+    version: str, databases: Databases
+) -> None:
+    url = databases.new(empty=True)
+    with psycopg.connect(url) as driver:
+        driver.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        driver.commit()
+        engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
+        with engine.connect() as bind:
+            upgraded_to(bind, version)
+            fill_inboxes(bind, 20)
+            bind.execute(
+                text("INSERT INTO agent_names (tenant, name, agent) SELECT '', name, id FROM agents")
+            )
+            bind.commit()
+    asyncio.run(look_who_is_ready(url))
+    databases.drop(url)
+
+
 LEASES = "0012"
 
 
