@@ -64,7 +64,7 @@ def pause(fleet: Fleet, around: Surroundings) -> None:
     member = fleet.member(0)
     fleet.lost.append((member.name, fleet.signal(member, signal.SIGSTOP)))
     fleet.rest(around.lasting)
-    fleet.signal(member, signal.SIGCONT)
+    fleet.back = (fleet.signal(member, signal.SIGCONT), member.name)
 
 
 def cut(fleet: Fleet, around: Surroundings) -> None:
@@ -73,6 +73,7 @@ def cut(fleet: Fleet, around: Surroundings) -> None:
     fleet.lost.append((fleet.member(0).name, fleet.now()))
     fleet.rest(around.lasting)
     around.link.join()
+    fleet.back = (fleet.now(), fleet.member(0).name)
 
 
 def restart(fleet: Fleet, around: Surroundings) -> None:
@@ -80,7 +81,7 @@ def restart(fleet: Fleet, around: Surroundings) -> None:
     around.server.stop("immediate")
     fleet.rest(around.lasting / 2)
     around.server.start()
-    fleet.back = fleet.now()
+    fleet.back = (fleet.now(), "")
 
 
 def stop(fleet: Fleet, around: Surroundings) -> None:

@@ -46,8 +46,9 @@ def figures_of(fleet: Fleet, turns: Mapping[str, Turn]) -> Figures:
         "waking ms": milliseconds(waking(fleet.plan, turns)),
     }
     if fleet.back:
-        resumed = [at for _, _, at, _ in fleet.steps if at > fleet.back]
-        figures["resumed ms"] = round((min(resumed) - fleet.back) * 1e3, 1) if resumed else None
+        back, name = fleet.back
+        resumed = [at - back for _, _, at, by in fleet.steps if at > back and (not name or by == name)]
+        figures["resumed ms"] = milliseconds(resumed[:1]).get("most")
     elif not fleet.lost:
         figures |= used(fleet.samples, len(turns))
     if fleet.lost:

@@ -66,7 +66,7 @@ class Fleet:
     samples: list[Sample] = field(default_factory=list)
     stored: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
-    back: float | None = None  # when the server was there again
+    back: tuple[float, str] | None = None  # when a process, or with "" the server, was there again
     lost: list[tuple[str, float]] = field(default_factory=list)  # whose turns others take, and since when
     _generations: Counter[int] = field(default_factory=Counter)
 
