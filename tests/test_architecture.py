@@ -134,6 +134,9 @@ LAYERS = (
         "kernel.inbox",
     },
     {
+        "kernel.following",
+    },
+    {
         "kernel.indexer",
         "kernel.scheduler",
         "kernel.timers",

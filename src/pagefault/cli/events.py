@@ -127,7 +127,7 @@ def serve(session: Session, only: Sequence[str]) -> None:
 async def _serve(session: Session, only: frozenset[str]) -> None:
     async with (
         session.serving(session.installation) as kernel,
-        kernel.listen_all() as outputs,
+        kernel.listen_all(here=not only) as outputs,
         anyio.create_task_group() as tasks,
     ):
         for name in only:

@@ -6,7 +6,7 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TypeVar
@@ -20,8 +20,7 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
-from pagefault.containment import barrier
-from pagefault.errors import NameTakenError, NotFoundError, PagefaultError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
@@ -35,9 +34,6 @@ from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 logger = logger_of(__name__)
 
 T = TypeVar("T")
-
-_LONGEST_PAUSE = 30.0  # seconds between such looks while they fail
-_SERVE_EVERY = 0.5  # seconds between looks for events and timers that other processes left
 
 
 @dataclass(slots=True)
@@ -60,6 +56,7 @@ class Kernel:
         background = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(background.cancel_scope.cancel)
         background.start_soon(self.indexer.run)
+        background.start_soon(self.scheduler.following.run)
         await self._stack.enter_async_context(self.scheduler.running())
         return self
 
@@ -173,10 +170,12 @@ class Kernel:
         """
         if not self.scheduler.is_running:
             raise UsageError("The kernel is not running; use it as `async with kernel:`.")
-        async with self.listen(name) as outputs:
+        agent = await self.scheduler.find(name, known=True)
+        async with listening(agent.listeners) as outputs:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
+            agent.unended.add(posted.id)
             shown = -1  # an agent that cannot be loaded is reported at position 0
             if posted.state != "pending":
                 for output in await self._outputs_of(name, posted):
@@ -200,16 +199,23 @@ class Kernel:
 
     @asynccontextmanager
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
-        """Outputs of an agent from now on, of all its events, deltas included."""
-        agent = await self.scheduler.find(name, known=True)
+        """Outputs of an agent from now on, of all its events, deltas included, whichever worker runs it."""
+        agent = await self.scheduler.find(name)
+        if not agent.is_heard and not agent.running:
+            agent.followed = max(agent.followed, agent.record.last_seq)
         async with listening(agent.listeners) as outputs:
+            self.scheduler.following.announce(agent)
             yield outputs
 
     @asynccontextmanager
-    async def listen_all(self) -> AsyncGenerator[MemoryObjectReceiveStream[tuple[str, Output]]]:
-        """Outputs of all agents that this process serves from now on, each with the agent's name."""
-        async with listening(self.scheduler.listeners_to_all) as outputs:
-            yield outputs
+    async def listen_all(
+        self, *, here: bool = False
+    ) -> AsyncGenerator[MemoryObjectReceiveStream[tuple[str, Output]]]:
+        """Outputs of all agents from now on, each with the agent's name, whichever worker runs them;
+        ``here``: of those that this process serves, whoever else may be heard."""
+        with nullcontext() if here else self.scheduler.following.hearing_all():
+            async with listening(self.scheduler.listeners_to_all) as outputs:
+                yield outputs
 
     async def outputs(self, name: str, after: int = 0) -> list[Output]:
         """Committed outputs behind a position: for a consumer that went away and came back."""
@@ -243,17 +249,12 @@ class Kernel:
 
     async def serve(self) -> None:
         """Serve inboxes and timers, those that other processes leave included, until cancelled."""
-        failures = 0
-        while True:
-            try:
-                with barrier():
-                    await self.fire_timers()
-                    await self.scheduler.wake_waiting()
-                failures = 0
-            except PagefaultError as error:  # the next look may find it mended
-                failures += 1
-                logger.warning("%s", error)
-            await anyio.sleep(min(_LONGEST_PAUSE, _SERVE_EVERY * 2.0**failures))
+
+        async def look() -> None:
+            await self.fire_timers()
+            await self.scheduler.wake_waiting()
+
+        await self.scheduler.following.serve(look)
 
     async def recover(self, name: str | None = None) -> None:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then

@@ -6,8 +6,9 @@ for reasons that do not lie in the event is not counted. Left out: when an agent
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import anyio
 
@@ -16,9 +17,10 @@ from pagefault.errors import ParkedError
 from pagefault.kernel.slot import AgentSlot
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction, TurnHold
+from pagefault.storage.signals import LogGrew
 from pagefault.types import AgentRecord, Event, Message, Output
 
-__all__ = ["ATTEMPTS", "forgive", "look", "park", "take"]
+__all__ = ["ATTEMPTS", "forgive", "look", "park", "show_missed", "take"]
 
 logger = logger_of(__name__)
 
@@ -41,8 +43,8 @@ async def look(store: Store, agent: AgentSlot) -> Event | None:
     agent.record = record
     if record.last_seq > agent.followed:
         if agent.is_heard:
-            await _show_missed(store, agent)
-        agent.followed = record.last_seq
+            await show_missed(store, agent)
+        agent.followed = max(agent.followed, record.last_seq)
     return event
 
 
@@ -101,18 +103,37 @@ async def _park_event(store: Store, agent: AgentSlot, hold: TurnHold, event: Eve
     agent.end(Output("done", "", event.id, agent.followed))
 
 
-async def _show_missed(store: Store, agent: AgentSlot) -> None:
+async def show_missed(store: Store, agent: AgentSlot, signal: LogGrew | None = None) -> None:
+    """Show what other workers committed, up to where the signal says, and keep the ``done`` of the event it
+    names; without a signal show all, and keep the ``done`` of each event that is over."""
+    async with agent.showing:
+        missed = await store.read(partial(_missed, agent, signal))
+        for row in missed.rows:
+            if row.seq > agent.followed:
+                agent.followed = row.seq
+                if output := output_of(row):
+                    agent.show(output)
+        agent.unended |= {row.event for row in missed.rows if row.event is not None}
+        for event in missed.over:
+            agent.end_elsewhere(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """Rows that were not shown, and which of their events are over."""
+
+    rows: list[Message]
+    over: list[int]
+
+
+def _missed(agent: AgentSlot, signal: LogGrew | None, tx: Transaction) -> _Missed:
     id = agent.record.id
-
-    def read(tx: Transaction) -> tuple[list[Message], list[int]]:
-        rows = tx.messages(id, first=agent.followed + 1)
-        events = sorted({row.event for row in rows if row.event is not None})
-        over = ("done", "parked")
-        return rows, [e for e in events if (found := tx.event(id, e)) and found.state in over]
-
-    rows, done = await store.read(read)
-    for output in map(output_of, rows):
-        if output:
-            agent.emit(output)
-    for event in done:
-        agent.end(Output("done", "", event, rows[-1].seq))
+    if agent.is_behind and signal and (record := tx.agent_by_id(id)):
+        agent.followed = max(agent.followed, min(signal.after, record.last_seq))
+    agent.is_behind = False
+    rows = tx.messages(id, first=agent.followed + 1, last=signal.position if signal else None)
+    events = agent.unended | {row.event for row in rows if row.event is not None}
+    if signal:
+        events = set[int]() if signal.done is None else {signal.done}
+    over = ("done", "parked")
+    return _Missed(rows, [e for e in sorted(events) if (found := tx.event(id, e)) and found.state in over])

@@ -30,10 +30,12 @@ from pagefault.errors import (
     TurnLostError,
 )
 from pagefault.kernel import inbox
+from pagefault.kernel.following import Following
 from pagefault.kernel.inbox import ATTEMPTS
 from pagefault.kernel.slot import AgentSlot, Posting, Slots
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, TurnHold
+from pagefault.storage.signals import AgentReady
 from pagefault.types import AgentId, AgentRecord, Event, Output
 
 logger = logger_of(__name__)
@@ -41,8 +43,6 @@ logger = logger_of(__name__)
 Boot = Callable[[AgentRecord, Callable[[Output], None]], Awaitable[Process]]
 """Makes a loaded process of a stored agent: ``Assembly.boot``."""
 
-_POLL = 0.05  # seconds between looks at another process's turn, if somebody listens
-_UNHEARD = 0.5  # the same, if nobody does: that process serves what waits
 _LONGEST_AWAY = 30.0  # seconds between looks whether a store that failed works again
 
 
@@ -62,6 +62,7 @@ class Scheduler:
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
         default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
     )
+    following: Following = field(init=False)
     _slots: Slots = field(init=False)
     _resident: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
     _limit: anyio.Semaphore = field(init=False)
@@ -71,6 +72,8 @@ class Scheduler:
     def __post_init__(self) -> None:
         self._limit = anyio.Semaphore(self.open_turns)
         self._slots = Slots(self.store, self.listeners_to_all)
+        self.following = Following(self.store, self._slots, self.clock, self.wake)
+        self._slots.publish = self.following.publish
 
     @property
     def is_running(self) -> bool:
@@ -112,7 +115,9 @@ class Scheduler:
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
         """Serve the agent: there may be an event for it."""
         agent.asked = True
-        if self._tasks is not None and not agent.serving:
+        if self._tasks is None:
+            self.store.signals.send(AgentReady(agent.record.id))
+        elif not agent.serving:
             agent.serving, agent.rested = True, anyio.Event()
             if not self._serving:
                 self._quiet = anyio.Event()
@@ -181,13 +186,17 @@ class Scheduler:
     async def _serve_once(self, agent: AgentSlot, posting: Posting | None) -> None:
         async with self._limit, self.store.turn_lock(agent.record.id) as hold:
             if hold:
-                await self._drain(agent, hold, posting)
+                agent.running = True
+                try:
+                    await self._drain(agent, hold, posting)
+                finally:
+                    agent.running = False
         if hold:
             agent.report_ended()
         else:
             if posting:
                 posting.over.set()
-            await self._follow(agent)
+            agent.asked |= await self.following.follow(agent)
 
     async def _drain(self, agent: AgentSlot, hold: TurnHold, posting: Posting | None) -> None:
         event = None
@@ -288,13 +297,3 @@ class Scheduler:
         idle = [id for id, agent in self._resident.items() if not agent.serving]
         for id in idle[: max(0, len(self._resident) - self.resident)]:
             self._resident.pop(id).process = None
-
-    async def _follow(self, agent: AgentSlot) -> None:
-        """Another process runs the agent's turns: show what it commits until the inbox is empty and the
-        turn lock is free."""
-        if await inbox.look(self.store, agent):
-            agent.report_ended()
-        elif not agent.ended:
-            return
-        agent.asked = True
-        await anyio.sleep(_POLL if agent.is_heard else _UNHEARD)

@@ -5,7 +5,7 @@ Left out: when its turns run (``scheduler``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from pagefault.types import AgentId, AgentRecord, Event, Output
 
 T = TypeVar("T")
 
+_REMEMBERED = 15  # events whose ``done`` was shown; a signal that is late repeats one
 _LONGEST_REST = 300.0  # seconds between tries of an agent that cannot be served
 
 
@@ -44,12 +45,39 @@ class Posting:
 
 
 @dataclass(slots=True)
+class StreamPlace:
+    """The end of the deltas of one attempt until now, in characters."""
+
+    attempt: object = None
+    characters: int = 0
+
+    def start_of(self, output: Output) -> int:
+        """The characters of the attempt's deltas before this output, which is counted."""
+        if output.type != "delta":
+            return 0
+        start = self.characters if output.data.get("attempt") == self.attempt else 0
+        self.attempt, self.characters = output.data.get("attempt"), start + len(output.text)
+        return start
+
+    def continues(self, output: Output, start: int) -> bool:
+        """Count a delta that starts there; False if it does not come next in its attempt."""
+        if output.type != "delta":
+            return True
+        if output.data.get("attempt") == self.attempt and start != self.characters:
+            return False
+        self.attempt, self.characters = output.data.get("attempt"), start + len(output.text)
+        return True
+
+
+@dataclass(slots=True)
 class AgentSlot:
     """One agent in this process: its process once booted, and the streams that get its outputs.
-    ``listeners_to_all`` is shared by all slots."""
+    ``listeners_to_all`` is shared by all slots, as is ``publish``, which gets the outputs of turns that are
+    run here."""
 
     record: AgentRecord
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
+    publish: Callable[[AgentSlot, Output], None]
     process: Process | None = None
     serving: bool = False
     rested: anyio.Event = field(default_factory=anyio.Event)  # set when it is no longer served
@@ -58,8 +86,17 @@ class AgentSlot:
     failures: int = 0  # times in a row that it could not be served
     rest_until: datetime | None = None  # before that it is not tried again unasked
     uncounted: int | None = None  # the event of which an attempt could not be taken back
-    followed: int = 0  # up to where another process's log was shown
+    running: bool = False  # its turns are run here
+    followed: int = 0  # up to where the log was shown
+    is_behind: bool = False  # nobody has heard it lately: what is shown begins with the next signal
+    unended: set[int] = field(default_factory=set[int])  # events of which ``done`` is to be shown
+    over: tuple[int, ...] = ()  # those of other workers whose ``done`` was shown last
+    news: anyio.Event | None = None  # set when another worker's turn may have ended, if that is waited for
+    showing: anyio.Lock = field(default_factory=anyio.Lock)
+    sent_stream: StreamPlace = field(default_factory=StreamPlace)  # to other workers
+    heard_stream: StreamPlace = field(default_factory=StreamPlace)  # of another
     ended: list[Output] = field(default_factory=list[Output])  # ``done``, until the turn lock is free
+    ended_elsewhere: list[Output] = field(default_factory=list[Output])  # the same, of other workers' turns
     listeners: set[MemoryObjectSendStream[Output]] = field(
         default_factory=set[MemoryObjectSendStream[Output]]
     )
@@ -74,9 +111,21 @@ class AgentSlot:
     def is_heard(self) -> bool:
         return bool(self.listeners or self.listeners_to_all)
 
+    @property
+    def is_ending(self) -> bool:
+        """Return whether a ``done`` waits for the turn lock."""
+        return bool(self.ended or self.ended_elsewhere)
+
     def emit(self, output: Output) -> None:
-        """Give an output to all who listen."""
+        """Give an output of a turn that is run here to all who listen, here and elsewhere."""
+        self.publish(self, output)
         self.followed = max(self.followed, output.position)
+        self.show(output)
+
+    def show(self, output: Output) -> None:
+        """Give an output to all who listen here."""
+        if output.type == "done" and output.event is not None:
+            self.unended.discard(output.event)
         _send(self.listeners, output)
         if self.listeners_to_all:
             _send(self.listeners_to_all, (self.record.name, output))
@@ -85,6 +134,13 @@ class AgentSlot:
         """Keep the ``done`` of an event's turn until ``report_ended``."""
         self.followed = max(self.followed, output.position)
         self.ended.append(output)
+
+    def end_elsewhere(self, event: int) -> None:
+        """Keep the ``done`` of an event's turn, run by another worker, until ``report_ended``; once only."""
+        self.unended.discard(event)
+        if event not in self.over:
+            self.over = (*self.over[-_REMEMBERED:], event)
+            self.ended_elsewhere.append(Output("done", "", event, self.followed))
 
     def rest(self, error: PagefaultError, event: int | None, now: datetime) -> None:
         """Leave the agent alone for a while, the longer the more often it failed. Who sent ``event`` gets an
@@ -101,6 +157,9 @@ class AgentSlot:
 
     def report_ended(self) -> None:
         """Emit what ``end`` kept: the turn lock is free, or another event's turn begins."""
+        elsewhere, self.ended_elsewhere = self.ended_elsewhere, []
+        for output in elsewhere:
+            self.show(output)
         ended, self.ended = self.ended, []
         for output in ended:
             self.emit(output)
@@ -142,6 +201,7 @@ class Slots:
 
     store: Store
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
+    publish: Callable[[AgentSlot, Output], None] = lambda _agent, _output: None
     _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
     _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
 
@@ -167,9 +227,21 @@ class Slots:
         former.listeners.clear()
         return agent
 
+    def known_by_id(self, id: AgentId) -> AgentSlot | None:
+        return self._agents.get(id)
+
+    def heard(self) -> list[AgentSlot]:
+        """The slots of the agents to which somebody listens by name."""
+        return [agent for agent in self._agents.values() if agent.listeners]
+
+    def fall_behind(self) -> None:
+        """Nobody has heard the agents that are not heard: what somebody hears begins with what comes next."""
+        for agent in self._agents.values():
+            agent.is_behind = not agent.is_heard and not agent.running
+
     def of(self, record: AgentRecord) -> AgentSlot:
         """The slot of an agent as it was just read."""
-        fresh = AgentSlot(record, self.listeners_to_all, followed=record.last_seq)
+        fresh = AgentSlot(record, self.listeners_to_all, self.publish, followed=record.last_seq)
         agent = self._agents.setdefault(record.id, fresh)
         if not agent.serving:
             agent.record = record
