@@ -17,6 +17,7 @@ from pagefault.storage.postgres.connection import Driver
 
 __all__ = [
     "ONE_BY_ONE",
+    "ONE_PLAN",
     "READ",
     "WRITE",
     "begin",
@@ -33,6 +34,9 @@ READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 ONE_BY_ONE = "citus.multi_shard_modify_mode"
 """The setting of Citus (where there is none, nobody's) that gives a transaction, if it is ``sequential``, one
 connection to each node, which sees all that was done there."""
+ONE_PLAN = {"plan_cache_mode": "force_generic_plan"}
+"""Our keys all begin with the agent, so a plan suits every agent; a plan for each execution, which PostgreSQL
+prefers for tables in partitions, costs more than the statement. Citus needs the values."""
 _LOCAL = {
     "lock_timeout": "60s",
     "jit": "off",  # costs more than it gives to statements as small as ours

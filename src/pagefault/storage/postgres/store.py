@@ -30,7 +30,16 @@ from pagefault.storage.postgres.connection import (
     place_of,
 )
 from pagefault.storage.postgres.opening import conninfo_of, prepare
-from pagefault.storage.postgres.sessions import READ, WRITE, begin, configure, connect, limits_of, pipeline
+from pagefault.storage.postgres.sessions import (
+    ONE_PLAN,
+    READ,
+    WRITE,
+    begin,
+    configure,
+    connect,
+    limits_of,
+    pipeline,
+)
 from pagefault.storage.postgres.signals import PostgresSignals
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.turns import TurnLocks
@@ -108,7 +117,7 @@ class PostgresStore:
             min_size=0,
             max_size=connections,
             open=False,
-            configure=partial(_ready, longest_write=longest_write),
+            configure=partial(_ready, longest_write=longest_write, distributed=distributed),
             timeout=patience,
             reconnect_timeout=patience,
             num_workers=1,
@@ -220,6 +229,7 @@ class _TryAgainError(Exception):
         self.cause = cause
 
 
-def _ready(driver: Driver, longest_write: float) -> None:
-    configure(driver, limits_of(driver, longest_write))
+def _ready(driver: Driver, longest_write: float, distributed: bool) -> None:
+    plans = {} if distributed else ONE_PLAN
+    configure(driver, limits_of(driver, longest_write) | plans)
     adapt(driver)
