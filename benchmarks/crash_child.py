@@ -138,6 +138,7 @@ class ObservedStore:
         self._store = store
         self._boundaries = boundaries
         self.signals = store.signals
+        self.workers = store.workers
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         done = await self._store.write(work, hold)
@@ -147,7 +148,7 @@ class ObservedStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._store.read(work)
 
-    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold | None]:
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         return self._store.turn_lock(agent)
 
     async def close(self) -> None:

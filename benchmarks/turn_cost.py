@@ -91,6 +91,7 @@ class CountingStore:
         self.turn_lock = inner.turn_lock
         self.close = inner.close
         self.signals = getattr(inner, "signals", None)
+        self.workers = getattr(inner, "workers", None)
 
     async def write(self, work: Callable[[Any], Any], *hold: Any) -> Any:
         self.writes += 1

@@ -20,7 +20,7 @@ from pagefault.errors import ContextLengthExceeded
 from pagefault.functions import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Prompt, StreamItem, Usage
-from pagefault.storage import Store, Transaction, TurnHold
+from pagefault.storage import Store, Transaction, TurnHold, Workers
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.signals import Signals
 from pagefault.storage.sqlite import SQLiteStore
@@ -53,6 +53,10 @@ class FragileStore:
     def signals(self) -> Signals:
         return self.inner.signals
 
+    @property
+    def workers(self) -> Workers:
+        return self.inner.workers
+
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         self._alive()
         if self.dies_at is None:
@@ -70,7 +74,7 @@ class FragileStore:
         return await self.inner.read(work)
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         self._alive()
         async with self.inner.turn_lock(agent) as hold:
             yield hold

@@ -1,7 +1,7 @@
 """A turn whose lock was lost: another process takes it, the first one cannot write any more.
 
 Two real processes on each store. The second one finds the lock free although the first one is alive: the lock
-file, or its folder, was removed or replaced, or the server has ended the connection that holds the lock.
+file, or its folder, was removed or replaced, or the lease on the server ran out.
 """
 
 from __future__ import annotations
@@ -139,15 +139,15 @@ def move_away(place: Place) -> None:
     (place.home / "locks").rename(place.home / "locks.old")
 
 
-def cut(place: Place) -> None:
+def take_away(place: Place) -> None:
+    """As if its worker had not renewed its lease in time, and another one had reaped it."""
     with psycopg.connect(place.database, autocommit=True) as other:
-        other.execute(
-            b"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1"
-        )
+        other.execute("UPDATE agents SET lease_fence = lease_fence + 1, holder = NULL WHERE id = 1")
 
 
 LOSSES: list[tuple[bool, Callable[[Place], None]]] = [
-    (False, remove_file), (False, remove_folder), (False, replace_file), (False, move_away), (True, cut),
+    (False, remove_file), (False, remove_folder), (False, replace_file), (False, move_away),
+    (True, take_away),
 ]  # fmt: skip
 
 

@@ -153,7 +153,6 @@ def test_a_folder_of_locks_that_is_removed_is_made_again(tmp_path: Path) -> None
         await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW)))
         shutil.rmtree(tmp_path / "locks")
         async with store.turn_lock(ANA) as hold:
-            assert hold is not None
             await store.write(lambda tx: tx.append(ANA, [said("kept")]), hold)
         await store.close()
 

@@ -28,6 +28,7 @@ from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
 from pagefault.storage.sqlite.worker import Worker
+from pagefault.testing.store_opening import can_take_turn
 from pagefault.types import AgentId, AgentRecord, Event, Message, QueueState, Role, Tier
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,11 +36,6 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 async def new_agent(store: SQLiteStore, name: str = "ana") -> AgentId:
     return (await store.write(lambda tx: tx.create_agent(AgentRecord(name, {}, NOW)))).id
-
-
-async def can_take_turn(store: SQLiteStore, agent: AgentId) -> bool:
-    async with store.turn_lock(agent) as mine:
-        return mine is not None
 
 
 def say(agent: AgentId, text: str, tx: Transaction) -> int:
@@ -273,7 +269,7 @@ from pagefault.types import AgentId, Message, Role
 async def main():
     store = SQLiteStore.open(sys.argv[1])
     async with store.turn_lock(AgentId(1)) as mine:
-        print("locked" if mine else "free?", flush=True)
+        print("locked", flush=True)
         for number in range(1, 1_000_000):
             row = Message(Role.USER, "word", datetime.now(UTC))
             await store.write(lambda tx: tx.append(AgentId(1), [row]))

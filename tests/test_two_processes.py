@@ -24,6 +24,7 @@ from pagefault.errors import StorageError
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import ScriptedModel, say
 from pagefault.testing.postgres import Databases
+from pagefault.testing.store_opening import can_take_turn
 from pagefault.types import AgentId, AgentRecord, Event, Role
 
 EIGHT = [f"Hello, this is number {number}." for number in range(8)]
@@ -183,8 +184,8 @@ async def main():
                 os.write(1, f"{error}\\n".encode())
             sys.stdin.read()
             os._exit(0)
-    async with store.turn_lock(AgentId(1)) as again:
-        os.write(1, b"again\\n" if again else b"taken\\n")
+    async with store.turn_lock(AgentId(1)):
+        os.write(1, b"again\\n")
         os._exit(0)
 
 asyncio.run(main())
@@ -196,10 +197,6 @@ def test_a_forked_process_does_not_keep_a_turn(tmp_path: Path) -> None:
     path, pipe = tmp_path / "pagefault.db", subprocess.PIPE
     store = SQLiteStore.open(path)
 
-    async def is_free() -> bool:
-        async with store.turn_lock(AgentId(1)) as hold:
-            return hold is not None
-
     with asyncio.Runner() as runner:
         record = AgentRecord("ana", {}, datetime.now(UTC))
         runner.run(store.write(lambda tx: tx.create_agent(record)))
@@ -209,5 +206,5 @@ def test_a_forked_process_does_not_keep_a_turn(tmp_path: Path) -> None:
             sentence = f"The store of {path} was opened before the process forked; open it anew in the child."
             assert said == {"again\n", f"{sentence}\n"}
             assert it.wait(20) == 0
-            assert runner.run(is_free())  # the child is still there
+            assert runner.run(can_take_turn(store, AgentId(1)))  # the child is still there
         runner.run(store.close())

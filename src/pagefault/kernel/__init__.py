@@ -5,7 +5,7 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -20,11 +20,11 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
-from pagefault.errors import NameTakenError, NotFoundError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
 from pagefault.kernel import timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
-from pagefault.kernel.slot import for_sender, listening, no_agent
+from pagefault.kernel.slot import AgentSlot, for_sender, listening, no_agent
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender, check_text
 from pagefault.redaction import logger_of
@@ -114,15 +114,12 @@ class Kernel:
         """Give an agent another name; refused while it is in a turn, and if the name is taken."""
         check_agent_name(new)
         agent = await self.scheduler.find(name)
-        async with self.store.turn_lock(agent.record.id) as held:
-            if not held:
-                raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
 
-            def work(tx: Transaction) -> None:
-                check_new_name(tx, new)
-                tx.rename_agent(agent.record.id, new)
+        def work(tx: Transaction) -> None:
+            check_new_name(tx, new)
+            tx.rename_agent(agent.record.id, new)
 
-            await self.store.write(work)
+        await self._write_between_turns(agent, work)
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:
@@ -134,11 +131,16 @@ class Kernel:
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
         agent = await self.scheduler.find(name)
-        async with self.store.turn_lock(agent.record.id) as hold:
-            if hold is None:
-                raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.")
-            await self.store.write(lambda tx: tx.delete_agent(agent.record.id), hold)
+        await self._write_between_turns(agent, lambda tx: tx.delete_agent(agent.record.id))
         self.forget(name)
+
+    async def _write_between_turns(self, agent: AgentSlot, work: Callable[[Transaction], None]) -> None:
+        try:
+            async with self.store.turn_lock(agent.record.id) as hold:
+                await self.store.write(work, hold)
+        except TurnHeldError:
+            name = agent.record.name
+            raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.") from None
 
     def forget(self, name: str) -> None:
         """Drop what is held of an agent, so that changed settings take effect at its next event."""
@@ -238,12 +240,14 @@ class Kernel:
     async def flush(self, name: str) -> bool:
         """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
         agent = await self.scheduler.find(name)
-        async with self.store.turn_lock(agent.record.id) as hold:
-            if hold is None:
-                return False
-            process = await self.scheduler.loaded(agent)
-            process.begin(hold)
-            return await process.flush()
+        try:
+            async with self.store.turn_lock(agent.record.id) as hold:
+                await self.store.write(lambda tx: tx.agent_by_id(agent.record.id), hold)  # takes the turn
+                process = await self.scheduler.loaded(agent)
+                process.begin(hold)
+                return await process.flush()
+        except TurnHeldError:
+            return False
 
     # timers, other processes, vectors
 
@@ -254,6 +258,7 @@ class Kernel:
             await self.fire_timers()
             await self.scheduler.wake_waiting()
 
+        self.store.workers.serve()
         await self.scheduler.following.serve(look)
 
     async def recover(self, name: str | None = None) -> None:

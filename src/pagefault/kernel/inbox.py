@@ -18,7 +18,7 @@ from pagefault.kernel.slot import AgentSlot
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.signals import LogGrew
-from pagefault.types import AgentRecord, Event, Message, Output
+from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
 __all__ = ["ATTEMPTS", "forgive", "look", "park", "show_missed", "take"]
 
@@ -40,29 +40,45 @@ async def look(store: Store, agent: AgentSlot) -> Event | None:
     record, event = await store.read(read)
     if record is None:
         return None
-    agent.record = record
-    if record.last_seq > agent.followed:
-        if agent.is_heard:
-            await show_missed(store, agent)
-        agent.followed = max(agent.followed, record.last_seq)
+    await _catch_up(store, agent, record)
     return event
 
 
 async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) -> Event | None:
-    """The agent's next event, with this attempt counted; None, with a report to those who wait, if the agent
-    is parked. An event that cannot be read is parked on the way."""
-    while event := await look(store, agent):
-        if agent.record.parked:
-            agent.rest(ParkedError(agent.record.name, agent.record.parked), None, now)
-            return None
-        if event.state == "parked":
-            await _park_event(store, agent, hold, event)
-            continue
-        if agent.uncounted == event.id:
-            agent.uncounted = None
-            return event
-        return await _count(store, agent, hold, event, event.attempts + 1)
-    return None
+    """The agent's next event, with this attempt counted, in the transaction that takes the turn if it is not
+    taken; None, with a report to those who wait, if the agent is parked. An event that cannot be read is
+    parked on the way."""
+    record, damaged, event = await store.write(partial(_take, agent.record.id, agent.uncounted), hold)
+    if record is None:
+        return None
+    await _catch_up(store, agent, record)
+    for parked in damaged:
+        logger.warning("agent %s: event %s is parked: %s", record.name, parked.id, parked.parked)
+        agent.emit(
+            Output("alerted", f"Event {parked.id} is parked: {parked.parked}", parked.id, agent.followed)
+        )
+        agent.end(Output("done", "", parked.id, agent.followed))
+    if record.parked:
+        agent.rest(ParkedError(record.name, record.parked), None, now)
+    elif event and agent.uncounted == event.id:
+        agent.uncounted = None
+    return event
+
+
+def _take(
+    id: AgentId, uncounted: int | None, tx: Transaction
+) -> tuple[AgentRecord | None, list[Event], Event | None]:
+    """The agent, the events of which it can be shown nothing, parked now, and its next event."""
+    record, damaged = tx.agent_by_id(id), list[Event]()
+    if record is None or record.parked:
+        return record, damaged, None
+    while event := tx.next_event(id):
+        if event.state != "parked":
+            return record, damaged, event if event.id == uncounted else _count(tx, id, event, 1)
+        damaged.append(event)
+        tx.set_event(id, event.id, "parked", parked=event.parked)
+    tx.settle(id)
+    return record, damaged, None
 
 
 async def forgive(store: Store, agent: AgentSlot, hold: TurnHold, event: Event) -> None:
@@ -72,7 +88,7 @@ async def forgive(store: Store, agent: AgentSlot, hold: TurnHold, event: Event) 
     agent.uncounted = event.id
     if event.attempts:
         with anyio.move_on_after(_FORGIVING, shield=True):
-            await _count(store, agent, hold, event, event.attempts - 1)
+            await store.write(lambda tx: _count(tx, agent.record.id, event, -1), hold)
     agent.uncounted = None
 
 
@@ -84,23 +100,20 @@ async def park(store: Store, agent: AgentSlot, why: str) -> None:
     await store.write(lambda tx: tx.park_agent(id, why))
 
 
-async def _count(store: Store, agent: AgentSlot, hold: TurnHold, event: Event, attempts: int) -> Event:
-    id, at = agent.record.id, event.started
-
-    def work(tx: Transaction) -> None:
-        tx.set_event(id, event.id, event.state, at, attempts=attempts)
-
-    await store.write(work, hold)
-    return replace(event, attempts=attempts)
+def _count(tx: Transaction, agent: AgentId, event: Event, more: int) -> Event:
+    """The event, with so many attempts more."""
+    counted = replace(event, attempts=event.attempts + more)
+    tx.set_event(agent, event.id, event.state, event.started, attempts=counted.attempts)
+    return counted
 
 
-async def _park_event(store: Store, agent: AgentSlot, hold: TurnHold, event: Event) -> None:
-    """Park an event of which the agent can be shown nothing."""
-    id = agent.record.id
-    logger.warning("agent %s: event %s is parked: %s", agent.record.name, event.id, event.parked)
-    await store.write(lambda tx: tx.set_event(id, event.id, "parked", parked=event.parked), hold)
-    agent.emit(Output("alerted", f"Event {event.id} is parked: {event.parked}", event.id, agent.followed))
-    agent.end(Output("done", "", event.id, agent.followed))
+async def _catch_up(store: Store, agent: AgentSlot, record: AgentRecord) -> None:
+    """Take over the agent as it was just read, and show what another process did in the meantime."""
+    agent.record = record
+    if record.last_seq > agent.followed:
+        if agent.is_heard:
+            await show_missed(store, agent)
+        agent.followed = max(agent.followed, record.last_seq)
 
 
 async def show_missed(store: Store, agent: AgentSlot, signal: LogGrew | None = None) -> None:

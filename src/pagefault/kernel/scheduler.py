@@ -27,6 +27,7 @@ from pagefault.errors import (
     ParkedError,
     StaleAgentError,
     StorageError,
+    TurnHeldError,
     TurnLostError,
 )
 from pagefault.kernel import inbox
@@ -184,19 +185,19 @@ class Scheduler:
                 self._quiet.set()
 
     async def _serve_once(self, agent: AgentSlot, posting: Posting | None) -> None:
-        async with self._limit, self.store.turn_lock(agent.record.id) as hold:
-            if hold:
+        try:
+            async with self._limit, self.store.turn_lock(agent.record.id) as hold:
                 agent.running = True
                 try:
                     await self._drain(agent, hold, posting)
                 finally:
                     agent.running = False
-        if hold:
-            agent.report_ended()
-        else:
+        except TurnHeldError:
             if posting:
                 posting.over.set()
             agent.asked |= await self.following.follow(agent)
+            return
+        agent.report_ended()
 
     async def _drain(self, agent: AgentSlot, hold: TurnHold, posting: Posting | None) -> None:
         event = None
@@ -207,7 +208,7 @@ class Scheduler:
             try:
                 with barrier():
                     process = await self._run(agent, hold, event)
-            except TurnLostError:  # it goes on in the process that took it: follow that one
+            except (TurnLostError, TurnHeldError):  # it goes on in the process that took it: follow that one
                 agent.process, agent.asked = None, True
                 return
             except PagefaultError as error:  # the event stays in the inbox; its sender gets a report

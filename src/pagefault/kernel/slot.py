@@ -15,7 +15,14 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagefault.agent import Process
-from pagefault.errors import DailyBudgetSpent, NotFoundError, PagefaultError, StaleAgentError, TurnLostError
+from pagefault.errors import (
+    DailyBudgetSpent,
+    NotFoundError,
+    PagefaultError,
+    StaleAgentError,
+    TurnHeldError,
+    TurnLostError,
+)
 from pagefault.storage import Store
 from pagefault.types import AgentId, AgentRecord, Event, Output
 
@@ -38,8 +45,8 @@ class Posting:
 
     def refuse(self, error: PagefaultError) -> None:
         """Report to the sender that the event could not be stored, unless that is decided; a lost turn is no
-        reason: the event is stored for whoever has taken it."""
-        if not self.over.is_set() and not isinstance(error, TurnLostError):
+        reason: the event is stored for whoever has it."""
+        if not self.over.is_set() and not isinstance(error, TurnLostError | TurnHeldError):
             self.error = error
         self.over.set()
 

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
-from pagefault.storage.holding import TurnHold
+from pagefault.storage.holding import TurnHold, Workers
 from pagefault.storage.matching import (
     BEST_WINDOW,
     LONGEST_NAME,
@@ -42,6 +42,7 @@ __all__ = [
     "Transaction",
     "TurnHold",
     "UsageTotal",
+    "Workers",
 ]
 
 T = TypeVar("T")
@@ -56,17 +57,23 @@ class Store(Protocol):
 
     @property
     def signals(self) -> Signals: ...
-
+    @property
+    def workers(self) -> Workers: ...
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
-        """Run work that writes. With a ``hold`` it is refused (``TurnLostError``) once another process has
-        taken the agent's turn lock, as may happen if this one was paused, lost its connection or its file."""
+        """Run work that writes. With a ``hold`` it is a write of the agent's turn, and nothing is written if
+        the turn is another's: ``TurnHeldError`` if the first write finds it so, ``TurnLostError`` once it was
+        taken over, as may happen if this process was paused, lost its connection or its file.
+
+        What was read of the agent before the first write may be old by then: that write reads it again.
+        """
         ...
 
     async def read(self, work: Callable[[Transaction], T]) -> T: ...
 
-    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold | None]:
-        """Try, without waiting, to become the one process that runs this agent's turns; the context value is
-        the hold that the writes of the turn carry, None if another process has it. Freed when the process
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
+        """Try, without waiting, to become the one who runs this agent's turns; the context value is the hold
+        that the writes of the turn carry. ``TurnHeldError``, here or at the first write, if another has it.
+        Freed with the write that leaves nothing in the inbox, when the context is left, or when the process
         dies."""
         ...
 

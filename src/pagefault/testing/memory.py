@@ -11,8 +11,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
-from pagefault.errors import StorageError
+from pagefault.errors import StorageError, TurnHeldError
 from pagefault.storage import TurnHold
+from pagefault.storage.holding import SoleWorker
 from pagefault.storage.signals import Signal, SignalArrivals, Signals, SilentSignals
 from pagefault.testing.memory_tables import Changes, MemoryDatabase
 from pagefault.testing.memory_transaction import MemoryTransaction
@@ -55,6 +56,8 @@ class MemoryStore:
     """``pagefault.storage.Store`` in memory. Several stores on one database stand for several processes;
     those that are ``connected`` get one another's signals."""
 
+    workers = SoleWorker()
+
     def __init__(self, database: MemoryDatabase | None = None, *, connected: bool = False) -> None:
         self.database = database or MemoryDatabase()
         self.signals: Signals = MemorySignals(self.database) if connected else SilentSignals()
@@ -74,11 +77,10 @@ class MemoryStore:
         return work(self._begin(Changes()))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         turns = self.database.turns
         if agent in turns:
-            yield None
-            return
+            raise TurnHeldError(agent)
         turns[agent] = self
         fence = self.database.fences[agent] = self.database.fences.get(agent, 0) + 1
         try:

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.errors import TurnHeldError
 from pagefault.message_meta import MessageMeta, RequestUsage
 from pagefault.storage import Filter, Found, Match, PendingVector, Store, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Role, Schedule, Section, Tier
 
-__all__ = ["NOW", "WILD", "Opened", "Shown", "StoreOpening", "refused", "said", "unit"]
+__all__ = ["NOW", "WILD", "Opened", "Shown", "StoreOpening", "can_take_turn", "refused", "said", "unit"]
 
 T = TypeVar("T")
 
@@ -143,6 +144,9 @@ class Shown:
 class StoreOpening:
     """The parts that a back end supplies: how it is opened and, if that can be, how a turn's lock is lost."""
 
+    frees_with_the_last_write = False
+    """Set for a store where a turn is free with the write that leaves nothing in the inbox."""
+
     def open(self, place: Path) -> Store:
         """A store on the data at ``place``, made if need be; twice open it is the same data twice."""
         raise NotImplementedError
@@ -165,3 +169,13 @@ class StoreOpening:
 
 async def _close(store: Store) -> None:
     await store.close()
+
+
+async def can_take_turn(store: Store, agent: AgentId) -> bool:
+    """Return whether the agent's turn is nobody's, by taking it, with its first write, and freeing it."""
+    try:
+        async with store.turn_lock(agent) as hold:
+            await store.write(lambda tx: tx.agent_by_id(agent), hold)
+    except TurnHeldError:
+        return False
+    return True

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 
-from pagefault.errors import TurnLostError
-from pagefault.storage import Transaction, TurnHold
-from pagefault.testing.store_opening import StoreOpening, said
+from pagefault.errors import NotFoundError, TurnHeldError, TurnLostError
+from pagefault.storage import Store, Transaction, TurnHold
+from pagefault.testing.store_opening import StoreOpening, can_take_turn, said
+from pagefault.types import AgentId, Event
 
 __all__ = ["TurnConformance"]
+
+
+async def is_refused(kind: type[Exception], doing: Awaitable[object]) -> bool:
+    try:
+        await doing
+    except kind:
+        return True
+    return False
+
+
+async def say_in_turn(store: Store, agent: AgentId, text: str) -> None:
+    """Append a row in a turn of its own."""
+    async with store.turn_lock(agent) as hold:
+        await store.write(lambda tx: tx.append(agent, [said(text)]), hold)
 
 
 class TurnConformance(StoreOpening):
@@ -21,7 +37,6 @@ class TurnConformance(StoreOpening):
                 seqs: list[int] = []
                 for text in ("one", "two"):
                     async with db.store.turn_lock(ana) as hold:
-                        assert hold is not None
                         assert hold.agent == ana
                         seqs += [
                             row.seq
@@ -40,14 +55,78 @@ class TurnConformance(StoreOpening):
 
             async def turns() -> None:
                 async with one.turn_lock(ana) as mine:
-                    async with one.turn_lock(ana) as again, two.turn_lock(ana) as theirs:
-                        assert [hold is not None for hold in (mine, again, theirs)] == [True, False, False]
-                    async with two.turn_lock(bob) as another:
-                        assert another
-                    async with two.turn_lock(ana) as still_theirs:
-                        assert still_theirs is None
-                async with two.turn_lock(ana) as freed:
-                    assert freed
+                    await one.write(lambda tx: tx.append(ana, [said("mine")]), mine)
+                    for store in (one, two):
+                        assert not await can_take_turn(store, ana)
+                        assert await can_take_turn(store, bob)
+                    await one.write(lambda tx: tx.append(ana, [said("still mine")]), mine)
+                for store in (two, one):
+                    assert await can_take_turn(store, ana)
+
+            db.run(turns())
+            assert len(db.read(lambda tx: tx.messages(ana))) == 2
+
+    def test_a_turn_that_is_held_is_refused_and_nothing_is_written(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
+            ana = db.agent("ana")
+
+            async def turns() -> None:
+                async with db.store.turn_lock(ana) as mine:
+                    await db.store.write(lambda tx: tx.append(ana, [said("mine")]), mine)
+                    assert await is_refused(TurnHeldError, say_in_turn(other.store, ana, "theirs"))
+                    await other.store.write(lambda tx: tx.append(ana, [said("no turn's")]))
+
+            db.run(turns())
+            assert [row.text for row in db.read(lambda tx: tx.messages(ana))] == ["mine", "no turn's"]
+
+    def test_a_turn_that_was_begun_in_vain_is_free(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
+            ana = db.agent("ana")
+
+            def fail(tx: Transaction) -> None:
+                tx.append(ana, [said("undone")])
+                raise KeyError
+
+            async def turns() -> None:
+                async with db.store.turn_lock(ana) as mine:
+                    assert await is_refused(KeyError, db.store.write(fail, mine))
+                    await db.store.write(lambda tx: tx.append(ana, [said("done")]), mine)
+                async with db.store.turn_lock(ana) as mine:
+                    assert await is_refused(KeyError, db.store.write(fail, mine))
+                assert await can_take_turn(other.store, ana)
+                nobody = AgentId(ana + 99)
+                assert await is_refused(NotFoundError, say_in_turn(db.store, nobody, "in vain"))
+
+            db.run(turns())
+            assert [row.text for row in db.read(lambda tx: tx.messages(ana))] == ["done"]
+
+    def test_a_turn_goes_on_after_its_inbox_was_empty_if_nobody_had_it(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
+            ana = db.agent("ana")
+
+            async def turns() -> bool:
+                async with db.store.turn_lock(ana) as mine:
+                    await db.store.write(lambda tx: tx.post(ana, Event("message")), mine)
+                    assert await db.store.write(lambda tx: tx.finish_event(ana, 1), mine)
+                    await db.store.write(lambda tx: tx.append(ana, [said("on")]), mine)
+                    await db.store.write(lambda tx: tx.settle(ana), mine)
+                    if taken := await can_take_turn(other.store, ana):
+                        late = db.store.write(lambda tx: tx.append(ana, [said("too late")]), mine)
+                        assert await is_refused(TurnLostError, late)
+                    return taken
+
+            assert db.run(turns()) is self.frees_with_the_last_write
+            assert [row.text for row in db.read(lambda tx: tx.messages(ana))] == ["on"]
+
+    def test_closing_frees_all_turns(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db, self.opened(tmp_path) as other:
+            ana = db.agent("ana")
+
+            async def turns() -> None:
+                async with db.store.turn_lock(ana) as mine:
+                    await db.store.write(lambda tx: tx.append(ana, [said("mine")]), mine)
+                    await db.store.close()
+                assert await can_take_turn(other.store, ana)
 
             db.run(turns())
 
@@ -72,7 +151,7 @@ class TurnConformance(StoreOpening):
                     if not self.lose_turn(tmp_path, ana):
                         return
                     async with two.turn_lock(ana) as theirs:
-                        assert theirs is not None
+                        await two.write(lambda tx: tx.agent_by_id(ana), theirs)
                         assert await lost(mine, "too late")
                         await two.write(partial(say, "theirs"), theirs)
                         assert await lost(mine, "too late again")

@@ -9,7 +9,7 @@ therefore be reported later, at the latest at the end of the transaction. Leaves
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,10 @@ class PostgresConnection:
     def one(self, statement: str, **values: Any) -> Any:
         """The first row as a tuple, or None."""
         return self._execute(statement, values).fetchone()
+
+    def ask(self, statement: str, **values: Any) -> Callable[[], Any]:
+        """Execute without waiting for it; return a call that waits for the first row, or None."""
+        return self._execute(statement, values).fetchone
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """All rows as tuples."""

@@ -7,19 +7,20 @@ one snapshot. Leaves out what the work does.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from pagefault.errors import StorageError
-from pagefault.storage import TurnHold
+from pagefault.errors import StorageError, TurnHeldError
+from pagefault.storage import TurnHold, Workers
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import (
     Driver,
@@ -29,6 +30,7 @@ from pagefault.storage.postgres.connection import (
     is_passing,
     place_of,
 )
+from pagefault.storage.postgres.leases import LEASE, Leases, TurnWrite
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.sessions import (
     ONE_PLAN,
@@ -42,7 +44,7 @@ from pagefault.storage.postgres.sessions import (
 )
 from pagefault.storage.postgres.signals import PostgresSignals
 from pagefault.storage.postgres.transaction import PostgresTransaction
-from pagefault.storage.postgres.turns import TurnLocks
+from pagefault.storage.signals import AgentReady
 from pagefault.types import AgentId
 
 __all__ = ["PostgresStore"]
@@ -70,7 +72,7 @@ class PostgresStore:
     def __init__(
         self,
         pool: Pool,
-        locks: TurnLocks,
+        leases: Leases,
         cache: IndexCache,
         longest_write: float,
         signals: PostgresSignals,
@@ -79,13 +81,17 @@ class PostgresStore:
     ) -> None:
         self._pool = pool
         self._cache = cache
-        self._locks = locks
+        self._leases = leases
+        leases.became_ready = lambda agent: self.signals.send(AgentReady(agent))
+        self._writing: dict[AgentId, Future[Any]] = {}  # the last write of each turn
         self._place = pool.name
         self._longest_write = longest_write
         self._keeps = not distributed  # a statement with others in it is none for a single node
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
+        self._process = os.getpid()
         self.signals = signals
+        self.workers: Workers = self._leases
 
     @classmethod
     def open(
@@ -95,17 +101,19 @@ class PostgresStore:
         connections: int = 8,
         patience: float = 10.0,
         longest_write: float = 30.0,
+        lease: float = LEASE,
         cache: IndexCache | None = None,
         wake_url: str = "",
     ) -> PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
-        and so how many transactions run at once, apart from one for the turn locks; ``patience``, in
-        seconds, how long to wait for the server; ``longest_write``, in seconds, after how long the server
-        gives up a write, so that a process that is paused in the midst of one holds up nobody; ``cache``
-        what searches keep in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database,
-        a URL past it, for notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
+        and so how many transactions run at once, apart from one that renews leases; ``patience``, in seconds,
+        how long to wait for the server; ``longest_write``, in seconds, after how long the server gives up a
+        write, so that a process that is paused in the midst of one holds up nobody; ``lease``, in seconds,
+        after how long without a renewal others take this process's turns over; ``cache`` what searches keep
+        in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database, a URL past it, for
+        notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
         """
         conninfo = conninfo_of(url, patience)
         waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
@@ -123,52 +131,47 @@ class PostgresStore:
             num_workers=1,
         )
         pool.open()
-        locks = TurnLocks(partial(connect, conninfo))
-        signals = PostgresSignals(waking, pool)
-        return cls(pool, locks, cache or IndexCache(), longest_write, signals, distributed=distributed)
+        leases, signals = Leases(partial(connect, conninfo), lease), PostgresSignals(waking, pool)
+        return cls(pool, leases, cache or IndexCache(), longest_write, signals, distributed=distributed)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
-        return await asyncio.wrap_future(self._submit(work, WRITE, hold))
+        writing = self._submit(work, WRITE, hold)
+        if hold:
+            self._writing[hold.agent] = writing
+        return await asyncio.wrap_future(writing)
 
     async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
         return await asyncio.wrap_future(self._submit(work, READ, None))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
-        hold = await self._begin_turn(agent)
-        if hold is None:
-            yield None
-            return
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
+        self._refuse_if_closed()
+        hold = self._leases.enter(agent)
         try:
             yield hold
         finally:
-            if not self._closed:  # closing has freed it already; else it is freed whatever cancels the caller
-                await asyncio.shield(asyncio.wrap_future(self._locks.free(agent)))
+            writing = self._writing.pop(agent, None)
+            if self._closed or self._is_forked:
+                pass  # closing frees it; a forked process has none
+            elif hold.worker or (writing and not writing.done()):  # it is freed whatever cancels the caller
+                await asyncio.shield(asyncio.wrap_future(self._threads.submit(self._leave, hold, writing)))
+            else:
+                self._leases.leave(hold)
 
     async def close(self) -> None:
-        """Finish what is queued and close the connections. Closing again does nothing."""
-        if not self._closed:
+        """Finish what is queued, free all leases and close the connections. Closing again does nothing."""
+        if not self._closed and not self._is_forked:
             self._closed = True
             await asyncio.to_thread(self._threads.shutdown)
-            await asyncio.wrap_future(self._locks.close())
+            await asyncio.to_thread(self._leases.close)
             await asyncio.to_thread(self.signals.close)
             await asyncio.to_thread(self._pool.close)
 
-    async def _begin_turn(self, agent: AgentId) -> TurnHold | None:
-        self._refuse_if_closed()
-        taking = self._locks.take(agent)
-        try:
-            return await asyncio.wrap_future(taking)
-        except asyncio.CancelledError:
-            taking.add_done_callback(lambda done: self._give_back(agent, done))
-            raise
-        except psycopg.Error as error:
-            raise failure(error, self._place) from error
-
-    def _give_back(self, agent: AgentId, taking: Future[TurnHold | None]) -> None:
-        """Free what was taken for a caller who has gone."""
-        if not taking.cancelled() and taking.exception() is None and taking.result():
-            self._locks.free(agent)
+    def _leave(self, hold: TurnHold, writing: Future[Any] | None) -> None:
+        """End a turn once its last write is done, which may run on when its caller was cancelled."""
+        if writing:
+            wait([writing])
+        self._leases.leave(hold)
 
     def _submit(
         self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None
@@ -176,7 +179,16 @@ class PostgresStore:
         self._refuse_if_closed()
         return self._threads.submit(self._insist, work, kind, hold)
 
+    @property
+    def _is_forked(self) -> bool:
+        """Return whether this is a child of the process that opened the store, and whose it stays."""
+        return os.getpid() != self._process
+
     def _refuse_if_closed(self) -> None:
+        if self._is_forked:
+            raise StorageError(
+                f"The store of {self._place} was opened before the process forked; open it anew in the child."
+            )
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
@@ -193,32 +205,53 @@ class PostgresStore:
             raise failure(error.cause, self._place) from error.cause
 
     def _attempt(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
-        committing = False
+        committing, worker = False, self._worker(hold)
         try:
             with self._pool.connection() as driver:
+                turn = None
                 try:
                     connection = PostgresConnection(driver, keeps=kind == WRITE and self._keeps)
                     with pipeline(driver):
                         begin(driver, kind, self._longest_write)
                         cache = self._cache if kind == READ else None
                         transaction = PostgresTransaction(connection, cache)
+                        turn = TurnWrite(transaction, hold, worker, driver) if hold else None
                         result = work(transaction)
-                        if hold:
-                            hold.check(transaction.fence(hold.agent))
+                        if turn:
+                            turn.check()
                         committing = kind == WRITE
                         connection.send("COMMIT")
+                    if turn:
+                        turn.committed()
                     return result
                 except psycopg.Error as error:
-                    if driver.broken and committing:
-                        raise StorageError(_UNKNOWN.format(place=self._place)) from error
-                    if is_passing(error, lost=driver.broken):
-                        raise _TryAgainError(error) from error
-                    raise failure(error, self._place) from error
+                    raise self._failed(error, driver, committing, turn) from error
         except PoolTimeout:
             raise StorageError(
                 f"The database {self._place} cannot be reached, or all its connections are busy; start it, "
                 "or try again."
             ) from None
+
+    def _failed(
+        self, error: psycopg.Error, driver: Driver, committing: bool, turn: TurnWrite | None
+    ) -> Exception:
+        """Return the error to raise for one of the server, or of the connection to it."""
+        if driver.broken and committing:
+            if turn:
+                turn.lost(self._leases)
+            return StorageError(_UNKNOWN.format(place=self._place))
+        if turn and turn.is_held_up(error):
+            return TurnHeldError(turn.agent)
+        if is_passing(error, lost=driver.broken):
+            return _TryAgainError(error)
+        return failure(error, self._place)
+
+    def _worker(self, hold: TurnHold | None) -> str:
+        """The worker that is to take the lease of a turn; empty if none has to."""
+        try:
+            return self._leases.worker() if hold and not hold.worker else ""
+        except psycopg.Error as error:
+            raise failure(error, self._place) from error
 
 
 class _TryAgainError(Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from pagefault.storage import TurnHold
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
@@ -17,6 +18,11 @@ __all__ = ["PostgresPart", "PostgresTransaction"]
 
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""
+# A lease is taken anew by the hold that had it last only if nobody has had it since.
+_TAKE_LEASE = """
+    UPDATE agents SET holder = :worker, lease_fence = lease_fence + 1
+    WHERE id = :agent AND (holder IS NULL OR holder = :worker)
+    AND (CAST(:fence AS bigint) IS NULL OR lease_fence = :fence) RETURNING lease_fence"""
 _WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
 
 
@@ -40,6 +46,18 @@ class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
 
     _db: PostgresConnection
+
+    def take_lease(self, hold: TurnHold, worker: str) -> Callable[[], int | None]:
+        """Take the lease of a turn for a worker, without waiting for it; return a call that waits for the new
+        fence. Its None: the lease is another's, or the agent is gone."""
+        taking = self._db.ask(_TAKE_LEASE, agent=hold.agent, worker=worker, fence=hold.fence)
+
+        def taken() -> int | None:
+            if row := taking():
+                self._fences[hold.agent] = row[0]
+            return row and row[0]
+
+        return taken
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():

@@ -21,7 +21,10 @@ _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
 _FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"
 _SETTLE = """
     UPDATE agents SET ready = CASE WHEN EXISTS (
-        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN CAST(:now AS bigint) END
+        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN CAST(:now AS bigint) END,
+    holder = CASE WHEN EXISTS (
+        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN holder
+        ELSE nullif(holder, CAST(:worker AS text)) END
     WHERE id = :agent RETURNING ready"""
 
 
@@ -37,6 +40,8 @@ class SqlPart(ABC):
     def __init__(self, connection: SqlConnection) -> None:
         self._db = connection
         self._fences: dict[AgentId, int] = {}  # as this transaction has seen them
+        self.leases: dict[AgentId, str] = {}
+        """The workers under whose leases this transaction writes; empty once it has freed the lease."""
 
     @abstractmethod
     def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
@@ -67,8 +72,11 @@ class SqlPart(ABC):
 
     def settle(self, agent: AgentId) -> bool:
         """As ``storage.Transaction.settle``."""
-        settled = self._db.one(_SETTLE, agent=agent, now=now_micros())
-        return settled is None or settled[0] is None
+        worker = self.leases.get(agent, "")
+        settled = self._db.one(_SETTLE, agent=agent, now=now_micros(), worker=worker)
+        if rests := settled is None or settled[0] is None:
+            self.leases[agent] = ""
+        return rests
 
     def _next(self, what: str, agent: AgentId, *, also: str = "", **values: Any) -> int:
         """Take the agent's next number of a kind: event, schedule, document. ``also``: what else is set."""

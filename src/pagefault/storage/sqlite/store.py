@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pagefault.errors import StorageError, TurnLostError
+from pagefault.errors import StorageError, TurnHeldError, TurnLostError
 from pagefault.storage import TurnHold
+from pagefault.storage.holding import SoleWorker
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.signals import SilentSignals
 from pagefault.storage.sqlite.connection import Connection, Synchronous
@@ -37,6 +38,7 @@ class SQLiteStore:
     """
 
     signals = SilentSignals()
+    workers = SoleWorker()
 
     def __init__(self, writer: Worker, reader: Worker, path: Path, locks: Path) -> None:
         self._writer = writer
@@ -89,11 +91,10 @@ class SQLiteStore:
         return await asyncio.wrap_future(self._reader.submit(work))
 
     @asynccontextmanager
-    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold | None]:
+    async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         descriptor = self._turns.take(agent)
         if descriptor is None:
-            yield None
-            return
+            raise TurnHeldError(agent)
         try:
             yield TurnHold(agent, await self._fence(agent, descriptor))
         finally:
