@@ -1,7 +1,7 @@
 """PostgreSQL with pgvector: the store for more than one machine. Needs the extra ``pagefault[postgres]``.
 
     store.py        PostgresStore: opening, transactions on a bounded number of threads, retries, closing
-    turns.py        turn locks that die with their process, and the fence behind them
+    leases.py       the leases of turns: renewed together, and reaped when their worker is gone
     opening.py      the URL, the first connection, the migrations
     connection.py   one connection: statements in, rows out; any text; errors as sentences
     transaction.py  PostgreSQL's part beside ``storage.sql``: names, the lexical index, deletions
