@@ -224,8 +224,9 @@ def test_a_database_from_before_the_blocks_is_given_them(
             db.write(lambda tx: tx.append(ana, [said("red")] * SIZE))
         db.write(lambda tx: tx.append(bob, [said("red")] * 10))
     stores.rows("DROP TABLE index_blocks")
-    stores.rows("DROP INDEX agents_ready")
-    later = [("agents", "ready"), ("agents", "holder")]
+    for index in ("agents_ready", "agents_unembedded", "schedules_due", "usage_totals_start"):
+        stores.rows(f"DROP INDEX {index}")
+    later = [("agents", "ready"), ("agents", "holder"), ("agents", "unembedded"), ("embedders", "walked")]
     later += [("agents", "parked"), ("inbox", "parked"), ("schedules", "parked")]  # columns of newer versions
     later += [("inbox", "hops"), ("schedules", "hops")]
     for table, column in later + [("agents", "lease_fence")] * (kind == "sqlite"):

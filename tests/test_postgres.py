@@ -534,7 +534,6 @@ def test_timers_fire_though_one_agent_is_held_and_another_is_gone(database: str)
 
 def test_the_migrations_make_the_schema(database: str) -> None:
     own = {  # what PostgreSQL has besides, or in another way: see ``migrations.postgres_base``
-        ("vector_marks", "agent", "bigint"),
         ("vectors", "vector", "halfvec"),
     }
     kinds = {"BIGINT": "bigint", "INTEGER": "integer", "FLOAT": "double precision", "BLOB": "bytea"}

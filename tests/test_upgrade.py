@@ -83,6 +83,11 @@ class Quiet:
 
 
 WITHOUT_LEASES = (
+    "DROP INDEX agents_unembedded",
+    "DROP INDEX schedules_due",
+    "DROP INDEX usage_totals_start",
+    "ALTER TABLE agents DROP COLUMN unembedded",
+    "ALTER TABLE embedders DROP COLUMN walked",
     "DROP INDEX agents_ready",
     "ALTER TABLE agents DROP COLUMN ready",
     "ALTER TABLE agents DROP COLUMN holder",

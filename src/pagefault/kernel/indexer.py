@@ -79,8 +79,11 @@ class Indexer:
             embedders = await self.service.embedders()
             members = [member for embedder in embedders for member in members_of(embedder)]
             for member in members:
-                if member.dimensions != 0 and (count := await self._embed(member)):
-                    return count == _BATCH or len(members) > 1
+                if member.dimensions != 0 and await self._embed(member):
+                    return True
+            names = [member.fingerprint for member in members if member.dimensions != 0]
+            if names and await self.store.write(lambda tx: tx.settle_vectors(names)):
+                return True
             if len(embedders) > 1:
                 await self.service.switch(*embedders)
                 return embedders[1] is not await self.service.serving()

@@ -78,7 +78,7 @@ class EmbedderService:
         def take_over(tx: Transaction) -> bool:
             records = {record.fingerprint: record for record in tx.embedders()}
             record = records.get(by.fingerprint)
-            if record is None or not record.wanted or any(tx.pending_vectors(name, 1) for name in used):
+            if record is None or not record.wanted or tx.settle_vectors(used):
                 return False
             tx.put_embedder(replace(record, in_service=True))
             return True

@@ -172,23 +172,15 @@ OWNED = (
 
 DERIVED = {
     "agents": {
-        "id",
-        "name",
-        "parked",
-        "recall_rows",
-        "recall_units",
-        "archival_rows",
-        "archival_units",
-        "lease_fence",
-        "ready",
-        "holder",
+        "id", "name", "parked", "recall_rows", "recall_units", "archival_rows", "archival_units",
+        "lease_fence", "ready", "holder", "unembedded",
     },
     "messages": {"id", "units"},
     "passages": {"id", "units"},
     "sections": {"id"},
     "inbox": {"parked", "hops"},
     "schedules": {"parked", "hops"},
-}
+}  # fmt: skip
 """Columns that are not handed over: made anew where rows are restored, or another there."""
 
 

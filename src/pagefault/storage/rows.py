@@ -143,6 +143,11 @@ def queue_values(queue: QueueState) -> dict[str, Any]:
     }
 
 
+def is_embedded(row: Message) -> bool:
+    """Return whether a row of the log is to have a vector."""
+    return row.role in SEARCHED_BY_DEFAULT and bool(row.text.strip())
+
+
 def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
     return {
         "agent": agent,
@@ -153,7 +158,7 @@ def message_values(agent: AgentId, row: Message, units: int) -> dict[str, Any]:
         "completion": row.completion,
         "tokens": row.tokens,
         "units": units,
-        "embed": row.role in SEARCHED_BY_DEFAULT and bool(row.text.strip()),
+        "embed": is_embedded(row),
         "call_id": row.call_id,
         "name": row.name,
         "meta": json.dumps(values_of(row.meta)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -230,6 +230,11 @@ class Transaction(Protocol):
     # vectors
     def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
         """Searchable rows (roles ``SEARCHED_BY_DEFAULT``, not blank) and passages without a vector."""
+        ...
+
+    def settle_vectors(self, fingerprints: Collection[str]) -> bool:
+        """Note for a batch of agents that these embedders have all their vectors, so that they are not looked
+        through again; return whether rows may still wait. To be called when none is pending."""
         ...
 
     def put_vectors(

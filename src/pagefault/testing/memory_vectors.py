@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +38,9 @@ class MemoryVectors(MemoryRows):
             if isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT
         ]
         return [pending for _, pending in sorted(found, key=lambda one: one[0])[:limit]]
+
+    def settle_vectors(self, fingerprints: Collection[str]) -> bool:
+        return any(self.pending_vectors(fingerprint, 1) for fingerprint in fingerprints)
 
     def put_vectors(
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]

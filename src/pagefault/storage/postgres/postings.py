@@ -15,8 +15,8 @@ from pagefault.types import AgentId, Tier
 __all__ = ["index", "unindex"]
 
 _INDEX = """
-    INSERT INTO postings (agent, tier, unit, number, count) SELECT %(agent)s, %(tier)s, * FROM
-    unnest(%(units)s::text[], %(numbers)s::bigint[], %(counts)s::integer[])"""
+    INSERT INTO postings (agent, tier, unit, number, count) VALUES (%(agent)s, %(tier)s,
+    unnest(%(units)s::text[]), unnest(%(numbers)s::bigint[]), unnest(%(counts)s::integer[]))"""
 _UNINDEX = """
     DELETE FROM postings WHERE agent = %(agent)s AND tier = %(tier)s AND unit = ANY(%(units)s::text[])
     AND number = %(number)s"""

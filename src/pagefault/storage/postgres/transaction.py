@@ -9,7 +9,6 @@ from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.source import PostgresSource
-from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.sql.part import SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, Tier
@@ -42,7 +41,7 @@ class PostgresPart(SqlPart):
         return self._db.changed(_REGISTER, agent=agent, tenant=tenant, name=name)
 
 
-class PostgresTransaction(PostgresPart, SqlTransaction, PostgresVectors):
+class PostgresTransaction(PostgresPart, SqlTransaction):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
 
     _db: PostgresConnection

@@ -18,7 +18,6 @@ from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.sessions import connect, is_pooled, limits_of, set_local
 from pagefault.storage.postgres.transaction import PostgresPart
-from pagefault.storage.postgres.vectors import PostgresVectors
 from pagefault.storage.row_transfer import Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.storage.traces import forms, sole_unit
@@ -46,7 +45,7 @@ _ROWLESS = """
         SELECT FROM passages s WHERE p.tier = 'archival' AND s.agent = p.agent AND s.number = p.number)"""
 
 
-class PostgresTransferRows(PostgresPart, SqlTransfer, PostgresVectors):
+class PostgresTransferRows(PostgresPart, SqlTransfer):
     """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
 
     _db: PostgresConnection

@@ -36,13 +36,16 @@ index_blocks = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# Every row of ``tier`` with an id up to ``done`` that is to have a vector of this fingerprint has it.
+# Every row of the agent's ``tier`` with a number up to ``done`` that is to have a vector of this fingerprint
+# has it.
 vector_marks = Table(
     "vector_marks",
     metadata,
+    agent_column(primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     Column("tier", Text, primary_key=True),
     Column("done", BIG, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # storage.EmbedderRecord
@@ -54,4 +57,6 @@ embedders = Table(
     Column("dimensions", Integer, nullable=False),
     Column("wanted", Boolean, nullable=False),
     Column("in_service", Boolean, nullable=False),
+    # The last agent that it was looked through for; null: all were, and ``agents.unembedded`` says the rest.
+    Column("walked", BIG, server_default="0"),
 )

@@ -62,11 +62,18 @@ agents = Table(
     Column("parked", Text),  # why no turn of it is run
     # Since when an event of the inbox has a rank; null: none has. The ready are served oldest first.
     Column("ready", BIG),
+    Column("unembedded", BIG),  # since when rows of it may wait for a vector; null: none does
     Column("holder", Text),  # the worker that has its lease; only where ``workers`` lists them: PostgreSQL
     UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
 )
 
+Index(
+    "agents_unembedded",
+    agents.c.unembedded,
+    sqlite_where=text("unembedded IS NOT NULL"),
+    postgresql_where=text("unembedded IS NOT NULL"),
+)
 Index(
     "agents_ready",
     agents.c.tenant,
@@ -117,6 +124,7 @@ usage_totals = Table(
     Column("model", Text, primary_key=True),
     Column("answered", Text, primary_key=True),
     Column("tier", BIG, primary_key=True, autoincrement=False),
+    Index("usage_totals_start", "start"),
     *(
         Column(name, BIG, nullable=False)
         for name in (

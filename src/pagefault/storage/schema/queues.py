@@ -41,11 +41,17 @@ schedules = Table(
     metadata,
     agent_column(primary_key=True),
     number_column(primary_key=True),
-    Column("due", BIG, nullable=False, index=True),
+    Column("due", BIG, nullable=False),
     Column("cron", Text),
     Column("zone", Text, nullable=False),
     Column("catch_up", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("parked", Text),  # why it does not fire
     Column("hops", Integer, nullable=False, server_default="0"),
+)
+Index(
+    "schedules_due",
+    schedules.c.due,
+    sqlite_where=text("parked IS NULL"),
+    postgresql_where=text("parked IS NULL"),
 )

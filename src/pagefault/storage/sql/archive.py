@@ -22,8 +22,8 @@ __all__ = ["SqlArchive"]
 _TOGETHER = 1000  # passages or pages in one statement
 _TAKE_PASSAGES = """
     UPDATE agents SET last_passage = last_passage + :count, archival_rows = archival_rows + :rows,
-    archival_units = archival_units + :units, archival_changes = archival_changes + 1
-    WHERE id = :agent RETURNING last_passage"""
+    archival_units = archival_units + :units, archival_changes = archival_changes + 1,
+    unembedded = coalesce(unembedded, :since) WHERE id = :agent RETURNING last_passage"""
 _PASSAGES = """
     SELECT text, at, tags, source, title, document, page, section, start, stop, number FROM passages
     WHERE agent = :agent"""
@@ -63,6 +63,7 @@ class SqlArchive(SqlPart):
             count=len(passages),
             rows=sum(map(bool, units)),
             units=sum(map(len, units)),
+            since=min((micros(p.at) for p in passages if p.text.strip()), default=None),
         )
         first = last - len(passages) + 1
         stored = [_stored(passage, number) for number, passage in enumerate(passages, first)]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pagefault.storage import RowUsage, UsageTotal
 from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import (
+    is_embedded,
     message_values,
     micros,
     quarters,
@@ -30,7 +31,8 @@ __all__ = ["ADD_TOTAL", "ROW_USAGE", "TOTALS", "SqlRecall"]
 
 _TAKE_SEQS = """
     UPDATE agents SET last_seq = last_seq + :count, recall_rows = recall_rows + :rows,
-    recall_units = recall_units + :units, recall_changes = recall_changes + 1{queue}
+    recall_units = recall_units + :units, recall_changes = recall_changes + 1,
+    unembedded = coalesce(unembedded, :since){queue}
     WHERE id = :agent RETURNING last_seq"""
 _MESSAGE = """
     SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage
@@ -68,6 +70,7 @@ class SqlRecall(SqlPart):
             count=len(rows),
             rows=sum(map(bool, units)),
             units=sum(map(len, units)),
+            since=min((micros(row.at) for row in rows if is_embedded(row)), default=None),
             **(queue_values(queue) if queue else {}),
         )
         first = last - len(rows) + 1

@@ -1,9 +1,7 @@
-"""Vectors beside the rows, and embedders. Leaves out which rows wait for a vector: databases find and mark
-them in ways of their own."""
+"""Vectors beside the rows, and embedders. Leaves out which rows wait for a vector (``waiting``)."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
@@ -13,13 +11,11 @@ from numpy.typing import NDArray
 from pagefault.errors import EmbedderError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.index.blocks import seal
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.part import now_micros
+from pagefault.storage.sql.waiting import TIERS, SqlWaiting
 from pagefault.types import AgentId, Tier
 
-__all__ = ["TIERS", "SqlVectors"]
-
-TIERS: tuple[tuple[Tier, str, str], ...] = (("recall", "messages", "seq"), ("archival", "passages", "number"))
-"""Each tier's table, and the column of its numbers."""
+__all__ = ["SqlVectors"]
 
 _LAST = """
     SELECT coalesce(max(number), 0) FROM vectors
@@ -31,10 +27,10 @@ _HAVE = """
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + :late
     WHERE id = :agent"""
-_EMBEDDERS = "SELECT fingerprint, name, dimensions, wanted, in_service FROM embedders ORDER BY fingerprint"
 _NO_OTHER = (
     "UPDATE embedders SET wanted = wanted AND NOT :wanted, in_service = in_service AND NOT :in_service"
 )
+_WALK_ANEW = "UPDATE embedders SET walked = 0"
 _PUT_EMBEDDER = """
     INSERT INTO embedders (fingerprint, name, dimensions, wanted, in_service)
     VALUES (:fingerprint, :name, :dimensions, :wanted, :in_service)
@@ -45,6 +41,7 @@ _KNOW_EMBEDDER = """
     VALUES (:fingerprint, '', :dimensions, false, false)
     ON CONFLICT (fingerprint) DO UPDATE SET dimensions = excluded.dimensions WHERE e.dimensions = 0"""
 _DIMENSIONS = "SELECT dimensions FROM embedders WHERE fingerprint = :fingerprint"
+_FLAG = "UPDATE agents SET unembedded = coalesce(unembedded, :now) WHERE id = :agent"
 _FORGET = """
     DELETE FROM vectors WHERE (agent, tier, fingerprint, number, part) IN (
         SELECT agent, tier, fingerprint, number, part FROM vectors
@@ -62,28 +59,15 @@ _NONE = -1  # the part of a row without vectors, which stands for: done with, an
 _Item = tuple[PendingVector, NDArray[np.float32]]
 
 
-class SqlVectors(SqlPart):
+class SqlVectors(SqlWaiting):
     """The part of a transaction on vectors and embedders."""
 
-    @abstractmethod
-    def _pending(self, tier: Tier) -> str:
-        """A SELECT of the rows of a tier that wait for a vector of ``:fingerprint``, ``:limit`` at most: the
-        time, by which they are sorted, and the fields of ``PendingVector``."""
-
-    @abstractmethod
-    def _mark(self, agent: AgentId, tier: Tier, fingerprint: str) -> None:
-        """Bring the mark of an embedder to where it may be: what is before it has vectors."""
-
     def _advance_marks(self, agent: AgentId) -> None:
-        """Bring the marks of all embedders to where they may be."""
+        """Bring the marks of all embedders to where they may be; rows may wait for other vectors."""
+        self._db.send(_FLAG, agent=agent, now=now_micros())
         for embedder in self.embedders():
             for tier, _, _ in TIERS:
                 self._mark(agent, tier, embedder.fingerprint)
-
-    def pending_vectors(self, fingerprint: str, limit: int) -> list[PendingVector]:
-        either = " UNION ALL ".join(f"SELECT * FROM ({self._pending(tier)}) {tier}" for tier, _, _ in TIERS)
-        found = self._db.rows(either, fingerprint=fingerprint, limit=limit)
-        return [PendingVector(*row[1:]) for row in sorted(found)[:limit]]
 
     def put_vectors(
         self, fingerprint: str, items: Sequence[PendingVector], vectors: Sequence[NDArray[np.float32]]
@@ -173,14 +157,15 @@ class SqlVectors(SqlPart):
         return self._db.one(_EMBEDDED, fingerprint=fingerprint)
 
     def embedders(self) -> list[EmbedderRecord]:
-        return [
-            EmbedderRecord(fingerprint, name, dimensions, bool(wanted), bool(in_service))
-            for fingerprint, name, dimensions, wanted, in_service in self._db.rows(_EMBEDDERS)
-        ]
+        return [record for record, _ in self._embedder_rows()]
 
     def put_embedder(self, record: EmbedderRecord) -> None:
         values = {"wanted": record.wanted, "in_service": record.in_service}
         named = {"fingerprint": record.fingerprint, "name": record.name, "dimensions": record.dimensions}
+        if record.wanted and not any(
+            e.wanted for e in self.embedders() if e.fingerprint == record.fingerprint
+        ):
+            self._db.send(_WALK_ANEW)  # agents may have been settled without what this one uses
         self._db.send(_NO_OTHER, **values)
         self._db.send(_PUT_EMBEDDER, **named, **values)
 

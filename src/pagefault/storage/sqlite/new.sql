@@ -93,13 +93,6 @@ CREATE TABLE schedules (
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_schedules_due ON schedules (due);
-CREATE TABLE vector_marks (
-	fingerprint TEXT NOT NULL, 
-	tier TEXT NOT NULL, 
-	done INTEGER NOT NULL, 
-	PRIMARY KEY (fingerprint, tier)
-);
 CREATE VIRTUAL TABLE lexicon USING fts5(units, tokenize = 'ascii', columnsize = 0);
 CREATE VIRTUAL TABLE lexicon_postings USING fts5vocab('lexicon', 'instance');
 CREATE VIRTUAL TABLE lexicon_terms USING fts5vocab('lexicon', 'row');
@@ -166,7 +159,7 @@ CREATE TABLE embedders (
 	name TEXT NOT NULL, 
 	dimensions INTEGER NOT NULL, 
 	wanted BOOLEAN NOT NULL, 
-	in_service BOOLEAN NOT NULL, 
+	in_service BOOLEAN NOT NULL, walked INTEGER DEFAULT '0', 
 	PRIMARY KEY (fingerprint)
 );
 CREATE TABLE "agents" (
@@ -193,7 +186,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -230,4 +223,18 @@ CREATE TABLE index_blocks (
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
 CREATE INDEX agents_ready ON agents (tenant, ready) WHERE ready IS NOT NULL AND holder IS NULL AND parked IS NULL;
+CREATE INDEX agents_unembedded ON agents (unembedded) WHERE unembedded IS NOT NULL;
+CREATE INDEX schedules_due ON schedules (due) WHERE parked IS NULL;
+CREATE INDEX usage_totals_start ON usage_totals (start);
+CREATE TABLE vector_marks (
+	agent INTEGER NOT NULL, 
+	fingerprint TEXT NOT NULL, 
+	tier TEXT NOT NULL, 
+	done INTEGER NOT NULL, 
+	PRIMARY KEY (agent, fingerprint, tier), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
 INSERT INTO alembic_version VALUES ('0012');

@@ -9,7 +9,6 @@ from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.source import SQLiteSource
-from pagefault.storage.sqlite.vectors import SQLiteVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLitePart", "SQLiteTransaction"]
@@ -33,7 +32,7 @@ class SQLitePart(SqlPart):
         return True  # the table of agents holds that a name is unique
 
 
-class SQLiteTransaction(SQLitePart, SqlTransaction, SQLiteVectors):
+class SQLiteTransaction(SQLitePart, SqlTransaction):
     """``pagefault.storage.Transaction`` on one connection, inside a transaction that the worker opened."""
 
     _db: Connection

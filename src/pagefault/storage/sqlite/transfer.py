@@ -19,7 +19,6 @@ from pagefault.storage.sqlite.opening import open_file
 from pagefault.storage.sqlite.purge import Purge, owe, truncate_log
 from pagefault.storage.sqlite.traces import traces, used_pages
 from pagefault.storage.sqlite.transaction import SQLitePart
-from pagefault.storage.sqlite.vectors import SQLiteVectors
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLiteTransfer", "SQLiteTransferRows"]
@@ -28,7 +27,7 @@ _EVERYTHING = 2**31  # steps of a purge
 _STEP = 256  # pages of a backup between two reports
 
 
-class SQLiteTransferRows(SQLitePart, SqlTransfer, SQLiteVectors):
+class SQLiteTransferRows(SQLitePart, SqlTransfer):
     """``storage.row_transfer.TransferRows`` on a connection inside a transaction."""
 
     _db: Connection

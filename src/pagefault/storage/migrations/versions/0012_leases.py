@@ -2,6 +2,10 @@
 
 The fence has another name from here on, so that a process of an earlier version that still runs fails instead
 of writing without a lease.
+
+Also, so that nothing is looked for in all agents: which of them have rows that may wait for a vector, and how
+far each embedder has looked through all, once from here on; marks of vectors per agent on SQLite too; indexes
+of the timers that may fire and of usage by time.
 """
 
 from __future__ import annotations
@@ -34,3 +38,25 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE INDEX agents_held ON agents (holder) WHERE holder IS NOT NULL")
         op.execute(_WORKERS)
+    _index_what_waits()
+
+
+def _index_what_waits() -> None:
+    op.add_column("agents", sa.Column("unembedded", _BIG))
+    op.execute("CREATE INDEX agents_unembedded ON agents (unembedded) WHERE unembedded IS NOT NULL")
+    op.add_column("embedders", sa.Column("walked", _BIG, server_default="0"))
+    op.execute("DROP INDEX IF EXISTS ix_schedules_due")
+    op.execute("CREATE INDEX schedules_due ON schedules (due) WHERE parked IS NULL")
+    op.execute("CREATE INDEX usage_totals_start ON usage_totals (start)")
+    if op.get_bind().dialect.name == "sqlite":
+        op.drop_table("vector_marks")
+        op.create_table(
+            "vector_marks",
+            sa.Column("agent", _BIG, nullable=False),
+            sa.Column("fingerprint", sa.Text(), nullable=False),
+            sa.Column("tier", sa.Text(), nullable=False),
+            sa.Column("done", _BIG, nullable=False),
+            sa.ForeignKeyConstraint(["agent"], ["agents.id"], ondelete="CASCADE"),
+            sa.PrimaryKeyConstraint("agent", "fingerprint", "tier"),
+            sqlite_with_rowid=False,
+        )
