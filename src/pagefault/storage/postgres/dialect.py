@@ -9,7 +9,9 @@ from functools import cache
 from pagefault.storage.row_transfer import OWNED
 from pagefault.storage.sql.dialect import Dialect
 
-__all__ = ["OWNED_TABLES", "POSTGRES", "insertion", "is_insertion", "joined", "tables_in", "translated"]
+__all__ = [
+    "OWNED_TABLES", "POSTGRES", "insertion", "is_insertion", "joined", "kind_of", "tables_in", "translated",
+]  # fmt: skip
 
 OWNED_TABLES = (
     "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
@@ -23,6 +25,7 @@ _KINDS = {int: "bigint", str: "text", bool: "boolean", float: "double precision"
 _VALUE = re.compile(rb"%\((\w+)\)")
 _INSERTION = re.compile(r"\s*INSERT\b")
 _JOINABLE = re.compile(r"\s*(INSERT|UPDATE|DELETE|SELECT)\b")
+_INTEGERS = {"tokens", "units", "part", "page", "pages", "attempts", "rank", "token_limit"}
 _COLUMNS = {table.name: {**table.columns, "units": int} for table in OWNED}
 
 
@@ -67,12 +70,20 @@ def joined(statement: str, *insertions: str) -> bytes:
     return b"WITH " + b", ".join(parts) + b" " + translated(statement)
 
 
+def kind_of(table: str, column: str) -> str:
+    """The type of a column that is handed over; from another each value would be converted, which Citus
+    cannot do to the elements of an array."""
+    if column == "vector":
+        return "halfvec"
+    return "integer" if column in _INTEGERS else _KINDS[_COLUMNS[table][column]]
+
+
 @cache
 def insertion(table: str, columns: Sequence[str], if_absent: bool, *, single: bool) -> str:
     """The insertion of an agent's rows, given by column: quicker than a statement for each, but not for a
     single row. With VALUES, because Citus sends that on to the agent's node, and a SELECT to itself."""
-    kinds = {name: f":{name}::{_KINDS[kind]}" for name, kind in _COLUMNS[table].items()}
-    kinds["vector"] = "%(vector)b::halfvec"
-    values = [kinds[name] if single else f"unnest({kinds[name]}[])" for name in columns]
+    given = [f"%({name})b" if name == "vector" else f":{name}" for name in columns]
+    typed = [f"{value}::{kind_of(table, name)}" for value, name in zip(given, columns, strict=True)]
+    values = typed if single else [f"unnest({value}[])" for value in typed]
     conflict = " ON CONFLICT DO NOTHING" if if_absent else ""
     return f"INSERT INTO {table} (agent, {', '.join(columns)}) VALUES (:agent, {', '.join(values)}){conflict}"
