@@ -86,6 +86,7 @@ _IN_USE = (
     "Processes of pagefault use {place} ({workers} that serve agents, {sessions} sessions); end them first, "
     "and wait six seconds after one was killed."
 )
+_OLD = "The database {place} is not at the newest version; run pagefault db migrate first."
 _UNEQUAL = "The rows of {table} in {place} are not the same on the nodes; nothing was changed, so try again."
 
 
@@ -123,15 +124,17 @@ class Distribution:
         conninfo = conninfo_of(url, patience)
         try:
             opened = cls(connect(conninfo))
+        except psycopg.Error as error:
+            raise failure(error, place_of(conninfo)) from error
+        try:
             opened._check_coordinator()
             if make:
                 prepare(conninfo)
             elif version_of(conninfo) != HEAD:
-                raise UsageError(
-                    f"The database {opened._place} is not at the newest version; run pagefault db migrate."
-                )
-        except psycopg.Error as error:
-            raise failure(error, place_of(conninfo)) from error
+                raise UsageError(_OLD.format(place=opened._place))
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def plan(self) -> MovePlan:

@@ -30,10 +30,11 @@ _FREQUENCIES = """
     SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier GROUP BY unit"""
 _ASTRAY = """
     SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent)"""
-_NAMELESS = """
-    SELECT count(*) FROM agents a WHERE NOT EXISTS (
-        SELECT FROM agent_names n WHERE n.agent = a.id AND n.tenant = a.tenant AND n.name = a.name)"""
+_AGENTS = "SELECT id, tenant, name FROM agents WHERE id > :after ORDER BY id LIMIT :limit"
+_NAMES = "SELECT agent, tenant, name FROM agent_names WHERE agent > :after AND agent <= :last"
 
+_BATCH = 10_000  # agents
+_LAST = (1 << 63) - 1
 _WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings"}
 _TABLES = ("agents", "agent_names", *OWNED_TABLES)
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\%_"})  # to LIKE
@@ -72,10 +73,24 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
             yield from batch
 
     def faults(self) -> list[str]:
-        astray = {table: self._db.one(_ASTRAY.format(table=table))[0] for table in OWNED_TABLES}
+        owned = [table for table in OWNED_TABLES if table != "agent_names"]
+        astray = {table: self._db.one(_ASTRAY.format(table=table))[0] for table in owned}
+        astray["agent_names"], nameless = self._unlike_names()
         found = [f"{count:,} rows of {table} belong to no agent." for table, count in astray.items() if count]
-        (nameless,) = self._db.one(_NAMELESS)
         return found + ([f"{nameless:,} agents are not listed under their names."] if nameless else [])
+
+    def _unlike_names(self) -> tuple[int, int]:
+        """Names without an agent, and agents without theirs; the tables may be on different servers."""
+        astray, nameless, after, last = 0, 0, -1, 0
+        while last < _LAST:
+            agents = self._db.rows(_AGENTS, after=after, limit=_BATCH)
+            last = agents[-1][0] if len(agents) == _BATCH else _LAST
+            names = self._db.rows(_NAMES, after=after, last=last)
+            known = {agent for agent, *_ in agents}
+            astray += sum(agent not in known for agent, *_ in names)
+            nameless += len(set(agents) - set(names))
+            after = last
+        return astray, nameless
 
 
 class PostgresTransfer:
