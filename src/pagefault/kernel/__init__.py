@@ -177,7 +177,6 @@ class Kernel:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
-            agent.unended.add(posted.id)
             shown = -1  # an agent that cannot be loaded is reported at position 0
             if posted.state != "pending":
                 for output in await self._outputs_of(name, posted):
@@ -186,12 +185,13 @@ class Kernel:
             if posted.state in ("done", "parked"):
                 yield Output("done", "", posted.id, max(shown, 0))
                 return
-            async for output in outputs:
-                for each in for_sender(output, posted.id):
-                    if each.type in UNCOMMITTED or each.position > shown or each.type == "done":
-                        yield each
-                    if each.type == "done":
-                        return
+            with agent.awaiting(posted.id):
+                async for output in outputs:
+                    for each in for_sender(output, posted.id):
+                        if each.type in UNCOMMITTED or each.position > shown or each.type == "done":
+                            yield each
+                        if each.type == "done":
+                            return
 
     async def _outputs_of(self, name: str, event: Event) -> list[Output]:
         """The committed outputs of an event's turn, until now."""

@@ -5,8 +5,8 @@ Left out: when its turns run (``scheduler``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -136,6 +136,15 @@ class AgentSlot:
         _send(self.listeners, output)
         if self.listeners_to_all:
             _send(self.listeners_to_all, (self.record.name, output))
+
+    @contextmanager
+    def awaiting(self, event: int) -> Generator[None]:
+        """Have the ``done`` of the event shown, whoever runs its turn, and if there is no row of it."""
+        self.unended.add(event)
+        try:
+            yield
+        finally:
+            self.unended.discard(event)
 
     def end(self, output: Output) -> None:
         """Keep the ``done`` of an event's turn until ``report_ended``."""
