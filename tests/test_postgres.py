@@ -33,6 +33,7 @@ from pagefault.kernel.timers import post_due
 from pagefault.storage import Filter, Match, Store, Transaction, migrations
 from pagefault.storage.postgres import PostgresStore, opening
 from pagefault.storage.postgres.dialect import kind_of
+from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.row_transfer import OWNED
 from pagefault.storage.schema import metadata
 from pagefault.storage.sqlite import opening as sqlite_opening
@@ -647,3 +648,33 @@ def test_without_citus_nothing_is_distributed(database: str, option: tuple[str, 
     assert "has no Citus; install it on each node" in refused.err
     assert refused.err.count("\n") == 1
     assert ask(database, "SELECT FROM pg_class WHERE relname LIKE '%_before'") == []
+
+
+@pytest.mark.parametrize("code", ["08006", "57P01", "57P03", "40001"])
+def test_a_statement_that_a_node_did_not_answer_is_sent_again(code: str, database: str) -> None:
+    """A node of Citus that is away is an error of its coordinator, to which the connection stays."""
+    store = PostgresStore.open(database)
+    tries: list[str] = []
+
+    def work(tx: PostgresTransaction) -> str:
+        tries.append(tx.create_agent(AgentRecord("ana", {}, NOW)).name)
+        if len(tries) < 3:
+            raise psycopg.errors.lookup(code)("connection to the remote node failed")
+        return tries[-1]
+
+    assert asyncio.run(store.write(work)) == "ana"
+    assert len(tries) == 3
+    assert [agent.name for agent in asyncio.run(store.read(lambda tx: tx.agents()))] == ["ana"]
+    asyncio.run(store.close())
+
+
+def test_a_commit_that_a_node_did_not_confirm_is_uncertain(database: str) -> None:
+    said = "could not commit transaction for shard 102 on at least one active node"
+    function = "CREATE FUNCTION unconfirmed() RETURNS trigger LANGUAGE plpgsql AS"
+    ask(database, f"{function} $$ BEGIN RAISE EXCEPTION '{said}'; END $$")
+    deferred = "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON agent_names DEFERRABLE INITIALLY DEFERRED"
+    ask(database, f"{deferred} FOR EACH ROW EXECUTE FUNCTION unconfirmed()")
+    store = PostgresStore.open(database)
+    with pytest.raises(StorageError, match="look whether it was kept before making it again"):
+        asyncio.run(store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW))))
+    asyncio.run(store.close())

@@ -35,7 +35,16 @@ from pagefault.storage.postgres.dialect import (
 )
 from pagefault.storage.rows import storable
 
-__all__ = ["Driver", "Half", "PostgresConnection", "adapt", "failure", "is_passing", "place_of"]
+__all__ = [
+    "Driver",
+    "Half",
+    "PostgresConnection",
+    "adapt",
+    "failure",
+    "is_passing",
+    "is_uncertain",
+    "place_of",
+]
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 
@@ -200,6 +209,10 @@ _POOLER = {
 }
 """The refusals of pgbouncer, which all have one code, by their words."""
 _PASSING = (errors.SerializationFailure, errors.DeadlockDetected)
+_AWAY = ("08000", "08001", "08003", "08006", "57P01", "57P02", "57P03")
+"""The codes of a server that is away, a node of Citus included while its coordinator is there."""
+_UNCONFIRMED = "could not commit transaction"
+"""The words of Citus if the only node that was written to does not answer to the COMMIT."""
 
 
 def place_of(conninfo: str) -> str:
@@ -211,7 +224,14 @@ def place_of(conninfo: str) -> str:
 def is_passing(error: psycopg.Error, *, lost: bool) -> bool:
     """Return True if the same transaction may succeed when it is retried at once; ``lost``: the connection
     is."""
-    return isinstance(error, _PASSING) or (lost and not any(said in str(error) for said in _POOLER))
+    if isinstance(error, _PASSING) or error.sqlstate in _AWAY:
+        return True
+    return lost and not any(said in str(error) for said in _POOLER)
+
+
+def is_uncertain(error: psycopg.Error, *, lost: bool) -> bool:
+    """Return True if a COMMIT that gave this error may have been done; ``lost``: the connection is."""
+    return lost or _UNCONFIRMED in str(error)
 
 
 def failure(error: psycopg.Error, place: str) -> StorageError:

@@ -28,6 +28,7 @@ from pagefault.storage.postgres.connection import (
     adapt,
     failure,
     is_passing,
+    is_uncertain,
     place_of,
 )
 from pagefault.storage.postgres.leases import LEASE, Leases, TurnWrite
@@ -236,7 +237,7 @@ class PostgresStore:
         self, error: psycopg.Error, driver: Driver, committing: bool, turn: TurnWrite | None
     ) -> Exception:
         """Return the error to raise for one of the server, or of the connection to it."""
-        if driver.broken and committing:
+        if committing and is_uncertain(error, lost=driver.broken):
             if turn:
                 turn.lost(self._leases)
             return StorageError(_UNKNOWN.format(place=self._place))
