@@ -5,13 +5,15 @@ misbehaves as it is told. What must hold is in ``machine_witness`` and ``machine
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, LiteralString, TypeVar
 
-from machine_witness import Witness, prompt_tokens, view
+import psycopg
+
+from machine_witness import ANA, Witness, prompt_tokens, view
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation
@@ -33,6 +35,7 @@ T = TypeVar("T")
 Where = Literal["memory", "disk"] | str
 """Which store: in memory, SQLite on disk, or the URL of a PostgreSQL database."""
 
+LEASE = 2.0  # seconds, on a server
 PATIENCE = 60.0  # seconds of real time after which a turn counts as stuck
 
 
@@ -42,12 +45,15 @@ class Killed(BaseException):
 
 @dataclass
 class FragileStore:
-    """A store whose process dies ``before`` or after its write number ``dies_at`` (None: it lives)."""
+    """A store whose process dies ``before`` or after its write number ``dies_at`` (None: it lives), or is
+    paused before its write number ``pauses_at`` for as long as ``meanwhile`` takes."""
 
     inner: MemoryStore | SQLiteStore | PostgresStore
     dies_at: int | None = None
     before: bool = True
     dead: bool = False
+    pauses_at: int = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     @property
     def signals(self) -> Signals:
@@ -59,6 +65,9 @@ class FragileStore:
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
         self._alive()
+        self.pauses_at -= 1
+        if self.pauses_at == 0 and self.meanwhile:
+            await self.meanwhile()
         if self.dies_at is None:
             return await self.inner.write(work, hold)
         self.dies_at -= 1
@@ -148,6 +157,7 @@ class Host:
     kernel: Kernel
     store: FragileStore
     parts: Parts
+    world: World
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _living: asyncio.Task[None] | None = None
 
@@ -174,6 +184,8 @@ class Host:
             await self._living
         except* Killed:
             assert self.store.dead
+            if isinstance(self.store.inner, PostgresStore):
+                self.world.leave_leases(self.store.inner)
             await self.store.inner.close()  # the end of a process ends its connections
 
 
@@ -197,7 +209,7 @@ class World:
         parts = self._parts(brain, store)
         kernel = open_kernel(self.folder, parts, Installation())
         brain.cancel = lambda: asyncio.ensure_future(kernel.cancel("ana"))
-        host = Host(kernel, store, parts)
+        host = Host(kernel, store, parts, self)
         await host.start()
         return host
 
@@ -206,7 +218,25 @@ class World:
             return MemoryStore(self.database)
         if self.where == "disk":
             return SQLiteStore.open(self.folder / "db")
-        return PostgresStore.open(self.where, connections=2)
+        return PostgresStore.open(self.where, connections=2, lease=LEASE)
+
+    def lose_turn(self, store: MemoryStore | SQLiteStore | PostgresStore) -> None:
+        """Let others take the turns of a process: on a server its lease is over, else its lock is gone."""
+        if isinstance(store, PostgresStore):
+            self._execute("UPDATE workers SET until = '-infinity' WHERE id = %(worker)s", store)
+        elif isinstance(store, SQLiteStore):
+            (self.folder / "locks" / f"db-{ANA}.lock").unlink(missing_ok=True)
+        else:
+            self.database.turns.clear()
+
+    def leave_leases(self, store: PostgresStore) -> None:
+        """Leave the leases of a process to one that is gone, so that closing the store does not free them."""
+        self._execute("UPDATE workers SET id = 'dead', until = '-infinity' WHERE id = %(worker)s", store)
+        self._execute("UPDATE agents SET holder = 'dead' WHERE holder = %(worker)s", store)
+
+    def _execute(self, statement: LiteralString, store: PostgresStore) -> None:
+        with psycopg.connect(self.where) as driver:
+            driver.execute(statement, {"worker": store.workers.me})
 
     def _parts(self, brain: Brain, store: FragileStore) -> Parts:
         @tool

@@ -184,6 +184,29 @@ class AgentMachine(RuleBasedStateMachine):
 
         self.run(both())
 
+    @rule(given=events, others=events, behaviour=behaviours(), at=st.integers(1, 12))
+    def paused(self, given: list[Event], others: list[Event], behaviour: Behaviour, at: int) -> None:
+        """Be paused before a write, past the end of the lease: another process takes the turn over and ends
+        it; then wake."""
+        self.behave(behaviour)
+
+        async def elsewhere() -> None:
+            self.world.lose_turn(self.host.store.inner)
+            other = await self.world.boot()
+            await self.post(other, self.keyed(others))
+            await other.kernel.wake_waiting()
+            await other.served()
+            await other.stop()
+
+        async def run() -> None:
+            store = self.host.store
+            store.pauses_at, store.meanwhile = at, elsewhere
+            await self.post(self.host, self.keyed(given))
+            await self.host.served()
+            store.pauses_at = 0
+
+        self.run(run())
+
     @rule(cron=st.sampled_from((None, "0 0 1 1 *")), wait=st.integers(0, 2000), deaths=deaths)
     def timer(self, cron: str | None, wait: int, deaths: list[tuple[int, bool]]) -> None:
         """A timer comes due once, whichever write the process dies at while it fires."""

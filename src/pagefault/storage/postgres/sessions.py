@@ -54,10 +54,11 @@ _CONFIGURE = """
 _LIMITS_TRANSACTIONS = 170_000  # the first version of PostgreSQL that can
 
 
-def connect(conninfo: str) -> Driver:
-    """A connection in autocommit mode (transactions are begun by hand). Raises ``psycopg.Error``."""
+def connect(conninfo: str, longest_write: float | None = None) -> Driver:
+    """A connection in autocommit mode (transactions are begun by hand), whose transactions the server gives
+    up after so many seconds. Raises ``psycopg.Error``."""
     driver = psycopg.connect(conninfo, autocommit=True)
-    configure(driver, {})
+    configure(driver, {} if longest_write is None else limits_of(driver, longest_write))
     return driver
 
 

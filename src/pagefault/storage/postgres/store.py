@@ -132,7 +132,7 @@ class PostgresStore:
             num_workers=1,
         )
         pool.open()
-        leases, signals = Leases(partial(connect, conninfo), lease), PostgresSignals(waking, pool)
+        leases, signals = Leases(partial(connect, conninfo, lease), lease), PostgresSignals(waking, pool)
         return cls(pool, leases, cache or IndexCache(), longest_write, signals, distributed=distributed)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:

@@ -92,7 +92,7 @@ class SqlInbox(SqlPart):
         parked: str = "",
     ) -> None:
         if state != "active":
-            self._lock(agent)  # nobody else can be about to post, or to set another
+            self.fence(agent)  # locked: nobody else can be about to post, or to set another
         self._change(
             _SET_EVENT,
             f"event {event}",

@@ -72,6 +72,7 @@ class SqlPart(ABC):
 
     def settle(self, agent: AgentId) -> bool:
         """As ``storage.Transaction.settle``."""
+        self.fence(agent)  # locked: nobody can be about to post, which a snapshot from before would not show
         worker = self.leases.get(agent, "")
         settled = self._db.one(_SETTLE, agent=agent, now=now_micros(), worker=worker)
         if rests := settled is None or settled[0] is None:
