@@ -57,9 +57,10 @@ def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
     usual: dict[str, Any] = {
         "application_name": _NAME,
         "connect_timeout": max(2, round(patience)),
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
+        "keepalives_idle": 3,
+        "keepalives_interval": 1,
         "keepalives_count": 3,
+        "tcp_user_timeout": 6_000,  # the same while something that was sent is not acknowledged
     }
     return make_conninfo("", **{**usual, **given, "client_encoding": "utf8"})
 

@@ -43,9 +43,10 @@ _LOCAL = {
 }
 _OF_SESSION = _LOCAL | {
     "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
-    "tcp_keepalives_idle": "5",  # as is a connection whose machine has,
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",  # after about 11 seconds
+    "tcp_keepalives_idle": "3",  # as is a connection whose machine has,
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",  # about when its leases end, that the rows it has locked do not wait longer,
+    "tcp_user_timeout": "6s",  # and the same while something that was sent is not acknowledged
 }
 """The settings of a session of our own; the clients of a pooler are the pooler's to look after."""
 _CONFIGURE = """

@@ -20,7 +20,6 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from pagefault.redaction import logger_of
@@ -38,7 +37,6 @@ _READ = 64 * 1024  # bytes of payloads that are read in that time; what is more 
 _PROBES = (5.0, 10.0, 30.0, 60.0)  # seconds until a probe that has not come back is followed by the next
 _LONGEST_PAUSE = 10.0  # seconds between tries to connect
 _LASTED = 10.0  # seconds after which a connection counts as one that works
-_LOST = 10_000  # milliseconds after which a server that does not acknowledge what was sent counts as lost
 _CLOSING = 2.0  # seconds in which what is queued at the end may be sent
 
 _WHERE = "SELECT concat_ws('/', current_database(), current_schema())"
@@ -61,7 +59,7 @@ class PostgresSignals:
     ``pool`` has the store's own ones."""
 
     def __init__(self, conninfo: str, pool: ConnectionPool[Driver]) -> None:
-        self._conninfo = make_conninfo(conninfo, tcp_user_timeout=_LOST)
+        self._conninfo = conninfo
         self._pool = pool
         self._place = place_of(conninfo)
         self._name = secrets.token_hex(8)
