@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from conftest import Run
-from pagefault.accounting.budget import day_of
+from pagefault.accounting.budget import SharedUsage, day_of
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, load_installation, parse_settings
@@ -232,3 +232,33 @@ def test_the_budget_of_the_installation_is_set_in_the_environment(
     anyio.run(said, tmp_path / "home", "ana")
     (refused,) = anyio.run(said, tmp_path / "home", "bo")
     assert "The installation has reached its daily budget" in refused
+
+
+class SlowTransaction:
+    """A transaction in which the usage of all agents takes so many seconds to read."""
+
+    def __init__(self) -> None:
+        self.now = self.takes = 0.0
+        self.reads = 0
+
+    def usage_of_all(self, since: datetime) -> list[object]:
+        self.now += self.takes
+        self.reads += 1
+        return [since, self.reads]
+
+
+def test_usage_of_all_agents_is_read_each_time_unless_that_takes_long() -> None:
+    tx: Any = SlowTransaction()
+    usage = SharedUsage(lambda: tx.now)
+    today, tomorrow = day_of(datetime(2026, 3, 1, tzinfo=UTC), UTC)
+    for reads in (1, 2, 3):
+        assert usage.since(today, tx) == [today, reads]
+    tx.takes = 1.0
+    assert usage.since(today, tx) == [today, 4]
+    tx.now += 19.5
+    assert usage.since(today, tx) == [today, 4]
+    assert usage.since(tomorrow, tx) == [tomorrow, 5], "another day is another sum"
+    tx.now += 20.5
+    assert usage.since(tomorrow, tx) == [tomorrow, 6]
+    tx.takes, tx.now = 0.0, tx.now + 20.5
+    assert [usage.since(tomorrow, tx), usage.since(tomorrow, tx)] == [[tomorrow, 7], [tomorrow, 8]]

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from pagefault import prompts
-from pagefault.accounting.budget import Budgets, DailyLimit
+from pagefault.accounting.budget import Budgets, DailyLimit, SharedUsage
 from pagefault.accounting.prices import Price, Prices
 from pagefault.agent import Process
 from pagefault.agent.parsing import EventParser
@@ -91,6 +91,7 @@ class Assembly:
     limit: DailyLimit | None = None
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     reranking: Reranking | None = None
+    shared_usage: SharedUsage = field(default_factory=SharedUsage)
 
     def retriever(self, zone: tzinfo) -> Retriever:
         """Return the search over the store for agents whose dates are in ``zone``."""
@@ -208,7 +209,8 @@ class Assembly:
         """The daily budgets that hold for an agent; None if none is set."""
         own = DailyLimit(zone_of(settings)[0], settings.daily_tokens, settings.daily_cost)
         prices = Prices(self.models.vendor, self.prices)
-        budgets = Budgets(record.id, record.name, own, self.limit, prices, self.parts.clock.now)
+        now = self.parts.clock.now
+        budgets = Budgets(record.id, record.name, own, self.limit, prices, now, self.shared_usage)
         return budgets if budgets.are_set else None
 
     def _counter(self, settings: AgentSettings) -> Counter:

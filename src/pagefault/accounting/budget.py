@@ -1,7 +1,8 @@
 """Daily budgets, in tokens and in money, of an agent and of all agents of an installation together.
 
 There is no account but the log's: the totals of a day are what was spent. A budget is looked at before each
-request, so that a day may end one request above it, and no more.
+request, so that a day may end one request above it, and no more. Where it takes long to add up all agents,
+that is done less often (``SharedUsage``): a day may end above by what they spend meanwhile.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from time import monotonic
 
 from pagefault.accounting.prices import Prices
 from pagefault.errors import DailyBudgetSpent
@@ -16,7 +18,10 @@ from pagefault.storage import Transaction
 from pagefault.storage.usage import QUARTER, UsageTotal
 from pagefault.types import AgentId
 
-__all__ = ["Budgets", "DailyLimit", "day_of"]
+__all__ = ["Budgets", "DailyLimit", "SharedUsage", "day_of"]
+
+_QUICK = 0.05  # seconds that a read may take to be made before each request
+_REST = 20.0  # the pause after a longer one, in times of what it took
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,32 @@ class DailyLimit:
         return ("cost", f"${paid:,.2f} of ${self.cost:,.2f} a day are spent") if paid >= self.cost else None
 
 
+@dataclass(slots=True)
+class SharedUsage:
+    """The usage of all agents of a day, as this process has read it: each time, unless that takes long."""
+
+    clock: Callable[[], float] = monotonic
+    _since: datetime | None = None
+    _spent: Sequence[UsageTotal] = ()
+    _pause: float = 0.0
+    _until: float = 0.0  # when it is to be read again
+
+    def since(self, start: datetime, tx: Transaction) -> Sequence[UsageTotal]:
+        began = self.clock()
+        if start == self._since and began < self._until:
+            return self._spent
+        self._until = began + self._pause  # whoever asks while it is read goes by the last
+        spent = tx.usage_of_all(start)
+        took = self.clock() - began
+        self._pause = _REST * took if took > _QUICK else 0.0
+        self._since, self._spent, self._until = start, spent, self.clock() + self._pause
+        return spent
+
+
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The limits that hold for one agent: its ``own``, and that of the ``whole`` installation."""
+    """The limits that hold for one agent: its ``own``, and that of the ``whole`` installation, whose usage is
+    ``shared``."""
 
     agent: AgentId
     name: str
@@ -58,6 +86,7 @@ class Budgets:
     whole: DailyLimit | None
     prices: Prices
     now: Callable[[], datetime]
+    shared: SharedUsage
 
     @property
     def are_set(self) -> bool:
@@ -75,7 +104,7 @@ class Budgets:
                 ))  # fmt: skip
         if self.whole is not None and self.whole.is_set:
             start, end = day_of(now, self.whole.zone)
-            if found := self.whole.excess(tx.usage_of_all(start), self.prices):
+            if found := self.whole.excess(self.shared.since(start, tx), self.prices):
                 raise _spent("The installation", found[1], end, self.whole.zone, (
                     f"total_daily_{found[0]} in config.toml or PAGEFAULT_TOTAL_DAILY_{found[0].upper()}"
                 ))  # fmt: skip

@@ -53,8 +53,7 @@ TOTALS = f"""
 _TOTALS_OF_ALL = f"""
     SELECT t.start, t.model, t.answered, t.tier,
     {", ".join(f"CAST(sum(t.{name}) AS bigint)" for name in _SUMS)}
-    FROM agents a CROSS JOIN usage_totals t WHERE t.agent = a.id AND t.start >= :first
-    GROUP BY 1, 2, 3, 4"""
+    FROM usage_totals t WHERE t.start >= :first GROUP BY 1, 2, 3, 4"""
 
 
 class SqlRecall(SqlPart):
