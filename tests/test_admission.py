@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pagefault.config import load_installation
 from pagefault.errors import UsageError
+from pagefault.kernel.admission import Admission
+from pagefault.process_limits import MB, memory_limit, memory_used, most_turns
 
 
 @pytest.mark.parametrize("by", ["file", "environment"])
@@ -23,3 +27,94 @@ def test_the_earlier_name_of_the_setting_is_refused_with_the_new_one(
     monkeypatch.delenv("PAGEFAULT_CONCURRENCY", raising=False)
     (tmp_path / "config.toml").write_text("open_turns = 16\n", "utf-8")
     assert load_installation(tmp_path).open_turns == 16
+
+
+@dataclass
+class Reading:
+    """A clock and a reading of memory that are set by hand."""
+
+    seconds: float = 0.0
+    bytes: int = 0
+    readings: int = 0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def used(self) -> int:
+        self.readings += 1
+        return self.bytes
+
+
+def filled(most: int, bound: int, a_turn: int, base: int = 50_000_000) -> tuple[Admission, Reading]:
+    """An admission that was asked for room until it gave none, turns taking so many bytes each."""
+    reading = Reading()
+    admission = Admission(most, bound, reading.used, reading.now)
+    while True:
+        reading.seconds += 0.11
+        reading.bytes = max(reading.bytes, base + admission.open * a_turn)
+        if not (room := admission.room()):
+            return admission, reading
+        for _ in range(min(room, 10)):
+            admission.enter()
+
+
+def test_turns_are_bounded_by_their_number() -> None:
+    admission = Admission(3)
+    assert admission.room() == 3
+    for left in (2, 1, 0):
+        admission.enter()
+        assert admission.room() == left
+    admission.leave()
+    assert admission.room() == 1
+
+
+@pytest.mark.parametrize("a_turn", [20_000, 100_000, 1_000_000])
+def test_memory_bounds_the_turns_whatever_one_takes(a_turn: int) -> None:
+    admission, reading = filled(100_000, 150_000_000, a_turn)
+    assert 149_000_000 < reading.bytes < 150_000_000 + 10 * a_turn
+    assert admission.open == pytest.approx(100_000_000 / a_turn, rel=0.1, abs=10)
+
+
+def test_memory_that_turns_gave_back_to_python_serves_as_many_again() -> None:
+    admission, reading = filled(100_000, 150_000_000, 100_000)
+    most = admission.open
+    for _ in range(most):
+        admission.leave()
+    reading.seconds += 1  # what the process takes stays the same
+    assert admission.room() == pytest.approx(most, abs=10)
+
+
+def test_memory_that_something_else_takes_leaves_a_few_turns(caplog: pytest.LogCaptureFixture) -> None:
+    admission, reading = filled(100_000, 150_000_000, 100_000)
+    reading.seconds, reading.bytes = reading.seconds + 1, 400_000_000
+    assert admission.room() == 0
+    for _ in range(admission.open):
+        admission.leave()
+    assert 1 <= admission.room() < 10
+    assert len([record for record in caplog.records if "the setting memory" in record.getMessage()]) == 1
+    reading.seconds, reading.bytes = reading.seconds + 1, 60_000_000  # it was given back to the system
+    assert admission.room() == 900
+
+
+def test_memory_is_read_now_and_then_not_for_each_turn() -> None:
+    reading = Reading()
+    admission = Admission(1000, 100_000_000, reading.used, reading.now)
+    for _ in range(500):
+        assert admission.room()
+        admission.enter()
+    assert reading.readings == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no bound by memory")
+def test_the_limits_of_this_process_are_known_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, limit = memory_used(), memory_limit()
+    assert used > 10 * MB
+    assert limit is not None
+    assert limit > 50 * MB
+
+    def few(_: int) -> tuple[int, int]:
+        return 256, 4096
+
+    monkeypatch.setattr("resource.getrlimit", few)
+    assert most_turns(4000) == 64
+    assert most_turns(10) == 10

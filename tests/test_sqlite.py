@@ -368,7 +368,7 @@ def test_what_is_asked_for_all_the_time_is_indexed(tmp_path: Path) -> None:
     tx.messages(ana, first=1, event=event.id)
     tx.messages(ana, roles=[Role.SUMMARY], newest=1)
     reads: list[object] = [tx.agent("ana"), tx.sections(ana), tx.message(ana, 1), tx.passages(ana, [1])]
-    reads += [tx.next_event(ana), tx.events(ana, state="pending"), tx.waiting()]
+    reads += [tx.next_event(ana), tx.events(ana, state="pending"), tx.waiting(9), tx.waiting(9, "a", [ana])]
     reads += [tx.due_schedules(NOW, 9)]
     tx.put_vectors("f", tx.pending_vectors("f", 8), [np.ones((1, 2), np.float32)])
     tiers: tuple[Tier, ...] = ("recall", "archival")

@@ -18,11 +18,13 @@ from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions import describe
 from pagefault.kernel import Kernel
+from pagefault.kernel.admission import Admission
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
 from pagefault.privacy import keep_private
+from pagefault.process_limits import MB, memory_limit, memory_used, most_turns
 from pagefault.rerankers import Reranker
 from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import EmbedderService
@@ -60,7 +62,9 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
         store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking
     )  # fmt: skip
     indexer = Indexer(store, service)
-    scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, installation.open_turns)
+    bound = installation.memory * MB if installation.memory else memory_limit()
+    admission = Admission(most_turns(installation.open_turns), bound, memory_used)
+    scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     return Kernel(
         store, indexer, models, parts.clock, scheduler, assembly, prices, installation.loading
     )  # fmt: skip

@@ -155,6 +155,7 @@ class Installation(BaseModel):
     embedder: str = "minilm"
     reranker: str = Field(default="", description="URL#MODEL or fastembed:MODEL; empty: none")
     open_turns: int = Field(default=OPEN_TURNS, ge=1, description="of this process at once, at most")
+    memory: int | None = Field(default=None, ge=64, description="MB of this process; None: 80 % of what is")
     total_daily_tokens: int | None = Field(default=None, ge=1, description="a day, of all agents together")
     total_daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day, of all")
     providers: dict[str, ProviderSettings] = {}

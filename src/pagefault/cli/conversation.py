@@ -67,9 +67,9 @@ class Conversation:
 
         Other agents for whom something waits are named, with ``others``, what becomes of them.
         """
-        waiting = [name for name in await self.kernel.waiting() if name != self.name]
+        waiting = [name for name in await self.kernel.waiting(_NAMED + 2) if name != self.name]
         if waiting:
-            rest = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
+            rest = " and more" if len(waiting) > _NAMED else ""
             self.screen.notice(f"Events of other agents wait: {', '.join(waiting[:_NAMED])}{rest}{others}.")
         await self.kernel.recover(self.name)
         await self.caught_up()

@@ -268,8 +268,9 @@ class Kernel:
         if name is None:
             await self.scheduler.wake_waiting()
             await self.scheduler.idle()
-        elif name in await self.waiting():
-            agent = await self.scheduler.find(name)
+            return
+        agent = await self.scheduler.find(name)
+        if not agent.record.parked and await self.store.read(lambda tx: tx.next_event(agent.record.id)):
             self.scheduler.wake(agent)
             await self.scheduler.idle(agent)
 
@@ -278,9 +279,9 @@ class Kernel:
         if await timers.post_due(self.store, self.clock.now()):
             await self.scheduler.wake_waiting()
 
-    async def waiting(self) -> list[str]:
-        """The names of the agents with an event that is pending or whose turn is unfinished."""
-        return [record.name for record in await self.store.read(lambda tx: tx.waiting())]
+    async def waiting(self, most: int = 100) -> list[str]:
+        """The names of agents with an event that is pending or whose turn is unfinished, so many at most."""
+        return [record.name for record in await self.store.read(lambda tx: tx.waiting(most))]
 
     async def wake(self, name: str) -> None:
         """Serve an agent: there may be an event for it."""

@@ -7,12 +7,11 @@ happens in a turn is ``agent``'s business.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from pagefault.agent import Process
@@ -31,13 +30,16 @@ from pagefault.errors import (
     TurnLostError,
 )
 from pagefault.kernel import inbox
+from pagefault.kernel.admission import Admission
 from pagefault.kernel.following import Following
 from pagefault.kernel.inbox import ATTEMPTS
+from pagefault.kernel.ready import ReadyQueue
 from pagefault.kernel.slot import AgentSlot, Posting, Slots
+from pagefault.kernel.tasks import CountedTasks
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, TurnHold
 from pagefault.storage.signals import AgentReady
-from pagefault.types import AgentId, AgentRecord, Event, Output
+from pagefault.types import AgentRecord, Event, Output
 
 logger = logger_of(__name__)
 
@@ -49,47 +51,36 @@ _LONGEST_AWAY = 30.0  # seconds between looks whether a store that failed works 
 
 @dataclass(slots=True)
 class Scheduler:
-    """Runs turns while it is ``running``; else events wait in the inbox.
-    ``turn_ended`` is called after each turn, ``open_turns`` bounds the agents in a turn at once,
-    ``resident`` those whose process stays loaded while they rest."""
+    """Runs turns while it is ``running``; else events wait in the inbox. ``turn_ended`` is called after each
+    turn, ``admission`` bounds those that are open, ``resident`` the agents that stay loaded between turns."""
 
     store: Store
     boot: Boot
     turn_ended: Callable[[], None]
     clock: Clock
-    open_turns: int
+    admission: Admission
     resident: int = 128
-    _tasks: TaskGroup | None = None
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
         default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
     )
     following: Following = field(init=False)
     _slots: Slots = field(init=False)
-    _resident: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
-    _limit: anyio.Semaphore = field(init=False)
-    _serving: int = 0
-    _quiet: anyio.Event = field(default_factory=anyio.Event)
+    _ready: ReadyQueue = field(init=False)
+    _tasks: CountedTasks = field(default_factory=CountedTasks)
 
     def __post_init__(self) -> None:
-        self._limit = anyio.Semaphore(self.open_turns)
         self._slots = Slots(self.store, self.listeners_to_all)
         self.following = Following(self.store, self._slots, self.clock, self.wake)
         self._slots.publish = self.following.publish
+        self._ready = ReadyQueue(self._slots, self.admission, self.clock, self._tasks, self._serve)
 
     @property
     def is_running(self) -> bool:
-        return self._tasks is not None
+        return self._tasks.is_running
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Run turns as long as the context lasts. Turns that are open at its end stay open in the log."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            try:
-                yield
-            finally:
-                self._tasks = None
-                tasks.cancel_scope.cancel()
+        return self._tasks.running()
 
     async def find(self, name: str, *, known: bool = False) -> AgentSlot:
         """The agent of this name; ``NotFoundError`` if there is none. ``known``: as last looked up; ``post``
@@ -98,36 +89,42 @@ class Scheduler:
 
     async def servable(self, name: str) -> AgentSlot:
         """The agent of this name; ``ParkedError`` or ``DamageError`` if no turn of it can be run."""
-        agent = await self.find(name, known=True)
-        if agent.process is None:  # it may have been parked, released or mended by another process
-            id = agent.record.id
-            agent.record = await self.store.read(lambda tx: tx.agent_by_id(id)) or agent.record
+        agent = self._slots.known(name)
+        if agent is None or agent.process is None:  # another process may have parked, released or mended it
+            agent = await self.find(name)
             settings_of(agent.record)
         if agent.record.parked:
             raise ParkedError(name, agent.record.parked)
         return agent
 
     def forget(self, name: str) -> None:
-        """Drop the agent's process and record, so that changed settings take effect at its next event. Its
-        listeners stay."""
-        if agent := self._slots.forget(name):
-            self._resident.pop(agent.record.id, None)
+        """Drop the agent's process, for changed settings to take effect at its next event; listeners stay."""
+        self._slots.forget(name)
 
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
-        """Serve the agent: there may be an event for it."""
-        agent.asked = True
-        if self._tasks is None:
+        """Serve the agent: there may be an event for it. If the process is full it waits in the store, and is
+        followed if somebody listens."""
+        if agent.serving:
+            agent.asked = True
+        elif self.is_running and self._ready.enter(agent):
+            self._serve(agent, posting)
+        else:
             self.store.signals.send(AgentReady(agent.record.id))
-        elif not agent.serving:
-            agent.serving, agent.rested = True, anyio.Event()
-            if not self._serving:
-                self._quiet = anyio.Event()
-            self._serving += 1
-            self._tasks.start_soon(self._serve_agent, agent, posting)
+            if self.is_running and agent.is_heard:
+                self._serve(agent)
+        self._ready.fill_soon()
+
+    def _serve(self, agent: AgentSlot, posting: Posting | None = None) -> None:
+        agent.asked = True
+        if not agent.serving:
+            agent.serving = True
+            self._tasks.start(self._serve_agent, agent, posting)
+        elif agent.news:
+            agent.news.set()
 
     async def post(self, agent: AgentSlot, name: str, event: Event) -> Event:
         """Store an event in the agent's inbox and wake it. If it rests, its turn begins in that write."""
-        if self._tasks is not None and not agent.serving and self._serving < self.open_turns:
+        if self.is_running and not agent.serving and self._ready.has_room:
             posting = Posting(name, event)
             self.wake(agent, posting)
             await posting.over.wait()
@@ -143,16 +140,14 @@ class Scheduler:
         return posted
 
     async def wake_waiting(self) -> None:
-        """Wake every agent with an event that is pending or whose turn is unfinished."""
-        for record in await self.store.read(lambda tx: tx.waiting()):
-            agent = self._slots.of(record)
-            if agent.rest_until is None or self.clock.now() >= agent.rest_until:
-                self.wake(agent)
+        """Serve who waits, as there is room: some now, the others as turns end."""
+        if self.is_running:
+            await self._ready.admit()
+            self._ready.fill_soon()
 
     async def idle(self, agent: AgentSlot | None = None) -> None:
         """Return when no agent, or this one not, is being served in this process."""
-        while agent.serving if agent else self._serving:
-            await (agent.rested if agent else self._quiet).wait()
+        await (agent.idle() if agent else self._tasks.idle())
 
     async def _serve_agent(self, agent: AgentSlot, posting: Posting | None) -> None:
         """Run the agent's events until its inbox is empty, or follow whoever else runs them."""
@@ -178,26 +173,36 @@ class Scheduler:
         finally:
             if posting:
                 posting.over.set()
-            agent.serving = False
-            agent.rested.set()
-            self._serving -= 1
-            if not self._serving:
-                self._quiet.set()
+            agent.end_serving()
+            self._ready.ended(agent)
+            self._slots.keep_loaded(agent, self.resident)
+            self._ready.fill_soon()
 
     async def _serve_once(self, agent: AgentSlot, posting: Posting | None) -> None:
+        has_place = self._ready.enter(agent)
+        if has_place and await self._run_turns(agent, posting):
+            return agent.report_ended()
+        if posting:
+            posting.over.set()
+        if has_place or agent.is_heard:
+            self._ready.is_elsewhere(agent, held=has_place)
+            agent.asked |= await self.following.follow(agent)
+            self._ready.is_elsewhere(agent, held=False)
+
+    async def _run_turns(self, agent: AgentSlot, posting: Posting | None) -> bool:
+        """Run turns of an agent that has a place; False if another worker runs them."""
         try:
-            async with self._limit, self.store.turn_lock(agent.record.id) as hold:
+            async with self.store.turn_lock(agent.record.id) as hold:
                 agent.running = True
                 try:
                     await self._drain(agent, hold, posting)
                 finally:
                     agent.running = False
         except TurnHeldError:
-            if posting:
-                posting.over.set()
-            agent.asked |= await self.following.follow(agent)
-            return
-        agent.report_ended()
+            return False
+        finally:
+            self._ready.leave(agent)
+        return True
 
     async def _drain(self, agent: AgentSlot, hold: TurnHold, posting: Posting | None) -> None:
         event = None
@@ -221,13 +226,22 @@ class Scheduler:
             except anyio.get_cancelled_exc_class():  # the kernel is left: the turn stays open in the log
                 await inbox.forgive(self.store, agent, hold, event)
                 raise
-            event, agent.failures, agent.record = None, 0, process.record
-            if process.writer.outdated:
-                agent.process = None
-            self.turn_ended()
-            await self._wake_others(agent)
-            if process.writer.inbox_empty:
+            event = None
+            if not self._goes_on(agent, process):
                 return
+
+    def _goes_on(self, agent: AgentSlot, process: Process) -> bool:
+        """Note that a turn is over; return whether the agent may have the next one now."""
+        agent.failures, agent.record = 0, process.record
+        if process.writer.outdated:
+            agent.process = None
+        self.turn_ended()
+        if agent.record.settings.get("agents"):  # it may have written to others
+            self._ready.look()
+        if self._ready.must_yield:
+            agent.asked = agent.is_heard  # then whoever serves it next is followed
+            return False
+        return not process.writer.inbox_empty
 
     async def _run(self, agent: AgentSlot, hold: TurnHold, event: Event) -> Process:
         """Run the event's turn, or park the event if that was begun too often."""
@@ -275,11 +289,6 @@ class Scheduler:
         if done:
             agent.end(done)
 
-    async def _wake_others(self, agent: AgentSlot) -> None:
-        """Wake the agents to whom this one may have written."""
-        if agent.record.settings.get("agents"):
-            await self.wake_waiting()
-
     async def loaded(self, agent: AgentSlot, record: AgentRecord | None = None) -> Process:
         """The agent's process as the store has it now; ``record`` if that was just read."""
         if agent.process is None or agent.is_outdated:  # by another process
@@ -287,14 +296,5 @@ class Scheduler:
             agent.record = agent.process.record
         elif agent.process.event is None:
             await agent.process.load(record)
-        process = agent.process
-        self._resident.pop(agent.record.id, None)
-        self._resident[agent.record.id] = agent
-        self._swap_out()
-        return process
-
-    def _swap_out(self) -> None:
-        """Let go of the processes of agents served longest ago: they are made again from the store."""
-        idle = [id for id, agent in self._resident.items() if not agent.serving]
-        for id in idle[: max(0, len(self._resident) - self.resident)]:
-            self._resident.pop(id).process = None
+        self._slots.keep_loaded(agent, self.resident)
+        return agent.process

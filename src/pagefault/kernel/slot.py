@@ -87,7 +87,6 @@ class AgentSlot:
     publish: Callable[[AgentSlot, Output], None]
     process: Process | None = None
     serving: bool = False
-    rested: anyio.Event = field(default_factory=anyio.Event)  # set when it is no longer served
     asked: bool = False  # an event came while it was being served
     cancel: anyio.CancelScope | None = None
     failures: int = 0  # times in a row that it could not be served
@@ -107,6 +106,7 @@ class AgentSlot:
     listeners: set[MemoryObjectSendStream[Output]] = field(
         default_factory=set[MemoryObjectSendStream[Output]]
     )
+    _rested: anyio.Event | None = None  # made when somebody waits for the end of its service
 
     @property
     def is_outdated(self) -> bool:
@@ -122,6 +122,17 @@ class AgentSlot:
     def is_ending(self) -> bool:
         """Return whether a ``done`` waits for the turn lock."""
         return bool(self.ended or self.ended_elsewhere)
+
+    def end_serving(self) -> None:
+        rested, self._rested, self.serving = self._rested, None, False
+        if rested:
+            rested.set()
+
+    async def idle(self) -> None:
+        """Return when the agent is not being served."""
+        while self.serving:
+            self._rested = self._rested or anyio.Event()
+            await self._rested.wait()
 
     def emit(self, output: Output) -> None:
         """Give an output of a turn that is run here to all who listen, here and elsewhere."""
@@ -218,19 +229,24 @@ class Slots:
     store: Store
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
     publish: Callable[[AgentSlot, Output], None] = lambda _agent, _output: None
+    _loaded: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
     _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
     _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
 
     async def find(self, name: str, *, known: bool = False) -> AgentSlot:
         """As ``Scheduler.find``."""
-        agent = self._agents.get(self._ids.get(name, AgentId(0)))
-        if agent is None or not known or agent.record.name != name:
+        if not known or (agent := self.known(name)) is None:
             record = await self.store.read(lambda tx: tx.agent(name))
             if record is None:
                 self.forget(name)
                 raise no_agent(name)
             agent, self._ids[name] = self.of(record), record.id
         return agent
+
+    def known(self, name: str) -> AgentSlot | None:
+        """The agent that had this name when it was last looked up."""
+        agent = self._agents.get(self._ids.get(name, AgentId(0)))
+        return agent if agent and agent.record.name == name else None
 
     async def find_again(self, name: str, former: AgentSlot) -> AgentSlot:
         """The agent that has the name now of one that was deleted or renamed; whoever listened to the name
@@ -269,6 +285,14 @@ class Slots:
         if agent:
             agent.process = agent.rest_until = None
         return agent
+
+    def keep_loaded(self, agent: AgentSlot, most: int) -> None:
+        """Keep the process of an agent between turns, let go of that served longest ago, beyond ``most``."""
+        self._loaded.pop(agent.record.id, None)
+        if agent.process is not None and not agent.serving:
+            self._loaded[agent.record.id] = agent
+            while len(self._loaded) > most:
+                self._loaded.pop(next(iter(self._loaded))).process = None
 
 
 def no_agent(name: str) -> NotFoundError:

@@ -197,8 +197,10 @@ class Transaction(Protocol):
         ...
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...
-    def waiting(self) -> list[AgentRecord]:
-        """Agents with a pending or active event that are not parked."""
+    def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
+        """Up to ``limit`` agents with a pending or active event that are not parked and held by no worker,
+        without ``but``. Tenants take turns, in the order of their names from behind ``after`` on (None: from
+        the first) and then from the first; of each comes first the agent that has waited longest."""
         ...
 
     def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:

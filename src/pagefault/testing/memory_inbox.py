@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -34,6 +35,8 @@ class MemoryInbox(MemoryRows):
             event, id=self._changes.next(owner.last, "event"), state="pending", started=None, attempts=0
         )
         self._changes.put(owner.events, stored.id, stored)
+        if owner.ready is None:
+            self.settle(agent)
         return stored
 
     def event(self, agent: AgentId, event: int) -> Event | None:
@@ -62,28 +65,37 @@ class MemoryInbox(MemoryRows):
         tried = old.attempts if attempts is None else attempts
         changed = replace(old, state=state, started=started, attempts=tried, parked=parked)
         self._changes.put(owner.events, event, changed)
+        if state != "active":
+            self.settle(agent)
 
     def finish_event(self, agent: AgentId, event: int) -> bool:
         self.set_event(agent, event, "done")
         return self.settle(agent)
 
     def settle(self, agent: AgentId) -> bool:
-        return self.next_event(agent) is None
+        empty = self.next_event(agent) is None
+        now = None if empty else self._changes.next(self._database.last, "ready")
+        self._changes.set_ready(self._agent(agent), now)
+        return empty
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]:
         owner = self._database.agents.get(agent)
         events = owner.events.values() if owner else ()
         return [event for event in events if state is None or event.state == state]
 
-    def waiting(self) -> list[AgentRecord]:
-        return sorted(
-            (
-                owner.record
-                for id, owner in self._database.agents.items()
-                if not owner.record.parked and self.next_event(id)
-            ),
-            key=lambda record: (record.name, record.tenant),
-        )
+    def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
+        ready = [
+            (owner.ready, id, owner.record)
+            for id, owner in self._database.agents.items()
+            if owner.ready is not None and not owner.record.parked and id not in but
+        ]
+        turns: dict[AgentId, tuple[int, bool, str]] = {}  # rounds until its own, then the order of tenants
+        rounds: dict[str, int] = {}
+        for _, id, record in sorted(ready, key=lambda found: found[:2]):
+            rounds[record.tenant] = rounds.get(record.tenant, 0) + 1
+            behind = after is None or record.tenant > after
+            turns[id] = (rounds[record.tenant], not behind, record.tenant)
+        return [self._database.agents[id].record for id in sorted(turns, key=turns.__getitem__)[:limit]]
 
     def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:
         sent = (e.at for e in self.events(agent) if (e.kind, e.sender) == (EventKind.AGENT, sender))

@@ -38,6 +38,7 @@ class AgentTables:
     """The rows that one agent owns. Changed only through ``Changes``."""
 
     record: AgentRecord
+    ready: int | None = None  # since when something waits in its inbox, by a clock that ticks when asked
     last: dict[str, int] = field(default_factory=dict[str, int])  # the last number given out, by kind
     messages: dict[int, Message] = field(default_factory=dict[int, Message])
     passages: dict[int, Passage] = field(default_factory=dict[int, Passage])
@@ -59,7 +60,7 @@ class MemoryDatabase:
     """The data, apart from the store that has it open: open it again after a crash."""
 
     agents: dict[AgentId, AgentTables] = field(default_factory=dict[AgentId, AgentTables])
-    last_agent: dict[str, int] = field(default_factory=dict[str, int])
+    last: dict[str, int] = field(default_factory=dict[str, int])
     embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
     fences: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # times its turn lock was taken
@@ -80,6 +81,11 @@ class Changes:
         before = owner.record
         self._undo.append(lambda: setattr(owner, "record", before))
         owner.record = record
+
+    def set_ready(self, owner: AgentTables, ready: int | None) -> None:
+        before = owner.ready
+        self._undo.append(lambda: setattr(owner, "ready", before))
+        owner.ready = ready
 
     def next(self, last: dict[str, int], kind: str) -> int:
         """Take the next number of a kind."""

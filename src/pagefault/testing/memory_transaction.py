@@ -46,7 +46,7 @@ class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         if self.agent(record.name, record.tenant):
             raise NameTakenError(record.name)
-        number = AgentId(self._changes.next(self._database.last_agent, "agent"))
+        number = AgentId(self._changes.next(self._database.last, "agent"))
         stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
         self._changes.put(self._database.agents, number, AgentTables(stored))
         return replace(record, id=number)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from pagefault.errors import NotFoundError
 from pagefault.testing.store_opening import NOW, StoreOpening, refused
-from pagefault.types import Event, EventKind, Schedule
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Schedule
 
 __all__ = ["QueueConformance"]
 
@@ -64,7 +65,7 @@ class QueueConformance(StoreOpening):
             assert event is not None
             assert (event.id, event.state, event.started) == (2, "pending", None)
 
-    def test_events_are_listed_by_state_and_waiting_agents_by_name(self, tmp_path: Path) -> None:
+    def test_events_are_listed_by_state_and_agents_that_wait(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             carl, bob, ana = db.agent("carl"), db.agent("bob"), db.agent("ana")
             for agent in (carl, carl, carl, bob, ana):
@@ -76,8 +77,52 @@ class QueueConformance(StoreOpening):
                 return [event.id for event in db.read(lambda tx: tx.events(carl, state=state))]  # type: ignore[arg-type]
 
             assert [ids(state) for state in ("done", "active", "pending", None)] == [[1], [2], [3], [1, 2, 3]]
-            assert [a.name for a in db.read(lambda tx: tx.waiting())] == ["ana", "carl"]
+            assert {a.name for a in db.read(lambda tx: tx.waiting(9))} == {"ana", "carl"}
             refused(NotFoundError, lambda: db.write(lambda tx: tx.set_event(carl, 99, "done")))
+
+    def test_tenants_take_turns_and_of_each_the_agent_that_waited_longest(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            posted = ("c1", "a1", "c2", "b1", "c3", "a2", "c4", "c5")
+            ids: dict[str, AgentId] = {}
+            for name in posted:
+                record = AgentRecord(name, {}, NOW, tenant="" if name[0] == "a" else name[0])
+                ids[name] = db.write(lambda tx, r=record: tx.create_agent(r)).id
+                db.write(lambda tx, n=name: tx.post(ids[n], Event("message")))
+
+            def waiting(limit: int, after: str | None = None, but: str = "") -> str:
+                without = [ids[name] for name in but.split()]
+                return " ".join(a.name for a in db.read(lambda tx: tx.waiting(limit, after, without)))
+
+            assert waiting(99) == "a1 b1 c1 a2 c2 c3 c4 c5"
+            for limit in range(1, 8):
+                assert waiting(limit) == "a1 b1 c1 a2 c2 c3 c4 c5"[: 3 * limit - 1]
+            assert waiting(4, "") == "b1 c1 a1 c2"
+            assert waiting(4, "b") == "c1 a1 b1 c2"
+            assert waiting(2, "c") == waiting(2, "none of that name") == "a1 b1"
+            assert waiting(3, but="a1 b1 c1 c2") == "a2 c3 c4"
+            assert waiting(1, but=" ".join(posted)) == ""
+
+    def test_an_agent_goes_behind_the_others_with_each_event_that_is_done(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob = db.agent("ana"), db.agent("bob")
+
+            def waiting() -> list[AgentId]:
+                return [record.id for record in db.read(lambda tx: tx.waiting(9))]
+
+            for agent in (ana, bob, ana):
+                db.write(lambda tx, a=agent: tx.post(a, Event("message")))
+            assert waiting() == [ana, bob]
+            db.write(lambda tx: tx.set_event(ana, 1, "active"))
+            assert waiting() == [ana, bob]  # it has waited as long as before
+            time.sleep(0.003)  # the clock of some databases ticks in milliseconds
+            assert not db.write(lambda tx: tx.finish_event(ana, 1))
+            assert waiting() == [bob, ana]
+            db.write(lambda tx: tx.park_agent(bob, "broken"))
+            assert waiting() == [ana]
+            db.write(lambda tx: tx.park_agent(bob, ""))
+            assert db.write(lambda tx: tx.finish_event(ana, 2))
+            assert db.write(lambda tx: tx.finish_event(bob, 1))
+            assert waiting() == []
 
     def test_schedules_come_due_oldest_first_over_all_agents(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

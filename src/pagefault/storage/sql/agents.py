@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, groupby, islice, zip_longest
+from operator import itemgetter
 
 from pagefault.errors import NameTakenError
 from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
@@ -63,10 +66,38 @@ class SqlAgents(SqlPart):
     def agents(self) -> list[AgentRecord]:
         return [to_agent(row) for row in self._db.rows(AGENT + self._by_name())]
 
-    def waiting(self) -> list[AgentRecord]:
-        open = "id IN (SELECT agent FROM inbox WHERE rank IS NOT NULL)"
-        waiting = f"{AGENT} WHERE parked IS NULL AND {open}"
-        return [to_agent(row) for row in self._db.rows(waiting + self._by_name())]
+    def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
+        parts = ("TRUE",) if after is None else ("tenant > :after", "tenant <= :after")
+        tenants = chain.from_iterable(self._ready(part, limit, after=after, but=but) for part in parts)
+        rounds = zip_longest(*islice(tenants, limit))
+        return self._records([id for each in rounds for id in each if id is not None][:limit])
+
+    def _ready(
+        self, part: str, limit: int, *, but: Sequence[AgentId], **values: str | None
+    ) -> Iterator[list[int]]:
+        """Yield of each tenant the first ``limit`` agents that wait, by the index ``agents_ready``. Without
+        recursion or windows, so that the nodes of a distributed database each answer for themselves."""
+        excluded = self._db.dialect.among("id", "but", int)
+        more: Mapping[str, str] = {}
+        further, is_cut = "", True
+        while is_cut:
+            statement = f"""
+                SELECT id, tenant FROM agents
+                WHERE ready IS NOT NULL AND holder IS NULL AND parked IS NULL AND {part}{further}
+                AND NOT {excluded} ORDER BY tenant, ready, id LIMIT :limit"""
+            rows = self._db.rows(statement, limit=limit, but=self._db.listed(but), **values, **more)
+            found = [[id for id, _ in each] for _, each in groupby(rows, key=itemgetter(1))]
+            is_cut = len(rows) == limit
+            whole = not is_cut or len(found) == 1  # else more of the last may be behind the limit
+            yield from found if whole else found[:-1]
+            further = f" AND tenant {'>' if whole else '>='} :start"
+            more = {"start": rows[-1][1]} if rows else {}
+
+    def _records(self, ids: Sequence[int]) -> list[AgentRecord]:
+        among = self._db.dialect.among("id", "ids", int)
+        rows = self._db.rows(f"{AGENT} WHERE {among}", ids=self._db.listed(ids)) if ids else []
+        records = {record.id: record for record in map(to_agent, rows)}
+        return [records[AgentId(id)] for id in ids]
 
     def _by_name(self) -> str:
         collate = self._db.dialect.by_code_point
