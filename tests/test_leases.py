@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from pagefault.errors import TurnHeldError, TurnLostError
@@ -160,8 +161,6 @@ def test_what_was_taken_by_no_worker_is_found_and_freed(database: str) -> None:
 
 
 def test_an_agent_that_is_being_written_does_not_hold_up_the_others(database: str) -> None:
-    import psycopg
-
     async def work() -> None:
         store = PostgresStore.open(database, lease=LEASE)
         ana, bob = await new_agent(store), await new_agent(store, "bob")
@@ -265,6 +264,31 @@ def test_a_lease_that_cannot_be_freed_is_freed_later(database: str) -> None:
             ask(database, "ALTER TABLE agents RENAME COLUMN lease_fence TO away")
         assert holders(database) == [store.workers.me]
         ask(database, "ALTER TABLE agents RENAME COLUMN away TO lease_fence")
+
+        async def is_free() -> bool:
+            return holders(database) == [None]
+
+        await soon(is_free)
+        await store.close()
+
+    run(work())
+
+
+def test_a_lease_of_an_agent_that_is_being_written_holds_up_no_renewal(database: str) -> None:
+    async def work() -> None:
+        store = PostgresStore.open(database, lease=LEASE)
+        ana = await new_agent(store)
+        with psycopg.connect(database) as other:
+            async with store.turn_lock(ana) as mine:
+                await store.write(lambda tx: say(ana, "mine", tx), mine)
+                other.execute("UPDATE agents SET warned = warned")
+            until = ask(database, "SELECT until FROM workers")
+
+            async def is_renewed() -> bool:
+                return ask(database, "SELECT until FROM workers") > until
+
+            await soon(is_renewed)
+            assert holders(database) == [store.workers.me]
 
         async def is_free() -> bool:
             return holders(database) == [None]

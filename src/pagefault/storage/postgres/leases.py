@@ -64,9 +64,12 @@ _REMOVE = "DELETE FROM workers WHERE id = %(worker)s"
 _HOLDERS = "SELECT DISTINCT holder FROM agents WHERE holder IS NOT NULL"
 _ENTER_LOST = """
     INSERT INTO workers (id, until, serves) VALUES (%(worker)s, '-infinity', false) ON CONFLICT DO NOTHING"""
-_FREE = """
-    UPDATE agents SET holder = NULL
-    WHERE id = %(agent)s AND holder = %(worker)s AND lease_fence = %(fence)s"""
+# No renewal waits for a lock: a row that is locked is left for later.
+_OURS = "agents.id = %(agent)s AND holder = %(worker)s AND lease_fence = %(fence)s"
+_FREE = f"""
+    WITH free AS MATERIALIZED (SELECT id FROM agents WHERE {_OURS} FOR NO KEY UPDATE SKIP LOCKED)
+    UPDATE agents SET holder = NULL FROM free WHERE agents.id = %(agent)s AND agents.id = free.id"""
+_NOT_FREE = f"SELECT id FROM agents WHERE {_OURS}"
 
 
 class Leases:
@@ -185,11 +188,14 @@ class Leases:
         return [worker for worker, _, gone in workers if gone and worker != self.me]
 
     def _free_unfreed(self) -> None:
+        """Free what waits for it, many at once; what is being written stays for the next time."""
         if self._unfreed:
             with self._connected() as driver:
-                while self._unfreed:
-                    driver.execute(_FREE, self._unfreed[0])
-                    del self._unfreed[0]
+                some = self._unfreed[:_BATCH]
+                with pipeline(driver):
+                    asked = [(driver.execute(_FREE, each), driver.execute(_NOT_FREE, each)) for each in some]
+                    left = [each for each, (_, held) in zip(some, asked, strict=True) if held.fetchone()]
+                self._unfreed[: len(some)] = left
 
     def _enter_lost(self) -> None:
         """Enter holders of leases that are no workers as workers that are gone. A lease becomes one's if the
