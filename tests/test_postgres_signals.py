@@ -43,7 +43,7 @@ data = st.fixed_dictionaries({"attempt": attempts, "of": kinds}) | st.fixed_dict
 types = st.sampled_from(sorted(UNCOMMITTED))
 outputs = st.builds(Output, types, texts, st.none() | ids, numbers, data=data)
 signals = st.one_of(
-    st.builds(AgentReady, ids),
+    st.builds(AgentReady, ids, texts),
     st.builds(LogGrew, ids, numbers, numbers, st.none() | ids),
     st.builds(OutputsWanted, st.none() | ids),
     st.builds(UncommittedOutput, ids, outputs, numbers, numbers),
@@ -84,7 +84,7 @@ def test_half_a_surrogate_pair_does_no_harm() -> None:
     assert arrived.output.text.startswith("a")
 
 
-GOOD = [1, "me", ["ready", 7]]
+GOOD = [1, "me", ["ready", 7, ""]]
 HOSTILE: dict[str, Any] = {
     "no JSON": "{",
     "nothing": "",
@@ -92,8 +92,8 @@ HOSTILE: dict[str, Any] = {
     "a number": 7,
     "an object": {"version": 1},
     "nothing in it": [],
-    "another version": [2, "me", ["ready", 7]],
-    "a sender that is no text": [1, 7, ["ready", 7]],
+    "another version": [2, "me", ["ready", 7, ""]],
+    "a sender that is no text": [1, 7, ["ready", 7, ""]],
     "a long number": '[1,"me",["ready",' + "9" * 7000 + "]]",
     "not a number": '[NaN, "me"]',
 }
@@ -101,11 +101,12 @@ IGNORED: dict[str, Any] = {
     "an unknown signal": ["stop", 7],
     "no row": 7,
     "an empty row": [],
-    "an agent that is no number": ["ready", "7"],
-    "an agent that is true": ["ready", True],
-    "an agent below 1": ["ready", 0],
-    "too large an agent": ["ready", 2**63],
-    "too many values": ["ready", 7, 7],
+    "an agent that is no number": ["ready", "7", ""],
+    "an agent that is true": ["ready", True, ""],
+    "an agent below 1": ["ready", 0, ""],
+    "too large an agent": ["ready", 2**63, ""],
+    "a worker that is no text": ["ready", 7, 7],
+    "too many values": ["ready", 7, "", 7],
     "a position that is none": ["grew", 7, 1, -1, None],
     "an event that is none": ["grew", 7, 1, 1, "x"],
     "a list for an agent": ["wanted", [7]],
@@ -235,7 +236,7 @@ async def test_what_strangers_notify_is_ignored(database: str, caplog: pytest.Lo
 async def test_a_flood_is_bounded_and_what_comes_after_it_is_heard(database: str) -> None:
     async with opened(database) as one, opened(database) as two, hearing(one.signals) as heard:
         with psycopg.connect(database, autocommit=True) as other:
-            flood = "SELECT pg_notify(%s, '[1,\"x\"' || repeat(',[\"ready\",' || n || ']', 400) || ']')"
+            flood = "SELECT pg_notify(%s, '[1,\"x\"' || repeat(',[\"ready\",' || n || ',\"\"]', 400) || ']')"
             statement = f"{flood} FROM generate_series(1, 20000) n"
             await asyncio.to_thread(other.execute, statement.encode(), (channel(one),))
         await asyncio.sleep(0.1)

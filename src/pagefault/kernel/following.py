@@ -24,6 +24,7 @@ from pagefault.kernel import inbox
 from pagefault.kernel.slot import AgentSlot, Slots
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
+from pagefault.storage.holding import first_of
 from pagefault.storage.signals import (
     AgentReady,
     LogGrew,
@@ -163,10 +164,9 @@ class Following:
 
         record, event = await self.store.read(read)
         if record is not None:
-            agent.record = record
-            if agent.is_heard and (record.last_seq > agent.followed or agent.unended):
+            if agent.is_heard and agent.unended and record.last_seq == agent.followed:
                 await inbox.show_missed(self.store, agent)
-            agent.followed = max(agent.followed, record.last_seq)
+            await inbox.catch_up(self.store, agent, record)
         return event
 
     async def _look_again(self) -> None:
@@ -184,11 +184,11 @@ class Following:
             self._wanted = {agent: until for agent, until in self._wanted.items() if until > monotonic()}
 
     async def _receive(self, signals: Sequence[Signal]) -> None:
-        ready: list[AgentId] = []
+        ready: list[AgentReady] = []
         for signal in signals:
             match signal:
-                case AgentReady(agent):
-                    ready.append(agent)
+                case AgentReady():
+                    ready.append(signal)
                 case OutputsWanted(agent):
                     self._want(agent)
                 case _:
@@ -202,9 +202,9 @@ class Following:
         key = agent if agent in self._wanted or len(self._wanted) < _MOST_WANTED else None
         self._wanted[key] = monotonic() + _WANTED
 
-    async def _wake(self, ready: Sequence[AgentId]) -> None:
+    async def _wake(self, ready: Sequence[AgentReady]) -> None:
         """Serve those of the agents that are to be served here, if anything waits in their inboxes."""
-        mine = [agent for agent in ready if self._is_mine(agent)]
+        mine = [signal.agent for signal in ready if self._is_mine(signal)]
         if len(mine) > _MOST:
             self._many.set()
             return
@@ -220,10 +220,13 @@ class Following:
             elif self.serves and (agent.rest_until is None or self.clock.now() >= agent.rest_until):
                 self.wake(agent)
 
-    def _is_mine(self, agent: AgentId) -> bool:
-        """Return whether this worker serves what others post, or follows the agent."""
-        known = self.slots.known_by_id(agent)
-        return self.serves or bool(known and known.news)
+    def _is_mine(self, signal: AgentReady) -> bool:
+        """Return whether this worker follows the agent, or comes first for it of those that serve."""
+        known = self.slots.known_by_id(signal.agent)
+        if known and known.news:
+            return True
+        peers = [worker for worker in self.store.workers.peers if worker != signal.full]
+        return self.serves and (not peers or first_of(peers, signal.agent) == self.store.workers.me)
 
     def _take_in(self, signal: LogGrew | UncommittedOutput) -> None:
         """Show an output of another worker's turn, after those that came before it."""
@@ -250,16 +253,20 @@ class Following:
             record = await self.store.read(lambda tx: tx.agent_by_id(id))
             if record is None:
                 return
-            agent = self.slots.of(record)
-            agent.is_behind = True
+            met, agent = self.slots.known_by_id(id), self.slots.of(record)
+            if met is None:  # it begins with these signals
+                agent.followed, agent.is_behind = 0, True
         for signal in signals:
             if agent.running:  # by now it is this worker's turn
                 return
-            if isinstance(signal, LogGrew):
-                await self._show_rows(agent, signal)
-            elif isinstance(signal, UncommittedOutput):
-                await self._show_uncommitted(agent, signal)
-            if agent.followed < position_of(signal):  # no such row: the signal is no worker's
+            match signal:
+                case LogGrew(position=position):
+                    await self._show_rows(agent, signal)
+                case UncommittedOutput(position=position):
+                    await self._show_uncommitted(agent, signal)
+                case _:
+                    continue
+            if agent.followed < position:  # no such row: the signal is no worker's
                 return
 
     async def _show_rows(self, agent: AgentSlot, signal: LogGrew) -> None:
@@ -287,10 +294,3 @@ class Following:
                 await work
         except PagefaultError as error:
             logger.warning("%s", error)
-
-
-def position_of(signal: Signal) -> int:
-    """The row up to which the log goes, says the signal."""
-    if isinstance(signal, UncommittedOutput):
-        return signal.output.position
-    return signal.position if isinstance(signal, LogGrew) else 0

@@ -20,7 +20,7 @@ from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.signals import LogGrew
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
-__all__ = ["ATTEMPTS", "forgive", "look", "park", "show_missed", "take"]
+__all__ = ["ATTEMPTS", "catch_up", "forgive", "park", "show_missed", "take"]
 
 logger = logger_of(__name__)
 
@@ -30,20 +30,6 @@ ATTEMPTS = 3
 _FORGIVING = 2.0  # seconds that a kernel which is left gives a write
 
 
-async def look(store: Store, agent: AgentSlot) -> Event | None:
-    """The agent's next event; what another process did in the meantime is shown first."""
-    id = agent.record.id
-
-    def read(tx: Transaction) -> tuple[AgentRecord | None, Event | None]:
-        return tx.agent_by_id(id), tx.next_event(id)
-
-    record, event = await store.read(read)
-    if record is None:
-        return None
-    await _catch_up(store, agent, record)
-    return event
-
-
 async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) -> Event | None:
     """The agent's next event, with this attempt counted, in the transaction that takes the turn if it is not
     taken; None, with a report to those who wait, if the agent is parked. An event that cannot be read is
@@ -51,7 +37,7 @@ async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) ->
     record, damaged, event = await store.write(partial(_take, agent.record.id, agent.uncounted), hold)
     if record is None:
         return None
-    await _catch_up(store, agent, record)
+    await catch_up(store, agent, record)
     for parked in damaged:
         logger.warning("agent %s: event %s is parked: %s", record.name, parked.id, parked.parked)
         agent.emit(
@@ -107,7 +93,7 @@ def _count(tx: Transaction, agent: AgentId, event: Event, more: int) -> Event:
     return counted
 
 
-async def _catch_up(store: Store, agent: AgentSlot, record: AgentRecord) -> None:
+async def catch_up(store: Store, agent: AgentSlot, record: AgentRecord) -> None:
     """Take over the agent as it was just read, and show what another process did in the meantime."""
     agent.record = record
     if record.last_seq > agent.followed:

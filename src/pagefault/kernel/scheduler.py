@@ -109,7 +109,7 @@ class Scheduler:
         elif self.is_running and self._ready.enter(agent):
             self._serve(agent, posting)
         else:
-            self.store.signals.send(AgentReady(agent.record.id))
+            self.store.signals.send(AgentReady(agent.record.id, self.store.workers.me))
             if self.is_running and agent.is_heard:
                 self._serve(agent)
         self._ready.fill_soon()
@@ -194,13 +194,11 @@ class Scheduler:
         try:
             async with self.store.turn_lock(agent.record.id) as hold:
                 agent.running = True
-                try:
-                    await self._drain(agent, hold, posting)
-                finally:
-                    agent.running = False
+                await self._drain(agent, hold, posting)
         except TurnHeldError:
             return False
         finally:
+            agent.running = False
             self._ready.leave(agent)
         return True
 
@@ -261,6 +259,7 @@ class Scheduler:
             if process.record.name != posting.name:
                 return None
             process.begin(hold)
+            await inbox.catch_up(self.store, agent, process.record)
             posting.stored = await process.post(posting.event)
         except StorageError as error:
             posting.refuse(error)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 from pagefault.errors import TurnHeldError, TurnLostError
 from pagefault.types import AgentId
 
-__all__ = ["SoleWorker", "TurnHold", "Workers"]
+__all__ = ["SoleWorker", "TurnHold", "Workers", "first_of"]
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +60,12 @@ class Workers(Protocol):
     def serve(self) -> None:
         """Be one of the peers soon, until the store is closed: this one serves what others post."""
         ...
+
+
+def first_of(peers: Sequence[str], agent: AgentId) -> str:
+    """The worker that comes first for an agent: the same wherever it is asked, and for few agents another
+    when a worker comes or goes."""
+    return max(peers, key=lambda worker: blake2b(f"{worker} {agent}".encode(), digest_size=8).digest())
 
 
 class SoleWorker:

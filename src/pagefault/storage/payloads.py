@@ -70,8 +70,8 @@ def _text(signal: Signal) -> str:
 
 def _row(signal: Signal) -> list[object]:
     match signal:
-        case AgentReady(agent):
-            return ["ready", agent]
+        case AgentReady(agent, full):
+            return ["ready", agent, full]
         case LogGrew(agent, after, position, done):
             return ["grew", agent, after, position, done]
         case OutputsWanted(agent):
@@ -85,8 +85,8 @@ def _row(signal: Signal) -> list[object]:
 def _signal(row: Any) -> Signal | None:
     """The signal of a row; None if it is not as ``_row`` makes it."""
     match row:
-        case ["ready", agent] if _is_id(agent):
-            return AgentReady(AgentId(agent))
+        case ["ready", agent, full] if _is_id(agent) and isinstance(full, str):
+            return AgentReady(AgentId(agent), full)
         case ["grew", agent, after, position, done] if _are_numbers(after, position):
             good = _is_id(agent) and (done is None or _is_id(done))
             return LogGrew(AgentId(agent), after, position, done) if good else None

@@ -33,9 +33,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AgentReady:
-    """Something waits in the agent's inbox, and no worker is known to serve it."""
+    """Something waits in the agent's inbox, and no worker is known to serve it. ``full``: the worker that
+    sends this because it has no room for another turn."""
 
     agent: AgentId
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class UncommittedOutput:
     output: Output
     after: int
     start: int = 0
+
+    @property
+    def position(self) -> int:
+        return self.output.position
 
 
 Signal = AgentReady | LogGrew | OutputsWanted | UncommittedOutput
