@@ -1,0 +1,174 @@
+"""On a distributed database each statement of a turn goes to the one node that has the agent, and what is
+asked over all agents is answered.
+
+Run where ``PAGEFAULT_TEST_CITUS_URL`` is a database on the coordinator of a cluster, with its nodes added.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import psycopg
+import pytest
+
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
+from pagefault.config import Installation, parse_settings
+from pagefault.embedders.null import NullEmbedder
+from pagefault.kernel import Kernel
+from pagefault.models import Prompt
+from pagefault.storage import Filter, Match, PendingVector, Transaction
+from pagefault.storage.postgres.connection import adapt
+from pagefault.storage.postgres.dialect import OWNED_TABLES
+from pagefault.storage.postgres.distributing import LOCAL
+from pagefault.testing.citus import CitusDatabases, given_coordinator
+from pagefault.testing.models import Item, ScriptedModel, call, say
+from pagefault.types import AgentId, AgentRecord, Document, Event, Page, Passage, Place, Schedule
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not given_coordinator(), reason="PAGEFAULT_TEST_CITUS_URL is not set"),
+]
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+DISTRIBUTED = {"agents", *OWNED_TABLES} - set(LOCAL)
+CALLS = [
+    call("archival_insert", text="The red key is at home.", tags=["key", "home"], heartbeat=True),
+    call("archival_search", query="red key", heartbeat=True),
+    call("recall_search", query="hello", heartbeat=True),
+    call("working_context_append", section="human", text="Likes keys.", heartbeat=True),
+    call("send_to_agent", name="bo", text="Hello, Bo.", heartbeat=True),
+]
+
+
+@pytest.fixture(scope="module")
+def databases() -> Generator[CitusDatabases]:
+    """The databases of the cluster, in place of those of a single server."""
+    databases = CitusDatabases(given_coordinator() or "")
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
+    """Each statement that a store sends in its transactions, with values."""
+    found: dict[bytes, Any] = {}
+    execute = psycopg.Cursor[Any].execute
+
+    def recorded(self: Any, statement: Any, values: Any = None, **options: Any) -> Any:
+        if threading.current_thread().name.startswith("pagefault-postgres") and isinstance(statement, bytes):
+            found.setdefault(statement, values)
+        return execute(self, statement, values, **options)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", recorded)
+    return found
+
+
+def plan_of(server: psycopg.Connection[Any], statement: bytes, values: Any) -> str:
+    """How the coordinator runs a statement."""
+    with server.transaction(force_rollback=True):
+        lines = server.execute(b"EXPLAIN (COSTS OFF) " + statement, values).fetchall()
+    return "\n".join(line for (line,) in lines)
+
+
+def spread(database: str, sent: dict[bytes, Any]) -> list[str]:
+    """The statements that do not go to one shard, with their plans."""
+    wrong: list[str] = []
+    checked = 0
+    with psycopg.connect(database, autocommit=True) as server:
+        adapt(server)
+        for statement, values in sent.items():
+            is_look = b"parked IS NULL" in statement  # after a turn: whose turn is next, over all agents
+            if is_look or DISTRIBUTED.isdisjoint(re.findall(r"\w+", statement.decode())):
+                continue
+            plan = plan_of(server, statement, values)
+            checked += 1
+            whole = "Subplan" not in plan and "pull to coordinator" not in plan
+            if not whole or re.findall(r"Task Count: (\d+)", plan) != ["1"]:
+                wrong.append(f"{' '.join(statement.decode().split())}\n{plan}")
+    assert checked > 20
+    return wrong
+
+
+def by_script(prompt: Prompt) -> Item:
+    said = [message.text for message in prompt.messages if message.role == "user"]
+    number = len([m for m in prompt.messages if m.role == "assistant"])
+    return [CALLS[number]] if said and "work" in said[0] and number < len(CALLS) else [say("Done.")]
+
+
+async def turns(home: Path, database: str, work: Any) -> None:
+    """Run ``work`` with a kernel that has the agents ana and bo."""
+    parts = Parts(ScriptedModel(by_script), NullEmbedder())
+    async with open_kernel(home, parts, Installation(database=database)) as kernel:
+        for name in ("ana", "bo"):
+            settings = {"zone": "UTC", "agents": True, "timers": True, "daily_tokens": 10**9}
+            await kernel.create_agent(name, parse_settings(settings))
+        await work(kernel)
+
+
+def test_each_statement_of_a_turn_goes_to_one_shard(
+    tmp_path: Path, database: str, sent: dict[bytes, Any]
+) -> None:
+    async def work(kernel: Kernel) -> None:
+        agent = (await kernel.record("ana")).id
+        sent.clear()
+        for text in ("hello", "work", "hello again"):
+            async for output in kernel.send("ana", Event("message", text, key=text)):
+                assert output.type != "alerted", output.text
+        assert await kernel.flush("ana")
+        await kernel.store.write(lambda tx: ingest(tx, agent))
+        await kernel.store.read(lambda tx: search(tx, agent))
+        await kernel.store.write(lambda tx: tx.delete_document(agent, 1))
+        await kernel.idle()
+
+    anyio.run(turns, tmp_path, database, work)
+    wrong = spread(database, sent)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def ingest(tx: Transaction, agent: AgentId) -> None:
+    """Store a document of several pages, and vectors of its chunks."""
+    chunks = [Passage(f"Page {n} is about keys.", NOW, ("doc",), place=Place(0, n)) for n in (1, 2, 3)]
+    pages = [Page(n, "", f"Page {n} is about keys.") for n in (1, 2, 3)]
+    document = Document("a.txt", "A", "text/plain", "0" * 64, NOW, 3)
+    tx.put_document(agent, document, pages, chunks)
+    items = [PendingVector(agent, "archival", n, f"Page {n - 1} is about keys.") for n in (2, 3, 4)]
+    tx.put_vectors("f", items, [np.ones((1, 3), np.float32)] * 3)
+
+
+def search(tx: Transaction, agent: AgentId) -> None:
+    match = Match(("keys",), (("keys",),), np.ones(3, np.float32))
+    assert tx.search(agent, "archival", match, Filter(tags=("doc",)), "f")
+    assert tx.search(agent, "recall", match, Filter(), "f")
+
+
+def test_what_is_asked_over_all_agents_is_answered(tmp_path: Path, database: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        store = kernel.store
+        made = [
+            await store.write(lambda tx, n=n: tx.create_agent(AgentRecord(f"a{n}", {}, NOW)))
+            for n in range(9)
+        ]
+        for record in made:
+            await store.write(lambda tx, a=record.id: tx.insert_passage(a, Passage("red", NOW)))
+            await store.write(lambda tx, a=record.id: tx.add_schedule(a, Schedule("tea", NOW, "UTC")))
+        pending = await store.read(lambda tx: tx.pending_vectors("f", 99))
+        assert {item.agent for item in pending} == {record.id for record in made}
+        vectors = [np.ones((1, 3), np.float32)] * len(pending)
+        await store.write(lambda tx: tx.put_vectors("f", pending, vectors))
+        assert not await store.write(lambda tx: tx.settle_vectors(["f"]))
+        assert await store.read(lambda tx: tx.pending_vectors("f", 99)) == []
+        assert await store.read(lambda tx: tx.embedded("f")) == (9, 9)
+        due = await store.read(lambda tx: tx.due_schedules(NOW + timedelta(hours=1), 4))
+        assert [agent for agent, _ in due] == [record.id for record in made[:4]]
+        assert await store.read(lambda tx: tx.usage_of_all(NOW)) == []
+        assert await store.write(lambda tx: tx.forget_vectors("f", 99)) == 9
+
+    anyio.run(turns, tmp_path, database, work)
