@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import anyio
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pagefault.config import load_installation
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
+from pagefault.config import Installation, load_installation, parse_settings
+from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
 from pagefault.kernel.admission import Admission
+from pagefault.models import Completion, Prompt
 from pagefault.process_limits import MB, memory_limit, memory_used, most_turns
+from pagefault.storage import Transaction
+from pagefault.testing.memory import MemoryStore
+from pagefault.testing.models import ScriptedModel
+from pagefault.testing.store_opening import NOW
+from pagefault.types import AgentRecord, Event
 
 
 @pytest.mark.parametrize("by", ["file", "environment"])
@@ -118,3 +131,45 @@ def test_the_limits_of_this_process_are_known_on_linux(monkeypatch: pytest.Monke
     monkeypatch.setattr("resource.getrlimit", few)
     assert most_turns(4000) == 64
     assert most_turns(10) == 10
+
+
+async def served(home: Path, waiting: dict[tuple[str, str], int], open_turns: int) -> list[str]:
+    """The agents in the order of their turns; ``waiting`` gives the events of each, by tenant and name."""
+    store = MemoryStore()
+    order: list[str] = []
+
+    def post_all(tx: Transaction) -> None:
+        for (tenant, name), events in waiting.items():
+            values = parse_settings({"zone": "UTC", "style": "native"}).model_dump(mode="json")
+            agent = tx.create_agent(AgentRecord(name, values, NOW, tenant=tenant))
+            for _ in range(events):
+                tx.post(agent.id, Event("message", f"from {name}", at=NOW))
+
+    def answer(prompt: Prompt) -> Completion:
+        order.append(prompt.messages[-1].text.rpartition(" ")[2])
+        return Completion("ok")
+
+    parts = Parts(ScriptedModel(answer, window=32_768), NullEmbedder(), store)
+    await store.write(post_all)
+    async with open_kernel(home, parts, Installation(open_turns=open_turns)) as kernel:
+        await kernel.recover()
+    return order
+
+
+@given(
+    tenants=st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=4), min_size=1, max_size=4),
+    open_turns=st.integers(1, 4),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+def test_no_agent_waits_for_more_than_a_round_of_others(
+    tmp_path: Path, tenants: list[list[int]], open_turns: int
+) -> None:
+    waiting = {(f"t{t}", f"a{t}.{n}"): events for t, of in enumerate(tenants) for n, events in enumerate(of)}
+    order = anyio.run(served, tmp_path, waiting, open_turns)
+    assert sorted(order) == sorted(name for (_, name), events in waiting.items() for _ in range(events))
+    for (tenant, name), _ in waiting.items():
+        others = len(tenants[int(tenant[1:])])
+        round = len(tenants) * others + 2 * open_turns
+        turns = [-1, *(place for place, each in enumerate(order) if each == name)]
+        gaps = [after - before - 1 for before, after in pairwise(turns)]
+        assert max(gaps) <= round, (name, gaps, order)
