@@ -26,7 +26,12 @@ QUICK: dict[str, list[list[str]]] = {
     "crash_matrix": [["--every", "120", "--kills", "12"]],
     "load_pdf": [["--pages", "200"]],
     "load_documents": [["--runs", "1"]],
-    "fleet": [["--events", "100"], ["--events", "100", "--postgres"]],
+    "fleet": [
+        ["--events", "100"],
+        ["--events", "100", "--postgres"],
+        ["--agents", "200", "--think", "8", "--postgres"],
+    ],
+    "fleet_faults": [["kill", "stop", "--agents", "80", "--think", "4", "--rounds", "2", "--lasting", "10"]],
     "long_chat": [["--window", "4096"], ["--window", "8192"]],
     "tasks": [[]],
 }
