@@ -14,7 +14,8 @@ from pagefault.redaction import logger_of
 
 __all__ = ["http_client"]
 
-_LIMITS = Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0)
+# As many as there are open turns, which are bounded elsewhere: a request that waits here would time out.
+_LIMITS = Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=5.0)
 
 
 def http_client(
