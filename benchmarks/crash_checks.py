@@ -126,9 +126,8 @@ class Server:
             join = f"ON p.agent = r.agent AND p.number = r.{number} AND p.tier = '{tier}'"
             if wrong := self.count(f"{table} r LEFT JOIN {units} {join} WHERE coalesce(p.n, 0) <> r.units"):
                 yield f"{wrong} rows of {table} have other postings than units"
-        held = "pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' AND "
-        if held := self.count(f"{held} datname = current_database()"):
-            yield f"{held} turn locks are held by nobody alive"
+        if held := self.count("agents WHERE holder IS NOT NULL"):
+            yield f"{held} agents are held by nobody alive"
 
 
 def connected(home: Path) -> File | Server:

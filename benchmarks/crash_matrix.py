@@ -8,7 +8,8 @@ turns, so that every run writes in the same order; ``grouped`` is a part of the 
 where writes of several share a commit.
 
 With ``--postgres`` the same on a PostgreSQL server: before each statement that is sent but those of reads,
-before each COMMIT, while it is under way, and when it is answered. (The tables are there already.)
+before each COMMIT, while it is under way, and when it is answered. (The tables are there already.) A process
+that goes on where another was killed in a turn waits until that one's lease, of ``--lease`` seconds, is over.
 
 Storm: two server processes over one home while a third posts; at random times one server is killed and
 started anew. When there were enough kills the rest is served and the home is checked.
@@ -265,12 +266,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="where to keep homes with violations")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server instead of SQLite")
+    parser.add_argument("--lease", type=float, default=crash_child.LEASE, help="seconds, on PostgreSQL")
     parser.add_argument("--check", type=Path, help="check a home of the matrix and do nothing else")
     given = parser.parse_args()
     if given.check:
         wrong = check(given.check, keys(given.turns), crash_child.HOURS)
         print("\n".join(wrong) or "nothing is wrong")
         return bool(wrong)
+    crash_child.LEASE = given.lease
     with postgres.server() if given.postgres else nullcontext() as databases:
         if databases is not None:
             databases.drop(databases.new())  # so that the tables are made once, here

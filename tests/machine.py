@@ -223,16 +223,17 @@ class World:
     def lose_turn(self, store: MemoryStore | SQLiteStore | PostgresStore) -> None:
         """Let others take the turns of a process: on a server its lease is over, else its lock is gone."""
         if isinstance(store, PostgresStore):
-            self._execute("UPDATE workers SET until = '-infinity' WHERE id = %(worker)s", store)
+            self.leave_leases(store)
         elif isinstance(store, SQLiteStore):
             (self.folder / "locks" / f"db-{ANA}.lock").unlink(missing_ok=True)
         else:
             self.database.turns.clear()
 
     def leave_leases(self, store: PostgresStore) -> None:
-        """Leave the leases of a process to one that is gone, so that closing the store does not free them."""
-        self._execute("UPDATE workers SET id = 'dead', until = '-infinity' WHERE id = %(worker)s", store)
-        self._execute("UPDATE agents SET holder = 'dead' WHERE holder = %(worker)s", store)
+        """Leave the leases of a process to a worker that is gone: neither its renewals nor its end help."""
+        gone = "INSERT INTO workers (id, until, serves) VALUES ('gone', '-infinity', false)"
+        self._execute(f"{gone} ON CONFLICT DO NOTHING", store)
+        self._execute("UPDATE agents SET holder = 'gone' WHERE holder = %(worker)s", store)
 
     def _execute(self, statement: LiteralString, store: PostgresStore) -> None:
         with psycopg.connect(self.where) as driver:
