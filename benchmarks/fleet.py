@@ -115,7 +115,7 @@ def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | No
         finally:
             fleet.finish()
         if not wrong:
-            wrong += left(home, plan)
+            wrong += left(home, plan, fleet.unreaped)
         log = checked(home, fleet.source)
         turns = turns_of(fleet.steps)
         figures = figures_of(fleet, turns)

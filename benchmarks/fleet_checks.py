@@ -71,14 +71,17 @@ async def check(home: Path) -> Log:
     return log
 
 
-def left(home: Path, plan: Plan) -> list[str]:
-    """What a fleet that ended in order must not leave behind in a PostgreSQL database."""
+def left(home: Path, plan: Plan, unreaped: Sequence[int]) -> list[str]:
+    """What a fleet that ended in order must not leave behind in a PostgreSQL database. ``unreaped``: the pids
+    of processes that were killed so late that their workers may still be there."""
     wrong: list[str] = []
     known = "SELECT count(*) FROM pg_tables WHERE tablename = 'workers'"  # not so before there were leases
     if plan.database and count(home, plan.database, known):
         if held := count(home, plan.database, "SELECT count(*) FROM agents WHERE holder IS NOT NULL"):
             wrong.append(f"{held} agents are still held")
-        if workers := count(home, plan.database, "SELECT count(*) FROM workers"):
+        those = "|".join(map(str, unreaped))
+        others = f"SELECT count(*) FROM workers WHERE id !~ '-({those})-[0-9a-f]+$'"
+        if workers := count(home, plan.database, others):
             wrong.append(f"{workers} workers are still there")
     return wrong
 

@@ -22,6 +22,7 @@ from fleet_worker import Plan, steps_of
 
 WORKER = Path(__file__).with_name("fleet_worker.py")
 PATIENCE = 900.0  # seconds after which a run counts as stuck
+_REAPED = 12.0  # seconds after which nothing of a killed process is left: a lease, and renewals of others
 _TICK = 0.25  # seconds between looks
 _OPEN = "SELECT count(*) FROM inbox WHERE rank IS NOT NULL"  # by an index of what is open
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -100,6 +101,13 @@ class Fleet:
     @property
     def open(self) -> int:
         return sum(len(member.begun) for member in self.members)
+
+    @property
+    def unreaped(self) -> list[int]:
+        """The pids of killed processes whose leases the others may not have ended yet."""
+        late = {name for name, at in self.lost if time.monotonic() < at + _REAPED}
+        killed = [member.popen for member in self.members if member.name in late]
+        return [each.pid for each in killed if each.returncode == -signal.SIGKILL]
 
     def until(self, reached: Callable[[], bool], fault: str, seconds: float = PATIENCE) -> None:
         """Look again and again until something is reached; ``RuntimeError`` with ``fault`` if it is not."""
