@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from pagefault.config import Installation, load_installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
 from pagefault.kernel.admission import Admission
-from pagefault.models import Completion, Prompt
+from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.process_limits import MB, memory_limit, memory_used, most_turns
 from pagefault.storage import Transaction
 from pagefault.testing.memory import MemoryStore
@@ -173,3 +174,42 @@ def test_no_agent_waits_for_more_than_a_round_of_others(
         turns = [-1, *(place for place, each in enumerate(order) if each == name)]
         gaps = [after - before - 1 for before, after in pairwise(turns)]
         assert max(gaps) <= round, (name, gaps, order)
+
+
+@dataclass
+class CountingModel:
+    """Counts how many answers are being made at once."""
+
+    name: str = "counting"
+    window: int = 32_768
+    open: int = 0
+    most: int = 0
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        del prompt
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await anyio.sleep(0.005)
+        self.open -= 1
+        yield Completion("ok")
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["found waiting", "posted here"])
+def test_no_more_turns_are_open_than_are_admitted(found: bool, tmp_path: Path) -> None:
+    async def serve() -> None:
+        model, store = CountingModel(), MemoryStore()
+        parts = Parts(model, NullEmbedder(), store)
+        names = [f"a{n}" for n in range(12)]
+        async with open_kernel(tmp_path, parts, Installation(open_turns=3)) as kernel:
+            for name in names:
+                agent = await kernel.create_agent(name, parse_settings({"zone": "UTC", "style": "native"}))
+                if found:
+                    await store.write(lambda tx, id=agent.id: tx.post(id, Event("message", "hi", at=NOW)))
+            async with anyio.create_task_group() as tasks:
+                for name in () if found else names:
+                    tasks.start_soon(kernel.post, name, Event("message", "hi"))
+            await kernel.recover()
+            assert await kernel.waiting() == []
+        assert (model.open, model.most) == (0, 3)
+
+    anyio.run(serve)

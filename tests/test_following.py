@@ -325,3 +325,18 @@ async def test_outputs_that_nobody_wants_are_not_sent(memory_fleet: Fleet) -> No
         assert [o async for o in there.send("ana", "hi")]
         with anyio.move_on_after(0.1):
             assert not await spy.store.signals.received()
+
+
+async def test_a_listener_hears_a_turn_though_all_signals_are_lost(
+    memory_fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pagefault.kernel.following._ANNOUNCED", 0.05)
+    async with (
+        memory_fleet.worker(serves=False) as here,
+        memory_fleet.worker() as there,
+        here.listen("ana") as outputs,
+    ):
+        for signals in memory_fleet.signals:
+            signals.lost = True
+        await post(there)
+        assert committed(await until_done(outputs)) == SAID

@@ -6,9 +6,12 @@ Leases are short here, and what has to happen within one is waited for.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -17,8 +20,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from pagefault.errors import TurnHeldError, TurnLostError
+from pagefault.errors import StorageError, TurnHeldError, TurnLostError
 from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.signals import AgentReady, Signal
 from pagefault.testing.store_opening import can_take_turn
 from pagefault.types import Event
@@ -144,6 +148,27 @@ def test_a_worker_that_was_reaped_cannot_write_and_takes_turns_under_a_new_name(
         await one.close()
         await two.close()
         assert workers(database) == []
+
+    run(work())
+
+
+def test_a_worker_that_was_reaped_cannot_write_though_nobody_has_taken_the_turn(database: str) -> None:
+    async def work() -> None:
+        one, two = (PostgresStore.open(database, lease=lease) for lease in (60, LEASE))
+        ana = await new_agent(one)
+        async with one.turn_lock(ana) as mine:
+            await one.write(lambda tx: say(ana, "mine", tx), mine)
+            ask(database, EXPIRED)
+            two.workers.serve()
+
+            async def is_free() -> bool:
+                return holders(database) == [None]
+
+            await soon(is_free)
+            with pytest.raises(TurnLostError):
+                await one.write(lambda tx: say(ana, "too late", tx), mine)
+        await one.close()
+        await two.close()
 
     run(work())
 
@@ -352,3 +377,84 @@ def test_a_forked_process_neither_renews_nor_frees_the_leases_of_its_parent(data
         assert parent.wait(20) == 0
     assert holders(database) == [None]
     assert workers(database) == []
+
+
+def test_a_worker_that_is_renewed_before_it_is_reaped_keeps_its_leases(database: str) -> None:
+    """Another one has found it late, and is about to reap it."""
+
+    async def work() -> None:
+        one, two = (PostgresStore.open(database, lease=60) for _ in range(2))
+        ana = await new_agent(one)
+        async with one.turn_lock(ana) as mine:
+            await one.write(lambda tx: say(ana, "mine", tx), mine)
+            two._leases._reap(one.workers.me)  # pyright: ignore[reportPrivateUsage]
+            assert (holders(database), workers(database)) == ([one.workers.me], [one.workers.me])
+            await one.write(lambda tx: say(ana, "still mine", tx), mine)
+        await one.close()
+        await two.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_lease_whose_first_commit_was_not_confirmed_is_not_kept(
+    kept: bool, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``kept``: the connection is lost after the commit, not before. Nobody else ends the lease."""
+    send = PostgresConnection.send
+    lost: list[str] = []
+
+    def sent(self: PostgresConnection, statement: str, **values: Any) -> None:
+        if statement != "COMMIT" or lost:
+            return send(self, statement, **values)
+        driver = self._driver  # pyright: ignore[reportPrivateUsage]
+        if kept:
+            send(self, statement)
+            driver.execute("SELECT 1").fetchone()
+        lost.append(statement)
+        with socket.socket(fileno=os.dup(driver.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+        driver.execute("SELECT 1").fetchone()
+
+    async def work() -> None:
+        one, two = (PostgresStore.open(database, lease=600) for _ in range(2))
+        ana = await new_agent(one)
+        async with one.turn_lock(ana) as mine:
+            monkeypatch.setattr(PostgresConnection, "send", sent)
+            with pytest.raises(StorageError, match="look whether it was kept before making it again"):
+                await one.write(lambda tx: say(ana, "first", tx), mine)
+            assert lost
+            assert len(await two.read(lambda tx: tx.messages(ana))) == kept
+            assert holders(database) == [None]
+            async with two.turn_lock(ana) as theirs:
+                await two.write(lambda tx: say(ana, "theirs", tx), theirs)
+                with pytest.raises(TurnHeldError):
+                    await one.write(lambda tx: say(ana, "mine", tx), mine)
+            await one.write(lambda tx: say(ana, "mine", tx), mine)
+            assert holders(database) == [one.workers.me]
+        assert holders(database) == [None]
+        await one.close()
+        await two.close()
+
+    run(work())
+
+
+def test_threads_that_begin_at_once_start_one_renewal(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    class Slow(threading.Thread):
+        def __init__(self, *arguments: Any, name: str | None = None, **more: Any) -> None:
+            if name == "pagefault-leases":
+                time.sleep(0.05)  # others may look meanwhile whether there is one
+                started.append(name)
+            super().__init__(*arguments, name=name, **more)
+
+    async def work() -> None:
+        store = PostgresStore.open(database, lease=60)
+        agents = [await new_agent(store, f"a{n}") for n in range(8)]
+        monkeypatch.setattr("threading.Thread", Slow)
+        assert all(await asyncio.gather(*(can_take_turn(store, agent) for agent in agents)))
+        await store.close()
+        assert len(started) == 1
+
+    run(work())

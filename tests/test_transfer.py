@@ -613,3 +613,25 @@ def test_the_lexical_index_is_made_anew(place: Path | str) -> None:
     assert changed == {"agents"}  # its counters of changes: what others have in memory is read again
 
     assert asyncio.run(found_again()) == searched
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_agent_that_is_not_as_ready_as_its_inbox_says_is_repaired(waits: bool, place: Path | str) -> None:
+    async def waiting() -> list[str]:
+        store = store_on(place)
+        found = await store.read(lambda tx: tx.waiting(9))
+        await store.close()
+        return [record.name for record in found]
+
+    if waits:
+        damage(place, "UPDATE agents SET ready = NULL")
+    else:
+        damage(place, "UPDATE inbox SET state = 'done', rank = NULL", "UPDATE agents SET ready = 7")
+    assert asyncio.run(waiting()) == ([] if waits else ["ana"])
+    with opened(place) as database:
+        (finding,) = check(database, Heard())
+        assert (finding.agent, finding.derived) == ("ana", True)
+        assert finding.what == "It is not ready for a turn as its inbox is."
+        repair(database, [finding])
+        assert check(database, Heard()) == []
+    assert asyncio.run(waiting()) == (["ana"] if waits else [])

@@ -91,6 +91,7 @@ class Leases:
         self._entered: set[AgentId] = set()
         self._unfreed: list[dict[str, Any]] = []
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._soon = threading.Event()
         self._closed = False
 
@@ -141,9 +142,10 @@ class Leases:
 
     def _start(self) -> None:
         """Renew from now on; at once if a thread does already."""
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="pagefault-leases", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="pagefault-leases", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         failed, sweep_at = False, time.monotonic() + _SWEEP * self._lease

@@ -59,7 +59,11 @@ def connect(conninfo: str, longest_write: float | None = None) -> Driver:
     """A connection in autocommit mode (transactions are begun by hand), whose transactions the server gives
     up after so many seconds. Raises ``psycopg.Error``."""
     driver = psycopg.connect(conninfo, autocommit=True)
-    configure(driver, {} if longest_write is None else limits_of(driver, longest_write))
+    try:
+        configure(driver, {} if longest_write is None else limits_of(driver, longest_write))
+    except BaseException:
+        driver.close()
+        raise
     return driver
 
 
