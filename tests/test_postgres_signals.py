@@ -290,7 +290,7 @@ async def test_polling_serves_where_notifications_do_not_come_back(
     with databases.one() as url, databases.one() as wrong:
         async with opened(url, wake_url=wrong) as one:
             task = asyncio.create_task(one.signals.received())
-            await until(lambda: "set wake_url" in caplog.text)
+            await until(lambda: "from another database; set wake_url" in caplog.text)
             assert not one.signals.alive
             task.cancel()
         async with opened(url, wake_url=url) as one, hearing(one.signals):

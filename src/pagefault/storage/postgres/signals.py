@@ -44,8 +44,8 @@ _NOTIFY = """
     SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, payload)
     FROM unnest(%s::text[]) AS payload"""  # local to its transaction: a pooler shares the connection
 _NO_NOTIFICATIONS = (
-    "No notification of %s arrives, as behind a pooler in transaction mode; set wake_url to a URL of the "
-    "server itself. Until then inboxes are polled."
+    "No notification of %s arrives, as behind a pooler in transaction mode or from another database; set "
+    "wake_url to a URL of the same database on the server itself. Until then inboxes are polled."
 )
 
 
