@@ -650,7 +650,7 @@ def test_without_citus_nothing_is_distributed(database: str, option: tuple[str, 
     assert ask(database, "SELECT FROM pg_class WHERE relname LIKE '%_before'") == []
 
 
-@pytest.mark.parametrize("code", ["08006", "57P01", "57P03", "40001"])
+@pytest.mark.parametrize("code", ["08006", "57P01", "57P03", "40001", "40P01"])
 def test_a_statement_that_a_node_did_not_answer_is_sent_again(code: str, database: str) -> None:
     """A node of Citus that is away is an error of its coordinator, to which the connection stays."""
     store = PostgresStore.open(database)

@@ -194,6 +194,8 @@ _FIXES: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.InsufficientPrivilege, "does not permit this user what pagefault needs; grant it"),
     (errors.DiskFull, "cannot grow because the disk is full; free some space"),
     (errors.TooManyConnections, "has no connection left; raise max_connections or run fewer processes"),
+    (errors.DeadlockDetected, "gave a change up again and again, because others waited for it; try again"),
+    (errors.SerializationFailure, "gave a change up again and again, because of others; try again"),
     (errors.LockNotAvailable, "is held up by another process; try again, or end what holds it"),
     (errors.InvalidPassword, "refused the password; correct it in the URL"),
     (errors.InvalidCatalogName, "does not exist; create it"),

@@ -44,7 +44,7 @@ from pagefault.storage.postgres.sessions import (
     pipeline,
 )
 from pagefault.storage.postgres.signals import PostgresSignals
-from pagefault.storage.postgres.transaction import PostgresTransaction
+from pagefault.storage.postgres.transaction import OutOfOrderError, PostgresTransaction
 from pagefault.storage.signals import AgentReady
 from pagefault.types import AgentId
 
@@ -195,17 +195,24 @@ class PostgresStore:
 
     def _insist(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
-        for pause in _PAUSES:
+        pauses, first = list(_PAUSES), frozenset[AgentId]()
+        while True:
             try:
-                return self._attempt(work, kind, hold)
-            except _TryAgainError:
-                time.sleep(random.uniform(0.5, 1.0) * pause)
-        try:
-            return self._attempt(work, kind, hold)
-        except _TryAgainError as error:
-            raise failure(error.cause, self._place) from error.cause
+                return self._attempt(work, kind, hold, first)
+            except OutOfOrderError as error:
+                first = frozenset(error.agents)
+            except _TryAgainError as error:
+                if not pauses:
+                    raise failure(error.cause, self._place) from error.cause
+                time.sleep(random.uniform(0.5, 1.0) * pauses.pop(0))
 
-    def _attempt(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
+    def _attempt(
+        self,
+        work: Callable[[PostgresTransaction], T],
+        kind: str,
+        hold: TurnHold | None,
+        first: frozenset[AgentId],
+    ) -> T:
         committing, worker = False, self._worker(hold)
         try:
             with self._pool.connection() as driver:
@@ -215,7 +222,7 @@ class PostgresStore:
                     with pipeline(driver):
                         begin(driver, kind, self._longest_write)
                         cache = self._cache if kind == READ else None
-                        transaction = PostgresTransaction(connection, cache)
+                        transaction = PostgresTransaction(connection, cache, first)
                         turn = TurnWrite(transaction, hold, worker, driver) if hold else None
                         result = work(transaction)
                         if turn:

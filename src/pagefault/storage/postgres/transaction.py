@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from pagefault.storage import TurnHold
+from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
@@ -13,7 +15,7 @@ from pagefault.storage.sql.part import SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, Tier
 
-__all__ = ["PostgresPart", "PostgresTransaction"]
+__all__ = ["OutOfOrderError", "PostgresPart", "PostgresTransaction"]
 
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""
@@ -23,6 +25,14 @@ _TAKE_LEASE = """
     WHERE id = :agent AND (holder IS NULL OR holder = :worker)
     AND (CAST(:fence AS bigint) IS NULL OR lease_fence = :fence) RETURNING lease_fence"""
 _WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+
+
+class OutOfOrderError(Exception):
+    """The transaction is to be run again, with these agents locked first."""
+
+    def __init__(self, agents: Collection[AgentId]) -> None:
+        super().__init__()
+        self.agents = agents
 
 
 class PostgresPart(SqlPart):
@@ -42,9 +52,21 @@ class PostgresPart(SqlPart):
 
 
 class PostgresTransaction(PostgresPart, SqlTransaction):
-    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened."""
+    """``pagefault.storage.Transaction`` on one connection, inside a transaction that the store opened.
+
+    Agents are locked in the order of their ids, so that no two transactions wait for each other crosswise:
+    ``first`` at once. ``OutOfOrderError`` is raised for a further one that should have been among them.
+    """
 
     _db: PostgresConnection
+
+    def __init__(
+        self, connection: PostgresConnection, cache: IndexCache | None, first: Collection[AgentId] = ()
+    ) -> None:
+        super().__init__(connection, cache)
+        self._locked = set(first)
+        for agent in sorted(first):
+            super()._lock(agent)
 
     def take_lease(self, hold: TurnHold, worker: str) -> Callable[[], int | None]:
         """Take the lease of a turn for a worker, without waiting for it; return a call that waits for the new
@@ -57,6 +79,25 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
             return row and row[0]
 
         return taken
+
+    def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
+        self._come_to(agent)
+        return super()._take(statement, agent, **values)
+
+    def _lock(self, agent: AgentId) -> None:
+        self._come_to(agent)
+        super()._lock(agent)
+
+    def _come_to(self, agent: AgentId) -> None:
+        """Lock the agent whose turn it is before another one; refuse one that is locked too late."""
+        if agent in self._locked:
+            return
+        before = self._locked | self.leases.keys()
+        if before and agent < max(before):
+            raise OutOfOrderError(before | {agent})
+        for own in before - self._locked - {agent}:
+            super()._lock(own)
+        self._locked = before | {agent}
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():

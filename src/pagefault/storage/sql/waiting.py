@@ -98,7 +98,8 @@ class SqlWaiting(SqlPart):
             # One walks at a time: another must not pass an agent that is taken here for one still to come.
             used = self._used(fingerprints, self._db.dialect.lock)
         more = [self._walk(name, used) for name in fingerprints if used[name] is not None]
-        flagged = [AgentId(agent) for (agent,) in self._db.rows(_FLAGGED, limit=_TOGETHER)]
+        # As ever, agents are locked in the order of their ids.
+        flagged = sorted(AgentId(agent) for (agent,) in self._db.rows(_FLAGGED, limit=_TOGETHER))
         behind = [self._behind(agent, used) for agent in flagged]
         more += [not names.isdisjoint(fingerprints) for names in behind]
         return any(more) or (len(flagged) == _TOGETHER and not all(behind))
