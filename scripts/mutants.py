@@ -32,12 +32,14 @@ class Change:
 
     def apply(self, copy: Path) -> None:
         path = copy / "src" / "pagefault" / self.file
-        text = path.read_text("utf-8")
+        path.write_text(self.made_in(path.read_text("utf-8")), "utf-8")
+
+    def made_in(self, text: str) -> str:
         if (found := text.count(self.old)) != 1:
             raise SystemExit(
                 f"{self.file} has {found} times, not once:\n{self.old}\nCorrect it in scripts/mutants.py."
             )
-        path.write_text(text.replace(self.old, self.new), "utf-8")
+        return text.replace(self.old, self.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ MUTANTS = (
         (
             Change(
                 "context/queue_manager.py",
-                "state = self.queue.state\n"
-                "        head = await self.store.read(lambda tx: render_sections(tx.sections(self.agent)))",
-                "state = self.queue.state\n        head = state.head",
+                "head = await self.store.read(lambda tx: render_sections(tx.sections(self.agent)))\n"
+                "        room =",
+                "head = state.head\n        room =",
             ),
         ),
     ),
@@ -117,22 +119,22 @@ MUTANTS = (
             Change("kernel/timers.py", "schedule.note, key=key, at=now", "schedule.note, at=now"),
             Change(
                 "kernel/timers.py",
-                "            fired.append(agent)\n        if schedule.cron is None:",
-                "            fired.append(agent)\n    return fired\n\n\n"
-                "def move(tx: Transaction, now: datetime) -> None:\n"
-                "    for agent, schedule in tx.due_schedules(now, BATCH):\n"
+                "            posted += 1\n        if schedule.cron is None:",
+                "            posted += 1\n    return posted\n\n\n"
+                "def move(tx: Transaction, agent: AgentId, now: datetime) -> None:\n"
+                "    for _, schedule in tx.due_schedules(now, BATCH, agent=agent):\n"
                 "        if schedule.cron is None:",
             ),
             Change(
                 "kernel/timers.py",
-                "zone_named(schedule.zone)))\n    return fired",
+                "zone_named(schedule.zone)))\n    return posted",
                 "zone_named(schedule.zone)))",
             ),
             Change(
-                "kernel/__init__.py",
-                "            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))\n",
-                "            fired |= bool(await self.store.write(lambda tx: timers.fire(tx, now)))\n"
-                "            await self.store.write(lambda tx: timers.move(tx, now))\n",
+                "kernel/timers.py",
+                "                fired.append(agent)\n",
+                "                fired.append(agent)\n"
+                "            await store.write(lambda tx: move(tx, agent, now))\n",
             ),
         ),
     ),
@@ -158,13 +160,197 @@ MUTANTS = (
         (Change("storage/sql/inbox.py", "if event.key is not None:", "if event.key is None:"),),
     ),
     Mutant(
-        "the fence of a turn not checked",
+        "the fence of a turn not compared",
         ("test_storage.py::TestSQLiteStore::test_a_turn_that_was_taken_over_cannot_be_written",),
         (
             Change(
-                "storage/__init__.py",
+                "storage/holding.py",
                 "if fence is not None and fence != self.fence:",
                 "if fence is None and self.fence < 0:",
+            ),
+        ),
+    ),
+    Mutant(
+        "the fence of a lease not looked at",
+        ("test_lease_races.py::test_a_process_that_was_paused_past_its_lease_writes_no_more",),
+        (
+            Change(
+                "storage/postgres/leases.py",
+                "            self._hold.check(self._transaction.fence(self._hold.agent))\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "the fence not raised when a lease is taken",
+        (
+            "test_postgres.py::TestPostgresStore::"
+            "test_a_turn_goes_on_after_its_inbox_was_empty_if_nobody_had_it",
+        ),
+        (
+            Change(
+                "storage/postgres/transaction.py",
+                "holder = :worker, lease_fence = lease_fence + 1",
+                "holder = :worker, lease_fence = lease_fence",
+            ),
+        ),
+    ),
+    Mutant(
+        "a lease taken from its holder",
+        ("test_postgres.py::TestPostgresStore::test_a_turn_that_is_held_is_refused_and_nothing_is_written",),
+        (
+            Change(
+                "storage/postgres/transaction.py",
+                "(holder IS NULL OR holder = :worker)",
+                "(holder IS NULL OR holder <> '')",
+            ),
+        ),
+    ),
+    Mutant(
+        "a lease taken away without raising the fence",
+        ("test_leases.py::test_a_worker_that_was_reaped_cannot_write_though_nobody_has_taken_the_turn",),
+        (
+            Change(
+                "storage/postgres/leases.py",
+                "SET lease_fence = lease_fence + 1, holder = NULL FROM free",
+                "SET holder = NULL FROM free",
+            ),
+        ),
+    ),
+    Mutant(
+        "the leases of a worker that lives taken away",
+        ("test_leases.py::test_the_turns_of_a_killed_process_are_all_taken_over",),
+        (
+            Change(
+                "storage/postgres/leases.py", "SELECT id, serves, until < now()", "SELECT id, serves, true"
+            ),
+            Change("storage/postgres/leases.py", "%(worker)s AND until < now() FOR", "%(worker)s FOR"),
+        ),
+    ),
+    Mutant(
+        "a worker that was renewed just now reaped",
+        ("test_leases.py::test_a_worker_that_is_renewed_before_it_is_reaped_keeps_its_leases",),
+        (Change("storage/postgres/leases.py", "%(worker)s AND until < now() FOR", "%(worker)s FOR"),),
+    ),
+    Mutant(
+        "a lease kept whose commit was not confirmed",
+        ("test_leases.py::test_a_lease_whose_first_commit_was_not_confirmed_is_not_kept",),
+        (
+            Change(
+                "storage/postgres/leases.py",
+                "            leases.free(self._hold.agent, self._worker, self._fence)",
+                "            del leases",
+            ),
+        ),
+    ),
+    Mutant(
+        "the walk of a new embedder ended with its first batch",
+        ("test_embedder_walk.py::test_a_new_embedder_walks_through_all_agents_whenever_the_process_ends",),
+        (Change("storage/sql/waiting.py", "more = len(window) == _TOGETHER", "more = False"),),
+    ),
+    Mutant(
+        "a lease not freed with the last write of a turn",
+        ("test_lease_races.py::test_a_turn_that_is_taken_while_another_ends_begins_when_that_has_ended",),
+        (Change("storage/sql/part.py", "ELSE nullif(holder, CAST(:worker AS text)) END", "ELSE holder END"),),
+    ),
+    Mutant(
+        "an inbox settled while somebody posts",
+        (
+            "test_lease_races.py::"
+            "test_an_event_that_is_posted_while_the_inbox_is_emptied_makes_the_agent_ready",
+        ),
+        (
+            Change(
+                "storage/sql/part.py",
+                "        self.fence(agent)  # locked: nobody can be",
+                "        # nobody can be",
+            ),
+        ),
+    ),
+    Mutant(
+        "an agent not ready though an event was posted",
+        ("test_storage.py::TestSQLiteStore::test_events_are_listed_by_state_and_agents_that_wait",),
+        (Change("storage/sql/inbox.py", ", ready = coalesce(ready, :now)", ", ready = ready"),),
+    ),
+    Mutant(
+        "an agent not ready any more though something waits",
+        ("test_storage.py::TestSQLiteStore::test_events_are_listed_by_state_and_agents_that_wait",),
+        (
+            Change(
+                "storage/sql/part.py",
+                "rank IS NOT NULL) THEN CAST(:now AS bigint) END,",
+                "rank = 1) THEN CAST(:now AS bigint) END,",
+            ),
+        ),
+    ),
+    Mutant(
+        "an agent that had its turn first again",
+        (
+            "test_storage.py::TestSQLiteStore::"
+            "test_an_agent_goes_behind_the_others_with_each_event_that_is_done",
+        ),
+        (
+            Change(
+                "storage/sql/part.py",
+                "rank IS NOT NULL) THEN CAST(:now AS bigint) END,",
+                "rank IS NOT NULL) THEN ready END,",
+            ),
+        ),
+    ),
+    Mutant(
+        "a repair that leaves an agent as ready as it was",
+        ("test_transfer.py::test_an_agent_that_is_not_as_ready_as_its_inbox_says_is_repaired",),
+        (
+            Change(
+                "storage/sql/transfer.py",
+                "        self.settle(agent)\n        seal_all(source, agent)",
+                "        seal_all(source, agent)",
+            ),
+        ),
+    ),
+    Mutant(
+        "a signal lost, and nobody looks who waits",
+        ("test_following.py::test_lost_signals_cost_time_only",),
+        (Change("kernel/following.py", "with anyio.move_on_after(seconds):", "with anyio.CancelScope():"),),
+    ),
+    Mutant(
+        "a signal lost, and nobody looks at the turn that is followed",
+        ("test_following.py::test_lost_signals_cost_time_only",),
+        (
+            Change(
+                "kernel/following.py",
+                "with anyio.move_on_after(self._pace(agent.is_heard)):",
+                "with anyio.CancelScope():",
+            ),
+        ),
+    ),
+    Mutant(
+        "a signal lost, and nobody looks at the log that is heard",
+        ("test_following.py::test_a_listener_hears_a_turn_though_all_signals_are_lost",),
+        (
+            Change(
+                "kernel/following.py", "                    await self._contained(self._look(agent))\n", ""
+            ),
+        ),
+    ),
+    Mutant(
+        "more turns open than are admitted",
+        ("test_admission.py::test_no_more_turns_are_open_than_are_admitted",),
+        (Change("kernel/ready.py", "            if not self.has_room:", "            if False:"),),
+    ),
+    Mutant(
+        "a batch of agents admitted whatever room there is",
+        ("test_admission.py::test_no_more_turns_are_open_than_are_admitted",),
+        (Change("kernel/ready.py", "limit = min(self.admission.room(), _BATCH)", "limit = _BATCH"),),
+    ),
+    Mutant(
+        "memory that bounds nothing",
+        ("test_admission.py::test_memory_bounds_the_turns_whatever_one_takes",),
+        (
+            Change(
+                "kernel/admission.py",
+                "        self._allowed = min(self.most, allowed)",
+                "        self._allowed = self.most",
             ),
         ),
     ),

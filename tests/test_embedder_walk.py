@@ -11,14 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from pagefault.storage import EmbedderRecord, PendingVector
+from pagefault.storage import EmbedderRecord, PendingVector, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.store_opening import NOW, said, unit
 from pagefault.types import AgentId, AgentRecord, Passage
 
-AGENTS = 11
-TOGETHER = 3
+AGENTS = 450
+WITH_ROWS = (0, 3, 199, 200, 201, 205, 399, 400, 401, 449)
 
 Store = SQLiteStore | PostgresStore
 
@@ -26,11 +26,6 @@ Store = SQLiteStore | PostgresStore
 @pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     return request.getfixturevalue("database") if request.param == "server" else tmp_path / "a.db"
-
-
-@pytest.fixture(autouse=True)
-def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pagefault.storage.sql.waiting._TOGETHER", TOGETHER)
 
 
 def opened(place: Path | str) -> Store:
@@ -50,7 +45,7 @@ def ask(place: Path | str, statement: str) -> Any:
 
 async def step(store: Store, name: str, made: list[PendingVector]) -> bool:
     """What an indexer does at once; whether more is to be done."""
-    if pending := await store.read(lambda tx: tx.pending_vectors(name, 2)):
+    if pending := await store.read(lambda tx: tx.pending_vectors(name, 4)):
         made += pending
         vectors = [unit(1, 0)[None]] * len(pending)
         await store.write(lambda tx: tx.put_vectors(name, pending, vectors))
@@ -59,15 +54,14 @@ async def step(store: Store, name: str, made: list[PendingVector]) -> bool:
 
 
 async def filled(store: Store) -> list[AgentId]:
-    agents: list[AgentId] = []
-    for number in range(AGENTS):
-        record = AgentRecord(f"a{number}", {}, NOW)
-        agent = (await store.write(lambda tx, new=record: tx.create_agent(new))).id
-        agents.append(agent)
-        if number % 4 != 2:  # some have nothing
-            await store.write(lambda tx, id=agent: tx.append(id, [said("one"), said("two")]))
-            await store.write(lambda tx, id=agent: tx.insert_passage(id, Passage("three", NOW)))
-    return agents
+    def fill(tx: Transaction) -> list[AgentId]:
+        agents = [tx.create_agent(AgentRecord(f"a{number}", {}, NOW)).id for number in range(AGENTS)]
+        for number in WITH_ROWS:
+            tx.append(agents[number], [said("one"), said("two")])
+            tx.insert_passage(agents[number], Passage("three", NOW))
+        return agents
+
+    return await store.write(fill)
 
 
 def wanted(name: str) -> EmbedderRecord:
@@ -101,7 +95,7 @@ def test_a_new_embedder_walks_through_all_agents_whenever_the_process_ends(place
                 newest = await store.write(lambda tx: tx.create_agent(AgentRecord("newest", {}, NOW)))
                 await store.write(lambda tx, id=newest.id: tx.append(id, [said("late")]))
             await store.close()
-        assert len(reached) > AGENTS // TOGETHER, "it takes several batches"
+        assert len(reached) > 2, "it takes several batches"
         assert ask(place, "SELECT walked FROM embedders WHERE fingerprint = 'new'") is None
         store = opened(place)
         assert await store.read(lambda tx: tx.embedded("new")) == (len(old) + 4, len(old) + 4)
@@ -122,11 +116,10 @@ def test_agents_that_are_deleted_during_the_walk_do_not_hold_it_up(place: Path |
         while await step(store, "old", []):
             pass
         await store.write(lambda tx: tx.put_embedder(wanted("new")))
-        left, steps = list(agents), 0
+        left = list(WITH_ROWS)
         while await step(store, "new", made):
-            steps += 1
-            if steps % 3 == 0 and len(left) > 2:
-                gone = left.pop(len(left) // 2)
+            if len(left) > 2:
+                gone = agents[left.pop(len(left) // 2)]
                 await store.write(lambda tx, id=gone: tx.delete_agent(id))
         done, all_rows = await store.read(lambda tx: tx.embedded("new"))
         assert done == all_rows > 0

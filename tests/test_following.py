@@ -327,10 +327,8 @@ async def test_outputs_that_nobody_wants_are_not_sent(memory_fleet: Fleet) -> No
             assert not await spy.store.signals.received()
 
 
-async def test_a_listener_hears_a_turn_though_all_signals_are_lost(
-    memory_fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pagefault.kernel.following._ANNOUNCED", 0.05)
+@pytest.mark.slow
+async def test_a_listener_hears_a_turn_though_all_signals_are_lost(memory_fleet: Fleet) -> None:
     async with (
         memory_fleet.worker(serves=False) as here,
         memory_fleet.worker() as there,

@@ -22,7 +22,6 @@ import pytest
 
 from pagefault.errors import StorageError, TurnHeldError, TurnLostError
 from pagefault.storage.postgres import PostgresStore
-from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.signals import AgentReady, Signal
 from pagefault.testing.store_opening import can_take_turn
 from pagefault.types import Event
@@ -401,26 +400,25 @@ def test_a_lease_whose_first_commit_was_not_confirmed_is_not_kept(
     kept: bool, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``kept``: the connection is lost after the commit, not before. Nobody else ends the lease."""
-    send = PostgresConnection.send
+    execute = psycopg.Connection[Any].execute
     lost: list[str] = []
 
-    def sent(self: PostgresConnection, statement: str, **values: Any) -> None:
-        if statement != "COMMIT" or lost:
-            return send(self, statement, **values)
-        driver = self._driver  # pyright: ignore[reportPrivateUsage]
+    def executed(driver: psycopg.Connection[Any], statement: Any, *values: Any, **more: Any) -> Any:
+        if statement not in ("COMMIT", b"COMMIT") or lost:
+            return execute(driver, statement, *values, **more)
+        lost.append("COMMIT")
         if kept:
-            send(self, statement)
-            driver.execute("SELECT 1").fetchone()
-        lost.append(statement)
+            execute(driver, statement)
+            execute(driver, "SELECT 1").fetchone()
         with socket.socket(fileno=os.dup(driver.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
-        driver.execute("SELECT 1").fetchone()
+        return execute(driver, "SELECT 1").fetchone()
 
     async def work() -> None:
         one, two = (PostgresStore.open(database, lease=600) for _ in range(2))
         ana = await new_agent(one)
         async with one.turn_lock(ana) as mine:
-            monkeypatch.setattr(PostgresConnection, "send", sent)
+            monkeypatch.setattr(psycopg.Connection, "execute", executed)
             with pytest.raises(StorageError, match="look whether it was kept before making it again"):
                 await one.write(lambda tx: say(ana, "first", tx), mine)
             assert lost
