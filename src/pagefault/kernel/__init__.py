@@ -21,7 +21,7 @@ from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
-from pagefault.kernel import timers
+from pagefault.kernel import recovery, timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.slot import AgentSlot, for_sender, listening, no_agent
@@ -263,16 +263,9 @@ class Kernel:
 
     async def recover(self, name: str | None = None) -> None:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
-        return."""
+        return. On PostgreSQL it waits, for some seconds, until the leases of workers that are gone end."""
         await timers.post_due(self.store, self.clock.now())
-        if name is None:
-            await self.scheduler.wake_waiting()
-            await self.scheduler.idle()
-            return
-        agent = await self.scheduler.find(name)
-        if not agent.record.parked and await self.store.read(lambda tx: tx.next_event(agent.record.id)):
-            self.scheduler.wake(agent)
-            await self.scheduler.idle(agent)
+        await recovery.recover(self.store, self.scheduler, name)
 
     async def fire_timers(self) -> None:
         """Post an event for each timer that is due, and wake whose it is."""

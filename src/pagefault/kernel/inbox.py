@@ -27,7 +27,7 @@ logger = logger_of(__name__)
 ATTEMPTS = 3
 """The times a turn is begun, without getting on, until its event is parked."""
 
-_FORGIVING = 2.0  # seconds that a kernel which is left gives a write
+_FORGIVING = 10.0  # seconds that a kernel which is left gives these writes, of thousands of turns perhaps
 
 
 async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) -> Event | None:

@@ -195,7 +195,7 @@ class Scheduler:
             async with self.store.turn_lock(agent.record.id) as hold:
                 agent.running = True
                 await self._drain(agent, hold, posting)
-        except TurnHeldError:
+        except (TurnHeldError, TurnLostError):  # they go on in the process that has it: follow that one
             return False
         finally:
             agent.running = False
@@ -211,9 +211,9 @@ class Scheduler:
             try:
                 with barrier():
                     process = await self._run(agent, hold, event)
-            except (TurnLostError, TurnHeldError):  # it goes on in the process that took it: follow that one
-                agent.process, agent.asked = None, True
-                return
+            except (TurnLostError, TurnHeldError):
+                agent.process = None
+                raise
             except PagefaultError as error:  # the event stays in the inbox; its sender gets a report
                 if isinstance(error, DamageError | Fault):  # trying again would not help
                     await inbox.park(self.store, agent, str(error))

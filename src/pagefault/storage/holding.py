@@ -57,6 +57,11 @@ class Workers(Protocol):
         """The names of those that serve, this one included, as known since the last seconds."""
         ...
 
+    async def others(self) -> set[tuple[str, str]]:
+        """The names of the other workers, each with the time until which its leases are good as they were
+        last renewed. Those of one that is gone end within seconds."""
+        ...
+
     def serve(self) -> None:
         """Be one of the peers soon, until the store is closed: this one serves what others post."""
         ...
@@ -73,6 +78,9 @@ class SoleWorker:
 
     me = ""
     peers = ()
+
+    async def others(self) -> set[tuple[str, str]]:
+        return set()
 
     def serve(self) -> None:
         pass

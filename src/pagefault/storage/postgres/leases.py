@@ -9,6 +9,7 @@ Left out: the statements that take a lease in a turn's first write and free it i
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
@@ -47,13 +48,12 @@ _RENEW = """
 _REGISTER = """
     INSERT INTO workers (id, until, serves)
     VALUES (%(me)s, now() + make_interval(secs => %(lease)s), %(serves)s)"""
-_WORKERS = "SELECT id, serves, until < now() FROM workers ORDER BY id"
+_WORKERS = "SELECT id, serves, until < now(), until::text FROM workers ORDER BY id"
 _RESIGN = "UPDATE workers SET until = '-infinity', serves = false WHERE id = %(worker)s"
 # Of several that reap a worker one does. The worker itself, if it lives on, waits with its renewal.
 _EXPIRED = """
     SELECT id FROM workers WHERE id = %(worker)s AND until < now() FOR NO KEY UPDATE SKIP LOCKED"""
-_HELD = """
-    SELECT id FROM agents WHERE holder = %(worker)s AND id > %(after)s ORDER BY id LIMIT %(limit)s"""
+_HELD = "SELECT id FROM agents WHERE holder = %(worker)s AND id > %(after)s ORDER BY id LIMIT %(limit)s"
 # An agent whose row is locked, perhaps by the paused worker itself, must not hold up the others.
 _TAKE_AWAY = """
     WITH free AS MATERIALIZED (
@@ -80,8 +80,7 @@ class Leases:
         self.me = ""
         self.peers: tuple[str, ...] = ()
         self.became_ready: Callable[[AgentId], None] = lambda _: None
-        """Called, in any thread, for each agent that waits for a turn and was freed of a worker that is
-        gone."""
+        """Called, in any thread, for each agent that waits for a turn and was freed of a gone worker."""
         self._connect = connect
         self._lease = lease
         self._serves = False
@@ -94,6 +93,11 @@ class Leases:
         self._starting = threading.Lock()
         self._soon = threading.Event()
         self._closed = False
+
+    async def others(self) -> set[tuple[str, str]]:
+        with suppress(psycopg.Error):  # else nobody can be waited for
+            return await asyncio.to_thread(self._others)
+        return set()
 
     def serve(self) -> None:
         self._serves = True
@@ -141,9 +145,9 @@ class Leases:
             self._driver.close()
 
     def _start(self) -> None:
-        """Renew from now on; at once if a thread does already."""
+        """Renew from now on, in a thread; in a new one if an unforeseen fault has ended that."""
         with self._starting:
-            if self._thread is None and not self._closed:
+            if not (self._closed or (self._thread and self._thread.is_alive())):
                 self._thread = threading.Thread(target=self._run, name="pagefault-leases", daemon=True)
                 self._thread.start()
 
@@ -186,8 +190,13 @@ class Leases:
             driver.execute(_REGISTER, own)
         workers = driver.execute(_WORKERS).fetchall()
         self.me, self._good_until = str(own["me"]), begun + self._lease
-        self.peers = tuple(worker for worker, serves, gone in workers if serves and not gone)
-        return [worker for worker, _, gone in workers if gone and worker != self.me]
+        self.peers = tuple(worker for worker, serves, gone, _ in workers if serves and not gone)
+        return [worker for worker, _, gone, _ in workers if gone and worker != self.me]
+
+    def _others(self) -> set[tuple[str, str]]:
+        me = self.worker()  # from now on this one reaps, too
+        with self._connected() as driver:
+            return {(name, until) for name, _, _, until in driver.execute(_WORKERS).fetchall() if name != me}
 
     def _free_unfreed(self) -> None:
         """Free what waits for it, many at once; what is being written stays for the next time."""
@@ -204,7 +213,7 @@ class Leases:
         worker was reaped while it took it, or if its row was deleted."""
         with self._connected() as driver:
             holders = {worker for (worker,) in driver.execute(_HOLDERS).fetchall()}
-            known = {worker for worker, _, _ in driver.execute(_WORKERS).fetchall()}
+            known = {worker for worker, *_ in driver.execute(_WORKERS).fetchall()}
             for worker in sorted(holders - known):
                 driver.execute(_ENTER_LOST, {"worker": worker})
 
