@@ -135,6 +135,7 @@ LAYERS = (
     {
         "kernel.inbox",
         "kernel.ready",
+        "kernel.wakeups",
     },
     {
         "kernel.following",

@@ -22,6 +22,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Delta, Prompt, StreamItem
 from pagefault.storage import Store
+from pagefault.storage.holding import ranked
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.signals import (
     AgentReady,
@@ -338,3 +339,59 @@ async def test_a_listener_hears_a_turn_though_all_signals_are_lost(memory_fleet:
             signals.lost = True
         await post(there)
         assert committed(await until_done(outputs)) == SAID
+
+
+@dataclass
+class NamedWorkers:
+    """The ``Workers`` of a store, as the test says."""
+
+    me: str
+    peers: tuple[str, ...]
+
+    def serve(self) -> None:
+        pass
+
+
+def named(kernel: Kernel, rank: int, agent: int = 1) -> None:
+    """Make the worker of the kernel the first (0), second or third for the agent, beside others that are
+    gone."""
+    peers = ("a", "b", "c")
+    kernel.store.workers = NamedWorkers(ranked(peers, AgentId(agent))[rank], peers)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def test_the_second_worker_serves_what_the_first_does_not(memory_fleet: Fleet) -> None:
+    async with memory_fleet.worker() as second, memory_fleet.worker() as third, third.listen("ana") as heard:
+        named(second, 1)
+        named(third, 2)
+        async with second.listen_all(here=True) as own:
+            posted = await post(memory_fleet.kernel())
+            assert committed(await until_done(heard, posted.id)) == SAID
+            assert own.statistics().current_buffer_used >= 2
+
+
+async def test_the_third_worker_leaves_it_to_the_first_two(memory_fleet: Fleet) -> None:
+    async with memory_fleet.worker() as third:
+        named(third, 2)
+        await post(memory_fleet.kernel())
+        await anyio.sleep(0.3)
+        assert await third.waiting() == ["ana"]
+
+
+async def test_a_worker_that_followed_an_agent_serves_it_when_it_comes_first(
+    memory_fleet: Fleet,
+) -> None:
+    model = SteppedModel(waits=True)
+    async with memory_fleet.worker() as first, memory_fleet.worker(model, serves=False) as other:
+        named(first, 0)
+        async with other.listen("ana") as outputs, anyio.create_task_group() as tasks:
+            tasks.start_soon(post, other, "there")
+            await model.began.wait()
+            first.scheduler.following.safety = 0.02
+            await first.wake("ana")  # it finds the turn taken
+            await anyio.sleep(0.05)
+            model.go.set()
+            await until_done(outputs)
+            with anyio.fail_after(PATIENCE):
+                await first.idle("ana")
+            posted = await post(memory_fleet.kernel(), "here")
+            assert committed(await until_done(outputs, posted.id)) == SAID

@@ -183,6 +183,13 @@ async def test_signals_reach_the_others_and_not_the_sender(database: str) -> Non
 
 
 @pytest.mark.anyio
+async def test_who_frees_the_agents_of_a_worker_that_is_gone_hears_of_it_too(database: str) -> None:
+    async with opened(database) as one, hearing(one.signals) as heard:
+        one.signals.send_to_all(AgentReady(ANA))
+        await until(lambda: heard == [AgentReady(ANA)])
+
+
+@pytest.mark.anyio
 async def test_a_process_that_ends_at_once_has_sent_its_signal(database: str) -> None:
     async with opened(database) as stays, hearing(stays.signals) as heard:
         async with opened(database) as goes:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pagefault.storage.holding import first_of
+from pagefault.storage.holding import ranked
 from pagefault.storage.signals import (
     AgentReady,
     LogGrew,
@@ -95,8 +95,8 @@ async def test_connected_stores_get_the_signals_of_the_others() -> None:
 
 def test_all_workers_name_the_same_first_one_and_few_agents_move() -> None:
     agents, peers = [AgentId(number) for number in range(1000)], ["a", "b", "c", "d"]
-    before = [first_of(peers, agent) for agent in agents]
-    assert before == [first_of(peers[::-1], agent) for agent in agents]
-    assert all(200 < before.count(worker) < 300 for worker in peers)
-    after = [first_of(peers[:3], agent) for agent in agents]
-    assert all(was == "d" for was, now in zip(before, after, strict=True) if was != now)
+    before = [ranked(peers, agent) for agent in agents]
+    assert before == [ranked(peers[::-1], agent) for agent in agents]
+    assert all(200 < [first for first, *_ in before].count(worker) < 300 for worker in peers)
+    after = [ranked(peers[:3], agent) for agent in agents]
+    assert after == [[worker for worker in order if worker != "d"] for order in before]

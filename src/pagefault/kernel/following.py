@@ -22,9 +22,9 @@ from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
 from pagefault.kernel import inbox
 from pagefault.kernel.slot import AgentSlot, Slots
+from pagefault.kernel.wakeups import Wakeups
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
-from pagefault.storage.holding import first_of
 from pagefault.storage.signals import (
     AgentReady,
     LogGrew,
@@ -47,8 +47,8 @@ _SHORTEST = 0.05  # seconds between looks at least: a timer may be late because 
 _LONGEST_PAUSE = 30.0  # seconds between looks while they fail
 _ANNOUNCED = 5.0  # seconds between announcements of who is heard here
 _WANTED = 12.0  # seconds that one holds
-_MOST = 100  # agents that are read at once because others say that they are ready
 _LOOKS = 0.1  # seconds between looks because there are more
+_SECOND = 0.15  # seconds until the second of the workers looks whether the first serves an agent
 _MOST_SHOWN = 64  # agents whose logs are read at once because others say that they grew
 _MOST_WANTED = 10_000  # agents that others want to hear; from here on it counts as all
 
@@ -61,13 +61,15 @@ class Following:
     slots: Slots
     clock: Clock
     wake: Callable[[AgentSlot], None]
-    serves: bool = False
+    wakeups: Wakeups = field(init=False)
     heard_all: int = 0  # listeners here to all agents of all workers
     safety: float = _SAFETY
     _wanted: dict[AgentId | None, float] = field(default_factory=dict[AgentId | None, float])  # until then
     _arriving: dict[AgentId, SignalQueue] = field(default_factory=dict[AgentId, SignalQueue])
     _tasks: TaskGroup | None = None
-    _many: anyio.Event = field(default_factory=anyio.Event)  # more agents are ready than are read at once
+
+    def __post_init__(self) -> None:
+        self.wakeups = Wakeups(self.store, self.slots, self.clock, self.wake)
 
     async def run(self) -> None:
         """Hear the signals of others until cancelled."""
@@ -116,18 +118,19 @@ class Following:
         """Another worker runs the agent's turns: show what it commits, then wait until the turn may have
         ended. False: there is no turn any more."""
         self.announce(agent)
-        news = agent.news = anyio.Event()
+        news = agent.news = agent.news or anyio.Event()
         if await self._look(agent):
             agent.report_ended()
         elif not agent.is_ending:
             return False
         with anyio.move_on_after(self._pace(agent.is_heard)):
             await news.wait()
+        agent.news = anyio.Event()
         return True
 
     async def serve(self, look: Callable[[], Awaitable[None]]) -> None:
         """Serve what others post: as their signals come, and by looks at it, until cancelled."""
-        self.serves, failures = True, 0
+        self.wakeups.serves, failures = True, 0
         while True:
             try:
                 with barrier():
@@ -139,8 +142,8 @@ class Following:
                 logger.warning("%s", error)
                 seconds = min(_LONGEST_PAUSE, _UNHEARD * 2.0**failures)
             with anyio.move_on_after(seconds):
-                await self._many.wait()
-                self._many = anyio.Event()
+                await self.wakeups.many.wait()
+                self.wakeups.many = anyio.Event()
                 await anyio.sleep(_LOOKS)
 
     async def _until_timer(self, seconds: float) -> float:
@@ -194,39 +197,20 @@ class Following:
                 case _:
                     self._take_in(signal)
         if ready:
-            await self._contained(self._wake(ready))
+            is_looking = bool(self.wakeups.second)
+            await self._contained(self.wakeups.serve_first(ready))
+            if self.wakeups.second and self._tasks and not is_looking:
+                self._tasks.start_soon(self._look_second)
+
+    async def _look_second(self) -> None:
+        await anyio.sleep(_SECOND)
+        await self._contained(self.wakeups.serve_second())
 
     def _want(self, agent: AgentId | None) -> None:
         """Keep in mind that the outputs of the agent are wanted; of one that is not known here, too: it may
         be run here soon."""
         key = agent if agent in self._wanted or len(self._wanted) < _MOST_WANTED else None
         self._wanted[key] = monotonic() + _WANTED
-
-    async def _wake(self, ready: Sequence[AgentReady]) -> None:
-        """Serve those of the agents that are to be served here, if anything waits in their inboxes."""
-        mine = [signal.agent for signal in ready if self._is_mine(signal)]
-        if len(mine) > _MOST:
-            self._many.set()
-            return
-
-        def read(tx: Transaction) -> list[AgentRecord]:
-            found = [tx.agent_by_id(id) for id in mine]
-            return [each for each in found if each and not each.parked and tx.next_event(each.id)]
-
-        for record in await self.store.read(read) if mine else ():
-            agent = self.slots.of(record)
-            if agent.news:
-                agent.news.set()
-            elif self.serves and (agent.rest_until is None or self.clock.now() >= agent.rest_until):
-                self.wake(agent)
-
-    def _is_mine(self, signal: AgentReady) -> bool:
-        """Return whether this worker follows the agent, or comes first for it of those that serve."""
-        known = self.slots.known_by_id(signal.agent)
-        if known and known.news:
-            return True
-        peers = [worker for worker in self.store.workers.peers if worker != signal.full]
-        return self.serves and (not peers or first_of(peers, signal.agent) == self.store.workers.me)
 
     def _take_in(self, signal: LogGrew | UncommittedOutput) -> None:
         """Show an output of another worker's turn, after those that came before it."""

@@ -97,7 +97,7 @@ class AgentSlot:
     is_behind: bool = False  # nobody has heard it lately: what is shown begins with the next signal
     unended: set[int] = field(default_factory=set[int])  # events of which ``done`` is to be shown
     over: tuple[int, ...] = ()  # those of other workers whose ``done`` was shown last
-    news: anyio.Event | None = None  # set when another worker's turn may have ended, if that is waited for
+    news: anyio.Event | None = None  # set when another worker's turn may have ended; None: it is not followed
     showing: anyio.Lock = field(default_factory=anyio.Lock)
     sent_stream: StreamPlace = field(default_factory=StreamPlace)  # to other workers
     heard_stream: StreamPlace = field(default_factory=StreamPlace)  # of another
@@ -124,7 +124,7 @@ class AgentSlot:
         return bool(self.ended or self.ended_elsewhere)
 
     def end_serving(self) -> None:
-        rested, self._rested, self.serving = self._rested, None, False
+        rested, self._rested, self.serving, self.news = self._rested, None, False, None
         if rested:
             rested.set()
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from pagefault.errors import TurnHeldError, TurnLostError
 from pagefault.types import AgentId
 
-__all__ = ["SoleWorker", "TurnHold", "Workers", "first_of"]
+__all__ = ["SoleWorker", "TurnHold", "Workers", "ranked"]
 
 
 @dataclass(eq=False, slots=True)
@@ -67,10 +67,10 @@ class Workers(Protocol):
         ...
 
 
-def first_of(peers: Sequence[str], agent: AgentId) -> str:
-    """The worker that comes first for an agent: the same wherever it is asked, and for few agents another
-    when a worker comes or goes."""
-    return max(peers, key=lambda worker: blake2b(f"{worker} {agent}".encode(), digest_size=8).digest())
+def ranked(peers: Sequence[str], agent: AgentId) -> list[str]:
+    """The workers in the order in which they come for an agent: the same wherever it is asked, and for few
+    agents another when a worker comes or goes."""
+    return sorted(peers, key=lambda worker: blake2b(f"{worker} {agent}".encode(), digest_size=8).digest())
 
 
 class SoleWorker:

@@ -86,6 +86,11 @@ class PostgresSignals:
         self._queue.put(signal)
         self._wake()
 
+    def send_to_all(self, signal: Signal) -> None:
+        """Send a signal that this process is to receive, too."""
+        self._arrivals.put([signal])
+        self.send(signal)
+
     async def received(self) -> Sequence[Signal]:
         self._wanted = True
         self._wake()

@@ -83,7 +83,7 @@ class PostgresStore:
         self._pool = pool
         self._cache = cache
         self._leases = leases
-        leases.became_ready = lambda agent: self.signals.send(AgentReady(agent))
+        leases.became_ready = lambda agent: signals.send_to_all(AgentReady(agent))
         self._writing: dict[AgentId, Future[Any]] = {}  # the last write of each turn
         self._place = pool.name
         self._longest_write = longest_write
