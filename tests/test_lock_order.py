@@ -17,7 +17,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from pagefault.errors import StorageError
+from pagefault.errors import StorageError, TurnHeldError
 from pagefault.storage import Transaction
 from pagefault.storage.postgres import PostgresStore, store
 from pagefault.testing.citus import CitusDatabases, given_coordinator
@@ -149,6 +149,31 @@ def test_marks_of_vectors_are_settled_in_the_order_in_which_they_are_put(databas
 
             async with asyncio.timeout(120):
                 await asyncio.gather(one.write(settle), two.write(crosswise))
+
+    asyncio.run(run())
+
+
+def test_a_turn_of_an_agent_that_is_being_written_to_is_not_waited_for(database: str) -> None:
+    """Its writer may be paused. On Citus the limit must hold on the agent's node."""
+
+    async def run() -> None:
+        async with two_stores(database) as (one, two):
+            (ana,) = await agents(one, 1)
+            reached, may_go = threading.Event(), threading.Event()
+
+            def paused(tx: Transaction) -> None:
+                tx.post(ana, Event("message"))
+                reached.set()
+                assert may_go.wait(60)
+
+            writing = asyncio.create_task(one.write(paused))
+            await asyncio.to_thread(reached.wait, 60)
+            async with two.turn_lock(ana) as hold:
+                with pytest.raises(TurnHeldError):
+                    await two.write(lambda tx: say(tx, ana), hold)
+                may_go.set()
+                await writing
+                await two.write(lambda tx: say(tx, ana), hold)
 
     asyncio.run(run())
 

@@ -41,6 +41,9 @@ _LOCAL = {
     "lock_timeout": "60s",
     "jit": "off",  # costs more than it gives to statements as small as ours
 }
+_NODES = {"citus.propagate_set_commands": "local"}
+"""So that what is set for a transaction from then on holds on the nodes of Citus too: rows are locked there.
+Where there is no Citus, nobody's setting."""
 _OF_SESSION = _LOCAL | {
     "client_connection_check_interval": "2s",  # a statement whose client has died is given up,
     "tcp_keepalives_idle": "3",  # as is a connection whose machine has,
@@ -69,7 +72,7 @@ def connect(conninfo: str, longest_write: float | None = None) -> Driver:
 
 def configure(driver: Driver, limits: Mapping[str, str]) -> None:
     """Set what holds for the session, ``limits`` included, unless a pooler gives it to others too."""
-    settings = {**_OF_SESSION, **limits}
+    settings = {**_OF_SESSION, **limits, **_NODES}
     values = list(settings), list(settings.values()), driver.info.backend_pid
     row = driver.execute(_CONFIGURE, values).fetchone()
     # There are few kinds of statement, and they are sent again and again.
@@ -92,7 +95,7 @@ def begin(driver: Driver, kind: str, longest_write: float) -> None:
     """Begin a transaction, ``READ`` or ``WRITE``; a read may be longer."""
     settings = {"transaction_timeout": "0"} if kind == READ and _limits(driver) else {}
     if is_pooled(driver):  # all in one round trip
-        settings = _LOCAL | limits_of(driver, longest_write) | settings
+        settings = _LOCAL | limits_of(driver, longest_write) | settings | _NODES
         driver.execute("; ".join([kind, *_statements(settings)]).encode())
     else:
         driver.execute(kind.encode())
