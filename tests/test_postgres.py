@@ -641,6 +641,30 @@ def test_the_command_line_takes_a_database(last: bool, database: str, tmp_path: 
     assert not (tmp_path / "pagefault.db").exists()
 
 
+def test_a_lost_connection_is_reported_by_sentences_of_ours(database: str, tmp_path: Path) -> None:
+    sessions = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    line = [sys.executable, "-m", "pagefault", "run", "--database", database, "--home", str(tmp_path)]
+
+    def wait_for_sessions(but: set[tuple[int]]) -> None:
+        deadline = time.monotonic() + 30
+        while len(set(ask(database, sessions)) - but) < 3:  # leases, signals, and one for transactions
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_sessions(set())
+        lost = set(ask(database, sessions))
+        ask(database, CUT)
+        wait_for_sessions(lost)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "no signals on" in said
+    assert "psycopg" not in said
+
+
 @pytest.mark.parametrize("option", [(), ("--dry-run",)])
 def test_without_citus_nothing_is_distributed(database: str, option: tuple[str, ...], run: Run) -> None:
     refused = run("db", "distribute", "--database", database, *option)

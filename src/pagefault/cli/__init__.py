@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from pagefault.cli.tree import app
 
     _set_up_streams()
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # the store reports a lost server, in a sentence
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
     try:

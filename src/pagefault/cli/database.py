@@ -102,12 +102,12 @@ def look_for_deleted(session: Session, fix: bool, words: Sequence[str]) -> None:
 
 def distribute(session: Session, only_look: bool) -> None:
     """Spread the database over the nodes of Citus, or say what there is to move."""
-    with closing(open_distribution(_home_of(session), make=not only_look)) as there, progress() as bar:
-        found = there.plan()
+    with closing(open_distribution(_home_of(session), make=not only_look)) as distribution, progress() as bar:
+        found = distribution.plan()
         rows, size = (sum(table.rows for table in found.tables), sum(table.bytes for table in found.tables))
         if found.tables and not only_look:
             bar.begin("rows", rows)
-            there.move(bar.advance)
+            distribution.move(bar.advance)
     nodes = f"{len(found.nodes)} nodes ({', '.join(found.nodes)})"
     said = f"The database is distributed over {nodes}; there is nothing to move."
     if found.tables:

@@ -6,7 +6,8 @@ Left out: how a turn is run (``scheduler``), and how many fit (``admission``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -73,12 +74,18 @@ class ReadyQueue:
             self._places.discard(agent.record.id)
             self.admission.leave()
 
-    def is_elsewhere(self, agent: AgentSlot, *, held: bool) -> None:
-        """Note whether another process holds the agent's turn, as far as is known."""
-        (self._elsewhere.add if held else self._elsewhere.discard)(agent.record.id)
+    @contextmanager
+    def followed(self, agent: AgentSlot, *, held: bool) -> Generator[None]:
+        """Ask for no turn of the agent meanwhile, if another process is known to hold it."""
+        if held:
+            self._elsewhere.add(agent.record.id)
+        try:
+            yield
+        finally:
+            self._elsewhere.discard(agent.record.id)
 
-    def ended(self, agent: AgentSlot) -> None:
-        """Note of an agent that is no longer served whether it rests."""
+    def end_serving(self, agent: AgentSlot) -> None:
+        """Leave the agent out of the questions from now on if it rests."""
         if agent.failures:
             self._resting[agent.record.id] = agent
         else:

@@ -174,7 +174,7 @@ class Scheduler:
             if posting:
                 posting.over.set()
             agent.end_serving()
-            self._ready.ended(agent)
+            self._ready.end_serving(agent)
             self._slots.keep_loaded(agent, self.resident)
             self._ready.fill_soon()
 
@@ -185,9 +185,8 @@ class Scheduler:
         if posting:
             posting.over.set()
         if has_place or agent.is_heard:
-            self._ready.is_elsewhere(agent, held=has_place)
-            agent.asked |= await self.following.follow(agent)
-            self._ready.is_elsewhere(agent, held=False)
+            with self._ready.followed(agent, held=has_place):
+                agent.asked |= await self.following.follow(agent)
 
     async def _run_turns(self, agent: AgentSlot, posting: Posting | None) -> bool:
         """Run turns of an agent that has a place; False if another worker runs them."""

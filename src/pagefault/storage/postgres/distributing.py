@@ -19,7 +19,13 @@ from pagefault.errors import StorageError, UsageError
 from pagefault.storage.head import HEAD
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
-from pagefault.storage.postgres.opening import conninfo_of, prepare, version_of
+from pagefault.storage.postgres.opening import (
+    conninfo_of,
+    has_citus,
+    is_distributed,
+    prepare,
+    version_of,
+)
 from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect, is_pooled, limits_of, set_local
 
 __all__ = ["Distribution", "MovePlan", "TableSize", "complete"]
@@ -29,7 +35,6 @@ LOCAL = ("agent_names",)
 
 _BATCH = 1_000
 """Agents whose rows are moved by one statement, at least; never less than a hundredth of them."""
-_HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 _IS_DISTRIBUTED = "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(%s))"
 _NODES = """
     SELECT nodename || ':' || nodeport, shouldhaveshards, success AND result = 't', success, result
@@ -161,17 +166,13 @@ class Distribution:
         except psycopg.Error as error:
             raise failure(error, self._place) from error
 
-    def is_distributed(self) -> bool:
-        """Return True if the agents are on the nodes already."""
-        return self._one(_HAS_CITUS) and self._one(_IS_DISTRIBUTED, ("agents",))
-
     def close(self) -> None:
         self._driver.close()
 
     def _check_coordinator(self) -> None:
         if is_pooled(self._driver):
             raise UsageError(_POOLED.format(place=self._place))
-        if not self._one(_HAS_CITUS):
+        if not has_citus(self._driver):
             raise StorageError(_WITHOUT_CITUS.format(place=self._place))
         if not self._one("SELECT citus_is_coordinator()"):
             raise StorageError(_NO_COORDINATOR.format(place=self._place))
@@ -241,6 +242,5 @@ class Distribution:
 
 def complete(driver: Driver) -> None:
     """Distribute the tables that an upgrade has added to a distributed database, in its transaction."""
-    rows = Distribution(driver)
-    if rows.is_distributed():
-        rows.move()
+    if is_distributed(driver):
+        Distribution(driver).move()

@@ -165,7 +165,8 @@ class Leases:
                 failed = False
             except psycopg.Error as error:
                 if not failed:
-                    logger.warning("the leases of %s are not renewed: %s", self.me, error)
+                    said = str(error).partition("\n")[0]
+                    logger.warning("the leases of %s are not renewed: %s", self.me, said)
                 failed = True
             self._soon.wait(self._lease / (4 * _RENEWALS if failed else _RENEWALS))
 

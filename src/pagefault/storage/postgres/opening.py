@@ -13,7 +13,7 @@ from pagefault.storage.head import HEAD, precedes_leases
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect
 
-__all__ = ["conninfo_of", "is_distributed", "prepare", "version_of"]
+__all__ = ["conninfo_of", "has_citus", "is_distributed", "prepare", "version_of"]
 
 _NAME = "pagefault/leases"
 """The name of our sessions, to which the URL may add one. Those of an earlier pagefault, which has no leases,
@@ -79,10 +79,14 @@ def prepare(conninfo: str) -> bool:
         raise failure(error, place) from error
 
 
+def has_citus(driver: Driver) -> bool:
+    """Return True if the database has the extension."""
+    return driver.execute(_HAS_CITUS).fetchone() == (True,)
+
+
 def is_distributed(driver: Driver) -> bool:
-    """Return whether Citus has the agents on its nodes."""
-    statements = (_HAS_CITUS, _HAS_AGENTS)
-    return all(driver.execute(statement.encode()).fetchone() == (True,) for statement in statements)
+    """Return True if Citus has the agents on its nodes."""
+    return has_citus(driver) and driver.execute(_HAS_AGENTS).fetchone() == (True,)
 
 
 def version_of(conninfo: str) -> str | None:

@@ -178,7 +178,7 @@ class PostgresStore:
         self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None
     ) -> Future[T]:
         self._refuse_if_closed()
-        return self._threads.submit(self._insist, work, kind, hold)
+        return self._threads.submit(self._retry, work, kind, hold)
 
     @property
     def _is_forked(self) -> bool:
@@ -193,7 +193,7 @@ class PostgresStore:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
-    def _insist(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
+    def _retry(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
         pauses, first = list(_PAUSES), frozenset[AgentId]()
         while True:
