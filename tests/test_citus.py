@@ -73,7 +73,7 @@ def partitioned(plain: str) -> str:
             for n in range(2):
                 part = f"FOR VALUES WITH (MODULUS 2, REMAINDER {n})"
                 server.execute(f"CREATE TABLE {table}_{n} PARTITION OF {table} {part}".encode())
-            if table in ("agents", "messages", "passages", "sections"):
+            if table in ("agents", "sections"):
                 server.execute(f"ALTER SEQUENCE {table}_id_seq OWNED BY {table}.id".encode())
             server.execute(f"DROP TABLE {table}_plain".encode())
             for definition in definitions:
