@@ -165,8 +165,7 @@ class Leases:
                 failed = False
             except psycopg.Error as error:
                 if not failed:
-                    said = str(error).partition("\n")[0]
-                    logger.warning("the leases of %s are not renewed: %s", self.me, said)
+                    logger.warning("leases of %s are not renewed: %s", self.me, str(error).split("\n")[0])
                 failed = True
             self._soon.wait(self._lease / (4 * _RENEWALS if failed else _RENEWALS))
 
