@@ -232,7 +232,7 @@ def test_a_database_from_before_the_blocks_is_given_them(
     for table, column in later + [("agents", "lease_fence")] * (kind == "sqlite"):
         stores.rows(f"ALTER TABLE {table} DROP COLUMN {column}")
     if kind == "postgres":
-        stores.rows("DROP TABLE workers")
+        stores.rows("DROP TABLE workers, signals")
         stores.rows("ALTER TABLE agents RENAME COLUMN lease_fence TO fence")
     stores.rows("UPDATE alembic_version SET version_num = '0004'")
     with stores.opened(tmp_path) as db:

@@ -572,7 +572,13 @@ def test_rows_are_inserted_by_the_types_of_their_columns(database: str) -> None:
 def test_every_table_is_partitioned_by_agent_and_its_keys_begin_with_the_agent(database: str) -> None:
     tables = "FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND NOT relispartition"
     whole = ask(database, f"SELECT relname {tables} AND relkind = 'r'")
-    assert {name for (name,) in whole} == {"agent_names", "embedders", "workers", "alembic_version"}
+    assert {name for (name,) in whole} == {
+        "agent_names",
+        "embedders",
+        "workers",
+        "signals",
+        "alembic_version",
+    }
     keys = ask(
         database,
         f"""SELECT DISTINCT a.attname {

@@ -240,6 +240,24 @@ async def test_what_strangers_notify_is_ignored(database: str, caplog: pytest.Lo
 
 
 @pytest.mark.anyio
+async def test_a_role_without_rights_on_the_tables_cannot_know_the_channel(database: str) -> None:
+    async with opened(database) as one, hearing(one.signals):
+        with psycopg.connect(database, autocommit=True) as other:
+            other.execute("DROP ROLE IF EXISTS stranger")
+            other.execute("CREATE ROLE stranger")
+            other.execute("SET ROLE stranger")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                other.execute("SELECT secret FROM signals")
+            seen = other.execute("SELECT pg_listening_channels()").fetchall()
+            seen += other.execute("SELECT query FROM pg_stat_activity").fetchall()
+            other.execute("RESET ROLE")
+            other.execute("DROP ROLE stranger")
+            said = other.execute("SELECT query FROM pg_stat_activity").fetchall()
+        assert channel(one) not in str(seen)
+        assert channel(one) in str(said)  # its owner sees it
+
+
+@pytest.mark.anyio
 async def test_a_flood_is_bounded_and_what_comes_after_it_is_heard(database: str) -> None:
     async with opened(database) as one, opened(database) as two, hearing(one.signals) as heard:
         with psycopg.connect(database, autocommit=True) as other:

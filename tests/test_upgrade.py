@@ -341,7 +341,9 @@ def test_digits_of_other_scripts_become_those_of_ascii_on_a_server(databases: Da
         adapt(old)
         numbered = [(number, units) for number, (_, units) in enumerate(DIGITS, 1)]
         postings.index(PostgresConnection(old), AgentId(1), "recall", numbered)
-        _ = [old.execute(statement.encode()) for statement in (*WITHOUT_LEASES, "DROP TABLE workers")]
+        _ = [
+            old.execute(statement.encode()) for statement in (*WITHOUT_LEASES, "DROP TABLE workers, signals")
+        ]
         old.execute("UPDATE alembic_version SET version_num = '0010'")
         old.commit()
     clean(url)

@@ -39,7 +39,7 @@ _LONGEST_PAUSE = 10.0  # seconds between tries to connect
 _LASTED = 10.0  # seconds after which a connection counts as one that works
 _CLOSING = 2.0  # seconds in which what is queued at the end may be sent
 
-_WHERE = "SELECT concat_ws('/', current_database(), current_schema())"
+_WHERE = "SELECT concat_ws('/', current_database(), current_schema(), secret) FROM signals"
 _NOTIFY = """
     SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, payload)
     FROM unnest(%s::text[]) AS payload"""  # local to its transaction: a pooler shares the connection
@@ -50,8 +50,9 @@ _NO_NOTIFICATIONS = (
 
 
 def _channel(place: str) -> str:
-    """The channel of the installation in this schema of this database."""
-    return f"pagefault_{sha256(place.encode()).hexdigest()[:16]}"
+    """The channel of the installation in this schema of this database; who may not read its tables cannot
+    know it."""
+    return f"pagefault_{sha256(place.encode()).hexdigest()[:32]}"
 
 
 class PostgresSignals:

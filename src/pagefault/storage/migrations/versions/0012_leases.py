@@ -5,7 +5,7 @@ of writing without a lease.
 
 Also, so that nothing is looked for in all agents: which of them have rows that may wait for a vector, and how
 far each embedder has looked through all, once from here on; marks of vectors per agent on SQLite too; indexes
-of the timers that may fire and of usage by time.
+of the timers that may fire and of usage by time. On PostgreSQL a secret that names the channel of signals.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _WORKERS = """
         serves boolean NOT NULL
     )"""
 
+_SIGNALS = "CREATE TABLE signals (secret text PRIMARY KEY)"
+_SECRET = "INSERT INTO signals SELECT gen_random_uuid()::text"
+
 
 def upgrade() -> None:
     op.execute("ALTER TABLE agents RENAME COLUMN fence TO lease_fence")
@@ -38,6 +41,8 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE INDEX agents_held ON agents (holder) WHERE holder IS NOT NULL")
         op.execute(_WORKERS)
+        op.execute(_SIGNALS)
+        op.execute(_SECRET)
         for table in ("messages", "passages"):  # nothing reads it, and every row took a number of all agents'
             op.execute(f"ALTER TABLE {table} DROP COLUMN IF EXISTS id")
     _index_what_waits()
