@@ -184,6 +184,26 @@ def test_what_was_taken_by_no_worker_is_found_and_freed(database: str) -> None:
     run(work())
 
 
+@pytest.mark.parametrize("until", ["infinity", "now() + interval '1 day'"])
+def test_a_worker_that_has_no_lease_to_speak_of_is_reaped(until: str, database: str) -> None:
+    """Its row is damaged, or the server's clock was set back."""
+
+    async def work() -> None:
+        store = PostgresStore.open(database, lease=LEASE)
+        ana, bob = await new_agent(store), await new_agent(store, "bob")
+        moment = until if "(" in until else f"'{until}'"
+        ask(database, f"INSERT INTO workers VALUES (E'no\\nbody', {moment}, true)")
+        ask(database, "UPDATE agents SET holder = E'no\\nbody'")
+        ask(database, f"UPDATE agents SET lease_fence = {2**63 - 1} WHERE id = {ana}")
+        await turn_free(store, ana)
+        await turn_free(store, bob)
+        assert workers(database) == [store.workers.me]
+        assert ask(database, f"SELECT lease_fence FROM agents WHERE id = {ana}") == [(2,)]
+        await store.close()
+
+    run(work())
+
+
 def test_an_agent_that_is_being_written_does_not_hold_up_the_others(database: str) -> None:
     async def work() -> None:
         store = PostgresStore.open(database, lease=LEASE)

@@ -28,6 +28,7 @@ from pagefault.storage import TurnHold
 from pagefault.storage.postgres.connection import Driver
 from pagefault.storage.postgres.sessions import WRITE, begin, pipeline, set_local
 from pagefault.storage.postgres.transaction import PostgresTransaction
+from pagefault.storage.sql.part import RAISED
 from pagefault.types import AgentId
 
 __all__ = ["LEASE", "Leases", "TurnWrite"]
@@ -48,17 +49,18 @@ _RENEW = """
 _REGISTER = """
     INSERT INTO workers (id, until, serves)
     VALUES (%(me)s, now() + make_interval(secs => %(lease)s), %(serves)s)"""
-_WORKERS = "SELECT id, serves, until < now(), until::text FROM workers ORDER BY id"
+# The server's clock may have been set back: nobody has a lease for so long.
+_GONE = "until NOT BETWEEN now() AND now() + interval '1 hour'"
+_WORKERS = f"SELECT id, serves, {_GONE}, until::text FROM workers ORDER BY id"
 _RESIGN = "UPDATE workers SET until = '-infinity', serves = false WHERE id = %(worker)s"
 # Of several that reap a worker one does. The worker itself, if it lives on, waits with its renewal.
-_EXPIRED = """
-    SELECT id FROM workers WHERE id = %(worker)s AND until < now() FOR NO KEY UPDATE SKIP LOCKED"""
+_EXPIRED = f"SELECT id FROM workers WHERE id = %(worker)s AND {_GONE} FOR NO KEY UPDATE SKIP LOCKED"
 _HELD = "SELECT id FROM agents WHERE holder = %(worker)s AND id > %(after)s ORDER BY id LIMIT %(limit)s"
 # An agent whose row is locked, perhaps by the paused worker itself, must not hold up the others.
-_TAKE_AWAY = """
+_TAKE_AWAY = f"""
     WITH free AS MATERIALIZED (
         SELECT id FROM agents WHERE id = %(agent)s AND holder = %(worker)s FOR NO KEY UPDATE SKIP LOCKED)
-    UPDATE agents SET lease_fence = lease_fence + 1, holder = NULL FROM free
+    UPDATE agents SET lease_fence = {RAISED}, holder = NULL FROM free
     WHERE agents.id = %(agent)s AND agents.id = free.id RETURNING agents.id, ready IS NOT NULL"""
 _REMOVE = "DELETE FROM workers WHERE id = %(worker)s"
 _HOLDERS = "SELECT DISTINCT holder FROM agents WHERE holder IS NOT NULL"

@@ -11,7 +11,7 @@ from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.source import PostgresSource
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, Tier
 
@@ -20,8 +20,8 @@ __all__ = ["OutOfOrderError", "PostgresPart", "PostgresTransaction"]
 _REGISTER = """
     INSERT INTO agent_names (tenant, name, agent) VALUES (:tenant, :name, :agent) ON CONFLICT DO NOTHING"""
 # A lease is taken anew by the hold that had it last only if nobody has had it since.
-_TAKE_LEASE = """
-    UPDATE agents SET holder = :worker, lease_fence = lease_fence + 1
+_TAKE_LEASE = f"""
+    UPDATE agents SET holder = :worker, lease_fence = {RAISED}
     WHERE id = :agent AND (holder IS NULL OR holder = :worker)
     AND (CAST(:fence AS bigint) IS NULL OR lease_fence = :fence) RETURNING lease_fence"""
 _WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"

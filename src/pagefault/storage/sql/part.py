@@ -12,10 +12,13 @@ from pagefault.storage.index.blocks import BlockStore
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
 
-__all__ = ["EVER", "SqlPart", "now_micros"]
+__all__ = ["EVER", "RAISED", "SqlPart", "now_micros"]
 
 EVER = 2**62
 """More than any number or time; without a limit, this is the limit."""
+
+RAISED = f"coalesce(nullif(lease_fence, {2**63 - 1}), 0) + 1"
+"""The fence of the next holder; after the last number, which only damage reaches, it begins again."""
 
 _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
 _FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"

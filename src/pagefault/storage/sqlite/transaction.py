@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
@@ -13,7 +13,7 @@ from pagefault.types import AgentId, Tier
 
 __all__ = ["SQLitePart", "SQLiteTransaction"]
 
-_RAISE_FENCE = "UPDATE agents SET lease_fence = lease_fence + 1 WHERE id = :agent RETURNING lease_fence"
+_RAISE_FENCE = f"UPDATE agents SET lease_fence = {RAISED} WHERE id = :agent RETURNING lease_fence"
 
 
 class SQLitePart(SqlPart):
