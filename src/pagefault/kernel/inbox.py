@@ -68,14 +68,18 @@ def _take(
 
 
 async def forgive(store: Store, agent: AgentSlot, hold: TurnHold, event: Event) -> None:
-    """Take an attempt back that ended for a reason which does not lie in the event."""
-    now = agent.process and agent.process.event
-    event = replace(now, state="active") if now else event
+    """Take an attempt back that ended for a reason which does not lie in the event. How far its turn came
+    stands in the store alone: a write that failed may have been committed."""
     agent.uncounted = event.id
-    if event.attempts:
-        with anyio.move_on_after(_FORGIVING, shield=True):
-            await store.write(lambda tx: _count(tx, agent.record.id, event, -1), hold)
+    with anyio.move_on_after(_FORGIVING, shield=True):
+        await store.write(partial(_uncount, agent.record.id, event.id), hold)
     agent.uncounted = None
+
+
+def _uncount(agent: AgentId, number: int, tx: Transaction) -> None:
+    event = tx.event(agent, number)
+    if event and event.state in ("pending", "active") and event.attempts:
+        _count(tx, agent, event, -1)
 
 
 async def park(store: Store, agent: AgentSlot, why: str) -> None:

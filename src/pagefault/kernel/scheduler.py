@@ -1,8 +1,7 @@
 """The scheduler: which agent runs a turn, and when.
 
 One turn of an agent at a time over all processes (the store's turn lock), many agents at once. A second
-process that posts an event leaves it in the inbox and follows the log until the first has answered. What
-happens in a turn is ``agent``'s business.
+process that posts an event follows the log until the first has answered. What a turn does: ``agent``.
 """
 
 from __future__ import annotations
@@ -198,6 +197,8 @@ class Scheduler:
             return False
         finally:
             agent.running = False
+            if agent.process and agent.process.event:  # the next holder of the turn may end it
+                agent.process = None
             self._ready.leave(agent)
         return True
 

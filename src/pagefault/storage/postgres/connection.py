@@ -233,7 +233,7 @@ def is_passing(error: psycopg.Error, *, lost: bool) -> bool:
 
 def is_uncertain(error: psycopg.Error, *, lost: bool) -> bool:
     """Return True if a COMMIT that gave this error may have been done; ``lost``: the connection is."""
-    return lost or _UNCONFIRMED in str(error)
+    return lost or _UNCONFIRMED in str(error) or isinstance(error, errors.QueryCanceled)
 
 
 def failure(error: psycopg.Error, place: str) -> StorageError:

@@ -46,9 +46,7 @@ long. The agent then counts as held by another."""
 _RENEW = """
     UPDATE workers SET until = now() + make_interval(secs => %(lease)s), serves = %(serves)s
     WHERE id = %(me)s RETURNING id"""
-_REGISTER = """
-    INSERT INTO workers (id, until, serves)
-    VALUES (%(me)s, now() + make_interval(secs => %(lease)s), %(serves)s)"""
+_REGISTER = "INSERT INTO workers VALUES (%(me)s, now() + make_interval(secs => %(lease)s), %(serves)s)"
 # The server's clock may have been set back: nobody has a lease for so long.
 _GONE = "until NOT BETWEEN now() AND now() + interval '1 hour'"
 _WORKERS = f"SELECT id, serves, {_GONE}, until::text FROM workers ORDER BY id"
@@ -297,6 +295,6 @@ class TurnWrite:
 def _taken_away(driver: Driver, worker: str, held: list[int]) -> list[tuple[AgentId, bool]]:
     """Free these agents of the worker, but for those whose rows are locked; whether each waits for a turn."""
     with pipeline(driver):
-        cursors = [driver.execute(_TAKE_AWAY, {"agent": agent, "worker": worker}) for agent in held]
+        cursors = [driver.execute(_TAKE_AWAY.encode(), {"agent": agent, "worker": worker}) for agent in held]
         rows = [row for cursor in cursors for row in cursor.fetchall()]
     return [(AgentId(agent), bool(is_ready)) for agent, is_ready in rows]
