@@ -283,3 +283,22 @@ def test_signals_arrive_by_a_connection_past_the_pooler(databases: Databases, po
 
     asyncio.run(work())
     databases.drop(url)
+
+
+def test_without_such_a_connection_one_warning_comes_and_inboxes_are_polled(
+    databases: Databases, pooler: Pooler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pagefault.storage.postgres.signals._PROBES", (0.1,))
+    url = databases.new()
+    store = PostgresStore.open(pooler.url(url))
+
+    async def work() -> None:
+        arriving = asyncio.ensure_future(store.signals.received())
+        await asyncio.sleep(1)  # several probes
+        assert not store.signals.alive
+        arriving.cancel()
+        await store.close()
+
+    asyncio.run(work())
+    assert [record.levelname for record in caplog.records if "set wake_url" in record.message] == ["WARNING"]
+    databases.drop(url)
