@@ -21,6 +21,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
+from pagefault.kernel.timers import post_due
 from pagefault.storage import Transaction
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import ScriptedModel
@@ -63,7 +64,7 @@ async def measure(home: Path, timers: int) -> None:
 
         async def fire() -> None:
             begun = perf_counter()
-            await kernel._post_due()  # pyright: ignore[reportPrivateUsage]  # without the turns they lead to
+            await post_due(kernel.store, clock.now())  # without the turns they lead to
             print(f"{timers:,} timers fired in {perf_counter() - begun:.2f} s")
             fired.set()
 

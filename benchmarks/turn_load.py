@@ -75,6 +75,7 @@ async def serve(kernel: Kernel, agents: int, events: int) -> None:
 
 
 async def measure(home: Path, url: str, agents: int, events: int) -> dict[str, float]:
+    figures = dict[str, float]()
     parts = Parts(ScriptedModel(answer, window=8192), NullEmbedder())
     async with open_kernel(home, parts, Installation(database=url)) as kernel:
         for number in range(agents):
@@ -84,7 +85,7 @@ async def measure(home: Path, url: str, agents: int, events: int) -> dict[str, f
             await serve(kernel, agents, WARM)
             ours, theirs, began = time.process_time(), server_cpu(url), time.monotonic()
             await serve(kernel, agents, events)
-            figures = {
+            figures |= {
                 "events a second": events / (time.monotonic() - began),
                 "worker, ms a turn": (time.process_time() - ours) * 1e3 / events,
                 "server, ms a turn": (server_cpu(url) - theirs) * 1e3 / events,

@@ -19,9 +19,14 @@ from pagefault.config import Installation, load_installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
 from pagefault.kernel.admission import Admission
+from pagefault.kernel.ready import ReadyQueue
+from pagefault.kernel.slot import Slots
+from pagefault.kernel.tasks import CountedTasks
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.process_limits import MB, memory_limit, memory_used, most_turns
 from pagefault.storage import Transaction
+from pagefault.storage.holding import SoleWorker, ranked
+from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel
 from pagefault.testing.store_opening import NOW
@@ -213,3 +218,50 @@ def test_no_more_turns_are_open_than_are_admitted(found: bool, tmp_path: Path) -
         assert (model.open, model.most) == (0, 3)
 
     anyio.run(serve)
+
+
+class OneOfTwo(SoleWorker):
+    """Serves beside a worker that never looks."""
+
+    me, peers = "here", ("elsewhere", "here")
+
+
+@pytest.mark.anyio
+async def test_what_another_worker_comes_first_for_is_left_to_it_for_a_moment(tmp_path: Path) -> None:
+    store, clock, order = MemoryStore(), FixedClock(), list[str]()
+    store.workers = OneOfTwo()
+
+    def post_to_all(tx: Transaction) -> list[AgentRecord]:
+        values = parse_settings({"zone": "UTC", "style": "native"}).model_dump(mode="json")
+        agents = [tx.create_agent(AgentRecord(f"a{number}", values, NOW)) for number in range(20)]
+        for agent in agents:
+            tx.post(agent.id, Event("message", agent.name, at=NOW))
+        return agents
+
+    def answer(prompt: Prompt) -> Completion:
+        order.append(prompt.messages[-1].text.rpartition(" ")[2])
+        return Completion("ok")
+
+    agents = await store.write(post_to_all)
+    first = {agent.name for agent in agents if ranked(OneOfTwo.peers, agent.id)[0] == "here"}
+    assert 0 < len(first) < len(agents)
+    parts = Parts(ScriptedModel(answer, window=32_768), NullEmbedder(), store, clock=clock)
+    async with open_kernel(tmp_path, parts) as kernel:
+        for _ in range(3):
+            await kernel.wake_waiting()
+            await kernel.idle()
+            assert set(order) == first
+        clock.advance(1)
+        await kernel.wake_waiting()
+        await kernel.idle()
+    assert sorted(order) == sorted(agent.name for agent in agents)
+
+
+@pytest.mark.anyio
+async def test_an_event_is_served_at_once_where_there_is_room_for_those_who_wait_too() -> None:
+    ready = ReadyQueue(
+        Slots(MemoryStore(), set()), Admission(1000), FixedClock(), CountedTasks(), lambda _: None, more=True
+    )
+    assert ready.has_room
+    ready.admission.most = 10
+    assert not ready.has_room

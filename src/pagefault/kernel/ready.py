@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -19,6 +20,7 @@ from pagefault.kernel.admission import Admission
 from pagefault.kernel.slot import AgentSlot, Slots
 from pagefault.kernel.tasks import CountedTasks
 from pagefault.redaction import logger_of
+from pagefault.storage.holding import ranked
 from pagefault.types import AgentId
 
 __all__ = ["ReadyQueue"]
@@ -28,6 +30,11 @@ logger = logger_of(__name__)
 _BATCH = 256  # agents that are asked for at once, at most
 _SMALL = 16  # times as many turns are open as there is room for: then the room may grow
 _GROWING = 0.02  # seconds that it is given to grow
+_LEFT = timedelta(seconds=0.3)
+"""How long an agent is left to the worker that comes first for it: when all try, all but one in vain, and the
+more who wait, the more of the work is for nothing."""
+_FORGOTTEN = timedelta(seconds=5)
+"""How much later the agent counts as found for the first time again."""
 
 
 @dataclass(slots=True)
@@ -45,13 +52,16 @@ class ReadyQueue:
     _places: set[AgentId] = field(default_factory=set[AgentId])
     _elsewhere: set[AgentId] = field(default_factory=set[AgentId])  # held by another process, and followed
     _resting: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
+    _left: dict[AgentId, datetime] = field(default_factory=dict[AgentId, datetime])  # to another, until then
     _asking: bool = False
     _filling: bool = False
 
     @property
     def has_room(self) -> bool:
-        """Return whether an agent may be served at once. Not if others wait in the store: they come first."""
-        return not self.more and not self._asking and self.admission.room() > 0
+        """Return whether an agent may be served at once. Not if others wait in the store: they come first,
+        unless there is room for them too."""
+        room = self.admission.room()
+        return room > _BATCH or (room > 0 and not self.more and not self._asking)
 
     @property
     def must_yield(self) -> bool:
@@ -131,16 +141,30 @@ class ReadyQueue:
             self.more |= found == limit
         for record in records:
             self._after = record.tenant
-            if record.id not in self._places:
-                self._take_place(record.id)
-            self.serve(self.slots.of(record))
+            if self._comes_here(record.id):
+                if record.id not in self._places:
+                    self._take_place(record.id)
+                self.serve(self.slots.of(record))
+
+    def _comes_here(self, agent: AgentId) -> bool:
+        """Return whether this worker is to try for an agent that it found: not if another comes first, which
+        finds it too, and has not had the time."""
+        workers = self.slots.store.workers
+        if workers.me not in workers.peers or ranked(workers.peers, agent)[0] == workers.me:
+            return True
+        if agent in self._left:
+            return self._left.pop(agent) <= self.clock.now()
+        self._left[agent] = self.clock.now() + _LEFT
+        return False
 
     def _take_place(self, agent: AgentId) -> None:
         self._places.add(agent)
         self.admission.enter()
 
     def _unwanted(self) -> list[AgentId]:
-        """List those that are being served, or rest."""
+        """List those that are being served, or rest, or are left to others for now."""
         now = self.clock.now()
+        self._left = {id: until for id, until in self._left.items() if now < until + _FORGOTTEN}
+        left = [id for id, until in self._left.items() if now < until]
         rest = [id for id, agent in self._resting.items() if agent.rest_until and now < agent.rest_until]
-        return [*self._places, *self._elsewhere, *rest]
+        return [*self._places, *self._elsewhere, *rest, *left]
