@@ -190,7 +190,7 @@ MUTANTS = (
         (
             Change(
                 "storage/postgres/transaction.py",
-                "holder = :worker, lease_fence = lease_fence + 1",
+                "holder = :worker, lease_fence = {RAISED}",
                 "holder = :worker, lease_fence = lease_fence",
             ),
         ),
@@ -212,7 +212,7 @@ MUTANTS = (
         (
             Change(
                 "storage/postgres/leases.py",
-                "SET lease_fence = lease_fence + 1, holder = NULL FROM free",
+                "SET lease_fence = {RAISED}, holder = NULL FROM free",
                 "SET holder = NULL FROM free",
             ),
         ),
@@ -221,16 +221,14 @@ MUTANTS = (
         "the leases of a worker that lives taken away",
         ("test_leases.py::test_the_turns_of_a_killed_process_are_all_taken_over",),
         (
-            Change(
-                "storage/postgres/leases.py", "SELECT id, serves, until < now()", "SELECT id, serves, true"
-            ),
-            Change("storage/postgres/leases.py", "%(worker)s AND until < now() FOR", "%(worker)s FOR"),
+            Change("storage/postgres/leases.py", "SELECT id, serves, {_GONE}", "SELECT id, serves, true"),
+            Change("storage/postgres/leases.py", "%(worker)s AND {_GONE} FOR", "%(worker)s FOR"),
         ),
     ),
     Mutant(
         "a worker that was renewed just now reaped",
         ("test_leases.py::test_a_worker_that_is_renewed_before_it_is_reaped_keeps_its_leases",),
-        (Change("storage/postgres/leases.py", "%(worker)s AND until < now() FOR", "%(worker)s FOR"),),
+        (Change("storage/postgres/leases.py", "%(worker)s AND {_GONE} FOR", "%(worker)s FOR"),),
     ),
     Mutant(
         "a lease kept whose commit was not confirmed",

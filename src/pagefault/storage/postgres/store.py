@@ -111,10 +111,10 @@ class PostgresStore:
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
         and so how many transactions run at once, apart from one that renews leases; ``patience``, in seconds,
         how long to wait for the server; ``longest_write``, in seconds, after how long the server gives up a
-        write, so that a process that is paused in the midst of one holds up nobody; ``lease``, in seconds,
-        after how long without a renewal others take this process's turns over; ``cache`` what searches keep
-        in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database, a URL past it, for
-        notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
+        write, so that a process that is paused in the midst of one holds up nobody; ``lease``, in seconds (an
+        hour at most), after how long without a renewal others take this process's turns over; ``cache`` what
+        searches keep in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database, a URL
+        past it, for notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
         """
         conninfo = conninfo_of(url, patience)
         waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
