@@ -31,8 +31,8 @@ _BATCH = 256  # agents that are asked for at once, at most
 _SMALL = 16  # times as many turns are open as there is room for: then the room may grow
 _GROWING = 0.02  # seconds that it is given to grow
 _LEFT = timedelta(seconds=0.3)
-"""The time for which an agent is left to the worker that comes first for it: if all tried, all but one would in
-vain, and the more who wait, the more of the work would be for nothing."""
+"""The time for which an agent is left to the worker that comes first for it: if all tried, all but one would
+in vain, and the more who wait, the more of the work would be for nothing."""
 _FORGOTTEN = timedelta(seconds=5)
 """The time after that from which on the agent counts as found for the first time again."""
 
