@@ -119,7 +119,7 @@ def run(plan: Plan, disturb: Disturb | None, start: Callable[[Fleet], None] | No
         log = checked(home, fleet.source)
         turns = turns_of(fleet.steps)
         figures = figures_of(fleet, turns)
-        wrong += stale_answers(turns, log.answers)
+        wrong += stale_answers(turns, log.answers, fleet.back[1] if fleet.back else "")
         if plan.database:
             counted = [json.loads(path.read_text())["statements"] for path in home.glob("p*.*.json")]
             figures["commits a turn"] = round((_commits(home, plan) - commits) / plan.total, 2)

@@ -128,13 +128,19 @@ def failovers(lost: Sequence[tuple[str, float]], turns: Mapping[str, Turn]) -> t
     return took, never
 
 
-def stale_answers(turns: Mapping[str, Turn], answers: Mapping[str, str]) -> list[str]:
-    """The answers in the log of a process whose model was not the last to be asked: it had lost the turn."""
-    return [
-        f"event {key} was taken over by {turns[key].begun[-1][1]}, and answered by {by}"
-        for key, by in answers.items()
-        if key in turns and turns[key].begun and turns[key].begun[-1][1] != by
-    ]
+def stale_answers(turns: Mapping[str, Turn], answers: Mapping[str, str], returned: str = "") -> list[str]:
+    """The answers in the log of a process whose model was not the last to be asked: it had lost the turn.
+
+    ``returned`` was paused or cut off: it may have opened a turn before, ask its model after, and be refused
+    when it writes. So it is the last to be asked only where the answer is its own.
+    """
+    wrong: list[str] = []
+    for key, by in answers.items():
+        begun = [name for _, name in turns[key].begun] if key in turns else []
+        asked = [name for name in begun if name != returned or by == returned]
+        if asked and asked[-1] != by:
+            wrong.append(f"event {key} was taken over by {asked[-1]}, and answered by {by}")
+    return wrong
 
 
 def used(samples: Sequence[Sample], turns: int) -> Figures:

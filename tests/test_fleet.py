@@ -125,6 +125,10 @@ def test_an_answer_of_a_process_that_had_lost_the_turn_is_found() -> None:
     turns = figures.turns_of(STEPS)
     assert figures.stale_answers(turns, {"p0e0": "p0.0", "p0e1": "p1.0"}) == []
     assert len(figures.stale_answers(turns, {"p0e0": "p0.0", "p0e1": "p0.0"})) == 1
+    assert len(figures.stale_answers(turns, {"p0e1": "p0.0"}, returned="p0.0")) == 1
+    again = figures.turns_of([*STEPS, ("b", "p0e1", 9.5, "p0.0")])  # it came back, and asked in vain
+    assert figures.stale_answers(again, {"p0e1": "p1.0"}, returned="p0.0") == []
+    assert len(figures.stale_answers(again, {"p0e1": "p1.0"})) == 1
 
 
 def test_turns_are_open_at_once_between_begin_and_end() -> None:
