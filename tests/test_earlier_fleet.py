@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -169,7 +170,13 @@ class Server:
         with psycopg.connect(self.url, application_name=name, autocommit=True) as driver:
             for statement in statements:
                 driver.execute(statement.encode())
+            pid = driver.info.backend_pid
             yield driver
+        end = time.monotonic() + 30
+        with psycopg.connect(self.url, autocommit=True) as look:  # the server ends a session in its own time
+            there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+            while look.execute(there, (pid,)).fetchone() and time.monotonic() < end:
+                time.sleep(0.01)
 
 
 @pytest.fixture
