@@ -373,7 +373,9 @@ def test_every_column_is_handed_over_or_made_anew() -> None:
     kinds = {"TEXT": str, "BOOLEAN": bool, "FLOAT": float, "BLOB": bytes}
     carried = {table.name: table for table in (AGENT, *OWNED)}
     assert (
-        carried.keys() | {"vector_marks", "embedders", "usage_totals", "index_blocks"}
+        carried.keys()
+        | {"vector_marks", "embedders", "usage_totals", "index_blocks", "segments", "word_blocks"}
+        | {"deliveries"}
         == metadata.tables.keys()
     )
     for name, table in carried.items():

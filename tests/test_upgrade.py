@@ -82,7 +82,13 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
+WITHOUT_ARCHIVES = (
+    *(f"DROP TABLE {name}" for name in ("attachments", "outbox", "deliveries", "segments", "word_blocks")),
+    "ALTER TABLE agents DROP COLUMN last_outgoing",
+    "ALTER TABLE agents DROP COLUMN last_segment",
+)
 WITHOUT_LEASES = (
+    *WITHOUT_ARCHIVES,
     "DROP INDEX agents_unembedded",
     "DROP INDEX schedules_due",
     "DROP INDEX usage_totals_start",
@@ -93,7 +99,7 @@ WITHOUT_LEASES = (
     "ALTER TABLE agents DROP COLUMN holder",
     "ALTER TABLE agents RENAME COLUMN lease_fence TO fence",
 )
-"""Statements that take away what 0012 adds to both databases."""
+"""Statements that take away what 0012 and later migrations add to both databases."""
 
 
 def upgraded_to(bind: Bind, version: str) -> None:

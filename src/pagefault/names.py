@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from pagefault.errors import UsageError
 from pagefault.quoting import inline, is_invisible, normal
+from pagefault.shared import SharedKind
 from pagefault.types import EventKind
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_kind",
     "check_look_alike",
     "check_sender",
+    "check_shared_name",
     "check_text",
     "could_be_agent_name",
     "shown_kind",
@@ -67,6 +69,16 @@ def check_agent_name(name: str) -> None:
         raise UsageError(
             f"{name!a} cannot be an agent's name, because it mixes {mixed} letters, which look alike; use "
             "one script."
+        )
+
+
+def check_shared_name(kind: SharedKind, name: str) -> None:
+    """Raise ``UsageError`` if no archive or shared section can be called that. Such a name stands before the
+    ids of what is found (``manuals/p7``), so it is of plain letters."""
+    if not _PLAIN.fullmatch(name):
+        raise UsageError(
+            f"{name!a} cannot be the name of {'an archive' if kind == 'archive' else 'a shared section'}; "
+            f"use up to {LONGEST} letters of English, digits, dots, dashes and underscores."
         )
 
 

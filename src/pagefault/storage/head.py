@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0012"
+HEAD = "0013"
 
 _LEASES = "0012"
 

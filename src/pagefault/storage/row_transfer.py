@@ -62,6 +62,7 @@ AGENT = TransferTable(
         "last_event": int,
         "last_schedule": int,
         "last_document": int,
+        "last_outgoing": int,
         "recall_changes": int,
         "recall_rebuilds": int,
         "archival_changes": int,
@@ -156,6 +157,10 @@ OWNED = (
     TransferTable(
         "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
     ),
+    TransferTable("attachments", {"target": str, "read_only": bool, "at": int}),
+    TransferTable(
+        "outbox", {"number": int, "target": str, "kind": str, "payload": str, "at": int}, order="number"
+    ),
     TransferTable(
         "vectors",
         {
@@ -173,7 +178,7 @@ OWNED = (
 DERIVED = {
     "agents": {
         "id", "name", "parked", "recall_rows", "recall_units", "archival_rows", "archival_units",
-        "lease_fence", "ready", "holder", "unembedded",
+        "lease_fence", "ready", "holder", "unembedded", "last_segment",
     },
     "messages": {"id", "units"},
     "passages": {"id", "units"},

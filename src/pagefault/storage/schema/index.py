@@ -6,7 +6,7 @@ from sqlalchemy import Boolean, Column, Integer, LargeBinary, Table, Text
 
 from pagefault.storage.schema.columns import BIG, agent_column, metadata, number_column
 
-__all__ = ["embedders", "index_blocks", "vector_marks", "vectors"]
+__all__ = ["embedders", "index_blocks", "segments", "vector_marks", "vectors", "word_blocks"]
 
 vectors = Table(
     "vectors",
@@ -34,6 +34,37 @@ index_blocks = Table(
     Column("count", Integer, nullable=False),
     Column("names", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+# Ranges of numbers that have an index of their own, for words (no fingerprint) or one embedder's vectors;
+# those of one such index are contiguous from 1 on. ``dead``: rows of it that were deleted since.
+segments = Table(
+    "segments",
+    metadata,
+    agent_column(primary_key=True),
+    number_column(primary_key=True),
+    Column("tier", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    number_column("first"),
+    number_column("last"),
+    Column("state", Text, nullable=False),  # building, sealed
+    number_column("rows"),
+    number_column("dead"),
+    sqlite_with_rowid=False,
+)
+
+# The occurrences of a unit in the rows of a sealed segment, in blocks of many.
+word_blocks = Table(
+    "word_blocks",
+    metadata,
+    agent_column(primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    number_column("segment", primary_key=True),
+    number_column("block", primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Every row of the agent's ``tier`` with a number up to ``done`` that is to have a vector of this fingerprint

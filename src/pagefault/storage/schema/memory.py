@@ -40,6 +40,8 @@ agents = Table(
     counter_column("last_event"),
     counter_column("last_schedule"),
     counter_column("last_document"),
+    counter_column("last_outgoing"),
+    counter_column("last_segment"),
     counter_column("recall_rows"),
     counter_column("recall_units"),
     counter_column("archival_rows"),

@@ -186,7 +186,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -237,4 +237,69 @@ CREATE TABLE vector_marks (
  WITHOUT ROWID
 
 ;
-INSERT INTO alembic_version VALUES ('0012');
+CREATE TABLE attachments (
+	agent INTEGER NOT NULL, 
+	target TEXT NOT NULL, 
+	read_only BOOLEAN NOT NULL, 
+	at INTEGER NOT NULL, 
+	PRIMARY KEY (agent, target), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE outbox (
+	agent INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	target TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	payload TEXT NOT NULL, 
+	at INTEGER NOT NULL, 
+	PRIMARY KEY (agent, number), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE deliveries (
+	agent INTEGER NOT NULL, 
+	sender INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	PRIMARY KEY (agent, sender), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE segments (
+	agent INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	tier TEXT NOT NULL, 
+	fingerprint TEXT NOT NULL, 
+	first INTEGER NOT NULL, 
+	last INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	rows INTEGER NOT NULL, 
+	dead INTEGER NOT NULL, 
+	PRIMARY KEY (agent, number), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE word_blocks (
+	agent INTEGER NOT NULL, 
+	tier TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	segment INTEGER NOT NULL, 
+	block INTEGER NOT NULL, 
+	count INTEGER NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (agent, tier, unit, segment, block), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE INDEX attachments_of_target ON attachments (target, agent);
+INSERT INTO alembic_version VALUES ('0013');
