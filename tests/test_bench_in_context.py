@@ -4,6 +4,7 @@ what is reported with the demo model and with another one."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_the_first_prompt_and_the_one_that_answers_are_looked_at() -> None:
     assert scores["evidence_tokens"] == COUNTER.count(found.text)
     assert scores["context_tokens"] > scores["evidence_tokens"]
     assert (scores["completions"], scores["lookups"], scores["recall_lookups"]) == (3, 1, 1)
+
+
+def test_of_documents_the_share_that_came_into_view_counts_whatever_is_left_of_them() -> None:
+    documents = replace(item("a/1", "b/1"), form="passages")
+    requests = [Request(shown("Documents:\n[1] I keep forty hives of\n\nQuestion: ?"), Completion("Forty."))]
+    scores = measured(documents, requests, COUNTER, seen=("a/2", "a/1"))
+    assert scores["evidence_seen"] == 0.5
+    assert scores["evidence_in_context"] == pytest.approx(0.25)
+    assert "evidence_seen" not in measured(item("a/1"), requests, COUNTER, seen=("a/1",)), "no documents"
 
 
 def test_without_gold_evidence_there_are_tokens_alone_and_without_requests_nothing() -> None:

@@ -224,6 +224,19 @@ def test_figure_5_has_our_sweep_and_a_flat_line(tmp_path: Path) -> None:
     assert "documents retrieved, K (log scale)" in page.text
 
 
+def test_the_documents_seen_are_drawn_over_k_without_a_language_model(tmp_path: Path) -> None:
+    settings = replace(LEVELS, task="docqa")
+    measure = "evidence_seen"
+    done = {f"retriever-reader@{k}": [item(n, n < k, measure=measure) for n in range(10)] for k in (1, 5, 10)}
+    for name, seen in (("memgpt", 7), ("memgpt+prefetch", 9)):
+        done[name] = [item(n, n < seen, measure=measure) for n in range(10)]
+    page = page_of(write_run(tmp_path, settings, done, model="offline"))
+    assert "Gold documents seen, over the number of documents" in page.text
+    assert "Figure 5" not in page.text, "no answers, so nothing beside the paper's"
+    lines = [len((a["points"] or "").split()) for tag, a in page.tags if tag == "polyline"]
+    assert sorted(lines) == [2, 2, 3]
+
+
 def test_retention_is_drawn_over_flushes_and_over_windows(tmp_path: Path) -> None:
     for window in (4096, 16384):
         kept(tmp_path / str(window), window)

@@ -2,7 +2,8 @@
 
 Needs no language model, so ways of managing context can be compared without one. It looks at two prompts of
 an item: that of the first completion after the question, and that of the completion that gives the answer.
-Leaves out whether a model then answers right.
+Of documents also the share that came into view at all (``evidence_seen``), however much of them was cut or
+evicted by then. Leaves out whether a model then answers right.
 
 A piece of evidence (a turn, a passage) is in context as far as its words are: a word counts if it stands in
 the prompt within a run of at least five words of the piece, in their order (of all of them, if it has
@@ -16,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from statistics import fmean
 
 from pagefault.bench.callers import is_lookup, is_search
@@ -28,11 +29,11 @@ from pagefault.models.tokens import Counter
 __all__ = ["MEASURES", "ended_in_recall", "measured", "pieces_of", "share_of"]
 
 MEASURES = (
-    "evidence_in_context", "evidence_at_first", "context_tokens", "evidence_tokens", "completions", "lookups",
-    "recall_lookups",
+    "evidence_in_context", "evidence_at_first", "evidence_seen", "context_tokens", "evidence_tokens",
+    "completions", "lookups", "recall_lookups",
 )  # fmt: skip
-"""The measures that ``measured`` returns: the two shares only for items that have gold evidence, look-ups
-only where functions are offered."""
+"""The measures that ``measured`` returns: the three shares only for items that have gold evidence, the third
+only for documents, look-ups only where functions are offered."""
 
 _RUN = 5  # words
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
@@ -42,8 +43,11 @@ _TIER = re.compile(
 _SPEECH = "send_message"
 
 
-def measured(item: Item, requests: Sequence[Request], counter: Counter) -> dict[str, float]:
-    """The measures of one item from the requests that were made for it; none if there were none."""
+def measured(
+    item: Item, requests: Sequence[Request], counter: Counter, seen: Collection[str] = ()
+) -> dict[str, float]:
+    """The measures of one item from the requests that were made for it; none if there were none. ``seen``:
+    the ids of the texts that came into view."""
     if not requests:
         return {}
     first = requests[0].prompt
@@ -52,6 +56,8 @@ def measured(item: Item, requests: Sequence[Request], counter: Counter) -> dict[
     if evidence := pieces_of(item):
         shares["evidence_in_context"] = share_of(evidence, answering.prompt)
         shares["evidence_at_first"] = share_of(evidence, first)
+        if item.form == "passages":
+            shares["evidence_seen"] = len(item.evidence.intersection(seen)) / len(item.evidence)
     retrieved = sum(counter.count(text) for text in _retrieved(answering.prompt, len(first.messages)))
     return {
         **shares,
@@ -76,7 +82,11 @@ def pieces_of(item: Item) -> list[list[str]]:
     for text in item.texts:
         if text.id in item.evidence:
             found[text.id] = [text.text]
-        elif (session := text.id.rpartition("/")[0]) in item.evidence and len(_words(text.text)) >= _RUN:
+        elif (
+            item.form == "conversation"
+            and (session := text.id.rpartition("/")[0]) in item.evidence
+            and len(_words(text.text)) >= _RUN
+        ):
             found[session].append(text.text)
     return [*found.values()]
 

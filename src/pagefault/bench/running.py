@@ -107,7 +107,7 @@ class TaskRun:
         seconds = time.monotonic() - begin
         scores: dict[str, float] = {}
         if not reply.unfit:
-            scores = {**measured(item, bench.model.requests, self.counter), **reply.counted}
+            scores = measured(item, bench.model.requests, self.counter, reply.seen) | dict(reply.counted)
             if self.scores_answers:
                 scores |= await self._scored(item, strategy, reply)
         return ItemResult(

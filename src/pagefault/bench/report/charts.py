@@ -15,6 +15,8 @@ from pagefault.bench.report.reading import Scores, StoredInterval, StoredRun, pa
 __all__ = ["Chart", "Point", "Series", "charts", "windows_chart"]
 
 _SWEEP = "retriever-reader@"
+_OVER_K = {"evidence_seen": "Gold documents seen", "evidence_in_context": "Gold documents in context"}
+"""Titles of the charts over K, by measure; the second counts what was cut only in part."""
 _KEPT = {"kept": "facts kept, share", "evidence_in_context": "facts in context, share"}
 """The y axis of the retention charts, by measure: the second where answers are not scored."""
 
@@ -63,7 +65,9 @@ def charts(run: StoredRun) -> Iterator[Chart]:
             "Evidence in context, and the tokens that the answering prompt takes",
             "tokens of the prompt (log scale)", "gold evidence in context, share", points, True, note,
         )  # fmt: skip
-    if run.task == "docqa" and (ours := _swept(run)):
+    if run.task == "docqa":
+        yield from _evidence_over_k(run, note)
+    if run.task == "docqa" and (ours := _swept(run, "accuracy")):
         yield Chart(
             f"Accuracy over the number of documents, as in {SOURCES['docqa']}",
             "documents retrieved, K (log scale)", "accuracy, share of questions",
@@ -123,16 +127,26 @@ def _point(x: float, interval: StoredInterval) -> Point:
     return Point(x, interval.mean, interval.low, interval.high)
 
 
-def _swept(run: StoredRun) -> tuple[Series, ...]:
-    """The retriever-reader over K; a strategy that has no K is flat over the same range."""
+def _evidence_over_k(run: StoredRun, note: str) -> Iterator[Chart]:
+    """The gold documents that came into view, and what of them stands in the answering prompt, over K."""
+    for measure, title in _OVER_K.items():
+        if ours := _swept(run, measure):
+            yield Chart(
+                f"{title}, over the number of documents", "documents retrieved, K (log scale)",
+                f"{title.lower()}, share", ours, True, note,
+            )  # fmt: skip
+
+
+def _swept(run: StoredRun, measure: str) -> tuple[Series, ...]:
+    """A measure of the retriever-reader over K; a strategy that has no K is flat over the same range."""
     sweep: dict[float, StoredInterval] = {}
     others: dict[str, StoredInterval] = {}
     for name, entry in strategies_of(run):
-        if accuracy := entry.measures.get("accuracy"):
+        if figure := entry.measures.get(measure):
             if name.startswith(_SWEEP) and name.removeprefix(_SWEEP).isdecimal():
-                sweep[int(name.removeprefix(_SWEEP))] = accuracy
+                sweep[int(name.removeprefix(_SWEEP))] = figure
             else:
-                others[name] = accuracy
+                others[name] = figure
     ends = (min(sweep), max(sweep)) if len(sweep) > 1 else (1, 200)
     flat = [Series(name, tuple(_point(x, interval) for x in ends)) for name, interval in others.items()]
     curve = tuple(_point(most, sweep[most]) for most in sorted(sweep))

@@ -19,6 +19,7 @@ _LABELS = {
     "mean_length": "mean length, words",
     "evidence_in_context": "evidence in context",
     "evidence_at_first": "evidence at first",
+    "evidence_seen": "evidence seen",
     "context_tokens": "tokens of the prompt",
     "evidence_tokens": "tokens retrieved",
     "lookups": "look-ups",

@@ -175,8 +175,9 @@ def counted_in(rows: Sequence[Message]) -> dict[str, float]:
 
 
 def _seen(rows: list[Message], names: Mapping[str, str]) -> tuple[str, ...]:
-    """The texts that results brought into view, first seen first."""
-    sources = [source for row in rows if row.role is Role.RESULT for source in row.meta.sources]
+    """The texts that results and prefetched rows brought into view, first seen first."""
+    shown = (row for row in rows if row.role in (Role.RESULT, Role.PREFETCH))
+    sources = [source for row in shown for source in row.meta.sources]
     return tuple(dict.fromkeys(names[source] for source in sources if source in names))
 
 

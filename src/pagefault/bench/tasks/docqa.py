@@ -9,7 +9,9 @@ document that it names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
@@ -42,11 +44,42 @@ class _Question(Record):
     ctxs: list[_Passage] = Field(default=[])
 
 
+@dataclass(slots=True)
+class _Documents:
+    """The documents of an archive by what an answer may call them, made once: there may be 100,000."""
+
+    titled: dict[str, list[Text]] = field(default_factory=lambda: defaultdict(list))
+    quotable: list[tuple[str, Text]] = field(default_factory=list[tuple[str, Text]])
+    by_id: dict[str, Text] = field(default_factory=dict[str, Text])
+
+    @classmethod
+    def of(cls, texts: Sequence[Text]) -> _Documents:
+        made = cls()
+        for text in texts:
+            made.titled[normalised(text.title)].append(text)
+            made.quotable.append((normalised(text.text), text))
+            made.by_id[text.id] = text
+        return made
+
+    def named(self, reply: StrategyReply, document: str) -> Iterator[Text]:
+        """The documents that a reply may mean: by the id in the prompt, the title, or a part of the text."""
+        wanted = document.strip(" \n.\"'`()")
+        if text := self.by_id.get(reply.named.get(wanted.strip("[]#"), "")):
+            yield text
+        if plain := normalised(wanted):
+            yield from self.titled.get(plain, ())
+        if len(plain) >= _QUOTED:
+            yield from (text for quotable, text in self.quotable if plain in quotable)
+
+
 class DocQA:
     name = "docqa"
     measures = ("accuracy", "answered", "mean_length")
-    strategies = ("memgpt", "retriever-reader")
+    strategies = ("memgpt", "memgpt+prefetch", "retriever-reader")
     sweep = (1, 5, 10, 20, 50, 100, 200)
+
+    def __init__(self) -> None:
+        self._documents: dict[str, _Documents] = {}  # by pool
 
     def items(self, data: Path, options: Options) -> list[Item]:
         asked = read(data, _QUESTIONS, "questions", _Question, options)
@@ -75,22 +108,13 @@ class DocQA:
         scores = {"accuracy": 0.0, "answered": float(not is_refusal(reply.text))}
         if parsed := _REPLY.search(reply.text):
             right = [gold for gold in item.gold if matches(parsed["answer"], gold)]
+            if right and item.pool not in self._documents:
+                self._documents[item.pool] = _Documents.of(item.texts)
             scores["accuracy"] = float(
                 any(
                     matches(f"{text.title}. {text.text}", gold)
-                    for text in _named(item, reply, parsed["document"])
                     for gold in right
+                    for text in self._documents[item.pool].named(reply, parsed["document"])
                 )
             )
         return scores
-
-
-def _named(item: Item, reply: StrategyReply, document: str) -> Iterator[Text]:
-    """The texts that a reply may mean by a document: by its id in the prompt, its title, or a part of it."""
-    wanted = document.strip(" \n.\"'`()")
-    id = reply.named.get(wanted.strip("[]#"), "")
-    plain = normalised(wanted)
-    for text in item.texts:
-        quoted = len(plain) >= _QUOTED and plain in normalised(text.text)
-        if text.id == id or quoted or (plain and normalised(text.title) == plain):
-            yield text
