@@ -204,6 +204,7 @@ ADAPTERS_IMPORT = {
     "errors",
     "message_meta",
     "quoting",
+    "shared",
     "types",
     "addresses",
     "connections",

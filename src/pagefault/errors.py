@@ -55,10 +55,12 @@ class StaleAgentError(NotFoundError):
 
 
 class NameTakenError(UsageError):
-    """An agent of this name exists already."""
+    """An agent, an archive or a shared section of this name, as it is stored, exists already."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is already an agent named {name!r}; choose another name.")
+        kind, _, bare = name.rpartition(":")
+        what = {"archive": "an archive", "section": "a shared section"}.get(kind, "an agent")
+        super().__init__(f"There is already {what} named {bare!r}; choose another name.")
 
 
 class ArgumentTypeError(UsageError, TypeError):

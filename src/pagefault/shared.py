@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from pagefault.types import AgentId
+from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["Attachment", "SharedKind", "SharedRecord"]
+__all__ = ["Attachment", "SharedKind", "SharedRecord", "is_shared", "shared_name"]
 
 SharedKind = Literal["archive", "section"]
 """The kinds: archival storage with a name of its own, and a section of the working context."""
@@ -32,7 +32,28 @@ class SharedRecord:
     @property
     def stored_name(self) -> str:
         """The name of its row in the database, which no agent can have: ``archive:manuals``."""
-        return f"{self.kind}:{self.name}"
+        return shared_name(self.kind, self.name)
+
+    @property
+    def row(self) -> AgentRecord:
+        """The row of it among the agents."""
+        return AgentRecord(
+            self.stored_name, {"description": self.description}, self.created, id=self.id, tenant=self.tenant
+        )
+
+    @classmethod
+    def of(cls, row: AgentRecord) -> SharedRecord:
+        """The archive or shared section of such a row; a description that is none is left out."""
+        kind, _, name = row.name.partition(":")
+        text = row.settings.get("description", "")
+        return cls(
+            "archive" if kind == "archive" else "section",
+            name,
+            row.created,
+            text if isinstance(text, str) else "",
+            row.id,
+            row.tenant,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +64,24 @@ class Attachment:
     name: str
     at: datetime
     read_only: bool = False
+
+    @property
+    def target(self) -> str:
+        """The stored name of what the agent is attached to."""
+        return shared_name(self.kind, self.name)
+
+    @classmethod
+    def to(cls, target: str, read_only: bool, at: datetime) -> Attachment:
+        """The attachment to what has this stored name."""
+        kind, _, name = target.partition(":")
+        return cls("archive" if kind == "archive" else "section", name, at, read_only)
+
+
+def shared_name(kind: SharedKind, name: str) -> str:
+    """The stored name of an archive or shared section."""
+    return f"{kind}:{name}"
+
+
+def is_shared(name: str) -> bool:
+    """Return True for the stored name of an archive or shared section, which no agent has."""
+    return name.startswith(("archive:", "section:"))

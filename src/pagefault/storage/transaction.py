@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from pagefault.shared import Attachment, SharedKind, SharedRecord
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.usage import RowUsage, UsageTotal
@@ -45,17 +46,44 @@ class Transaction(Protocol):
     def agent(self, name: str, tenant: str = "") -> AgentRecord | None: ...
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
     def agents(self) -> list[AgentRecord]:
-        """All agents by name, then tenant."""
+        """All agents by name, then tenant; not what they share."""
         ...
 
     def delete_agent(self, agent: AgentId) -> None:
-        """Delete the agent and all it owns."""
+        """Delete the agent, archive or shared section and all it owns; nobody is attached to it any more."""
         ...
 
-    def rename_agent(self, agent: AgentId, name: str) -> None: ...
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        """Give it another name, as stored; ``NameTakenError`` if its tenant has one. Attachments follow."""
+        ...
+
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
     def park_agent(self, agent: AgentId, why: str) -> None: ...
+    # what agents share: stored as agents are, and wherever an agent's id stands, the id of it can
+    def create_shared(self, record: SharedRecord) -> SharedRecord:
+        """Store a new archive or shared section and return it with its id; ``NameTakenError`` if its tenant
+        has one of this kind and name."""
+        ...
+
+    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None: ...
+    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
+        """All of a kind by name."""
+        ...
+
+    def attach(self, agent: AgentId, attachment: Attachment) -> None:
+        """Attach the agent, or change its attachment. ``NotFoundError`` if its tenant has no such target."""
+        ...
+
+    def detach(self, agent: AgentId, kind: SharedKind, name: str) -> bool: ...
+    def attachments(self, agent: AgentId) -> list[Attachment]:
+        """The agent's attachments by kind and name."""
+        ...
+
+    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
+        """The agents that are attached, by id."""
+        ...
+
     # recall storage
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None

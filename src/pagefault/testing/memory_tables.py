@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError
+from pagefault.shared import Attachment
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.signals import SignalArrivals
 from pagefault.types import (
@@ -49,6 +50,7 @@ class AgentTables:
     )
     events: dict[int, Event] = field(default_factory=dict[int, Event])
     schedules: dict[int, Schedule] = field(default_factory=dict[int, Schedule])
+    attachments: dict[str, Attachment] = field(default_factory=dict[str, Attachment])  # by stored name
     units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
     vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(
         default_factory=dict[tuple[str, Tier, int], "NDArray[np.float32]"]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pagefault.errors import NameTakenError
 from pagefault.message_meta import meta_of, values_of
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
 from pagefault.storage.rows import speakers_of
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import add_up
+from pagefault.testing.memory_agents import MemoryAgents
 from pagefault.testing.memory_archive import MemoryArchive
 from pagefault.testing.memory_inbox import MemoryInbox
 from pagefault.testing.memory_search import (
@@ -22,12 +22,11 @@ from pagefault.testing.memory_search import (
     session_numbers,
     title_of,
 )
-from pagefault.testing.memory_tables import AgentTables, turned_over
+from pagefault.testing.memory_tables import turned_over
 from pagefault.testing.memory_vectors import MemoryVectors
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
-    AgentRecord,
     Message,
     Passage,
     QueueState,
@@ -39,49 +38,8 @@ from pagefault.types import (
 __all__ = ["MemoryTransaction"]
 
 
-class MemoryTransaction(MemoryArchive, MemoryInbox, MemoryVectors):
+class MemoryTransaction(MemoryAgents, MemoryArchive, MemoryInbox, MemoryVectors):
     """``pagefault.storage.Transaction`` on dictionaries."""
-
-    # agents
-    def create_agent(self, record: AgentRecord) -> AgentRecord:
-        if self.agent(record.name, record.tenant):
-            raise NameTakenError(record.name)
-        number = AgentId(self._changes.next(self._database.last, "agent"))
-        stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
-        self._changes.put(self._database.agents, number, AgentTables(stored))
-        return replace(record, id=number)
-
-    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
-        records = (owner.record for owner in self._database.agents.values())
-        return next((r for r in records if (r.tenant, r.name) == (tenant, name)), None)
-
-    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
-        owner = self._database.agents.get(agent)
-        return owner.record if owner else None
-
-    def agents(self) -> list[AgentRecord]:
-        return sorted(
-            (a.record for a in self._database.agents.values()),
-            key=lambda record: (record.name, record.tenant),
-        )
-
-    def delete_agent(self, agent: AgentId) -> None:
-        self._agent(agent)
-        self._changes.drop(self._database.agents, agent)
-
-    def rename_agent(self, agent: AgentId, name: str) -> None:
-        if self.agent(name, self._agent(agent).record.tenant):
-            raise NameTakenError(name)
-        self._set_record(agent, name=name)
-
-    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
-        self._set_record(agent, settings=turned_over(settings))
-
-    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
-        self._set_record(agent, queue=queue)
-
-    def park_agent(self, agent: AgentId, why: str) -> None:
-        self._set_record(agent, parked=why)
 
     # recall storage
     def append(

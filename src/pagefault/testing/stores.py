@@ -5,9 +5,10 @@
             return MyStore(place)
 
 The suite is pytest classes in shape (``tmp_path`` is pytest's) but imports no pytest. Here: transactions,
-the log, sections, passages; agents are in ``store_agents``, documents in ``store_documents``, inbox and
-schedules in ``store_queues``, search and vectors in ``store_search``, turn locks in ``store_turns``. Leaves
-out durability, which each back end proves in its own way.
+the log, sections, passages; agents are in ``store_agents``, documents in ``store_documents``, what
+agents share in ``store_shared``, inbox and schedules in ``store_queues``, search and vectors in
+``store_search``, turn locks in ``store_turns``. Leaves out durability, which each back end proves in its own
+way.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance
+from pagefault.testing.store_shared import SharedConformance
 from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.testing.store_vectors import VectorConformance
@@ -253,6 +255,7 @@ class StoreConformance(
     UsageConformance,
     _MemoryConformance,
     DocumentConformance,
+    SharedConformance,
     QueueConformance,
     SearchConformance,
     VectorConformance,

@@ -11,15 +11,18 @@ from itertools import chain, groupby, islice, zip_longest
 from operator import itemgetter
 
 from pagefault.errors import NameTakenError
+from pagefault.shared import is_shared
 from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
 from pagefault.storage.sql.part import SqlPart
 from pagefault.types import AgentId, AgentRecord, QueueState, Section
 
-__all__ = ["AGENT", "QUEUE", "SqlAgents"]
+__all__ = ["AGENT", "KIND", "QUEUE", "SqlAgents"]
 
 AGENT = """
     SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant,
     parked FROM agents"""
+KIND = "substr(name, 1, 8)"
+"""The start of a row's name, which is ``archive:`` or ``section:`` for what agents share."""
 QUEUE = """
     start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
 _CREATE_AGENT = """
@@ -55,6 +58,10 @@ class SqlAgents(SqlPart):
         """Delete all that hung on an agent that was just deleted."""
 
     def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
+        return None if is_shared(name) else self._named(name, tenant)
+
+    def _named(self, name: str, tenant: str) -> AgentRecord | None:
+        """The row of this name, an agent's or of what agents share."""
         # Not one statement: where agents are spread over servers, names are not beside them.
         found = self._db.one(self._db.dialect.find_name, tenant=tenant, name=name)
         return self.agent_by_id(AgentId(found[0])) if found else None
@@ -64,7 +71,13 @@ class SqlAgents(SqlPart):
         return to_agent(row) if row else None
 
     def agents(self) -> list[AgentRecord]:
-        return [to_agent(row) for row in self._db.rows(AGENT + self._by_name())]
+        return self._listed(f"{KIND} NOT IN ('archive:', 'section:')")
+
+    def _listed(self, condition: str, **values: str) -> list[AgentRecord]:
+        """The rows of ``agents`` that meet a condition, by name, then tenant."""
+        collate = self._db.dialect.by_code_point
+        order = f" ORDER BY name{collate}, tenant{collate}"
+        return [to_agent(row) for row in self._db.rows(f"{AGENT} WHERE {condition}{order}", **values)]
 
     def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
         parts = ("TRUE",) if after is None else ("tenant > :after", "tenant <= :after")
@@ -99,10 +112,6 @@ class SqlAgents(SqlPart):
         records = {record.id: record for record in map(to_agent, rows)}
         return [records[AgentId(id)] for id in ids]
 
-    def _by_name(self) -> str:
-        collate = self._db.dialect.by_code_point
-        return f" ORDER BY name{collate}, tenant{collate}"
-
     def delete_agent(self, agent: AgentId) -> None:
         self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
         self._delete_owned(agent)
@@ -110,7 +119,7 @@ class SqlAgents(SqlPart):
     def rename_agent(self, agent: AgentId, name: str) -> None:
         self._require(agent)
         record = self.agent_by_id(agent)
-        if record is None or self.agent(name, record.tenant):
+        if record is None or self._named(name, record.tenant):
             raise NameTakenError(name)
         self._db.send("UPDATE agents SET name = :name WHERE id = :agent", agent=agent, name=name)
         if not self._register(agent, record.tenant, name):

@@ -1,0 +1,111 @@
+"""The part of the in-memory store on agents, and on the archives and sections that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pagefault.errors import NameTakenError, NotFoundError
+from pagefault.shared import Attachment, SharedKind, SharedRecord, is_shared, shared_name
+from pagefault.testing.memory_tables import AgentTables, MemoryRows, turned_over
+from pagefault.types import AgentId, AgentRecord, QueueState
+
+__all__ = ["MemoryAgents"]
+
+
+class MemoryAgents(MemoryRows):
+    """The part of the in-memory store on agents, archives, shared sections and attachments."""
+
+    # agents
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        if self._named(record.name, record.tenant):
+            raise NameTakenError(record.name)
+        number = AgentId(self._changes.next(self._database.last, "agent"))
+        stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
+        self._changes.put(self._database.agents, number, AgentTables(stored))
+        return replace(record, id=number)
+
+    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
+        return None if is_shared(name) else self._named(name, tenant)
+
+    def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
+        owner = self._database.agents.get(agent)
+        return owner.record if owner else None
+
+    def agents(self) -> list[AgentRecord]:
+        return [record for record in self._records() if not is_shared(record.name)]
+
+    def delete_agent(self, agent: AgentId) -> None:
+        record = self._agent(agent).record
+        self._changes.drop(self._database.agents, agent)
+        for owner in self._attached(record.name, record.tenant).values():
+            self._changes.drop(owner.attachments, record.name)
+
+    def rename_agent(self, agent: AgentId, name: str) -> None:
+        record = self._agent(agent).record
+        if self._named(name, record.tenant):
+            raise NameTakenError(name)
+        self._set_record(agent, name=name)
+        for owner in self._attached(record.name, record.tenant).values():
+            held = owner.attachments[record.name]
+            self._changes.drop(owner.attachments, record.name)
+            self._changes.put(owner.attachments, name, Attachment.to(name, held.read_only, held.at))
+
+    def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        self._set_record(agent, settings=turned_over(settings))
+
+    def save_queue(self, agent: AgentId, queue: QueueState) -> None:
+        self._set_record(agent, queue=queue)
+
+    def park_agent(self, agent: AgentId, why: str) -> None:
+        self._set_record(agent, parked=why)
+
+    # what agents share
+    def create_shared(self, record: SharedRecord) -> SharedRecord:
+        return replace(record, id=self.create_agent(record.row).id)
+
+    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None:
+        found = self._named(shared_name(kind, name), tenant)
+        return SharedRecord.of(found) if found else None
+
+    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
+        return [
+            SharedRecord.of(record)
+            for record in self._records()
+            if record.tenant == tenant and record.name.startswith(f"{kind}:")
+        ]
+
+    def attach(self, agent: AgentId, attachment: Attachment) -> None:
+        owner = self._agent(agent)
+        if self._named(attachment.target, owner.record.tenant) is None:
+            raise NotFoundError(f"There is no {attachment.target}; it may have been deleted.")
+        self._changes.put(owner.attachments, attachment.target, attachment)
+
+    def detach(self, agent: AgentId, kind: SharedKind, name: str) -> bool:
+        owner, target = self._database.agents.get(agent), shared_name(kind, name)
+        if owner is None or target not in owner.attachments:
+            return False
+        self._changes.drop(owner.attachments, target)
+        return True
+
+    def attachments(self, agent: AgentId) -> list[Attachment]:
+        owner = self._database.agents.get(agent)
+        return [held for _, held in sorted(owner.attachments.items())] if owner else []
+
+    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
+        return sorted(self._attached(shared_name(kind, name), tenant))
+
+    def _records(self) -> Iterator[AgentRecord]:
+        """All rows by name, then tenant."""
+        records = [owner.record for owner in self._database.agents.values()]
+        return iter(sorted(records, key=lambda record: (record.name, record.tenant)))
+
+    def _named(self, name: str, tenant: str) -> AgentRecord | None:
+        return next((r for r in self._records() if (r.tenant, r.name) == (tenant, name)), None)
+
+    def _attached(self, target: str, tenant: str) -> dict[AgentId, AgentTables]:
+        return {
+            id: owner
+            for id, owner in self._database.agents.items()
+            if owner.record.tenant == tenant and target in owner.attachments
+        }
