@@ -22,6 +22,7 @@ from pagefault.errors import UsageError
 from pagefault.models import Completion, Model, Prompt, Usage
 from pagefault.models.offline import OfflineModel
 from pagefault.models.tokens import HeuristicCounter
+from pagefault.storage import Filter
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.models import ScriptedModel
 from pagefault.testing.providers import ProviderServer
@@ -75,6 +76,52 @@ async def test_an_answer_counts_if_it_is_in_the_document_it_names(
     assert [text.title for text in item.texts] == ["Tides", "Lamps", "Boats"], "each document once"
     reply = StrategyReply(said, seen=("doc0",), named={"2": "doc0"})
     assert await scored("docqa", item, reply) == {"accuracy": right, "answered": answered}
+
+
+def test_more_documents_come_from_a_folder_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "asked").mkdir()
+    data = write(tmp_path / "asked" / "nq.jsonl", NQ)
+    (tmp_path / "more").mkdir()
+    write(tmp_path / "more" / "docs.jsonl", {"title": "Boats", "text": "Boats float."})
+    item = task_named("docqa").items(data, Options(documents=tmp_path / "more"))[0]
+    assert [text.title for text in item.texts] == ["Tides", "Lamps", "Boats"]
+
+
+async def test_documents_are_an_archive_that_is_loaded_once(tmp_path: Path) -> None:
+    data = write(tmp_path / "nq.jsonl", NQ)
+    item = task_named("docqa").items(data, Options())[0]
+    for _ in range(2):  # the second run finds it in the database
+        pools = Pools(tmp_path / "pools", HashEmbedder())
+        async with pools.searching(item) as pool:
+            found = await pool.search("When did the barrage open?", 2)
+            archive = await pool.retriever.store.read(lambda tx: tx.shared("archive", "documents"))
+            every = await pool.retriever.search(pool.agent, "archival", "", Filter())
+        await pools.aclose()
+        assert found[0].title == "Tides"
+        assert archive is not None
+        assert (archive.id, len(every)) == (pool.agent, 2)
+    other = replace(item, texts=[*item.texts, Text("doc2", "Boats float.")])
+    pools = Pools(tmp_path / "pools", HashEmbedder())
+    with pytest.raises(UsageError, match="give one of its own to each set"):
+        async with pools.searching(other):
+            pass
+    await pools.aclose()
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "sentence"),
+    [
+        ("dmr", "--documents=x", "are for the task docqa"),
+        ("nested-kv", "--documents-database=postgresql://x/y", "are for the task docqa"),
+        ("docqa", "--documents=not-there", "There is no folder not-there"),
+    ],
+)
+def test_options_for_documents_that_do_not_fit_are_refused(
+    tmp_path: Path, task: str, option: str, sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["bench", task, "--out", str(tmp_path), option])
+    assert sentence in str(exit.value.code)
 
 
 SESSIONS: list[dict[str, Any]] = [

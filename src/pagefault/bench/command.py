@@ -75,6 +75,8 @@ class Wanted:
     concurrency: int = 4
     home: Path | None = None
     database: str | None = None
+    documents: Path | None = None
+    documents_database: str = ""
 
 
 def run(wanted: Wanted, *, as_json: bool = False) -> None:
@@ -99,12 +101,15 @@ async def _run(wanted: Wanted, task: Task) -> dict[str, Any]:
     async with _models(wanted, home, installation) as (model, judge, window, prices):
         if wanted.generate and not data.exists():
             await _generate(wanted, open_kernel(home, installation=installation), model, data)
-        options = Options(wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient)
+        options = Options(
+            wanted.limit, frozenset(wanted.sets), wanted.seed, window, wanted.lenient,
+            documents=wanted.documents,
+        )  # fmt: skip
         items = _items(task, data, options)
         settings = Settings(
-            wanted.task, wanted.model, window, wanted.seed, _digest(data), tuple(sorted(wanted.sets)),
-            wanted.preload, wanted.lenient, wanted.judge, wanted.embedder, str(wanted.data or "shipped"),
-            wanted.caller,
+            wanted.task, wanted.model, window, wanted.seed, _digest(data, wanted.documents),
+            tuple(sorted(wanted.sets)), wanted.preload, wanted.lenient, wanted.judge, wanted.embedder,
+            str(wanted.data or "shipped"), wanted.caller,
         )  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="pagefault-bench-") as scratch:
             made = _prepared(wanted, task, items, strategies, settings, model, prices, Path(scratch))
@@ -127,6 +132,7 @@ def _data(wanted: Wanted) -> Path:
         raise UsageError("--caller is a rule for the demo model; leave out --model, or --caller.")
     if wanted.caller and wanted.caller not in CALLERS:
         raise UsageError(f"There is no caller {wanted.caller!r}; choose from {', '.join(CALLERS)}.")
+    _check_documents(wanted)
     if wanted.generate:
         if wanted.task != "dmr" or wanted.data:
             raise UsageError("--generate makes the data of the task dmr; leave out --data, or --generate.")
@@ -135,6 +141,13 @@ def _data(wanted: Wanted) -> Path:
     if not data.exists():
         raise UsageError(f"There is no {data}; give a file or a folder with --data.")
     return data
+
+
+def _check_documents(wanted: Wanted) -> None:
+    if (wanted.documents or wanted.documents_database) and wanted.task != "docqa":
+        raise UsageError("--documents and --documents-database are for the task docqa; leave them out.")
+    if wanted.documents and not wanted.documents.is_dir():
+        raise UsageError(f"There is no folder {wanted.documents}; give one that has docs.jsonl.gz.")
 
 
 def _items(task: Task, data: Path, options: Options) -> list[Item]:
@@ -183,6 +196,7 @@ def _prepared(
         embedder=embedder,
         scratch=scratch,
         concurrency=wanted.concurrency,
+        documents_database=wanted.documents_database,
     )
 
 
@@ -245,9 +259,10 @@ async def _interrupted(run: TaskRun, scope: anyio.CancelScope) -> None:
             return
 
 
-def _digest(data: Path) -> str:
-    """One digest of a file, or of all files of a folder."""
+def _digest(*places: Path | None) -> str:
+    """One digest of files, or of all files of folders."""
     found = hashlib.sha256()
-    for path in [data] if data.is_file() else sorted(p for p in data.rglob("*") if p.is_file()):
-        found.update(path.read_bytes())
+    for place in filter(None, places):
+        for path in [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file()):
+            found.update(path.read_bytes())
     return found.hexdigest()[:16]

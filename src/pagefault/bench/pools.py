@@ -1,12 +1,13 @@
 """The texts of a pool in a store of their own, each pool once, to be searched with the product's ranker.
 
-A turn of a conversation is a message with its speaker, another text a passage with its title. A few stores
-stay open; the others are opened when they are needed. Leaves out an agent's memory: that is
-``strategies.memgpt``.
+A turn of a conversation is a message of an agent's log, with its speaker; documents are an archive, which is
+loaded once and stays, so that a run on a server's database finds it there again. A few stores stay open; the
+others are opened when they are needed. Leaves out an agent's memory: that is ``strategies.memgpt``.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ from pagefault.errors import UsageError
 from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
-from pagefault.storage import Filter, Store, Transaction
+from pagefault.shared import SharedRecord
+from pagefault.storage import Filter, Match, Store, Transaction
 from pagefault.testing.clock import FixedClock
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role, Tier
 
@@ -76,10 +78,12 @@ class _Pool:
 
 @dataclass(slots=True)
 class Pools:
-    """Stores in ``folder``. One embedder for all, so that no text is embedded twice."""
+    """Stores in ``folder``; of documents in the database of the URL ``documents``, if there is one. One
+    embedder for all, so that no text is embedded twice."""
 
     folder: Path
     embedder: Embedder
+    documents: str = ""
     _pools: dict[str, _Pool] = field(default_factory=dict[str, _Pool])
 
     @asynccontextmanager
@@ -91,7 +95,10 @@ class Pools:
         try:
             async with pool.lock:
                 if pool.store is None or pool.search is None:
-                    pool.store = open_store(self.folder / file_name(item.pool), Installation())
+                    database = self.documents if item.form == "passages" else ""
+                    pool.store = open_store(
+                        self.folder / file_name(item.pool), Installation(database=database)
+                    )
                     pool.search = await self._loaded(pool.store, item)
             yield pool.search
         finally:
@@ -113,23 +120,58 @@ class Pools:
     async def _loaded(self, store: Store, item: Item) -> Search:
         tier: Tier = "recall" if item.form == "conversation" else "archival"
         service = EmbedderService(store, self.embedder, "", _no_other)
-        record = await store.read(lambda tx: tx.agent(_AGENT))
-        agent = record.id if record else await store.write(lambda tx: _load(tx, item))
+        load = _load_archive if item.form == "passages" else _load_agent
+        owner = await load(store, item)
         await Indexer(store, service).settled()
         retriever = Retriever(store, service.serving, FixedClock(item.asked))
-        return Search(item.texts, agent, tier, retriever)
+        return Search(item.texts, owner, tier, retriever)
 
 
 _AGENT = "pool"
+_TOGETHER = 1000  # documents in one transaction
 
 
-def _load(tx: Transaction, item: Item) -> AgentId:
-    agent = tx.create_agent(AgentRecord(_AGENT, {}, item.asked)).id
-    if item.form == "conversation":
-        tx.append(agent, [message_of(text) for text in item.texts])
-    else:
-        tx.insert_passages(agent, [passage_of(text) for text in item.texts])
-    return agent
+async def _load_agent(store: Store, item: Item) -> AgentId:
+    """The agent that has the texts, made if it is not there."""
+
+    def work(tx: Transaction) -> AgentId:
+        agent = tx.create_agent(AgentRecord(_AGENT, {}, item.asked)).id
+        if item.form == "conversation":
+            tx.append(agent, [message_of(text) for text in item.texts])
+        else:
+            tx.insert_passages(agent, [passage_of(text) for text in item.texts])
+        return agent
+
+    record = await store.read(lambda tx: tx.agent(_AGENT))
+    return record.id if record else await store.write(work)
+
+
+async def _load_archive(store: Store, item: Item) -> AgentId:
+    """The archive that has the texts as documents, with what it lacks of them."""
+    about = f"{len(item.texts):,} documents, {_digest(item.texts)}"
+
+    def archive(tx: Transaction) -> SharedRecord:
+        new = SharedRecord("archive", item.pool, item.asked, about)
+        return tx.shared("archive", item.pool) or tx.create_shared(new)
+
+    record = await store.write(archive)
+    if record.description != about:
+        raise UsageError(
+            f"That database has an archive {item.pool} of other documents; give one of its own to each set."
+        )
+    every = await store.read(lambda tx: tx.search(record.id, "archival", Match(), Filter(), ""))
+    done = int(every.number[-1]) if len(every.number) else 0
+    for first in range(done, len(item.texts), _TOGETHER):
+        passages = [passage_of(text) for text in item.texts[first : first + _TOGETHER]]
+        await store.write(lambda tx, passages=passages: tx.insert_passages(record.id, passages))
+    return record.id
+
+
+def _digest(texts: Sequence[Text]) -> str:
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(f"{text.title}\0{text.text}\0".encode("utf-8", "surrogatepass"))
+    return found.hexdigest()[:8]
 
 
 def _no_other(name: str) -> Embedder:

@@ -57,6 +57,7 @@ class TaskRun:
     embedder: Embedder
     scratch: Path
     concurrency: int = 4
+    documents_database: str = ""
     judge: Judge | None = None
     scores_answers: bool = True
     watch: Watch = lambda _: None
@@ -65,7 +66,7 @@ class TaskRun:
 
     async def run(self) -> None:
         """Ask all items of all strategies that are not done yet."""
-        pools = Pools(self.scratch / "pools", self.embedder)
+        pools = Pools(self.scratch / "pools", self.embedder, self.documents_database)
         try:
             for strategy in self.strategies:
                 self.failed[strategy.name] = {}

@@ -85,7 +85,7 @@ class Options:
     """The choice of items: at most ``limit`` (of each part, where parts of a task are equal in number), of
     the ``parts`` named (empty: all). ``lenient``: records that are wrong are left out and counted in
     ``left_out`` instead of refused. ``seed`` is for what the data leaves open, ``window`` the run's window in
-    tokens."""
+    tokens. ``documents``: a folder of more documents, in place of the one that the data is in."""
 
     limit: int | None = None
     parts: frozenset[str] = frozenset()
@@ -93,6 +93,7 @@ class Options:
     window: int = 4096
     lenient: bool = False
     left_out: list[str] = field(default_factory=list[str])
+    documents: Path | None = None
 
 
 class Task(Protocol):

@@ -2,8 +2,8 @@
 
 Data: a file or folder in the form of "Lost in the Middle" (Liu et al. 2023): ``question``, ``answers``, and
 ``ctxs`` with ``title``, ``text`` and ``isgold``. The passages of all records are one archive; a
-``docs.jsonl.gz`` (``title``, ``text``) in the folder adds to it. An answer counts only if it is in the
-document that it names.
+``docs.jsonl.gz`` (``title``, ``text``) beside them, or in another folder, adds to it. An answer counts only
+if it is in the document that it names.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class DocQA:
 
     def items(self, data: Path, options: Options) -> list[Item]:
         asked = read(data, _QUESTIONS, "questions", _Question, options)
-        beside = data if data.is_dir() else data.parent
+        beside = options.documents or (data if data.is_dir() else data.parent)
         more = [p for path in matching(beside, _ARCHIVE) for p in records(path, _Passage, options)]
         archive: dict[tuple[str, str], Text] = {}
         for passage in [*(passage for question in asked for passage in question.ctxs), *more]:
@@ -93,7 +93,7 @@ class DocQA:
         return [
             Item(
                 id=f"q{number}",
-                pool="archive",
+                pool="documents",
                 form="passages",
                 texts=texts,
                 question=question.question,

@@ -87,6 +87,12 @@ Generate = Annotated[
 Embedder = Annotated[str, typer.Option(help="As `pagefault embedders` lists them.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Stop after this many tokens.")]
 MaxCost = Annotated[float | None, typer.Option(help="Stop after this cost in USD.")]
+Documents = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="docqa: a folder with docs.jsonl.gz, more documents.")
+]
+DocumentsDatabase = Annotated[
+    str, typer.Option(metavar="URL", help="docqa: a PostgreSQL database to hold the documents; else a file.")
+]
 Concurrency = Annotated[int, typer.Option(min=1, help="Items in parallel.")]
 
 
@@ -109,6 +115,8 @@ def _command_of(task: str) -> Callable[..., None]:
         max_tokens: MaxTokens = None,
         max_cost: MaxCost = None,
         concurrency: Concurrency = 4,
+        documents: Documents = None,
+        documents_database: DocumentsDatabase = "",
         home: Home = None,
         database: Database = None,
         json: Json = False,
@@ -119,6 +127,7 @@ def _command_of(task: str) -> Callable[..., None]:
         wanted = Wanted(
             task, out, data, model, names, window, limit, tuple(sets or ()), seed, preload, lenient,
             judge, caller, generate, embedder, max_tokens, max_cost, concurrency, home, database,
+            documents, documents_database,
         )  # fmt: skip
         run(wanted, as_json=json)
 
