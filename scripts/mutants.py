@@ -380,8 +380,8 @@ MUTANTS = (
         (
             Change(
                 "functions/syscalls.py",
-                'hits = await self._found("recall", query, Filter(before=self.opened()), page)',
-                'hits = await self._found("recall", query, Filter(), page)',
+                "hits = await self._found(query, Filter(before=self.opened()), page)",
+                "hits = await self._found(query, Filter(), page)",
             ),
         ),
     ),

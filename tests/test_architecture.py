@@ -75,6 +75,7 @@ LAYERS = (
         "retrieval.asking",
     },
     {
+        "retrieval.hits",
         "retrieval.query",
     },
     {
@@ -102,7 +103,10 @@ LAYERS = (
         "context.calibration",
         "context.policy",
         "context.summary",
+        "functions.archives",
         "functions.correspondence",
+    },
+    {
         "functions.results",
     },
     {

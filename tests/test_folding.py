@@ -28,9 +28,12 @@ async def folded(tier: Tier, rows: Sequence[Message | Passage]) -> tuple[list[in
                 tx.append(ana, [row])
             else:
                 tx.insert_passage(ana, row)
-        hits = browse(tier, tx.search(ana, tier, Match(), Filter(), "f"))
-        kept, like = fold(tx, ana, hits)
-        return [hit.number for hit in kept], {number: list(ids) for (_, number), ids in like.items()}
+        hits = browse(tier, tx.search(ana, tier, Match(), Filter(), "f")).owned(ana)
+        kept, like = fold(tx, hits)
+        return [hit.number for hit in kept], {
+            number: [f"{'m' if hit.tier == 'recall' else 'p'}{hit.number}" for hit in hits]
+            for (_, _, number), hits in like.items()
+        }
 
     return await MemoryStore().write(work)
 

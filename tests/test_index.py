@@ -171,7 +171,7 @@ def test_a_phrase_in_the_newest_row_is_first_however_many_others_have_vectors(
         def first(tx: Transaction) -> int:
             found = tx.search(ana, "archival", match, Filter(), "f")
             near = adjacent(query, found, lambda numbers: tx.texts(ana, "archival", numbers))
-            return rank("archival", found, query, Weights(), Scale(0.2, 0.6, 0.3), near)[0].number
+            return rank("archival", found, query, Weights(), Scale(0.2, 0.6, 0.3), near).owned(ana)[0].number
 
         assert db.read(first) == 1000
 

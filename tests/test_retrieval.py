@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from pagefault.embedders import Scale
 from pagefault.retrieval.dates import spans
+from pagefault.retrieval.hits import NOTHING, PARTS, Ranking
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
-from pagefault.retrieval.ranking import NOTHING, PARTS, Ranking, Weights, rank
+from pagefault.retrieval.ranking import Weights, rank
 from pagefault.retrieval.windows import windows
 from pagefault.storage import Found
-from pagefault.types import Tier
+from pagefault.types import AgentId, Tier
 
 NOW = datetime(2026, 11, 22, 18, 54, tzinfo=UTC)  # a Sunday
 SCALE = Scale(floor=0.2, strong=0.6, spread=0.3)
@@ -278,7 +279,7 @@ def columns(rows: int, **chosen: object) -> Found:
 def ranked(
     found: Found, query: Query = QUERY, tier: Tier = "recall", adjacent: Mapping[int, float] = {}
 ) -> Ranking:
-    return rank(tier, found, query, Weights(), SCALE, adjacent)
+    return rank(tier, found, query, Weights(), SCALE, adjacent).owned(AgentId(1))
 
 
 def order(found: Found, query: Query = QUERY) -> list[int]:

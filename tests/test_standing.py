@@ -23,7 +23,7 @@ from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.store_opening import NOW, said
-from pagefault.types import AgentRecord, Passage, Role
+from pagefault.types import AgentId, AgentRecord, Passage, Role
 from test_retrieval import QUERY, SCALE, columns, order
 
 TOPICS = ("book novel read paperback edition library", "boat sail harbour", "train ticket")
@@ -113,9 +113,9 @@ def test_so_does_an_instruction_that_is_to_hold_every_time(store: Store) -> None
 
 def test_a_wish_is_a_part_of_the_score_and_finds_no_row_by_itself() -> None:
     found = columns(4, cosine=[0.3, 0.3, 0.3, 0.0])
-    plain = rank("recall", found, QUERY, Weights(), SCALE, {})
+    plain = rank("recall", found, QUERY, Weights(), SCALE, {}).owned(AgentId(1))
     assert [hit.number for hit in plain] == [2, 1, 0]
-    wished = rank("recall", found, QUERY, Weights(), SCALE, {}, {0, 3})
+    wished = rank("recall", found, QUERY, Weights(), SCALE, {}, {0, 3}).owned(AgentId(1))
     assert [hit.number for hit in wished] == [0, 2, 1]
     assert wished[0].parts["wish"] == pytest.approx(Weights().wish)
     assert wished[0].score == pytest.approx(plain[2].score + Weights().wish, abs=1e-3)

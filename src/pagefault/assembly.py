@@ -31,11 +31,12 @@ from pagefault.context.queue_manager import Budget, QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions import Function, FunctionExecutor
+from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import changed_sections, check_limits
-from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions
+from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions, naming_archives
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
@@ -101,13 +102,13 @@ class Assembly:
         """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
         set, ``DamageError`` if it cannot be read."""
 
-        def read(tx: Transaction) -> tuple[AgentRecord, list[Section], Queue, bool]:
+        def read(tx: Transaction) -> tuple[AgentRecord, list[Section], ArchivalStorages, Queue, bool]:
             now = tx.agent_by_id(record.id) or record
-            return now, tx.sections(record.id), *read_queue(tx, now)
+            return now, tx.sections(record.id), archival_storages(tx, now), *read_queue(tx, now)
 
-        now, sections, queue, warning_waits = await self.store.read(read)
+        now, sections, storages, queue, warning_waits = await self.store.read(read)
         settings_of(now)
-        process = await self.process(now, sections, emit)
+        process = await self.process(now, sections, emit, storages)
         process.take_over(now, queue, warning_waits)
         return process
 
@@ -146,9 +147,11 @@ class Assembly:
         record = replace(stored, settings=settings.model_dump(mode="json"))
         window = await self._window(settings)
         declared = [s.section(window) for s in settings.declared_sections(window)]
-        before = await self.store.read(lambda tx: tx.sections(record.id))
+        before, storages = await self.store.read(
+            lambda tx: (tx.sections(record.id), archival_storages(tx, record))
+        )
         counter = self._counter(settings)
-        await self.process(record, changed_sections(before, declared, counter).after)
+        await self.process(record, changed_sections(before, declared, counter).after, storages=storages)
         wanted, now = settings.models[0], self.parts.clock.now()
 
         def work(tx: Transaction) -> bool:
@@ -169,6 +172,7 @@ class Assembly:
         record: AgentRecord,
         sections: Sequence[Section],
         emit: Callable[[Output], None] = lambda _: None,
+        storages: ArchivalStorages | None = None,
     ) -> Process:
         """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
@@ -177,10 +181,10 @@ class Assembly:
         model = BoundedModel(given, settings.patience)
         zone, zone_name = zone_of(settings)
         counter = self._counter(settings)
-        plan = self._plan(settings, window, sections, counter)
-        turn = OpenTurn()
-        retriever = self.retriever(zone)
-        results = Results(record.id, zone, counter, plan.budget.page)
+        storages = storages or ArchivalStorages(record.id)
+        plan = self._plan(settings, window, sections, counter, [each.name for each in storages.archives])
+        turn, retriever = OpenTurn(), self.retriever(zone)
+        results = Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,
             results, settings.paged_in_limit(window), turn.opened, turn.hops,
@@ -189,8 +193,7 @@ class Assembly:
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
             turn.hops,
         )  # fmt: skip
-        documents = DocumentCalls(record.id, self.store, results)
-        executor = plan.executor.bound(syscalls, documents, letters)
+        executor = plan.executor.bound(syscalls, DocumentCalls(self.store, results), letters)
         share, most = settings.prefetch_share(window), settings.prefetch_tokens
         prefetcher = Prefetcher(record.id, self.store, retriever, results, parts.clock, share, most)
         program = Program(
@@ -226,14 +229,19 @@ class Assembly:
         return window
 
     def _plan(
-        self, settings: AgentSettings, window: int, sections: Sequence[Section], counter: Counter
+        self,
+        settings: AgentSettings,
+        window: int,
+        sections: Sequence[Section],
+        counter: Counter,
+        archives: Sequence[str],
     ) -> Plan:
         """Divide the window. User tools are listed by name where their schemas would take too much; a head
         that leaves no room for the queue when the working context is full is refused."""
         paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
         full = sum(s.limit + _TAGS for s in sections) + paged_in
         instructions = settings.instructions or prompts.text(settings.instructions_name(window))
-        functions = [*_offered(settings), *self.tools]
+        functions = [*_offered(settings, archives), *self.tools]
         executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
         executor = replace(executor, text_tools=settings.text_tools)
         reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
@@ -258,11 +266,16 @@ class Assembly:
         return Plan(instructions, executor, budget)
 
 
-def _offered(settings: AgentSettings) -> tuple[Function, ...]:
-    """The functions of pagefault itself that an agent is offered, in the order of the prompt."""
-    speech = settings.style == "memgpt"
-    offered = memory_functions(speech=speech, timers=settings.timers, agents=bool(settings.agents))
-    return offered + document_functions() if settings.documents else offered
+def _offered(settings: AgentSettings, archives: Sequence[str]) -> tuple[Function, ...]:
+    """The functions of pagefault itself that an agent is offered, in the order of the prompt. ``archives``:
+    the names of those attached, which may have documents."""
+    speech, some = settings.style == "memgpt", bool(archives)
+    offered = memory_functions(
+        speech=speech, timers=settings.timers, agents=bool(settings.agents), archives=some
+    )
+    if settings.documents or some:
+        offered += document_functions(archives=some)
+    return naming_archives(offered, archives)
 
 
 def check_new_name(tx: Transaction, name: str) -> None:

@@ -179,7 +179,8 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One text object of archival storage. ``source`` says where it came from (empty: the agent),
-    ``title`` what it is called; ``place`` is set for a chunk of a document."""
+    ``title`` what it is called; ``place`` is set for a chunk of a document. ``archive``: the name of the
+    archive through which an agent reads it; empty in its own storage, and as stored."""
 
     text: str
     at: datetime
@@ -188,17 +189,20 @@ class Passage:
     number: int = 0
     title: str = ""
     place: Place | None = None
+    archive: str = ""
 
     @property
     def id(self) -> str:
-        """The handle that ``archival_read`` and ``page_in`` accept: ``p`` and the passage's number."""
-        return f"p{self.number}"
+        """The handle that ``archival_read`` and ``page_in`` accept: ``p`` and the passage's number, behind
+        the name of its archive if it is in one (``manuals/p7``)."""
+        return f"{self.archive}/p{self.number}" if self.archive else f"p{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A loaded document. ``source`` is its path or URL and names it; ``digest`` is the SHA-256 of its bytes,
-    hexadecimal; ``media`` its media type; ``pages`` how many pages it can be leafed through by."""
+    hexadecimal; ``media`` its media type; ``pages`` how many pages it can be leafed through by;
+    ``archive`` as of a passage."""
 
     source: str
     title: str
@@ -208,11 +212,13 @@ class Document:
     pages: int
     tags: tuple[str, ...] = ()
     number: int = 0
+    archive: str = ""
 
     @property
     def id(self) -> str:
-        """The handle that ``document_open`` accepts: ``d`` and the document's number."""
-        return f"d{self.number}"
+        """The handle that ``document_open`` accepts: ``d`` and the document's number, behind the name of its
+        archive if it is in one."""
+        return f"{self.archive}/d{self.number}" if self.archive else f"d{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pagefault.containment import contained
 from pagefault.context.admission import FRAMED
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import PagefaultError
+from pagefault.functions.archives import ArchivalStorages
 from pagefault.functions.results import Results
 from pagefault.message_meta import MessageMeta
 from pagefault.models.tokens import MESSAGE_OVERHEAD
@@ -88,7 +89,10 @@ class Prefetcher:
     async def _found(self, text: str, memory: QueueManager, size: int) -> tuple[list[str], list[str]]:
         """The lines and the ids of the best hits."""
         recall = await self.retriever.find(self.agent, "recall", text, Filter(), _PART_SECONDS)
-        archival = await self.retriever.find(self.agent, "archival", text, Filter(), _PART_SECONDS)
+        owners = await self.store.read(self.results.storages.owners)
+        archival = await self.retriever.find(
+            self.agent, "archival", text, Filter(), _PART_SECONDS, owners=owners
+        )
         hits, view = recall.merged(archival), _View(memory)
         return await self.store.read(lambda tx: self._packed(tx, hits, text, view, size))
 
@@ -100,7 +104,7 @@ class Prefetcher:
         count, chosen = self.results.counter.count, list[tuple[datetime, str, str, str]]()
         left, until = size - count(_HEAD) - MESSAGE_OVERHEAD, monotonic() + _PART_SECONDS
         largest, days = left // 2, set[str]()
-        for item in view.missing(tx, self.agent, fold(tx, self.agent, hits)[0][:_TRIED]):
+        for item in view.missing(tx, self.results.storages, fold(tx, hits)[0][:_TRIED]):
             if left < _LEAST or monotonic() > until:
                 break
             day = f"[on {item.at.astimezone(self.results.zone):%Y-%m-%d}]"
@@ -127,10 +131,12 @@ class _View:
         parts = [row for row in rows if row.meta.sources or row.meta.pages]
         self._quoted = [((row.id, *row.meta.sources), " ".join(row.shown.split())) for row in parts]
 
-    def missing(self, tx: Transaction, agent: AgentId, hits: Sequence[Hit]) -> Iterator[Message | Passage]:
+    def missing(
+        self, tx: Transaction, storages: ArchivalStorages, hits: Sequence[Hit]
+    ) -> Iterator[Message | Passage]:
         """The items of hits that are not in view whole and were not paged in."""
         for hit in hits:
-            item = (tx.message if hit.tier == "recall" else tx.passage)(agent, hit.number)
+            item = storages.item(tx, hit)
             if item and item.id not in self._whole and f"[{item.id} " not in self._head:
                 yield item
 

@@ -115,9 +115,12 @@ def tool(
     return mark(function) if function is not None else mark
 
 
-def describe(call: Callable[..., Any], kind: FunctionKind = "tool", owner: type | None = None) -> Function:
+def describe(
+    call: Callable[..., Any], kind: FunctionKind = "tool", owner: type | None = None, hidden: str = ""
+) -> Function:
     """Derive a function from a callable; ``ArgumentTypeError`` if a parameter has no type hint.
-    ``owner``: the class, if it is a method that is not bound yet."""
+    ``owner``: the class, if it is a method that is not bound yet; ``hidden``: a parameter with a default that
+    the model is not offered."""
     options: ToolOptions = getattr(call, "__pagefault__", ToolOptions())
     if not (name := getattr(call, "__name__", "")):
         raise ArgumentTypeError(
@@ -130,7 +133,7 @@ def describe(call: Callable[..., Any], kind: FunctionKind = "tool", owner: type 
             raise ArgumentTypeError(f"{name}(): a function for the model cannot take *{parameter.name}.")
         if parameter.name not in hints:
             raise ArgumentTypeError(f"{name}(): parameter {parameter.name} needs a type hint.")
-        if hints[parameter.name] is Transaction:
+        if hints[parameter.name] is Transaction or parameter.name == hidden:
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))

@@ -16,7 +16,7 @@ from functools import cache
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Function, Outcome, describe
-from pagefault.functions.results import PAGE, Results, brief, counted, labels, number
+from pagefault.functions.results import PAGE, Results, brief, counted, labels
 from pagefault.models.tokens import Counter
 from pagefault.quoting import normal, quoted
 from pagefault.storage import Store, Transaction
@@ -33,14 +33,13 @@ _BETWEEN_CJK = re.compile(rf"(?<=[{_CJK}])\s+(?=[{_CJK}])")
 class DocumentCalls:
     """The document functions of one agent."""
 
-    agent: AgentId
     store: Store
     results: Results
 
-    async def document_list(self, page: int = 1) -> Outcome:
+    async def document_list(self, page: int = 1, archive: str = "") -> Outcome:
         """The documents that were loaded, newest first."""
-        found = await self.store.read(lambda tx: tx.documents(self.agent))
-        shown, pages = paging.page_of(found[::-1], page, _LISTED)
+        found = await self.store.read(lambda tx: self.results.storages.documents(tx, archive))
+        shown, pages = paging.page_of(found, page, _LISTED)
         lines = [paging.showing(len(shown), len(found), page, pages), *map(self._line, shown)]
         ids = tuple(document.id for document in shown)
         return Outcome("\n".join(lines), sources=ids, framed=True)
@@ -49,9 +48,9 @@ class DocumentCalls:
         """Read a page of a document (d1); a long page has several parts."""
 
         def read(tx: Transaction) -> tuple[Document, Page | None]:
-            document = _find(tx, self.agent, id)
+            owner, document = self.results.storages.document(tx, id)
             there = 1 <= page <= document.pages
-            return document, tx.document_page(self.agent, document.number, page) if there else None
+            return document, tx.document_page(owner, document.number, page) if there else None
 
         document, leaf = await self.store.read(read)
         if leaf is None:
@@ -70,8 +69,8 @@ class DocumentCalls:
         """Find the pages of a document (d1) with this text; case and accents do not matter."""
         if not (wanted := pattern(text)):
             raise FunctionError("text is empty; give the text to look for.")
-        document = await self.store.read(lambda tx: _find(tx, self.agent, id))
-        found = await pages_with(self.store, self.agent, document, wanted)
+        owner, document = await self.store.read(lambda tx: self.results.storages.document(tx, id))
+        found = await pages_with(self.store, owner, document, wanted)
         shown, pages = paging.page_of(found, page, PAGE)
         room = self.results.line_size()
         lines = [f"{paging.showing(len(shown), len(found), page, pages)}: pages of {id} with that text"]
@@ -88,16 +87,12 @@ class DocumentCalls:
 
 
 @cache
-def document_functions() -> tuple[Function, ...]:
-    """The document functions in the order of the prompt, described once a process and not bound yet."""
+def document_functions(*, archives: bool = False) -> tuple[Function, ...]:
+    """The document functions in the order of the prompt, described once a process and not bound yet.
+    ``archives``: the parameter ``archive``."""
     calls = (DocumentCalls.document_list, DocumentCalls.document_open, DocumentCalls.document_find)
-    return tuple(describe(call, "query", DocumentCalls) for call in calls)
-
-
-def _find(tx: Transaction, agent: AgentId, id: str) -> Document:
-    if document := tx.document(agent, number(id, "d")):
-        return document
-    raise FunctionError(f"There is no document {id}; document_list shows those there are.")
+    hidden = "" if archives else "archive"
+    return tuple(describe(call, "query", DocumentCalls, hidden) for call in calls)
 
 
 async def pages_with(

@@ -5,7 +5,6 @@ One page of results, one page of a text, or a message with its neighbours; each 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -14,6 +13,7 @@ from itertools import islice
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
 from pagefault.functions import Outcome
+from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, quoted
 from pagefault.retrieval import Like, Ranking, excerpt, fold
@@ -23,15 +23,7 @@ from pagefault.types import AgentId, Message, Passage
 PAGE = 5  # results on one page
 _LARGEST_PAGE = 1200  # tokens: more than this is not read, whatever the window
 _LABEL = 24  # tokens that an id, a date and a source take
-_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
 _LONGEST_TITLE = 48  # characters
-
-
-def number(id: str, letter: str) -> int:
-    """The number in an id of that kind; ``FunctionError`` if it is none."""
-    if re.fullmatch(rf"{letter}\d{{1,15}}", id):
-        return int(id[1:])
-    raise FunctionError(f"{id!r} is not the id of {_ID[letter]}.")
 
 
 def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
@@ -39,13 +31,6 @@ def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
     if row := tx.message(agent, number(id, "m")):
         return row
     raise FunctionError(f"There is no message {id}; ids stand in search results.")
-
-
-def find_passage(tx: Transaction, agent: AgentId, id: str) -> Passage:
-    """The passage of this id; ``FunctionError`` if there is none."""
-    if passage := tx.passage(agent, number(id, "p")):
-        return passage
-    raise FunctionError(f"There is no passage {id}; ids stand in search results.")
 
 
 def label_of(item: Message | Passage, zone: tzinfo) -> str:
@@ -85,7 +70,7 @@ def _quote(part: str, before: str) -> str:
 class Results:
     """``page``: the tokens that one page may take."""
 
-    agent: AgentId
+    storages: ArchivalStorages
     zone: tzinfo
     counter: Counter
     page: int
@@ -95,16 +80,15 @@ class Results:
         others. The total counts what is left."""
         like: Like = {}
         if query:
-            hits, like = fold(tx, self.agent, hits)
+            hits, like = fold(tx, hits)
         shown, pages = paging.page_of(hits, page, PAGE)
         room = self.line_size()
         lines = [paging.showing(len(shown), len(hits), page, pages)]
         sources: list[str] = []
         for hit in shown:
-            recall = hit.tier == "recall"
-            item = tx.message(self.agent, hit.number) if recall else tx.passage(self.agent, hit.number)
+            item = self.storages.item(tx, hit)
             if item is not None:
-                more = paging.more_like_it(like.get((hit.tier, hit.number), ()))
+                more = paging.more_like_it([*map(self.storages.id_of, like.get(hit.key, ()))])
                 size = max(12, room - self.counter.count(self.line(item, "") + more))
                 lines.append(self.line(item, excerpt(item.text, query, size, self.counter)))
                 lines += filter(None, [more])

@@ -7,7 +7,7 @@ the call's result commits. What they find is shown as data, with its id, its dat
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cache
@@ -15,10 +15,11 @@ from typing import Any
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, NotFoundError
 from pagefault.functions import Function, FunctionKind, Outcome, describe
+from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
-from pagefault.functions.results import Results, find_passage, find_row, label_of, number
+from pagefault.functions.results import Results, find_row, label_of
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, places, quoted
 from pagefault.retrieval import Ranking, Retriever, excerpt
@@ -31,13 +32,12 @@ from pagefault.types import (
     Role,
     Schedule,
     Section,
-    Tier,
 )
 
 PAGED_IN = "paged_in"
 _LABEL = 24  # tokens that a paged-in line's id, date and source take
 _NEIGHBOURS = 3  # rows shown on either side of a short message
-_PAGED = re.compile(r"\[[mp]\d+ ")
+_PAGED = re.compile(r"\[(?:[A-Za-z0-9][\w.-]{0,63}/)?[mp]\d+ ", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ class Syscalls:
     paged_in_limit: int
     opened: Callable[[], int | None]
     hops: Callable[[], int]
+
+    @property
+    def storages(self) -> ArchivalStorages:
+        """The archival storages that the agent reaches."""
+        return self.results.storages
 
     # speech
 
@@ -110,8 +115,8 @@ class Syscalls:
 
     def page_in(self, tx: Transaction, id: str, section: str = PAGED_IN) -> str:
         """Keep a found item (m12, p7) in the working context."""
-        passage = id.startswith("p")
-        item = find_passage(tx, self.agent, id) if passage else find_row(tx, self.agent, id)
+        passage = id.startswith("p") or "/" in id
+        item = self.storages.passage(tx, id) if passage else find_row(tx, self.agent, id)
         if section == PAGED_IN and all(s.name != PAGED_IN for s in tx.sections(self.agent)):
             fresh = Section(PAGED_IN, "excerpts you paged in", self.paged_in_limit)
             tx.put_section(self.agent, fresh, self.clock.now())
@@ -138,23 +143,27 @@ class Syscalls:
 
     async def memory_search(self, query: str, page: int = 1) -> Outcome:
         """Search recall and archival storage."""
-        recall = await self._found("recall", query, Filter(before=self.opened()), page)
-        archival = await self._found("archival", query, Filter(), page)
+        recall = await self._found(query, Filter(before=self.opened()), page)
+        archival = await self._archival(query, Filter(), page)
         return await self._shown(recall.merged(archival), query, page)
 
     async def recall_search(self, query: str, page: int = 1) -> Outcome:
         """Search the message log."""
-        hits = await self._found("recall", query, Filter(before=self.opened()), page)
+        hits = await self._found(query, Filter(before=self.opened()), page)
         return await self._shown(hits, query, page)
 
     async def recall_search_by_date(self, start: str, end: str, page: int = 1) -> Outcome:
         """Messages between two ISO dates or times, oldest first."""
         span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.opened())
-        hits = await self._found("recall", "", span, page)
+        hits = await self._found("", span, page)
         return await self._shown(hits[::-1], "", page)
 
-    async def _found(self, tier: Tier, query: str, only: Filter, page: int) -> Ranking:
-        return await self.retriever.search(self.agent, tier, query, only, again=page > 1)
+    async def _found(self, query: str, only: Filter, page: int) -> Ranking:
+        return await self.retriever.search(self.agent, "recall", query, only, again=page > 1)
+
+    async def _archival(self, query: str, only: Filter, page: int, archive: str = "") -> Ranking:
+        owners = await self.store.read(lambda tx: self.storages.owners(tx, archive))
+        return await self.retriever.search(self.agent, "archival", query, only, owners=owners, again=page > 1)
 
     async def _shown(self, hits: Ranking, query: str, page: int) -> Outcome:
         return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
@@ -175,28 +184,36 @@ class Syscalls:
 
     # archival storage
 
-    def archival_insert(self, tx: Transaction, text: str, tags: list[str] = []) -> str:  # noqa: B006
+    def archival_insert(self, tx: Transaction, text: str, tags: list[str] = [], archive: str = "") -> str:  # noqa: B006
         """Save to archival storage."""
         if not text.strip():
             raise FunctionError("text is empty; give the text to save.")
         passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
-        (saved,) = tx.insert_passages(self.agent, [passage])
-        return f"Saved as {saved.id}."
+        storage = self.storages.writable(tx, archive)
+        try:
+            (saved,) = tx.insert_passages(storage.id, [passage])
+        except NotFoundError:
+            raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
+        return f"Saved as {replace(saved, archive=storage.name).id}."
 
-    async def archival_search(self, query: str, tags: list[str] = [], page: int = 1) -> Outcome:  # noqa: B006
+    async def archival_search(
+        self,
+        query: str,
+        tags: list[str] = [],  # noqa: B006
+        page: int = 1,
+        archive: str = "",
+    ) -> Outcome:
         """Search archival storage; all tags must be there."""
         only = Filter(tags=tuple(t.strip("# ") for t in tags))
-        return await self._shown(await self._found("archival", query, only, page), query, page)
+        return await self._shown(await self._archival(query, only, page, archive), query, page)
 
     async def archival_read(self, id: str, page: int = 1) -> Outcome:
         """Read a passage (p7), page by page."""
-        return await self.store.read(
-            lambda tx: self.results.text_page(find_passage(tx, self.agent, id), page)
-        )
+        return await self.store.read(lambda tx: self.results.text_page(self.storages.passage(tx, id), page))
 
     def archival_delete(self, tx: Transaction, id: str) -> str:
         """Delete a passage."""
-        tx.delete_passage(self.agent, find_passage(tx, self.agent, id).number)
+        self.storages.delete(tx, id)
         return f"{id} is deleted."
 
     # events to come
@@ -234,9 +251,11 @@ class Syscalls:
 
 
 @cache
-def memory_functions(*, speech: bool, timers: bool, agents: bool) -> tuple[Function, ...]:
+def memory_functions(
+    *, speech: bool, timers: bool, agents: bool, archives: bool = False
+) -> tuple[Function, ...]:
     """The functions offered to an agent, in the order of the prompt, described once a process and not bound
-    yet. ``speech``: send_message."""
+    yet. ``speech``: send_message; ``archives``: the parameter ``archive``."""
     memory: list[Callable[..., str | Outcome]] = [
         Syscalls.working_context_append, Syscalls.working_context_replace,
         Syscalls.archival_insert, Syscalls.archival_delete, Syscalls.page_in, Syscalls.page_out,
@@ -251,10 +270,22 @@ def memory_functions(*, speech: bool, timers: bool, agents: bool) -> tuple[Funct
         memory += [Syscalls.schedule, Syscalls.unschedule]
         queries.append(Syscalls.list_schedules)
     sending = (sending_function(),) if agents else ()
-    described = (_described(f, "query") for f in queries)
-    return (*(_described(f, "memory") for f in memory), *sending, *described)
+    hidden = "" if archives else "archive"
+    described = (_described(f, "query", hidden) for f in queries)
+    return (*(_described(f, "memory", hidden) for f in memory), *sending, *described)
+
+
+def naming_archives(functions: Iterable[Function], names: Sequence[str]) -> tuple[Function, ...]:
+    """The functions with the names of the archives attached in the description of ``archival_search``."""
+    about = f" Attached archives, searched too: {', '.join(names)}."
+    return tuple(
+        replace(f, schema=replace(f.schema, description=f.schema.description + about))
+        if f.name == "archival_search" and names
+        else f
+        for f in functions
+    )
 
 
 @cache
-def _described(method: Callable[..., Any], kind: FunctionKind) -> Function:
-    return describe(method, kind, Syscalls)
+def _described(method: Callable[..., Any], kind: FunctionKind, hidden: str) -> Function:
+    return describe(method, kind, Syscalls, hidden)

@@ -38,7 +38,7 @@ from pagefault.kernel.tasks import CountedTasks
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, TurnHold
 from pagefault.storage.signals import AgentReady
-from pagefault.types import AgentRecord, Event, Output
+from pagefault.types import AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
 
@@ -231,8 +231,7 @@ class Scheduler:
     def _goes_on(self, agent: AgentSlot, process: Process) -> bool:
         """Note that a turn is over; return whether the agent may have the next one now."""
         agent.failures, agent.record = 0, process.record
-        if process.writer.outdated:
-            agent.process = None
+        agent.process = None if process.writer.outdated else agent.process
         self.turn_ended()
         if agent.record.settings.get("agents"):  # it may have written to others
             self._ready.look()
@@ -243,6 +242,8 @@ class Scheduler:
 
     async def _run(self, agent: AgentSlot, hold: TurnHold, event: Event) -> Process:
         """Run the event's turn, or park the event if that was begun too often."""
+        if event.kind == EventKind.EDITED and event.state == "pending":  # of what is attached, perhaps
+            agent.process = None
         process = await self.loaded(agent, agent.record)
         process.begin(hold)
         if event.attempts > ATTEMPTS:
@@ -264,7 +265,7 @@ class Scheduler:
         except StorageError as error:
             posting.refuse(error)
             return None
-        except PagefaultError:  # it cannot be loaded; ``_drain`` reports it once the event is stored
+        except PagefaultError:  # it cannot be loaded; ``_drain`` reports it
             return None
         finally:
             posting.over.set()

@@ -18,9 +18,10 @@ from pagefault.errors import PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.folding import Like, fold
+from pagefault.retrieval.hits import NOTHING, Hit, Ranking, together
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
-from pagefault.retrieval.ranking import NOTHING, Hit, Ranking, Weights, browse, rank
+from pagefault.retrieval.ranking import Weights, browse, rank
 from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
@@ -59,20 +60,28 @@ class Retriever:
     )
 
     async def search(
-        self, agent: AgentId, tier: Tier, text: str, filter: Filter, *, again: bool = False
+        self,
+        agent: AgentId,
+        tier: Tier,
+        text: str,
+        filter: Filter,
+        *,
+        owners: Sequence[AgentId] = (),
+        again: bool = False,
     ) -> Ranking:
         """All rows found, best first; of equals the newer first. Without a query: all rows that pass the
-        filter, newest first.
+        filter, newest first. ``owners``: search the rows of these instead of the agent's own.
 
         ``again``: the caller wants a further page of an earlier search. It is answered from that search if
         it is one of the last few, so that pages stay the same while the log grows.
         """
-        key = (agent, tier, text, replace(filter, before=None))
+        owners = tuple(owners) or (agent,)
+        key = (owners, tier, text, replace(filter, before=None))
         if not again or key not in self._ranked:
             self._ranked.pop(key, None)
-            ranking = await self.find(agent, tier, text, filter)
+            ranking = await self.find(agent, tier, text, filter, owners=owners)
             if self.reranking and text.strip():
-                ranking = await self.reranking.reordered(text, ranking, partial(self._texts, agent))
+                ranking = await self.reranking.reordered(text, ranking, self._texts)
             self._ranked[key] = ranking
             while len(self._ranked) > _REMEMBERED:
                 del self._ranked[next(iter(self._ranked))]
@@ -85,13 +94,15 @@ class Retriever:
         text: str,
         filter: Filter,
         vector_seconds: float = _VECTOR_SECONDS,
+        *,
+        owners: Sequence[AgentId] = (),
     ) -> Ranking:
         """As ``search``, without the reranker and without further pages; by words alone if the query's vector
         takes longer."""
+        owners = tuple(owners) or (agent,)
         if not text.strip():
             fingerprint = (await self.serving()).fingerprint
-            found = await self.store.read(lambda tx: tx.search(agent, tier, Match(), filter, fingerprint))
-            return browse(tier, found)
+            return await self.store.read(lambda tx: _browsed(tx, owners, tier, filter, fingerprint))
         people, made = await self.store.read(
             lambda tx: (tx.speakers(agent) if tier == "recall" else [], tx.embedders())
         )
@@ -100,18 +111,20 @@ class Retriever:
         if match.is_empty:
             return NOTHING
 
-        def look(tx: Transaction) -> Ranking:
-            found, texts = tx.search(agent, tier, match, filter, fingerprint), partial(tx.texts, agent, tier)
+        def look(tx: Transaction, owner: AgentId) -> Ranking:
+            found, texts = tx.search(owner, tier, match, filter, fingerprint), partial(tx.texts, owner, tier)
             near, wished = adjacent(query, found, texts), wishes(query, found, texts, scale.floor)
-            return rank(tier, found, query, self.weights, scale, near, wished)
+            return rank(tier, found, query, self.weights, scale, near, wished).owned(owner)
 
-        return await self.store.read(look)
+        return await self.store.read(
+            lambda tx: together([look(tx, owner) for owner in owners], self.weights.storage)
+        )
 
-    async def _texts(self, agent: AgentId, hits: Sequence[Hit]) -> list[str]:
+    async def _texts(self, hits: Sequence[Hit]) -> list[str]:
         """The texts of rows, each after its speaker or title."""
 
         def text_of(tx: Transaction, hit: Hit) -> str:
-            found = (tx.message if hit.tier == "recall" else tx.passage)(agent, hit.number)
+            found = (tx.message if hit.tier == "recall" else tx.passage)(hit.owner, hit.number)
             if found is None:
                 return ""
             before = f"{found.speaker}: " if isinstance(found, Message) else f"{found.title}. "
@@ -156,3 +169,12 @@ def _with_vectors(
         gain = (scale.strong - scale.floor) / (its.strong - its.floor)
         match = replace(match, elsewhere=OtherVector(other, its_vector, gain, scale.floor - gain * its.floor))
     return match, fingerprint, scale
+
+
+def _browsed(
+    tx: Transaction, owners: Sequence[AgentId], tier: Tier, filter: Filter, fingerprint: str
+) -> Ranking:
+    """All rows that pass the filter, newest first; of several owners one after the other."""
+    found = (tx.search(owner, tier, Match(), filter, fingerprint) for owner in owners)
+    rankings = [browse(tier, each).owned(owner) for owner, each in zip(owners, found, strict=True)]
+    return together(rankings, 0.0)

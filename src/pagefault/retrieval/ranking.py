@@ -6,30 +6,25 @@ and nothing is stored; docs/retrieval.md derives the form and measures each part
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.embedders import Scale
+from pagefault.retrieval.hits import PARTS, TIERS, Floats, Ranking
 from pagefault.retrieval.query import Query
 from pagefault.storage import Found
 from pagefault.types import Tier
 
-__all__ = ["NOTHING", "PARTS", "Hit", "Ranking", "Weights", "browse", "rank"]
-
-Floats = NDArray[np.float32]
+__all__ = ["Weights", "browse", "rank"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400e6  # microseconds
 _FIRST = 5  # rows of a ranking that say how much it has; the best one by words may lack the vector
-_TIERS: tuple[Tier, ...] = ("recall", "archival")
-PARTS = ("lexical", "phrase", "dense", "prior", "wish", "date", "session", "bm25", "cosine")
-"""The reasons for a hit's place: the share of its score from each part, then its plain BM25 and cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,84 +55,6 @@ class Weights:
     sharpness: float = 4.0  # how much a session's best rows make up its score; 0 would be their mean
     floor_near: float = 0.6  # share of the floor for a row beside one that has a word of the query
     storage: float = 1.2  # a storage gains over one whose best cosine is ``floor`` if its own is ``strong``
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A found row: its number in its tier, its session (see ``storage.Found``), its score and its parts."""
-
-    tier: Tier
-    number: int
-    session: int
-    score: float
-    parts: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking(Sequence[Hit]):
-    """All rows found, best first. ``order`` holds indices into the columns, which are never copied: a slice
-    is another order of the same columns, and a hit is made when it is looked at.
-
-    ``tier``: 0 recall, 1 archival. ``session``: 0 where it is not known. ``parts``: shape
-    (rows, len(PARTS)). ``evidence``: nearness of the first rows to the query; NaN without vectors.
-    """
-
-    tier: NDArray[np.uint8]
-    number: NDArray[np.int64]
-    session: NDArray[np.int64]
-    score: NDArray[np.float32]
-    parts: NDArray[np.float32]
-    order: NDArray[np.intp]
-    evidence: float = np.nan
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    @overload
-    def __getitem__(self, index: int) -> Hit: ...
-    @overload
-    def __getitem__(self, index: slice) -> Ranking: ...
-    def __getitem__(self, index: int | slice) -> Hit | Ranking:
-        if isinstance(index, slice):
-            return replace(self, order=self.order[index])
-        row = self.order[index]
-        known = zip(PARTS, self.parts[row].tolist(), strict=True)
-        parts = {name: round(value, 4) for name, value in known if not np.isnan(value)}
-        score = round(float(self.score[row]), 4)
-        tier = _TIERS[int(self.tier[row])]
-        return Hit(tier, int(self.number[row]), int(self.session[row]), score, parts)
-
-    def __iter__(self) -> Iterator[Hit]:
-        return (self[index] for index in range(len(self)))
-
-    def without(self, places: Sequence[int]) -> Ranking:
-        """The ranking without the hits at these places."""
-        return replace(self, order=np.delete(self.order, places)) if places else self
-
-    def merged(self, other: Ranking) -> Ranking:
-        """Both together, best first; of equals this one's first. Scores are relative to each one's best rows:
-        those of the one with more evidence gain the difference."""
-        order = np.concatenate((self.order, other.order + len(self.number)))
-        apart = np.float32(np.nan_to_num(self.evidence - other.evidence))
-        score = np.concatenate((self.score + max(apart, 0), other.score + max(-apart, 0)))
-        return Ranking(
-            np.concatenate((self.tier, other.tier)),
-            np.concatenate((self.number, other.number)),
-            np.concatenate((self.session, other.session)),
-            score,
-            np.concatenate((self.parts, other.parts)),
-            order[np.argsort(-score[order], kind="stable")],
-        )
-
-
-NOTHING = Ranking(
-    np.empty(0, np.uint8),
-    np.empty(0, np.int64),
-    np.empty(0, np.int64),
-    np.empty(0, np.float32),
-    np.empty((0, len(PARTS)), np.float32),
-    np.empty(0, np.intp),
-)
 
 
 def rank(
@@ -172,14 +89,15 @@ def rank(
     ranked = _ranking(tier, found, rows, score[rows], np.stack(parts, axis=1)[rows])
     nearest = np.fmax.reduce(found.cosine[rows[:_FIRST]], initial=np.nan)
     ahead = weights.storage * (nearest - scale.floor) / max(scale.strong - scale.floor, 1e-6)
-    return replace(ranked, evidence=float(ahead))
+    words = float(min(1.0, near.max(initial=0.0) / max(found.whole, 1e-6)))
+    return replace(ranked, evidence=float(ahead), words=words)
 
 
 def browse(tier: Tier, found: Found) -> Ranking:
     """All rows that may be shown, newest first."""
     total = len(found.number)
     return Ranking(
-        np.broadcast_to(np.uint8(_TIERS.index(tier)), total),
+        np.broadcast_to(np.uint8(TIERS.index(tier)), total),
         found.number,
         found.session,
         np.broadcast_to(np.float32(0), total),
@@ -193,7 +111,7 @@ def _ranking(tier: Tier, found: Found, rows: NDArray[np.intp], score: Floats, pa
     number = np.concatenate((found.number[rows], found.more))
     rest = len(found.more)
     return Ranking(
-        np.broadcast_to(np.uint8(_TIERS.index(tier)), len(number)),
+        np.broadcast_to(np.uint8(TIERS.index(tier)), len(number)),
         number,
         np.concatenate((found.session[rows], np.zeros(rest, np.int64))),
         np.concatenate((score, np.full(rest, score.min(initial=0.0), np.float32))),

@@ -15,7 +15,7 @@ from pagefault.containment import contained
 from pagefault.errors import PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.rerankers import Reranker
-from pagefault.retrieval.ranking import Hit, Ranking
+from pagefault.retrieval.hits import Hit, Ranking
 
 __all__ = ["Reranking"]
 

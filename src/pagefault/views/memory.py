@@ -7,20 +7,21 @@ they were. Left out: changes (``kernel.edits``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pagefault.clock import When, time_of
 from pagefault.config import settings_of, zone_for
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
-from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, excerpt, fold
 from pagefault.storage import Filter, Transaction
-from pagefault.types import SEARCHED_BY_DEFAULT, AgentRecord, Message, Passage, Role, Tier
+from pagefault.types import SEARCHED_BY_DEFAULT, Message, Passage, Role, Tier
 from pagefault.views.asking import number_of, page_of, record_of, roles_of, tags_of
 
 __all__ = [
@@ -170,10 +171,18 @@ async def section_versions(kernel: Kernel, name: str, section: str) -> tuple[Sec
 
 
 async def passage(kernel: Kernel, name: str, id: str) -> PassageView:
-    """The passage of this id (``p7``); ``NotFoundError`` if there is none."""
-    record, number = await record_of(kernel, name), number_of(id, "p")
-    found = await kernel.store.read(lambda tx: tx.passage(record.id, number))
-    if found is None:
+    """The passage of this id (``p7``, ``manuals/p7``); ``NotFoundError`` if there is none."""
+    record = await record_of(kernel, name)
+
+    def read(tx: Transaction) -> Passage | None:
+        try:
+            storage, number = archival_storages(tx, record).find(tx, id, "p")
+        except FunctionError as error:
+            raise UsageError(str(error)) from None
+        found = tx.passage(storage.id, number)
+        return found and replace(found, archive=storage.name)
+
+    if (found := await kernel.store.read(read)) is None:
         raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
     return PassageView(**_fields(found, zone_for(record)))
 
@@ -197,8 +206,7 @@ async def search(
 
     ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included. ``role``
     (user messages, speech and events unless others are named) and ``session`` are of recall, ``tags`` (all
-    must be there) of archival storage; they choose the tier if ``tier`` does not. ``as_of``: a message's id;
-    newer ones are left out.
+    must be there) of archival storage; they choose the tier if ``tier`` does not. ``as_of``: the newest row.
     """
     if size < 1:
         raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
@@ -210,21 +218,23 @@ async def search(
         tags_of(tags),
         time_of(since, now, zone),
         time_of(until, now, zone, end=True),
-        session=session,
+        last + 1,
+        session,
     )
-    retriever = kernel.assembly.retriever(zone)
-    hits, like = await _ranked(retriever, record, query, _tiers(tier, role, tags, session), only, last)
+    tiers = _tiers(tier, role, tags, session)
+    storages = await kernel.store.read(lambda tx: archival_storages(tx, record))
+    hits, like = await _ranked(kernel.assembly.retriever(zone), storages, query, tiers, only)
     shown, pages = page_of(hits, page, size)
-    return SearchPage(len(hits), page, pages, await _results(kernel, record, query, shown, like), f"m{last}")
+    results = await _results(kernel, zone, storages, query, shown, like)
+    return SearchPage(len(hits), page, pages, results, f"m{last}")
 
 
 async def _results(
-    kernel: Kernel, record: AgentRecord, query: str, hits: Sequence[Hit], like: Like
+    kernel: Kernel, zone: ZoneInfo, storages: ArchivalStorages, query: str, hits: Sequence[Hit], like: Like
 ) -> tuple[MessageHit | PassageHit, ...]:
-    items = await kernel.store.read(lambda tx: [_stored(tx, record, hit) for hit in hits])
-    zone, counter = zone_for(record), HeuristicCounter()
+    items = await kernel.store.read(lambda tx: [storages.item(tx, hit) for hit in hits])
     return tuple(
-        _hit(hit, item, query, zone, counter, like)
+        _hit(hit, item, query, zone, tuple(map(storages.id_of, like.get(hit.key, ()))))
         for hit, item in zip(hits, items, strict=True)
         if item is not None
     )
@@ -245,36 +255,27 @@ def _tiers(
 
 
 async def _ranked(
-    retriever: Retriever,
-    record: AgentRecord,
-    query: str,
-    tiers: Sequence[Tier],
-    only: Filter,
-    last: int,
+    retriever: Retriever, storages: ArchivalStorages, query: str, tiers: Sequence[Tier], only: Filter
 ) -> tuple[Ranking, Like]:
-    filters = {"recall": _before(only, last), "archival": only}
-    first, *rest = [await retriever.search(record.id, tier, query, filters[tier]) for tier in tiers]
+    filters = {"recall": replace(only, tags=()), "archival": replace(only, before=None)}
+    owners = {"recall": (), "archival": (storages.agent, *(each.id for each in storages.archives))}
+    first, *rest = [
+        await retriever.search(storages.agent, tier, query, filters[tier], owners=owners[tier])
+        for tier in tiers
+    ]
     hits = first.merged(rest[0]) if rest else first
-    return await retriever.store.read(lambda tx: fold(tx, record.id, hits)) if query else (hits, {})
-
-
-def _before(only: Filter, last: int) -> Filter:
-    return Filter(only.roles, (), only.since, only.until, last + 1, only.session)
-
-
-def _stored(tx: Transaction, record: AgentRecord, hit: Hit) -> Message | Passage | None:
-    return (tx.message if hit.tier == "recall" else tx.passage)(record.id, hit.number)
+    return await retriever.store.read(lambda tx: fold(tx, hits)) if query else (hits, {})
 
 
 def _hit(
-    hit: Hit, item: Message | Passage, query: str, zone: ZoneInfo, counter: Counter, like: Like
+    hit: Hit, item: Message | Passage, query: str, zone: ZoneInfo, like: tuple[str, ...]
 ) -> MessageHit | PassageHit:
     why: dict[str, Any] = {
-        "excerpt": excerpt(item.text, query, _EXCERPT, counter),
+        "excerpt": excerpt(item.text, query, _EXCERPT, HeuristicCounter()),
         "label": label_of(item, zone),
         "score": hit.score,
         "parts": dict(hit.parts),
-        "like": tuple(like.get((hit.tier, hit.number), ())),
+        "like": like,
     }
     if isinstance(item, Passage):
         return PassageHit(**_fields(item, zone), **why)
@@ -283,7 +284,7 @@ def _hit(
 
 
 def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
-    place = passage.place
+    place, where = passage.place, f"{passage.archive}/" if passage.archive else ""
     fields: dict[str, Any] = {
         "id": passage.id,
         "tags": passage.tags,
@@ -293,6 +294,7 @@ def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
         "text": passage.text,
     }
     if place is not None:
-        fields |= {"document": f"d{place.document}", "page": place.page, "section": place.section}
+        document = f"{where}d{place.document}"
+        fields |= {"document": document, "page": place.page, "section": place.section}
         fields |= {"start": place.start, "stop": place.stop}
     return fields

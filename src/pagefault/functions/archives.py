@@ -1,0 +1,151 @@
+"""The archival storages that an agent reaches: its own, and the archives attached to it.
+
+An id of an archive's passage or document has the archive's name before it (``manuals/p7``). Each use looks
+up in its own transaction which archives are attached then, so that a detached one is not read any more.
+Left out: attaching (``kernel.archives``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from pagefault.errors import FunctionError
+from pagefault.quoting import inline
+from pagefault.retrieval import Hit
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
+
+__all__ = ["ArchivalStorages", "AttachedArchive", "archival_storages", "number"]
+
+_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
+_OF_ARCHIVE = re.compile(r"(?:([A-Za-z0-9][\w.-]{0,63})/)?(.+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedArchive:
+    """An archive as an agent has it: its name, the id under which it is stored, and whether it may only be
+    read."""
+
+    name: str
+    id: AgentId
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivalStorages:
+    """The archival storages of one agent. ``archives``: those attached when it was loaded."""
+
+    agent: AgentId
+    archives: tuple[AttachedArchive, ...] = ()
+
+    @property
+    def _own(self) -> AttachedArchive:
+        return AttachedArchive("", self.agent)
+
+    def attached(self, tx: Transaction) -> dict[str, AttachedArchive]:
+        """The archives that are attached still, by name, as they are now."""
+        if not self.archives:
+            return {}
+        now = {a.name: a.read_only for a in tx.attachments(self.agent) if a.kind == "archive"}
+        return {a.name: replace(a, read_only=now[a.name]) for a in self.archives if a.name in now}
+
+    def owners(self, tx: Transaction, archive: str = "") -> tuple[AgentId, ...]:
+        """The ids under which to search: of all storages or, if one is named, of this archive."""
+        attached = self.attached(tx)
+        if archive:
+            return (_of_name(attached, archive).id,)
+        return (self.agent, *(each.id for each in attached.values()))
+
+    def find(self, tx: Transaction, id: str, letter: str) -> tuple[AttachedArchive, int]:
+        """The storage and the number that an id names; the agent's own has no name. ``FunctionError`` for
+        what is no such id, or of an archive that is not attached."""
+        match = _OF_ARCHIVE.fullmatch(id)
+        name, rest = match.groups() if match else ("", id)
+        of = number(rest, letter, id)
+        return (_of_name(self.attached(tx), name) if name else self._own), of
+
+    def passage(self, tx: Transaction, id: str) -> Passage:
+        """The passage of this id; ``FunctionError`` if there is none."""
+        storage, of = self.find(tx, id, "p")
+        if passage := tx.passage(storage.id, of):
+            return replace(passage, archive=storage.name)
+        raise FunctionError(f"There is no passage {id}; ids stand in search results.")
+
+    def item(self, tx: Transaction, hit: Hit) -> Message | Passage | None:
+        """The row of a hit; None if it is gone, or its archive is not attached any more."""
+        if hit.tier == "recall":
+            return tx.message(self.agent, hit.number)
+        storage = self._of(tx, hit.owner)
+        passage = tx.passage(storage.id, hit.number) if storage else None
+        return replace(passage, archive=storage.name) if passage and storage else None
+
+    def id_of(self, hit: Hit) -> str:
+        """The id of a hit, as it is shown."""
+        letter = "m" if hit.tier == "recall" else "p"
+        names = (each.name for each in self.archives if each.id == hit.owner)
+        return "/".join((*names, f"{letter}{hit.number}"))
+
+    def writable(self, tx: Transaction, archive: str = "") -> AttachedArchive:
+        """The agent's own storage or the archive named, to insert into; ``FunctionError`` if it is
+        read-only."""
+        return _writable(_of_name(self.attached(tx), archive) if archive else self._own)
+
+    def delete(self, tx: Transaction, id: str) -> None:
+        """Delete the passage of this id; ``FunctionError`` if there is none, or its archive is read-only."""
+        storage, of = self.find(tx, id, "p")
+        if not tx.delete_passage(_writable(storage).id, of):
+            raise FunctionError(f"There is no passage {id}; ids stand in search results.")
+
+    def documents(self, tx: Transaction, archive: str = "") -> list[Document]:
+        """The documents, newest first: the agent's own and then each archive's, or those of the one named."""
+        attached = self.attached(tx)
+        chosen = [_of_name(attached, archive)] if archive else [self._own, *attached.values()]
+        return [
+            replace(document, archive=storage.name)
+            for storage in chosen
+            for document in reversed(tx.documents(storage.id))
+        ]
+
+    def document(self, tx: Transaction, id: str) -> tuple[AgentId, Document]:
+        """The document of this id, and the id of its owner; ``FunctionError`` if there is none."""
+        storage, of = self.find(tx, id, "d")
+        if document := tx.document(storage.id, of):
+            return storage.id, replace(document, archive=storage.name)
+        raise FunctionError(f"There is no document {id}; document_list shows those there are.")
+
+    def _of(self, tx: Transaction, owner: AgentId) -> AttachedArchive | None:
+        if owner == self.agent:
+            return self._own
+        return next((each for each in self.attached(tx).values() if each.id == owner), None)
+
+
+def archival_storages(tx: Transaction, record: AgentRecord) -> ArchivalStorages:
+    """The archival storages of an agent, as they are now."""
+    found = list[AttachedArchive]()
+    for attachment in tx.attachments(record.id):
+        if attachment.kind == "archive" and (of := tx.shared("archive", attachment.name, record.tenant)):
+            found.append(AttachedArchive(of.name, of.id, attachment.read_only))
+    return ArchivalStorages(record.id, tuple(found))
+
+
+def number(id: str, letter: str, shown: str = "") -> int:
+    """The number in an id of that kind; ``FunctionError``, which names it as ``shown``, if it is none."""
+    if re.fullmatch(rf"{letter}[0-9]{{1,15}}", id):
+        return int(id[1:])
+    raise FunctionError(f"{(shown or id)!r} is not the id of {_ID[letter]}.")
+
+
+def _of_name(attached: dict[str, AttachedArchive], name: str) -> AttachedArchive:
+    if name in attached:
+        return attached[name]
+    names = f"attached are {', '.join(attached)}" if attached else "none is attached"
+    raise FunctionError(f"There is no archive {inline(name, 64)} attached; {names}.")
+
+
+def _writable(storage: AttachedArchive) -> AttachedArchive:
+    if storage.read_only:
+        raise FunctionError(
+            f"Archive {storage.name} is attached read-only; save to your own archival storage instead."
+        )
+    return storage
