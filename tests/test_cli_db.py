@@ -201,7 +201,7 @@ def test_export_and_import_by_file(run: Run, tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert run("db", "export", "ana", str(file)).err.endswith("is there already; choose another name.\n")
     assert run("db", "import", str(file)).err == (
-        "pagefault: There is already an agent named 'ana'; give another with --name.\n"
+        "pagefault: The agent 'ana' is there already; give another name with --name.\n"
     )
     assert "cannot be an agent's name" in run("db", "import", str(file), "--name", "a b").err
     assert run("db", "import", str(file), "--name", "bo").code == 0

@@ -429,7 +429,7 @@ def test_an_agent_is_never_overwritten_and_then_nothing_is_copied(place: Path | 
     live(place, [], "aaa")
     live(tmp_path / "b.db", [_append("another life", Role.USER, 0, False)])
     with opened(place) as here, opened(tmp_path / "b.db") as there:
-        with pytest.raises(UsageError, match=r"already another agent named 'ana' in .*b\.db; nothing is"):
+        with pytest.raises(UsageError, match=r"b\.db has another agent 'ana' already; nothing is"):
             copy_agents(here, there, [], Heard())
         with pytest.raises(NotFoundError, match="There is no agent 'nobody' in "):
             copy_agents(here, there, ["nobody"], Heard())
@@ -463,7 +463,7 @@ def test_which_embedder_is_wanted_stays_as_it_is(place: Path | str, tmp_path: Pa
 def test_an_export_is_lines_of_json(place: Path | str) -> None:
     lines = [json.loads(line) for line in exported(place).splitlines()]
     head, own, end = lines[0], lines[1]["agents"], lines[-1]["end"]
-    assert head == {"pagefault": "0.1.0", "format": 2, "agent": "ana", "number": 1, "of": 1, "rows": 40}
+    assert head == {"pagefault": "0.1.0", "format": 3, "agent": "ana", "number": 1, "of": 1, "rows": 40}
     assert json.loads(own["settings"]) == {"style": "native", "temperature": 0.1}
     assert next(line["messages"]["text"] for line in lines if "messages" in line) == "red key"
     assert end["tables"]["messages"][0] == 9
@@ -475,7 +475,7 @@ def test_an_import_may_have_another_name(place: Path | str) -> None:
     assert imported(place, content, "bob") == ["bob"]
     assert agents_of(place) == ["ana", "bob"]
     assert wrong(place) == []
-    with pytest.raises(UsageError, match="already an agent named 'ana'; give another with --name"):
+    with pytest.raises(UsageError, match="The agent 'ana' is there already; give another name with --name"):
         imported(place, content)
 
 
@@ -484,7 +484,7 @@ def test_a_file_of_many_agents_is_imported_whole_or_not(place: Path | str, tmp_p
     content = exported(place, "ana", "bob")
     assert imported(tmp_path / "b.db", content) == ["ana", "bob"]
     live(tmp_path / "c.db", [], "bob")
-    with pytest.raises(UsageError, match="already an agent named 'bob'"):
+    with pytest.raises(UsageError, match="The agent 'bob' is there already"):
         imported(tmp_path / "c.db", content)
     with pytest.raises(UsageError, match="the file has 2 agents; leave out the name"):
         imported(tmp_path / "c.db", content, "cy")
@@ -523,7 +523,7 @@ def _changed(content: bytes) -> list[tuple[bytes, str]]:
         (b"\x00" * 10_000_000, "the file is no export of pagefault"),
         (content[:-1], "the file is cut off within agent 'ana'"),
         (content.replace(b"red", b"rad"), "the checksum of agent 'ana' is another"),
-        (content.replace(b'"format":2', b'"format":3'), "was made by a newer pagefault .0.1.0.; upgrade"),
+        (content.replace(b'"format":3', b'"format":4'), "was made by a newer pagefault .0.1.0.; upgrade"),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pagefault.errors import UsageError
 from pagefault.quoting import inline, is_invisible, normal
-from pagefault.shared import SharedKind
+from pagefault.shared import SharedKind, is_shared
 from pagefault.types import EventKind
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "check_look_alike",
     "check_sender",
     "check_shared_name",
+    "check_stored_name",
     "check_text",
     "could_be_agent_name",
     "shown_kind",
@@ -80,6 +81,14 @@ def check_shared_name(kind: SharedKind, name: str) -> None:
             f"{name!a} cannot be the name of {'an archive' if kind == 'archive' else 'a shared section'}; "
             f"use up to {LONGEST} letters of English, digits, dots, dashes and underscores."
         )
+
+
+def check_stored_name(name: str) -> None:
+    """Raise ``UsageError`` if neither an agent nor an archive or shared section can be stored under that."""
+    if not is_shared(name):
+        return check_agent_name(name)
+    kind, _, own = name.partition(":")
+    check_shared_name("archive" if kind == "archive" else "section", own)
 
 
 def could_be_agent_name(name: str) -> bool:

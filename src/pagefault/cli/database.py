@@ -19,7 +19,6 @@ from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
-from pagefault.names import check_agent_name
 from pagefault.privacy import keep_private
 from pagefault.storage.row_transfer import FileDatabase
 from pagefault.transfer import (
@@ -161,8 +160,6 @@ def export(session: Session, name: str, target: str) -> None:
 
 def import_(session: Session, source: str, name: str | None, trust: bool) -> None:
     """Store the agents of a file, or of standard input. What they bring is asked about on a terminal."""
-    if name is not None:
-        check_agent_name(name)
     place = "The input" if source == "-" else source
     defaults = session.installation.agent
     with _opened(source) as file:
@@ -170,7 +167,7 @@ def import_(session: Session, source: str, name: str | None, trust: bool) -> Non
             trust = _agreed(guarded_settings(file, place, defaults))
         with closing(open_transfer(_home_of(session), make=True)) as database, progress() as bar:
             moved = import_agents(database, file, place, name, bar, trust=trust, defaults=defaults)
-    _report(session, moved, "", defaults)
+    _report(session, moved, "", defaults, trust)
 
 
 def _agreed(brought: Sequence[GuardedSettings]) -> bool:
@@ -215,7 +212,11 @@ def _table(moved: Sequence[Moved]) -> str:
 
 
 def _report(
-    session: Session, moved: Sequence[Moved], nothing: str, defaults: AgentSettings | None = None
+    session: Session,
+    moved: Sequence[Moved],
+    nothing: str,
+    defaults: AgentSettings | None = None,
+    trust: bool = False,
 ) -> None:
     data = [
         {
@@ -231,7 +232,7 @@ def _report(
         for agent in moved
         for line in GuardedSettings(agent.name, agent.left_out).sentences()
     ]
-    if left_out and defaults:
+    if left_out and defaults and not trust:
         left_out.append(f"The model is {defaults.model}; import with --trust to take what was left out.")
     session.show(data, "\n".join([_table(moved), *left_out]) if moved else nothing)
 

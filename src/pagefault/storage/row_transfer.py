@@ -24,6 +24,7 @@ from pagefault.types import AgentId, Tier
 __all__ = [
     "AGENT",
     "DERIVED",
+    "OUTBOX",
     "OWNED",
     "FileDatabase",
     "IndexSize",
@@ -78,6 +79,11 @@ AGENT = TransferTable(
 )
 """The agent's own row, without its name, which may be another where it is restored."""
 
+OUTBOX = TransferTable(
+    "outbox", {"number": int, "target": str, "kind": str, "payload": str, "at": int}, order="number"
+)
+"""The effects of an agent that are on their way to what it shares."""
+
 OWNED = (
     TransferTable(
         "messages",
@@ -103,15 +109,8 @@ OWNED = (
     TransferTable("sections", {"name": str, "version": int}, order="id"),
     TransferTable(
         "section_versions",
-        {
-            "name": str,
-            "version": int,
-            "at": int,
-            "description": str,
-            "token_limit": int,
-            "text": str,
-            "read_only": bool,
-        },
+        {"name": str, "version": int, "at": int, "description": str, "token_limit": int, "text": str}
+        | {"read_only": bool},
     ),
     TransferTable(
         "passages",
@@ -158,9 +157,7 @@ OWNED = (
         "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
     ),
     TransferTable("attachments", {"target": str, "read_only": bool, "at": int}),
-    TransferTable(
-        "outbox", {"number": int, "target": str, "kind": str, "payload": str, "at": int}, order="number"
-    ),
+    OUTBOX,
     TransferTable(
         "vectors",
         {
@@ -219,6 +216,10 @@ class TransferRows(Protocol):
     def count(self, agent: AgentId, table: TransferTable) -> int: ...
     def rows(self, agent: AgentId, table: TransferTable) -> Iterator[Sequence[Row]]:
         """The agent's rows in batches, as few at a time as will do; in no order unless the table has one."""
+        ...
+
+    def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:
+        """The rows of the agent's outbox that were not applied to their target so far."""
         ...
 
     def create(self, name: str, row: Row) -> AgentId:

@@ -2,9 +2,9 @@
 
 Each value can be read (``values``), the log is consecutive, the queue stands on rows that exist, sections
 have all their versions, the inbox is in the order of service and its agent ready if something waits in it,
-passages, tags, documents and vectors belong together, the lexical index has exactly the units of the texts,
-index blocks are copies of the rows, and the totals of usage are the sums of the rows. Only what follows from
-the rows can be repaired; the rest needs a backup.
+passages, tags, documents and vectors belong together, agents are attached to what is there, the lexical index
+has exactly the units of the texts, index blocks are copies of the rows, and the totals of usage are the sums
+of the rows. Only what follows from the rows can be repaired; the rest needs a backup.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferData
 from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
+from pagefault.transfer.sharing import sharing_faults
 from pagefault.transfer.values import agent_faults, row_faults
 from pagefault.types import AgentId, EventKind, Role, Tier
 
@@ -51,6 +52,7 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
                 found += damaged  # the other checks would stumble over it
                 continue
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
+            found += [Finding(name, what) for what in sharing_faults(rows, agent, agents)]
             watch.advance(1)
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
@@ -93,11 +95,11 @@ class _Known:
 def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
     """The values that cannot be read, a sentence for each."""
     yield from agent_faults(name)
-    yield from row_faults(AGENT, rows.agent(agent))
+    yield from row_faults(name, AGENT, rows.agent(agent))
     for table in OWNED:
         for batch in rows.rows(agent, table):
             for row in batch:
-                yield from row_faults(table, row)
+                yield from row_faults(name, table, row)
 
 
 def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """The file of an export: JSON Lines, one block for each agent.
 
-    {"pagefault": "0.1.0", "format": 2, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
+    {"pagefault": "0.1.0", "format": 3, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
     {"agents": {"created": ..., "last_seq": ..., ...}}
     {"messages": {"seq": 1, "role": "user", ...}}
     ...
     {"end": {"tables": {"messages": [1200, "9f..."], ...}, "embedders": [...], "sha256": "4b..."}}
 
-Bytes are in base64. ``sha256`` is of all bytes of the block before its last line. A file of format 1 is
-read too: its rows get the columns that were added since. Leaves out what the rows mean
+Bytes are in base64. ``sha256`` is of all bytes of the block before its last line. A file of an earlier
+format is read too: its rows get the columns that were added since. Leaves out what the rows mean
 (``storage.row_transfer``).
 """
 
@@ -26,10 +26,16 @@ from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Val
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
 
-FORMAT = 2
+FORMAT = 3
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
+_ATTACHMENT = b'{"attachments":'
+_ADDED: dict[int, dict[str, dict[str, Any]]] = {
+    1: {"agents": {"tenant": ""}, "inbox": {"attempts": 0}},
+    2: {"agents": {"last_outgoing": 0}},
+}
+"""The columns, by table, that the format after this one added."""
 _AGAIN = "have it exported again."
 _BATCH = 200
 _HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may have no lines at all
@@ -38,8 +44,8 @@ _HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may h
 @dataclass(frozen=True, slots=True)
 class Block:
     """One agent in a file whose checksums were found right. ``rows`` counts lines between the first and the
-    last, and ``first`` is the first of these; ``tables``: rows and checksum of each; ``embedders``:
-    fingerprint, name, dimensions of each."""
+    last, and ``first`` is the first of these; ``attachments``: the lines of that table; ``tables``: rows and
+    checksum of each; ``embedders``: fingerprint, name, dimensions of each."""
 
     agent: str
     format: int
@@ -47,6 +53,7 @@ class Block:
     tables: dict[str, tuple[int, str]]
     embedders: list[tuple[str, str, int]]
     first: bytes
+    attachments: tuple[bytes, ...]
 
 
 def dump(value: object) -> bytes:
@@ -72,7 +79,7 @@ def decode(line: bytes, place: str, format: int = FORMAT) -> tuple[TransferTable
         if table and isinstance(found, dict):
             try:
                 values = cast(dict[str, Any], found)
-                row = _of_format_1(table, values) if format == 1 else values
+                row = values if format == FORMAT else _of_earlier(format, table, values)
                 if list(row) == list(table.columns):
                     return table, tuple(map(_value, table.columns.values(), row.values()))
             except (TypeError, ValueError, KeyError):  # a Base64Error is a ValueError
@@ -89,7 +96,7 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
         header = _parse(first) or {}
         if not {"pagefault", "format"} <= header.keys():
             raise UsageError(f"{place} is {'cut off' if found else 'no export of pagefault'}; {_AGAIN}")
-        if header["format"] not in (1, FORMAT):
+        if header["format"] not in range(1, FORMAT + 1):
             raise UsageError(f"{place} was made by a newer pagefault ({header['pagefault']}); upgrade.")
         found.append(_block(file, place, first, header))
         expected = header.get("of")
@@ -102,6 +109,7 @@ def blocks(file: BinaryIO, place: str) -> list[Block]:
 
 def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> Block:
     digest, agent, row = sha256(first), str(header.get("agent")), b""
+    attachments: list[bytes] = []
     for rows, line in enumerate(file):
         if line.startswith(_END):
             end = cast(dict[str, Any], (_parse(line) or {}).get("end") or {})
@@ -113,9 +121,11 @@ def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> 
                 )
             tables = {name: (count, sum) for name, (count, sum) in end["tables"].items()}
             embedders = [(f, n, d) for f, n, d in end["embedders"]]
-            return Block(agent, header["format"], rows, tables, embedders, row)
+            return Block(agent, header["format"], rows, tables, embedders, row, tuple(attachments))
         digest.update(line)
         row = row or line
+        if line.startswith(_ATTACHMENT):
+            attachments.append(line)
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
 
 
@@ -130,18 +140,18 @@ def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[Transfer
     file.readline()
 
 
-def _of_format_1(table: TransferTable, values: dict[str, Any]) -> dict[str, Any]:
-    """A row with the columns that format 2 added: usage was within ``meta``."""
+def _of_earlier(format: int, table: TransferTable, values: dict[str, Any]) -> dict[str, Any]:
+    """A row with the columns that later formats added; in format 1 usage was within ``meta``."""
     row = {name: values[name] for name in table.columns if name in values}
     if len(row) != len(values):
         raise KeyError
-    if table.name == "messages":
+    if format == 1 and table.name == "messages":
         meta = json.loads(values["meta"])
         usage = meta.pop("usage", None)
         row |= {"meta": json.dumps(meta), "usage": json.dumps(usage) if usage else None}
-    added: dict[str, Any] = {"agents": {"tenant": ""}, "inbox": {"attempts": 0}}.get(table.name, {})
-    complete = row | added
-    return {name: complete[name] for name in table.columns}
+    for later in range(format, FORMAT):
+        row |= _ADDED[later].get(table.name, {})
+    return {name: row[name] for name in table.columns}
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -13,13 +13,14 @@ from typing import Any, BinaryIO, Protocol
 
 from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, StorageError, UsageError
-from pagefault.names import check_agent_name, check_look_alike
+from pagefault.names import check_look_alike, check_stored_name
+from pagefault.shared import is_shared
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, TransferRows, TransferTable
-from pagefault.transfer.lines import FORMAT, Block, blocks, dump, encode, rows_of
+from pagefault.transfer.lines import FORMAT, blocks, dump, encode, rows_of
 from pagefault.transfer.sums import Batches, Sums, TableSum, outgoing
-from pagefault.transfer.trust import untrusted
-from pagefault.transfer.values import refuse_damaged, whole
+from pagefault.transfer.trust import Taken
+from pagefault.transfer.values import called, named, refuse_damaged, whole
 from pagefault.types import AgentId
 
 __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
@@ -76,7 +77,8 @@ def import_agents(
     The file is read twice, so it must be one that can be. ``UsageError``, and nothing is changed, if it is
     cut off or not as it was written, or if an agent of a name exists. ``place`` is what to call the file.
     Without ``trust``, model, instructions, the agents it may write to and ``text_tools`` are those of
-    ``defaults``, the installation's, and ``Moved.left_out`` has what it brought.
+    ``defaults``, the installation's, and it is attached only to what the file brings; ``Moved.left_out`` has
+    the rest. Archives and shared sections of a file are stored as agents are.
     """
     found = blocks(file, place)
     refuse_damaged(found, file, place, name)
@@ -84,13 +86,15 @@ def import_agents(
         raise UsageError(f"{place} has {len(found)} agents; leave out the name, and each keeps its own.")
     file.seek(0)
     with database.writing() as rows:
+        here = rows.agents()
         for block in found:
-            check_agent_name(wanted := name or block.agent)
-            check_look_alike(wanted, rows.agents())
-            if wanted in rows.agents():
-                raise UsageError(f"There is already an agent named {wanted!r}; give another with --name.")
-        own = None if trust else defaults or AgentSettings()
-        return [_import(rows, name or block.agent, block, file, place, watch, own) for block in found]
+            check_stored_name(wanted := named(block, name))
+            check_look_alike(wanted, here)
+            if wanted in here:
+                raise UsageError(f"The {called(wanted)} is there already; give another name with --name.")
+        own, brings = None if trust else defaults or AgentSettings(), [block.agent for block in found]
+        taken = [Taken(block, own, brings, here) for block in found]
+        return [_import(rows, named(each.block, name), each, file, place, watch) for each in taken]
 
 
 def copy_agents(
@@ -99,10 +103,11 @@ def copy_agents(
     """Copy agents, all if no names are given, as they are at one moment. Each is there when it is whole.
 
     One that is there already, the same in every row, is left as it is: a copy that was broken off can be
-    started again. ``UsageError``, before anything is copied, if one of a name is another.
+    started again. ``UsageError``, before anything is copied, if one of a name is another. An agent is copied
+    with the archives and shared sections that it is attached to, or has sent to.
     """
     with source.reading() as rows:
-        agents = _chosen(rows, names, source.place)
+        agents = _with_shared(rows, _chosen(rows, names, source.place))
         with target.reading() as theirs:
             there = theirs.agents()
             known = {
@@ -117,10 +122,22 @@ def _chosen(rows: TransferRows, names: Sequence[str], place: str) -> dict[str, A
     agents = rows.agents()
     for name in names:
         if name not in agents:
-            raise NotFoundError(f"There is no agent {name!r} in {place}.")
+            raise NotFoundError(f"There is no {called(name)} in {place}.")
     if not agents:
         raise NotFoundError(f"There are no agents in {place}.")
-    return {name: agents[name] for name in names or agents}
+    return {name: agents[name] for name in names or sorted(agents, key=is_shared, reverse=True)}
+
+
+def _with_shared(rows: TransferRows, chosen: Mapping[str, AgentId]) -> dict[str, AgentId]:
+    """The chosen agents after all that they share; nothing is attached to what is not there."""
+    agents, shared = rows.agents(), set[str]()
+    for agent in chosen.values():
+        for table in OWNED:
+            if "target" in table.columns:
+                place = table.column("target")
+                shared |= {str(row[place]) for batch in rows.rows(agent, table) for row in batch}
+    along = {name: agents[name] for name in sorted(shared & agents.keys())}
+    return along | dict(chosen)
 
 
 def _size(rows: TransferRows, agent: AgentId) -> int:
@@ -169,47 +186,17 @@ def _export(
     return Moved(name, sums.tables())
 
 
-def _import(
-    rows: TransferRows,
-    name: str,
-    block: Block,
-    file: BinaryIO,
-    place: str,
-    watch: Watch,
-    own: AgentSettings | None,
-) -> Moved:
+def _import(rows: TransferRows, name: str, taken: Taken, file: BinaryIO, place: str, watch: Watch) -> Moved:
+    block = taken.block
     watch.begin(f"importing {name}", block.rows)
     _adopt(rows, [EmbedderRecord(*embedder) for embedder in block.embedders])
     sums = Sums()
-    taken = _Taken(block, own)
     agent = _restore(rows, name, _watched(taken.rows(sums.added(rows_of(file, block, place))), watch))
     rows.finish(agent)
     # The rows of a file of an earlier format have other sums than the file says; its SHA-256 holds for those.
     told = {table: TableSum(*sum) for table, sum in block.tables.items()}
-    told = (told if block.format == FORMAT else sums.tables()) | taken.sums.tables()
+    told = taken.sums(told if block.format == FORMAT else sums.tables())
     return replace(_compared(rows, name, agent, told, watch), left_out=taken.left_out)
-
-
-@dataclass(slots=True)
-class _Taken:
-    """The settings of an imported agent: as they are, or with those of ``own`` that need no trust. ``sums``:
-    of the agent's own row, if it was changed."""
-
-    block: Block
-    own: AgentSettings | None
-    sums: Sums = field(default_factory=Sums)
-    left_out: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def rows(self, batches: Batches) -> Batches:
-        place = AGENT.column("settings")
-        for table, rows in batches:
-            if table is not AGENT or self.own is None:
-                yield table, rows
-                continue
-            settings, guarded = untrusted(self.block, str(rows[0][place]), self.own)
-            self.left_out = guarded.settings
-            row = (*rows[0][:place], settings, *rows[0][place + 1 :])
-            yield from self.sums.added(iter([(table, [row])]))
 
 
 def _copy(source: TransferRows, target: TransferDatabase, name: str, agent: AgentId, watch: Watch) -> Moved:
@@ -259,7 +246,7 @@ def _known(
 ) -> Moved:
     mine = _sums(ours, agent, f"comparing {name}", watch)
     if mine != _sums(theirs, there, f"comparing {name}", watch):
-        raise UsageError(f"There is already another agent named {name!r} in {place}; nothing is copied.")
+        raise UsageError(f"{place} has another {called(name)} already; nothing is copied.")
     return Moved(name, mine, known=True)
 
 

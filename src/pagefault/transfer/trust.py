@@ -3,31 +3,42 @@
 A model may name a server, which reads all that the agent remembers; instructions say what it does; it may
 write to other agents, and run tools by calls written as text. Left out: memory, which is data, and keys,
 which go to no server that an import names.
+
+Nor does an import give access to what is here: without being told to, it attaches an agent to those archives
+and shared sections only that the file brings. Effects on their way go with these alone, which are of the same
+moment: applied to another, they might be applied twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 from pagefault.addresses import clean_url
 from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.redaction import redacted
-from pagefault.storage.row_transfer import AGENT
+from pagefault.shared import is_shared
+from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED, Row, TransferTable
 from pagefault.transfer.lines import Block, blocks, decode
+from pagefault.transfer.sums import Batches, Sums, TableSum
 
-__all__ = ["GuardedSettings", "guarded_settings", "untrusted"]
+__all__ = ["GuardedSettings", "Taken", "guarded_settings"]
 
 _GUARDED = ("model", "instructions", "agents", "text_tools")
 _SILENT = ("served",)  # follows from the model
+_ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
+_CHANGED = (AGENT, _ATTACHMENTS, OUTBOX)
+"""The tables whose rows an import may take otherwise than they are in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedSettings:
-    """The settings of an agent, by name, that need to be trusted: those that are not the installation's."""
+    """The settings of an agent, by name, that need to be trusted: those that are not the installation's; and
+    under ``attachments`` and ``outbox`` what it is attached to, and what it has sent there."""
 
     agent: str
     settings: Mapping[str, Any]
@@ -43,12 +54,78 @@ def guarded_settings(file: BinaryIO, place: str, defaults: AgentSettings) -> lis
     file.seek(start)
     rows = [decode(block.first, place, block.format)[1] for block in found]
     settings = [str(row[AGENT.column("settings")]) for row in rows]
-    return [untrusted(block, each, defaults)[1] for block, each in zip(found, settings, strict=True)]
+    brought = {block.agent for block in found}
+    return [
+        GuardedSettings(block.agent, _untrusted(block, each, defaults)[1] | _foreign(block, brought, place))
+        for block, each in zip(found, settings, strict=True)
+    ]
 
 
-def untrusted(block: Block, settings: str, defaults: AgentSettings) -> tuple[str, GuardedSettings]:
+def _foreign(block: Block, brought: Collection[str], place: str) -> dict[str, Any]:
+    """The attachments of an agent to what its file does not bring."""
+    rows = [decode(line, place, block.format)[1] for line in block.attachments]
+    found = [_attachment(row) for row in rows if row[0] not in brought]
+    return {"attachments": found} if found else {}
+
+
+@dataclass(slots=True)
+class Taken:
+    """The rows of an imported agent that are taken: all, or with the settings of ``own`` that need no trust,
+    and attachments to what the file ``brings`` or, with trust, to what is ``here``. ``left_out``: the others.
+    """
+
+    block: Block
+    own: AgentSettings | None
+    brings: Collection[str]
+    here: Collection[str]
+    left_out: dict[str, Any] = field(default_factory=dict[str, Any])
+    _sums: Sums = field(default_factory=Sums)
+
+    def rows(self, batches: Batches) -> Batches:
+        """The rows that are taken of all those of the file."""
+        for table, rows in batches:
+            if table not in _CHANGED:
+                yield table, rows
+            else:
+                yield from self._sums.added(iter([(table, self._chosen(table, rows))]))
+
+    def sums(self, told: Mapping[str, TableSum]) -> dict[str, TableSum]:
+        """The sums of the tables as they must be where they arrived, of those that the file has."""
+        changed = {table.name for table in _CHANGED}
+        return {name: sum for name, sum in told.items() if name not in changed} | self._sums.tables()
+
+    def _chosen(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
+        if table is AGENT:
+            return [self._settled(rows[0])]
+        place = table.column("target")
+        targets = {*self.brings} if table is OUTBOX or self.own is not None else {*self.brings, *self.here}
+        others = [row for row in rows if row[place] not in targets]
+        if others and table is OUTBOX:
+            sent = Counter(str(row[place]) for row in others)
+            self.left_out.setdefault("outbox", Counter()).update(sent)
+        elif others:
+            self.left_out.setdefault("attachments", []).extend(map(_attachment, others))
+        return [row for row in rows if row[place] in targets]
+
+    def _settled(self, row: Row) -> Row:
+        if self.own is None:
+            return row
+        place = AGENT.column("settings")
+        settings, guarded = _untrusted(self.block, str(row[place]), self.own)
+        self.left_out |= guarded
+        return (*row[:place], settings, *row[place + 1 :])
+
+
+def _attachment(row: Row) -> str:
+    target, read_only, _ = row
+    return f"{target} (read-only)" if read_only else str(target)
+
+
+def _untrusted(block: Block, settings: str, defaults: AgentSettings) -> tuple[str, dict[str, Any]]:
     """Return an agent's stored settings with the installation's own in place of what must be trusted, and
     what was replaced."""
+    if is_shared(block.agent):  # they are but a description
+        return settings, {}
     try:
         value: object = json.loads(settings)
     except ValueError:
@@ -59,10 +136,16 @@ def untrusted(block: Block, settings: str, defaults: AgentSettings) -> tuple[str
     guarded = {name: brought[name] for name in _GUARDED if name in brought and brought[name] != own.get(name)}
     replaced = {name: own.get(name) for name in (*guarded, *(_SILENT if "model" in guarded else ()))}
     taken = json.dumps(brought | replaced, ensure_ascii=False) if replaced else settings
-    return taken, GuardedSettings(block.agent, guarded)
+    return taken, guarded
 
 
-def _shown(name: str, value: object) -> str:
+def _shown(name: str, value: Any) -> str:
+    if name == "attachments":
+        return ", ".join(value)
+    if name == "outbox":
+        return ", ".join(
+            f"{count:,} changes to {target} that are on their way" for target, count in value.items()
+        )
     text = str(value)
     if name == "model":
         servers = [clean_url(part.strip()) for part in text.split(",") if "://" in part]

@@ -18,17 +18,19 @@ from pagefault.clock import next_due
 from pagefault.config import parse_settings
 from pagefault.errors import PagefaultError, UsageError
 from pagefault.message_meta import MessageMeta, RequestUsage, meta_of
-from pagefault.names import check_agent_name
+from pagefault.names import check_agent_name, check_stored_name
 from pagefault.section_settings import SectionSettings
+from pagefault.shared import is_shared
 from pagefault.storage.row_transfer import Row, TransferTable
 from pagefault.transfer.lines import Block, rows_of
 from pagefault.types import EventState, Role, Tier
 from pagefault.zones import zone_named
 
-__all__ = ["agent_faults", "refuse_damaged", "row_faults", "whole"]
+__all__ = ["agent_faults", "called", "named", "refuse_damaged", "row_faults", "whole"]
 
 _OPTIONAL = {
     "agents": {"summary", "pinned"},
+    "shared": {"summary", "pinned"},
     "messages": {"event", "completion", "call_id", "name", "usage"},
     "passages": {"document", "page", "start", "stop"},
     "inbox": {"key", "sender", "at", "started", "rank"},
@@ -86,6 +88,23 @@ def _settings(value: str) -> None:
     zone_named(parse_settings(values).zone or "UTC")  # pyright: ignore[reportUnknownArgumentType]
 
 
+def _shared_settings(value: str) -> None:
+    values = json.loads(value)
+    if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        raise TypeError("it is no JSON object of texts")
+
+
+def _target(value: str) -> None:
+    if not is_shared(value):
+        raise ValueError("it is neither an archive nor a shared section")
+    check_stored_name(value)
+
+
+def _object(value: str) -> None:
+    if not isinstance(json.loads(value), dict):
+        raise TypeError("it is no JSON object")
+
+
 def _section(value: str) -> None:
     SectionSettings(name=value)
 
@@ -99,6 +118,8 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("agents", "created"): _time,
     ("agents", "settings"): _settings,
     ("agents", "ratio"): _at_least_zero,
+    ("shared", "created"): _time,
+    ("shared", "settings"): _shared_settings,
     ("messages", "role"): _one_of(*Role),
     ("messages", "at"): _time,
     ("messages", "meta"): _meta,
@@ -119,22 +140,39 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("schedules", "cron"): lambda cron: next_due(cron, datetime.now(UTC), UTC),
     ("schedules", "catch_up"): _one_of("once", "skip"),
     ("vectors", "tier"): _one_of(*get_args(Tier)),
+    ("attachments", "target"): _target,
+    ("attachments", "at"): _time,
+    ("outbox", "target"): _target,
+    ("outbox", "payload"): _object,
+    ("outbox", "at"): _time,
 }
 
 
+_IN_SHARED: Mapping[str, set[str]] = {
+    "archive": {"passages", "passage_tags", "deletions", "documents", "document_pages", "vectors"},
+    "section": {"sections", "section_versions", "outbox"},
+}
+"""The tables in which an archive or a shared section has rows. It has no inbox, and so no turns."""
+
+
 def agent_faults(name: str) -> Iterator[str]:
-    """The sentence about a name that no agent can have."""
+    """The sentence about a name under which nothing can be stored."""
     try:
-        check_agent_name(name)
+        check_stored_name(name)
     except UsageError as error:
         yield str(error)
 
 
-def row_faults(table: TransferTable, row: Row) -> Iterator[str]:
+def row_faults(whose: str, table: TransferTable, row: Row) -> Iterator[str]:
     """A sentence for each value of a row that cannot be read: table, row, column, and what is wrong."""
+    kind = whose.partition(":")[0] if is_shared(whose) else ""
+    if kind and table.name not in {"agents"} | _IN_SHARED[kind]:
+        yield f"It has a row of {table.name}, which only agents have."
+        return
+    checked = "shared" if kind and table.name == "agents" else table.name
     called = next((f" {row[table.column(key)]}" for key in _NUMBERS if key in table.columns), "")
-    for (column, kind), value in zip(table.columns.items(), row, strict=True):
-        why = _fault(table.name, column, kind, value)
+    for (column, expected), value in zip(table.columns.items(), row, strict=True):
+        why = _fault(checked, column, expected, value)
         if why:
             yield f"In {table.name}{called}, {column} is {str(value)[:60]!r}: {why}."
 
@@ -154,13 +192,30 @@ def _fault(table: str, column: str, kind: type[object], value: object) -> str:
     return ""
 
 
+def called(name: str) -> str:
+    """Return the stored name as a sentence says it: ``agent 'ana'``, ``archive 'manuals'``."""
+    kind, _, own = name.partition(":") if is_shared(name) else ("agent", "", name)
+    return f"{'shared section' if kind == 'section' else kind} {own!r}"
+
+
+def named(block: Block, name: str | None) -> str:
+    """The name under which a block's rows are stored; ``UsageError`` if a new one cannot be of its kind."""
+    if name is None:
+        return block.agent
+    if not is_shared(block.agent):
+        check_agent_name(name)
+        return name
+    kind = block.agent.partition(":")[0]
+    return f"{kind}:{name.removeprefix(f'{kind}:')}"
+
+
 def whole(batches: Iterable[tuple[TransferTable, Any]], whose: str) -> Iterator[tuple[TransferTable, Any]]:
     """The batches as they are; ``UsageError`` at the first value that cannot be read."""
     for fault in agent_faults(whose):
         raise UsageError(f"An agent is damaged and is not taken over: {fault}")
     for table, rows in batches:
         for row in rows:
-            for fault in row_faults(table, row):
+            for fault in row_faults(whose, table, row):
                 raise UsageError(f"Agent {whose} is damaged and is not taken over: {fault}")
         yield table, rows
 
@@ -170,10 +225,10 @@ def refuse_damaged(found: Sequence[Block], file: BinaryIO, place: str, name: str
     file.seek(0)
     faults: list[str] = []
     for block in found:
-        whose = name or block.agent
+        whose = named(block, name)
         faults += (f"Agent {whose}: {fault}" for fault in agent_faults(whose))
         for table, batch in rows_of(file, block, place):
-            faults += (f"Agent {whose}: {fault}" for row in batch for fault in row_faults(table, row))
+            faults += (f"Agent {whose}: {fault}" for row in batch for fault in row_faults(whose, table, row))
     if faults:
         more = [f"There are {len(faults) - _SHOWN:,} more."] if faults[_SHOWN:] else []
         raise UsageError("\n".join([f"{place} is damaged; nothing is imported.", *faults[:_SHOWN], *more]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.storage.index.blocks import seal_all, stale_blocks
-from pagefault.storage.row_transfer import AGENT, IndexSize, Row, TransferTable, units_of
+from pagefault.storage.row_transfer import AGENT, OUTBOX, IndexSize, Row, TransferTable, units_of
 from pagefault.storage.rows import to_row_usage, to_total, total_values
 from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
@@ -36,6 +36,7 @@ _SET_UNITS = "UPDATE {table} SET units = :units WHERE agent = :agent AND {number
 _IS_SETTLED = """
     SELECT (ready IS NOT NULL) = EXISTS (SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL)
     FROM agents WHERE id = :agent"""
+_APPLIED = "SELECT number FROM deliveries WHERE agent = :target AND sender = :sender"
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + 1
     WHERE id = :agent"""
@@ -87,6 +88,16 @@ class SqlTransfer(SqlVectors):
         chosen = f"SELECT {columns} FROM {table.name} WHERE agent = :agent{ordered}"
         for batch in self._db.batches(chosen, BATCH, agent=agent):
             yield self._read(table, batch)
+
+    def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:
+        number, target = OUTBOX.column("number"), OUTBOX.column("target")
+        applied = {str(row[target]): 0 for row in outbox}
+        (tenant,) = self._db.one("SELECT tenant FROM agents WHERE id = :agent", agent=agent)
+        for name in applied:
+            if found := self._db.one(self._db.dialect.find_name, tenant=tenant, name=name):
+                last = self._db.one(_APPLIED, target=found[0], sender=agent)
+                applied[name] = last[0] if last else 0
+        return [row for row in outbox if cast("int", row[number]) > applied[str(row[target])]]
 
     def create(self, name: str, row: Row) -> AgentId:
         values = {"name": name, **dict(zip(AGENT.columns, row, strict=True))}

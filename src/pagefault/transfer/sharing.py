@@ -1,0 +1,27 @@
+"""The check of what agents share: each is attached to what is there, and its outbox is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import cast
+
+from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED, TransferRows
+from pagefault.transfer.values import called
+from pagefault.types import AgentId
+
+__all__ = ["sharing_faults"]
+
+_ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
+
+
+def sharing_faults(rows: TransferRows, agent: AgentId, there: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each fault; ``there``: the stored names of all that the database has."""
+    place = _ATTACHMENTS.column("target")
+    for batch in rows.rows(agent, _ATTACHMENTS):
+        for row in batch:
+            if row[place] not in there:  # an archive that is made later would be open to it
+                yield f"It is attached to the {called(str(row[place]))}, which is not there; detach it."
+    counted = cast("int", rows.agent(agent)[AGENT.column("last_outgoing")])
+    number = OUTBOX.column("number")
+    if any(cast("int", row[number]) > counted for batch in rows.rows(agent, OUTBOX) for row in batch):
+        yield f"Its outbox goes beyond number {counted}, the last one counted."
