@@ -35,6 +35,7 @@ LAYERS = (
         "storage.embedding",
         "storage.holding",
         "storage.matching",
+        "storage.sharing",
         "storage.signals",
         "storage.usage",
     },

@@ -22,7 +22,7 @@ from pagefault.storage import Transaction
 from pagefault.storage.postgres import PostgresStore, store
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.testing.postgres import Databases
-from pagefault.types import AgentId, AgentRecord, Event, Message, Role
+from pagefault.types import AgentId, AgentRecord, Event, Message, Role, Section
 from test_postgres import ask
 
 pytestmark = pytest.mark.slow
@@ -149,6 +149,36 @@ def test_marks_of_vectors_are_settled_in_the_order_in_which_they_are_put(databas
 
             async with asyncio.timeout(120):
                 await asyncio.gather(one.write(settle), two.write(crosswise))
+
+    asyncio.run(run())
+
+
+def test_transactions_that_change_several_agents_otherwise_than_by_posting_are_done(database: str) -> None:
+    """Sections, events that are set and what was delivered lock their agents in the same order."""
+    ways: list[Callable[[Transaction, AgentId], object]] = [
+        lambda tx, agent: tx.put_section(agent, Section("human", "", 10), NOW),
+        lambda tx, agent: tx.set_event(agent, 1, "done"),
+        lambda tx, agent: tx.delivered(agent, agent),
+    ]
+
+    async def run() -> None:
+        async with two_stores(database) as stores:
+            made = await agents(stores[0], 3)
+            for agent in made:
+                await stores[0].write(lambda tx, agent=agent: tx.post(agent, Event("message")))
+
+            def change(order: tuple[AgentId, ...], way: int, tx: Transaction) -> None:
+                for n, agent in enumerate(order):
+                    ways[(way + n) % len(ways)](tx, agent)
+                    tx.agent_by_id(agent)  # it is locked by now
+
+            async with asyncio.timeout(120):
+                await asyncio.gather(
+                    *(
+                        stores[n % 2].write(lambda tx, order=order, n=n: change(order, n, tx))
+                        for n, order in enumerate(list(permutations(made)) * 8)
+                    )
+                )
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["Attachment", "SharedKind", "SharedRecord", "is_shared", "shared_name"]
+__all__ = ["Attachment", "Outgoing", "SharedKind", "SharedRecord", "is_shared", "shared_name"]
 
 SharedKind = Literal["archive", "section"]
 """The kinds: archival storage with a name of its own, and a section of the working context."""
@@ -75,6 +75,22 @@ class Attachment:
         """The attachment to what has this stored name."""
         kind, _, name = target.partition(":")
         return cls("archive" if kind == "archive" else "section", name, at, read_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An effect in the outbox of an agent, or of a shared section, on its way to ``target`` (a stored name).
+
+    ``payload`` is JSON as it is stored, ``number`` counts per sender from 1; ``parked``: why it is not
+    applied.
+    """
+
+    target: str
+    kind: str
+    payload: str
+    at: datetime
+    number: int = 0
+    parked: str = ""
 
 
 def shared_name(kind: SharedKind, name: str) -> str:

@@ -181,6 +181,7 @@ DERIVED = {
     "passages": {"id", "units"},
     "sections": {"id"},
     "inbox": {"parked", "hops"},
+    "outbox": {"parked"},
     "schedules": {"parked", "hops"},
 }  # fmt: skip
 """Columns that are not handed over: made anew where rows are restored, or another there."""

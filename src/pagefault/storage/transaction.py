@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from pagefault.shared import Attachment, SharedKind, SharedRecord
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
+from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
     AgentId,
@@ -35,7 +35,7 @@ __all__ = ["Due", "Transaction"]
 Due = tuple[AgentId, Schedule]
 
 
-class Transaction(Protocol):
+class Transaction(SharingTransaction, Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
 
     # agents
@@ -60,30 +60,6 @@ class Transaction(Protocol):
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None: ...
     def save_queue(self, agent: AgentId, queue: QueueState) -> None: ...
     def park_agent(self, agent: AgentId, why: str) -> None: ...
-    # what agents share: stored as agents are, and wherever an agent's id stands, the id of it can
-    def create_shared(self, record: SharedRecord) -> SharedRecord:
-        """Store a new archive or shared section and return it with its id; ``NameTakenError`` if its tenant
-        has one of this kind and name."""
-        ...
-
-    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None: ...
-    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
-        """All of a kind by name."""
-        ...
-
-    def attach(self, agent: AgentId, attachment: Attachment) -> None:
-        """Attach the agent, or change its attachment. ``NotFoundError`` if its tenant has no such target."""
-        ...
-
-    def detach(self, agent: AgentId, kind: SharedKind, name: str) -> bool: ...
-    def attachments(self, agent: AgentId) -> list[Attachment]:
-        """The agent's attachments by kind and name."""
-        ...
-
-    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
-        """The agents that are attached, by id."""
-        ...
-
     # recall storage
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None

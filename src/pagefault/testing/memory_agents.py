@@ -50,6 +50,11 @@ class MemoryAgents(MemoryRows):
             held = owner.attachments[record.name]
             self._changes.drop(owner.attachments, record.name)
             self._changes.put(owner.attachments, name, Attachment.to(name, held.read_only, held.at))
+        for owner in self._database.agents.values():
+            if owner.record.tenant == record.tenant and is_shared(record.name):
+                for number, each in owner.outbox.items():
+                    if each.target == record.name:
+                        self._changes.put(owner.outbox, number, replace(each, target=name))
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
         self._set_record(agent, settings=turned_over(settings))

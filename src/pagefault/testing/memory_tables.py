@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.errors import NotFoundError
-from pagefault.shared import Attachment
+from pagefault.shared import Attachment, Outgoing
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.signals import SignalArrivals
 from pagefault.types import (
@@ -51,6 +51,8 @@ class AgentTables:
     events: dict[int, Event] = field(default_factory=dict[int, Event])
     schedules: dict[int, Schedule] = field(default_factory=dict[int, Schedule])
     attachments: dict[str, Attachment] = field(default_factory=dict[str, Attachment])  # by stored name
+    outbox: dict[int, Outgoing] = field(default_factory=dict[int, Outgoing])
+    deliveries: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # by sender
     units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
     vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(
         default_factory=dict[tuple[str, Tier, int], "NDArray[np.float32]"]
@@ -59,13 +61,15 @@ class AgentTables:
 
 @dataclass(slots=True)
 class MemoryDatabase:
-    """The data, apart from the store that has it open: open it again after a crash."""
+    """The data, apart from the store that has it open: open it again after a crash. ``is_distributed``: as if
+    agents were spread over servers."""
 
     agents: dict[AgentId, AgentTables] = field(default_factory=dict[AgentId, AgentTables])
     last: dict[str, int] = field(default_factory=dict[str, int])
     embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
     fences: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # times its turn lock was taken
+    is_distributed: bool = False
     ears: list[SignalArrivals] = field(default_factory=list[SignalArrivals])  # of stores that are connected
 
 

@@ -14,6 +14,7 @@ from pagefault.storage.usage import add_up
 from pagefault.testing.memory_agents import MemoryAgents
 from pagefault.testing.memory_archive import MemoryArchive
 from pagefault.testing.memory_inbox import MemoryInbox
+from pagefault.testing.memory_outbox import MemoryOutbox
 from pagefault.testing.memory_search import (
     SearchRow,
     document_of,
@@ -38,7 +39,7 @@ from pagefault.types import (
 __all__ = ["MemoryTransaction"]
 
 
-class MemoryTransaction(MemoryAgents, MemoryArchive, MemoryInbox, MemoryVectors):
+class MemoryTransaction(MemoryAgents, MemoryOutbox, MemoryArchive, MemoryInbox, MemoryVectors):
     """``pagefault.storage.Transaction`` on dictionaries."""
 
     # recall storage

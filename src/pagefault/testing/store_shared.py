@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pagefault.errors import NameTakenError, NotFoundError
-from pagefault.shared import Attachment, SharedKind, SharedRecord, shared_name
+from pagefault.shared import Attachment, Outgoing, SharedKind, SharedRecord, shared_name
 from pagefault.storage import Transaction
 from pagefault.testing.store_opening import NOW, WILD, Opened, StoreOpening, refused
 from pagefault.types import AgentId, AgentRecord, Passage
@@ -162,3 +162,59 @@ class SharedConformance(StoreOpening):
             assert db.read(lambda tx: tx.shared("archive", "guides")) == replace(manuals, name="guides")
             assert db.read(lambda tx: tx.attachments(ana)) == [Attachment("archive", "guides", NOW, True)]
             assert db.read(lambda tx: tx.attached_to("archive", "manuals")) == []
+
+    def test_effects_wait_in_the_outbox_in_the_order_of_their_numbers(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob, manuals = db.agent("ana"), db.agent("bob"), _shared(db, "manuals")
+            drafts = [Outgoing(manuals.stored_name, "insert", text, NOW) for text in _HOSTILE]
+            sent = [db.write(lambda tx, each=each: tx.put_outgoing(ana, each)) for each in drafts]
+            assert sent == [replace(each, number=n) for n, each in enumerate(drafts, 1)]
+            other = db.write(lambda tx: tx.put_outgoing(bob, drafts[0]))
+            assert other.number == 1
+        with self.opened(tmp_path) as db:
+            assert db.read(lambda tx: tx.outgoing(ana)) == sent
+            assert db.read(lambda tx: tx.outboxes()) == [ana, bob]
+            assert db.write(lambda tx: tx.remove_outgoing(bob, 1))
+            assert not db.write(lambda tx: tx.remove_outgoing(bob, 1))
+            db.write(lambda tx: tx.park_outgoing(ana, 1, "why"))
+            assert db.read(lambda tx: tx.outgoing(ana))[0] == replace(sent[0], parked="why")
+            assert db.read(lambda tx: (tx.outboxes(), tx.outgoing(bob))) == ([ana], [])
+            assert db.write(lambda tx: tx.put_outgoing(bob, drafts[0])).number == 2
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.park_outgoing(ana, 99, "why")))
+            gone = AgentId(999)
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.put_outgoing(gone, drafts[0])))
+
+    def test_the_last_effect_applied_to_a_target_is_kept_of_each_sender(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, bob, manuals = db.agent("ana"), db.agent("bob"), _shared(db, "manuals").id
+
+            def undone(tx: Transaction) -> None:
+                tx.set_delivered(manuals, ana, 9)
+                tx.put_outgoing(ana, Outgoing("archive:manuals", "insert", "{}", NOW))
+                raise NotFoundError
+
+            refused(NotFoundError, lambda: db.write(undone))
+            assert db.read(lambda tx: tx.outboxes()) == []
+            for number in (3, 5):
+                db.write(lambda tx, n=number: tx.set_delivered(manuals, ana, n))
+            found = db.write(lambda tx: [tx.delivered(manuals, each) for each in (ana, bob)])
+            assert found == [5, 0]
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.delivered(AgentId(999), ana)))
+            db.write(lambda tx: tx.delete_agent(manuals))
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.delivered(manuals, ana)))
+
+    def test_the_outbox_follows_a_target_that_is_renamed_and_goes_with_its_sender(
+        self, tmp_path: Path
+    ) -> None:
+        with self.opened(tmp_path) as db:
+            ana, manuals = db.agent("ana"), _shared(db, "manuals")
+            strange = db.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, NOW, tenant="firm"))).id
+            sent = Outgoing(manuals.stored_name, "insert", "{}", NOW)
+            for sender in (ana, strange, manuals.id):
+                db.write(lambda tx, s=sender: tx.put_outgoing(s, sent))
+            db.write(lambda tx: tx.rename_agent(manuals.id, shared_name("archive", "guides")))
+            senders = (ana, strange, manuals.id)
+            found = db.read(lambda tx: [tx.outgoing(s)[0].target for s in senders])
+            assert found == ["archive:guides", "archive:manuals", "archive:guides"]
+            db.write(lambda tx: tx.delete_agent(ana))
+            assert db.read(lambda tx: tx.outboxes()) == sorted((strange, manuals.id))

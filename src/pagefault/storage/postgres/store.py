@@ -87,7 +87,7 @@ class PostgresStore:
         self._writing: dict[AgentId, Future[Any]] = {}  # the last write of each turn
         self._place = pool.name
         self._longest_write = longest_write
-        self._keeps = not distributed  # a statement with others in it is none for a single node
+        self._distributed = distributed
         self._threads = ThreadPoolExecutor(pool.max_size, thread_name_prefix="pagefault-postgres")
         self._closed = False
         self._process = os.getpid()
@@ -218,11 +218,15 @@ class PostgresStore:
             with self._pool.connection() as driver:
                 turn = None
                 try:
-                    connection = PostgresConnection(driver, keeps=kind == WRITE and self._keeps)
+                    # A statement with others in it is none for a single node.
+                    keeps = kind == WRITE and not self._distributed
+                    connection = PostgresConnection(driver, keeps=keeps)
                     with pipeline(driver):
                         begin(driver, kind, self._longest_write)
                         cache = self._cache if kind == READ else None
-                        transaction = PostgresTransaction(connection, cache, first)
+                        transaction = PostgresTransaction(
+                            connection, cache, first, reaches_others=not self._distributed
+                        )
                         turn = TurnWrite(transaction, hold, worker, driver) if hold else None
                         result = work(transaction)
                         if turn:

@@ -61,9 +61,15 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
     _db: PostgresConnection
 
     def __init__(
-        self, connection: PostgresConnection, cache: IndexCache | None, first: Collection[AgentId] = ()
+        self,
+        connection: PostgresConnection,
+        cache: IndexCache | None,
+        first: Collection[AgentId] = (),
+        *,
+        reaches_others: bool = True,
     ) -> None:
         super().__init__(connection, cache)
+        self.reaches_others = reaches_others
         self._locked = set(first)
         for agent in sorted(first):
             super()._lock(agent)
@@ -87,6 +93,15 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
     def _lock(self, agent: AgentId) -> None:
         self._come_to(agent)
         super()._lock(agent)
+
+    def _require(self, agent: AgentId) -> None:
+        self._come_to(agent)
+        super()._require(agent)
+
+    def fence(self, agent: AgentId) -> int | None:
+        if agent not in self._fences:
+            self._come_to(agent)
+        return super().fence(agent)
 
     def _come_to(self, agent: AgentId) -> None:
         """Lock the agent whose turn it is before another one; refuse one that is locked too late."""

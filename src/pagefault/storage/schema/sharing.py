@@ -32,6 +32,7 @@ outbox = Table(
     Column("kind", Text, nullable=False),
     Column("payload", Text, nullable=False),  # JSON
     Column("at", BIG, nullable=False),
+    Column("parked", Text),  # the reason why it is not applied
     sqlite_with_rowid=False,
 )
 

@@ -3,6 +3,8 @@
     dialect.py      the words in which databases differ, and the connection that statements are run on
     part.py         what the parts of a transaction share
     agents.py       agents and the sections of their working context
+    shared.py       archives, shared sections and attachments
+    outbox.py       effects that are on their way to them
     recall.py       the log, and the usage of requests
     archive.py      passages and documents
     inbox.py        events and schedules

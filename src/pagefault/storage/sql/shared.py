@@ -20,6 +20,10 @@ _ATTACH = """
     ON CONFLICT (agent, target) DO UPDATE SET read_only = excluded.read_only, at = excluded.at"""
 _DETACH = "DELETE FROM attachments WHERE agent = :agent AND target = :target"
 _MOVE = "UPDATE attachments SET target = :new WHERE agent = :agent AND target = :target"
+_MOVE_OUTGOING = "UPDATE outbox SET target = :new WHERE agent = :agent AND target = :target"
+_SENDERS = """
+    SELECT DISTINCT o.agent FROM outbox o JOIN agents a ON a.id = o.agent
+    WHERE o.target = :target AND a.tenant = :tenant"""
 _ATTACHED = """
     SELECT t.agent FROM attachments t JOIN agents a ON a.id = t.agent
     WHERE t.target = :target AND a.tenant = :tenant ORDER BY t.agent"""
@@ -78,9 +82,12 @@ class SqlShared(SqlAgents):
     def rename_agent(self, agent: AgentId, name: str) -> None:
         record = self._owner(agent)
         super().rename_agent(agent, name)
-        attached = self._attached(record.name, record.tenant) if is_shared(record.name) else ()
-        moved = {"target": record.name, "new": name}
-        self._db.many(_MOVE, [{"agent": each, **moved} for each in attached])
+        if is_shared(record.name):
+            moved = {"target": record.name, "new": name}
+            attached = self._attached(record.name, record.tenant)
+            self._db.many(_MOVE, [{"agent": each, **moved} for each in attached])
+            senders = self._db.rows(_SENDERS, target=record.name, tenant=record.tenant)
+            self._db.many(_MOVE_OUTGOING, [{"agent": each, **moved} for (each,) in senders])
 
     def _attached(self, target: str, tenant: str) -> list[AgentId]:
         return [AgentId(id) for (id,) in self._db.rows(_ATTACHED, target=target, tenant=tenant)]

@@ -254,7 +254,7 @@ CREATE TABLE outbox (
 	target TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
 	payload TEXT NOT NULL, 
-	at INTEGER NOT NULL, 
+	at INTEGER NOT NULL, parked TEXT, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 )

@@ -69,6 +69,7 @@ def upgrade() -> None:
         )
         for statement in partitions_of(name) if partitioned else ():
             op.execute(statement)
+    op.add_column("outbox", sa.Column("parked", sa.Text()))
     op.execute("CREATE INDEX attachments_of_target ON attachments (target, agent)")
     if postgres:  # a block is small, and what is in it does not get smaller
         op.execute("ALTER TABLE word_blocks ALTER COLUMN data SET STORAGE PLAIN")
