@@ -18,11 +18,12 @@ import psycopg
 import pytest
 
 from pagefault.errors import StorageError, TurnHeldError
+from pagefault.shared import Attachment, SharedRecord
 from pagefault.storage import Transaction
 from pagefault.storage.postgres import PostgresStore, store
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.testing.postgres import Databases
-from pagefault.types import AgentId, AgentRecord, Event, Message, Role, Section
+from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Role, Section
 from test_postgres import ask
 
 pytestmark = pytest.mark.slow
@@ -220,3 +221,23 @@ def test_a_change_that_others_are_in_the_way_of_ends_in_one_sentence(databases: 
     with databases.one() as url:
         for error in (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
             asyncio.run(run(url, error))
+
+
+def test_a_transaction_writes_to_the_agents_that_it_makes_in_any_order(database: str) -> None:
+    """Each try makes them under new ids, so that no order of the tries before would help."""
+
+    def make(tx: Transaction) -> list[str]:
+        older = tx.create_shared(SharedRecord("archive", "older", NOW))
+        made = [tx.create_agent(AgentRecord(name, {}, NOW)).id for name in ("ana", "bo")]
+        younger = tx.create_shared(SharedRecord("archive", "younger", NOW))
+        for agent in reversed(made):
+            for archive in (younger, older):
+                tx.attach(agent, Attachment("archive", archive.name, NOW))
+                tx.insert_passage(archive.id, Passage("note", NOW))
+        return [attachment.name for agent in made for attachment in tx.attachments(agent)]
+
+    async def run() -> list[str]:
+        async with two_stores(database) as (store, _):
+            return await store.write(make)
+
+    assert asyncio.run(run()) == ["older", "younger"] * 2

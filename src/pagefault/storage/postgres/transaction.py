@@ -13,7 +13,7 @@ from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
-from pagefault.types import AgentId, Tier
+from pagefault.types import AgentId, AgentRecord, Tier
 
 __all__ = ["OutOfOrderError", "PostgresPart", "PostgresTransaction"]
 
@@ -71,8 +71,14 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         super().__init__(connection, cache)
         self.reaches_others = reaches_others
         self._locked = set(first)
+        self._made: set[AgentId] = set()  # nobody else can see them yet, and so wait for them
         for agent in sorted(first):
             super()._lock(agent)
+
+    def create_agent(self, record: AgentRecord) -> AgentRecord:
+        made = super().create_agent(record)
+        self._made.add(made.id)
+        return made
 
     def take_lease(self, hold: TurnHold, worker: str) -> Callable[[], int | None]:
         """Take the lease of a turn for a worker, without waiting for it; return a call that waits for the new
@@ -105,7 +111,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
 
     def _come_to(self, agent: AgentId) -> None:
         """Lock the agent whose turn it is before another one; refuse one that is locked too late."""
-        if agent in self._locked:
+        if agent in self._locked | self._made:
             return
         before = self._locked | self.leases.keys()
         if before and agent < max(before):
