@@ -70,6 +70,7 @@ LAYERS = (
         "models.tokens",
         "retrieval.dates",
         "storage.row_transfer",
+        "storage.segments",
     },
     {
         "accounting.usage",
@@ -222,6 +223,7 @@ ADAPTERS_IMPORT = {
     "embedders.scripts",
     "rerankers",
     "storage",
+    "storage.segments",
     "storage.terms",
 }
 

@@ -47,7 +47,7 @@ segments = Table(
     Column("fingerprint", Text, nullable=False),
     number_column("first"),
     number_column("last"),
-    Column("state", Text, nullable=False),  # building, sealed
+    Column("state", Text, nullable=False),  # storage.segments.SegmentState
     number_column("rows"),
     number_column("dead"),
     sqlite_with_rowid=False,
