@@ -31,6 +31,7 @@ from pagefault.storage.postgres.distributing import LOCAL, Distribution
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.types import AgentRecord, Event, Message, Passage, Role, Schedule, Section
+from test_upgrade import WITHOUT_ARCHIVES
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,6 +40,9 @@ pytestmark = [
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TABLES = sorted({"agents", *OWNED_TABLES} - set(LOCAL))
+COLUMNS = """
+    SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+    WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped"""
 CONTENTS = "SELECT count(*), sum(hashtextextended(ROW({columns})::text, 0)) FROM {table}"
 
 
@@ -116,8 +120,7 @@ def contents(url: str) -> dict[str, Any]:
     with psycopg.connect(url) as server:
         found: dict[str, Any] = {}
         for table in [*TABLES, *LOCAL, "embedders"]:
-            names = "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attnum > 0 AND "
-            (columns,) = one(server, f"{names} attrelid = '{table}'::regclass")
+            (columns,) = one(server, COLUMNS.format(table=table))
             found[table] = one(server, CONTENTS.format(columns=columns, table=table))
         sequences = (
             "SELECT array_agg((sequencename, last_value)::text ORDER BY sequencename) FROM pg_sequences"
@@ -276,3 +279,22 @@ def test_migrations_run_on_a_distributed_database(database: str) -> None:
     ]
     assert ask(database, "SELECT * FROM deletions") == [(1, 1, 1)]
     assert distributed(database) == TABLES
+
+
+def test_a_distributed_database_from_before_archives_is_upgraded(database: str, run: Run) -> None:
+    """Its new tables are distributed in the transaction of the upgrade."""
+    asyncio.run(_fill(database, agents=3))
+    before, made = contents(database), shape(database)
+    for statement in (*WITHOUT_ARCHIVES, "UPDATE alembic_version SET version_num = '0012'"):
+        ask(database, statement)
+    assert set(TABLES) - set(distributed(database)) == {
+        "attachments", "outbox", "deliveries", "segments", "word_blocks",
+    }  # fmt: skip
+    upgraded = run("db", "migrate", "--database", database)
+    assert upgraded.code == 0, upgraded.err
+    assert distributed(database) == TABLES
+    after = contents(database)
+    assert {table: after[table][0] for table in TABLES} == {table: before[table][0] for table in TABLES}
+    assert [sorted(part) for part in shape(database)[1:]] == [sorted(part) for part in made[1:]]
+    check = run("db", "check", "--database", database)
+    assert check.out == "No error was found.\n", check.err

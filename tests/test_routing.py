@@ -24,13 +24,14 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
 from pagefault.models import Prompt
+from pagefault.shared import Attachment, SharedRecord
 from pagefault.storage import Filter, Match, PendingVector, Transaction
 from pagefault.storage.postgres.connection import adapt
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.distributing import LOCAL
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.testing.models import Item, ScriptedModel, call, say
-from pagefault.types import AgentId, AgentRecord, Document, Event, Page, Passage, Place, Schedule
+from pagefault.types import AgentId, AgentRecord, Document, Event, EventKind, Page, Passage, Place, Schedule
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +46,13 @@ CALLS = [
     call("recall_search", query="hello", heartbeat=True),
     call("working_context_append", section="human", text="Likes keys.", heartbeat=True),
     call("send_to_agent", name="bo", text="Hello, Bo.", heartbeat=True),
+    call("archival_insert", text="The blue key is lost.", archive="manuals", heartbeat=True),
+    call("archival_search", query="blue key", heartbeat=True),
+    call("archival_search", query="blue key", archive="manuals", heartbeat=True),
+    call("document_list", archive="manuals", heartbeat=True),
+    call("archival_delete", id="manuals/p2", heartbeat=True),
 ]
+ARCHIVES = ("manuals", "news")
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +105,10 @@ def spread(database: str, sent: dict[bytes, Any]) -> list[str]:
 
 
 def by_script(prompt: Prompt) -> Item:
-    said = [message.text for message in prompt.messages if message.role == "user"]
-    number = len([m for m in prompt.messages if m.role == "assistant"])
-    return [CALLS[number]] if said and "work" in said[0] and number < len(CALLS) else [say("Done.")]
+    last = max((n for n, message in enumerate(prompt.messages) if message.role == "user"), default=0)
+    number = sum(message.role == "assistant" for message in prompt.messages[last:])
+    is_work = "work" in prompt.messages[last].text and number < len(CALLS)
+    return [CALLS[number]] if is_work else [say("Done.")]
 
 
 async def turns(home: Path, database: str, work: Any) -> None:
@@ -110,6 +118,9 @@ async def turns(home: Path, database: str, work: Any) -> None:
         for name in ("ana", "bo"):
             settings = {"zone": "UTC", "agents": True, "timers": True, "daily_tokens": 10**9}
             await kernel.create_agent(name, parse_settings(settings))
+        ana = (await kernel.record("ana")).id
+        for name in ARCHIVES:
+            await kernel.store.write(lambda tx, name=name: share(tx, name, ana))
         await work(kernel)
 
 
@@ -123,6 +134,10 @@ def test_each_statement_of_a_turn_goes_to_one_shard(
             async for output in kernel.send("ana", Event("message", text, key=text)):
                 assert output.type != "alerted", output.text
         assert await kernel.flush("ana")
+        results = [row.text for row in await kernel.store.read(lambda tx: tx.messages(agent))]
+        assert sum("The blue key is lost." in text for text in results) >= 3, results
+        await kernel.store.write(lambda tx: share(tx, "other", agent))
+        assert await kernel.store.write(lambda tx: tx.detach(agent, "archive", "other"))
         await kernel.store.write(lambda tx: ingest(tx, agent))
         await kernel.store.read(lambda tx: search(tx, agent))
         await kernel.store.write(lambda tx: tx.delete_document(agent, 1))
@@ -131,6 +146,14 @@ def test_each_statement_of_a_turn_goes_to_one_shard(
     anyio.run(turns, tmp_path, database, work)
     wrong = spread(database, sent)
     assert not wrong, "\n\n".join(wrong)
+
+
+def share(tx: Transaction, name: str, agent: AgentId) -> None:
+    """Make an archive with one passage, and attach an agent to it."""
+    archive = tx.create_shared(SharedRecord("archive", name, NOW))
+    tx.insert_passage(archive.id, Passage(f"All {name} are blue.", NOW))
+    tx.attach(agent, Attachment("archive", name, NOW))
+    tx.post(agent, Event(EventKind.EDITED, f"Archive {name} was attached.", at=NOW))
 
 
 def ingest(tx: Transaction, agent: AgentId) -> None:
@@ -160,15 +183,23 @@ def test_what_is_asked_over_all_agents_is_answered(tmp_path: Path, database: str
             await store.write(lambda tx, a=record.id: tx.insert_passage(a, Passage("red", NOW)))
             await store.write(lambda tx, a=record.id: tx.add_schedule(a, Schedule("tea", NOW, "UTC")))
         pending = await store.read(lambda tx: tx.pending_vectors("f", 99))
-        assert {item.agent for item in pending} == {record.id for record in made}
+        archives = [await store.read(lambda tx, n=n: tx.shared("archive", n)) for n in ARCHIVES]
+        shared = [each.id for each in archives if each]
+        assert {item.agent for item in pending} == {*(record.id for record in made), *shared}
         vectors = [np.ones((1, 3), np.float32)] * len(pending)
         await store.write(lambda tx: tx.put_vectors("f", pending, vectors))
         assert not await store.write(lambda tx: tx.settle_vectors(["f"]))
         assert await store.read(lambda tx: tx.pending_vectors("f", 99)) == []
-        assert await store.read(lambda tx: tx.embedded("f")) == (9, 9)
+        assert await store.read(lambda tx: tx.embedded("f")) == (11, 11)
         due = await store.read(lambda tx: tx.due_schedules(NOW + timedelta(hours=1), 4))
         assert [agent for agent, _ in due] == [record.id for record in made[:4]]
         assert await store.read(lambda tx: tx.usage_of_all(NOW)) == []
-        assert await store.write(lambda tx: tx.forget_vectors("f", 99)) == 9
+        assert await store.write(lambda tx: tx.forget_vectors("f", 99)) == 11
+        ana = (await kernel.record("ana")).id
+        assert await store.read(lambda tx: tx.attached_to("archive", "news")) == [ana]
+        assert [each.name for each in await store.read(lambda tx: tx.all_shared("archive"))] == [*ARCHIVES]
+        await store.write(lambda tx: tx.rename_agent(shared[1], "archive:older"))
+        await store.write(lambda tx: tx.delete_agent(shared[0]))
+        assert [held.name for held in await store.read(lambda tx: tx.attachments(ana))] == ["older"]
 
     anyio.run(turns, tmp_path, database, work)
