@@ -108,6 +108,34 @@ async def test_documents_are_an_archive_that_is_loaded_once(tmp_path: Path) -> N
     await pools.aclose()
 
 
+async def test_each_question_on_documents_has_an_agent_of_its_own_beside_the_archive(tmp_path: Path) -> None:
+    data = write(tmp_path / "nq.jsonl", NQ, {**NQ, "question": "When were gas lamps rare?"})
+    embedder, counter = HashEmbedder(), HeuristicCounter()
+    pools = Pools(tmp_path / "pools", embedder)
+    stores, prefetched = set[int](), list[float]()
+    for strategy in strategies_named(["memgpt", "memgpt+prefetch@200"], ()):
+        for item, wanted in zip(task_named("docqa").items(data, Options()), ("doc0", "doc1"), strict=True):
+            file = tmp_path / f"{strategy.name} {item.id}.jsonl"
+            model = Recorded(OfflineModel(), file, Ledger(), counter)
+            bench = Bench(model, lambda name: fail(name), "offline", 8192, counter, embedder, pools, tmp_path)
+            reply = await strategy.reply(item, bench)
+            assert wanted in reply.seen
+            assert reply.named["documents/p1"] == "doc0"
+            prefetched.append(dict(reply.counted)["prefetch_tokens"])
+            async with pools.searching(item) as pool:
+                stores.add(id(pool.retriever.store))
+                assert await pool.retriever.store.read(lambda tx: tx.agents()) == []
+                assert len(await pool.retriever.search(pool.agent, "archival", "", Filter())) == 2
+    assert len(stores) == 1, "opened once"
+    assert prefetched[:2] == [0, 0]
+    assert min(prefetched[2:]) > 0
+    await pools.aclose()
+
+
+def fail(name: str) -> Recorded:
+    raise AssertionError(f"nothing is asked for {name}")
+
+
 @pytest.mark.parametrize(
     ("task", "option", "sentence"),
     [

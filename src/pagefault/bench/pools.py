@@ -8,11 +8,12 @@ others are opened when they are needed. Leaves out an agent's memory: that is ``
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -27,11 +28,14 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.retrieval import Retriever
 from pagefault.retrieval.service import EmbedderService
 from pagefault.shared import SharedRecord
-from pagefault.storage import Filter, Match, Store, Transaction
+from pagefault.storage import Filter, Match, Store, Transaction, TurnHold, Workers
+from pagefault.storage.signals import Signals
 from pagefault.testing.clock import FixedClock
 from pagefault.types import AgentId, AgentRecord, Message, Passage, Role, Tier
 
-__all__ = ["Pools", "Search", "file_name", "message_of", "passage_of"]
+__all__ = ["KeptOpen", "Pools", "Search", "file_name", "message_of", "passage_of"]
+
+T = TypeVar("T")
 
 _OPEN = 8  # stores that stay open while nobody searches them
 
@@ -66,6 +70,33 @@ class Search:
         """The best texts for a query, best first."""
         ranking = await self.retriever.search(self.agent, self.tier, query, Filter())
         return [self.texts[hit.number - 1] for hit in ranking[:most]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOpen:
+    """A pool's store for a kernel that runs on it: closing it is left to the pool."""
+
+    store: Store
+
+    @property
+    def signals(self) -> Signals:
+        return self.store.signals
+
+    @property
+    def workers(self) -> Workers:
+        return self.store.workers
+
+    async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
+        return await self.store.write(work, hold)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self.store.read(work)
+
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
+        return self.store.turn_lock(agent)
+
+    async def close(self) -> None:
+        """Leave the store open."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
-"""MemGPT: an agent of pagefault, with its own store for each item.
+"""MemGPT: an agent of pagefault for each item.
 
-The conversation of a pool is lived through once, or loaded, and evicted from the queue; a passage goes to
-archival storage. Each item of the pool is then asked of a copy, so that no question sees another. Time is the
-data's.
+The conversation of a pool is lived through once, or loaded, and evicted from the queue; pairs go to archival
+storage. Each item of the pool is then asked of a copy, so that no question sees another. Documents are not
+copied: each item has an agent of its own in the pool's store, with the pool's archive attached, read-only.
+Time is the data's.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from statistics import fmean
+from uuid import uuid4
 
 import anyio.to_thread
 
 from pagefault.assembly import Parts
 from pagefault.bench.callers import Hiding
-from pagefault.bench.pools import file_name, message_of, passage_of
+from pagefault.bench.pools import KeptOpen, file_name, message_of, passage_of
 from pagefault.bench.recording import Recorded
 from pagefault.bench.rehearsal import Rehearsed, live
 from pagefault.bench.strategies import Bench, OfPools, shared_by
@@ -32,6 +34,8 @@ from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_passages, append_rows
 from pagefault.models import Model
+from pagefault.shared import Attachment
+from pagefault.storage import Store
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 from pagefault.views.history import rows_after
@@ -68,6 +72,10 @@ class _Image:
     counted: Mapping[str, float]
 
 
+_Asked = tuple[Kernel, str, Mapping[str, str], Mapping[str, float]]
+"""A running kernel, the name of its agent that is asked, and the names and figures of an ``_Image``."""
+
+
 @dataclass(slots=True)
 class MemGPT:
     """``name`` is one of the names of ``bench.STRATEGIES`` that begin with ``memgpt``; behind ``PREFETCHING``
@@ -75,21 +83,50 @@ class MemGPT:
 
     name: str = "memgpt"
     _images: OfPools[_Image] = field(default_factory=OfPools[_Image])
+    _names: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
     async def reply(self, item: Item, bench: Bench) -> StrategyReply:
+        asked = self._attached if item.form == "passages" else self._copied
+        async with asked(item, bench) as (kernel, agent, names, lived):
+            last = (await kernel.record(agent)).last_seq
+            event = Event(EventKind.MESSAGE, item.question) if item.question else Event(EventKind.LOGIN)
+            said = [o.text async for o in kernel.send(agent, event) if o.type == "said"]
+            rows = await rows_after(kernel, agent, last)
+        _raise_failure(bench.model)
+        prefetched = sum(row.tokens for row in rows if row.role is Role.PREFETCH)
+        counted = {"prefetch_tokens": float(prefetched), **lived}
+        return StrategyReply("\n".join(said), _seen(rows, names), names, counted)
+
+    @asynccontextmanager
+    async def _copied(self, item: Item, bench: Bench) -> AsyncGenerator[_Asked]:
+        """A copy of the pool's agent."""
         image = await self._images.get(item, bench, self._made)
         with tempfile.TemporaryDirectory(dir=bench.scratch) as home:
             await anyio.to_thread.run_sync(shutil.copyfile, image.file, Path(home) / DATABASE)
             clock = FixedClock(item.asked)
             async with self._running(Path(home), bench, bench.model, clock) as kernel:
-                last = (await kernel.record(_AGENT)).last_seq
-                event = Event(EventKind.MESSAGE, item.question) if item.question else Event(EventKind.LOGIN)
-                said = [o.text async for o in kernel.send(_AGENT, event) if o.type == "said"]
-                rows = await rows_after(kernel, _AGENT, last)
-        _raise_failure(bench.model)
-        prefetched = sum(row.tokens for row in rows if row.role is Role.PREFETCH)
-        counted = {"prefetch_tokens": float(prefetched), **image.counted}
-        return StrategyReply("\n".join(said), _seen(rows, image.names), image.names, counted)
+                yield kernel, _AGENT, image.names, image.counted
+
+    @asynccontextmanager
+    async def _attached(self, item: Item, bench: Bench) -> AsyncGenerator[_Asked]:
+        """A new agent in the pool's store, which goes when it was asked."""
+        agent, archive = uuid4().hex, Attachment("archive", item.pool, item.asked, read_only=True)
+        async with bench.pools.searching(item) as pool:
+            if item.pool not in self._names:
+                self._names[item.pool] = {
+                    f"{item.pool}/p{number}": text.id for number, text in enumerate(pool.texts, 1)
+                }
+            clock, store = FixedClock(item.asked), KeptOpen(pool.retriever.store)
+            async with self._running(bench.scratch, bench, bench.model, clock, store) as kernel:
+                id = (await kernel.create_agent(agent, self._settings(item, bench))).id
+                try:
+                    await store.write(lambda tx: tx.attach(id, archive))
+                    yield kernel, agent, self._names[item.pool], {}
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await kernel.cancel(agent)
+                        await kernel.idle(agent)
+                        await kernel.delete(agent)
 
     async def _made(self, item: Item, bench: Bench) -> _Image:
         """The pool's agent, made in a folder of its own."""
@@ -99,11 +136,7 @@ class MemGPT:
         clock = FixedClock(min((text.at for text in item.texts), default=item.asked))
         rehearsed = Rehearsed(model)
         async with self._running(home, bench, rehearsed, clock) as kernel:
-            settings = {
-                "model": bench.named, "window": bench.window, "zone": "UTC",
-                "sections": self._sections(item, bench), **prefetch_settings(self.name),
-            }  # fmt: skip
-            await kernel.create_agent(_AGENT, parse_settings(settings))
+            await kernel.create_agent(_AGENT, self._settings(item, bench))
             counted: dict[str, float] = {}
             if item.lived and not bench.preload:
                 names = await live(kernel, _AGENT, item.texts, rehearsed, clock)
@@ -118,17 +151,25 @@ class MemGPT:
 
     @asynccontextmanager
     async def _running(
-        self, home: Path, bench: Bench, model: Model, clock: FixedClock
+        self, home: Path, bench: Bench, model: Model, clock: FixedClock, store: Store | None = None
     ) -> AsyncGenerator[Kernel]:
         hidden = _HIDDEN.get(self.name)
         parts = Parts(
             model=Hiding(model, lambda _: hidden) if hidden else model,
             embedder=bench.embedder,
+            store=store,
             clock=clock,
             policy=QueuePolicy(warn=inf) if self.name in _UNWARNED else None,
         )
         async with open_kernel(home, parts, Installation()) as kernel:
             yield kernel
+
+    def _settings(self, item: Item, bench: Bench) -> AgentSettings:
+        settings = {
+            "model": bench.named, "window": bench.window, "zone": "UTC",
+            "sections": self._sections(item, bench), **prefetch_settings(self.name),
+        }  # fmt: skip
+        return parse_settings(settings)
 
     def _sections(self, item: Item, bench: Bench) -> list[dict[str, object]]:
         """The working context that an agent starts with: the usual one, and its brief."""
