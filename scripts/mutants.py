@@ -388,7 +388,13 @@ MUTANTS = (
     Mutant(
         "a section's limit not held",
         ("test_syscalls.py::test_working_context_is_edited_within_its_limits",),
-        (Change("functions/syscalls.py", "if size > section.limit:", "if size > 100 * section.limit:"),),
+        (
+            Change(
+                "functions/section_edits.py",
+                "if (size := counter.count(section.text)) > section.limit:",
+                "if (size := counter.count(section.text)) > 100 * section.limit:",
+            ),
+        ),
     ),
     Mutant(
         "a call evicted without its result",

@@ -37,6 +37,7 @@ from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import changed_sections, check_limits
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions, naming_archives
+from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
@@ -69,6 +70,11 @@ class Parts:
     parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
     reranker: Reranker | None = None
 
+    @property
+    def shared_counter(self) -> Counter:
+        """The counter of what agents of different models share."""
+        return self.counter or _counter_of("cl100k")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -93,6 +99,7 @@ class Assembly:
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     reranking: Reranking | None = None
     shared_usage: SharedUsage = field(default_factory=SharedUsage)
+    sent: Callable[[], None] = lambda: None
 
     def retriever(self, zone: tzinfo) -> Retriever:
         """Return the search over the store for agents whose dates are in ``zone``."""
@@ -180,14 +187,14 @@ class Assembly:
         given = self.models.model(settings.model, window, settings.request_settings)
         model = BoundedModel(given, settings.patience)
         zone, zone_name = zone_of(settings)
-        counter = self._counter(settings)
-        storages = storages or ArchivalStorages(record.id)
+        counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
         plan = self._plan(settings, window, sections, counter, [each.name for each in storages.archives])
         turn, retriever = OpenTurn(), self.retriever(zone)
         results = Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,
-            results, settings.paged_in_limit(window), turn.opened, turn.hops,
+            results, self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened,
+            turn.hops,
         )  # fmt: skip
         letters = Correspondence(
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
@@ -207,6 +214,10 @@ class Assembly:
             plan.budget, turn.hops, Calibration(wanted if others else ""),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    def _context(self, record: AgentRecord, settings: AgentSettings, turn: OpenTurn) -> WorkingContext:
+        counters = self._counter(settings), self.parts.shared_counter
+        return WorkingContext(record.id, self.parts.clock, *counters, settings.max_hops, turn.hops, self.sent)
 
     def budgets(self, record: AgentRecord, settings: AgentSettings) -> Budgets | None:
         """The daily budgets that hold for an agent; None if none is set."""

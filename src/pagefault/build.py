@@ -20,6 +20,7 @@ from pagefault.functions import describe
 from pagefault.kernel import Kernel
 from pagefault.kernel.admission import Admission
 from pagefault.kernel.indexer import Indexer
+from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
@@ -58,15 +59,17 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 
     prices = installation.own_prices
     reranking = Reranking(reranker) if reranker else None
-    assembly = Assembly(
-        store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking
-    )  # fmt: skip
     indexer = Indexer(store, service)
+    deliverer = Deliverer(store, parts.clock, parts.shared_counter, indexer.wake)
+    assembly = Assembly(
+        store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking,
+        sent=deliverer.sent,
+    )  # fmt: skip
     bound = installation.memory * MB if installation.memory else memory_limit()
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     return Kernel(
-        store, indexer, models, parts.clock, scheduler, assembly, prices, installation.loading
+        store, indexer, models, parts.clock, scheduler, assembly, deliverer, prices, installation.loading
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ the call's result commits. What they find is shown as data, with its id, its dat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -20,8 +19,10 @@ from pagefault.functions import Function, FunctionKind, Outcome, describe
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
 from pagefault.functions.results import Results, find_row, label_of
+from pagefault.functions.section_edits import SectionEdit
+from pagefault.functions.working_context import WorkingContext
 from pagefault.models.tokens import Counter
-from pagefault.quoting import inline, places, quoted
+from pagefault.quoting import inline, quoted
 from pagefault.retrieval import Ranking, Retriever, excerpt
 from pagefault.storage import Filter, Store, Transaction
 from pagefault.types import (
@@ -37,7 +38,6 @@ from pagefault.types import (
 PAGED_IN = "paged_in"
 _LABEL = 24  # tokens that a paged-in line's id, date and source take
 _NEIGHBOURS = 3  # rows shown on either side of a short message
-_PAGED = re.compile(r"\[(?:[A-Za-z0-9][\w.-]{0,63}/)?[mp]\d+ ", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Syscalls:
     zone_name: str
     counter: Counter
     results: Results
+    sections: WorkingContext
     paged_in_limit: int
     opened: Callable[[], int | None]
     hops: Callable[[], int]
@@ -79,39 +80,11 @@ class Syscalls:
 
     def working_context_append(self, tx: Transaction, section: str, text: str) -> str:
         """Add a line to a section."""
-        old = self._section(tx, section)
-        return self._edit(tx, old, f"{old.text}\n{text.strip()}" if old.text else text.strip())
+        return self.sections.edit(tx, section, SectionEdit("append", text.strip()))
 
     def working_context_replace(self, tx: Transaction, section: str, old: str, new: str) -> str:
         """Replace old, which must occur once; empty new deletes it."""
-        was = self._section(tx, section)
-        found = places(was.text, old)
-        if len(found) != 1:
-            raise FunctionError(
-                f"old occurs {len(found)} times in {section}; give the exact text of one place. "
-                f"The section reads: {was.text or '(empty)'}"
-            )
-        ((start, stop),) = found
-        edited = was.text[:start] + new.strip() + was.text[stop:]
-        return self._edit(tx, was, "\n".join(line for line in edited.split("\n") if line.strip()))
-
-    def _section(self, tx: Transaction, name: str) -> Section:
-        sections = {section.name: section for section in tx.sections(self.agent)}
-        if name not in sections:
-            raise FunctionError(f"There is no section {name}; sections: {', '.join(sections)}.")
-        if sections[name].read_only:
-            raise FunctionError(f"Section {name} is read-only; use another one.")
-        return sections[name]
-
-    def _edit(self, tx: Transaction, section: Section, text: str) -> str:
-        size = self.counter.count(text)
-        if size > section.limit:
-            raise FunctionError(
-                f"{section.name} would take {size} of {section.limit} tokens; shorten it with "
-                "working_context_replace or save to archival_insert instead."
-            )
-        tx.put_section(self.agent, replace(section, text=text), self.clock.now())
-        return f"{section.name} now takes {size} of {section.limit} tokens."
+        return self.sections.edit(tx, section, SectionEdit("replace", new.strip(), old))
 
     def page_in(self, tx: Transaction, id: str, section: str = PAGED_IN) -> str:
         """Keep a found item (m12, p7) in the working context."""
@@ -120,23 +93,16 @@ class Syscalls:
         if section == PAGED_IN and all(s.name != PAGED_IN for s in tx.sections(self.agent)):
             fresh = Section(PAGED_IN, "excerpts you paged in", self.paged_in_limit)
             tx.put_section(self.agent, fresh, self.clock.now())
-        target = self._section(tx, section)
-        room = max(16, target.limit // 2 - _LABEL)
+        room = max(16, self.sections.section(tx, section).limit // 2 - _LABEL)
         line = f"[{id} {label_of(item, self.zone)}] {excerpt(item.text, '', room, self.counter)}"
-        lines = [old for old in target.text.split("\n") if old and not old.startswith(f"[{id} ")]
-        while lines and self.counter.count("\n".join([*lines, line])) > target.limit:
-            oldest = next((old for old in lines if _PAGED.match(old)), None)
-            if oldest is None:
-                break
-            lines.remove(oldest)
-        return self._edit(tx, target, "\n".join([*lines, line]))
+        return self.sections.edit(tx, section, SectionEdit("page_in", line, id))
 
     def page_out(self, tx: Transaction, id: str) -> str:
         """Drop it from there."""
         for section in tx.sections(self.agent):
-            kept = [line for line in section.text.split("\n") if not line.startswith(f"[{id} ")]
-            if not section.read_only and len(kept) < len(section.text.split("\n")):
-                return self._edit(tx, section, "\n".join(kept))
+            lines = section.text.split("\n")
+            if not section.read_only and any(line.startswith(f"[{id} ") for line in lines):
+                return self.sections.edit(tx, section.name, SectionEdit("page_out", old=id))
         raise FunctionError(f"{id} is not paged in.")
 
     # recall storage

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -23,6 +22,7 @@ from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
 from pagefault.kernel import recovery, timers
 from pagefault.kernel.indexer import Indexer
+from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.slot import AgentSlot, for_sender, listening, no_agent
 from pagefault.models.endpoint import ModelSource
@@ -32,8 +32,6 @@ from pagefault.storage import Store, Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -48,14 +46,19 @@ class Kernel:
     clock: Clock
     scheduler: Scheduler
     assembly: Assembly
+    deliverer: Deliverer
     own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     loading: LoadingSettings = field(default_factory=LoadingSettings)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        self.deliverer.wake = lambda record: self.scheduler.wake(self.scheduler.slots.of(record))
 
     async def __aenter__(self) -> Kernel:
         background = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(background.cancel_scope.cancel)
         background.start_soon(self.indexer.run)
+        background.start_soon(self.deliverer.run)
         background.start_soon(self.scheduler.following.run)
         await self._stack.enter_async_context(self.scheduler.running())
         return self
@@ -131,6 +134,7 @@ class Kernel:
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
         agent = await self.scheduler.find(name)
+        await self.deliverer.deliver()  # what it has sent is not lost with it
         await self._write_between_turns(agent, lambda tx: tx.delete_agent(agent.record.id))
         self.forget(name)
 
@@ -256,6 +260,7 @@ class Kernel:
 
         async def look() -> None:
             await self.fire_timers()
+            await self.deliverer.deliver()
             await self.scheduler.wake_waiting()
 
         self.store.workers.serve()
@@ -265,6 +270,7 @@ class Kernel:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
         return. On PostgreSQL it waits, for some seconds, until the leases of workers that are gone end."""
         await timers.post_due(self.store, self.clock.now())
+        await self.deliverer.deliver()
         await recovery.recover(self.store, self.scheduler, name)
 
     async def fire_timers(self) -> None:

@@ -1,6 +1,6 @@
-"""Parked agents and events, served again or given up.
+"""Parked agents, events and effects on what agents share, tried again or given up.
 
-Left out: when something is parked (``scheduler``, ``inbox``, ``timers``).
+Left out: when something is parked (``scheduler``, ``inbox``, ``timers``, ``outbox``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from pagefault.config import settings_of
 from pagefault.containment import barrier
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.shared import Outgoing
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event
 
-__all__ = ["drop_event", "release", "retry_event"]
+__all__ = ["drop_effect", "drop_event", "release", "retry_effect", "retry_event"]
 
 
 async def release(kernel: Kernel, name: str) -> None:
@@ -65,3 +66,33 @@ def _parked(tx: Transaction, agent: AgentId, event: int) -> Event:
             f"There is no parked event {event}; `pagefault event list --parked` shows those there are."
         )
     return found
+
+
+async def retry_effect(kernel: Kernel, sender: str, number: int) -> int:
+    """Send a parked effect again, and return its new number. ``sender``: the agent or, as it is stored
+    (``section:plan``), the shared section in whose outbox it is."""
+
+    def work(tx: Transaction) -> int:
+        owner, effect = _parked_effect(tx, sender, number)
+        tx.remove_outgoing(owner, number)
+        return tx.put_outgoing(owner, effect).number
+
+    sent = await kernel.store.write(work)
+    await kernel.deliverer.deliver()
+    return sent
+
+
+async def drop_effect(kernel: Kernel, sender: str, number: int) -> None:
+    """Give a parked effect up; ``sender`` as for ``retry_effect``."""
+    await kernel.store.write(lambda tx: tx.remove_outgoing(_parked_effect(tx, sender, number)[0], number))
+
+
+def _parked_effect(tx: Transaction, sender: str, number: int) -> tuple[AgentId, Outgoing]:
+    kind, _, name = sender.rpartition(":")
+    owner = tx.shared("section", name) if kind == "section" else tx.agent(sender)
+    found = [each for each in tx.outgoing(owner.id) if each.number == number] if owner else []
+    if owner and found and found[0].parked:
+        return owner.id, found[0]
+    raise NotFoundError(
+        f"There is no parked effect {number} of {sender}; `pagefault outbox list` shows those there are."
+    )

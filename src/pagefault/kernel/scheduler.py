@@ -63,15 +63,15 @@ class Scheduler:
         default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
     )
     following: Following = field(init=False)
-    _slots: Slots = field(init=False)
+    slots: Slots = field(init=False)
     _ready: ReadyQueue = field(init=False)
     _tasks: CountedTasks = field(default_factory=CountedTasks)
 
     def __post_init__(self) -> None:
-        self._slots = Slots(self.store, self.listeners_to_all)
-        self.following = Following(self.store, self._slots, self.clock, self.wake)
-        self._slots.publish = self.following.publish
-        self._ready = ReadyQueue(self._slots, self.admission, self.clock, self._tasks, self._serve)
+        self.slots = Slots(self.store, self.listeners_to_all)
+        self.following = Following(self.store, self.slots, self.clock, self.wake)
+        self.slots.publish = self.following.publish
+        self._ready = ReadyQueue(self.slots, self.admission, self.clock, self._tasks, self._serve)
 
     @property
     def is_running(self) -> bool:
@@ -84,11 +84,11 @@ class Scheduler:
     async def find(self, name: str, *, known: bool = False) -> AgentSlot:
         """The agent of this name; ``NotFoundError`` if there is none. ``known``: as last looked up; ``post``
         notices that another process has given the name to another agent."""
-        return await self._slots.find(name, known=known)
+        return await self.slots.find(name, known=known)
 
     async def servable(self, name: str) -> AgentSlot:
         """The agent of this name; ``ParkedError`` or ``DamageError`` if no turn of it can be run."""
-        agent = self._slots.known(name)
+        agent = self.slots.known(name)
         if agent is None or agent.process is None:  # another process may have parked, released or mended it
             agent = await self.find(name)
             settings_of(agent.record)
@@ -98,7 +98,7 @@ class Scheduler:
 
     def forget(self, name: str) -> None:
         """Drop the agent's process, for changed settings to take effect at its next event; listeners stay."""
-        self._slots.forget(name)
+        self.slots.forget(name)
 
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
         """Serve the agent: there may be an event for it. If the process is full it waits in the store, and is
@@ -134,7 +134,7 @@ class Scheduler:
         try:
             posted, _ = await self.store.write(lambda tx: post_to(tx, agent.record.id, name, event))
         except StaleAgentError:
-            return await self.post(await self._slots.find_again(name, agent), name, event)
+            return await self.post(await self.slots.find_again(name, agent), name, event)
         self.wake(agent)
         return posted
 
@@ -174,7 +174,7 @@ class Scheduler:
                 posting.over.set()
             agent.end_serving()
             self._ready.end_serving(agent)
-            self._slots.keep_loaded(agent, self.resident)
+            self.slots.keep_loaded(agent, self.resident)
             self._ready.fill_soon()
 
     async def _serve_once(self, agent: AgentSlot, posting: Posting | None) -> None:
@@ -296,5 +296,5 @@ class Scheduler:
             agent.record = agent.process.record
         elif agent.process.event is None:
             await agent.process.load(record)
-        self._slots.keep_loaded(agent, self.resident)
+        self.slots.keep_loaded(agent, self.resident)
         return agent.process
