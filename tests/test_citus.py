@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Text, create_engine
 
 import test_postgres
+import test_shared_transfer as shared
 from conftest import Run
 from pagefault.storage import Transaction
 from pagefault.storage.postgres import PostgresStore
@@ -298,3 +300,15 @@ def test_a_distributed_database_from_before_archives_is_upgraded(database: str, 
     assert [sorted(part) for part in shape(database)[1:]] == [sorted(part) for part in made[1:]]
     check = run("db", "check", "--database", database)
     assert check.out == "No error was found.\n", check.err
+
+
+def test_what_is_shared_moves_to_a_distributed_database_and_back(database: str, tmp_path: Path) -> None:
+    shared.run(there := tmp_path / "a.db", shared.fill)
+    shared.share_section(there, 3, 2)
+    shared.send(there, *["archive:news"] * 3, applied=2)
+    shared.copy(there, database)
+    assert (shared.sent(database), shared.given(database)) == ([(3, "archive:news")], 2)
+    assert shared.wrong(database) == []
+    shared.copy(database, back := tmp_path / "b.db")
+    assert shared.export(back) == shared.export(database)
+    assert shared.wrong(back) == []

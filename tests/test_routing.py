@@ -24,7 +24,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
 from pagefault.models import Prompt
-from pagefault.shared import Attachment, SharedRecord
+from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, PendingVector, Transaction
 from pagefault.storage.postgres.connection import adapt
 from pagefault.storage.postgres.dialect import OWNED_TABLES
@@ -138,6 +138,7 @@ def test_each_statement_of_a_turn_goes_to_one_shard(
         assert sum("The blue key is lost." in text for text in results) >= 3, results
         await kernel.store.write(lambda tx: share(tx, "other", agent))
         assert await kernel.store.write(lambda tx: tx.detach(agent, "archive", "other"))
+        await kernel.store.write(lambda tx: send(tx, agent))
         await kernel.store.write(lambda tx: ingest(tx, agent))
         await kernel.store.read(lambda tx: search(tx, agent))
         await kernel.store.write(lambda tx: tx.delete_document(agent, 1))
@@ -154,6 +155,22 @@ def share(tx: Transaction, name: str, agent: AgentId) -> None:
     tx.insert_passage(archive.id, Passage(f"All {name} are blue.", NOW))
     tx.attach(agent, Attachment("archive", name, NOW))
     tx.post(agent, Event(EventKind.EDITED, f"Archive {name} was attached.", at=NOW))
+
+
+def send(tx: Transaction, agent: AgentId) -> None:
+    """Send effects to an archive, of which one is applied and one parked."""
+    archive = tx.shared("archive", "news")
+    assert archive
+    assert not tx.reaches_others
+    numbers = [
+        tx.put_outgoing(agent, Outgoing(archive.stored_name, "insert", "{}", NOW)).number for _ in range(2)
+    ]
+    assert tx.delivered(archive.id, agent) == 0
+    for number in numbers[:1] * 2:
+        tx.set_delivered(archive.id, agent, number)
+    assert tx.remove_outgoing(agent, numbers[0])
+    tx.park_outgoing(agent, numbers[1], "It is odd.")
+    assert [(row.number, row.parked) for row in tx.outgoing(agent)] == [(numbers[1], "It is odd.")]
 
 
 def ingest(tx: Transaction, agent: AgentId) -> None:
@@ -197,9 +214,12 @@ def test_what_is_asked_over_all_agents_is_answered(tmp_path: Path, database: str
         assert await store.write(lambda tx: tx.forget_vectors("f", 99)) == 11
         ana = (await kernel.record("ana")).id
         assert await store.read(lambda tx: tx.attached_to("archive", "news")) == [ana]
+        await store.write(lambda tx: send(tx, ana))
+        assert await store.read(lambda tx: tx.outboxes()) == [ana]
         assert [each.name for each in await store.read(lambda tx: tx.all_shared("archive"))] == [*ARCHIVES]
         await store.write(lambda tx: tx.rename_agent(shared[1], "archive:older"))
         await store.write(lambda tx: tx.delete_agent(shared[0]))
         assert [held.name for held in await store.read(lambda tx: tx.attachments(ana))] == ["older"]
+        assert [row.target for row in await store.read(lambda tx: tx.outgoing(ana))] == ["archive:older"]
 
     anyio.run(turns, tmp_path, database, work)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from pagefault.errors import UsageError
-from pagefault.shared import Attachment, SharedRecord
+from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED
 from pagefault.transfer import copy_agents, export_agents, import_agents
 from pagefault.transfer.lines import dump
-from pagefault.types import AgentId, AgentRecord, Passage
+from pagefault.types import AgentId, AgentRecord, Passage, Section
 from test_transfer import Heard, agents_of, damage, opened, store_on, wrong
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -124,6 +124,10 @@ def test_a_database_with_archives_is_right(place: Path | str) -> None:
          "Its outbox goes beyond number 1, the last one counted."),
         ("UPDATE attachments SET target = 'bob' WHERE target = 'archive:news'", "ana",
          "In attachments, target is 'bob': it is neither an archive nor a shared section."),
+        ("UPDATE outbox SET parked = 'it is odd' WHERE number = 2", "ana",
+         "Its change 2 of archive:news is parked: it is odd"),
+        ("UPDATE deliveries SET number = 3", "archive:news",
+         "More is noted as applied to it than 3 has sent, so that further changes would be lost."),
         ("UPDATE outbox SET payload = '[]' WHERE number = 1", "ana",
          "In outbox 1, payload is '[]': it is no JSON object."),
         ("UPDATE agents SET settings = '{\"description\": 7}' WHERE name = 'archive:news'", "archive:news",
@@ -136,7 +140,7 @@ def test_a_database_with_archives_is_right(place: Path | str) -> None:
 def test_what_is_wrong_with_what_agents_share_is_found(
     statement: str, name: str, sentence: str, place: Path | str
 ) -> None:
-    send(place, "archive:news", "archive:news")
+    send(place, "archive:news", "archive:news", applied=1)
     assert wrong(place) == []
     damage(place, statement)
     assert (name, sentence) in wrong(place)
@@ -187,6 +191,64 @@ def test_a_copy_has_those_effects_on_their_way_that_its_archives_lack(
     assert [number for number, _ in sent(there)] == left
     assert set(copy(place, there).values()) == {True, False}  # bob was not there
     assert wrong(there) == []
+
+
+def test_a_parked_effect_is_copied_though_later_ones_were_applied(place: Path | str, tmp_path: Path) -> None:
+    send(place, *["archive:news"] * 3, applied=2)
+    damage(place, "UPDATE outbox SET parked = 'it is odd' WHERE number = 1")
+    copy(place, there := tmp_path / "b.db")
+    assert [number for number, _ in sent(there)] == [1, 3]
+
+
+def share_section(place: Path | str, version: int, given: int) -> None:
+    """The shared section rules with so many versions, of which ana's copy was given one."""
+
+    def work(tx: Transaction) -> None:
+        shared = tx.create_shared(SharedRecord("section", "rules", NOW))
+        for number in range(version):
+            tx.put_section(shared.id, Section("rules", f"text {number}", 99), NOW)
+            tx.put_outgoing(shared.id, Outgoing(shared.stored_name, "written", "{}", NOW))
+        ana = named(tx, "ana")
+        tx.attach(ana, Attachment("section", "rules", NOW))
+        tx.set_delivered(ana, shared.id, given)
+
+    run(place, work)
+
+
+def given(place: Path | str, name: str = "ana") -> int:
+    def work(tx: Transaction) -> int:
+        shared = tx.shared("section", "rules")
+        return tx.delivered(named(tx, name), shared.id) if shared else -1
+
+    return run(place, work)
+
+
+def test_a_copy_of_a_shared_section_is_given_what_it_lacks_and_nothing_twice(
+    place: Path | str, tmp_path: Path
+) -> None:
+    share_section(place, 3, 2)
+    assert wrong(place) == []
+    copy(place, there := tmp_path / "b.db", "ana")
+    assert (given(there), sent(there, "section:rules")) == (2, sent(place, "section:rules"))
+    assert set(copy(place, there, "ana").values()) == {True}
+    take(elsewhere := tmp_path / "c.db", export(place))
+    assert given(elsewhere) == 2
+    assert (wrong(there), wrong(elsewhere)) == ([], [])
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_an_import_has_no_hold_on_a_section_that_is_here(trust: bool, place: Path | str) -> None:
+    """The copy that it brings has a text of its own; attaching gives it the one that is shared here."""
+    share_section(place, 3, 2)
+    left_out = take(place, export(place, "ana"), "eve", trust=trust)
+    assert "section:rules" in left_out["eve"]["attachments"]
+    assert given(place, "eve") == 0
+    assert wrong(place) == []
+
+
+def test_more_noted_as_given_than_was_written_is_found(place: Path | str) -> None:
+    share_section(place, 3, 4)
+    assert [(name, what[:15]) for name, what in wrong(place)] == [("ana", "More is noted a")]
 
 
 def test_an_agent_is_copied_with_what_it_still_sends_to(place: Path | str, tmp_path: Path) -> None:

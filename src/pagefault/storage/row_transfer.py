@@ -23,6 +23,7 @@ from pagefault.types import AgentId, Tier
 
 __all__ = [
     "AGENT",
+    "DELIVERIES",
     "DERIVED",
     "OUTBOX",
     "OWNED",
@@ -84,25 +85,14 @@ OUTBOX = TransferTable(
 )
 """The effects of an agent that are on their way to what it shares."""
 
+DELIVERIES = TransferTable("deliveries", {"target": str, "number": int})
+"""The last effect that an agent was given of each section that it shares, which has another id elsewhere."""
+
 OWNED = (
     TransferTable(
         "messages",
-        {
-            "seq": int,
-            "role": str,
-            "at": int,
-            "event": int,
-            "completion": int,
-            "tokens": int,
-            "embed": bool,
-            "call_id": str,
-            "name": str,
-            "speaker": str,
-            "meta": str,
-            "usage": str,
-            "text": str,
-            "shown": str,
-        },
+        {"seq": int, "role": str, "at": int, "event": int, "completion": int, "tokens": int, "embed": bool}
+        | {"call_id": str, "name": str, "speaker": str, "meta": str, "usage": str, "text": str, "shown": str},
         order="seq",
     ),
     TransferTable("speakers", {"name": str}),
@@ -140,24 +130,15 @@ OWNED = (
     TransferTable("document_pages", {"document": int, "page": int, "heading": str, "text": str}),
     TransferTable(
         "inbox",
-        {
-            "number": int,
-            "kind": str,
-            "text": str,
-            "key": str,
-            "sender": str,
-            "at": int,
-            "state": str,
-            "started": int,
-            "rank": int,
-            "attempts": int,
-        },
+        {"number": int, "kind": str, "text": str, "key": str, "sender": str, "at": int, "state": str}
+        | {"started": int, "rank": int, "attempts": int},
     ),
     TransferTable(
         "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
     ),
     TransferTable("attachments", {"target": str, "read_only": bool, "at": int}),
     OUTBOX,
+    DELIVERIES,
     TransferTable(
         "vectors",
         {
@@ -181,6 +162,7 @@ DERIVED = {
     "passages": {"id", "units"},
     "sections": {"id"},
     "inbox": {"parked", "hops"},
+    "deliveries": {"sender"},
     "outbox": {"parked"},
     "schedules": {"parked", "hops"},
 }  # fmt: skip
@@ -221,6 +203,10 @@ class TransferRows(Protocol):
 
     def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:
         """The rows of the agent's outbox that were not applied to their target so far."""
+        ...
+
+    def ahead(self, agent: AgentId) -> list[AgentId]:
+        """The senders of whom more is said to be applied to this agent, or what is shared, than they sent."""
         ...
 
     def create(self, name: str, row: Row) -> AgentId:

@@ -25,3 +25,5 @@ def sharing_faults(rows: TransferRows, agent: AgentId, there: Collection[str]) -
     number = OUTBOX.column("number")
     if any(cast("int", row[number]) > counted for batch in rows.rows(agent, OUTBOX) for row in batch):
         yield f"Its outbox goes beyond number {counted}, the last one counted."
+    for sender in rows.ahead(agent):
+        yield f"More is noted as applied to it than {sender} has sent, so that further changes would be lost."

@@ -22,7 +22,7 @@ from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.redaction import redacted
 from pagefault.shared import is_shared
-from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED, Row, TransferTable
+from pagefault.storage.row_transfer import AGENT, DELIVERIES, OUTBOX, OWNED, Row, TransferTable
 from pagefault.transfer.lines import Block, blocks, decode
 from pagefault.transfer.sums import Batches, Sums, TableSum
 
@@ -31,7 +31,7 @@ __all__ = ["GuardedSettings", "Taken", "guarded_settings"]
 _GUARDED = ("model", "instructions", "agents", "text_tools")
 _SILENT = ("served",)  # follows from the model
 _ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
-_CHANGED = (AGENT, _ATTACHMENTS, OUTBOX)
+_CHANGED = (AGENT, _ATTACHMENTS, OUTBOX, DELIVERIES)
 """The tables whose rows an import may take otherwise than they are in the file."""
 
 
@@ -71,8 +71,8 @@ def _foreign(block: Block, brought: Collection[str], place: str) -> dict[str, An
 @dataclass(slots=True)
 class Taken:
     """The rows of an imported agent that are taken: all, or with the settings of ``own`` that need no trust,
-    and attachments to what the file ``brings`` or, with trust, to what is ``here``. ``left_out``: the others.
-    """
+    and attachments to what the file ``brings`` or, with trust, to an archive that is ``here``; a section that
+    is here has another text than the agent's copy. ``left_out``: the others."""
 
     block: Block
     own: AgentSettings | None
@@ -98,12 +98,14 @@ class Taken:
         if table is AGENT:
             return [self._settled(rows[0])]
         place = table.column("target")
-        targets = {*self.brings} if table is OUTBOX or self.own is not None else {*self.brings, *self.here}
+        targets = {*self.brings}
+        if table is _ATTACHMENTS and self.own is None:
+            targets.update(name for name in self.here if name.startswith("archive:"))
         others = [row for row in rows if row[place] not in targets]
         if others and table is OUTBOX:
             sent = Counter(str(row[place]) for row in others)
             self.left_out.setdefault("outbox", Counter()).update(sent)
-        elif others:
+        elif others and table is _ATTACHMENTS:
             self.left_out.setdefault("attachments", []).extend(map(_attachment, others))
         return [row for row in rows if row[place] in targets]
 

@@ -7,9 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError
+from pagefault.shared import is_shared
 from pagefault.storage.index.blocks import seal_all, stale_blocks
-from pagefault.storage.row_transfer import AGENT, OUTBOX, IndexSize, Row, TransferTable, units_of
+from pagefault.storage.row_transfer import (
+    AGENT,
+    DELIVERIES,
+    OUTBOX,
+    IndexSize,
+    Row,
+    TransferTable,
+    units_of,
+)
 from pagefault.storage.rows import to_row_usage, to_total, total_values
+from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
 from pagefault.storage.sql.vectors import SqlVectors
@@ -37,12 +47,18 @@ _IS_SETTLED = """
     SELECT (ready IS NOT NULL) = EXISTS (SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL)
     FROM agents WHERE id = :agent"""
 _APPLIED = "SELECT number FROM deliveries WHERE agent = :target AND sender = :sender"
+_ASIDE = (
+    "SELECT number, target, parked FROM outbox WHERE agent = :agent AND parked IS NOT NULL ORDER BY number"
+)
+_MARKS = "SELECT sender, number FROM deliveries WHERE agent = :agent ORDER BY sender"
+_SENT = "SELECT name, tenant, last_outgoing FROM agents WHERE id = :agent"
+_WRITTEN = "SELECT coalesce(max(version), 0) FROM sections WHERE agent = :agent"
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + 1
     WHERE id = :agent"""
 
 
-class SqlTransfer(SqlVectors):
+class SqlTransfer(SqlVectors, SqlOutbox):
     """Raw rows on a connection inside a transaction."""
 
     @abstractmethod
@@ -77,12 +93,21 @@ class SqlTransfer(SqlVectors):
         aside = [
             f"Its timer t{number} is parked: {why}" for number, why in self._db.rows(timers, agent=agent)
         ]
+        aside += [
+            f"Its change {number} of {target} is parked: {why}"
+            for number, target, why in self._db.rows(_ASIDE, agent=agent)
+        ]
         return ([f"It is parked: {own}"] if own else []) + aside
 
     def count(self, agent: AgentId, table: TransferTable) -> int:
+        if table is DELIVERIES:
+            return len(self._marks(agent))
         return self._db.one(f"SELECT count(*) FROM {table.name} WHERE agent = :agent", agent=agent)[0]
 
     def rows(self, agent: AgentId, table: TransferTable) -> Iterator[Sequence[Row]]:
+        if table is DELIVERIES:
+            yield from filter(None, [self._marks(agent)])
+            return
         columns = ", ".join(map(self._column, table.columns))
         ordered = f" ORDER BY {table.order}" if table.order else ""
         chosen = f"SELECT {columns} FROM {table.name} WHERE agent = :agent{ordered}"
@@ -91,13 +116,41 @@ class SqlTransfer(SqlVectors):
 
     def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:
         number, target = OUTBOX.column("number"), OUTBOX.column("target")
+        aside = {of for of, _, _ in self._db.rows(_ASIDE, agent=agent)}  # what is behind them was applied
         applied = {str(row[target]): 0 for row in outbox}
-        (tenant,) = self._db.one("SELECT tenant FROM agents WHERE id = :agent", agent=agent)
+        (_, tenant, _) = self._db.one(_SENT, agent=agent)
         for name in applied:
             if found := self._db.one(self._db.dialect.find_name, tenant=tenant, name=name):
                 last = self._db.one(_APPLIED, target=found[0], sender=agent)
                 applied[name] = last[0] if last else 0
-        return [row for row in outbox if cast("int", row[number]) > applied[str(row[target])]]
+        return [
+            row
+            for row in outbox
+            if cast("int", row[number]) > applied[str(row[target])] or row[number] in aside
+        ]
+
+    def ahead(self, agent: AgentId) -> list[AgentId]:
+        found = list[AgentId]()
+        for sender, number in self._db.rows(_MARKS, agent=agent):
+            if own := self._db.one(_SENT, agent=sender):  # else it was deleted
+                of_copy = own[0].startswith("section:")
+                sent = self._db.one(_WRITTEN, agent=sender)[0] if of_copy else own[2]
+                found += [AgentId(sender)] * (number > sent)
+        return found
+
+    def _marks(self, agent: AgentId) -> list[Row]:
+        """The rows of ``DELIVERIES``; none of what is shared, whose senders hand over what is not applied."""
+        own = self._db.one(_SENT, agent=agent)
+        if is_shared(own[0]):
+            return []
+        marks = [(self._db.one(_SENT, agent=of), number) for of, number in self._db.rows(_MARKS, agent=agent)]
+        return sorted((sender[0], number) for sender, number in marks if sender and is_shared(sender[0]))
+
+    def _restore_marks(self, agent: AgentId, rows: Sequence[Row]) -> None:
+        (_, tenant, _) = self._db.one(_SENT, agent=agent)
+        for target, number in rows:
+            if found := self._db.one(self._db.dialect.find_name, tenant=tenant, name=target):
+                self.set_delivered(agent, found[0], cast("int", number))
 
     def create(self, name: str, row: Row) -> AgentId:
         values = {"name": name, **dict(zip(AGENT.columns, row, strict=True))}
@@ -111,6 +164,8 @@ class SqlTransfer(SqlVectors):
         return AgentId(made[0])
 
     def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
+        if table is DELIVERIES:
+            return self._restore_marks(agent, rows)
         batch: list[dict[str, Any]] = [
             {"agent": agent, **dict(zip(table.columns, row, strict=True))} for row in rows
         ]
