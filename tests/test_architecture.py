@@ -192,6 +192,10 @@ LAYERS = (
         "views.asking",
     },
     {
+        "kernel.shared_sections",
+        "views.sharing",
+    },
+    {
         "views.documents",
         "views.history",
         "views.memory",

@@ -35,7 +35,7 @@ from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls, document_functions
 from pagefault.functions.results import Results
-from pagefault.functions.section_changes import changed_sections, check_limits
+from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions, naming_archives
 from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
@@ -154,15 +154,18 @@ class Assembly:
         record = replace(stored, settings=settings.model_dump(mode="json"))
         window = await self._window(settings)
         declared = [s.section(window) for s in settings.declared_sections(window)]
-        before, storages = await self.store.read(
-            lambda tx: (tx.sections(record.id), archival_storages(tx, record))
-        )
         counter = self._counter(settings)
-        await self.process(record, changed_sections(before, declared, counter).after, storages=storages)
+
+        def changed(tx: Transaction) -> SectionChanges:
+            shared = {each.name for each in tx.attachments(record.id) if each.kind == "section"}
+            return changed_sections(tx.sections(record.id), declared, counter, shared)
+
+        before, storages = await self.store.read(lambda tx: (changed(tx), archival_storages(tx, record)))
+        await self.process(record, before.after, storages=storages)
         wanted, now = settings.models[0], self.parts.clock.now()
 
         def work(tx: Transaction) -> bool:
-            changes = changed_sections(tx.sections(record.id), declared, counter)
+            changes = changed(tx)
             tx.save_settings(record.id, dict(record.settings))
             for section in changes.put:
                 tx.put_section(record.id, section, now)

@@ -41,6 +41,7 @@ _RESERVED = frozenset(
         "shown", "showing", "earlier", "page", "result", "returned", "called", "thought", "prefetched",
     }
 )  # fmt: skip  # as labels, rows and results begin
+_SECTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _HIDDEN_MARKS = "\u034f\u17b4\u17b5\u180f"  # combining, and show nothing
 _BETWEEN = r"\s?[-‐‑–—−./]\s?"
@@ -74,12 +75,18 @@ def check_agent_name(name: str) -> None:
 
 
 def check_shared_name(kind: SharedKind, name: str) -> None:
-    """Raise ``UsageError`` if no archive or shared section can be called that. Such a name stands before the
-    ids of what is found (``manuals/p7``), so it is of plain letters."""
+    """Raise ``UsageError`` if no archive or shared section can be called that. The name of an archive stands
+    before the ids of what is found (``manuals/p7``), so it is of plain letters; that of a shared section is
+    one of any section."""
+    if kind == "section" and not _SECTION.fullmatch(name):
+        raise UsageError(
+            f"{name!a} cannot be the name of a shared section; use up to 32 small letters of English, digits "
+            "and underscores, a letter first."
+        )
     if not _PLAIN.fullmatch(name):
         raise UsageError(
-            f"{name!a} cannot be the name of {'an archive' if kind == 'archive' else 'a shared section'}; "
-            f"use up to {LONGEST} letters of English, digits, dots, dashes and underscores."
+            f"{name!a} cannot be the name of an archive; use up to {LONGEST} letters of English, digits, "
+            "dots, dashes and underscores."
         )
 
 

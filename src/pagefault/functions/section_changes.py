@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pagefault.errors import UsageError
@@ -24,16 +24,19 @@ class SectionChanges:
 
 
 def changed_sections(
-    stored: Sequence[Section], declared: Sequence[Section], counter: Counter
+    stored: Sequence[Section], declared: Sequence[Section], counter: Counter, shared: Collection[str] = ()
 ) -> SectionChanges:
     """The change from stored sections to declared ones, which keep their texts; ``UsageError`` if a text does
-    not fit. The section of ``page_in`` is kept."""
+    not fit, or a ``shared`` one is declared. These and the section of ``page_in`` are kept."""
     old = {section.name: replace(section, version=0) for section in stored}
     names = {section.name for section in declared}
+    if both := names.intersection(shared):
+        raise UsageError(f"Section {min(both)} is shared; leave it out, or detach the agent from it first.")
     after = [replace(s, text=old[s.name].text) if s.name in old else s for s in declared]
     check_limits(after, counter)
-    kept = [section for section in stored if section.name == PAGED_IN and section.name not in names]
-    gone = [section for section in stored if section.name not in names | {PAGED_IN}]
+    others = {PAGED_IN, *shared}
+    kept = [section for section in stored if section.name in others - names]
+    gone = [section for section in stored if section.name not in names | others]
     news = [*(_added(s) for s in after if s.name not in old), *map(_removed, gone)]
     put = [section for section in after if old.get(section.name) != section]
     put += [replace(section, limit=0, text="", version=0) for section in gone]

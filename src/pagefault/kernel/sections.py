@@ -6,12 +6,16 @@ from dataclasses import replace
 
 from pagefault.config import AgentSettings, parse_settings, settings_of
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.functions.sharing import held_section
 from pagefault.kernel import Kernel
 from pagefault.section_settings import SectionSettings
 from pagefault.storage import Transaction
-from pagefault.types import Event, EventKind
+from pagefault.types import AgentId, Event, EventKind
 
-__all__ = ["add_section", "edit_section", "remove_section", "set_limit"]
+__all__ = ["SMALLEST", "add_section", "edit_section", "remove_section", "set_limit", "without"]
+
+SMALLEST = 16
+"""The least limit of a section, in tokens."""
 
 
 async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> None:
@@ -24,6 +28,7 @@ async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> No
         found = next((s for s in tx.sections(record.id) if s.name == section), None)
         if found is None:
             raise NotFoundError(f"Agent {name} has no section {section}.")
+        _refuse_shared(tx, record.id, section)
         if (size := counter.count(text)) > found.limit:
             raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
         tx.put_section(record.id, replace(found, text=text), now)
@@ -56,6 +61,7 @@ async def add_section(
 
 async def remove_section(kernel: Kernel, name: str, section: str) -> None:
     """Remove a section; its versions are kept. ``NotFoundError`` if there is none of this name."""
+    await _check_own(kernel, name, section)
     settings, sections = await _declared(kernel, name)
     _existing(name, section, sections)
     await _declare(kernel, name, settings, [s for s in sections.values() if s["name"] != section])
@@ -64,9 +70,30 @@ async def remove_section(kernel: Kernel, name: str, section: str) -> None:
 async def set_limit(kernel: Kernel, name: str, section: str, limit: float) -> None:
     """Give a section another limit: tokens or, below 1, a share of the window. ``UsageError`` if its text
     does not fit or there is no room for it."""
+    await _check_own(kernel, name, section)
     settings, sections = await _declared(kernel, name)
     _existing(name, section, sections)["limit"] = limit
     await _declare(kernel, name, settings, list(sections.values()))
+
+
+async def without(kernel: Kernel, name: str, section: str) -> AgentSettings:
+    """The settings of an agent that do not declare this section, not stored."""
+    settings, sections = await _declared(kernel, name)
+    kept = [each for each in sections.values() if each["name"] != section]
+    return parse_settings(settings.model_dump(mode="json") | {"sections": kept})
+
+
+async def _check_own(kernel: Kernel, name: str, section: str) -> None:
+    record = await kernel.record(name)
+    await kernel.store.read(lambda tx: _refuse_shared(tx, record.id, section))
+
+
+def _refuse_shared(tx: Transaction, agent: AgentId, section: str) -> None:
+    """Raise ``UsageError`` if the section is not the agent's own."""
+    if held_section(tx, agent, section):
+        raise UsageError(
+            f"Section {section} is shared; `pagefault section edit`, `detach` or `delete` changes it."
+        )
 
 
 async def _declared(kernel: Kernel, name: str) -> tuple[AgentSettings, dict[str, dict[str, object]]]:
