@@ -145,8 +145,11 @@ LAYERS = (
     {
         "assembly",
         "kernel.admission",
-        "kernel.slot",
+        "kernel.owners",
         "kernel.tasks",
+    },
+    {
+        "kernel.slot",
     },
     {
         "kernel.inbox",
@@ -181,6 +184,7 @@ LAYERS = (
     },
     {
         "connections.client",
+        "kernel.archives",
         "kernel.edits",
         "kernel.parked",
         "kernel.sections",
@@ -196,6 +200,7 @@ LAYERS = (
         "views.sharing",
     },
     {
+        "views.archives",
         "views.documents",
         "views.history",
         "views.memory",

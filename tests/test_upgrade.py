@@ -86,6 +86,7 @@ WITHOUT_ARCHIVES = (
     *(f"DROP TABLE {name}" for name in ("attachments", "outbox", "deliveries", "segments", "word_blocks")),
     "ALTER TABLE agents DROP COLUMN last_outgoing",
     "ALTER TABLE agents DROP COLUMN last_segment",
+    "ALTER TABLE agents DROP COLUMN attachment_changes",
 )
 WITHOUT_LEASES = (
     *WITHOUT_ARCHIVES,

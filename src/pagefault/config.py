@@ -26,6 +26,7 @@ from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.section_settings import SectionSettings
+from pagefault.shared import is_shared
 from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
 
@@ -196,8 +197,8 @@ def settings_of(record: AgentRecord) -> AgentSettings:
 
 
 def zone_for(record: AgentRecord) -> ZoneInfo:
-    """The time zone in which an agent's times are shown and read."""
-    return zone_of(settings_of(record))[0]
+    """The time zone in which an agent's times are shown and read; of an archive the machine's."""
+    return zone_named(local_zone_name()) if is_shared(record.name) else zone_of(settings_of(record))[0]
 
 
 def zone_of(settings: AgentSettings) -> tuple[ZoneInfo, str]:

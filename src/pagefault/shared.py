@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["Attachment", "Outgoing", "SharedKind", "SharedRecord", "is_shared", "shared_name"]
+__all__ = [
+    "Archive",
+    "Attachment",
+    "Outgoing",
+    "SharedKind",
+    "SharedRecord",
+    "StorageOwner",
+    "is_shared",
+    "shared_name",
+]
 
 SharedKind = Literal["archive", "section"]
 """The kinds: archival storage with a name of its own, and a section of the working context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive of this name, where the name of an agent may stand as well."""
+
+    name: str
+
+
+StorageOwner: TypeAlias = "str | Archive"
+"""The owner of archival storage: an agent, by its name, or an archive."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,8 @@ class QueueState:
 class AgentRecord:
     """An agent as stored: its name, which is unique within its ``tenant``, its settings (JSON values, see
     ``config.AgentSettings``), its queue. ``parked``: why none of its turns is run; ``damage``: what of it
-    could not be read, and is left out here."""
+    could not be read, and is left out here; ``attachment_changes`` counts how often what is attached to it
+    has changed."""
 
     name: str
     settings: Mapping[str, Any]
@@ -282,3 +283,4 @@ class AgentRecord:
     tenant: str = ""
     parked: str = ""
     damage: str = ""
+    attachment_changes: int = 0

@@ -78,7 +78,8 @@ class Process:
     def take_over(self, record: AgentRecord, queue: Queue, warning_waits: bool) -> None:
         """Go on from the agent as it was read from the store, in one snapshot."""
         if not self._is_at(record):
-            self.writer.record = record
+            loaded_with = self.writer.record.attachment_changes
+            self.writer.record = replace(record, attachment_changes=loaded_with)
             self.memory.load(record, queue, warning_waits=warning_waits)
 
     def _is_at(self, record: AgentRecord) -> bool:

@@ -127,8 +127,10 @@ class TurnWriter:
 
     def _is_loaded(self, record: AgentRecord) -> bool:
         """Return whether the record is the one that this process was loaded from or has made of it."""
-        at = (record.last_seq, record.queue, record.settings)
-        return at == (self.memory.last_seq, self.memory.queue.state, self.record.settings)
+        made, of = self.record, (record.last_seq, record.queue)
+        return of == (self.memory.last_seq, self.memory.queue.state) and (
+            (record.settings, record.attachment_changes) == (made.settings, made.attachment_changes)
+        )
 
     @property
     def _warning(self) -> bool:

@@ -21,12 +21,15 @@ from pagefault.ingest import load as load_sources
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import delete_document
+from pagefault.shared import StorageOwner
 from pagefault.views import documents
 from pagefault.views.agents import EmbedderProgress
 from pagefault.views.asking import tags_of
 
 
-def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str], title: str | None) -> None:
+def load(
+    session: Session, name: StorageOwner, targets: Sequence[str], tags: Sequence[str], title: str | None
+) -> None:
     """Load sources, show the progress on stderr and the result of each; exit with 1 if any failed."""
     failed: list[SourceResult] = []
 
@@ -43,7 +46,8 @@ def load(session: Session, name: str, targets: Sequence[str], tags: Sequence[str
         failed.extend(item for item in report.items if item.state == "failed")
         data = [_item_data(item) for item in report.items]
         event = report.event.id if report.event else None
-        session.show({"documents": data, "event": event}, "\n".join(map(_item_line, report.items)))
+        about = {"documents": data, "event": event} | ({"told": report.told} if report.told else {})
+        session.show(about, "\n".join(map(_item_line, report.items)))
         await _complete(kernel)
 
     session.run(work)
@@ -126,7 +130,7 @@ def _item_line(item: SourceResult) -> str:
     return f"{item.state}: {document.id} {clip(document.title, 60)} ({size}) {item.source}"
 
 
-def list_all(session: Session, name: str, page: int) -> None:
+def list_all(session: Session, name: StorageOwner, page: int) -> None:
     async def work(kernel: Kernel) -> None:
         found = await documents.documents(kernel, name, page=page)
         rows = [
@@ -140,7 +144,7 @@ def list_all(session: Session, name: str, page: int) -> None:
     session.run(work)
 
 
-def show(session: Session, name: str, id: str, page: int) -> None:
+def show(session: Session, name: StorageOwner, id: str, page: int) -> None:
     async def work(kernel: Kernel) -> None:
         found = await documents.document_page(kernel, name, id, page)
         about = data_of(found.document)
@@ -153,7 +157,7 @@ def show(session: Session, name: str, id: str, page: int) -> None:
     session.run(work)
 
 
-def delete(session: Session, name: str, id: str) -> None:
+def delete(session: Session, name: StorageOwner, id: str) -> None:
     async def work(kernel: Kernel) -> None:
         await delete_document(kernel, name, id)
         session.show({"deleted": id}, f"{id} is deleted.")

@@ -11,6 +11,7 @@ from pagefault.cli.vectors import SEARCH_SECONDS, complete
 from pagefault.context.paging import more_like_it
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import delete_passage, remember
+from pagefault.shared import StorageOwner
 from pagefault.views.memory import SearchPage, search
 
 
@@ -37,7 +38,7 @@ def search_recall(
     session.run(work)
 
 
-def search_archival(session: Session, name: str, query: str, page: int, tags: Sequence[str]) -> None:
+def search_archival(session: Session, name: StorageOwner, query: str, page: int, tags: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
         if query.strip():
             await complete(kernel, SEARCH_SECONDS)
@@ -56,7 +57,7 @@ def search_text(found: SearchPage) -> str:
     return "\n".join([first, *filter(None, chain.from_iterable(lines))])
 
 
-def insert(session: Session, name: str, text: str, tags: Sequence[str]) -> None:
+def insert(session: Session, name: StorageOwner, text: str, tags: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
         saved = await remember(kernel, name, text, tags=tags)
         session.show({"id": saved.id, "tags": saved.tags}, f"Saved as {saved.id}: {clip(text)}")
@@ -64,7 +65,7 @@ def insert(session: Session, name: str, text: str, tags: Sequence[str]) -> None:
     session.run(work)
 
 
-def delete(session: Session, name: str, id: str) -> None:
+def delete(session: Session, name: StorageOwner, id: str) -> None:
     async def work(kernel: Kernel) -> None:
         await delete_passage(kernel, name, id)
         session.show({"deleted": id}, f"{id} is deleted.")

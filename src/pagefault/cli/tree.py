@@ -30,6 +30,7 @@ COMMANDS = {
     "usage": ("look", "Show tokens and cost, by agent, turn, day or model."),
     "recall": ("memory", "Recall storage: every message ever, verbatim."),
     "archival": ("memory", "Archival storage: documents and facts."),
+    "archive": ("archive", "Archives: archival storage with a name, attached to any number of agents."),
     "load": ("document", "Load documents into an agent's archival storage."),
     "document": ("document", "Documents that were loaded."),
     "event": ("event", "Events in an agent's inbox."),

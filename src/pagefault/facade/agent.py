@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pagefault.errors import ArgumentTypeError
+from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.parts import (
@@ -46,6 +47,7 @@ class AsyncAgent:
         self.timers = AsyncTimers(handle)
         self.events = AsyncEvents(handle)
         self.settings = AsyncSettings(handle)
+        self.archives = AsyncArchives(handle, handle)
 
     def __repr__(self) -> str:
         return f"<AsyncAgent {self.name!r}>"

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.facade.agent import AsyncAgent
+from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked, checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
@@ -82,6 +83,7 @@ class Pagefault:
         self._opened: tuple[Kernel, Installation] | None = None
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
+        self.archives = AsyncArchives(self)
 
     def __enter__(self) -> NoReturn:
         raise UsageError("Write `async with pagefault.open() as pf:`; without async, use pagefault.Agent.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagefault.facade.agent import AsyncAgent
+from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.blocking import Face, LoopThread, blocking, blocking_iterator
 from pagefault.facade.parts import (
     AsyncDocuments,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pagefault.facade.options import AgentOptions, OtherOptions
     from pagefault.models import Model
 
-__all__ = ["Agent", "Documents", "Events", "Passages", "Sections", "StoredSettings", "Timers"]
+__all__ = ["Agent", "Archives", "Documents", "Events", "Passages", "Sections", "StoredSettings", "Timers"]
 
 
 class Sections(Face[AsyncSections]):
@@ -64,6 +65,26 @@ class Documents(Face[AsyncDocuments]):
     page = blocking(AsyncDocuments.page)
     find = blocking(AsyncDocuments.find)
     delete = blocking(AsyncDocuments.delete)
+
+
+class Archives(Face[AsyncArchives]):
+    """The archives: those attached to the agent are listed, and all can be named."""
+
+    create = blocking(AsyncArchives.create)
+    list = blocking(AsyncArchives.list)
+    get = blocking(AsyncArchives.get)
+    rename = blocking(AsyncArchives.rename)
+    delete = blocking(AsyncArchives.delete)
+    attach = blocking(AsyncArchives.attach)
+    detach = blocking(AsyncArchives.detach)
+    load = blocking(AsyncArchives.load)
+    insert = blocking(AsyncArchives.insert)
+    passage = blocking(AsyncArchives.passage)
+    delete_passage = blocking(AsyncArchives.delete_passage)
+    search = blocking(AsyncArchives.search)
+    documents = blocking(AsyncArchives.documents)
+    document_page = blocking(AsyncArchives.document_page)
+    delete_document = blocking(AsyncArchives.delete_document)
 
 
 class Timers(Face[AsyncTimers]):
@@ -127,6 +148,7 @@ class Agent(Face[AsyncAgent]):
         self.timers = Timers(agent.timers, loop)
         self.events = Events(agent.events, loop)
         self.settings = StoredSettings(agent.settings, loop)
+        self.archives = Archives(agent.archives, loop)
         atexit.register(self.close)
 
     @property

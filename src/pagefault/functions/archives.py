@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pagefault.errors import FunctionError
 from pagefault.quoting import inline
 from pagefault.retrieval import Hit
+from pagefault.shared import SharedRecord, is_shared
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
 
@@ -34,14 +35,16 @@ class AttachedArchive:
 
 @dataclass(frozen=True, slots=True)
 class ArchivalStorages:
-    """The archival storages of one agent. ``archives``: those attached when it was loaded."""
+    """The archival storages of one agent. ``archives``: those attached when it was loaded; ``name``: of an
+    archive that is looked at by itself, in the place of an agent."""
 
     agent: AgentId
     archives: tuple[AttachedArchive, ...] = ()
+    name: str = ""
 
     @property
     def _own(self) -> AttachedArchive:
-        return AttachedArchive("", self.agent)
+        return AttachedArchive(self.name, self.agent)
 
     def attached(self, tx: Transaction) -> dict[str, AttachedArchive]:
         """The archives that are attached still, by name, as they are now."""
@@ -63,7 +66,7 @@ class ArchivalStorages:
         match = _OF_ARCHIVE.fullmatch(id)
         name, rest = match.groups() if match else ("", id)
         of = number(rest, letter, id)
-        return (_of_name(self.attached(tx), name) if name else self._own), of
+        return (self._own if (name or self.name) == self.name else _of_name(self.attached(tx), name)), of
 
     def passage(self, tx: Transaction, id: str) -> Passage:
         """The passage of this id; ``FunctionError`` if there is none."""
@@ -83,7 +86,7 @@ class ArchivalStorages:
     def id_of(self, hit: Hit) -> str:
         """The id of a hit, as it is shown."""
         letter = "m" if hit.tier == "recall" else "p"
-        names = (each.name for each in self.archives if each.id == hit.owner)
+        names = (each.name for each in (self._own, *self.archives) if each.name and each.id == hit.owner)
         return "/".join((*names, f"{letter}{hit.number}"))
 
     def writable(self, tx: Transaction, archive: str = "") -> AttachedArchive:
@@ -121,7 +124,9 @@ class ArchivalStorages:
 
 
 def archival_storages(tx: Transaction, record: AgentRecord) -> ArchivalStorages:
-    """The archival storages of an agent, as they are now."""
+    """The archival storages of an agent, or the one of an archive, as they are now."""
+    if is_shared(record.name):
+        return ArchivalStorages(record.id, name=SharedRecord.of(record).name)
     found = list[AttachedArchive]()
     for attachment in tx.attachments(record.id):
         if attachment.kind == "archive" and (of := tx.shared("archive", attachment.name, record.tenant)):

@@ -1,13 +1,15 @@
-"""Loading documents into an agent's archival storage: read, extract, cut, store, and post an event.
+"""Loading documents into archival storage, an agent's or an archive: read, extract, cut, store, post events.
 
 Each document is stored in one transaction, whole or not at all, and replaces the one of the same source; an
-unchanged one is skipped. A source that cannot be read is reported, and the others are loaded. No turn of the
-agent is needed: the event waits in its inbox. Left out: vectors, which are made in the background.
+unchanged one is skipped. A source that cannot be read is reported, and the others are loaded. No turn of an
+agent is needed: the event waits in its inbox; of an archive each attached agent has one. Left out: vectors,
+which are made in the background.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal, Protocol
@@ -15,14 +17,16 @@ from typing import Literal, Protocol
 import anyio
 
 from pagefault.config import LoadingSettings, parse_settings
-from pagefault.errors import ModelError, UsageError
+from pagefault.errors import DamageError, ModelError, NotFoundError, ParkedError, UsageError
 from pagefault.functions.results import brief, counted
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.extract import need_extra
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
+from pagefault.kernel.archives import attached_to
 from pagefault.kernel.edits import document_of, put_document
+from pagefault.shared import Archive, StorageOwner
 from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
 __all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
@@ -43,12 +47,14 @@ class SourceResult:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """The outcome for all sources. ``event`` was posted to the agent (None if nothing changed); ``notice``
-    says why the document functions could not be switched on, empty if they are."""
+    """The outcome for all sources. ``event`` was posted to the agent (None if nothing changed, or if it is
+    an archive); ``notice`` says why the document functions could not be switched on, empty if they are;
+    ``told``: the agents attached to the archive that got an event."""
 
     items: tuple[SourceResult, ...]
     event: Event | None = None
     notice: str = ""
+    told: tuple[str, ...] = ()
 
 
 class LoadProgress(Protocol):
@@ -69,15 +75,15 @@ class SilentProgress:
 
 async def load(
     kernel: Kernel,
-    name: str,
+    name: StorageOwner,
     sources: Sequence[DocumentSource | Skipped],
     *,
     tags: Sequence[str] = (),
     title: str | None = None,
     watch: LoadProgress | None = None,
 ) -> LoadReport:
-    """Load sources for the agent of this name. ``title`` is for a single document.
-    ``UsageError`` if the packages are missing, ``NotFoundError`` without agent.
+    """Load sources for the agent of this name, or into an archive. ``title`` is for a single document.
+    ``UsageError`` if the packages are missing, ``NotFoundError`` without agent or archive.
 
     If it is cancelled, the event for the documents stored so far is still posted.
     """
@@ -88,7 +94,7 @@ async def load(
     reader = DocumentReader(_bounds(kernel.loading), watch.page)
     loader = _Loader(kernel, name, tuple(dict.fromkeys(tags)), title, reader)
     items: list[SourceResult] = []
-    event, notice = None, ""
+    event, notice, told = None, "", ()
     try:
         for source in sources:
             watch.begin(source.name)
@@ -97,17 +103,21 @@ async def load(
     finally:
         await reader.close()
         with anyio.CancelScope(shield=True):
-            if any(item.document for item in items):
-                notice = await _offer_functions(kernel, record)
-            if fresh := [item for item in items if item.state in ("loaded", "replaced")]:
-                event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)))
-    return LoadReport(tuple(items), event, notice)
+            fresh = [item for item in items if item.state in ("loaded", "replaced")]
+            if isinstance(name, Archive):
+                told = await _tell_attached(kernel, name, record, fresh) if fresh else ()
+            else:
+                if any(item.document for item in items):
+                    notice = await _offer_functions(kernel, record)
+                if fresh:
+                    event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)))
+    return LoadReport(tuple(items), event, notice, told)
 
 
 @dataclass(frozen=True, slots=True)
 class _Loader:
     kernel: Kernel
-    agent: str
+    owner: StorageOwner
     tags: tuple[str, ...]
     title: str | None
     reader: DocumentReader
@@ -118,7 +128,7 @@ class _Loader:
         try:
             read = await source.read(self.kernel.loading)
             digest, name = sha256(read.data).hexdigest(), read.name or source.name
-            known = await document_of(self.kernel, self.agent, name)
+            known = await document_of(self.kernel, self.owner, name)
             if known and self._is_same(known, digest):
                 return SourceResult(name, "unchanged", known)
             found = await self.reader.read(read)
@@ -142,7 +152,7 @@ class _Loader:
             replace(plain, text=c.text, place=Place(0, c.page, c.section, c.start, c.stop))
             for c in found.chunks
         ]
-        return await put_document(self.kernel, self.agent, document, pages, passages)
+        return await put_document(self.kernel, self.owner, document, pages, passages)
 
 
 def _bounds(loading: LoadingSettings) -> Bounds:
@@ -161,10 +171,26 @@ async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
     return ""
 
 
-def _event_text(items: Sequence[SourceResult]) -> str:
+async def _tell_attached(
+    kernel: Kernel, archive: Archive, record: AgentRecord, items: Sequence[SourceResult]
+) -> tuple[str, ...]:
+    """Post one event to each agent to which the archive is attached; return their names. Documents that were
+    told of before are not told of again."""
+    text = _event_text(items, archive.name)
+    loaded = [(d.number, d.digest, str(d.at)) for item in items if (d := item.document)]
+    key = f"loaded:{record.id}:{sha256(repr(loaded).encode()).hexdigest()}"
+    told: list[str] = []
+    for name in await attached_to(kernel, archive.name):
+        with suppress(ParkedError, DamageError, NotFoundError):  # it cannot be served, or was deleted since
+            await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, text, key=key))
+            told.append(name)
+    return tuple(told)
+
+
+def _event_text(items: Sequence[SourceResult], archive: str = "") -> str:
     """Return the event's text: the loaded documents by the ids that the document functions take."""
-    documents = [item.document for item in items if item.document]
+    documents = [replace(item.document, archive=archive) for item in items if item.document]
     named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
     more = len(documents) - len(named)
     also = f"; and {more} more, see document_list" if more else ""
-    return f"Loaded into archival storage: {', '.join(named)}{also}."
+    return f"Loaded into {f'archive {archive}' if archive else 'archival storage'}: {', '.join(named)}{also}."

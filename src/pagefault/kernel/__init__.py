@@ -23,11 +23,13 @@ from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, Usage
 from pagefault.kernel import recovery, timers
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
+from pagefault.kernel.owners import record_of
 from pagefault.kernel.scheduler import Scheduler
-from pagefault.kernel.slot import AgentSlot, for_sender, listening, no_agent
+from pagefault.kernel.slot import AgentSlot, for_sender, listening
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender, check_text
 from pagefault.redaction import logger_of
+from pagefault.shared import StorageOwner
 from pagefault.storage import Store, Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
 
@@ -79,12 +81,9 @@ class Kernel:
     async def agents(self) -> list[AgentRecord]:
         return await self.store.read(lambda tx: tx.agents())
 
-    async def record(self, name: str) -> AgentRecord:
-        """The agent of this name; ``NotFoundError`` if there is none."""
-        record = await self.store.read(lambda tx: tx.agent(name))
-        if record is None:
-            raise no_agent(name)
-        return record
+    async def record(self, name: StorageOwner) -> AgentRecord:
+        """The agent of this name, or the row of an archive; ``NotFoundError`` if there is none."""
+        return await self.store.read(lambda tx: record_of(tx, name))
 
     async def create_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""

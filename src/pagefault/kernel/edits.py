@@ -1,7 +1,8 @@
 """Changes to an agent's memory from outside: passages, documents, timers.
 
 Each is one transaction, and the agent gets no event; an edit of its working context, for which it must,
-is in ``sections``. Times and ids are as people write them; wrong ones raise ``UsageError``.
+is in ``sections``. Passages and documents may be an archive's as well. Times and ids are as people write
+them; wrong ones raise ``UsageError``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import replace
 from typing import Literal, cast, get_args
 
 from pagefault.clock import When, next_due, time_of
-from pagefault.config import settings_of, zone_of
+from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.names import check_text
+from pagefault.shared import Archive, StorageOwner
 from pagefault.storage import Transaction
 from pagefault.types import Document, Message, Page, Passage, Schedule
 
@@ -42,20 +44,20 @@ async def check_writable(kernel: Kernel) -> None:
 
 
 async def remember(
-    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), at: When = None
+    kernel: Kernel, name: StorageOwner, text: str, *, tags: Sequence[str] = (), at: When = None
 ) -> Passage:
     """Put a text into archival storage and return it with its id. ``at``: its time, in the agent's zone if it
     names none; None: now."""
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     record, now = await kernel.record(name), kernel.clock.now()
-    passage = Passage(text, time_of(at, now, zone_of(settings_of(record))[0]) or now, _cleaned(tags))
+    passage = Passage(text, time_of(at, now, zone_for(record)) or now, _cleaned(tags))
     stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
     kernel.indexer.wake()
     return stored
 
 
-async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -> tuple[str, ...]:
+async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Passage]) -> tuple[str, ...]:
     """Put passages into archival storage, all or none; return their ids in order."""
     record = await kernel.record(name)
     stored = await kernel.store.write(lambda tx: tx.insert_passages(record.id, passages))
@@ -64,7 +66,7 @@ async def add_passages(kernel: Kernel, name: str, passages: Sequence[Passage]) -
 
 
 async def edit_passage(
-    kernel: Kernel, name: str, id: str, text: str, *, tags: Sequence[str] | None = None
+    kernel: Kernel, name: StorageOwner, id: str, text: str, *, tags: Sequence[str] | None = None
 ) -> Passage:
     """Store a passage anew with another text, and other ``tags`` if given, and delete the old one.
 
@@ -72,7 +74,7 @@ async def edit_passage(
     """
     if not text.strip():
         raise UsageError("The text is empty; delete the passage instead.")
-    record, number = await kernel.record(name), _number(id, "p")
+    record, number = await kernel.record(name), _number(id, "p", name)
 
     def work(tx: Transaction) -> Passage:
         old = tx.passage(record.id, number)
@@ -89,9 +91,9 @@ async def edit_passage(
     return stored
 
 
-async def delete_passage(kernel: Kernel, name: str, id: str) -> None:
+async def delete_passage(kernel: Kernel, name: StorageOwner, id: str) -> None:
     """Delete the passage of this id (``p7``); ``NotFoundError`` if there is none."""
-    record, number = await kernel.record(name), _number(id, "p")
+    record, number = await kernel.record(name), _number(id, "p", name)
     if not await kernel.store.write(lambda tx: tx.delete_passage(record.id, number)):
         raise _no_passage(id)
 
@@ -102,14 +104,14 @@ async def append_rows(kernel: Kernel, name: str, rows: Sequence[Message]) -> Non
     await kernel.store.write(lambda tx: tx.append(record.id, rows))
 
 
-async def document_of(kernel: Kernel, name: str, source: str) -> Document | None:
+async def document_of(kernel: Kernel, name: StorageOwner, source: str) -> Document | None:
     """The stored document of a source, a path or a URL; None if that was not loaded."""
     record = await kernel.record(name)
     return await kernel.store.read(lambda tx: tx.document_by_source(record.id, source))
 
 
 async def put_document(
-    kernel: Kernel, name: str, document: Document, pages: Sequence[Page], passages: Sequence[Passage]
+    kernel: Kernel, name: StorageOwner, document: Document, pages: Sequence[Page], passages: Sequence[Passage]
 ) -> Document:
     """Store a document with its pages and passages in the place of the one of its source, if there is one;
     return it with its id and its number of pages."""
@@ -117,10 +119,10 @@ async def put_document(
     return await kernel.store.write(lambda tx: tx.put_document(record.id, document, pages, passages))
 
 
-async def delete_document(kernel: Kernel, name: str, id: str) -> None:
+async def delete_document(kernel: Kernel, name: StorageOwner, id: str) -> None:
     """Delete the document of this id (``d1``) with its pages and passages; ``NotFoundError`` if there is
     none."""
-    record, number = await kernel.record(name), _number(id, "d")
+    record, number = await kernel.record(name), _number(id, "d", name)
 
     def work(tx: Transaction) -> None:
         if not tx.delete_document(record.id, number):
@@ -170,7 +172,7 @@ async def add_timer(
 
 async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
     """Remove the timer of this id (``t3``); ``NotFoundError`` if there is none."""
-    record, number = await kernel.record(name), _number(id, "t")
+    record, number = await kernel.record(name), _number(id, "t", name)
     if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
         raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
 
@@ -183,6 +185,8 @@ def _no_passage(id: str) -> NotFoundError:
     return NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
 
 
-def _number(id: str, letter: str) -> int:
-    """The number in an id; 0, which nothing has, if it is no id of that kind."""
-    return int(id[1:]) if re.fullmatch(rf"{letter}\d{{1,15}}", id) else 0
+def _number(id: str, letter: str, owner: StorageOwner) -> int:
+    """The number in an id; 0, which nothing has, if it is no id of that kind. Of an archive it may have the
+    archive's name before it."""
+    before = f"(?:{re.escape(owner.name)}/)?" if isinstance(owner, Archive) else ""
+    return int(found[1]) if (found := re.fullmatch(rf"{before}{letter}([0-9]{{1,15}})", id)) else 0

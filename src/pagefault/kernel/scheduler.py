@@ -38,7 +38,7 @@ from pagefault.kernel.tasks import CountedTasks
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, TurnHold
 from pagefault.storage.signals import AgentReady
-from pagefault.types import AgentRecord, Event, EventKind, Output
+from pagefault.types import AgentRecord, Event, Output
 
 logger = logger_of(__name__)
 
@@ -242,8 +242,6 @@ class Scheduler:
 
     async def _run(self, agent: AgentSlot, hold: TurnHold, event: Event) -> Process:
         """Run the event's turn, or park the event if that was begun too often."""
-        if event.kind == EventKind.EDITED and event.state == "pending":  # of what is attached, perhaps
-            agent.process = None
         process = await self.loaded(agent, agent.record)
         process.begin(hold)
         if event.attempts > ATTEMPTS:

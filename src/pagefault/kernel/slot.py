@@ -17,12 +17,12 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pagefault.agent import Process
 from pagefault.errors import (
     DailyBudgetSpent,
-    NotFoundError,
     PagefaultError,
     StaleAgentError,
     TurnHeldError,
     TurnLostError,
 )
+from pagefault.kernel.owners import no_agent
 from pagefault.storage import Store
 from pagefault.types import AgentId, AgentRecord, Event, Output
 
@@ -110,9 +110,11 @@ class AgentSlot:
 
     @property
     def is_outdated(self) -> bool:
-        """Return whether the process was made for another name or other settings than are stored now."""
-        made = self.process and self.process.record
-        return made is not None and (made.name, made.settings) != (self.record.name, self.record.settings)
+        """Return whether the process was made for another name, settings or attachments than are stored."""
+        made, now = self.process and self.process.record, self.record
+        return made is not None and (made.name, made.settings, made.attachment_changes) != (
+            now.name, now.settings, now.attachment_changes
+        )  # fmt: skip
 
     @property
     def is_heard(self) -> bool:
@@ -293,8 +295,3 @@ class Slots:
             self._loaded[agent.record.id] = agent
             while len(self._loaded) > most:
                 self._loaded.pop(next(iter(self._loaded))).process = None
-
-
-def no_agent(name: str) -> NotFoundError:
-    made = f"`pagefault agent list` shows those there are, `pagefault agent create {name}` makes it."
-    return NotFoundError(f"There is no agent {name}; {made}")

@@ -156,7 +156,7 @@ OWNED = (
 DERIVED = {
     "agents": {
         "id", "name", "parked", "recall_rows", "recall_units", "archival_rows", "archival_units",
-        "lease_fence", "ready", "holder", "unembedded", "last_segment",
+        "lease_fence", "ready", "holder", "unembedded", "last_segment", "attachment_changes",
     },
     "messages": {"id", "units"},
     "passages": {"id", "units"},

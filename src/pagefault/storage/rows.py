@@ -72,17 +72,17 @@ def moment(stored: int) -> datetime:
 
 def to_agent(row: Any) -> AgentRecord:
     """The agent; one of which something cannot be read has its name and id, and says so as ``damage``."""
-    name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant, parked = (
-        row
-    )
+    (
+        name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant,
+        parked, changes,
+    ) = row  # fmt: skip
     try:
         require(settings, head, parked or "", kind=str)
         require(start, last_seq, summary or 0, pinned or 0, kind=int)
         queue = QueueState(start, summary, pinned, head, bool(warned), float(ratio))
         values = dict(_settings(settings))
-        return AgentRecord(
-            name, values, moment(created), queue, AgentId(number), last_seq, tenant, parked or ""
-        )
+        id, at = AgentId(number), moment(created)
+        return AgentRecord(name, values, at, queue, id, last_seq, tenant, parked or "", "", changes)
     except UNREADABLE as error:
         empty = QueueState()
         damage = f"The stored row of agent {name} cannot be read ({error})"

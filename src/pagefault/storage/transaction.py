@@ -148,6 +148,9 @@ class Transaction(SharingTransaction, Protocol):
         ...
 
     def delete_passage(self, agent: AgentId, number: int) -> bool: ...
+    def holdings(self, agent: AgentId) -> tuple[int, int]:
+        """Count the passages, those of documents included, and the documents."""
+        ...
 
     # documents
     def put_document(

@@ -38,15 +38,17 @@ class MemoryAgents(MemoryRows):
     def delete_agent(self, agent: AgentId) -> None:
         record = self._agent(agent).record
         self._changes.drop(self._database.agents, agent)
-        for owner in self._attached(record.name, record.tenant).values():
+        for id, owner in self._attached(record.name, record.tenant).items():
             self._changes.drop(owner.attachments, record.name)
+            self._count_attachment(id)
 
     def rename_agent(self, agent: AgentId, name: str) -> None:
         record = self._agent(agent).record
         if self._named(name, record.tenant):
             raise NameTakenError(name)
         self._set_record(agent, name=name)
-        for owner in self._attached(record.name, record.tenant).values():
+        for id, owner in self._attached(record.name, record.tenant).items():
+            self._count_attachment(id)
             held = owner.attachments[record.name]
             self._changes.drop(owner.attachments, record.name)
             self._changes.put(owner.attachments, name, Attachment.to(name, held.read_only, held.at))
@@ -85,13 +87,18 @@ class MemoryAgents(MemoryRows):
         if self._named(attachment.target, owner.record.tenant) is None:
             raise NotFoundError(f"There is no {attachment.target}; it may have been deleted.")
         self._changes.put(owner.attachments, attachment.target, attachment)
+        self._count_attachment(agent)
 
     def detach(self, agent: AgentId, kind: SharedKind, name: str) -> bool:
         owner, target = self._database.agents.get(agent), shared_name(kind, name)
         if owner is None or target not in owner.attachments:
             return False
         self._changes.drop(owner.attachments, target)
+        self._count_attachment(agent)
         return True
+
+    def _count_attachment(self, agent: AgentId) -> None:
+        self._set_record(agent, attachment_changes=self._agent(agent).record.attachment_changes + 1)
 
     def attachments(self, agent: AgentId) -> list[Attachment]:
         owner = self._database.agents.get(agent)

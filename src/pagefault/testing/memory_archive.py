@@ -51,6 +51,10 @@ class MemoryArchive(MemoryRows):
             self._changes.drop(owner.vectors, key)
         return True
 
+    def holdings(self, agent: AgentId) -> tuple[int, int]:
+        owner = self._database.agents.get(agent)
+        return (len(owner.passages), len(owner.documents)) if owner else (0, 0)
+
     # documents
     def put_document(
         self, agent: AgentId, document: Document, pages: Sequence[Page], chunks: Sequence[Passage]

@@ -41,6 +41,7 @@ class DocumentConformance(StoreOpening):
             assert db.write(lambda tx: tx.insert_passages(ana, [])) == []
             assert db.write(lambda tx: tx.insert_passage(ana, one)).number == 302
             assert db.read(lambda tx: tx.passages(ana, [301, 2])) == [stored[299], stored[0]]
+            assert db.read(lambda tx: tx.holdings(ana)) == (302, 0)
             assert db.found(ana, "archival", "word7") == [9]
             assert db.found(ana, "archival", filter=Filter(tags=("t299",))) == [301]
             nobody = AgentId(999)

@@ -17,7 +17,6 @@ from pagefault.kernel import Kernel
 from pagefault.models import PromptMessage
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Schedule
-from pagefault.views.asking import record_of
 from pagefault.views.history import LogRow, log_row
 from pagefault.views.memory import SectionView, sections
 from pagefault.zones import zone_named
@@ -152,7 +151,7 @@ async def agents(kernel: Kernel) -> tuple[AgentSummary, ...]:
 
 async def agent(kernel: Kernel, name: str) -> AgentDetail:
     """One agent; ``NotFoundError`` if there is none of this name."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     settings_of(record)
     set_, waiting = await kernel.store.read(
         lambda tx: (tx.schedules(record.id), tx.events(record.id, state="pending"))
@@ -176,7 +175,7 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
 
 async def summary(kernel: Kernel, name: str) -> AgentSummary:
     """One agent as in the list; ``NotFoundError`` if there is none of this name."""
-    return await _Summaries(kernel).of(await record_of(kernel, name))
+    return await _Summaries(kernel).of(await kernel.record(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +256,7 @@ def _message(message: PromptMessage) -> ContextMessage:
 
 async def timers(kernel: Kernel, name: str) -> tuple[TimerView, ...]:
     """The timers of an agent, the next one first."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     found = await kernel.store.read(lambda tx: tx.schedules(record.id))
     return tuple(timer_view(each) for each in sorted(found, key=lambda timer: timer.due))
 

@@ -13,24 +13,14 @@ from zoneinfo import ZoneInfo
 from pagefault.config import zone_for
 from pagefault.context import paging
 from pagefault.errors import DamageError, FunctionError, UsageError
-from pagefault.kernel import Kernel
-from pagefault.kernel.slot import no_agent
 from pagefault.types import AgentRecord, Role
 from pagefault.zones import zone_named
 
-__all__ = ["number_of", "page_of", "record_of", "roles_of", "tags_of", "zone_shown"]
+__all__ = ["number_of", "page_of", "roles_of", "tags_of", "zone_shown"]
 
 T = TypeVar("T")
 
 _KINDS = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
-
-
-async def record_of(kernel: Kernel, name: str) -> AgentRecord:
-    """The agent of this name as the database has it now; ``NotFoundError`` if there is none."""
-    record = await kernel.store.read(lambda tx: tx.agent(name))
-    if record is None:
-        raise no_agent(name)
-    return record
 
 
 def zone_shown(record: AgentRecord) -> ZoneInfo:

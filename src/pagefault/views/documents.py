@@ -6,18 +6,20 @@ Left out: loading (``ingest``), deleting (``kernel.edits``), and search over all
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pagefault.config import zone_for
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.functions.archives import archival_storages
 from pagefault.functions.documents import excerpt_of, pages_with, pattern
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter
+from pagefault.shared import SharedRecord, StorageOwner, is_shared
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, Document, Page
-from pagefault.views.asking import number_of, page_of, record_of
+from pagefault.types import AgentId, AgentRecord, Document, Page
+from pagefault.views.asking import page_of
 
 __all__ = [
     "DocumentFinds",
@@ -95,29 +97,34 @@ class DocumentFinds:
     results: tuple[PageFind, ...]
 
 
-async def documents(kernel: Kernel, name: str, *, page: int = 1, size: int = _LISTED) -> DocumentList:
-    """The documents of an agent, newest first; ``page`` from 1."""
-    record = await record_of(kernel, name)
+async def documents(
+    kernel: Kernel, name: StorageOwner, *, page: int = 1, size: int = _LISTED
+) -> DocumentList:
+    """The documents of an agent, without those of attached archives, or of an archive, newest first; ``page``
+    from 1."""
+    record = await kernel.record(name)
+    archive = SharedRecord.of(record).name if is_shared(record.name) else ""
     found = await kernel.store.read(lambda tx: tx.documents(record.id))
-    shown, pages = page_of(found[::-1], page, size)
+    found = [replace(each, archive=archive) for each in reversed(found)]
+    shown, pages = page_of(found, page, size)
     zone = zone_for(record)
     return DocumentList(len(found), page, pages, tuple(_view(each, zone) for each in shown))
 
 
-async def document(kernel: Kernel, name: str, id: str) -> DocumentView:
-    """The document of this id (``d1``); ``NotFoundError`` if there is none."""
-    record = await record_of(kernel, name)
-    found = await kernel.store.read(lambda tx: _stored(tx, record.id, id))
+async def document(kernel: Kernel, name: StorageOwner, id: str) -> DocumentView:
+    """The document of this id (``d1``, ``manuals/d1``); ``NotFoundError`` if there is none."""
+    record = await kernel.record(name)
+    _, found = await kernel.store.read(lambda tx: _stored(tx, record, id))
     return _view(found, zone_for(record))
 
 
-async def document_page(kernel: Kernel, name: str, id: str, page: int = 1) -> DocumentPage:
+async def document_page(kernel: Kernel, name: StorageOwner, id: str, page: int = 1) -> DocumentPage:
     """One page of a document; ``NotFoundError`` if there is no such document or page."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
 
     def read(tx: Transaction) -> tuple[Document, Page | None]:
-        found = _stored(tx, record.id, id)
-        return found, tx.document_page(record.id, found.number, page)
+        owner, found = _stored(tx, record, id)
+        return found, tx.document_page(owner, found.number, page)
 
     found, leaf = await kernel.store.read(read)
     if leaf is None:
@@ -125,13 +132,13 @@ async def document_page(kernel: Kernel, name: str, id: str, page: int = 1) -> Do
     return DocumentPage(_view(found, zone_for(record)), page, leaf.heading, leaf.text)
 
 
-async def find(kernel: Kernel, name: str, id: str, text: str, *, page: int = 1) -> DocumentFinds:
+async def find(kernel: Kernel, name: StorageOwner, id: str, text: str, *, page: int = 1) -> DocumentFinds:
     """The pages of a document that have this text; case and accents do not matter."""
     if not (wanted := pattern(text)):
         raise UsageError("The text to find is empty; give the text to look for.")
-    record = await record_of(kernel, name)
-    found = await kernel.store.read(lambda tx: _stored(tx, record.id, id))
-    leaves = await pages_with(kernel.store, record.id, found, wanted)
+    record = await kernel.record(name)
+    owner, found = await kernel.store.read(lambda tx: _stored(tx, record, id))
+    leaves = await pages_with(kernel.store, owner, found, wanted)
     shown, pages = page_of(leaves, page, _FOUND)
     counter = HeuristicCounter()
     results = [
@@ -141,9 +148,14 @@ async def find(kernel: Kernel, name: str, id: str, text: str, *, page: int = 1) 
     return DocumentFinds(id, len(leaves), page, pages, tuple(results))
 
 
-def _stored(tx: Transaction, agent: AgentId, id: str) -> Document:
-    if found := tx.document(agent, number_of(id, "d")):
-        return found
+def _stored(tx: Transaction, record: AgentRecord, id: str) -> tuple[AgentId, Document]:
+    """The document, and the id of its owner."""
+    try:
+        storage, number = archival_storages(tx, record).find(tx, id, "d")
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
+    if found := tx.document(storage.id, number):
+        return storage.id, replace(found, archive=storage.name)
     raise NotFoundError(f"There is no document {id}; `pagefault document list` shows those there are.")
 
 

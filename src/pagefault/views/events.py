@@ -8,7 +8,7 @@ from datetime import datetime
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Event, EventState
-from pagefault.views.asking import record_of, zone_shown
+from pagefault.views.asking import zone_shown
 
 __all__ = ["EventView", "events"]
 
@@ -33,7 +33,7 @@ class EventView:
 
 async def events(kernel: Kernel, name: str | None = None, *, parked: bool = False) -> tuple[EventView, ...]:
     """The events of one agent's inbox, or of all, that are open or parked; only the parked ones if so."""
-    records = [await record_of(kernel, name)] if name is not None else await kernel.agents()
+    records = [await kernel.record(name)] if name is not None else await kernel.agents()
     states: tuple[EventState, ...] = ("parked",) if parked else _OPEN
 
     def read(tx: Transaction) -> list[tuple[AgentRecord, Event]]:

@@ -13,7 +13,7 @@ from pagefault.config import zone_for
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.types import Message, Role
-from pagefault.views.asking import number_of, record_of
+from pagefault.views.asking import number_of
 
 __all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest", "rows_after"]
 
@@ -71,7 +71,7 @@ async def history(
     if limit < 1:
         raise UsageError(f"A history of {limit} rows is none; ask for 1 or more.")
     last = number_of(before, "m") - 1 if before else None
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     rows = await kernel.store.read(
         lambda tx: tx.messages(record.id, last=last, roles=roles, newest=limit + 1)
     )
@@ -85,13 +85,13 @@ async def rows_after(
     kernel: Kernel, name: str, position: int = 0, roles: Sequence[Role] | None = None
 ) -> list[Message]:
     """The stored rows behind a row's number, of all roles or of these, oldest first: for programs."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     return await kernel.store.read(lambda tx: tx.messages(record.id, first=position + 1, roles=roles))
 
 
 async def newest(kernel: Kernel, name: str) -> int:
     """The number of the newest row; 0 in an empty log."""
-    return (await record_of(kernel, name)).last_seq
+    return (await kernel.record(name)).last_seq
 
 
 def log_row(row: Message, zone: tzinfo) -> LogRow:

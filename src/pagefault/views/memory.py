@@ -20,9 +20,10 @@ from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, excerpt, fold
+from pagefault.shared import Archive, StorageOwner
 from pagefault.storage import Filter, Transaction
 from pagefault.types import SEARCHED_BY_DEFAULT, Message, Passage, Role, Tier
-from pagefault.views.asking import number_of, page_of, record_of, roles_of, tags_of
+from pagefault.views.asking import number_of, page_of, roles_of, tags_of
 
 __all__ = [
     "MessageHit",
@@ -141,7 +142,7 @@ class SearchPage:
 
 async def sections(kernel: Kernel, name: str) -> tuple[SectionView, ...]:
     """The sections in the order of their creation."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     found = await kernel.store.read(lambda tx: tx.sections(record.id))
     count = HeuristicCounter(family_of(settings_of(record).model)).count
     return tuple(
@@ -160,7 +161,7 @@ async def section(kernel: Kernel, name: str, section: str) -> SectionView:
 
 async def section_versions(kernel: Kernel, name: str, section: str) -> tuple[SectionVersion, ...]:
     """All versions of one section, oldest first; ``NotFoundError`` if there never was one."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     found = await kernel.store.read(lambda tx: tx.section_history(record.id, section))
     if not found:
         raise NotFoundError(f"Agent {name} has no section {section}; `pagefault agent show` lists them.")
@@ -170,9 +171,9 @@ async def section_versions(kernel: Kernel, name: str, section: str) -> tuple[Sec
     )
 
 
-async def passage(kernel: Kernel, name: str, id: str) -> PassageView:
+async def passage(kernel: Kernel, name: StorageOwner, id: str) -> PassageView:
     """The passage of this id (``p7``, ``manuals/p7``); ``NotFoundError`` if there is none."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
 
     def read(tx: Transaction) -> Passage | None:
         try:
@@ -182,14 +183,14 @@ async def passage(kernel: Kernel, name: str, id: str) -> PassageView:
         found = tx.passage(storage.id, number)
         return found and replace(found, archive=storage.name)
 
-    if (found := await kernel.store.read(read)) is None:
-        raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
-    return PassageView(**_fields(found, zone_for(record)))
+    if found := await kernel.store.read(read):
+        return PassageView(**_fields(found, zone_for(record)))
+    raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
 
 
 async def search(
     kernel: Kernel,
-    name: str,
+    name: StorageOwner,
     query: str = "",
     *,
     tier: Tier | None = None,
@@ -210,7 +211,7 @@ async def search(
     """
     if size < 1:
         raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     zone, now = zone_for(record), kernel.clock.now()
     last = number_of(as_of, "m") if as_of else record.last_seq
     only = Filter(
@@ -221,7 +222,7 @@ async def search(
         last + 1,
         session,
     )
-    tiers = _tiers(tier, role, tags, session)
+    tiers = ("archival",) if isinstance(name, Archive) else _tiers(tier, role, tags, session)
     storages = await kernel.store.read(lambda tx: archival_storages(tx, record))
     hits, like = await _ranked(kernel.assembly.retriever(zone), storages, query, tiers, only)
     shown, pages = page_of(hits, page, size)
@@ -294,7 +295,6 @@ def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
         "text": passage.text,
     }
     if place is not None:
-        document = f"{where}d{place.document}"
-        fields |= {"document": document, "page": place.page, "section": place.section}
+        fields |= {"document": f"{where}d{place.document}", "page": place.page, "section": place.section}
         fields |= {"start": place.start, "stop": place.stop}
     return fields

@@ -19,7 +19,6 @@ from pagefault.kernel import Kernel
 from pagefault.message_meta import MessageMeta
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventState, Message, Role
-from pagefault.views.asking import record_of
 from pagefault.views.history import LogRow, log_row
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
@@ -97,7 +96,7 @@ class Trace:
 async def trace(kernel: Kernel, name: str, event: int | str | None = None) -> Trace:
     """The turn of an event: of this number, or in which the message of this id (``m12``) was written; without
     one, of the last user message. ``NotFoundError`` if there is none such."""
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     found, rows, recent = await kernel.store.read(lambda tx: _read(tx, record.id, event))
     zone, prices = zone_for(record), prices_of(kernel)
     steps = _steps(rows, zone, prices)

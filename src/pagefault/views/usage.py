@@ -20,7 +20,7 @@ from pagefault.message_meta import Usage
 from pagefault.storage import RowUsage, Transaction, UsageTotal
 from pagefault.storage.usage import QUARTER, add_up
 from pagefault.types import AgentRecord, Message
-from pagefault.views.asking import record_of, zone_shown
+from pagefault.views.asking import zone_shown
 
 __all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
 
@@ -142,7 +142,7 @@ async def usage(
     """
     if by not in get_args(Part):
         raise UsageError(f"Usage is not added up by {by!r}; write one of {', '.join(get_args(Part))}.")
-    records = [await record_of(kernel, name)] if name else await kernel.agents()
+    records = [await kernel.record(name)] if name else await kernel.agents()
     if name:  # of all, those that cannot be read are counted too
         settings_of(records[0])
     now = kernel.clock.now()
@@ -194,7 +194,7 @@ async def usage_after(kernel: Kernel, name: str, position: int) -> tuple[Spendin
 
     For a running total: only what is new is read.
     """
-    record = await record_of(kernel, name)
+    record = await kernel.record(name)
     rows = await kernel.store.read(lambda tx: tx.messages(record.id, first=position + 1))
     spent = spending_of(map(row_usage, rows), prices_of(kernel))
     return spent, rows[-1].seq if rows else position

@@ -7,10 +7,17 @@ from typing import Annotated
 import typer
 
 from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, command_group, session_of
+from pagefault.shared import Archive, StorageOwner
 
 __all__ = ["document", "load"]
 
 document = command_group()
+
+OfArchive = Annotated[str | None, typer.Option("--archive", help="The name of an archive, not of an agent.")]
+
+
+def _owner(agent: str, archive: str | None) -> StorageOwner:
+    return Archive(archive) if archive else agent
 
 
 def load(
@@ -35,18 +42,24 @@ def load(
 
 @document.command("list")
 def document_list(
-    agent: Agent = "default", page: Page = 1, home: Home = None, database: Database = None, json: Json = False
+    agent: Agent = "default",
+    archive: OfArchive = None,
+    page: Page = 1,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
 ) -> None:
-    """List an agent's documents, newest first."""
+    """List the documents of an agent or an archive, newest first."""
     from pagefault.cli import documents
 
-    documents.list_all(session_of(home, database, json), agent, page)
+    documents.list_all(session_of(home, database, json), _owner(agent, archive), page)
 
 
 @document.command("show")
 def document_show(
     id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
     agent: Agent = "default",
+    archive: OfArchive = None,
     page: Annotated[int, typer.Option(help="Page of the document, from 1.")] = 1,
     home: Home = None,
     database: Database = None,
@@ -55,13 +68,14 @@ def document_show(
     """Show a document and one of its pages."""
     from pagefault.cli import documents
 
-    documents.show(session_of(home, database, json), agent, id, page)
+    documents.show(session_of(home, database, json), _owner(agent, archive), id, page)
 
 
 @document.command("delete")
 def document_delete(
     id: Annotated[str, typer.Argument(help="The document's id, e.g. d1.")],
     agent: Agent = "default",
+    archive: OfArchive = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -69,4 +83,4 @@ def document_delete(
     """Delete a document with all its passages."""
     from pagefault.cli import documents
 
-    documents.delete(session_of(home, database, json), agent, id)
+    documents.delete(session_of(home, database, json), _owner(agent, archive), id)

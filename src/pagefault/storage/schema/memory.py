@@ -42,6 +42,7 @@ agents = Table(
     counter_column("last_document"),
     counter_column("last_outgoing"),
     counter_column("last_segment"),
+    counter_column("attachment_changes"),  # to know that a loaded agent has other functions by now
     counter_column("recall_rows"),
     counter_column("recall_units"),
     counter_column("archival_rows"),

@@ -20,7 +20,7 @@ __all__ = ["AGENT", "KIND", "QUEUE", "SqlAgents"]
 
 AGENT = """
     SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant,
-    parked FROM agents"""
+    parked, attachment_changes FROM agents"""
 KIND = "substr(name, 1, 8)"
 """The start of a row's name, which is ``archive:`` or ``section:`` for what agents share."""
 QUEUE = """

@@ -31,6 +31,9 @@ _DELETE_PASSAGES = "DELETE FROM passages WHERE agent = :agent AND {which} RETURN
 _LEAVE_ARCHIVE = """
     UPDATE agents SET archival_rows = archival_rows - :rows, archival_units = archival_units - :units,
     archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
+_HOLDINGS = """
+    SELECT (SELECT count(*) FROM passages WHERE agent = :agent),
+    (SELECT count(*) FROM documents WHERE agent = :agent)"""
 _UNTAG = "DELETE FROM passage_tags WHERE agent = :agent"
 _FORGET_VECTORS = "DELETE FROM vectors WHERE agent = :agent AND tier = 'archival'"
 _DOCUMENT = "SELECT source, title, media, digest, at, pages, tags, number FROM documents WHERE agent = :agent"
@@ -114,6 +117,10 @@ class SqlArchive(SqlPart):
         self._withdraw(agent, units)
         self._source().drop_blocks(agent, "archival", units)
         return len(gone)
+
+    def holdings(self, agent: AgentId) -> tuple[int, int]:
+        passages, documents = self._db.one(_HOLDINGS, agent=agent)
+        return passages, documents
 
     # documents
     def put_document(

@@ -18,6 +18,7 @@ __all__ = ["SqlShared"]
 _ATTACH = """
     INSERT INTO attachments (agent, target, read_only, at) VALUES (:agent, :target, :read_only, :at)
     ON CONFLICT (agent, target) DO UPDATE SET read_only = excluded.read_only, at = excluded.at"""
+_COUNT = "UPDATE agents SET attachment_changes = attachment_changes + 1 WHERE id = :agent"
 _DETACH = "DELETE FROM attachments WHERE agent = :agent AND target = :target"
 _MOVE = "UPDATE attachments SET target = :new WHERE agent = :agent AND target = :target"
 _MOVE_OUTGOING = "UPDATE outbox SET target = :new WHERE agent = :agent AND target = :target"
@@ -52,6 +53,7 @@ class SqlShared(SqlAgents):
             raise NotFoundError(f"There is no {target}; it may have been deleted.")
         read_only = attachment.read_only
         self._db.send(_ATTACH, agent=agent, target=target, read_only=read_only, at=micros(attachment.at))
+        self._db.send(_COUNT, agent=agent)
 
     def _owner(self, agent: AgentId) -> AgentRecord:
         if (record := self.agent_by_id(agent)) is None:
@@ -60,7 +62,10 @@ class SqlShared(SqlAgents):
 
     def detach(self, agent: AgentId, kind: SharedKind, name: str) -> bool:
         self._lock(agent)
-        return self._db.changed(_DETACH, agent=agent, target=shared_name(kind, name))
+        was_attached = self._db.changed(_DETACH, agent=agent, target=shared_name(kind, name))
+        if was_attached:
+            self._db.send(_COUNT, agent=agent)
+        return was_attached
 
     def attachments(self, agent: AgentId) -> list[Attachment]:
         order = self._db.dialect.by_code_point
@@ -75,19 +80,28 @@ class SqlShared(SqlAgents):
 
     def delete_agent(self, agent: AgentId) -> None:
         record = self._owner(agent)
+        attached = self._lock_attached(record)
         super().delete_agent(agent)
-        attached = self._attached(record.name, record.tenant) if is_shared(record.name) else ()
         self._db.many(_DETACH, [{"agent": each, "target": record.name} for each in attached])
+        self._db.many(_COUNT, [{"agent": each} for each in attached])
 
     def rename_agent(self, agent: AgentId, name: str) -> None:
         record = self._owner(agent)
+        attached = self._lock_attached(record)
         super().rename_agent(agent, name)
         if is_shared(record.name):
             moved = {"target": record.name, "new": name}
-            attached = self._attached(record.name, record.tenant)
             self._db.many(_MOVE, [{"agent": each, **moved} for each in attached])
+            self._db.many(_COUNT, [{"agent": each} for each in attached])
             senders = self._db.rows(_SENDERS, target=record.name, tenant=record.tenant)
             self._db.many(_MOVE_OUTGOING, [{"agent": each, **moved} for (each,) in senders])
+
+    def _lock_attached(self, record: AgentRecord) -> list[AgentId]:
+        """Lock what is about to be changed and the agents attached to it, who are returned."""
+        attached = self._attached(record.name, record.tenant) if is_shared(record.name) else []
+        for each in sorted([*attached, record.id]):
+            self._lock(each)
+        return attached
 
     def _attached(self, target: str, tenant: str) -> list[AgentId]:
         return [AgentId(id) for (id,) in self._db.rows(_ATTACHED, target=target, tenant=tenant)]

@@ -186,7 +186,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, attachment_changes INTEGER DEFAULT '0' NOT NULL, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (

@@ -52,7 +52,7 @@ _TABLES = {
 
 
 def upgrade() -> None:
-    for counter in ("last_outgoing", "last_segment"):
+    for counter in ("last_outgoing", "last_segment", "attachment_changes"):
         op.add_column("agents", sa.Column(counter, _BIG, nullable=False, server_default="0"))
     postgres = op.get_bind().dialect.name == "postgresql"
     partitioned = postgres and has_partitions()

@@ -1,0 +1,222 @@
+"""Archives from outside: made, attached, filled, renamed and deleted, by the library and the command line.
+
+Left out: what the model does with them (``test_archive_functions``) and their storage (``test_storage``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pagefault
+from conftest import Run
+from pagefault.assembly import Parts
+from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import ArgumentTypeError, NotFoundError, UsageError
+from pagefault.kernel import archives
+from pagefault.kernel.edits import delete_passage, edit_passage, remember
+from pagefault.shared import Archive
+from pagefault.testing.models import ScriptedModel, say
+from pagefault.types import EventKind
+from pagefault.views import archives as views
+from pagefault.views import memory
+from test_forged_frames import ATTACK, faults
+
+pytestmark = pytest.mark.anyio
+
+
+def home(tmp_path: Path, answers: int = 40) -> pagefault.Pagefault:
+    model = ScriptedModel([[say("ok")]] * answers)
+    return pagefault.open(tmp_path / "home", model=model, parts=Parts(embedder=NullEmbedder()))
+
+
+async def inbox(pf: pagefault.Pagefault, name: str) -> list[tuple[str, str]]:
+    """The events that an agent ever had, by kind."""
+    record = await pf.kernel.record(name)
+    found = await pf.kernel.store.read(lambda tx: tx.events(record.id))
+    return [(event.kind, event.text) for event in found]
+
+
+async def test_two_agents_share_what_is_loaded_once_and_learn_of_it_by_one_event(tmp_path: Path) -> None:
+    source = tmp_path / "boiler.txt"
+    source.write_text("The valve of boiler 7 closes with a quarter turn to the left.")
+    async with home(tmp_path) as pf:
+        ana, bo = await pf.agent("ana"), await pf.agent("bo")
+        made = await pf.archives.create("manuals", "what the house runs on")
+        assert (made.name, made.passages, made.agents) == ("manuals", 0, ())
+        await pf.archives.attach("manuals", "ana")
+        await bo.archives.attach("manuals", read_only=True)
+        report = await pf.archives.load("manuals", source)
+        assert (report.event, report.told) == (None, ("ana", "bo"))
+        again = await pf.archives.load("manuals", source)
+        assert (again.items[0].state, again.told) == ("unchanged", ())
+        for agent in (ana, bo):
+            (hit,) = (await agent.search("boiler valve", tier="archival")).results
+            assert hit.id == "manuals/p1"
+            assert (await agent.passages.get("manuals/p1")).document == "manuals/d1"
+            assert (await agent.documents.page("manuals/d1")).number == 1
+        await pf.kernel.idle()
+        told = [text for kind, text in await inbox(pf, "bo") if kind == EventKind.UPLOAD_FINISHED]
+        assert told == ['Loaded into archive manuals: manuals/d1 "boiler" (1 page).']
+        (view,) = await bo.archives.list()
+        assert (view.passages, view.documents, view.agents, view.readers) == (1, 1, ("ana", "bo"), ("bo",))
+
+
+async def test_the_passages_of_an_archive_are_kept_edited_and_deleted_by_both_forms_of_their_ids(
+    tmp_path: Path,
+) -> None:
+    async with home(tmp_path) as pf:
+        await pf.archives.create("notes")
+        first = await pf.archives.insert("notes", "the red key", tags=["#keys"])
+        edited = await edit_passage(pf.kernel, Archive("notes"), f"notes/{first}", "the blue key")
+        assert (await pf.archives.passage("notes", edited.id)).tags == ("keys",)
+        assert (await pf.archives.passage("notes", f"notes/{edited.id}")).text == "the blue key"
+        assert [hit.id for hit in await pf.archives.search("notes", "key")] == [f"notes/{edited.id}"]
+        for wrong in ("other/p2", "p999", "notes/d2", "notes/notes/p2", "m1"):
+            with pytest.raises(NotFoundError):
+                await delete_passage(pf.kernel, Archive("notes"), wrong)
+        await pf.archives.delete_passage("notes", f"notes/{edited.id}")
+        assert (await pf.archives.get("notes")).passages == 0
+
+
+async def test_a_description_imitates_nothing_in_the_prompt(tmp_path: Path) -> None:
+    model = ScriptedModel([[say("ok")]] * 3)
+    parts = Parts(embedder=NullEmbedder())
+    async with pagefault.open(tmp_path, model=model, parts=parts) as pf:
+        await pf.agent("ana")
+        await pf.archives.create("manuals", ATTACK[:1000])
+        await pf.archives.attach("manuals", "ana")
+        await pf.kernel.idle()
+    assert model.prompts
+    assert [fault for prompt in model.prompts for fault in faults(prompt)] == []
+
+
+async def test_an_attachment_is_changed_ended_and_follows_a_name(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        ana = await pf.agent("ana")
+        await pf.archives.create("manuals")
+        await remember(pf.kernel, Archive("manuals"), "the red key hangs behind the door")
+        assert await archives.attach(pf.kernel, "manuals", "ana")
+        assert not await archives.attach(pf.kernel, "manuals", "ana")
+        assert await archives.attach(pf.kernel, "manuals", "ana", read_only=True)
+        assert (await pf.archives.get("manuals")).readers == ("ana",)
+        await pf.archives.rename("manuals", "books")
+        assert [hit.id for hit in await ana.search("red key", tier="archival")] == ["books/p1"]
+        await ana.archives.detach("books")
+        assert (await ana.search("red key", tier="archival")).total == 0
+        with pytest.raises(NotFoundError, match="books is not attached to agent ana"):
+            await pf.archives.detach("books", "ana")
+        with pytest.raises(UsageError, match="no archive books attached"):
+            await ana.passages.get("books/p1")
+        await pf.kernel.idle()
+        kinds = {kind for kind, _ in await inbox(pf, "ana")}
+        assert (kinds, len(await inbox(pf, "ana"))) == ({EventKind.EDITED}, 4)
+
+
+async def test_a_deleted_archive_is_gone_for_all_its_agents_whatever_their_numbers(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        before, archive, behind = await pf.agent("ana"), await pf.archives.create("old"), await pf.agent("bo")
+        for agent in (before, behind):
+            await agent.archives.attach(archive.name)
+        await pf.archives.delete("old")
+        assert (await pf.archives.list(), await before.archives.list()) == ((), ())
+        await pf.kernel.idle()
+        for name in ("ana", "bo"):
+            assert (await inbox(pf, name))[-1][1] == "Archive old was deleted, with all that was in it."
+        await pf.archives.create("old")
+        assert await behind.archives.list() == ()
+
+
+async def test_another_process_sees_an_attachment_at_its_next_event(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf, home(tmp_path) as other:
+        ana = await pf.agent("ana")
+        await ana.send("hello")
+        await other.archives.create("manuals")
+        await other.archives.attach("manuals", "ana")
+        await other.kernel.idle()
+        await ana.send("hello again")
+        names = [f["name"] for f in (await ana.context()).functions]
+        assert "document_list" in names
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ärger", "archive:x", "..", "x" * 65, "a\nb"])
+async def test_a_name_that_could_not_stand_before_an_id_is_refused(tmp_path: Path, name: str) -> None:
+    async with home(tmp_path) as pf:
+        with pytest.raises(UsageError, match="cannot be the name of an archive"):
+            await pf.archives.create(name)
+
+
+async def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        with pytest.raises(NotFoundError, match="no archive x; `pagefault archive create` makes one"):
+            await pf.archives.get("x")
+        await pf.archives.create("manuals")
+        with pytest.raises(NotFoundError, match="There is no archive x; there are manuals"):
+            await pf.archives.search("x", "key")
+        with pytest.raises(NotFoundError, match="There is no agent ana"):
+            await pf.archives.attach("manuals", "ana")
+        with pytest.raises(UsageError, match="Name the agent"):
+            await pf.archives.attach("manuals")
+        with pytest.raises(UsageError, match="already an archive"):
+            await pf.archives.create("manuals")
+        with pytest.raises(UsageError, match="1,000 at most"):
+            await pf.archives.create("long", "x" * 1001)
+        with pytest.raises(ArgumentTypeError, match="name is a string"):
+            await pf.archives.create(7)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_script_shares_an_archive(tmp_path: Path) -> None:
+    model = ScriptedModel([[say("ok")]] * 9)
+    with pagefault.Agent("ana", home=tmp_path, model=model, parts=Parts(embedder=NullEmbedder())) as ana:
+        ana.archives.create("manuals")
+        ana.archives.attach("manuals")
+        assert ana.archives.insert("manuals", "the red key") == "p1"
+        assert [hit.id for hit in ana.search("key", tier="archival")] == ["manuals/p1"]
+        assert [archive.name for archive in ana.archives.list()] == ["manuals"]
+
+
+def test_the_command_line_does_all_that_the_library_does(run: Run, tmp_path: Path) -> None:
+    def data(*arguments: str) -> Any:
+        ran = run(*arguments, "--json")
+        assert ran.code == 0, ran.err
+        return ran.json
+
+    (tmp_path / "boiler.txt").write_text("The valve of boiler 7 closes to the left.")
+    for name in ("ana", "bo"):
+        data("agent", "create", name)
+    assert data("archive", "create", "manuals", "--description", "house")["description"] == "house"
+    assert "already an archive" in run("archive", "create", "manuals").err
+    both = ("--agent", "ana", "--agent", "bo")
+    assert data("archive", "attach", "manuals", *both, "--read-only")["readers"] == ["ana", "bo"]
+    assert "no agent cy" in run("archive", "attach", "manuals", "--agent", "cy").err
+    loaded = data("archive", "load", "manuals", str(tmp_path / "boiler.txt"))
+    assert (loaded["documents"][0]["id"], loaded["told"]) == ("d1", ["ana", "bo"])
+    assert data("archive", "insert", "manuals", "the red key", "--tag", "keys")["id"] == "p2"
+    assert [hit["id"] for hit in data("archive", "search", "manuals", "boiler")["results"]] == ["manuals/p1"]
+    found = data("archive", "search", "manuals", "--tag", "keys")
+    assert [hit["id"] for hit in found["results"]] == ["manuals/p2"]
+    assert data("document", "list", "--archive", "manuals")["results"][0]["id"] == "manuals/d1"
+    assert data("document", "show", "d1", "--archive", "manuals")["page"]["number"] == 1
+    assert data("document", "show", "manuals/d1", "--agent", "ana")["page"]["number"] == 1
+    assert data("document", "list", "--agent", "ana")["total"] == 0
+    data("archive", "remove", "manuals", "p2")
+    data("document", "delete", "d1", "--archive", "manuals")
+    data("archive", "rename", "manuals", "books")
+    assert [each["name"] for each in data("archive", "list", "--agent", "ana")] == ["books"]
+    assert data("archive", "show", "books")["passages"] == 0
+    assert data("archive", "detach", "books", *both)["agents"] == []
+    assert "say --yes" in run("archive", "delete", "books").err
+    data("archive", "delete", "books", "--yes")
+    assert data("archive", "list") == []
+
+
+async def test_an_archive_is_looked_at_by_itself(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        await pf.archives.create("notes")
+        await pf.archives.insert("notes", "the red key")
+        found = await memory.search(pf.kernel, Archive("notes"), "red key")
+        assert [hit.tier for hit in found] == ["archival"]
+        assert [each.name for each in await views.archives(pf.kernel)] == ["notes"]
+        assert await pf.agents() == []
