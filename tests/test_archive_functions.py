@@ -211,7 +211,7 @@ async def test_an_archive_that_was_detached_is_not_read_though_the_process_was_l
         assert storages.owners(tx) == (ana.id,)
         for use in (
             lambda: storages.passage(tx, "manuals/p1"),
-            lambda: storages.delete(tx, "manuals/p1"),
+            lambda: storages.delete(tx, "manuals/p1", NOW),
             lambda: storages.documents(tx, "manuals"),
             lambda: storages.document(tx, "manuals/d1"),
         ):

@@ -88,7 +88,7 @@ class World:
     async def insert(self, agent: AgentId) -> None:
         self.sent.append(self.word())
         await self.store.write(
-            lambda tx: send(tx, agent, self.manuals, "insert", NOW, text=self.sent[-1], tags=["t"])
+            lambda tx: send(tx, agent, "archive:manuals", "insert", NOW, text=self.sent[-1], tags=["t"])
         )
 
     async def delivered(self) -> None:

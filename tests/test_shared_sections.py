@@ -21,14 +21,14 @@ from pagefault.kernel.parked import drop_effect, retry_effect
 from pagefault.kernel.sections import add_section, edit_section, remove_section, set_limit
 from pagefault.kernel.shared_sections import attach, delete, detach, edit, share
 from pagefault.models import Completion, Prompt
-from pagefault.shared import Outgoing
-from pagefault.storage import Store
+from pagefault.shared import Attachment, Outgoing, SharedRecord
+from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import EventKind, Role
+from pagefault.types import AgentId, EventKind, Role
 from pagefault.views.sharing import effects, shared_section, shared_sections
 from test_forged_frames import ATTACK, is_forged
 
@@ -339,3 +339,45 @@ async def test_a_parked_effect_is_listed_and_sent_again_or_dropped(store: Store,
         assert await effects(kernel) == ()
         with pytest.raises(NotFoundError):
             await retry_effect(kernel, "nobody", 1)
+
+
+async def test_an_agents_insert_into_an_archive_and_its_delete_are_made_once(
+    store: Store, tmp_path: Path
+) -> None:
+    """Where agents are spread over servers they go by the outbox; what is the agent's own never does."""
+    model = Editor()
+    async with opened(tmp_path, store, model, ["ana"]) as kernel:
+        ana = (await kernel.record("ana")).id
+
+        def make(tx: Transaction) -> AgentId:
+            made = tx.create_shared(SharedRecord("archive", "manuals", kernel.clock.now()))
+            tx.attach(ana, Attachment("archive", "manuals", kernel.clock.now()))
+            return made.id
+
+        manuals = await kernel.store.write(make)
+        kernel.forget("ana")
+        is_direct = await kernel.store.read(lambda tx: tx.reaches_others)
+        model.will(
+            call("archival_insert", text="shared fact", tags=["t"], archive="manuals"),
+            call("archival_insert", text="own fact"),
+        )
+        await ask(kernel, "ana")
+        model.will(
+            call("archival_delete", id="manuals/p7"), call("archival_insert", text="two", archive="manuals")
+        )
+        await ask(kernel, "ana")
+        kept = await kernel.store.read(lambda tx: tx.passages(manuals, range(9)))
+        assert [(p.text, p.tags) for p in kept] == [("shared fact", ("t",)), ("two", ())]
+        assert len(await kernel.store.read(lambda tx: tx.passages(ana, range(9)))) == 1
+        model.will(call("archival_delete", id="manuals/p1"))
+        await ask(kernel, "ana")
+        kept = await kernel.store.read(lambda tx: tx.passages(manuals, range(9)))
+        assert [p.text for p in kept] == ["two"]
+        said = [each for each in await results(kernel, "ana") if each != "Sent."]
+        assert said[:2] == [
+            "Saved as manuals/p1." if is_direct else "Sent to manuals, where it gets its id.",
+            "Saved as p1.",
+        ]
+        assert said[2] == "Error: There is no passage manuals/p7; ids stand in search results."
+        assert said[-1] == f"manuals/p1 {'is deleted' if is_direct else 'will be deleted soon'}."
+        assert await effects(kernel) == ()

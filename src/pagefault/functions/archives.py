@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, NotFoundError
+from pagefault.functions.sharing import send
 from pagefault.quoting import inline
 from pagefault.retrieval import Hit
-from pagefault.shared import SharedRecord, is_shared
+from pagefault.shared import SharedRecord, is_shared, shared_name
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
 
@@ -94,11 +96,36 @@ class ArchivalStorages:
         read-only."""
         return _writable(_of_name(self.attached(tx), archive) if archive else self._own)
 
-    def delete(self, tx: Transaction, id: str) -> None:
-        """Delete the passage of this id; ``FunctionError`` if there is none, or its archive is read-only."""
+    def insert(self, tx: Transaction, passage: Passage, archive: str = "") -> str:
+        """Store a passage in the agent's own storage or the archive named, and return its id; empty if it is
+        sent there, by the outbox."""
+        storage = self.writable(tx, archive)
+        if storage.name and not tx.reaches_others:
+            self._send(tx, storage, "insert", passage.at, text=passage.text, tags=passage.tags)
+            return ""
+        try:
+            (saved,) = tx.insert_passages(storage.id, [passage])
+        except NotFoundError:
+            raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
+        return replace(saved, archive=storage.name).id
+
+    def delete(self, tx: Transaction, id: str, now: datetime) -> bool:
+        """Delete the passage of this id, or False: that is sent to its archive, by the outbox.
+        ``FunctionError`` if there is none, or its archive is read-only."""
         storage, of = self.find(tx, id, "p")
-        if not tx.delete_passage(_writable(storage).id, of):
+        _writable(storage)
+        if storage.name and not tx.reaches_others:
+            self.passage(tx, id)
+            self._send(tx, storage, "delete", now, number=of)
+            return False
+        if not tx.delete_passage(storage.id, of):
             raise FunctionError(f"There is no passage {id}; ids stand in search results.")
+        return True
+
+    def _send(
+        self, tx: Transaction, storage: AttachedArchive, kind: str, now: datetime, **payload: object
+    ) -> None:
+        send(tx, self.agent, shared_name("archive", storage.name), kind, now, **payload)
 
     def documents(self, tx: Transaction, archive: str = "") -> list[Document]:
         """The documents, newest first: the agent's own and then each archive's, or those of the one named."""

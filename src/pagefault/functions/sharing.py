@@ -84,7 +84,8 @@ def write_shared(
 ) -> Section:
     """Store a new text of a shared section, which is locked, and send it to the copies."""
     stored = tx.put_section(shared.id, section, now)
-    send(tx, shared.id, shared, _WRITTEN, now, **asdict(SharedText(stored.version, stored.text, by, hops)))
+    text = SharedText(stored.version, stored.text, by, hops)
+    send(tx, shared.id, shared.stored_name, _WRITTEN, now, **asdict(text))
     return stored
 
 
@@ -122,11 +123,9 @@ def edit_shared(
     return write_shared(tx, shared, edited, now, agent.name, hops)
 
 
-def send(
-    tx: Transaction, sender: AgentId, target: SharedRecord, kind: str, now: datetime, **payload: object
-) -> None:
-    """Put a change of what is shared into the outbox of its sender."""
-    tx.put_outgoing(sender, Outgoing(target.stored_name, kind, json.dumps(payload), now))
+def send(tx: Transaction, sender: AgentId, target: str, kind: str, now: datetime, **payload: object) -> None:
+    """Put a change of what is shared, ``target`` by its stored name, into the outbox of its sender."""
+    tx.put_outgoing(sender, Outgoing(target, kind, json.dumps(payload), now))
 
 
 def apply_outgoing(

@@ -14,7 +14,7 @@ from typing import Any
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
-from pagefault.errors import FunctionError, NotFoundError
+from pagefault.errors import FunctionError
 from pagefault.functions import Function, FunctionKind, Outcome, describe
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
@@ -155,12 +155,10 @@ class Syscalls:
         if not text.strip():
             raise FunctionError("text is empty; give the text to save.")
         passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
-        storage = self.storages.writable(tx, archive)
-        try:
-            (saved,) = tx.insert_passages(storage.id, [passage])
-        except NotFoundError:
-            raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
-        return f"Saved as {replace(saved, archive=storage.name).id}."
+        if id := self.storages.insert(tx, passage, archive):
+            return f"Saved as {id}."
+        self.sections.sent()
+        return f"Sent to {archive}, where it gets its id."
 
     async def archival_search(
         self,
@@ -179,8 +177,10 @@ class Syscalls:
 
     def archival_delete(self, tx: Transaction, id: str) -> str:
         """Delete a passage."""
-        self.storages.delete(tx, id)
-        return f"{id} is deleted."
+        if self.storages.delete(tx, id, self.clock.now()):
+            return f"{id} is deleted."
+        self.sections.sent()
+        return f"{id} will be deleted soon."
 
     # events to come
 

@@ -65,7 +65,7 @@ class WorkingContext:
         self.sent()
         if not tx.reaches_others:
             edit.applied(copy, self.shared_counter)  # refused at once, if it can be
-            send(tx, self.agent, shared, edit.kind, now, **edit.payload, hops=hops)
+            send(tx, self.agent, shared.stored_name, edit.kind, now, **edit.payload, hops=hops)
             return f"Sent to {name}; it will show there soon, as others share it."
         edited = edit_shared(tx, shared, agent, edit, self.shared_counter, hops, now)
         update_copy(tx, shared, edited, agent, shared_texts(tx.outgoing(shared.id)), now)
