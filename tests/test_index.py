@@ -24,7 +24,6 @@ from pagefault.storage import Filter, Match, PendingVector, Transaction
 from pagefault.storage.index.arrays import AppendArray
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.codes import ExactVectors, SignCodes, of_windows, quantized
-from pagefault.storage.index.lexical import POSTINGS, affordable
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
@@ -225,12 +224,6 @@ def test_a_row_of_several_windows_has_one_cosine() -> None:
     )
     assert owners.tolist() == [2, 5, 7]
     assert cosines.tolist() == pytest.approx([0.4 * 0.5 + 0.6 * 0.3, 0.9, 0.4 * 0.3 + 0.6 * 0.1])
-
-
-def test_very_frequent_units_are_dropped_rarest_kept() -> None:
-    assert affordable({"the": POSTINGS, "rare": 3, "some": 100}) == ["rare", "some"]
-    assert affordable({"the": 10 * POSTINGS}) == ["the"]
-    assert affordable({}) == []
 
 
 def test_a_view_stays_as_it_was() -> None:

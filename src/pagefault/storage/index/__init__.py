@@ -2,7 +2,8 @@
 
 The database is the only truth. Of an agent that is searched, its rows' columns and vectors are held in
 memory (``columns``, ``codes``, ``tier_index``), kept up by change counters and bounded in bytes (``cache``);
-the words stay in the database's own index and come as postings (``lexical``). A back end's transaction is an
+the words stay in the database and come as postings (``lexical``), those of sealed segments from blocks
+(``words``). A back end's transaction is an
 ``IndexSource``.
 """
 
@@ -17,7 +18,16 @@ from numpy.typing import NDArray
 
 from pagefault.types import AgentId, Tier
 
-__all__ = ["Counters", "IndexBlock", "IndexSource", "Numbers", "RowColumns", "RowFacts", "StoredVectors"]
+__all__ = [
+    "Counters",
+    "IndexBlock",
+    "IndexSource",
+    "Numbers",
+    "Postings",
+    "RowColumns",
+    "RowFacts",
+    "StoredVectors",
+]
 
 Numbers: TypeAlias = NDArray[np.int64]
 
@@ -37,6 +47,14 @@ class Counters:
     rows: int
     units: int
     last: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Postings:
+    """The rows that a unit occurs in, ascending by number, and how often it is in each."""
+
+    numbers: Numbers
+    counts: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +125,15 @@ class IndexSource(Protocol):
         """Passages deleted after ``archival_changes`` was ``change``."""
         ...
 
-    def frequencies(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, int]:
-        """The number of rows each unit occurs in; units that are in none are left out."""
+    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, Postings]:
+        """The rows each unit occurs in; units that are in none are left out."""
         ...
 
-    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> Mapping[str, Numbers]:
-        """The numbers of the rows each unit occurs in, ascending, once for each occurrence."""
-        ...
-
-    def containing(self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]]) -> Numbers:
-        """The rows that contain every phrase: its units in order and adjacent."""
+    def containing(
+        self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]], rows: Numbers
+    ) -> Numbers:
+        """The rows that contain every phrase: its units in order and adjacent. ``rows``: those with all the
+        units."""
         ...
 
     def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:

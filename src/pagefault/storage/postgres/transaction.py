@@ -11,6 +11,7 @@ from pagefault.storage.postgres import postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.source import PostgresSource
+from pagefault.storage.postgres.word_segments import unseal
 from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, AgentRecord, Tier
@@ -123,6 +124,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():
             postings.unindex(self._db, agent, "archival", number, units)
+        unseal(self._db, agent, "archival", rows)
 
     def _delete_owned(self, agent: AgentId) -> None:
         self._db.send(_WITHOUT_LIMIT)

@@ -1,11 +1,12 @@
 """Raw rows of a PostgreSQL database: ``storage.row_transfer`` on a connection apart from the store's pool.
 
-Deleted words are looked for in live rows and postings. No statement sees dead rows until they are vacuumed,
-nor the server's write-ahead log, replicas and backups.
+Deleted words are looked for in live rows, postings and word blocks. No statement sees dead rows until they
+are vacuumed, nor the server's write-ahead log, replicas and backups.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import cast
@@ -13,6 +14,8 @@ from typing import cast
 import numpy as np
 import psycopg
 
+from pagefault.errors import StorageError
+from pagefault.storage.index.words import WordBlocks, decoded
 from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.opening import conninfo_of, prepare
@@ -26,19 +29,38 @@ from pagefault.types import AgentId, Tier
 __all__ = ["PostgresTransfer", "PostgresTransferRows"]
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_FREQUENCIES = """
-    SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier GROUP BY unit"""
+_SEALED = "agent = :agent AND tier = :tier AND fingerprint = '' AND state = 'sealed'"
+_FREQUENCIES = f"""
+    SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier AND number > (
+        SELECT coalesce(max(last), 0) FROM segments WHERE {_SEALED}) GROUP BY unit"""
+_BLOCKS = f"""
+    SELECT unit, block, count, data FROM word_blocks WHERE agent = :agent
+    AND segment = ANY(ARRAY(SELECT number FROM segments WHERE {_SEALED}))"""
+_CLEAR = (
+    "SELECT id FROM agents WHERE id = :agent FOR NO KEY UPDATE",  # who builds blocks looks again behind it
+    "DELETE FROM postings WHERE agent = :agent",
+    "DELETE FROM word_blocks WHERE agent = :agent",
+    "DELETE FROM segments WHERE agent = :agent AND fingerprint = ''",
+)
 _ASTRAY = """
     SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = t.agent)"""
 _AGENTS = "SELECT id, tenant, name FROM agents WHERE id > :after ORDER BY id LIMIT :limit"
 _NAMES = "SELECT agent, tenant, name FROM agent_names WHERE agent > :after AND agent <= :last"
 
-_BATCH = 10_000  # agents
+_ROWLESS_OF = """
+    SELECT count(*) FROM unnest(:numbers::bigint[]) n (number) WHERE NOT EXISTS (
+        SELECT FROM {table} WHERE agent = :agent AND {column} = n.number)"""
+_NUMBERED = {"recall": ("messages", "seq"), "archival": ("passages", "number")}
+
+_BATCH = 10_000  # agents, units, blocks
 _LAST = (1 << 63) - 1
-_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings"}
+_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings", "word_blocks"}
 _TABLES = ("agents", "agent_names", *OWNED_TABLES)
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\%_"})  # to LIKE
 _WORD_ROWS = "SELECT count(*) FROM {table} t WHERE t::text ILIKE ANY(:patterns::text[])"
+_BLOCKS_OF_ALL = """
+    SELECT w.agent, s.tier, w.block, w.count, w.data FROM word_blocks w
+    JOIN segments s ON s.agent = w.agent AND s.number = w.segment WHERE w.unit = :unit"""
 _ROWLESS = """
     SELECT count(*) FROM postings p WHERE unit = :unit
     AND NOT EXISTS (SELECT FROM messages m WHERE p.tier = 'recall' AND m.agent = p.agent AND m.seq = p.number)
@@ -66,11 +88,21 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
             super().restore(agent, table, rows)
 
     def _clear_index(self, agent: AgentId) -> None:
-        self._db.send("DELETE FROM postings WHERE agent = :agent", agent=agent)
+        for statement in _CLEAR:
+            self._db.send(statement, agent=agent)
 
     def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
-        for batch in self._db.batches(_FREQUENCIES, 10_000, agent=agent, tier=tier):
-            yield from batch
+        sealed = defaultdict[str, Counter[str]](Counter)
+        for batch in self._db.batches(_BLOCKS, _BATCH, agent=agent, tier=tier):
+            counts = _occurrences(WordBlocks.of(row[1:] for row in batch))
+            for (unit, _, rows, _), count in zip(batch, counts, strict=True):
+                sealed[unit].update(rows=rows, count=count)
+        for batch in self._db.batches(_FREQUENCIES, _BATCH, agent=agent, tier=tier):
+            for unit, rows, count in batch:
+                of = sealed.pop(unit, Counter[str]())
+                yield unit, of["rows"] + rows, of["count"] + count
+        for unit, of in sealed.items():
+            yield unit, of["rows"], of["count"]
 
     def faults(self) -> list[str]:
         owned = [table for table in OWNED_TABLES if table != "agent_names"]
@@ -157,9 +189,31 @@ def _traces(connection: PostgresConnection, word: str) -> Iterator[str]:
             if count:
                 yield f"{count:,} rows of {table} hold {word!r}; they are not deleted."
     if unit := sole_unit(word):
-        (count,) = connection.one(_ROWLESS, unit=unit)
+        count = connection.one(_ROWLESS, unit=unit)[0] + _rowless_in_blocks(connection, unit)
         if count:
             yield f"The lexical index has {word!r} for {count:,} rows that are not there."
+
+
+def _rowless_in_blocks(connection: PostgresConnection, unit: str) -> int:
+    """Count the rows that are not there but have the unit in a word block."""
+    count = 0
+    for agent, tier, *of in connection.rows(_BLOCKS_OF_ALL, unit=unit):
+        block, rows, data = of
+        table, column = _NUMBERED[tier]
+        rowless = _ROWLESS_OF.format(table=table, column=column)
+        numbers = decoded(WordBlocks.of([(block, rows, data)])).numbers.tolist()
+        count += connection.one(rowless, agent=agent, numbers=numbers)[0]
+    return count
+
+
+def _occurrences(blocks: WordBlocks) -> list[int]:
+    """The occurrences in each block; 0, which is wrong, where they cannot be read."""
+    try:
+        sums = np.append(0, np.cumsum(decoded(blocks).counts))
+    except StorageError:
+        return [0] * len(blocks.count)
+    ends = np.cumsum(blocks.count)
+    return (sums[ends] - sums[ends - blocks.count]).tolist()
 
 
 def _little(sent: Value) -> bytes:

@@ -53,14 +53,14 @@ segments = Table(
     sqlite_with_rowid=False,
 )
 
-# The occurrences of a unit in the rows of a sealed segment, in blocks of many.
+# The postings of a unit in a segment of words, many in a block (storage.index.words); ``block`` is the number
+# of the first row that it was made with.
 word_blocks = Table(
     "word_blocks",
     metadata,
     agent_column(primary_key=True),
-    Column("tier", Text, primary_key=True),
-    Column("unit", Text, primary_key=True),
     number_column("segment", primary_key=True),
+    Column("unit", Text, primary_key=True),
     number_column("block", primary_key=True),
     Column("count", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pagefault.storage.index import Counters, IndexBlock, Numbers, RowFacts, StoredVectors
+from pagefault.storage.index import Counters, IndexBlock, Numbers, Postings, RowFacts, StoredVectors
 from pagefault.storage.index.blocks import SIZE, block_of, seal_all
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
@@ -66,11 +66,11 @@ class SqlSource(ABC):
         self._db = connection
 
     @abstractmethod
-    def frequencies(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, int]: ...
+    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, Postings]: ...
     @abstractmethod
-    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, Numbers]: ...
-    @abstractmethod
-    def containing(self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]]) -> Numbers: ...
+    def containing(
+        self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]], rows: Numbers
+    ) -> Numbers: ...
     @abstractmethod
     def _decoded(self, rows: Sequence[tuple[int, bytes]]) -> StoredVectors:
         """Rows of number and vector, as the database gives them."""

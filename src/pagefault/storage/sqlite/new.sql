@@ -289,13 +289,12 @@ CREATE TABLE segments (
 ;
 CREATE TABLE word_blocks (
 	agent INTEGER NOT NULL, 
-	tier TEXT NOT NULL, 
-	unit TEXT NOT NULL, 
 	segment INTEGER NOT NULL, 
 	block INTEGER NOT NULL, 
 	count INTEGER NOT NULL, 
+	unit TEXT NOT NULL, 
 	data BLOB NOT NULL, 
-	PRIMARY KEY (agent, tier, unit, segment, block), 
+	PRIMARY KEY (agent, segment, unit, block), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 )
  WITHOUT ROWID

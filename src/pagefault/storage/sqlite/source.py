@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pagefault.storage.index import Numbers, StoredVectors
+from pagefault.storage.index import Numbers, Postings, StoredVectors
 from pagefault.storage.sql.source import SqlSource, numbers_of
 from pagefault.storage.sqlite.lexicon import tokens
 from pagefault.types import AgentId, Tier
@@ -20,7 +20,6 @@ _VECTORS_OF = """
     SELECT v.number, v.vector FROM json_each(:numbers) n CROSS JOIN vectors v ON v.agent = :agent
     AND v.tier = :tier AND v.fingerprint = :fingerprint AND v.number = n.value
     AND v.part >= 0 ORDER BY v.number, v.part"""
-_FREQUENCIES = "SELECT term, doc FROM lexicon_terms WHERE term IN (SELECT value FROM json_each(:tokens))"
 # As text, because a hundred thousand Python integers take ten times as long as their digits.
 _POSTINGS = "SELECT group_concat(doc & 0xFFFFFFFF) FROM lexicon_postings WHERE term = :token"
 _PHRASES = "SELECT rowid & 0xFFFFFFFF FROM lexicon WHERE lexicon MATCH :phrases"
@@ -29,18 +28,16 @@ _PHRASES = "SELECT rowid & 0xFFFFFFFF FROM lexicon WHERE lexicon MATCH :phrases"
 class SQLiteSource(SqlSource):
     """``storage.index.blocks.BlockStore`` on one connection."""
 
-    def frequencies(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, int]:
-        token = {marked: unit for unit, marked in _marked(agent, tier, units)}
-        found = self._db.rows(_FREQUENCIES, tokens=json.dumps(list(token)))
-        return {token[term]: rows for term, rows in found}
+    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, Postings]:
+        listed = list(units)
+        marked = zip(listed, tokens(agent, tier, listed), strict=True)
+        found = {unit: self._db.one(_POSTINGS, token=token)[0] for unit, token in marked}
+        return {unit: _counted(numbers) for unit, numbers in found.items() if numbers}
 
-    def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, Numbers]:
-        return {
-            unit: np.fromstring(self._db.one(_POSTINGS, token=marked)[0] or "", np.int64, sep=",")
-            for unit, marked in _marked(agent, tier, units)
-        }
-
-    def containing(self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]]) -> Numbers:
+    def containing(
+        self, agent: AgentId, tier: Tier, phrases: Sequence[Sequence[str]], rows: Numbers
+    ) -> Numbers:
+        del rows  # FTS5 knows where a unit stands
         quoted = ('"' + " ".join(tokens(agent, tier, phrase)) + '"' for phrase in phrases)
         return numbers_of(self._db.rows(_PHRASES, phrases=" AND ".join(quoted)))
 
@@ -54,6 +51,8 @@ class SQLiteSource(SqlSource):
         return StoredVectors(numbers, halves.reshape(len(rows), -1) if rows else halves.reshape(0, 0))
 
 
-def _marked(agent: AgentId, tier: Tier, units: Iterable[str]) -> list[tuple[str, str]]:
-    listed = list(units)
-    return list(zip(listed, tokens(agent, tier, listed), strict=True))
+def _counted(numbers: str) -> Postings:
+    """Ascending numbers, each as often as it occurs."""
+    occurrences = np.fromstring(numbers, np.int64, sep=",")
+    first = np.flatnonzero(np.diff(occurrences, prepend=-1))
+    return Postings(occurrences[first], np.diff(first, append=len(occurrences)))

@@ -39,12 +39,11 @@ _TABLES = {
         ("dead", _BIG),
     ),
     "word_blocks": (
-        ("agent", "tier", "unit", "segment", "block"),
-        ("tier", sa.Text()),
-        ("unit", sa.Text()),
+        ("agent", "segment", "unit", "block"),
         ("segment", _BIG),
         ("block", _BIG),
         ("count", sa.Integer()),
+        ("unit", sa.Text()),
         ("data", sa.LargeBinary()),
     ),
 }
