@@ -36,6 +36,7 @@ LAYERS = (
         "storage.holding",
         "storage.matching",
         "storage.sharing",
+        "storage.segments",
         "storage.signals",
         "storage.usage",
     },
@@ -70,7 +71,6 @@ LAYERS = (
         "models.tokens",
         "retrieval.dates",
         "storage.row_transfer",
-        "storage.segments",
     },
     {
         "accounting.usage",

@@ -218,6 +218,7 @@ def test_a_server_is_not_upgraded_while_an_earlier_process_is_connected(
 NOT_EARLIER: list[tuple[str, list[str]]] = [
     ("psql", []),
     ("pagefault/leases", ["SELECT pg_advisory_lock_shared(5)"]),
+    ("pagefault/segments", ["SELECT pg_advisory_lock_shared(5)"]),
     ("other", ["SELECT pg_try_advisory_lock(1)", f"SELECT pg_try_advisory_lock({0x7066}, 1)"]),
     ("other", [f"SELECT pg_try_advisory_lock({0x7067 << 48})"]),
     ("other", [f"SELECT pg_try_advisory_lock({(0x7066 << 48) - 1})"]),

@@ -22,7 +22,6 @@ from pagefault.facade.parts import (
     AsyncSettings,
     AsyncTimers,
 )
-from pagefault.facade.sharing import AsyncSharedSections
 from pagefault.types import Event, EventKind, Output
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ class AsyncAgent:
         self.events = AsyncEvents(handle)
         self.settings = AsyncSettings(handle)
         self.archives = AsyncArchives(handle, handle)
-        self.shared_sections = AsyncSharedSections(handle, handle)
 
     def __repr__(self) -> str:
         return f"<AsyncAgent {self.name!r}>"

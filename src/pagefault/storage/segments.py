@@ -61,7 +61,7 @@ class SegmentKind(Protocol):
         """The tiers and fingerprints that may have segments; none where this database cannot."""
         ...
 
-    def most(self) -> int:
+    def most(self, fingerprint: str) -> int:
         """The most rows of one segment."""
         ...
 
@@ -74,7 +74,7 @@ class SegmentKind(Protocol):
         ...
 
     def build(self, agent: AgentId, segment: Segment, sealed: Sequence[Segment]) -> int | None:
-        """Build on, from the sealed segments of its range and from the rows above them, without the agent's
+        """Build on, from the sealed segments of its range and from the rows above these, without the agent's
         lock; return how many rows the segment has once it is whole, else None."""
         ...
 
@@ -87,8 +87,8 @@ class SegmentKind(Protocol):
         """Delete some of the rows up to ``last``, which readers ignore; return False if there were none."""
         ...
 
-    def drop(self, agent: AgentId, segment: Segment) -> bool:
-        """Delete some of what a segment has; return False once all is gone."""
+    def drop(self, agent: AgentId, segment: Segment) -> bool | None:
+        """Delete some of what a segment has; return False once all is gone, None while readers use it."""
         ...
 
 

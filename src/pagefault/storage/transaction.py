@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
+from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
@@ -260,6 +261,15 @@ class Transaction(SharingTransaction, Protocol):
 
     def embedded(self, fingerprint: str) -> tuple[int, int]:
         """Count the rows and passages that the embedder of this fingerprint is done with, and all."""
+        ...
+
+    def sealable(self, sizes: SegmentSizes) -> list[AgentId]:
+        """The agents, and what they share, that ``seal`` may have something to do for."""
+        ...
+
+    def seal(self, agent: AgentId, sizes: SegmentSizes) -> SealStep:
+        """Do the next step of sealing the agent's rows, merging or rebuilding its segments, and say which.
+        Searches find the same throughout; deletions may wait for the short step that publishes."""
         ...
 
     def embedders(self) -> list[EmbedderRecord]: ...

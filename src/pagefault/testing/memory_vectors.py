@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from pagefault.errors import EmbedderError
 from pagefault.storage import EmbedderRecord, PendingVector
+from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.testing.memory_search import (
     title_of,
 )
 from pagefault.testing.memory_tables import MemoryRows
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
+    AgentId,
     Passage,
     Tier,
 )
@@ -72,6 +74,14 @@ class MemoryVectors(MemoryRows):
         if gone < limit and fingerprint in self._database.embedders:
             self._changes.drop(self._database.embedders, fingerprint)
         return gone
+
+    def sealable(self, sizes: SegmentSizes) -> list[AgentId]:
+        del sizes
+        return []
+
+    def seal(self, agent: AgentId, sizes: SegmentSizes) -> SealStep:
+        del agent, sizes
+        return ""
 
     def embedded(self, fingerprint: str) -> tuple[int, int]:
         done = sum(key[0] == fingerprint for a in self._database.agents.values() for key in a.vectors)

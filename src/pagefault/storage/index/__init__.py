@@ -26,6 +26,8 @@ __all__ = [
     "Postings",
     "RowColumns",
     "RowFacts",
+    "SealedScores",
+    "SealedVectors",
     "StoredVectors",
 ]
 
@@ -40,13 +42,14 @@ units, whether the text ends in a question mark."""
 class Counters:
     """``changes`` grows with every change of the tier, ``rebuilds`` with those after which reading what is
     new does not suffice; ``rows`` and ``units`` are the indexed rows and their lexical units; ``last`` is the
-    last number given out."""
+    last number given out. ``segments``: how many segments were ever planned, of all indexes."""
 
     changes: int
     rebuilds: int
     rows: int
     units: int
     last: int
+    segments: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,43 @@ class IndexBlock:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealedScores:
+    """Vectors' cosines with a query, in order of (number, part), both of shape (n,)."""
+
+    numbers: Numbers
+    cosines: NDArray[np.float32]
+
+
+class SealedVectors(Protocol):
+    """The vectors of one embedder in sealed segments, as of a transaction."""
+
+    @property
+    def through(self) -> int:
+        """The last sealed number."""
+        ...
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The rows of each segment."""
+        ...
+
+    def unread(self) -> Numbers:
+        """The rows up to ``through`` that the embedder does not read, ascending."""
+        ...
+
+    def nearest(
+        self, query: NDArray[np.float32], limits: Sequence[int], effort: int
+    ) -> Sequence[SealedScores]:
+        """Of each segment all vectors of the rows of about so many nearest vectors, by its index; ``effort``:
+        how many the index compares at least. Of a limit of 0, none."""
+        ...
+
+    def scores(self, query: NDArray[np.float32], numbers: Numbers | None) -> Sequence[SealedScores]:
+        """Of each segment all vectors of these rows, ascending, or of all rows."""
+        ...
+
+
 class IndexSource(Protocol):
     """The reads of a transaction for the index. ``vectors_*`` give complete rows: all parts of a number."""
 
@@ -120,6 +160,11 @@ class IndexSource(Protocol):
     def vectors_of(
         self, agent: AgentId, tier: Tier, fingerprint: str, numbers: Sequence[int]
     ) -> StoredVectors: ...
+
+    def sealed(self, agent: AgentId, tier: Tier, fingerprint: str) -> SealedVectors | None:
+        """The vectors in sealed segments, None if there are none. The other reads of vectors are of those
+        behind them."""
+        ...
 
     def deleted_since(self, agent: AgentId, change: int) -> Sequence[int]:
         """Passages deleted after ``archival_changes`` was ``change``."""

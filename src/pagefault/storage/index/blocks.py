@@ -3,8 +3,8 @@
 A block has the rows, or the vectors of one embedder, whose numbers lie in one range of ``SIZE``. It is made
 when a row of a later range is written, the lowest missing first, and dropped by any write in its range; rows
 without a block are read one by one. So blocks may be missing anywhere at any time and say nothing that the
-rows do not. Vectors get blocks only in tiers that are too large to be held exactly. Leaves out putting what
-is read together (``tier_index``).
+rows do not. Vectors get blocks only in tiers that are too large to be held exactly, and none where they are
+sealed. Leaves out putting what is read together (``tier_index``).
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def block_of(numbers: Iterable[int]) -> list[int]:
 def seal(store: BlockStore, agent: AgentId, tier: Tier, fingerprint: str, before: int, last: int) -> None:
     """Make missing blocks, if the numbers from ``before`` up to ``last`` have begun a new range."""
     top = last // SIZE
-    if top > before // SIZE and (fingerprint == ROWS or top >= _LARGE):
+    if top <= before // SIZE or (fingerprint != ROWS and top < _LARGE):
+        return
+    if fingerprint == ROWS or store.sealed(agent, tier, fingerprint) is None:
         for block in _missing(store, agent, tier, fingerprint, top)[:_AT_ONCE]:
             store.put_block(agent, tier, fingerprint, _made(store, agent, tier, fingerprint, block, SIZE))
 
@@ -103,7 +105,9 @@ def seal_all(
     made = 0
     for tier in tiers:
         top = store.counters(agent, tier).last // size
-        for fingerprint in (ROWS, *(store.fingerprints() if top >= large else ())):
+        names = store.fingerprints() if top >= large else ()
+        held = [name for name in names if store.sealed(agent, tier, name) is None]
+        for fingerprint in (ROWS, *held):
             for block in _missing(store, agent, tier, fingerprint, top)[: most - made]:
                 store.put_block(agent, tier, fingerprint, _made(store, agent, tier, fingerprint, block, size))
                 made += 1

@@ -20,10 +20,12 @@ _Key = tuple[AgentId, Tier, str]
 @dataclass(slots=True)
 class IndexCache:
     """``limit`` is in bytes; the tier searched last stays whatever its size. ``small``: rows, and vectors, up
-    to which a tier is searched exactly and as a whole. ``block_size``: numbers in a block of the database."""
+    to which a tier is searched exactly and as a whole; ``exact``: rows that pass a filter up to which sealed
+    vectors are. ``block_size``: numbers in a block of the database."""
 
     limit: int = 256 << 20
     small: int = 50_000
+    exact: int = 20_000
     block_size: int = SIZE
     _tiers: OrderedDict[_Key, TierIndex] = field(default_factory=OrderedDict[_Key, TierIndex])
     _sizes: dict[_Key, int] = field(default_factory=dict[_Key, int])

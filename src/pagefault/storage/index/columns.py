@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagefault.storage import SESSION_GAP
-from pagefault.storage.index import Counters, Numbers, RowColumns, RowFacts
+from pagefault.storage.index import Counters, Numbers, RowColumns, RowFacts, SealedVectors
 from pagefault.storage.index.arrays import AppendArray
 from pagefault.storage.index.codes import Signs
 from pagefault.types import SEARCHED_BY_DEFAULT, Role, Tier
@@ -30,7 +30,8 @@ _GAP = SESSION_GAP // timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexView:
-    """The columns as of one state (see ``storage.Found``), and the vectors: exact, signs only, or none.
+    """The columns as of one state (see ``storage.Found``), and the vectors: exact, signs only, or none; those
+    of ``sealed`` are in the database, but for the rows ``unread``, which have none.
 
     ``default``: whether the row is searched by default and is not deleted; ``searched``: the row index of
     each position.
@@ -52,6 +53,8 @@ class IndexView:
     speakers: tuple[str, ...]
     exact: Callable[[NDArray[np.float32]], tuple[Numbers, NDArray[np.float32]]] | None
     signs: Signs | None
+    sealed: SealedVectors | None = None
+    unread: Numbers | None = None
 
 
 def columns_of(rows: Sequence[RowFacts]) -> RowColumns:

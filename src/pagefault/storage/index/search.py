@@ -58,7 +58,7 @@ def search(
     lexical = bm25(postings, view.counters, view.number, view.units)
     matched = may_show.copy() if phrases else lexical > 0
     vectors = comparison(view, source, cache, agent, tier, match, fingerprint)
-    if len(view.number) <= cache.small and view.signs is None:
+    if len(view.number) <= cache.small and view.signs is None and view.sealed is None:
         rows = np.flatnonzero(may_show | view.default)
         return _found(view, rows, may_show, matched, lexical, vectors.cosines(rows), whole, match.floor)
     rest = may_show & matched
@@ -108,7 +108,7 @@ def _rows_of(view: IndexView, numbers: Numbers) -> _Mask:
 
 def _nearest(vectors: Comparison | PairComparison, may_show: _Mask) -> Numbers:
     """The rows nearest to the match's vector, of those that may be shown."""
-    rows = vectors.nearest(may_show)
+    rows = vectors.nearest(may_show, _BEST)
     return rows[_best(np.nan_to_num(vectors.cosines(rows), nan=-1.0), _BEST)]
 
 

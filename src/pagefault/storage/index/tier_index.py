@@ -20,6 +20,7 @@ from pagefault.storage.index import (
     IndexSource,
     Numbers,
     RowColumns,
+    SealedVectors,
     StoredVectors,
 )
 from pagefault.storage.index.blocks import ROWS, SIZE, CodedVectors, to_rows, to_vectors
@@ -52,23 +53,29 @@ class TierIndex:
     _vectors: ExactVectors | SignCodes | None = None
     _last_vector: int = 0
     _vectors_as_of: int = -1  # the count of changes up to which vectors are read
+    _through: int = 0  # the last number whose vector is sealed, and so not held
+    _unread: Numbers | None = None  # see ``IndexView``
     _view: IndexView | None = None
 
     def refreshed(self, source: IndexSource, *, with_vectors: bool) -> IndexView:
         """The view as of the source's transaction, or a newer one."""
         counters = source.counters(self.agent, self.tier)
+        sealed = None
+        if with_vectors and counters.segments:
+            sealed = source.sealed(self.agent, self.tier, self.fingerprint)
+        through = sealed.through if sealed else 0
         with self._lock:
             held = self._view
             if held is None or held.counters.changes < counters.changes:
                 self._view = held = self._read_rows(source, held, counters)
-            if with_vectors and self._vectors_as_of < counters.changes:
+            if with_vectors and (self._vectors_as_of < counters.changes or self._through != through):
                 if counters.changes < held.counters.changes:  # vectors of an older state than the rows
                     alone = TierIndex(self.agent, self.tier, self.fingerprint, self.small, self.block_size)
                     return alone.refreshed(source, with_vectors=True)
-                self._read_vectors(source, counters)
+                self._read_vectors(source, counters, sealed)
                 self._vectors_as_of = counters.changes
                 self._view = held = self._with_vectors(held)
-            return held
+            return replace(held, sealed=sealed, unread=self._unread) if sealed else held
 
     @property
     def nbytes(self) -> int:
@@ -79,7 +86,7 @@ class TierIndex:
         columns = self._columns
         if columns is None or held is None or held.counters.rebuilds != counters.rebuilds:
             columns = self._columns = Columns(self.tier, counters.rows)
-            self._vectors, self._last_vector, self._vectors_as_of = None, 0, -1
+            self._vectors, self._last_vector, self._vectors_as_of, self._through = None, 0, -1, 0
             for rows in self._pieces(source, ROWS, to_rows, self._rows):
                 columns.add(rows)
         else:
@@ -89,11 +96,15 @@ class TierIndex:
                 columns.add(rows)
         return self._with_vectors(columns.view(counters))
 
-    def _read_vectors(self, source: IndexSource, counters: Counters) -> None:
-        if self._vectors is None:
-            sealed = sum(source.block_sizes(self.agent, self.tier, self.fingerprint).values())
-            if sealed > self.small:
-                self._vectors = self._read_coded(source, sealed + _VECTORS)
+    def _read_vectors(self, source: IndexSource, counters: Counters, sealed: SealedVectors | None) -> None:
+        through = sealed.through if sealed else 0
+        if through != self._through:
+            self._vectors, self._last_vector, self._through = None, through, through
+            self._unread = sealed.unread() if sealed else None
+        if self._vectors is None and not through:
+            coded = sum(source.block_sizes(self.agent, self.tier, self.fingerprint).values())
+            if coded > self.small:
+                self._vectors = self._read_coded(source, coded + _VECTORS)
                 return
         for stored in self._stored(source, self._last_vector, _END):
             owners = self._owners(stored.numbers)
@@ -101,7 +112,7 @@ class TierIndex:
                 self._vectors.extend(owners, *quantized(stored.halves))
                 continue
             if self._vectors is None:
-                expected = min(counters.rows, self.small + _VECTORS)
+                expected = 0 if through else min(counters.rows, self.small + _VECTORS)
                 self._vectors = ExactVectors(stored.halves.shape[1], expected)
             self._vectors.extend(owners, stored.halves)
             if len(self._vectors) > self.small:

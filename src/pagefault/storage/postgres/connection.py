@@ -210,7 +210,8 @@ _POOLER = {
     "or set it for the user with ALTER ROLE",
 }
 """The refusals of pgbouncer, which all have one code, by their words."""
-_PASSING = (errors.SerializationFailure, errors.DeadlockDetected)
+# A snapshot may name the table of a segment that was replaced and has gone since.
+_PASSING = (errors.SerializationFailure, errors.DeadlockDetected, errors.UndefinedTable)
 _AWAY = ("08000", "08001", "08003", "08006", "57P01", "57P02", "57P03")
 """The codes of a server that is away, a node of Citus included while its coordinator is there."""
 _UNCONFIRMED = "could not commit transaction"

@@ -15,9 +15,9 @@ from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect
 
 __all__ = ["conninfo_of", "has_citus", "is_distributed", "prepare", "version_of"]
 
-_NAME = "pagefault/leases"
-"""The name of our sessions, to which the URL may add one. Those of an earlier pagefault, which has no leases,
-are called "pagefault" or as the URL says."""
+_NAME = "pagefault/segments"
+"""The name of our sessions, to which the URL may add one. Those of an earlier pagefault are called
+"pagefault/leases" or, if it has no leases, "pagefault" or as the URL says."""
 _UPGRADING = 0x7066 << 48
 """An advisory lock; the numbers from here on were those of turns before there were leases."""
 _BEGIN_UPGRADE = f"""

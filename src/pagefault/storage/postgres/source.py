@@ -8,6 +8,8 @@ import numpy as np
 
 from pagefault.storage.index import Numbers, Postings, StoredVectors
 from pagefault.storage.index.words import WordBlocks, decoded
+from pagefault.storage.postgres.connection import PostgresConnection
+from pagefault.storage.postgres.hnsw import SealedTables
 from pagefault.storage.sql.source import SqlSource
 from pagefault.storage.terms import terms
 from pagefault.types import AgentId, Tier
@@ -32,6 +34,11 @@ _POSTINGS = """
 
 class PostgresSource(SqlSource):
     """``storage.index.blocks.BlockStore`` on one connection."""
+
+    _db: PostgresConnection
+
+    def sealed(self, agent: AgentId, tier: Tier, fingerprint: str) -> SealedTables | None:
+        return SealedTables.of(self._db, agent, tier, fingerprint)
 
     def postings(self, agent: AgentId, tier: Tier, units: Iterable[str]) -> dict[str, Postings]:
         found = self._db.binary(_POSTINGS, agent=agent, tier=tier, units=list(units))

@@ -7,11 +7,14 @@ from typing import Any
 
 from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
-from pagefault.storage.postgres import postings
+from pagefault.storage.postgres import hnsw, postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
+from pagefault.storage.postgres.hnsw import HnswSegments
+from pagefault.storage.postgres.sessions import WITHOUT_LIMIT
 from pagefault.storage.postgres.source import PostgresSource
-from pagefault.storage.postgres.word_segments import unseal
+from pagefault.storage.postgres.word_segments import WordSegments, unseal
+from pagefault.storage.segments import SegmentKind
 from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.types import AgentId, AgentRecord, Tier
@@ -25,7 +28,8 @@ _TAKE_LEASE = f"""
     UPDATE agents SET holder = :worker, lease_fence = {RAISED}
     WHERE id = :agent AND (holder IS NULL OR holder = :worker)
     AND (CAST(:fence AS bigint) IS NULL OR lease_fence = :fence) RETURNING lease_fence"""
-_WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+_SEALING = 0x7067 << 48
+"""An advisory lock, with the agent's id: one process seals for it at a time."""
 
 
 class OutOfOrderError(Exception):
@@ -125,8 +129,21 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         for number, units in rows.items():
             postings.unindex(self._db, agent, "archival", number, units)
         unseal(self._db, agent, "archival", rows)
+        hnsw.withdraw(self._db, agent, rows)
+
+    def _segment_kinds(self) -> Sequence[SegmentKind]:
+        return HnswSegments(self._db), WordSegments(self._db)
+
+    def _claim(self, agent: AgentId) -> bool:
+        return self._db.one("SELECT pg_try_advisory_xact_lock(:key::bigint)", key=_SEALING + agent)[0]
+
+    def forget_vectors(self, fingerprint: str, limit: int) -> int:
+        return hnsw.delete_tables(self._db, fingerprint=fingerprint) or super().forget_vectors(
+            fingerprint, limit
+        )
 
     def _delete_owned(self, agent: AgentId) -> None:
-        self._db.send(_WITHOUT_LIMIT)
+        self._db.send(WITHOUT_LIMIT)
+        hnsw.delete_tables(self._db, agent=agent)
         for table in OWNED_TABLES:
             self._db.send(f"DELETE FROM {table} WHERE agent = :agent", agent=agent)

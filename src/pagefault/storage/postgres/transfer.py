@@ -18,6 +18,7 @@ from pagefault.errors import StorageError
 from pagefault.storage.index.words import WordBlocks, decoded
 from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
+from pagefault.storage.postgres.hnsw import vectors_of_agent
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.sessions import connect, is_pooled, limits_of, set_local
 from pagefault.storage.postgres.transaction import PostgresPart
@@ -82,6 +83,9 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
 
     def _read(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
         return [(*row[:-1], _little(row[-1])) for row in rows] if "vector" in table.columns else rows
+
+    def _relation(self, agent: AgentId, table: TransferTable) -> str:
+        return vectors_of_agent(self._db, agent) if "vector" in table.columns else table.name
 
     def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
         with nullcontext() if is_pooled(self._driver) else self._driver.pipeline():

@@ -101,12 +101,14 @@ class WordSegments:
         del agent
         return [(tier, WORDS) for tier in _NUMBERED]
 
-    def most(self) -> int:
+    def most(self, fingerprint: str) -> int:
+        del fingerprint
         return _UNBOUNDED
 
     def reach(self, agent: AgentId, tier: Tier, fingerprint: str) -> int:
         del fingerprint
-        return self._db.one(f"SELECT {_NUMBERED[tier][2]} FROM agents WHERE id = :agent", agent=agent)[0]
+        row = self._db.one(f"SELECT {_NUMBERED[tier][2]} FROM agents WHERE id = :agent", agent=agent)
+        return row[0] if row else 0
 
     def measure(self, agent: AgentId, tier: Tier, fingerprint: str, first: int, last: int) -> int:
         del fingerprint

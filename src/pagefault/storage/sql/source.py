@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from pagefault.storage.index import Counters, IndexBlock, Numbers, Postings, RowFacts, StoredVectors
+from pagefault.storage.index import (
+    Counters,
+    IndexBlock,
+    Numbers,
+    Postings,
+    RowFacts,
+    SealedVectors,
+    StoredVectors,
+)
 from pagefault.storage.index.blocks import SIZE, block_of, seal_all
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
@@ -19,7 +27,8 @@ __all__ = ["SqlSource", "fill_blocks", "numbers_of"]
 
 _LAST = {"recall": "last_seq", "archival": "last_passage"}
 _COUNTERS = """
-    SELECT {tier}_changes, {tier}_rebuilds, {tier}_rows, {tier}_units, {last} FROM agents WHERE id = :agent"""
+    SELECT {tier}_changes, {tier}_rebuilds, {tier}_rows, {tier}_units, {last}, last_segment FROM agents
+    WHERE id = :agent"""
 _ROWS = {
     "recall": """
         SELECT seq, at, role, speaker, 0, units, {question} FROM messages
@@ -78,6 +87,10 @@ class SqlSource(ABC):
     def counters(self, agent: AgentId, tier: Tier) -> Counters:
         counters = _COUNTERS.format(tier=tier, last=_LAST[tier])
         return Counters(*(self._db.one(counters, agent=agent) or (0, 0, 0, 0, 0)))
+
+    def sealed(self, agent: AgentId, tier: Tier, fingerprint: str) -> SealedVectors | None:
+        del agent, tier, fingerprint
+        return None
 
     def block_sizes(self, agent: AgentId, tier: Tier, fingerprint: str) -> dict[int, int]:
         return dict(self._db.rows(_BLOCK_SIZES, agent=agent, tier=tier, fingerprint=fingerprint))

@@ -15,6 +15,7 @@ from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.storage.sql.inbox import SqlInbox
 from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.recall import SqlRecall
+from pagefault.storage.sql.segments import SqlSegments
 from pagefault.storage.sql.shared import SqlShared
 from pagefault.storage.sql.vectors import SqlVectors
 from pagefault.types import AgentId, Tier
@@ -22,7 +23,7 @@ from pagefault.types import AgentId, Tier
 __all__ = ["SqlTransaction"]
 
 
-class SqlTransaction(SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlInbox, SqlVectors):
+class SqlTransaction(SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlInbox, SqlVectors, SqlSegments):
     """Everything on one connection, inside a transaction that the store opened.
 
     ``cache``: the indexes that searches keep in memory; None in a transaction that writes, whose changes may

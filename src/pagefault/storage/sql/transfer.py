@@ -74,6 +74,11 @@ class SqlTransfer(SqlVectors, SqlOutbox):
         del table
         return rows
 
+    def _relation(self, agent: AgentId, table: TransferTable) -> str:
+        """The name of a table, or the SQL of what stands for it, with ``:agent``."""
+        del agent
+        return table.name
+
     def agents(self) -> dict[str, AgentId]:
         found = self._db.rows(f"SELECT name, id FROM agents ORDER BY name{self._db.dialect.by_code_point}")
         return {name: AgentId(id) for name, id in found}
@@ -102,7 +107,8 @@ class SqlTransfer(SqlVectors, SqlOutbox):
     def count(self, agent: AgentId, table: TransferTable) -> int:
         if table is DELIVERIES:
             return len(self._marks(agent))
-        return self._db.one(f"SELECT count(*) FROM {table.name} WHERE agent = :agent", agent=agent)[0]
+        counted = f"SELECT count(*) FROM {self._relation(agent, table)} r WHERE agent = :agent"
+        return self._db.one(counted, agent=agent)[0]
 
     def rows(self, agent: AgentId, table: TransferTable) -> Iterator[Sequence[Row]]:
         if table is DELIVERIES:
@@ -110,7 +116,7 @@ class SqlTransfer(SqlVectors, SqlOutbox):
             return
         columns = ", ".join(map(self._column, table.columns))
         ordered = f" ORDER BY {table.order}" if table.order else ""
-        chosen = f"SELECT {columns} FROM {table.name} WHERE agent = :agent{ordered}"
+        chosen = f"SELECT {columns} FROM {self._relation(agent, table)} r WHERE agent = :agent{ordered}"
         for batch in self._db.batches(chosen, BATCH, agent=agent):
             yield self._read(table, batch)
 

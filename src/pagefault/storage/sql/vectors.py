@@ -18,8 +18,9 @@ from pagefault.types import AgentId, Tier
 __all__ = ["SqlVectors"]
 
 _LAST = """
-    SELECT coalesce(max(number), 0) FROM vectors
-    WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
+    SELECT coalesce(max(number), 0), (SELECT coalesce(max(last), 0) FROM segments s WHERE s.agent = :agent
+        AND s.tier = :tier AND s.fingerprint = :fingerprint AND s.state = 'sealed')
+    FROM vectors WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
 _TEXTS = "SELECT {number}, text FROM {table} WHERE agent = :agent AND {among}"
 _HAVE = """
     SELECT number FROM vectors
@@ -51,8 +52,15 @@ _FORGET_EMBEDDER = (
     "DELETE FROM vector_marks WHERE fingerprint = :fingerprint",
     "DELETE FROM embedders WHERE fingerprint = :fingerprint",
 )
+# Each row once: a vector that is sealed may not be deleted where it was yet.
 _EMBEDDED = """
-    SELECT (SELECT count(*) FROM vectors WHERE fingerprint = :fingerprint AND part <= 0),
+    SELECT (SELECT count(*) FROM vectors v LEFT JOIN (
+            SELECT agent, tier, max(last) AS last FROM segments
+            WHERE fingerprint = :fingerprint AND state = 'sealed' GROUP BY agent, tier) s
+        ON s.agent = v.agent AND s.tier = v.tier
+        WHERE v.fingerprint = :fingerprint AND (v.part < 0 OR v.part = 0 AND v.number > coalesce(s.last, 0)))
+    + (SELECT coalesce(sum(rows - dead), 0) FROM segments
+        WHERE fingerprint = :fingerprint AND state = 'sealed'),
     (SELECT count(*) FROM messages WHERE embed) + (SELECT count(*) FROM passages WHERE embed)"""
 
 _NONE = -1  # the part of a row without vectors, which stands for: done with, and not read
@@ -90,13 +98,20 @@ class SqlVectors(SqlWaiting):
                     texts = _TEXTS.format(
                         table=table, number=number, among=self._db.dialect.among(number, "numbers", int)
                     )
-                    self._put(
-                        agent, tier, fingerprint, self._current(agent, tier, fingerprint, texts, chosen)
-                    )
+                    last = self._db.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)
+                    current = self._current(agent, tier, fingerprint, texts, chosen, sealed=last[1])
+                    self._put(agent, tier, fingerprint, current, last=max(last))
                     self._mark(agent, tier, fingerprint)
 
     def _current(
-        self, agent: AgentId, tier: Tier, fingerprint: str, texts: str, items: Sequence[_Item]
+        self,
+        agent: AgentId,
+        tier: Tier,
+        fingerprint: str,
+        texts: str,
+        items: Sequence[_Item],
+        *,
+        sealed: int,
     ) -> list[_Item]:
         """The items whose text still stands, and that have no vectors yet."""
         numbers = self._db.listed([item.number for item, _ in items])
@@ -107,14 +122,13 @@ class SqlVectors(SqlWaiting):
         return [
             (item, windows)
             for item, windows in items
-            if stand.get(item.number) == item.text and item.number not in there
+            if item.number > sealed and stand.get(item.number) == item.text and item.number not in there
         ]
 
-    def _put(self, agent: AgentId, tier: Tier, fingerprint: str, items: Sequence[_Item]) -> None:
+    def _put(self, agent: AgentId, tier: Tier, fingerprint: str, items: Sequence[_Item], last: int) -> None:
         if not items:
             return
         # An index in memory reads on from the last vector it has; what comes in before that is late.
-        (last,) = self._db.one(_LAST, agent=agent, tier=tier, fingerprint=fingerprint)
         of = {"agent": agent, "tier": tier, "fingerprint": fingerprint}
         rows = [
             of
