@@ -398,6 +398,56 @@ def test_a_copy_that_cannot_be_written_to_holds_up_no_other(is_distributed: bool
     in_world(work, is_distributed=is_distributed)
 
 
+def test_an_effect_waits_for_a_target_that_cannot_be_written_to_as_long_as_that_takes() -> None:
+    away = {"now": True}
+
+    class Watching(MemoryTransaction):
+        def delivered(self, target: AgentId, sender: AgentId) -> int:
+            if away["now"]:
+                raise StorageError("the server is away")
+            return super().delivered(target, sender)
+
+    class Away(MemoryStore):
+        async def write(self, work: Callable[[MemoryTransaction], T], hold: TurnHold | None = None) -> T:
+            def guarded(tx: MemoryTransaction) -> T:
+                tx.__class__ = Watching
+                return work(tx)
+
+            return await super().write(guarded, hold)
+
+    async def work(world: World) -> None:
+        ana = world.agents[0]
+        store = world.store = Away(world.database)
+        await world.insert(ana)
+        await world.insert(ana)
+        deliverer = world.deliverer(store)
+        for _ in range(30):
+            assert not await deliverer.deliver()
+            world.clock.advance(3600)
+        assert [each.parked for each in await store.read(lambda tx: tx.outgoing(ana))] == ["", ""]
+        away["now"] = False
+        assert await deliverer.deliver()
+        await world.check()
+
+    in_world(work)
+
+
+def test_an_edit_that_is_refused_counts_as_a_message_between_agents() -> None:
+    """An agent that tries again and again comes to an end by that."""
+
+    async def work(world: World) -> None:
+        ana, bo, _ = world.agents
+        await world.edit(ana, SectionEdit("append", "red"))
+        await world.delivered()
+        for agent, text in ((ana, "blue"), (bo, "green")):
+            await world.edit(agent, SectionEdit("replace", text, "red"))
+        await world.delivered()
+        refused = [event for event in await world.events(bo) if "was not made" in event.text]
+        assert [event.hops for event in refused] == [1]
+
+    in_world(work)
+
+
 def test_an_effect_that_the_database_refuses_again_and_again_is_parked() -> None:
     class Full(MemoryStore):
         async def write(self, work: Callable[[MemoryTransaction], T], hold: TurnHold | None = None) -> T:

@@ -26,6 +26,7 @@ __all__ = [
     "apply_outgoing",
     "edit_shared",
     "held_section",
+    "hops_of",
     "send",
     "shared_texts",
     "text_of",
@@ -148,6 +149,11 @@ def apply_outgoing(
         tx.delete_passage(target.id, _read(outgoing, number=int)["number"])
     else:
         raise ValueError(f"{outgoing.kind!r} is no change of an archive")
+
+
+def hops_of(outgoing: Outgoing) -> int:
+    """The messages and edits between agents that an edit of a section follows from; 0 for another change."""
+    return _read(outgoing, hops=int)["hops"] if outgoing.kind in EDITS else 0
 
 
 def _read(outgoing: Outgoing, **kinds: type[Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import anyio
 from pagefault.clock import Clock
 from pagefault.containment import barrier
 from pagefault.errors import FunctionError, NotFoundError, PagefaultError, StorageError
-from pagefault.functions.sharing import SharedText, apply_outgoing, text_of, update_copy
+from pagefault.functions.sharing import SharedText, apply_outgoing, hops_of, text_of, update_copy
 from pagefault.models.tokens import Counter
 from pagefault.redaction import logger_of
 from pagefault.shared import Attachment, Outgoing, SharedRecord, is_shared
@@ -131,7 +131,7 @@ class Deliverer:
                 await self._write(partial(_remove_applied, sender, row))
         except PagefaultError as error:
             passing = isinstance(error, StorageError | NotFoundError)
-            if passing and self._failures(key) < _TRIES:
+            if passing and (self._failures(key) < _TRIES or not await self._is_there(sender, row)):
                 logger.warning("effect %s of %s is late: %s", row.number, sender.name, error)
                 return False
             await self._park(sender, row, str(error))
@@ -140,6 +140,19 @@ class Deliverer:
             if is_refused and not sender.parked:
                 self.wake(sender)
         self._failed.pop(key, None)
+        return True
+
+    async def _is_there(self, sender: AgentRecord, row: Outgoing) -> bool:
+        """Return whether the target can be written to, so that the fault lies in the effect."""
+
+        def lock(tx: Transaction) -> None:
+            if target := _target(tx, sender, row):
+                tx.delivered(target.id, sender.id)
+
+        try:
+            await self._write(lock)
+        except StorageError:
+            return False
         return True
 
     def _apply_in(self, sender: AgentRecord, row: Outgoing, tx: Transaction) -> bool:
@@ -158,7 +171,7 @@ class Deliverer:
         try:
             apply_outgoing(tx, target, sender, row, self.counter, now)
         except FunctionError as error:
-            is_refused = _refuse(tx, sender, row, str(error), now)
+            is_refused = _refuse(tx, sender, row, str(error), now, hops_of(row))
         tx.set_delivered(target.id, sender.id, row.number)
         return is_refused
 
@@ -248,10 +261,12 @@ def _target(tx: Transaction, sender: AgentRecord, row: Outgoing) -> SharedRecord
     return tx.shared(held.kind, held.name, sender.tenant)
 
 
-def _refuse(tx: Transaction, sender: AgentRecord, row: Outgoing, why: str, now: datetime) -> bool:
+def _refuse(
+    tx: Transaction, sender: AgentRecord, row: Outgoing, why: str, now: datetime, hops: int = 0
+) -> bool:
     held = Attachment.to(row.target, False, now)
     text = f"Your change ({row.kind}) of the shared {held.kind} {held.name} was not made: {why}"
-    tx.post(sender.id, Event(EventKind.EDITED, text, at=now))
+    tx.post(sender.id, Event(EventKind.EDITED, text, at=now, hops=hops))
     return True
 
 

@@ -27,6 +27,7 @@ from pagefault.types import AgentRecord, Event, EventKind, Section
 __all__ = ["attach", "delete", "detach", "edit", "share"]
 
 _LIMIT = 200  # tokens
+_LONGEST_DESCRIPTION = 1_000  # characters
 
 
 async def share(
@@ -172,7 +173,9 @@ def _own(tx: Transaction, agent: AgentRecord | None, name: str) -> Section | Non
 
 
 def _check(section: Section, counter: Counter) -> None:
-    """Raise ``UsageError`` for a limit that is too small, or a text that is too large."""
+    """Raise ``UsageError`` for a limit that is too small, or a text or description that is too large."""
+    if (length := len(section.description)) > _LONGEST_DESCRIPTION:
+        raise UsageError(f"The description has {length:,} characters; use {_LONGEST_DESCRIPTION:,} at most.")
     if section.limit < SMALLEST:
         raise UsageError(f"A limit of {section.limit} tokens is too small; {SMALLEST} is the least.")
     try:
