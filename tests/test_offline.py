@@ -138,14 +138,17 @@ def test_what_the_working_context_refuses_goes_to_archival_storage() -> None:
     assert again[0] == ("archival_insert", {"text": "2026-11-22: I live in Porto."})
 
 
-def test_a_passage_that_was_shown_in_part_is_opened_and_quoted() -> None:
-    line = "[archival p3 2026-01-01 Thu 09:00 Tides, p. 4] …the barrage at La Rance opened…"
+@pytest.mark.parametrize("id", ["p3", "manuals/p3"])
+def test_a_passage_that_was_shown_in_part_is_opened_and_quoted(id: str) -> None:
+    line = f"[archival {id} 2026-01-01 Thu 09:00 Tides, p. 4] …the barrage at La Rance opened…"
     search = ("memory_search", {"query": "When did the barrage open?"}, f"Showing 1 of 1 results\n{line}")
     asked = "When did the barrage open?"
     opening = complete(prompt(*after(search, asked=asked)))
-    assert calls(opening) == [("archival_read", {"id": "p3"})]
-    page = "[archival p3 2026-01-01 Thu 09:00 Tides, p. 4] page 1/1\nThe barrage at La Rance opened in 1966."
-    answer = complete(prompt(*after(search, ("archival_read", {"id": "p3"}, page), asked=asked)))
+    assert calls(opening) == [("archival_read", {"id": id})]
+    page = (
+        f"[archival {id} 2026-01-01 Thu 09:00 Tides, p. 4] page 1/1\nThe barrage at La Rance opened in 1966."
+    )
+    answer = complete(prompt(*after(search, ("archival_read", {"id": id}, page), asked=asked)))
     assert calls(answer)[0][1]["message"] == (
         'It says in Tides, p. 4 on 2026-01-01: "The barrage at La Rance opened in 1966."'
     )

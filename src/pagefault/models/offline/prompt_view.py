@@ -14,7 +14,10 @@ from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.models.json_text import read_json
 
 _LABEL = r"\[([^\W\d]\w*)(?: [^\]]*?)? (\d{4}-\d\d-\d\d)[^\]]*\] ?"  # [user Ana 2026-11-22 Sun 18:00]
-_LINE = r"(?m)^\[on ([-\d]{10})\]$|^\[(?:\w+ )?([mp])(\d+)(?: ([-\d]{10}) \w+ [:\d]+)? ?([^\]]*)\] (.*)$"
+_LINE = (
+    r"(?m)^\[on ([-\d]{10})\]$"
+    r"|^\[(?:\w+ )?([\w.-]+/)?([mp])(\d+)(?: ([-\d]{10}) \w+ [:\d]+)? ?([^\]]*)\] (.*)$"
+)
 _SECTION = r"(?s)<(?!working_context|persona)([\w-]+)(?: [^>]*)?>\n?(.*?)\n?</\1>"  # that tells of the user
 _SUMMARY = "[summary of earlier messages]"
 PREFETCHED = "prefetched"
@@ -128,7 +131,7 @@ def _notes(prompt: Prompt, calls: list[FunctionCall]) -> Iterator[str]:
 def results_in(call: FunctionCall) -> list[SourcedText]:
     """The texts that a call brought back: the lines of a search, or the page of a passage that was opened."""
     found, day, result = list[SourcedText](), "", call.result or ""
-    for above, letter, number, own, label, text in re.findall(_LINE, result):
+    for above, archive, letter, number, own, label, text in re.findall(_LINE, result):
         day = above + own or day
         role, _, speaker = label.partition(" ")
         if letter == "m":
@@ -137,7 +140,7 @@ def results_in(call: FunctionCall) -> list[SourcedText]:
             found.append(_note(text, int(number) / _IN_QUEUE))
         elif letter:
             title = re.sub(r" ?(?<!\S)#.*", "", label)  # without tags
-            found.append(SourcedText(text, day, title or "user", 0, letter + number))
+            found.append(SourcedText(text, day, title or "user", 0, archive + letter + number))
     if call.name == "archival_read" and found:
         return [SourcedText(result.partition("\n")[2], found[0].day, found[0].source)]
     return found
