@@ -329,6 +329,50 @@ def test_an_effect_that_is_parked_and_sent_again_is_applied_once() -> None:
     in_world(work)
 
 
+def test_a_process_that_was_paused_with_an_effect_that_was_sent_again_does_not_apply_it() -> None:
+    async def work(world: World) -> None:
+        ana = world.agents[0]
+        await world.insert(ana)
+
+        def again(tx: Transaction) -> None:
+            (effect,) = tx.outgoing(ana)
+            tx.park_outgoing(ana, effect.number, "why")
+            tx.remove_outgoing(ana, effect.number)
+            tx.put_outgoing(ana, effect)
+
+        async def meanwhile() -> None:
+            await world.store.write(again)
+            await world.insert(ana)
+            assert await world.deliverer(world.store).deliver()
+
+        paused = FragileStore(world.store, pauses_at=1, meanwhile=meanwhile)
+        await world.deliverer(paused).deliver()
+        await world.delivered()
+        await world.check()
+
+    in_world(work)
+
+
+def test_an_effect_read_late_does_not_overtake_the_one_before_it() -> None:
+    """One process has only the second effect in hand, as the first was parked when it looked."""
+
+    async def work(world: World) -> None:
+        ana = world.agents[0]
+        await world.insert(ana)
+        await world.store.write(lambda tx: tx.park_outgoing(ana, 1, "why"))
+        await world.insert(ana)
+
+        async def meanwhile() -> None:
+            await world.store.write(lambda tx: tx.park_outgoing(ana, 1, ""))
+
+        paused = FragileStore(world.store, pauses_at=1, meanwhile=meanwhile)
+        await world.deliverer(paused).deliver()
+        await world.delivered()
+        await world.check()
+
+    in_world(work)
+
+
 def test_what_was_sent_to_an_archive_that_is_gone_comes_back_as_an_event() -> None:
     async def work(world: World) -> None:
         ana = world.agents[0]
@@ -477,3 +521,36 @@ def test_an_effect_that_the_database_refuses_again_and_again_is_parked() -> None
         assert [p.text for p in passages] == ["w2"]
 
     in_world(work)
+
+
+@pytest.mark.slow
+def test_agents_edit_and_processes_deliver_all_at_once(databases: Databases) -> None:
+    async def run(url: str) -> None:
+        world = World(lambda: PostgresStore.open(url, connections=4))
+        await world.make()
+        other = world.opened()
+        stores = (world.store, other)
+
+        async def editing(agent: AgentId, name: str, store: Inner) -> None:
+            async with store.turn_lock(agent) as hold:
+                for n in range(12):
+                    edit = SectionEdit("append", f"{n} {name}")
+                    await store.write(lambda tx, edit=edit: world.context(agent).edit(tx, "plan", edit), hold)
+
+        async def delivering(store: Inner) -> None:
+            deliverer = world.deliverer(store)
+            for _ in range(12):
+                await deliverer.deliver()
+                world.clock.advance(3600)
+
+        jobs = [editing(a, n, stores[a % 2]) for a, n in zip(world.agents, NAMES, strict=True)]
+        async with asyncio.timeout(120):
+            await asyncio.gather(*jobs, *map(delivering, stores))
+        await world.delivered()
+        await world.check()
+        assert len(await world.versions(world.plan.id)) == 37
+        await other.close()
+        await world.store.close()
+
+    with databases.one() as url:
+        asyncio.run(run(url))
