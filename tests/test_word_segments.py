@@ -91,7 +91,7 @@ class Archive:
             self.db.send(BEGIN, agent=self.agent, number=self.segments, first=first, last=last)
         self.driver.commit()
 
-    def words(self, rows: int = 300) -> WordSegments:
+    def words(self, rows: int = 1000) -> WordSegments:
         return WordSegments(self.db, rows)
 
     def build(self, rows: int) -> None:
@@ -112,7 +112,7 @@ class Archive:
     def seal(self, parts: int) -> None:
         self.begin(parts)
         while self.building:
-            self.build(300)
+            self.build(1000)
 
     def clean(self, rows: int) -> None:
         """Delete some of what the last segment has replaced."""
@@ -154,7 +154,7 @@ STEPS = st.lists(
     | st.tuples(st.just(Archive.begin), st.integers(0, 3))
     | st.tuples(st.just(Archive.build), st.sampled_from([2, 300, 300]))
     | st.tuples(st.just(Archive.seal), st.integers(0, 3))
-    | st.tuples(st.just(Archive.clean), st.sampled_from([5, 25, 300])),
+    | st.tuples(st.just(Archive.clean), st.sampled_from([10, 50, 1000])),
     min_size=12,
     max_size=40,
 )
@@ -230,7 +230,7 @@ def test_a_check_knows_the_words_of_segments_and_a_repair_makes_them_anew(databa
         archive = Archive(driver)
         archive.insert(["red red oak", "red elm"])
         archive.seal(0)
-        archive.clean(300)
+        archive.clean(1000)
         archive.insert(["zebra red", "zebra"])
         archive.seal(0)
         archive.insert(["red"])
@@ -239,7 +239,7 @@ def test_a_check_knows_the_words_of_segments_and_a_repair_makes_them_anew(databa
         driver.commit()
         assert repaired(database) == []
         archive.delete(2)
-        archive.clean(300)
+        archive.clean(1000)
         with closing(PostgresTransfer.open(database)) as opened:
             assert opened.traces(["zebra", "oak"]) == [
                 "1 rows of passages hold 'zebra'; they are not deleted.",

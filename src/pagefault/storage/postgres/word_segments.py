@@ -23,7 +23,7 @@ __all__ = ["WordSegments", "unseal"]
 
 _ROWS = 200_000  # postings of one step of building
 _IN_BLOCK = 100  # of a part: a block is taken for so many
-_DELETED = 5  # a step deletes fewer rows, so many times
+_DELETED = 10  # a step deletes fewer rows, so many times
 _UNBOUNDED = 1 << 62
 _NUMBERED: dict[Tier, tuple[str, str, str]] = {
     "recall": ("messages", "seq", "last_seq"),
@@ -68,23 +68,20 @@ _HOLDING = """
         SELECT unit, block, count, data FROM word_blocks
         WHERE agent = :agent AND segment = s.number AND unit = d.unit AND block <= d.number
         ORDER BY block DESC LIMIT 1) w"""
-# The last of the next ``rows`` that are sealed and so of no use, or of a segment's blocks; then all up to it.
-_CLEANED = """
-    SELECT unit, number FROM (
-        SELECT unit, number FROM postings WHERE agent = :agent AND tier = :tier AND number <= :last
-        ORDER BY unit, number LIMIT :rows) next
-    ORDER BY unit DESC, number DESC LIMIT 1"""
+# The next of the rows that are sealed and so of no use, and of a segment's blocks. Nothing is locked before:
+# should it and a deletion wait for each other, the one that the server ends is run again.
 _CLEAN = """
-    DELETE FROM postings WHERE agent = :agent AND tier = :tier AND number <= :last
-    AND (unit, number) <= (:unit::text, :number::bigint)"""
-_DROPPED = """
-    SELECT unit, block FROM (
-        SELECT unit, block FROM word_blocks WHERE agent = :agent AND segment = :segment
-        ORDER BY unit, block LIMIT :rows) next
-    ORDER BY unit DESC, block DESC LIMIT 1"""
+    WITH sealed AS MATERIALIZED (
+        SELECT unit, number FROM postings WHERE agent = :agent AND tier = :tier AND number <= :last
+        ORDER BY unit, number LIMIT :rows)
+    DELETE FROM postings p USING sealed s
+    WHERE p.agent = :agent AND p.tier = :tier AND p.unit = s.unit AND p.number = s.number"""
 _DROP = """
-    DELETE FROM word_blocks WHERE agent = :agent AND segment = :segment
-    AND (unit, block) <= (:unit::text, :block::bigint)"""
+    WITH unused AS MATERIALIZED (
+        SELECT unit, block FROM word_blocks WHERE agent = :agent AND segment = :segment
+        ORDER BY unit, block LIMIT :rows)
+    DELETE FROM word_blocks b USING unused u
+    WHERE b.agent = :agent AND b.segment = :segment AND b.unit = u.unit AND b.block = u.block"""
 _DROP_EMPTY = """
     DELETE FROM word_blocks WHERE agent = :agent AND segment = ANY(:segments::bigint[])
     AND unit = ANY(:units::text[]) AND count = 0"""
@@ -144,18 +141,12 @@ class WordSegments:
 
     def clean(self, agent: AgentId, tier: Tier, fingerprint: str, last: int) -> bool:
         del fingerprint
-        self._db.one(_LOCK, agent=agent)
-        of = {"agent": agent, "tier": tier, "last": last}
-        if end := self._db.one(_CLEANED, **of, rows=self._rows // _DELETED):
-            self._db.send(_CLEAN, **of, unit=end[0], number=end[1])
-        return end is not None
+        rows = self._rows // _DELETED
+        return self._db.changed(_CLEAN, agent=agent, tier=tier, last=last, rows=rows)
 
     def drop(self, agent: AgentId, segment: Segment) -> bool:
-        self._db.one(_LOCK, agent=agent)
-        of = {"agent": agent, "segment": segment.number}
-        if end := self._db.one(_DROPPED, **of, rows=self._rows // _DELETED):
-            self._db.send(_DROP, **of, unit=end[0], block=end[1])
-        return end is not None
+        rows = self._rows // _DELETED
+        return self._db.changed(_DROP, agent=agent, segment=segment.number, rows=rows)
 
 
 def unseal(
