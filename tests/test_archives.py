@@ -5,23 +5,31 @@ Left out: what the model does with them (``test_archive_functions``) and their s
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import pagefault
 from conftest import Run
 from pagefault.assembly import Parts
+from pagefault.build import open_kernel
+from pagefault.config import AgentSettings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import ArgumentTypeError, NotFoundError, UsageError
+from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, UsageError
+from pagefault.ingest import File, load
 from pagefault.kernel import archives
 from pagefault.kernel.edits import delete_passage, edit_passage, remember
 from pagefault.shared import Archive
-from pagefault.testing.models import ScriptedModel, say
+from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import EventKind
 from pagefault.views import archives as views
-from pagefault.views import memory
+from pagefault.views import documents, memory
 from test_forged_frames import ATTACK, faults
 
 pytestmark = pytest.mark.anyio
@@ -220,3 +228,116 @@ async def test_an_archive_is_looked_at_by_itself(tmp_path: Path) -> None:
         assert [hit.tier for hit in found] == ["archival"]
         assert [each.name for each in await views.archives(pf.kernel)] == ["notes"]
         assert await pf.agents() == []
+
+
+async def test_a_reply_names_what_was_found_in_an_archive_as_its_sources(tmp_path: Path) -> None:
+    model = ScriptedModel([[say("ok")]])
+    async with pagefault.open(tmp_path, model=model, parts=Parts(embedder=NullEmbedder())) as pf:
+        ana = await pf.agent("ana")
+        for name in ("manuals", "zoo"):  # the ids of one begin like those of messages
+            await pf.archives.create(name)
+            await pf.archives.insert(name, f"the red key of the {name}")
+            model.script = [[say("ok")]]
+            await ana.archives.attach(name)
+            await pf.kernel.idle()
+        search = call("archival_search", heartbeat=True, query="red key")
+        model.script = [[search], [say("Behind the door.")]]
+        reply = await ana.send("Where is the key?")
+        assert {source.id for source in reply.sources} == {"manuals/p1", "zoo/p1"}
+        model.script = [[search, call("archival_delete", id="zoo/p1")], [say("Gone.")]]
+        assert [source.id for source in (await ana.send("And now?")).sources] == ["manuals/p1"]
+
+
+async def test_an_archive_for_which_a_window_has_no_room_is_not_attached(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        ana = await pf.agent("ana", window=4096)
+        attached, why = 0, ""
+        for number in range(60):
+            name = f"archive-{number:03}-{'of-the-house-' * 3}"
+            await pf.archives.create(name)
+            try:
+                await ana.archives.attach(name)
+            except UsageError as error:
+                why = str(error)
+                break
+            attached += 1
+        assert "larger window" in why
+        assert 0 < attached == len(await ana.archives.list())
+        assert str(await ana.send("hello")) == "ok"
+        await ana.archives.attach((await ana.archives.list())[0].name, read_only=True)  # takes no more room
+        assert str(await ana.send("hello")) == "ok"
+
+
+async def test_all_attached_agents_learn_of_a_load_in_one_transaction_and_none_twice(tmp_path: Path) -> None:
+    source = tmp_path / "boiler.txt"
+    source.write_text("The valve closes to the left.")
+    kernel = open_kernel(tmp_path / "home", Parts(embedder=NullEmbedder()))  # it serves nobody
+    names = [f"agent{number:03}" for number in range(100)]
+    try:
+        await archives.create(kernel, "manuals")
+        for name in names:
+            await kernel.create_agent(name, AgentSettings(model="offline"))
+            await archives.attach(kernel, "manuals", name, read_only=True)
+        parked = await kernel.record(names[1])
+        await kernel.store.write(lambda tx: tx.park_agent(parked.id, "tired"))
+        assert (await load(kernel, Archive("manuals"), [File(source)])).told == tuple(names)
+        (document,) = await documents.documents(kernel, Archive("manuals"))
+        assert document.id == "manuals/d1"
+        for name in names:
+            record = await kernel.record(name)
+            events = await kernel.store.read(lambda tx, id=record.id: tx.events(id))
+            assert [event.kind for event in events] == [EventKind.EDITED, EventKind.UPLOAD_FINISHED]
+            assert "manuals/d1" in events[-1].text
+            again = replace(events[-1], id=0)
+            posted = await kernel.store.write(lambda tx, id=record.id, again=again: tx.post(id, again))
+            assert posted.id == events[-1].id
+        assert (await views.archive(kernel, "manuals")).agents == tuple(names)
+    finally:
+        await kernel.close()
+
+
+@pytest.mark.parametrize("on", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+async def test_changes_of_an_archive_at_the_same_time_leave_all_as_one_after_the_other(
+    tmp_path: Path, on: str, request: pytest.FixtureRequest
+) -> None:
+    with ExitStack() as stack:
+        url = None
+        if on == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").one())
+        model, parts = ScriptedModel(lambda _: [say("ok")]), Parts(embedder=NullEmbedder())
+        async with (
+            pagefault.open(tmp_path, database=url, model=model, parts=parts) as one,
+            pagefault.open(tmp_path, database=url, model=model, parts=parts) as two,
+        ):
+            names = ["ana", "bo", "cy", "di"]
+            for name in names:
+                await one.agent(name)
+            await one.archives.create("manuals")
+            refused = list[str]()
+
+            async def tried(work: Callable[[], Awaitable[object]]) -> None:
+                try:
+                    await work()
+                except (NotFoundError, NameTakenError) as error:
+                    refused.append(str(error))
+
+            async with anyio.create_task_group() as tasks:
+                for turn in range(6):
+                    for pf, name in zip((one, two, one, two), names, strict=True):
+                        change = pf.archives.attach
+                        tasks.start_soon(tried, partial(change, "manuals", name, read_only=turn % 2 == 0))
+                        tasks.start_soon(tried, partial(pf.archives.insert, "manuals", f"{name} {turn}"))
+                    tasks.start_soon(tried, partial(two.archives.rename, "manuals", "books"))
+                    tasks.start_soon(tried, partial(one.archives.detach, "manuals", names[turn % 4]))
+                    tasks.start_soon(tried, partial(one.archives.delete, "books"))
+                    tasks.start_soon(tried, partial(two.archives.create, "manuals"))
+            assert all(text.startswith(("There is", "Archive ")) for text in refused)
+            there = {archive.name: archive for archive in await one.archives.list()}
+            for name in names:
+                agent = await two.agent(name)
+                attached = {each.name for each in await agent.archives.list()}
+                assert attached == {each.name for each in there.values() if name in each.agents}
+                assert str(await agent.send("hello")) == "ok"
+            for pf in (one, two):
+                await pf.kernel.idle()
+            assert await one.parked() == {}

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+import pagefault
+from conftest import Run
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings, settings_of
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import NameTakenError, NotFoundError, UsageError
+from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.parked import drop_effect, retry_effect
 from pagefault.kernel.sections import add_section, edit_section, remove_section, set_limit
@@ -385,3 +387,62 @@ async def test_an_agents_insert_into_an_archive_and_its_delete_are_made_once(
         assert said[2] == "Error: There is no passage manuals/p7; ids stand in search results."
         assert said[-1] == f"manuals/p1 {'is deleted' if is_direct else 'will be deleted soon'}."
         assert await effects(kernel) == ()
+
+
+def test_the_library_shares_reads_and_edits_sections(tmp_path: Path) -> None:
+    with pagefault.Agent("ana", home=tmp_path) as ana, pagefault.Agent("bo", home=tmp_path) as bo:
+        made = ana.shared_sections.share("plan", "bo", description="what we do", text="1", limit=50)
+        assert [(h.agent, h.read_only) for h in made.agents] == [("ana", False), ("bo", False)]
+        bo.shared_sections.write("plan", "2")
+        assert [each.sections.read("plan").text for each in (ana, bo)] == ["2", "2"]
+        bo.shared_sections.attach("plan", read_only=True)
+        assert bo.sections.read("plan").read_only
+        bo.shared_sections.detach("plan")
+        assert bo.shared_sections.list() == ()
+        assert [each.name for each in ana.shared_sections.list()] == ["plan"]
+        with pytest.raises(NotFoundError):
+            bo.shared_sections.detach("plan")
+        ana.shared_sections.delete("plan")
+        assert [each.name for each in ana.sections.list()] == ["persona", "human"]
+
+
+async def test_the_asynchronous_library_needs_the_name_of_an_agent(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path) as pf:
+        await pf.agent("ana")
+        with pytest.raises(ArgumentTypeError, match="agents is a string"):
+            await pf.shared_sections.share("plan", ["ana"])  # type: ignore[arg-type]
+        await pf.shared_sections.share("plan", "ana")
+        with pytest.raises(UsageError, match="Name the agent"):
+            await pf.shared_sections.attach("plan")
+        assert await pf.outbox.list() == ()
+        with pytest.raises(NotFoundError):
+            await pf.outbox.retry("ana", 1)
+        with pytest.raises(NotFoundError):
+            await pf.outbox.drop("section:plan", 1)
+
+
+def test_the_command_line_shares_shows_and_edits_sections(run: Run) -> None:
+    for name in ("ana", "bo"):
+        run("agent", "create", name)
+    made = run("section", "share", "plan", "--agent", "ana", "--agent", "bo", "--text", "1. begin")
+    assert made.out == "Section plan is shared by ana, bo.\n"
+    assert run("section", "edit", "plan", "2. go").out == "Section plan is edited for 2 agents.\n"
+    run("section", "attach", "plan", "--agent", "bo", "--read-only")
+    shown = run("section", "show", "plan")
+    assert shown.out.splitlines()[1:] == ["2. go", "", "ana", "bo (read-only)"]
+    (listed,) = run("section", "list", "--json").json
+    assert (listed["text"], listed["version"]) == ("2. go", 2)
+    run("section", "detach", "plan", "--agent", "bo")
+    assert run("outbox", "list").out == "No changes are on their way.\n"
+    for wrong in (
+        ("section", "share", "Plan", "--agent", "ana"),
+        ("section", "share", "plan", "--agent", "ana"),
+        ("section", "detach", "plan", "--agent", "bo"),
+        ("section", "delete", "plan"),
+        ("section", "show", "nothing"),
+        ("outbox", "drop", "nobody", "1"),
+    ):
+        refused = run(*wrong)
+        assert refused.code
+        assert len(refused.err.splitlines()) == 1
+    assert run("section", "delete", "plan", "--yes").out == "Section plan is deleted.\n"

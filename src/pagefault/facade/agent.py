@@ -22,6 +22,7 @@ from pagefault.facade.parts import (
     AsyncSettings,
     AsyncTimers,
 )
+from pagefault.facade.sharing import AsyncSharedSections
 from pagefault.types import Event, EventKind, Output
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class AsyncAgent:
         self.events = AsyncEvents(handle)
         self.settings = AsyncSettings(handle)
         self.archives = AsyncArchives(handle, handle)
+        self.shared_sections = AsyncSharedSections(handle, handle)
 
     def __repr__(self) -> str:
         return f"<AsyncAgent {self.name!r}>"

@@ -47,12 +47,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Check the arguments of a function; ``ArgumentTypeError`` names the first that is of the wrong type."""
     signature = inspect.signature(function)
     kinds = {name: str(parameter.annotation) for name, parameter in signature.parameters.items()}
+    many = {p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL}
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
         for name, value in bound.arguments.items():
-            bound.arguments[name] = _checked(name, kinds[name], value)
+            each = value if name in many else (value,)
+            given = tuple(_checked(name, kinds[name], one) for one in each)
+            bound.arguments[name] = given if name in many else given[0]
         return function(*bound.args, **bound.kwargs)
 
     return call
@@ -62,7 +65,7 @@ def _checked(name: str, kind: str, value: Any) -> Any:
     if kind in _STRINGS:
         return (value,) if isinstance(value, str) else value
     types, what = _KINDS.get(kind, ((object,), ""))
-    if name == "targets" or isinstance(value, types):
+    if isinstance(value, types):
         return value
     raise ArgumentTypeError(f"{name} is {what}, and {value!r} is none; write {name}={_EXAMPLES[what]}.")
 

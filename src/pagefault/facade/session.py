@@ -22,6 +22,7 @@ from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked, checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
+from pagefault.facade.sharing import AsyncOutbox, AsyncSharedSections
 
 if TYPE_CHECKING:  # they import libraries that take a while: a worker thread does it
     from typing import Unpack
@@ -84,6 +85,8 @@ class Pagefault:
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
         self.archives = AsyncArchives(self)
+        self.shared_sections = AsyncSharedSections(self)
+        self.outbox = AsyncOutbox(self)
 
     def __enter__(self) -> NoReturn:
         raise UsageError("Write `async with pagefault.open() as pf:`; without async, use pagefault.Agent.")

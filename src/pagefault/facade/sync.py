@@ -23,6 +23,7 @@ from pagefault.facade.parts import (
     AsyncTimers,
 )
 from pagefault.facade.session import open as open_installation
+from pagefault.facade.sharing import AsyncSharedSections
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from pagefault.facade.options import AgentOptions, OtherOptions
     from pagefault.models import Model
 
-__all__ = ["Agent", "Archives", "Documents", "Events", "Passages", "Sections", "StoredSettings", "Timers"]
+__all__ = [
+    "Agent", "Archives", "Documents", "Events", "Passages", "Sections", "SharedSections", "StoredSettings",
+    "Timers",
+]  # fmt: skip
 
 
 class Sections(Face[AsyncSections]):
@@ -85,6 +89,18 @@ class Archives(Face[AsyncArchives]):
     documents = blocking(AsyncArchives.documents)
     document_page = blocking(AsyncArchives.document_page)
     delete_document = blocking(AsyncArchives.delete_document)
+
+
+class SharedSections(Face[AsyncSharedSections]):
+    """The shared sections: those attached to the agent are listed, and all can be named."""
+
+    share = blocking(AsyncSharedSections.share)
+    list = blocking(AsyncSharedSections.list)
+    read = blocking(AsyncSharedSections.read)
+    write = blocking(AsyncSharedSections.write)
+    attach = blocking(AsyncSharedSections.attach)
+    detach = blocking(AsyncSharedSections.detach)
+    delete = blocking(AsyncSharedSections.delete)
 
 
 class Timers(Face[AsyncTimers]):
@@ -149,6 +165,7 @@ class Agent(Face[AsyncAgent]):
         self.events = Events(agent.events, loop)
         self.settings = StoredSettings(agent.settings, loop)
         self.archives = Archives(agent.archives, loop)
+        self.shared_sections = SharedSections(agent.shared_sections, loop)
         atexit.register(self.close)
 
     @property

@@ -9,7 +9,6 @@ which are made in the background.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal, Protocol
@@ -17,14 +16,14 @@ from typing import Literal, Protocol
 import anyio
 
 from pagefault.config import LoadingSettings, parse_settings
-from pagefault.errors import DamageError, ModelError, NotFoundError, ParkedError, UsageError
+from pagefault.errors import ModelError, UsageError
 from pagefault.functions.results import brief, counted
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.extract import need_extra
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
-from pagefault.kernel.archives import attached_to
+from pagefault.kernel.archives import post_to_attached
 from pagefault.kernel.edits import document_of, put_document
 from pagefault.shared import Archive, StorageOwner
 from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
@@ -179,12 +178,8 @@ async def _tell_attached(
     text = _event_text(items, archive.name)
     loaded = [(d.number, d.digest, str(d.at)) for item in items if (d := item.document)]
     key = f"loaded:{record.id}:{sha256(repr(loaded).encode()).hexdigest()}"
-    told: list[str] = []
-    for name in await attached_to(kernel, archive.name):
-        with suppress(ParkedError, DamageError, NotFoundError):  # it cannot be served, or was deleted since
-            await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, text, key=key))
-            told.append(name)
-    return tuple(told)
+    event = Event(EventKind.UPLOAD_FINISHED, text, key=key, at=kernel.clock.now())
+    return await post_to_attached(kernel, archive.name, event)
 
 
 def _event_text(items: Sequence[SourceResult], archive: str = "") -> str:

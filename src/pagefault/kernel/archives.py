@@ -8,17 +8,20 @@ storage (``edits``, with ``shared.Archive`` for its name). Leaves out shared sec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import ModelError, NotFoundError, UsageError
+from pagefault.functions.archives import ArchivalStorages, AttachedArchive, archival_storages
 from pagefault.functions.results import brief
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import no_archive, record_of
 from pagefault.names import check_shared_name
 from pagefault.shared import Attachment, SharedRecord, shared_name
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, Event, EventKind
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Section
 
-__all__ = ["attach", "attached_to", "create", "delete", "detach", "rename"]
+__all__ = ["attach", "create", "delete", "detach", "post_to_attached", "rename"]
 
 _LONGEST_DESCRIPTION = 1_000  # characters
 
@@ -37,8 +40,10 @@ async def create(kernel: Kernel, name: str, description: str = "") -> SharedReco
 
 async def attach(kernel: Kernel, name: str, agent: str, *, read_only: bool = False) -> bool:
     """Attach an archive to an agent, which can then search it and, unless ``read_only``, write to it. Of an
-    attachment that is there ``read_only`` is changed. False if nothing was to be changed."""
+    attachment that is there ``read_only`` is changed. False if nothing was to be changed; ``UsageError`` if
+    the agent's window has no room for what tells it of the archive."""
     now = kernel.clock.now()
+    await _check_room(kernel, name, agent)
 
     def work(tx: Transaction) -> bool:
         record, archive = record_of(tx, agent), _archive(tx, name)
@@ -55,13 +60,33 @@ async def attach(kernel: Kernel, name: str, agent: str, *, read_only: bool = Fal
     return changed
 
 
-async def attached_to(kernel: Kernel, name: str) -> list[str]:
-    """The names of the agents to which an archive is attached."""
+async def _check_room(kernel: Kernel, name: str, agent: str) -> None:
+    """Raise ``UsageError`` if the agent could not work with the archive attached."""
 
-    def read(tx: Transaction) -> list[str]:
-        return [found.name for id in tx.attached_to("archive", name) if (found := tx.agent_by_id(id))]
+    def read(tx: Transaction) -> tuple[AgentRecord, list[Section], ArchivalStorages]:
+        record, archive = record_of(tx, agent), _archive(tx, name)
+        storages, added = archival_storages(tx, record), AttachedArchive(name, archive.id)
+        others = (each for each in storages.archives if each.name != name)
+        return record, tx.sections(record.id), replace(storages, archives=(*others, added))
 
-    return await kernel.store.read(read)
+    record, sections, storages = await kernel.store.read(read)
+    with suppress(ModelError):  # the window of a server that is away is not known
+        await kernel.assembly.process(record, sections, storages=storages)
+
+
+async def post_to_attached(kernel: Kernel, name: str, event: Event) -> tuple[str, ...]:
+    """Post an event to every agent to which an archive is attached, all in one transaction, and wake them;
+    return their names."""
+
+    def work(tx: Transaction) -> list[str]:
+        attached = sorted(tx.attached_to("archive", name))
+        for agent in attached:
+            _post(tx, agent, event)
+        return _names(tx, attached)
+
+    names = await kernel.store.write(work)
+    await _wake(kernel, names)
+    return tuple(names)
 
 
 async def detach(kernel: Kernel, name: str, agent: str) -> None:
@@ -109,7 +134,7 @@ async def _change_all(
                 change(tx, archive)
             else:
                 _tell(kernel, tx, each, text)
-        return [record.name for each in attached if (record := tx.agent_by_id(each))]
+        return _names(tx, attached)
 
     await _take_up(kernel, await kernel.store.write(work))
 
@@ -121,16 +146,32 @@ def _archive(tx: Transaction, name: str) -> SharedRecord:
 
 
 def _tell(kernel: Kernel, tx: Transaction, agent: AgentId, text: str) -> None:
-    tx.post(agent, Event(EventKind.EDITED, text, at=kernel.clock.now()))
+    _post(tx, agent, Event(EventKind.EDITED, text, at=kernel.clock.now()))
+
+
+def _post(tx: Transaction, agent: AgentId, event: Event) -> None:
+    with suppress(NotFoundError):  # it was deleted since it was found attached
+        tx.post(agent, event)
+
+
+def _names(tx: Transaction, agents: Sequence[AgentId]) -> list[str]:
+    return [record.name for each in agents if (record := tx.agent_by_id(each))]
 
 
 async def _take_up(kernel: Kernel, agents: Sequence[str]) -> None:
     for agent in agents:
         kernel.forget(agent)
-        await kernel.wake(agent)
+    await _wake(kernel, agents)
+
+
+async def _wake(kernel: Kernel, agents: Sequence[str]) -> None:
+    for agent in agents:
+        with suppress(NotFoundError):  # it was deleted or renamed since
+            await kernel.wake(agent)
 
 
 def _attached(archive: SharedRecord, read_only: bool) -> str:
     rights = " read-only" if read_only else ""
-    about = f' It says of itself: "{brief(archive.description, 300)}".' if archive.description else ""
+    text = brief(archive.description, 300).replace('"', "'")
+    about = f' It says of itself: "{text}".' if text else ""
     return f"Archive {archive.name} was attached{rights}; your archival functions reach it.{about}"

@@ -11,11 +11,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pagefault.config import zone_for
-from pagefault.errors import DamageError
+from pagefault.errors import DamageError, FunctionError
+from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
-from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Document, Message, Output, Passage, Role
-from pagefault.views.asking import number_of
+from pagefault.types import UNCOMMITTED, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
@@ -89,13 +89,20 @@ def _read(
     rows, zone = tx.messages(record.id, event=event), zone_for(record)
     results = (row.meta.sources for row in rows if row.role in (Role.RESULT, Role.PREFETCH))
     ids = dict.fromkeys(id for each in results for id in each)
-    found = ((id, _stored(tx, record.id, id)) for id in ids)
+    storages = archival_storages(tx, record)
+    found = ((id, _stored(tx, storages, id)) for id in ids)
     return rows, tuple(_source(id, item, zone) for id, item in found if item is not None)
 
 
-def _stored(tx: Transaction, agent: AgentId, id: str) -> Message | Passage | Document | None:
-    read = {"m": tx.message, "p": tx.passage, "d": tx.document}[id[0]]
-    return read(agent, number_of(id, id[0]))
+def _stored(tx: Transaction, storages: ArchivalStorages, id: str) -> Message | Passage | Document | None:
+    """The item of this id; None if it was deleted, or is in an archive that was detached since."""
+    letter = id.rpartition("/")[2][0]
+    read = {"m": tx.message, "p": tx.passage, "d": tx.document}[letter]
+    try:
+        storage, number = storages.find(tx, id, letter)
+    except FunctionError:
+        return None
+    return read(storage.id, number)
 
 
 def _source(id: str, item: Message | Passage | Document, zone: ZoneInfo) -> ReplySource:
