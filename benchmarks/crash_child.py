@@ -36,7 +36,7 @@ from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
 from pagefault.errors import EmbedderError
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore

@@ -423,7 +423,7 @@ MUTANTS = (
         ("test_injection.py::test_a_call_written_as_text_runs_no_outside_tool",),
         (
             Change(
-                "functions/__init__.py",
+                "functions/executor.py",
                 'if from_text and function.kind == "tool" and not self.text_tools:',
                 "if False:",
             ),

@@ -19,7 +19,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ContextLengthExceeded
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Prompt, StreamItem, Usage
 from pagefault.storage import Store, Transaction, TurnHold, Workers

@@ -13,7 +13,8 @@ from itertools import groupby
 
 from machine_witness import ANA
 from pagefault.errors import FunctionError
-from pagefault.functions import FunctionExecutor, describe
+from pagefault.functions.describing import describe
+from pagefault.functions.executor import FunctionExecutor
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role

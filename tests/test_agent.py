@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Machine
 from pagefault.errors import ContextLengthExceeded, ModelError
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.models import Completion, Delta, Prompt, Usage
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, Role

@@ -27,7 +27,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Vectors
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Call, Completion, Delta, Notice, Prompt, StreamItem, Usage
 from pagefault.testing.embedders import HashEmbedder

@@ -10,14 +10,11 @@ import anyio
 import pytest
 
 from pagefault.errors import FunctionError, UsageError
-from pagefault.functions import (
-    Function,
-    FunctionExecutor,
-    Outcome,
-    describe,
-    tool,
-)
+from pagefault.functions import Function, Outcome
 from pagefault.functions.arguments import parse_arguments, wants_heartbeat
+from pagefault.functions.describing import describe
+from pagefault.functions.executor import FunctionExecutor
+from pagefault.functions.tools import tool
 
 pytestmark = pytest.mark.anyio
 

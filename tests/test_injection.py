@@ -24,7 +24,7 @@ from pagefault.assembly import Parts
 from pagefault.build import catalogue_of, open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Call, Completion
 from pagefault.section_settings import SectionSettings

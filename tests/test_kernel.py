@@ -16,7 +16,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Vectors
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_timer
 from pagefault.kernel.sections import edit_section

@@ -210,7 +210,7 @@ from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.functions import tool
+from pagefault.functions.tools import tool
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event
 

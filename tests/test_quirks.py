@@ -24,7 +24,8 @@ from pagefault.errors import (
     ModelSetupError,
     ModelUnavailable,
 )
-from pagefault.functions import FunctionExecutor, describe
+from pagefault.functions.describing import describe
+from pagefault.functions.executor import FunctionExecutor
 from pagefault.models import Completion, Notice, Prompt, StreamItem
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.directory.findings import Findings

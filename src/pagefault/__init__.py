@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pagefault.errors import PagefaultError
     from pagefault.facade import Agent, AsyncAgent, Pagefault, open
-    from pagefault.functions import tool
+    from pagefault.functions.tools import tool
     from pagefault.kernel import Kernel
     from pagefault.types import Event, Output
     from pagefault.views.reply import Reply
@@ -44,7 +44,7 @@ _HOMES = {
     "PagefaultError": "errors",
     "Reply": "views.reply",
     "open": "facade",
-    "tool": "functions",
+    "tool": "functions.tools",
 }
 
 

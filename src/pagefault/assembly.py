@@ -30,10 +30,11 @@ from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget, QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions import Function, FunctionExecutor
+from pagefault.functions import Function
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls, document_functions
+from pagefault.functions.executor import FunctionExecutor
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
 from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions, naming_archives

@@ -16,7 +16,7 @@ from pagefault.assembly import Assembly, Parts
 from pagefault.config import Installation, ProviderSettings, load_installation
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions import describe
+from pagefault.functions.describing import describe
 from pagefault.kernel import Kernel
 from pagefault.kernel.admission import Admission
 from pagefault.kernel.indexer import Indexer

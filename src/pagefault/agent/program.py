@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pagefault.accounting.budget import Budgets
 from pagefault.agent.prefetch import Prefetcher
-from pagefault.functions import FunctionExecutor
+from pagefault.functions.executor import FunctionExecutor
 from pagefault.models import Model
 from pagefault.storage import Store
 from pagefault.types import Style

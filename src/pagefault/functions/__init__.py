@@ -1,40 +1,23 @@
-"""Functions the model may call, and the executor that checks and runs its calls.
+"""Functions the model may call: the values that stand for them, their calls and the outcomes of these.
 
-A Python function becomes a schema through its type hints and docstring. Whatever goes wrong with a call
-becomes text for the model: what is wrong and what to do. Which functions there are is not decided here
-(see ``syscalls``); committing results is the agent's business.
+``tools``       marks a Python function as a tool
+``describing``  derives a function from a callable
+``executor``    checks and runs calls
+
+Which functions there are is not decided here (see ``syscalls``); committing results is the agent's business.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from functools import cache, lru_cache, partial
-from types import MethodType
-from typing import Any, Literal, TypeVar, cast, get_type_hints, overload
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel
 
-from pagefault.containment import Fault, barrier, contained, in_thread, sentence_of
-from pagefault.errors import ArgumentTypeError, FunctionError, PagefaultError, UsageError
-from pagefault.functions import arguments
-from pagefault.functions.arguments import FIELD, HEARTBEAT
-from pagefault.functions.rendering import as_text
-from pagefault.models import FunctionSchema, plain_name
+from pagefault.models import FunctionSchema
 from pagefault.quoting import quoted
-from pagefault.storage import Transaction
-from pagefault.types import Message, Style
-
-_TEXT_ONLY = (
-    "{name} acts outside and was not run: its call was written as text, which may be a quotation. Tell the "
-    "user; the setting text_tools lets such calls run."
-)
-_CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
-
-F = TypeVar("F", bound=Callable[..., Any])
+from pagefault.types import Message
 
 FunctionKind = Literal["memory", "query", "tool"]
 
@@ -86,215 +69,3 @@ class Prepared:
         """Return the outcome with the notes, so that the model learns."""
         notes = (quoted(note, opens_line=False) for note in self.notes)
         return replace(outcome, text=" ".join((outcome.text, *notes))) if self.notes else outcome
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOptions:
-    """The arguments of ``tool``, kept until the function is registered."""
-
-    idempotent: bool = False
-    timeout: float | None = None
-
-
-@overload
-def tool(function: F, /) -> F: ...
-@overload
-def tool(*, idempotent: bool = False, timeout: float | None = None) -> Callable[[F], F]: ...
-def tool(
-    function: Callable[..., Any] | None = None, /, *, idempotent: bool = False, timeout: float | None = None
-) -> Any:
-    """Mark a typed function, sync or async, as a tool; its docstring is its description.
-
-    ``idempotent``: may be run again after a crash. ``timeout``: seconds, else the agent's setting.
-    """
-
-    def mark(marked: Callable[..., Any]) -> Callable[..., Any]:
-        vars(marked)["__pagefault__"] = ToolOptions(idempotent, timeout)
-        return marked
-
-    return mark(function) if function is not None else mark
-
-
-def describe(
-    call: Callable[..., Any], kind: FunctionKind = "tool", owner: type | None = None, hidden: str = ""
-) -> Function:
-    """Derive a function from a callable; ``ArgumentTypeError`` if a parameter has no type hint.
-    ``owner``: the class, if it is a method that is not bound yet; ``hidden``: a parameter with a default that
-    the model is not offered."""
-    options: ToolOptions = getattr(call, "__pagefault__", ToolOptions())
-    if not (name := getattr(call, "__name__", "")):
-        raise ArgumentTypeError(
-            f"A tool is a function with a name, and {call!r} is none; write one with def."
-        )
-    hints = get_type_hints(call, include_extras=True)
-    fields: dict[str, Any] = {}
-    for parameter in list(inspect.signature(call).parameters.values())[1 if owner else 0 :]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ArgumentTypeError(f"{name}(): a function for the model cannot take *{parameter.name}.")
-        if parameter.name not in hints:
-            raise ArgumentTypeError(f"{name}(): parameter {parameter.name} needs a type hint.")
-        if hints[parameter.name] is Transaction or parameter.name == hidden:
-            continue
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[FIELD + parameter.name] = (hints[parameter.name], Field(default, alias=parameter.name))
-    takes = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
-    own = kind != "tool"  # what our defaults do is said in the descriptions
-    parameters = cast(dict[str, Any], _compact(takes.model_json_schema(), defaults=not own))
-    schema = FunctionSchema(name, inspect.cleandoc(call.__doc__ or name), parameters)
-    return Function(name, schema, takes, call, kind, options.idempotent, options.timeout, owner)
-
-
-def _compact(schema: Any, *, defaults: bool) -> Any:
-    """A JSON schema without what a model does not need: titles, the extra-keys flag, null or all defaults."""
-    compact = partial(_compact, defaults=defaults)
-    if isinstance(schema, dict):
-        items = cast(dict[str, Any], schema).items()
-        return {
-            key: {k: compact(v) for k, v in value.items()} if key == "properties" else compact(value)
-            for key, value in items
-            if not (key == "title" and isinstance(value, str))
-            and key != "additionalProperties"
-            and not (key == "default" and (value is None or not defaults))
-        }
-    if isinstance(schema, list):
-        return [compact(item) for item in cast(list[Any], schema)]
-    return schema
-
-
-@lru_cache(maxsize=1024)
-def _with_heartbeat(schema: FunctionSchema) -> FunctionSchema:
-    properties = {**schema.parameters.get("properties", {}), HEARTBEAT: {"type": "boolean"}}
-    return replace(schema, parameters={**schema.parameters, "properties": properties})
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionExecutor:
-    """The functions of one agent. ``listed`` ones have no schema in the prompt: their names stand in
-    ``describe_function`` and they are run by ``call_function`` (for agents with many tools). ``schemas`` is
-    what the prompt offers, in order of registration. ``text_tools``: a call written as text, which may be a
-    quotation, runs a tool too."""
-
-    functions: Mapping[str, Function]
-    style: Style = "memgpt"
-    timeout: float = 60.0
-    listed: frozenset[str] = field(default_factory=frozenset[str])
-    text_tools: bool = False
-    schemas: tuple[FunctionSchema, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        offered = [f for f in self.functions.values() if f.name not in self.listed]
-        schemas = (_with_heartbeat(f.schema) if self._may_yield(f) else f.schema for f in offered)
-        object.__setattr__(self, "schemas", tuple(schemas))
-
-    def _may_yield(self, function: Function) -> bool:
-        """Return whether a call may end the turn. A query may not: who asks wants to read the answer."""
-        return self.style == "memgpt" and function.kind != "query"
-
-    @staticmethod
-    def of(functions: Iterable[Function], style: Style, timeout: float) -> FunctionExecutor:
-        """An executor with every schema in the prompt; ``UsageError`` for two functions of one name."""
-        table: dict[str, Function] = {}
-        for function in functions:
-            if function.name in table:
-                raise UsageError(f"There are two functions named {function.name}; rename one.")
-            table[function.name] = function
-        return FunctionExecutor(table, style, timeout)
-
-    def bound(self, *owners: object) -> FunctionExecutor:
-        """The same functions, methods bound to the instance of their class among ``owners``."""
-        instances = {type(owner): owner for owner in owners}
-        table = {
-            name: replace(f, call=MethodType(f.call, instances[f.owner]), owner=None) if f.owner else f
-            for name, f in self.functions.items()
-        }
-        return replace(self, functions=table)
-
-    def with_listed(self, names: frozenset[str]) -> FunctionExecutor:
-        """The same functions with those of ``names`` reached by ``call_function`` only."""
-
-        def parameters_of(name: str) -> str:
-            return json.dumps(self._find(name)[0].schema.parameters, ensure_ascii=False)
-
-        lookup, unwrapped = _listing_functions()
-        about = f"The parameters of a further function: {', '.join(sorted(names))}."
-        lookup = replace(lookup, schema=replace(lookup.schema, description=about), call=parameters_of)
-        extra = (lookup, unwrapped)
-        return replace(self, functions={**self.functions, **{f.name: f for f in extra}}, listed=names)
-
-    def prepare(self, name: str, raw: str, *, from_text: bool = False) -> Prepared:
-        """Find the function, then parse, repair and validate the arguments; ``FunctionError`` if not, or if
-        the call is ``from_text`` and such a call may not run the function."""
-        function, notes = self._find(name)
-        if from_text and function.kind == "tool" and not self.text_tools:
-            raise FunctionError(_TEXT_ONLY.format(name=function.name))
-        values, repaired = arguments.read(function.name, raw, function.arguments)
-        values.pop(HEARTBEAT, None)
-        if self.listed and function.name == "call_function" and isinstance(values.get("arguments"), dict):
-            inner = json.dumps(values["arguments"])
-            return self.prepare(str(values.get("name")), inner, from_text=from_text)
-        try:
-            with barrier():  # types of a tool's parameters may bring validators of their own
-                valid, adapted = arguments.validate(function.name, values, function.arguments)
-        except Fault as fault:
-            raise FunctionError(f"The arguments of {function.name} could not be read: {fault}") from fault
-        return Prepared(function, valid, (*notes, *repaired, *adapted))
-
-    async def run(self, prepared: Prepared) -> Outcome:
-        """Run a query or a tool within its time; every failure is an outcome."""
-        function = prepared.function
-        seconds = function.timeout or self.timeout
-        try:
-            outcome = await contained(function.name, _call(prepared), seconds)
-        except FunctionError as error:
-            return Outcome(str(error), failed=True)
-        except PagefaultError as error:
-            why = str(error) if isinstance(error, Fault) else sentence_of(error)
-            return Outcome(f"{function.name} failed: {why}", failed=True)
-        except TimeoutError:
-            late = (
-                f"{function.name} did not finish within {seconds:g} s; whether it had an effect is unknown."
-            )
-            return Outcome(late, failed=True)
-        return replace(outcome, heartbeat=function.kind == "query")
-
-    def _find(self, name: str) -> tuple[Function, tuple[str, ...]]:
-        """The function of this name, or the only one that can be meant, and then a note that says so."""
-        if function := self.functions.get(name):
-            return function, ()
-        plain = plain_name(name)
-        meant = [f for f in self.functions.values() if plain_name(f.name) == plain]
-        if not meant:  # a slip of the pen; never for what acts outside
-            inner = {plain_name(f.name): f for f in self.functions.values() if f.kind != "tool"}
-            meant = [inner[near] for near in get_close_matches(plain, inner, n=2, cutoff=_CLOSE)]
-        if len(meant) == 1:
-            return meant[0], (f"(There is no {name}; this is {meant[0].name}.)",)
-        near = get_close_matches(plain, self.functions, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
-
-
-async def _call(prepared: Prepared) -> Outcome:
-    """Call the function, in a thread unless it is asynchronous; its value is made text there, too."""
-    call, values = prepared.function.call, prepared.arguments
-    if inspect.iscoroutinefunction(call):
-        return _outcome(await call(**values))
-    return await in_thread(lambda: _outcome(call(**values)))
-
-
-def _outcome(value: object) -> Outcome:
-    return value if isinstance(value, Outcome) else Outcome(as_text(value))
-
-
-@cache
-def _listing_functions() -> tuple[Function, Function]:
-    """The two functions by which listed ones are reached, described once a process; ``with_listed`` gives the
-    first its call and its description, ``prepare`` unwraps calls of the second."""
-
-    def describe_function(name: str) -> str:
-        raise NotImplementedError(name)
-
-    def call_function(name: str, arguments: dict[str, Any]) -> str:
-        """Call a further function; see describe_function."""
-        raise FunctionError(f"{name} cannot be called with {arguments!r}.")
-
-    return describe(describe_function, "query"), describe(call_function, "query")

@@ -15,7 +15,8 @@ from typing import cast
 
 from pagefault.clock import Clock
 from pagefault.errors import FunctionError
-from pagefault.functions import Function, describe
+from pagefault.functions import Function
+from pagefault.functions.describing import describe
 from pagefault.names import could_be_agent_name
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind

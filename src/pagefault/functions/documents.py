@@ -15,7 +15,8 @@ from functools import cache
 
 from pagefault.context import paging, stamp
 from pagefault.errors import FunctionError
-from pagefault.functions import Function, Outcome, describe
+from pagefault.functions import Function, Outcome
+from pagefault.functions.describing import describe
 from pagefault.functions.results import PAGE, Results, brief, counted, labels
 from pagefault.models.tokens import Counter
 from pagefault.quoting import normal, quoted

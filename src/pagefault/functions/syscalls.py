@@ -15,9 +15,10 @@ from typing import Any
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
 from pagefault.errors import FunctionError
-from pagefault.functions import Function, FunctionKind, Outcome, describe
+from pagefault.functions import Function, FunctionKind, Outcome
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
+from pagefault.functions.describing import describe
 from pagefault.functions.results import Results, find_row, label_of
 from pagefault.functions.section_edits import SectionEdit
 from pagefault.functions.working_context import WorkingContext
