@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pagefault.errors import NotFoundError
+from pagefault.shared import is_shared
 from pagefault.storage.transaction import Due
 from pagefault.testing.memory_tables import MemoryRows
 from pagefault.types import (
@@ -87,7 +88,10 @@ class MemoryInbox(MemoryRows):
         ready = [
             (owner.ready, id, owner.record)
             for id, owner in self._database.agents.items()
-            if owner.ready is not None and not owner.record.parked and id not in but
+            if owner.ready is not None
+            and not owner.record.parked
+            and id not in but
+            and not is_shared(owner.record.name)
         ]
         turns: dict[AgentId, tuple[int, bool, str]] = {}  # rounds until its own, then the order of tenants
         rounds: dict[str, int] = {}

@@ -10,7 +10,7 @@ from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.shared import Attachment, Outgoing, SharedKind, SharedRecord, shared_name
 from pagefault.storage import Transaction
 from pagefault.testing.store_opening import NOW, WILD, Opened, StoreOpening, refused
-from pagefault.types import AgentId, AgentRecord, Passage
+from pagefault.types import AgentId, AgentRecord, Event, Passage
 
 __all__ = ["SharedConformance"]
 
@@ -52,6 +52,14 @@ class SharedConformance(StoreOpening):
             assert [record.name for record in db.read(lambda tx: tx.agents())] == ["ana"]
             assert db.read(lambda tx: (tx.agent("archive:a"), tx.agent("section:notes"))) == (None, None)
             assert db.read(lambda tx: (tx.waiting(9), tx.usage_of_all(NOW))) == ([], [])
+
+    def test_no_event_gives_an_archive_a_turn(self, tmp_path: Path) -> None:
+        """A process of a version from before archives takes it for an agent, and may post to it."""
+        with self.opened(tmp_path) as db:
+            ana, manuals = db.agent("ana"), _shared(db, "manuals")
+            for owner in (manuals.id, ana):
+                db.write(lambda tx, owner=owner: tx.post(owner, Event("message", "hello", at=NOW)))
+            assert [record.name for record in db.read(lambda tx: tx.waiting(9))] == ["ana"]
 
     def test_a_description_of_any_text_is_kept(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -23,6 +23,8 @@ AGENT = """
     parked, attachment_changes FROM agents"""
 KIND = "substr(name, 1, 8)"
 """The start of a row's name, which is ``archive:`` or ``section:`` for what agents share."""
+AN_AGENT = f"{KIND} NOT IN ('archive:', 'section:')"
+"""Of a row of ``agents``: it is no archive and no shared section."""
 QUEUE = """
     start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
 _CREATE_AGENT = """
@@ -71,7 +73,7 @@ class SqlAgents(SqlPart):
         return to_agent(row) if row else None
 
     def agents(self) -> list[AgentRecord]:
-        return self._listed(f"{KIND} NOT IN ('archive:', 'section:')")
+        return self._listed(AN_AGENT)
 
     def _listed(self, condition: str, **values: str) -> list[AgentRecord]:
         """The rows of ``agents`` that meet a condition, by name, then tenant."""
@@ -97,6 +99,7 @@ class SqlAgents(SqlPart):
             statement = f"""
                 SELECT id, tenant FROM agents
                 WHERE ready IS NOT NULL AND holder IS NULL AND parked IS NULL AND {part}{further}
+                AND {AN_AGENT}
                 AND NOT {excluded} ORDER BY tenant, ready, id LIMIT :limit"""
             rows = self._db.rows(statement, limit=limit, but=self._db.listed(but), **values, **more)
             found = [[id for id, _ in each] for _, each in groupby(rows, key=itemgetter(1))]
