@@ -221,6 +221,35 @@ async def test_an_archive_that_was_detached_is_not_read_though_the_process_was_l
     await store.write(work)
 
 
+async def test_an_archive_that_gets_the_name_of_a_detached_one_does_not_open_that_one_again() -> None:
+    store = MemoryStore()
+
+    def work(tx: Transaction) -> None:
+        ana = tx.create_agent(AgentRecord("ana", {}, NOW))
+        secret, faq = made(tx, "manuals", "The word is sesame.", agent=ana.id), made(tx, "faq", "Weekly.")
+        now = tx.agent_by_id(ana.id)
+        assert now
+        storages = archival_storages(tx, now)
+        assert storages.passage(tx, "manuals/p1").text == "The word is sesame."
+        tx.detach(ana.id, "archive", "manuals")
+        tx.rename_agent(secret, "archive:secret")
+        tx.rename_agent(faq, "archive:manuals")
+        tx.attach(ana.id, Attachment("archive", "manuals", NOW))
+        assert storages.owners(tx) == (ana.id,)
+        for use in (
+            lambda: storages.passage(tx, "manuals/p1"),
+            lambda: storages.writable(tx, "manuals"),
+            lambda: storages.delete(tx, "manuals/p1", NOW),
+        ):
+            with pytest.raises(FunctionError, match="There is no archive manuals attached"):
+                use()
+        now = tx.agent_by_id(ana.id)
+        assert now
+        assert archival_storages(tx, now).passage(tx, "manuals/p1").text == "Weekly."
+
+    await store.write(work)
+
+
 async def test_documents_of_an_archive_are_listed_and_leafed_through(machine: Machine) -> None:
     model = ScriptedModel(["ok"])
     async with machine.open(model) as rig:

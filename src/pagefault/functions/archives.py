@@ -37,23 +37,30 @@ class AttachedArchive:
 
 @dataclass(frozen=True, slots=True)
 class ArchivalStorages:
-    """The archival storages of one agent. ``archives``: those attached when it was loaded; ``name``: of an
-    archive that is looked at by itself, in the place of an agent."""
+    """The archival storages of one agent. ``archives``: those attached when it was loaded, as of ``changes``
+    (see ``AgentRecord``); ``name``: of an archive that is looked at by itself, in the place of an agent."""
 
     agent: AgentId
     archives: tuple[AttachedArchive, ...] = ()
     name: str = ""
+    changes: int = 0
 
     @property
     def _own(self) -> AttachedArchive:
         return AttachedArchive(self.name, self.agent)
 
     def attached(self, tx: Transaction) -> dict[str, AttachedArchive]:
-        """The archives that are attached still, by name, as they are now."""
-        if not self.archives:
+        """The archives that are attached still, by name, as they are now. One that got the name of another
+        since is not what was loaded."""
+        record = tx.agent_by_id(self.agent) if self.archives else None
+        if record is None:
             return {}
-        now = {a.name: a.read_only for a in tx.attachments(self.agent) if a.kind == "archive"}
-        return {a.name: replace(a, read_only=now[a.name]) for a in self.archives if a.name in now}
+        archives = self.archives
+        if record.attachment_changes != self.changes:
+            loaded = {(each.name, each.id) for each in archives}
+            now = archival_storages(tx, record).archives
+            archives = tuple(each for each in now if (each.name, each.id) in loaded)
+        return {each.name: each for each in archives}
 
     def owners(self, tx: Transaction, archive: str = "") -> tuple[AgentId, ...]:
         """The ids under which to search: of all storages or, if one is named, of this archive."""
@@ -158,7 +165,7 @@ def archival_storages(tx: Transaction, record: AgentRecord) -> ArchivalStorages:
     for attachment in tx.attachments(record.id):
         if attachment.kind == "archive" and (of := tx.shared("archive", attachment.name, record.tenant)):
             found.append(AttachedArchive(of.name, of.id, attachment.read_only))
-    return ArchivalStorages(record.id, tuple(found))
+    return ArchivalStorages(record.id, tuple(found), changes=record.attachment_changes)
 
 
 def number(id: str, letter: str, shown: str = "") -> int:
