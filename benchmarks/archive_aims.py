@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archive_load import BATCH, FINGERPRINT, MAIN, Given, Place, add, load, owner, serving
+from archive_load import BATCH, FINGERPRINT, MAIN, STEP, Given, Place, Rates, add, load, owner, seal, serving
 from archive_rows import (
     PERCENT,
     PERMILLE,
@@ -50,12 +50,20 @@ class Archive:
     rows: Rows
     own: Questions
     foreign: Questions
-    rates: Sequence[float]
+    rates: Rates
     _exact: dict[str, Numbers] = field(default_factory=dict[str, Numbers])
 
     async def search(self, match: Match, filter: Filter | None = None) -> Found:
         wanted = filter or Filter()
         return await self.store.read(lambda tx: tx.search(self.id, "archival", match, wanted, FINGERPRINT))
+
+
+async def sealing(archive: Archive) -> Figures:
+    """The seconds of sealing all rows, which took place after the load, and of sealing 50,000 of them."""
+    id = await load(archive.store, "sealed", archive.rows.part(STEP + 1), [])
+    seconds = await seal(archive.store, id)
+    await archive.store.write(lambda tx: tx.delete_agent(id))
+    return {"build s": sum(archive.rates.sealing), "sealing 50k s": seconds}
 
 
 async def vectors(archive: Archive) -> Figures:
@@ -147,12 +155,13 @@ async def dead(archive: Archive) -> Figures:
     size = min(archive.rows.size, 100_000)
     rows = archive.rows.part(size)
     id = await load(archive.store, f"dying-{size}", rows, [])
+    await seal(archive.store, id)
     draws = np.random.default_rng(11)
     gone = np.sort(draws.choice(np.arange(1, size + 1), int(_DEAD * size), replace=False))
     for first in range(0, len(gone), BATCH):
         some = gone[first : first + BATCH].tolist()
         await archive.store.write(lambda tx, some=some: [tx.delete_passage(id, number) for number in some])
-    second = Archive(archive.place, archive.store, id, rows, archive.own, archive.foreign, ())
+    second = Archive(archive.place, archive.store, id, rows, archive.own, archive.foreign, archive.rates)
     found = {"dead returned": await _returned(second, size, gone)}
     exact = nearest(rows, archive.own.vectors, 10, gone)
     near = [(await _near(second, vector))[:10] for vector in archive.own.vectors]
@@ -173,7 +182,7 @@ async def writing(archive: Archive) -> Figures:
     rate = _WRITTEN / (time.perf_counter() - begin)
     numbers = range(last + 1, last + _WRITTEN + 1)
     await archive.store.write(lambda tx: [tx.delete_passage(archive.id, number) for number in numbers])
-    return {"written/s": rate, "loaded/s, slowest": min(archive.rates, default=rate)}
+    return {"written/s": rate, "loaded/s, slowest": min(archive.rates.each, default=rate)}
 
 
 async def _timed(work: Callable[[], Coroutine[Any, Any, Any]], results: list[Any]) -> float:

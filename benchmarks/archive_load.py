@@ -1,7 +1,8 @@
 """The archive of ``archive_scale`` in a database that is kept: loaded by the product's own writes, resumable.
 
-A batch of passages and their vectors is one transaction, so what is there is whole. The server is one of its
-own on a folder, as it comes or tuned; it waits for its disk. Left out: what is measured (``archive_aims``).
+A batch of passages and their vectors is one transaction, so what is there is whole; what is large is sealed
+at the end. The server is one of its own on a folder, as it comes or tuned; it waits for its disk. Left out:
+what is measured (``archive_aims``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pagefault.config import Installation
 from pagefault.embedders import Scale
 from pagefault.embedders.minilm import MiniLM
 from pagefault.storage import EmbedderRecord, Filter, Match, PendingVector, Store
+from pagefault.storage.segments import SegmentSizes
 from pagefault.testing.postgres import end_server, start_server
 from pagefault.types import AgentId, AgentRecord, Passage
 
@@ -110,16 +112,19 @@ class Place:
 
 @dataclass
 class Rates:
-    """The passages written a second for each ``STEP`` of a load, kept in ``file`` with the database."""
+    """The passages written a second for each ``STEP`` of a load, and the seconds of sealing it, kept in
+    ``file`` with the database."""
 
     file: Path
-    each: list[float] = field(init=False)
+    each: list[float] = field(default_factory=list[float])
+    sealing: list[float] = field(default_factory=list[float])
 
     def __post_init__(self) -> None:
-        self.each = json.loads(self.file.read_text()) if self.file.exists() else []
+        if self.file.exists():
+            self.each, self.sealing = json.loads(self.file.read_text())
 
     def note(self) -> None:
-        self.file.write_text(json.dumps(self.each))
+        self.file.write_text(json.dumps([self.each, self.sealing]))
 
 
 async def owner(store: Store, name: str) -> tuple[AgentId, int]:
@@ -152,6 +157,20 @@ async def add(store: Store, id: AgentId, rows: Rows, first: int, last: int) -> N
         tx.put_vectors(FINGERPRINT, items, [vectors[n : n + 1] for n in range(len(items))])
 
     await store.write(work)
+
+
+async def seal(store: Store, id: AgentId) -> float:
+    """Seal what is to be sealed; return the seconds until searches use it, without those of cleaning up."""
+    used = 0.0
+    while True:
+        begin = time.perf_counter()
+        step = await store.build(lambda tx: tx.seal(id, SegmentSizes()))
+        seconds = time.perf_counter() - begin
+        if not step:
+            return used
+        used += seconds if step in ("plan", "build", "publish") else 0
+        if seconds > 1:
+            print(f"  {step}: {seconds:.0f} s", flush=True)
 
 
 async def load(

@@ -25,10 +25,11 @@ import psycopg
 
 import archive_aims as aims
 from archive_aims import Archive, Figures
-from archive_load import MAIN, Place, Rates, load
+from archive_load import MAIN, Place, Rates, load, seal
 from archive_rows import Questions, Rows, asked, drawn
 
 MEASURES: dict[str, Callable[[Archive], Awaitable[Figures]]] = {
+    "sealing": aims.sealing,
     "vectors": aims.vectors,
     "words": aims.words,
     "search": aims.whole,
@@ -86,7 +87,10 @@ async def measured(options: argparse.Namespace, rows: Rows, own: Questions, fore
     try:
         rates = Rates(note)
         id = await load(store, MAIN, rows, rates.each, rates.note)
-        archive = Archive(place, store, id, rows, own, foreign, rates.each)
+        if seconds := await seal(store, id):
+            rates.sealing.append(seconds)
+            rates.note()
+        archive = Archive(place, store, id, rows, own, foreign, rates)
         for name in options.only:
             begin = time.perf_counter()
             found = await MEASURES[name](archive)
