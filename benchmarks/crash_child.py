@@ -151,6 +151,9 @@ class ObservedStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._store.read(work)
 
+    async def build(self, work: Callable[[Transaction], T]) -> T:
+        return await self._store.build(work)
+
     def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         return self._store.turn_lock(agent)
 

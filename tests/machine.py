@@ -82,6 +82,10 @@ class FragileStore:
         self._alive()
         return await self.inner.read(work)
 
+    async def build(self, work: Callable[[Transaction], T]) -> T:
+        self._alive()
+        return await self.inner.build(work)
+
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         self._alive()

@@ -164,6 +164,7 @@ LAYERS = (
     },
     {
         "kernel.indexer",
+        "kernel.sealer",
         "kernel.outbox",
         "kernel.scheduler",
         "kernel.timers",

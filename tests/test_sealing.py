@@ -4,15 +4,21 @@ never fewer than there are."""
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from pagefault.errors import StorageError
+from pagefault.kernel.sealer import Sealer
 from pagefault.storage import (
     BEST_WINDOW,
     EmbedderRecord,
@@ -26,6 +32,7 @@ from pagefault.storage import (
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.segments import SealStep, SegmentSizes
+from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW
 from pagefault.types import AgentId, AgentRecord, Passage
 
@@ -43,13 +50,15 @@ class Archive:
     url: str
     id: AgentId
     random: np.random.Generator
+    last: int = 0
     alive: dict[int, dict[str, np.ndarray]] = field(default_factory=dict[int, dict[str, np.ndarray]])
 
     async def add(
         self, count: int, *, second: bool = False, near: np.ndarray | None = None, most: int = 3
     ) -> None:
         """Passages of one to ``most`` windows; with ``second`` half of them are read by another embedder."""
-        numbers = range(max(self.alive, default=0) + 1, max(self.alive, default=0) + 1 + count)
+        numbers = range(self.last + 1, self.last + 1 + count)
+        self.last += count
         texts = [Passage(f"text {n}", NOW, tags(n)) for n in numbers]
         stored = await self.store.write(lambda tx: tx.insert_passages(self.id, texts))
         vectors: dict[str, list[np.ndarray]] = {"f": [], "g": []}
@@ -74,7 +83,7 @@ class Archive:
             del self.alive[number]
 
     async def step(self) -> SealStep:
-        return await self.store.write(lambda tx: tx.seal(self.id, SIZES))
+        return await self.store.build(lambda tx: tx.seal(self.id, SIZES))
 
     async def sealed(self, until: SealStep = "") -> list[SealStep]:
         """Do all steps, or those up to one of this name."""
@@ -84,6 +93,13 @@ class Archive:
             if step == until:
                 break
         return steps
+
+    async def goes_on(self) -> None:
+        """Do all steps, of which there are some as soon as the server sees that another process is gone."""
+        for _ in range(100):
+            if await self.sealed():
+                break
+            await asyncio.sleep(0.1)
 
     async def segments(self) -> list[tuple[int, int, str, int, int]]:
         """Those of vectors."""
@@ -147,18 +163,21 @@ def tags(number: int) -> tuple[str, ...]:
     )
 
 
+def made(name: str) -> Callable[[Transaction], AgentId]:
+    def work(tx: Transaction) -> AgentId:
+        for embedder in ("g", "f"):
+            tx.put_embedder(EmbedderRecord(embedder, embedder, DIMENSIONS, wanted=True, in_service=True))
+        return tx.create_agent(AgentRecord(name, {}, NOW)).id
+
+    return work
+
+
 @asynccontextmanager
-async def archive(url: str, exact: int = 0, small: int = 50) -> AsyncGenerator[Archive]:
+async def archive(url: str, exact: int = 0, small: int = 50, connections: int = 4) -> AsyncGenerator[Archive]:
     """An archive of a store that holds few vectors exactly; ``exact``: see ``IndexCache``."""
-    store = PostgresStore.open(url, connections=4, cache=IndexCache(small=small, exact=exact))
-
-    def made(tx: Transaction) -> AgentId:
-        for name in ("g", "f"):
-            tx.put_embedder(EmbedderRecord(name, name, DIMENSIONS, wanted=True, in_service=True))
-        return tx.create_agent(AgentRecord("ana", {}, NOW)).id
-
+    store = PostgresStore.open(url, connections=connections, cache=IndexCache(small=small, exact=exact))
     try:
-        yield Archive(store, url, await store.write(made), np.random.default_rng(5))
+        yield Archive(store, url, await store.write(made("ana")), np.random.default_rng(5))
     finally:
         await store.close()
 
@@ -238,6 +257,7 @@ async def test_vectors_of_zeros_are_not_lost(database: str) -> None:
         items = [PendingVector(a.id, "archival", p.number, p.text) for p in stored]
         zeros = [np.zeros((1, DIMENSIONS), np.float32)] * 40
         await a.store.write(lambda tx: tx.put_vectors("f", items, zeros))
+        a.last += 40
         for passage in stored:
             a.alive[passage.number] = {"f": zeros[0], "g": a.drawn(0)}
         await a.sealed()
@@ -303,6 +323,196 @@ async def test_two_processes_seal_at_once(database: str) -> None:
         assert sum(done) >= 4
         await a.sealed()
         assert [row[:3] for row in await a.segments()] == [(1, 300, "sealed")]
+        await a.check()
+
+
+@pytest.mark.parametrize("step", ["plan", "build", "publish", "clean", "drop"])
+async def test_a_process_killed_in_any_step_loses_nothing(database: str, step: SealStep) -> None:
+    """The session ends with all its connections before the step is committed."""
+    async with archive(database) as a:
+        await a.add(100)
+        await a.sealed()
+        await a.add(300)
+        while (await next_step(a.url, a.id)) != step:
+            assert await a.step()
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, database, str(a.id), stdout=subprocess.PIPE
+        )
+        assert child.stdout
+        assert await child.stdout.readline() == f"{step}\n".encode()
+        assert await a.check() >= 0.9
+        child.kill()
+        await child.wait()
+        await a.delete(range(1, 21))
+        await a.goes_on()
+        assert [row[:3] for row in await a.segments()] == [(1, 400, "sealed")]
+        assert len(await a.tables()) == 1
+        assert await a.check() >= 0.9
+
+
+KILLED = """
+import asyncio, sys, time
+from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.segments import SegmentSizes
+store = PostgresStore.open(sys.argv[1], connections=1)
+def work(tx):
+    print(tx.seal(int(sys.argv[2]), SegmentSizes(small=50, open=20, dead=0.15)), flush=True)
+    time.sleep(60)
+asyncio.run(store.write(work))
+"""
+
+
+async def next_step(url: str, agent: AgentId) -> str:
+    """The step that would be done now; it is undone."""
+
+    class Undone(Exception):
+        pass
+
+    found: list[str] = []
+
+    def work(tx: Transaction) -> None:
+        found.append(tx.seal(agent, SIZES))
+        raise Undone
+
+    store = PostgresStore.open(url, connections=1)
+    with suppress(Undone):
+        await store.write(work)
+    await store.close()
+    return found[-1]
+
+
+async def test_rows_are_written_and_deleted_while_segments_are_built(database: str) -> None:
+    async with archive(database) as a:
+        await a.add(60)
+        ended = asyncio.Event()
+
+        async def steps() -> None:
+            while not ended.is_set():
+                await a.sealed()
+                await asyncio.sleep(0.01)
+
+        sealing = asyncio.create_task(steps())
+        for _ in range(15):
+            await a.add(25)
+            await a.delete(a.random.choice(sorted(a.alive), 8, replace=False).tolist())
+            assert await a.check() >= 0.9
+        ended.set()
+        await sealing
+        await a.sealed()
+        assert await a.check() >= 0.9
+        assert sum(row[3] - row[4] for row in await a.segments()) >= len(a.alive) - SIZES.open
+
+
+async def test_a_store_that_is_closed_gives_up_what_it_builds(database: str) -> None:
+    async with archive(database) as a:
+        await a.add(200)
+        assert await a.step() == "plan"
+        async with await psycopg.AsyncConnection.connect(database) as other:
+            await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
+            building = asyncio.create_task(a.step())
+            for _ in range(1000):
+                if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                await a.store.close()
+            with pytest.raises(StorageError):
+                await building
+        assert await a.tables() == []
+
+
+async def test_the_only_connection_is_free_while_a_segment_is_built(database: str) -> None:
+    async with archive(database, connections=1) as a:
+        await a.add(200)
+        assert await a.step() == "plan"
+        async with await psycopg.AsyncConnection.connect(database) as other:
+            await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
+            building = asyncio.create_task(a.step())
+            for _ in range(1000):
+                if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(0.01)
+            stored = await a.store.write(lambda tx: tx.insert_passages(a.id, [Passage("more", NOW, ())]))
+            assert await a.store.read(lambda tx: tx.passage(a.id, stored[0].number))
+            assert not building.done()
+        assert await building == "build"
+
+
+async def test_vectors_stay_where_an_earlier_pagefault_reads_them(database: str) -> None:
+    async with archive(database) as a:
+        await a.add(100)
+        async with await psycopg.AsyncConnection.connect(database, application_name="pagefault/leases: x"):
+            assert "clean" not in (await a.sealed())[:4]
+            assert await a.one("SELECT count(DISTINCT number) FROM vectors") == 100
+            await a.check()
+        await a.goes_on()
+        assert await a.one("SELECT count(*) FROM vectors") == 0
+
+
+async def test_a_table_is_dropped_when_no_reader_has_it(database: str) -> None:
+    async with archive(database) as a:
+        await a.add(100)
+        await a.sealed()
+        (table,) = await a.tables()
+        await a.add(100)
+        async with await psycopg.AsyncConnection.connect(database) as reader:
+            await reader.execute(f"SELECT 1 FROM {table}".encode())
+            await a.sealed()
+            assert len(await a.tables()) == 2
+        await a.goes_on()
+        assert len(await a.tables()) == 1
+
+
+async def test_the_kernel_seals_in_the_background(database: str) -> None:
+    async with archive(database) as a:
+        await a.add(100)
+        await Sealer(a.store, SIZES).settled()
+        assert [row[:3] for row in await a.segments()] == [(1, 100, "sealed")]
+        assert await a.one("SELECT count(*) FROM postings") == 0
+        assert await a.one("SELECT count(*) FROM word_blocks") > 0
+        await a.check()
+
+
+async def test_an_archive_that_cannot_be_sealed_holds_up_no_other(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with archive(database) as bad:
+        good = Archive(bad.store, database, await bad.store.write(made("ben")), bad.random)
+        for each in (bad, good):
+            await each.add(100)
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
+            await other.execute(f"CREATE VIEW segment_{bad.id}_1 AS SELECT 1".encode())
+            sealer = Sealer(bad.store, SIZES)
+            for _ in range(3):
+                await sealer.settled()
+            assert len(caplog.records) == 1
+            assert f"agent or archive {bad.id}: The database" in caplog.text
+            assert [row[:3] for row in await good.segments()] == [(1, 100, "sealed")]
+            await bad.check()
+            await other.execute(f"DROP VIEW segment_{bad.id}_1".encode())
+        await Sealer(bad.store, SIZES).settled()
+        assert [row[:3] for row in await bad.segments()] == [(1, 100, "sealed")]
+        await bad.check()
+
+
+async def test_without_the_right_to_create_tables_vectors_stay_open(
+    database: str, databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = f"modest_{uuid4().hex}"
+    databases.execute(f"CREATE ROLE {role} LOGIN")
+    async with archive(database) as a:
+        await a.add(100)
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as owner:
+            await owner.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}".encode())
+            await owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        other = PostgresStore.open(make_conninfo(database, user=role), connections=1)
+        try:
+            await Sealer(other, SIZES).settled()
+        finally:
+            await other.close()
+        assert await a.segments() == []
+        assert not caplog.records
+        assert await a.one("SELECT count(*) FROM word_blocks") > 0
         await a.check()
 
 

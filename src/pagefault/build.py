@@ -22,6 +22,7 @@ from pagefault.kernel.admission import Admission
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
+from pagefault.kernel.sealer import Sealer
 from pagefault.models.endpoint import SingleModelSource
 from pagefault.plugins import Plugins
 from pagefault.privacy import keep_private
@@ -59,7 +60,8 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
 
     prices = installation.own_prices
     reranking = Reranking(reranker) if reranker else None
-    indexer = Indexer(store, service)
+    sealer = Sealer(store)
+    indexer = Indexer(store, service, sealer.wake)
     deliverer = Deliverer(store, parts.clock, parts.shared_counter, indexer.wake)
     assembly = Assembly(
         store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking,
@@ -69,7 +71,8 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     return Kernel(
-        store, indexer, models, parts.clock, scheduler, assembly, deliverer, prices, installation.loading
+        store, indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
+        installation.loading,
     )  # fmt: skip
 
 

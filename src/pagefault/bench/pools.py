@@ -92,6 +92,9 @@ class KeptOpen:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self.store.read(work)
 
+    async def build(self, work: Callable[[Transaction], T]) -> T:
+        return await self.store.build(work)
+
     def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         return self.store.turn_lock(agent)
 

@@ -25,6 +25,7 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.owners import record_of
 from pagefault.kernel.scheduler import Scheduler
+from pagefault.kernel.sealer import Sealer
 from pagefault.kernel.slot import AgentSlot, for_sender, listening
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender, check_text
@@ -44,6 +45,7 @@ class Kernel:
 
     store: Store
     indexer: Indexer
+    sealer: Sealer
     models: ModelSource
     clock: Clock
     scheduler: Scheduler
@@ -59,9 +61,8 @@ class Kernel:
     async def __aenter__(self) -> Kernel:
         background = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(background.cancel_scope.cancel)
-        background.start_soon(self.indexer.run)
-        background.start_soon(self.deliverer.run)
-        background.start_soon(self.scheduler.following.run)
+        for each in (self.indexer, self.sealer, self.deliverer, self.scheduler.following):
+            background.start_soon(each.run)
         await self._stack.enter_async_context(self.scheduler.running())
         return self
 

@@ -7,6 +7,7 @@ the one that is to take over (``retrieval.service``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import inf
@@ -32,10 +33,12 @@ _RETRIES = (2.0, 10.0, 60.0)  # seconds before each retry after the embedder or 
 
 @dataclass(slots=True)
 class Indexer:
-    """Embeds what ``Transaction.pending_vectors`` lists, oldest first, whenever it is woken."""
+    """Embeds what ``Transaction.pending_vectors`` lists, oldest first, whenever it is woken; ``made`` is
+    called when nothing is left."""
 
     store: Store
     service: EmbedderService
+    made: Callable[[], None] = lambda: None
     _woken: anyio.Event = field(default_factory=anyio.Event)
     _one: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -60,6 +63,7 @@ class Indexer:
                 await anyio.sleep(delay)
                 continue
             failures = 0
+            self.made()
             await self._woken.wait()
             await anyio.sleep(_GATHER)
             self._woken = anyio.Event()

@@ -70,6 +70,11 @@ class Store(Protocol):
 
     async def read(self, work: Callable[[Transaction], T]) -> T: ...
 
+    async def build(self, work: Callable[[Transaction], T]) -> T:
+        """As ``write``, for work that may take minutes. Nobody waits for it: it takes none of the connections
+        of others, and closing the store undoes it."""
+        ...
+
     def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         """Try, without waiting, to become the one who runs this agent's turns; the context value is the hold
         that the writes of the turn carry. ``TurnHeldError``, here or at the first write, if another has it.

@@ -76,6 +76,9 @@ class MemoryStore:
     async def read(self, work: Callable[[MemoryTransaction], T]) -> T:
         return work(self._begin(Changes()))
 
+    async def build(self, work: Callable[[MemoryTransaction], T]) -> T:
+        return await self.write(work)
+
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         turns = self.database.turns

@@ -1,12 +1,14 @@
 """PostgreSQL with pgvector: the store for more than one machine. Needs the extra ``pagefault[postgres]``.
 
     store.py        PostgresStore: opening, transactions on a bounded number of threads, retries, closing
+    building.py     the thread and the connection of what takes minutes
     leases.py       the leases of turns: renewed together, and reaped when their worker is gone
     opening.py      the URL, the first connection, the migrations
     connection.py   one connection: statements in, rows out; any text; errors as sentences
     transaction.py  PostgreSQL's part beside ``storage.sql``: names, the lexical index, deletions
     transfer.py     raw rows on a connection apart from the pool
     source.py       reads for the index in memory; vectors.py rows that wait for one; postings.py the index
+    hnsw.py         vectors in sealed segments; word_segments.py words in them
     dialect.py      the words of PostgreSQL's SQL
 
 Every table is partitioned by agent and its keys begin with the agent, so that agents can be spread over

@@ -30,7 +30,7 @@ _OVERHEAD = 650  # bytes of a row in the memory that builds an index, besides it
 _INDEXES = """
     SELECT m.tier, m.fingerprint FROM vector_marks m JOIN embedders e ON e.fingerprint = m.fingerprint
     WHERE m.agent = :agent AND m.done > 0 AND e.dimensions BETWEEN 1 AND :most
-    AND has_schema_privilege(current_schema(), 'CREATE') AND to_regclass('pg_dist_partition') IS NULL
+    AND has_schema_privilege(current_schema(), 'CREATE')
     AND EXISTS (SELECT FROM pg_extension WHERE extname = 'vector'
         AND string_to_array(extversion, '.')::integer[] >= '{0,8}') ORDER BY 1, 2"""
 _MOST = """

@@ -38,7 +38,9 @@ connection to each node, which sees all that was done there."""
 ONE_PLAN = {"plan_cache_mode": "force_generic_plan"}
 """Our keys all begin with the agent, so a plan suits every agent; a plan for each execution, which PostgreSQL
 prefers for tables in partitions, costs more than the statement. Citus needs the values."""
-WITHOUT_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+WITHOUT_LIMIT = """
+    SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name IN ('transaction_timeout', 'statement_timeout')"""
 """The statement after which a write may take as long as it does."""
 _LOCAL = {
     "lock_timeout": "60s",

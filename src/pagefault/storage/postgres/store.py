@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pagefault.errors import StorageError, TurnHeldError
 from pagefault.storage import TurnHold, Workers
 from pagefault.storage.index.cache import IndexCache
+from pagefault.storage.postgres.building import Builder
 from pagefault.storage.postgres.connection import (
     Driver,
     PostgresConnection,
@@ -52,6 +53,7 @@ __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
 Pool = ConnectionPool[Driver]
+Connected = Callable[[], AbstractContextManager[Driver]]
 
 _PAUSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Seconds before each further try of a transaction that others got in the way of, or whose connection was
@@ -73,6 +75,7 @@ class PostgresStore:
     def __init__(
         self,
         pool: Pool,
+        builder: Builder,
         leases: Leases,
         cache: IndexCache,
         longest_write: float,
@@ -81,6 +84,7 @@ class PostgresStore:
         distributed: bool,
     ) -> None:
         self._pool = pool
+        self._builder = builder
         self._cache = cache
         self._leases = leases
         leases.became_ready = lambda agent: signals.send_to_all(AgentReady(agent))
@@ -109,31 +113,29 @@ class PostgresStore:
         """Open the database, making or upgrading its tables if need be.
 
         ``url`` is a libpq URL (``postgresql://user@host/name``); ``connections`` how many to hold at most,
-        and so how many transactions run at once, apart from one that renews leases; ``patience``, in seconds,
-        how long to wait for the server; ``longest_write``, in seconds, after how long the server gives up a
-        write, so that a process that is paused in the midst of one holds up nobody; ``lease``, in seconds (an
-        hour at most), after how long without a renewal others take this process's turns over; ``cache`` what
-        searches keep in memory (default: 256 MB); ``wake_url``, if a pooler stands before the database, a URL
-        past it, for notifications. Raises ``StorageError``, and ``UsageError`` for a URL that is none.
+        and so how many transactions run at once, apart from one that renews leases and one that builds;
+        ``patience``, in seconds, how long to wait for the server; ``longest_write``, in seconds, after how
+        long the server gives up a write, so that a process that is paused in the midst of one holds up
+        nobody; ``lease``, in seconds (an hour at most), after how long without a renewal others take this
+        process's turns over; ``cache`` what searches keep in memory (default: 256 MB); ``wake_url``, if a
+        pooler stands before the database, a URL past it, for notifications. Raises ``StorageError``, and
+        ``UsageError`` for a URL that is none.
         """
         conninfo = conninfo_of(url, patience)
         waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
         distributed = prepare(conninfo)
-        pool = Pool(
-            conninfo,
-            name=place_of(conninfo),
-            kwargs={"autocommit": True},
-            min_size=0,
-            max_size=connections,
-            open=False,
-            configure=partial(_ready, longest_write=longest_write, distributed=distributed),
-            timeout=patience,
-            reconnect_timeout=patience,
-            num_workers=1,
-        )
+        pool, alone = (
+            Pool(
+                conninfo, name=place_of(conninfo), kwargs={"autocommit": True}, min_size=0, max_size=size,
+                max_idle=idle, open=False, timeout=patience, reconnect_timeout=patience, num_workers=1,
+                configure=partial(_ready, longest_write=longest_write, distributed=distributed),
+            )
+            for size, idle in ((connections, 600.0), (1, 60.0))
+        )  # fmt: skip
         pool.open()
         leases, signals = Leases(partial(connect, conninfo, lease), lease), PostgresSignals(waking, pool)
-        return cls(pool, leases, cache or IndexCache(), longest_write, signals, distributed=distributed)
+        cached = cache or IndexCache()
+        return cls(pool, Builder(alone), leases, cached, longest_write, signals, distributed=distributed)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
         writing = self._submit(work, WRITE, hold)
@@ -143,6 +145,11 @@ class PostgresStore:
 
     async def read(self, work: Callable[[PostgresTransaction], T]) -> T:
         return await asyncio.wrap_future(self._submit(work, READ, None))
+
+    async def build(self, work: Callable[[PostgresTransaction], T]) -> T:
+        self._refuse_if_closed()
+        run = partial(self._retry, work, WRITE, None, self._builder.connection)
+        return await asyncio.wrap_future(self._builder.submit(run))
 
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
@@ -160,9 +167,11 @@ class PostgresStore:
                 self._leases.leave(hold)
 
     async def close(self) -> None:
-        """Finish what is queued, free all leases and close the connections. Closing again does nothing."""
+        """Finish what is queued, give up what is being built, free all leases and close the connections.
+        Closing again does nothing."""
         if not self._closed and not self._is_forked:
             self._closed = True
+            await asyncio.to_thread(self._builder.close)
             await asyncio.to_thread(self._threads.shutdown)
             await asyncio.to_thread(self._leases.close)
             await asyncio.to_thread(self.signals.close)
@@ -178,7 +187,7 @@ class PostgresStore:
         self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None
     ) -> Future[T]:
         self._refuse_if_closed()
-        return self._threads.submit(self._retry, work, kind, hold)
+        return self._threads.submit(self._retry, work, kind, hold, self._pool.connection)
 
     @property
     def _is_forked(self) -> bool:
@@ -193,12 +202,14 @@ class PostgresStore:
         if self._closed:
             raise StorageError(f"The store of {self._place} is closed; open it again.")
 
-    def _retry(self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None) -> T:
+    def _retry(
+        self, work: Callable[[PostgresTransaction], T], kind: str, hold: TurnHold | None, connected: Connected
+    ) -> T:
         """Run work in a transaction, again if others were in the way or the connection had been lost."""
         pauses, first = list(_PAUSES), frozenset[AgentId]()
         while True:
             try:
-                return self._attempt(work, kind, hold, first)
+                return self._attempt(work, kind, hold, connected, first)
             except OutOfOrderError as error:
                 first = frozenset(error.agents)
             except _TryAgainError as error:
@@ -211,11 +222,12 @@ class PostgresStore:
         work: Callable[[PostgresTransaction], T],
         kind: str,
         hold: TurnHold | None,
+        connected: Connected,
         first: frozenset[AgentId],
     ) -> T:
         committing, worker = False, self._worker(hold)
         try:
-            with self._pool.connection() as driver:
+            with connected() as driver:
                 turn = None
                 try:
                     # A statement with others in it is none for a single node.

@@ -132,7 +132,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         hnsw.withdraw(self._db, agent, rows)
 
     def _segment_kinds(self) -> Sequence[SegmentKind]:
-        return HnswSegments(self._db), WordSegments(self._db)
+        return (HnswSegments(self._db), WordSegments(self._db)) if self.reaches_others else ()
 
     def _claim(self, agent: AgentId) -> bool:
         return self._db.one("SELECT pg_try_advisory_xact_lock(:key::bigint)", key=_SEALING + agent)[0]

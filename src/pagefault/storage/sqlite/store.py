@@ -90,6 +90,9 @@ class SQLiteStore:
     async def read(self, work: Callable[[SQLiteTransaction], T]) -> T:
         return await asyncio.wrap_future(self._reader.submit(work))
 
+    async def build(self, work: Callable[[SQLiteTransaction], T]) -> T:
+        return await self.write(work)
+
     @asynccontextmanager
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         descriptor = self._turns.take(agent)
