@@ -78,15 +78,54 @@ async def test_the_passages_of_an_archive_are_kept_edited_and_deleted_by_both_fo
     async with home(tmp_path) as pf:
         await pf.archives.create("notes")
         first = await pf.archives.insert("notes", "the red key", tags=["#keys"])
-        edited = await edit_passage(pf.kernel, Archive("notes"), f"notes/{first}", "the blue key")
-        assert (await pf.archives.passage("notes", edited.id)).tags == ("keys",)
-        assert (await pf.archives.passage("notes", f"notes/{edited.id}")).text == "the blue key"
-        assert [hit.id for hit in await pf.archives.search("notes", "key")] == [f"notes/{edited.id}"]
-        for wrong in ("other/p2", "p999", "notes/d2", "notes/notes/p2", "m1"):
-            with pytest.raises(NotFoundError):
+        assert first == "notes/p1"
+        edited = await edit_passage(pf.kernel, Archive("notes"), first, "the blue key")
+        assert edited.id == "notes/p2"
+        assert (await pf.archives.passage("notes", "p2")).tags == ("keys",)
+        assert (await pf.archives.passage("notes", edited.id)).text == "the blue key"
+        assert [hit.id for hit in await pf.archives.search("notes", "key")] == [edited.id]
+        with pytest.raises(NotFoundError, match="no passage p999; `pagefault archive search notes`"):
+            await delete_passage(pf.kernel, Archive("notes"), "p999")
+        with pytest.raises(UsageError, match="'other/p2' is not of archive notes"):
+            await delete_passage(pf.kernel, Archive("notes"), "other/p2")
+        for wrong in ("notes/d2", "notes/notes/p2", "m1", "", "p٧"):
+            with pytest.raises(UsageError, match="is not the id of a passage"):
                 await delete_passage(pf.kernel, Archive("notes"), wrong)
-        await pf.archives.delete_passage("notes", f"notes/{edited.id}")
+        await pf.archives.delete_passage("notes", edited.id)
         assert (await pf.archives.get("notes")).passages == 0
+
+
+async def test_an_agent_changes_by_id_what_is_attached_to_it_unless_it_is_read_only(tmp_path: Path) -> None:
+    source = tmp_path / "boiler.txt"
+    source.write_text("The valve of boiler 7 closes to the left.")
+    async with home(tmp_path) as pf:
+        ana = await pf.agent("ana")
+        for name in ("notes", "other"):
+            await pf.archives.create(name)
+            await pf.archives.insert(name, "the red key")
+        await ana.archives.attach("notes", read_only=True)
+        await pf.archives.load("notes", source)
+        for change in (
+            partial(ana.passages.edit, "notes/p1", "the blue key"),
+            partial(ana.passages.delete, "notes/p1"),
+            partial(ana.documents.delete, "notes/d1"),
+        ):
+            with pytest.raises(
+                UsageError, match="notes is attached to agent ana read-only; `pagefault archive`"
+            ):
+                await change()
+        with pytest.raises(UsageError, match="no archive other attached; attached are notes"):
+            await ana.passages.delete("other/p1")
+        await ana.archives.attach("notes")
+        with pytest.raises(UsageError, match="notes/p2 is part of document notes/d1"):
+            await ana.passages.edit("notes/p2", "the blue key")
+        assert await ana.passages.edit("notes/p1", "the blue key") == "notes/p3"
+        assert (await ana.documents.find("notes/d1", "VALVE")).document == "notes/d1"
+        await ana.documents.delete("notes/d1")
+        await ana.passages.delete("notes/p3")
+        with pytest.raises(NotFoundError, match="no passage notes/p3"):
+            await ana.passages.delete("notes/p3")
+        assert [(a.passages, a.documents) for a in await pf.archives.list()] == [(0, 0), (1, 0)]
 
 
 async def test_a_description_imitates_nothing_in_the_prompt(tmp_path: Path) -> None:
@@ -180,7 +219,7 @@ def test_a_script_shares_an_archive(tmp_path: Path) -> None:
     with pagefault.Agent("ana", home=tmp_path, model=model, parts=Parts(embedder=NullEmbedder())) as ana:
         ana.archives.create("manuals")
         ana.archives.attach("manuals")
-        assert ana.archives.insert("manuals", "the red key") == "p1"
+        assert ana.archives.insert("manuals", "the red key") == "manuals/p1"
         assert [hit.id for hit in ana.search("key", tier="archival")] == ["manuals/p1"]
         assert [archive.name for archive in ana.archives.list()] == ["manuals"]
 
@@ -200,8 +239,8 @@ def test_the_command_line_does_all_that_the_library_does(run: Run, tmp_path: Pat
     assert data("archive", "attach", "manuals", *both, "--read-only")["readers"] == ["ana", "bo"]
     assert "no agent cy" in run("archive", "attach", "manuals", "--agent", "cy").err
     loaded = data("archive", "load", "manuals", str(tmp_path / "boiler.txt"))
-    assert (loaded["documents"][0]["id"], loaded["told"]) == ("d1", ["ana", "bo"])
-    assert data("archive", "insert", "manuals", "the red key", "--tag", "keys")["id"] == "p2"
+    assert (loaded["documents"][0]["id"], loaded["told"]) == ("manuals/d1", ["ana", "bo"])
+    assert data("archive", "insert", "manuals", "the red key", "--tag", "keys")["id"] == "manuals/p2"
     assert [hit["id"] for hit in data("archive", "search", "manuals", "boiler")["results"]] == ["manuals/p1"]
     found = data("archive", "search", "manuals", "--tag", "keys")
     assert [hit["id"] for hit in found["results"]] == ["manuals/p2"]
@@ -209,8 +248,8 @@ def test_the_command_line_does_all_that_the_library_does(run: Run, tmp_path: Pat
     assert data("document", "show", "d1", "--archive", "manuals")["page"]["number"] == 1
     assert data("document", "show", "manuals/d1", "--agent", "ana")["page"]["number"] == 1
     assert data("document", "list", "--agent", "ana")["total"] == 0
-    data("archive", "remove", "manuals", "p2")
-    data("document", "delete", "d1", "--archive", "manuals")
+    data("archive", "remove", "manuals", "manuals/p2")
+    data("document", "delete", "manuals/d1", "--archive", "manuals")
     data("archive", "rename", "manuals", "books")
     assert [each["name"] for each in data("archive", "list", "--agent", "ana")] == ["books"]
     assert data("archive", "show", "books")["passages"] == 0

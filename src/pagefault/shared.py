@@ -15,6 +15,7 @@ __all__ = [
     "SharedKind",
     "SharedRecord",
     "StorageOwner",
+    "archive_of",
     "is_shared",
     "shared_name",
 ]
@@ -116,6 +117,11 @@ class Outgoing:
 def shared_name(kind: SharedKind, name: str) -> str:
     """The stored name of an archive or shared section."""
     return f"{kind}:{name}"
+
+
+def archive_of(row: AgentRecord) -> str:
+    """The name of the archive whose row this is, empty for an agent's."""
+    return row.name.removeprefix("archive:") if is_shared(row.name) else ""
 
 
 def is_shared(name: str) -> bool:

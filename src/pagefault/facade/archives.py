@@ -89,7 +89,7 @@ class AsyncArchives:
         return await ingest.load(self._opened.kernel, Archive(name), sources, tags=tags, title=title)
 
     async def insert(self, name: str, text: str, *, tags: Sequence[str] = (), at: When = None) -> str:
-        """Put a text into an archive and return its id (``p7``). ``at``: the time it is of; None: now."""
+        """Put a text into an archive and return its id (``manuals/p7``). ``at``: its time; None: now."""
         from pagefault.kernel import edits
 
         return (await edits.remember(self._opened.kernel, Archive(name), text, tags=tags, at=at)).id
@@ -123,7 +123,7 @@ class AsyncArchives:
         return await documents.documents(self._opened.kernel, Archive(name), page=page)
 
     async def document_page(self, name: str, id: str, page: int = 1) -> DocumentPage:
-        """One page of a document (``d1``); ``NotFoundError`` if there is no such document or page."""
+        """One page of a document (``manuals/d1``); ``NotFoundError`` if there is no such document or page."""
         from pagefault.views import documents
 
         return await documents.document_page(self._opened.kernel, Archive(name), id, page)

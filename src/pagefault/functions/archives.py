@@ -75,7 +75,11 @@ class ArchivalStorages:
         match = _OF_ARCHIVE.fullmatch(id)
         name, rest = match.groups() if match else ("", id)
         of = number(rest, letter, id)
-        return (self._own if (name or self.name) == self.name else _of_name(self.attached(tx), name)), of
+        if (name or self.name) == self.name:
+            return self._own, of
+        if self.name:
+            raise FunctionError(f"{id!r} is not of archive {self.name}.")
+        return _of_name(self.attached(tx), name), of
 
     def passage(self, tx: Transaction, id: str) -> Passage:
         """The passage of this id; ``FunctionError`` if there is none."""

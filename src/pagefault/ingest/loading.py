@@ -184,7 +184,7 @@ async def _tell_attached(
 
 def _event_text(items: Sequence[SourceResult], archive: str = "") -> str:
     """Return the event's text: the loaded documents by the ids that the document functions take."""
-    documents = [replace(item.document, archive=archive) for item in items if item.document]
+    documents = [item.document for item in items if item.document]
     named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
     more = len(documents) - len(named)
     also = f"; and {more} more, see document_list" if more else ""

@@ -16,8 +16,9 @@ from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.kernel.owners import find_stored, not_stored
 from pagefault.names import check_text
-from pagefault.shared import Archive, StorageOwner
+from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
 from pagefault.types import Document, Message, Page, Passage, Schedule
 
@@ -54,7 +55,7 @@ async def remember(
     passage = Passage(text, time_of(at, now, zone_for(record)) or now, _cleaned(tags))
     stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
     kernel.indexer.wake()
-    return stored
+    return replace(stored, archive=archive_of(record))
 
 
 async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Pa
     record = await kernel.record(name)
     stored = await kernel.store.write(lambda tx: tx.insert_passages(record.id, passages))
     kernel.indexer.wake()
-    return tuple(passage.id for passage in stored)
+    return tuple(replace(passage, archive=archive_of(record)).id for passage in stored)
 
 
 async def edit_passage(
@@ -74,17 +75,19 @@ async def edit_passage(
     """
     if not text.strip():
         raise UsageError("The text is empty; delete the passage instead.")
-    record, number = await kernel.record(name), _number(id, "p", name)
+    record = await kernel.record(name)
 
     def work(tx: Transaction) -> Passage:
-        old = tx.passage(record.id, number)
-        if old is None:
-            raise _no_passage(id)
+        storage, number = find_stored(tx, record, id, "p", to_change=True)
+        if (old := tx.passage(storage.id, number)) is None:
+            raise not_stored(record, id, "p")
         if old.place is not None:
-            raise UsageError(f"{id} is part of document d{old.place.document}; load the changed document.")
-        tx.delete_passage(record.id, number)
+            document = f"{id.rpartition('p')[0]}d{old.place.document}"
+            raise UsageError(f"{id} is part of document {document}; load the changed document.")
+        tx.delete_passage(storage.id, number)
         kept = old.tags if tags is None else _cleaned(tags)
-        return tx.insert_passage(record.id, replace(old, text=text, tags=kept, number=0))
+        stored = tx.insert_passage(storage.id, replace(old, text=text, tags=kept, number=0))
+        return replace(stored, archive=storage.name)
 
     stored = await kernel.store.write(work)
     kernel.indexer.wake()
@@ -93,9 +96,14 @@ async def edit_passage(
 
 async def delete_passage(kernel: Kernel, name: StorageOwner, id: str) -> None:
     """Delete the passage of this id (``p7``); ``NotFoundError`` if there is none."""
-    record, number = await kernel.record(name), _number(id, "p", name)
-    if not await kernel.store.write(lambda tx: tx.delete_passage(record.id, number)):
-        raise _no_passage(id)
+    record = await kernel.record(name)
+
+    def work(tx: Transaction) -> None:
+        storage, number = find_stored(tx, record, id, "p", to_change=True)
+        if not tx.delete_passage(storage.id, number):
+            raise not_stored(record, id, "p")
+
+    await kernel.store.write(work)
 
 
 async def append_rows(kernel: Kernel, name: str, rows: Sequence[Message]) -> None:
@@ -107,7 +115,8 @@ async def append_rows(kernel: Kernel, name: str, rows: Sequence[Message]) -> Non
 async def document_of(kernel: Kernel, name: StorageOwner, source: str) -> Document | None:
     """The stored document of a source, a path or a URL; None if that was not loaded."""
     record = await kernel.record(name)
-    return await kernel.store.read(lambda tx: tx.document_by_source(record.id, source))
+    found = await kernel.store.read(lambda tx: tx.document_by_source(record.id, source))
+    return found and replace(found, archive=archive_of(record))
 
 
 async def put_document(
@@ -116,19 +125,19 @@ async def put_document(
     """Store a document with its pages and passages in the place of the one of its source, if there is one;
     return it with its id and its number of pages."""
     record = await kernel.record(name)
-    return await kernel.store.write(lambda tx: tx.put_document(record.id, document, pages, passages))
+    stored = await kernel.store.write(lambda tx: tx.put_document(record.id, document, pages, passages))
+    return replace(stored, archive=archive_of(record))
 
 
 async def delete_document(kernel: Kernel, name: StorageOwner, id: str) -> None:
     """Delete the document of this id (``d1``) with its pages and passages; ``NotFoundError`` if there is
     none."""
-    record, number = await kernel.record(name), _number(id, "d", name)
+    record = await kernel.record(name)
 
     def work(tx: Transaction) -> None:
-        if not tx.delete_document(record.id, number):
-            raise NotFoundError(
-                f"There is no document {id}; `pagefault document list` shows those there are."
-            )
+        storage, number = find_stored(tx, record, id, "d", to_change=True)
+        if not tx.delete_document(storage.id, number):
+            raise not_stored(record, id, "d")
 
     await kernel.store.write(work)
 
@@ -172,21 +181,11 @@ async def add_timer(
 
 async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
     """Remove the timer of this id (``t3``); ``NotFoundError`` if there is none."""
-    record, number = await kernel.record(name), _number(id, "t", name)
+    record = await kernel.record(name)
+    number = int(found[1]) if (found := re.fullmatch("t([0-9]{1,15})", id)) else 0
     if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
         raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
 
 
 def _cleaned(tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
-
-
-def _no_passage(id: str) -> NotFoundError:
-    return NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
-
-
-def _number(id: str, letter: str, owner: StorageOwner) -> int:
-    """The number in an id; 0, which nothing has, if it is no id of that kind. Of an archive it may have the
-    archive's name before it."""
-    before = f"(?:{re.escape(owner.name)}/)?" if isinstance(owner, Archive) else ""
-    return int(found[1]) if (found := re.fullmatch(rf"{before}{letter}([0-9]{{1,15}})", id)) else 0

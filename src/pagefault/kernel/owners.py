@@ -1,14 +1,15 @@
-"""The owners of archival storage by name: agents and archives, and the sentence where there is none."""
+"""The owners of archival storage by name, agents and archives, and what an id in their storages names."""
 
 from __future__ import annotations
 
-from pagefault.errors import NotFoundError
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.functions.archives import AttachedArchive, archival_storages
 from pagefault.quoting import inline
-from pagefault.shared import Archive, StorageOwner
+from pagefault.shared import Archive, StorageOwner, archive_of
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord
 
-__all__ = ["no_agent", "no_archive", "record_of"]
+__all__ = ["find_stored", "no_agent", "no_archive", "not_stored", "record_of"]
 
 
 def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
@@ -20,6 +21,34 @@ def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
     if found := tx.shared("archive", name.name):
         return found.row
     raise no_archive(tx, name.name)
+
+
+def find_stored(
+    tx: Transaction, owner: AgentRecord, id: str, letter: str, *, to_change: bool = False
+) -> tuple[AttachedArchive, int]:
+    """The storage and the number that an id names (``p7``, ``manuals/p7``); ``UsageError`` for what is no
+    such id, or of an archive that is not attached to the agent, or is read-only, ``to_change`` it."""
+    try:
+        storage, number = archival_storages(tx, owner).find(tx, id, letter)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
+    if to_change and storage.read_only:
+        raise UsageError(
+            f"Archive {storage.name} is attached to agent {owner.name} read-only; `pagefault archive` and "
+            "pf.archives change it."
+        )
+    return storage, number
+
+
+def not_stored(owner: AgentRecord, id: str, letter: str) -> NotFoundError:
+    """The error for a passage (``p``) or document (``d``) that is not there."""
+    archive = archive_of(owner)
+    if letter == "d":
+        lists = "document list" + (f" --archive {archive}" if archive else "")
+    else:
+        lists = f"archive search {archive}" if archive else "archival list"
+    kind = "document" if letter == "d" else "passage"
+    return NotFoundError(f"There is no {kind} {id}; `pagefault {lists}` shows those there are.")
 
 
 def no_agent(name: str) -> NotFoundError:

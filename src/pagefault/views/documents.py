@@ -11,12 +11,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pagefault.config import zone_for
-from pagefault.errors import FunctionError, NotFoundError, UsageError
-from pagefault.functions.archives import archival_storages
+from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.documents import excerpt_of, pages_with, pattern
 from pagefault.kernel import Kernel
+from pagefault.kernel.owners import find_stored, not_stored
 from pagefault.models.tokens import HeuristicCounter
-from pagefault.shared import SharedRecord, StorageOwner, is_shared
+from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Page
 from pagefault.views.asking import page_of
@@ -103,9 +103,8 @@ async def documents(
     """The documents of an agent, without those of attached archives, or of an archive, newest first; ``page``
     from 1."""
     record = await kernel.record(name)
-    archive = SharedRecord.of(record).name if is_shared(record.name) else ""
     found = await kernel.store.read(lambda tx: tx.documents(record.id))
-    found = [replace(each, archive=archive) for each in reversed(found)]
+    found = [replace(each, archive=archive_of(record)) for each in reversed(found)]
     shown, pages = page_of(found, page, size)
     zone = zone_for(record)
     return DocumentList(len(found), page, pages, tuple(_view(each, zone) for each in shown))
@@ -145,18 +144,15 @@ async def find(kernel: Kernel, name: StorageOwner, id: str, text: str, *, page: 
         PageFind(leaf.number, leaf.heading, times, excerpt_of(leaf.text, wanted, _EXCERPT, counter))
         for leaf, times in shown
     ]
-    return DocumentFinds(id, len(leaves), page, pages, tuple(results))
+    return DocumentFinds(found.id, len(leaves), page, pages, tuple(results))
 
 
 def _stored(tx: Transaction, record: AgentRecord, id: str) -> tuple[AgentId, Document]:
     """The document, and the id of its owner."""
-    try:
-        storage, number = archival_storages(tx, record).find(tx, id, "d")
-    except FunctionError as error:
-        raise UsageError(str(error)) from None
+    storage, number = find_stored(tx, record, id, "d")
     if found := tx.document(storage.id, number):
         return storage.id, replace(found, archive=storage.name)
-    raise NotFoundError(f"There is no document {id}; `pagefault document list` shows those there are.")
+    raise not_stored(record, id, "d")
 
 
 def _view(document: Document, zone: ZoneInfo) -> DocumentView:

@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from pagefault.clock import When, time_of
 from pagefault.config import settings_of, zone_for
-from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
+from pagefault.kernel.owners import find_stored, not_stored
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, excerpt, fold
 from pagefault.shared import Archive, StorageOwner
@@ -176,16 +177,13 @@ async def passage(kernel: Kernel, name: StorageOwner, id: str) -> PassageView:
     record = await kernel.record(name)
 
     def read(tx: Transaction) -> Passage | None:
-        try:
-            storage, number = archival_storages(tx, record).find(tx, id, "p")
-        except FunctionError as error:
-            raise UsageError(str(error)) from None
+        storage, number = find_stored(tx, record, id, "p")
         found = tx.passage(storage.id, number)
         return found and replace(found, archive=storage.name)
 
     if found := await kernel.store.read(read):
         return PassageView(**_fields(found, zone_for(record)))
-    raise NotFoundError(f"There is no passage {id}; `pagefault archival list` shows those there are.")
+    raise not_stored(record, id, "p")
 
 
 async def search(
