@@ -490,3 +490,15 @@ def test_errors_are_not_swallowed() -> None:
         for module, tree in TREES.items()
     }
     assert {m: n for m, n in counts.items() if n > CATCH_ALL.get(m, 0)} == {}
+
+
+def test_nothing_is_lost_while_awaiting() -> None:
+    """``a.x += await f()`` reads ``a.x`` first: what others put there meanwhile would be undone."""
+    found = [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name)
+        if any(isinstance(each, ast.Await) for each in ast.walk(node.value))
+    ]
+    assert found == []

@@ -12,16 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 import pagefault
 from conftest import Machine
-from pagefault.build import open_store
-from pagefault.config import Installation
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel, open_store
+from pagefault.config import Installation, parse_settings
+from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import StorageError
 from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, say
 from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import can_take_turn
@@ -113,6 +117,42 @@ def test_eight_tasks_begin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     asyncio.run(work())
     assert anyio.run(messages, home) == EIGHT
+
+
+class PausedStore(MemoryStore):
+    """Pauses the first look of a kernel at an agent that another runs, after it saw no event."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.paused, self.go = anyio.Event(), anyio.Event()
+
+    async def read(self, work: Any) -> Any:
+        found = await super().read(work)
+        if saw_nothing(found) and not self.paused.is_set():
+            self.paused.set()
+            await self.go.wait()
+        return found
+
+
+def saw_nothing(found: Any) -> bool:
+    return type(found) is tuple and isinstance(found[0], AgentRecord) and found[1:] == (None,)
+
+
+@pytest.mark.anyio
+async def test_an_event_posted_while_nothing_was_to_be_followed_is_served(tmp_path: Path) -> None:
+    database = MemoryDatabase()
+    store, other = PausedStore(database), MemoryStore(database)
+    parts = Parts(model=ScriptedModel(lambda _: [say("Hello.")]), store=store, embedder=NullEmbedder())
+    async with open_kernel(tmp_path, parts, Installation()) as kernel:
+        ana = await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
+        async with other.turn_lock(ana.id):
+            await kernel.wake("ana")
+            await store.paused.wait()
+        await kernel.post("ana", Event("message", "hi"))
+        store.go.set()
+        with anyio.fail_after(10):
+            await kernel.idle()
+    assert [event.state for event in await other.read(lambda tx: tx.events(ana.id))] == ["done"]
 
 
 _STOPS = """

@@ -185,7 +185,8 @@ class Scheduler:
             posting.over.set()
         if has_place or agent.is_heard:
             with self._ready.followed(agent, held=has_place):
-                agent.asked |= await self.following.follow(agent)
+                goes_on = await self.following.follow(agent)
+            agent.asked |= goes_on  # somebody may have asked meanwhile
 
     async def _run_turns(self, agent: AgentSlot, posting: Posting | None) -> bool:
         """Run turns of an agent that has a place; False if another worker runs them."""
