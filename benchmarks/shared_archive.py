@@ -50,6 +50,8 @@ WORDS = 40  # of a passage
 
 Figures = dict[str, float]
 
+_secret = unit(random(4).standard_normal(DIMENSIONS, np.float32))
+
 
 class Obeying:
     """A model that makes the one call that it is told to, and then answers."""
@@ -67,7 +69,8 @@ class Obeying:
 
 
 class Embedder(Given):
-    """Knows the vectors of the questions; any other text gets a random one, always the same."""
+    """Knows the vectors of the questions; any other text gets a random one, always the same, but what has the
+    secret in it is near to what has it too."""
 
     def reads(self, text: str) -> bool:  # noqa: ARG002
         return True
@@ -75,8 +78,10 @@ class Embedder(Given):
     async def embed(self, texts: Sequence[str]) -> Floats:
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
         for row, text in enumerate(texts):
-            drawn = random(*sha256(text.encode()).digest()[:4]).standard_normal(DIMENSIONS, np.float32)
-            vectors[row] = self.vectors.get(text, unit(drawn))
+            made = unit(random(*sha256(text.encode()).digest()[:4]).standard_normal(DIMENSIONS, np.float32))
+            if SECRET in text:
+                made = unit(made + 2 * _secret)
+            vectors[row] = self.vectors.get(text, made)
         return vectors
 
 
@@ -138,7 +143,7 @@ class Bench:
             taken.append((time.perf_counter() - begin) * 1000)
             found += "\n[archival " in shown
         await self.kernel.idle()
-        middle, high = np.percentile(taken[1:], [50, 95])
+        middle, high = np.percentile(taken[1:] or taken, [50, 95])
         return {
             "first turn, ms": taken[0], "turn p50, ms": float(middle), "turn p95, ms": float(high),
             "before, MB": before / MB, "after, MB": memory_used() / MB, "turns that found": found,
@@ -179,7 +184,7 @@ class Bench:
     async def isolation(self) -> Figures:
         """Whether agents reach what is another's, by search and by guessed ids, or can write to the
         archive."""
-        leaks = refused = 0
+        leaks = missed = refused = 0
         before = await self._archive()
         for name, other in zip(self.names, [*self.names[1:], self.names[0]], strict=True):
             shown = [
@@ -189,7 +194,7 @@ class Bench:
                 await self.outputs(name, "document_open", id=f"{other}/d1"),
             ]
             leaks += any(f"{SECRET} of {other} is kept" in text for text in shown)
-            leaks += f"{SECRET} of {name} is kept" not in shown[0]
+            missed += f"{SECRET} of {name} is kept" not in shown[0]
             for hit in await memory.search(self.kernel, name, SECRET, tier="archival"):
                 leaks += SECRET in hit.text and name not in hit.text
             with suppress(UsageError):
@@ -200,7 +205,12 @@ class Bench:
             ):
                 refused += "read-only" in await self.outputs(name, function, **arguments)
         same = before == await self._archive()
-        return {"leaks": leaks, "writes refused": refused, "archive as it was": int(same)}
+        return {
+            "leaks": leaks,
+            "own not found": missed,
+            "writes refused": refused,
+            "archive as it was": int(same),
+        }
 
     async def _archive(self) -> str:
         """A digest of the archive's passages."""
@@ -283,9 +293,9 @@ def main() -> int:
         for case, f in (*found.items(), ("copies", each))
         if "after, MB" in f
     }
-    print(f"a thousand copies, extrapolated: {grown['copies'] / options.copies * 1000:,.0f} MB of memory")
+    print(f"1,000 copies, extrapolated: {grown['copies'] / options.copies * 1000:,.0f} MB of memory")
     held = (
-        found["isolation"]["leaks"] == 0
+        found["isolation"]["leaks"] == found["isolation"]["own not found"] == 0
         and found["isolation"]["writes refused"] == 2 * options.agents
         and found["isolation"]["archive as it was"] == 1
         and all(found[case]["agents told once"] == options.agents for case in ("attach", "detach"))

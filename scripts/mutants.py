@@ -369,8 +369,8 @@ MUTANTS = (
         (
             Change(
                 "retrieval/__init__.py",
-                "if not again or key not in self._ranked:",
-                "if self.store:",
+                "ranking = self.remembered.get(key) if again else None",
+                "ranking = None",
             ),
         ),
     ),

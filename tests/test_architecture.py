@@ -94,6 +94,7 @@ LAYERS = (
     },
     {
         "retrieval.excerpt",
+        "retrieval.remembered",
         "retrieval.reranking",
         "retrieval.standing",
         "retrieval.folding",

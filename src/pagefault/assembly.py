@@ -45,7 +45,7 @@ from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.names import check_agent_name, check_look_alike
 from pagefault.rerankers import Reranker
-from pagefault.retrieval import Retriever
+from pagefault.retrieval import Remembered, Retriever
 from pagefault.retrieval.reranking import Reranking
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
@@ -100,6 +100,7 @@ class Assembly:
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     reranking: Reranking | None = None
     shared_usage: SharedUsage = field(default_factory=SharedUsage)
+    remembered: Remembered = field(default_factory=Remembered)
     sent: Callable[[], None] = lambda: None
 
     def retriever(self, zone: tzinfo) -> Retriever:
@@ -193,12 +194,11 @@ class Assembly:
         zone, zone_name = zone_of(settings)
         counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
         plan = self._plan(settings, window, sections, counter, [each.name for each in storages.archives])
-        turn, retriever = OpenTurn(), self.retriever(zone)
+        turn, retriever = OpenTurn(), replace(self.retriever(zone), remembered=self.remembered)
         results = Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
-            record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter,
-            results, self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened,
-            turn.hops,
+            record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter, results,
+            self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened, turn.hops,
         )  # fmt: skip
         letters = Correspondence(
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,

@@ -22,6 +22,7 @@ from pagefault.retrieval.hits import NOTHING, Hit, Ranking, together
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import Weights, browse, rank
+from pagefault.retrieval.remembered import Remembered
 from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import readers, scale_in_use, vectors_of
 from pagefault.retrieval.standing import wishes
@@ -33,11 +34,11 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Hit", "Like", "Ranking", "Retriever", "Weights", "excerpt", "fold", "windows"]
+__all__ = ["Hit", "Like", "Ranking", "Remembered", "Retriever", "Weights", "excerpt", "fold", "windows"]
 
 logger = logger_of(__name__)
 
-_REMEMBERED = 8  # searches whose further pages may be asked for, and vectors of queries
+_REMEMBERED = 8  # vectors of queries
 _VECTOR_SECONDS = 3.0  # for the vector of a query
 _WORDS_ALONE = Scale(1.0, 1.0, 1.0)
 _Compared = tuple[str, "NDArray[np.float32]", Scale]  # the fingerprint, the query's vector and its scale
@@ -46,7 +47,7 @@ _Compared = tuple[str, "NDArray[np.float32]", Scale]  # the fingerprint, the que
 @dataclass(frozen=True, slots=True)
 class Retriever:
     """Search over one store with the embedder in service. Dates in a query are read at ``clock``, in
-    ``zone``."""
+    ``zone``. ``remembered`` may be shared with the searches of other agents."""
 
     store: Store
     serving: Callable[[], Awaitable[Embedder]]
@@ -54,7 +55,7 @@ class Retriever:
     zone: tzinfo = UTC
     weights: Weights = field(default_factory=Weights)
     reranking: Reranking | None = None
-    _ranked: dict[tuple[object, ...], Ranking] = field(default_factory=dict[tuple[object, ...], Ranking])
+    remembered: Remembered = field(default_factory=Remembered)
     _vectors: dict[tuple[object, ...], NDArray[np.float32]] = field(
         default_factory=dict[tuple[object, ...], "NDArray[np.float32]"]
     )
@@ -73,19 +74,17 @@ class Retriever:
         filter, newest first. ``owners``: search the rows of these instead of the agent's own.
 
         ``again``: the caller wants a further page of an earlier search. It is answered from that search if
-        it is one of the last few, so that pages stay the same while the log grows.
+        it is remembered, so that pages stay the same while the log grows.
         """
         owners = tuple(owners) or (agent,)
-        key = (owners, tier, text, replace(filter, before=None))
-        if not again or key not in self._ranked:
-            self._ranked.pop(key, None)
+        key = (agent, owners, tier, text, replace(filter, before=None))
+        ranking = self.remembered.get(key) if again else None
+        if ranking is None:
             ranking = await self.find(agent, tier, text, filter, owners=owners)
             if self.reranking and text.strip():
                 ranking = await self.reranking.reordered(text, ranking, self._texts)
-            self._ranked[key] = ranking
-            while len(self._ranked) > _REMEMBERED:
-                del self._ranked[next(iter(self._ranked))]
-        return self._ranked[key]
+            self.remembered.keep(key, ranking)
+        return ranking
 
     async def find(
         self,

@@ -89,6 +89,11 @@ class Ranking(Sequence[Hit]):
     def __iter__(self) -> Iterator[Hit]:
         return (self[index] for index in range(len(self)))
 
+    @property
+    def nbytes(self) -> int:
+        columns = (self.tier, self.number, self.session, self.score, self.parts, self.order, self.owner)
+        return sum(column.nbytes for column in columns)
+
     def without(self, places: Sequence[int]) -> Ranking:
         """The ranking without the hits at these places."""
         return replace(self, order=np.delete(self.order, places)) if places else self
