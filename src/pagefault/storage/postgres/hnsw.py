@@ -63,7 +63,7 @@ _CLEAN = """
     DELETE FROM vectors WHERE (agent, tier, fingerprint, number, part) IN (
         SELECT agent, tier, fingerprint, number, part FROM vectors
         WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND part >= 0
-        AND number <= :last ORDER BY number LIMIT :limit)"""
+        AND number <= :last ORDER BY number LIMIT {limit})"""
 _IN_USE = """
     SELECT EXISTS (SELECT FROM pg_locks WHERE relation = to_regclass(:table) AND pid <> pg_backend_pid())"""
 _SEALED = """
@@ -161,7 +161,7 @@ class HnswSegments:
         of = {"agent": agent, "tier": tier, "fingerprint": fingerprint}
         if not self._db.one(_IS_REPLACED, **of, first=1, last=last)[0] or self._db.one(_EARLIER)[0]:
             return False
-        self._db.send(_CLEAN, **of, last=last, limit=_CLEANED)
+        self._db.send(_CLEAN.format(limit=_CLEANED), **of, last=last)
         return True
 
     def drop(self, agent: AgentId, segment: Segment) -> bool | None:

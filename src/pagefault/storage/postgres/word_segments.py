@@ -69,17 +69,18 @@ _HOLDING = """
         WHERE agent = :agent AND segment = s.number AND unit = d.unit AND block <= d.number
         ORDER BY block DESC LIMIT 1) w"""
 # The next of the rows that are sealed and so of no use, and of a segment's blocks. Nothing is locked before:
-# should it and a deletion wait for each other, the one that the server ends is run again.
+# should it and a deletion wait for each other, the one that the server ends is run again. How many is written
+# into the statement: a plan made without the number reads all postings for each step.
 _CLEAN = """
     WITH sealed AS MATERIALIZED (
         SELECT unit, number FROM postings WHERE agent = :agent AND tier = :tier AND number <= :last
-        ORDER BY unit, number LIMIT :rows)
+        ORDER BY unit, number LIMIT {rows:d})
     DELETE FROM postings p USING sealed s
     WHERE p.agent = :agent AND p.tier = :tier AND p.unit = s.unit AND p.number = s.number"""
 _DROP = """
     WITH unused AS MATERIALIZED (
         SELECT unit, block FROM word_blocks WHERE agent = :agent AND segment = :segment
-        ORDER BY unit, block LIMIT :rows)
+        ORDER BY unit, block LIMIT {rows:d})
     DELETE FROM word_blocks b USING unused u
     WHERE b.agent = :agent AND b.segment = :segment AND b.unit = u.unit AND b.block = u.block"""
 _DROP_EMPTY = """
@@ -141,12 +142,12 @@ class WordSegments:
 
     def clean(self, agent: AgentId, tier: Tier, fingerprint: str, last: int) -> bool:
         del fingerprint
-        rows = self._rows // _DELETED
-        return self._db.changed(_CLEAN, agent=agent, tier=tier, last=last, rows=rows)
+        statement = _CLEAN.format(rows=self._rows // _DELETED)
+        return self._db.changed(statement, agent=agent, tier=tier, last=last)
 
     def drop(self, agent: AgentId, segment: Segment) -> bool:
-        rows = self._rows // _DELETED
-        return self._db.changed(_DROP, agent=agent, segment=segment.number, rows=rows)
+        statement = _DROP.format(rows=self._rows // _DELETED)
+        return self._db.changed(statement, agent=agent, segment=segment.number)
 
 
 def unseal(
