@@ -59,8 +59,8 @@ class Archive:
 
 
 async def sealing(archive: Archive) -> Figures:
-    """The seconds of sealing all rows, which took place after the load, and of sealing 50,000 of them."""
-    id = await load(archive.store, "sealed", archive.rows.part(STEP + 1), [])
+    """The seconds of sealing and merging all rows as they came, and of sealing 50,000 of them."""
+    id = await load(archive.store, "sealed", archive.rows.part(STEP + 1))
     seconds = await seal(archive.store, id)
     await archive.store.write(lambda tx: tx.delete_agent(id))
     return {"build s": sum(archive.rates.sealing), "sealing 50k s": seconds}
@@ -154,7 +154,7 @@ async def dead(archive: Archive) -> Figures:
     """The same in a second archive, a part of the first, of which 30 % were deleted; and its recall."""
     size = min(archive.rows.size, 100_000)
     rows = archive.rows.part(size)
-    id = await load(archive.store, f"dying-{size}", rows, [])
+    id = await load(archive.store, f"dying-{size}", rows)
     await seal(archive.store, id)
     draws = np.random.default_rng(11)
     gone = np.sort(draws.choice(np.arange(1, size + 1), int(_DEAD * size), replace=False))

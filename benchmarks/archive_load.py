@@ -1,7 +1,7 @@
 """The archive of ``archive_scale`` in a database that is kept: loaded by the product's own writes, resumable.
 
 A batch of passages and their vectors is one transaction, so what is there is whole; what is large is sealed
-at the end. The server is one of its own on a folder, as it comes or tuned; it waits for its disk. Left out:
+as it comes. The server is one of its own on a folder, as it comes or tuned; it waits for its disk. Left out:
 what is measured (``archive_aims``).
 """
 
@@ -161,31 +161,30 @@ async def add(store: Store, id: AgentId, rows: Rows, first: int, last: int) -> N
 
 async def seal(store: Store, id: AgentId) -> float:
     """Seal what is to be sealed; return the seconds until searches use it, without those of cleaning up."""
-    used = 0.0
+    seconds: dict[str, float] = {}
     while True:
         begin = time.perf_counter()
         step = await store.build(lambda tx: tx.seal(id, SegmentSizes()))
-        seconds = time.perf_counter() - begin
         if not step:
-            return used
-        used += seconds if step in ("plan", "build", "publish") else 0
-        if seconds > 1:
-            print(f"  {step}: {seconds:.0f} s", flush=True)
+            break
+        seconds[step] = seconds.get(step, 0) + time.perf_counter() - begin
+    if seconds:
+        print("  sealed:", ", ".join(f"{step} {each:.1f} s" for step, each in seconds.items()), flush=True)
+    return sum(seconds.get(step, 0) for step in ("plan", "build", "publish"))
 
 
-async def load(
-    store: Store, name: str, rows: Rows, rates: list[float], note: Callable[[], None] = lambda: None
-) -> AgentId:
-    """Store the rows that are not there yet; return the archive's id. ``rates`` gets the passages written a
-    second for each ``STEP``; ``note`` is called when it did."""
+async def load(store: Store, name: str, rows: Rows, rates: Rates | None = None) -> AgentId:
+    """Store the rows that are not there yet, sealed as they come; return the archive's id. ``rates`` gets the
+    passages written a second for each ``STEP``, and the seconds of sealing after it."""
     id, done = await owner(store, name)
     begin, begun = time.perf_counter(), done
     for first in range(done + 1, rows.size + 1, BATCH):
         last = min(first + BATCH - 1, rows.size)
         await add(store, id, rows, first, last)
-        if last % STEP == 0 or last == rows.size:
-            rates.append((last - begun) / (time.perf_counter() - begin))
-            print(f"  {last:>9,} rows, {rates[-1]:,.0f} a second", flush=True)
+        if rates and (last % STEP == 0 or last == rows.size):
+            rates.each.append((last - begun) / (time.perf_counter() - begin))
+            print(f"  {last:>9,} rows, {rates.each[-1]:,.0f} a second", flush=True)
+            rates.sealing.append(await seal(store, id))
+            rates.note()
             begin, begun = time.perf_counter(), last
-            note()
     return id

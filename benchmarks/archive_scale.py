@@ -86,7 +86,7 @@ async def measured(options: argparse.Namespace, rows: Rows, own: Questions, fore
     figures: Figures = {}
     try:
         rates = Rates(note)
-        id = await load(store, MAIN, rows, rates.each, rates.note)
+        id = await load(store, MAIN, rows, rates)
         if seconds := await seal(store, id):
             rates.sealing.append(seconds)
             rates.note()
