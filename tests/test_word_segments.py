@@ -7,7 +7,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from contextlib import closing
-from math import log
 from typing import Any
 
 import psycopg
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagefault.storage import Filter, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.postgres.source import PostgresSource
@@ -23,12 +21,12 @@ from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.transfer import PostgresTransfer
 from pagefault.storage.postgres.word_segments import WordSegments
 from pagefault.storage.segments import WORDS, Segment
-from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.storage.terms import terms
 from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW
 from pagefault.transfer import check, repair
-from pagefault.types import AgentId, AgentRecord, Passage
+from pagefault.types import AgentRecord, Passage
+from plain_bm25 import assert_exact
 
 TEXTS = st.lists(
     st.sampled_from(["red", "blue", "green", "red red", "oak", "elm", "你好", "gate"]), min_size=1, max_size=9
@@ -170,32 +168,6 @@ def test_postings_are_those_of_the_rows_that_are_there(
     for step, given_to_it in steps:
         step(archive, given_to_it)
         archive.check()
-
-
-def exact(texts: dict[int, str], query: list[str]) -> dict[int, float]:
-    """The scores of these rows by BM25, as a textbook has it."""
-    units = {number: terms(text) for number, text in texts.items()}
-    mean = sum(map(len, units.values())) / max(1, len(units))
-    having = {unit: sum(unit in of for of in units.values()) for unit in query}
-    scores = defaultdict[int, float](float)
-    for number, of in units.items():
-        for unit in query:
-            if count := of.count(unit):
-                weight = log(1 + (len(units) - having[unit] + 0.5) / (having[unit] + 0.5))
-                scores[number] += weight * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * len(of) / mean))
-    return scores
-
-
-def assert_exact(tx: SqlTransaction, agent: AgentId, texts: dict[int, str]) -> None:
-    for query in (["red"], ["red", "oak"], ["blue", "gate", "elm"], ["你", "green"], ["maroon"]):
-        expected = exact(texts, query)
-        found = tx.search(agent, "archival", Match(tuple(query)), Filter(), "f")
-        matched = found.matched & found.may_show
-        scores = dict(zip(found.number[matched].tolist(), found.lexical[matched].tolist(), strict=True))
-        best = sorted(scores.values(), reverse=True)[:10]
-        assert best == pytest.approx(sorted(expected.values(), reverse=True)[:10], rel=1e-5)
-        assert scores == pytest.approx({number: expected[number] for number in scores}, rel=1e-5)
-        assert {*scores, *found.more.tolist()} == set(expected)
 
 
 def test_a_row_is_taken_out_of_the_block_that_has_it(driver: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pagefault.errors import StorageError
 from pagefault.storage.index import Postings
-from pagefault.storage.index.words import SIZE, WordBlocks, decoded, encoded, without
+from pagefault.storage.index.words import SIZE, WordBlocks, decoded, encoded, joined, without
 
 NUMBERS = st.sets(st.integers(1, 40) | st.integers(1, 2**32 - 1) | st.integers(1, 2**55), min_size=1)
 COUNTS = st.sampled_from([1, 1, 1, 1, 2, 3, 129, 130, 131, 5000, 2**31 - 1])
@@ -63,7 +63,7 @@ def test_a_row_taken_out_is_in_no_block(units: list[list[Row]], data: st.DataObj
     _, blocks = blocks_of(units)
     left = without(blocks, np.array(sorted(gone), np.int64))
     assert rows_of(left) == [row for of in units for row in of if row[0] not in gone]
-    assert left.block.tolist() == blocks.block.tolist()
+    assert not gone & {block for block, count in zip(left.block, left.count, strict=True) if count}
     assert left.count.tolist() == [sum(number not in gone for number, _ in of) for of in units]
     again = without(left, np.array(every))
     assert again.data == b""
@@ -86,12 +86,28 @@ def test_no_blocks_have_no_rows() -> None:
         ((1, 2, b"\x00\x00"), "do not ascend"),
         ((1, 2, b"\x00\x82"), "cut short"),
         ((1, 1, b"\x80" * 9 + b"\x02"), "too long"),
+        ((1, 1, b""), "lacks rows"),
+        ((1, 2**31 - 1, b"\x02"), "lacks rows"),
+        ((1, 0, b"\x02"), "other occurrences"),
+        ((1, 3, b"\x02" + 2 * (b"\xfe" + b"\xff" * 7 + b"\x7f")), "do not ascend"),
+        ((2**63 - 2, 1, b"\x06"), "do not ascend"),
+        ((1, 1, b"\x03" + b"\xff" * 8 + b"\x7f"), "too often"),
     ],
 )
 def test_damage_is_named(block: tuple[int, int, bytes], said: str) -> None:
     whole = (1, 1, b"\x02")
     with pytest.raises(StorageError, match=f"{said}.*db check --repair"):
         decoded(WordBlocks.of([whole, block, whole]))
+
+
+def test_a_unit_has_each_row_in_one_block() -> None:
+    def part(*numbers: int) -> Postings:
+        return Postings(np.array(numbers), np.ones(len(numbers), np.int64))
+
+    assert joined(part(1, 2), part(3)).numbers.tolist() == [1, 2, 3]
+    for parts in ((part(1, 5, 3),), (part(1, 2), part(2, 3)), (part(4), part(3))):
+        with pytest.raises(StorageError, match=r"rows of another one.*db check --repair"):
+            joined(*parts)
 
 
 @given(UNITS, st.data())
@@ -107,3 +123,5 @@ def test_any_other_bytes_are_rows_or_a_named_error(units: list[list[Row]], data:
     except StorageError:
         return
     assert len(found.numbers) == blocks.count.sum()
+    assert found.numbers.min() >= 0
+    assert 1 <= found.counts.min() <= found.counts.max() < 2**31

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from pagefault.errors import StorageError
 from pagefault.storage.index import Numbers, Postings
 
-__all__ = ["SIZE", "WordBlocks", "decoded", "encoded", "without"]
+__all__ = ["SIZE", "WordBlocks", "decoded", "encoded", "joined", "without"]
 
 SIZE = 800
 """The most rows in a block: one of 400 takes a tenth more space and time, one of 1,600 hardly less."""
 
 _LONGEST = 9  # bytes of a varint: 63 bits
+_OFTENEST = (1 << 31) - 1  # occurrences in a row
 _DAMAGED = "The lexical index is damaged (%s); make it anew with `pagefault db check --repair`."
 
 
@@ -64,13 +65,17 @@ def encoded(postings: Postings, lists: Numbers) -> tuple[Numbers, WordBlocks]:
 
 
 def without(blocks: WordBlocks, numbers: Numbers) -> WordBlocks:
-    """The same blocks without these rows; some may be left with none."""
+    """The same blocks without these rows: none of their numbers is left, as a block's own neither. Some may
+    be left with no rows."""
     postings = decoded(blocks)
     keeps = ~np.isin(postings.numbers, numbers)
     kept = np.append(0, np.cumsum(keeps))
     ends = np.cumsum(blocks.count)
     left = Postings(postings.numbers[keeps], postings.counts[keeps])
-    return _encoded(left, blocks.block, kept[ends] - kept[ends - blocks.count])
+    counts = kept[ends] - kept[ends - blocks.count]
+    block = blocks.block.copy()
+    block[counts > 0] = left.numbers[_before(counts)[counts > 0]]
+    return _encoded(left, block, counts)
 
 
 def decoded(blocks: WordBlocks) -> Postings:
@@ -86,17 +91,28 @@ def decoded(blocks: WordBlocks) -> Postings:
     odd = np.append(0, np.cumsum(repeated))
     if not np.array_equal(odd[starts + counts] - odd[starts], extras):
         raise StorageError(_DAMAGED % "a block has other occurrences than rows")
-    gaps = codes >> 1
-    begins = starts[counts > 0]
-    if np.count_nonzero(gaps == 0) > np.count_nonzero(gaps[begins] == 0):
-        raise StorageError(_DAMAGED % "the rows of a block do not ascend")
-    sums = np.append(0, np.cumsum(gaps))
+    sums = np.append(0, np.cumsum(codes >> 1))
     numbers = sums[1:] + np.repeat(blocks.block - sums[starts], counts)
+    follows = np.ones(len(numbers), np.bool_)
+    follows[starts[counts > 0]] = False
+    if (np.diff(numbers, prepend=0)[follows] <= 0).any() or numbers.min(initial=0) < 0:
+        raise StorageError(_DAMAGED % "the rows of a block do not ascend")
     occurrences = 1 + repeated
     rest = np.ones(len(values), np.bool_)
     rest[at] = False
+    if values[rest].max(initial=0) > _OFTENEST - 2:
+        raise StorageError(_DAMAGED % "a row has a word too often")
     occurrences[repeated == 1] += values[rest]
     return Postings(numbers, occurrences)
+
+
+def joined(*parts: Postings) -> Postings:
+    """The postings of one unit from several parts of an index, which follow one another. ``StorageError`` if
+    they do not."""
+    numbers = np.concatenate([part.numbers for part in parts])
+    if (np.diff(numbers) <= 0).any():
+        raise StorageError(_DAMAGED % "a block has rows of another one")
+    return Postings(numbers, np.concatenate([part.counts for part in parts]))
 
 
 def _encoded(postings: Postings, block: Numbers, counts: Numbers) -> WordBlocks:

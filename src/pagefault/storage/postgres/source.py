@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pagefault.storage.index import Numbers, Postings, StoredVectors
-from pagefault.storage.index.words import WordBlocks, decoded
+from pagefault.storage.index.words import WordBlocks, decoded, joined
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.hnsw import SealedTables
 from pagefault.storage.sql.source import SqlSource
@@ -80,12 +80,7 @@ def _sent(*sent: bytes | None) -> Postings:
     sealed = decoded(
         WordBlocks(sent_array(block, ">i8"), sent_array(count, ">i4"), sent_array(length, ">i4"), data or b"")
     )
-    if numbers is None:
-        return sealed
-    return Postings(
-        np.concatenate([sealed.numbers, sent_array(numbers, ">i8")]),
-        np.concatenate([sealed.counts, sent_array(counts, ">i4")]),
-    )
+    return joined(sealed, Postings(sent_array(numbers, ">i8"), sent_array(counts, ">i4")))
 
 
 def sent_array(sent: bytes | None, kind: str) -> Numbers:

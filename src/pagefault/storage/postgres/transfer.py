@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import psycopg
@@ -34,9 +34,10 @@ _SEALED = "agent = :agent AND tier = :tier AND fingerprint = '' AND state = 'sea
 _FREQUENCIES = f"""
     SELECT unit, count(*), sum(count) FROM postings WHERE agent = :agent AND tier = :tier AND number > (
         SELECT coalesce(max(last), 0) FROM segments WHERE {_SEALED}) GROUP BY unit"""
-_BLOCKS = f"""
-    SELECT unit, block, count, data FROM word_blocks WHERE agent = :agent
-    AND segment = ANY(ARRAY(SELECT number FROM segments WHERE {_SEALED}))"""
+_BLOCKS = """
+    SELECT w.unit, s.first, s.last, w.block, w.count, w.data
+    FROM segments s JOIN word_blocks w ON w.agent = s.agent AND w.segment = s.number
+    WHERE s.agent = :agent AND s.tier = :tier AND s.fingerprint = '' AND s.state = 'sealed'"""
 _CLEAR = (
     "SELECT id FROM agents WHERE id = :agent FOR NO KEY UPDATE",  # who builds blocks looks again behind it
     "DELETE FROM postings WHERE agent = :agent",
@@ -98,8 +99,7 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
     def frequencies(self, agent: AgentId, tier: Tier) -> Iterator[tuple[str, int, int]]:
         sealed = defaultdict[str, Counter[str]](Counter)
         for batch in self._db.batches(_BLOCKS, _BATCH, agent=agent, tier=tier):
-            counts = _occurrences(WordBlocks.of(row[1:] for row in batch))
-            for (unit, _, rows, _), count in zip(batch, counts, strict=True):
+            for (unit, *_, rows, _), count in zip(batch, _occurrences(batch), strict=True):
                 sealed[unit].update(rows=rows, count=count)
         for batch in self._db.batches(_FREQUENCIES, _BATCH, agent=agent, tier=tier):
             for unit, rows, count in batch:
@@ -210,12 +210,17 @@ def _rowless_in_blocks(connection: PostgresConnection, unit: str) -> int:
     return count
 
 
-def _occurrences(blocks: WordBlocks) -> list[int]:
-    """The occurrences in each block; 0, which is wrong, where they cannot be read."""
+def _occurrences(batch: Sequence[Any]) -> list[int]:
+    """The occurrences in each block of the rows of ``_BLOCKS``; 0, which is wrong, where they cannot be read,
+    or of a row that is not in its segment."""
+    blocks = WordBlocks.of(row[3:] for row in batch)
     try:
-        sums = np.append(0, np.cumsum(decoded(blocks).counts))
+        postings = decoded(blocks)
     except StorageError:
-        return [0] * len(blocks.count)
+        return [0] * len(batch)
+    first, last = (np.repeat([row[column] for row in batch], blocks.count) for column in (1, 2))
+    counts = np.where((postings.numbers >= first) & (postings.numbers <= last), postings.counts, 0)
+    sums = np.append(0, np.cumsum(counts))
     ends = np.cumsum(blocks.count)
     return (sums[ends] - sums[ends - blocks.count]).tolist()
 

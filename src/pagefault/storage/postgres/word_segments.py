@@ -57,8 +57,7 @@ _GONE = "SELECT number FROM deletions WHERE agent = :agent AND change > :change"
 _PUT = """
     INSERT INTO word_blocks (agent, segment, block, count, unit, data) VALUES (:agent,
     unnest(:segments::bigint[]), unnest(:blocks::bigint[]), unnest(:counts::integer[]),
-    unnest(:units::text[]), unnest(:data::bytea[]))
-    ON CONFLICT (agent, segment, unit, block) DO UPDATE SET count = excluded.count, data = excluded.data"""
+    unnest(:units::text[]), unnest(:data::bytea[]))"""
 _HOLDING = """
     SELECT DISTINCT s.number, w.unit, w.block, w.count, w.data
     FROM unnest(:units::text[], :numbers::bigint[]) d (unit, number)
@@ -83,9 +82,10 @@ _DROP = """
         ORDER BY unit, block LIMIT {rows:d})
     DELETE FROM word_blocks b USING unused u
     WHERE b.agent = :agent AND b.segment = :segment AND b.unit = u.unit AND b.block = u.block"""
-_DROP_EMPTY = """
-    DELETE FROM word_blocks WHERE agent = :agent AND segment = ANY(:segments::bigint[])
-    AND unit = ANY(:units::text[]) AND count = 0"""
+_TAKE_OUT = """
+    DELETE FROM word_blocks b USING unnest(:segments::bigint[], :units::text[], :blocks::bigint[])
+    g (segment, unit, block)
+    WHERE b.agent = :agent AND b.segment = g.segment AND b.unit = g.unit AND b.block = g.block"""
 
 
 class WordSegments:
@@ -161,8 +161,9 @@ def unseal(
     if found:
         segments, units = [row[0] for row in found], [row[1] for row in found]
         blocks = WordBlocks.of(row[2:] for row in found)
+        of = {"segments": segments, "units": units, "blocks": blocks.block.tolist()}
+        connection.send(_TAKE_OUT, agent=agent, **of)
         _put(connection, agent, segments, units, without(blocks, np.array(sorted(rows), np.int64)))
-        connection.send(_DROP_EMPTY, agent=agent, segments=sorted(set(segments)), units=units)
 
 
 def _together(sealed: Sequence[Any], opened: Sequence[Any], gone: Numbers) -> tuple[list[str], WordBlocks]:
@@ -193,8 +194,10 @@ def _put(
     units: list[str],
     blocks: WordBlocks,
 ) -> None:
-    """Write blocks of these segments and units, also over what is there."""
-    if units:
-        number, count, data = map(list, zip(*blocks.each(), strict=True))
-        of = {"segments": segments, "blocks": number, "counts": count, "units": units, "data": data}
+    """Write blocks of these segments and units but for empty ones."""
+    each = zip(segments, units, blocks.each(), strict=True)
+    full = [(segment, unit, *block) for segment, unit, block in each if block[1]]
+    if full:
+        segments, units, number, count, data = map(list, zip(*full, strict=True))
+        of = {"segments": segments, "units": units, "blocks": number, "counts": count, "data": data}
         connection.send(_PUT, agent=agent, **of)
