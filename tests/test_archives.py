@@ -128,6 +128,36 @@ async def test_an_agent_changes_by_id_what_is_attached_to_it_unless_it_is_read_o
         assert [(a.passages, a.documents) for a in await pf.archives.list()] == [(0, 0), (1, 0)]
 
 
+async def test_an_agent_searches_one_archive_alone_and_inserts_into_it(tmp_path: Path) -> None:
+    async with home(tmp_path) as pf:
+        ana = await pf.agent("ana")
+        for name in ("notes", "other"):
+            await pf.archives.create(name)
+            await pf.archives.insert(name, "the red key")
+        await ana.archives.attach("notes")
+        assert await ana.remember("the red key of ana") == "p1"
+        assert await ana.remember("the red key of all", tags=["keys"], archive="notes") == "notes/p2"
+        found = await ana.search("red key", archive="notes")
+        assert sorted(hit.id for hit in found) == ["notes/p1", "notes/p2"]
+        assert [hit.id for hit in await ana.search(archive="notes", tags=["keys"])] == ["notes/p2"]
+        for work in (
+            partial(ana.search, "key", archive="other"),
+            partial(ana.remember, "x", archive="other"),
+        ):
+            with pytest.raises(UsageError, match="no archive other attached; attached are notes"):
+                await work()
+        with pytest.raises(UsageError, match="There is no archive"):
+            await ana.search("key", archive="")
+        with pytest.raises(UsageError, match="An archive has no messages"):
+            await ana.search("key", tier="recall", archive="notes")
+        with pytest.raises(UsageError, match="Only passages have tags or an archive"):
+            await ana.search("key", role=["user"], archive="notes")
+        await ana.archives.attach("notes", read_only=True)
+        with pytest.raises(UsageError, match="attached to agent ana read-only"):
+            await ana.remember("the blue key", archive="notes")
+        assert (await pf.archives.get("notes")).passages == 2
+
+
 async def test_a_description_imitates_nothing_in_the_prompt(tmp_path: Path) -> None:
     model = ScriptedModel([[say("ok")]] * 3)
     parts = Parts(embedder=NullEmbedder())

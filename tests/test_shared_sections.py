@@ -389,6 +389,18 @@ async def test_an_agents_insert_into_an_archive_and_its_delete_are_made_once(
         assert await effects(kernel) == ()
 
 
+async def test_an_attachment_that_is_there_is_no_news(store: Store, tmp_path: Path) -> None:
+    async with opened(tmp_path, store) as kernel:
+        await share(kernel, "plan", NAMES, text="Buy a boiler.")
+        for _ in range(2):
+            await attach(kernel, "plan", "bo")
+            await attach(kernel, "plan", "cy", read_only=True)
+        for name, told in (("bo", 1), ("cy", 2)):
+            record = await kernel.record(name)
+            found = await store.read(lambda tx, id=record.id: tx.events(id))
+            assert len([event for event in found if event.kind == EventKind.EDITED]) == told
+
+
 def test_the_library_shares_reads_and_edits_sections(tmp_path: Path) -> None:
     with pagefault.Agent("ana", home=tmp_path) as ana, pagefault.Agent("bo", home=tmp_path) as bo:
         made = ana.shared_sections.share("plan", "bo", description="what we do", text="1", limit=50)
@@ -446,3 +458,14 @@ def test_the_command_line_shares_shows_and_edits_sections(run: Run) -> None:
         assert refused.code
         assert len(refused.err.splitlines()) == 1
     assert run("section", "delete", "plan", "--yes").out == "Section plan is deleted.\n"
+
+
+def test_agents_are_looked_up_before_one_of_them_is_attached_or_detached(run: Run) -> None:
+    for name in ("ana", "bo"):
+        run("agent", "create", name)
+    assert run("section", "share", "plan", "--agent", "ana").code == 0
+    for change, agent in (("attach", "bo"), ("detach", "ana")):
+        ran = run("section", change, "plan", "--agent", agent, "--agent", "cy")
+        assert (ran.code, "There is no agent cy" in ran.err) == (1, True)
+        held = run("section", "show", "plan", "--json").json["agents"]
+        assert [each["agent"] for each in held] == ["ana"]

@@ -127,30 +127,41 @@ class AsyncAgent:
         tags: Sequence[str] = (),
         session: int | None = None,
         as_of: str | None = None,
+        archive: str | None = None,
     ) -> SearchPage:
         """Search the messages (``tier="recall"``), the passages (``"archival"``) or both, as the agent does.
 
         Without a query it finds all that passes the filters, newest first. ``page``, from 1, of ``size``
         results. ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included
         (``"2026-11-20"``, ``"2026-11-20T18:00"`` or an aware datetime). ``role`` and ``session`` (a sitting,
-        as results number them) are of messages, ``tags`` (all must be there) of passages; they choose the
-        tier if ``tier`` does not. ``as_of``: the id of the newest message to look at.
+        as results number them) are of messages, ``tags`` (all must be there) and ``archive`` (the name of an
+        attached one, to search it alone) of passages; they choose the tier if ``tier`` does not. ``as_of``:
+        the id of the newest message to look at.
         """
         from pagefault.views.memory import search
 
         return await search(
             self._handle.kernel, self.name, query, tier=tier, page=page, size=size, since=since, until=until,
-            role=role, tags=tags, session=session, as_of=as_of,
+            role=role, tags=tags, session=session, as_of=as_of, archive=archive,
         )  # fmt: skip
 
-    async def remember(self, text: str, *, tags: Sequence[str] = (), at: datetime | str | None = None) -> str:
+    async def remember(
+        self,
+        text: str,
+        *,
+        tags: Sequence[str] = (),
+        at: datetime | str | None = None,
+        archive: str | None = None,
+    ) -> str:
         """Put a text into archival storage and return its id (``p7``); the agent finds it by searching.
 
-        ``at``: the time it is of, as in ``search``; None: now.
+        ``at``: the time it is of, as in ``search``; None: now. ``archive``: the name of an attached archive,
+        into which it goes instead (``manuals/p7``).
         """
         from pagefault.kernel import edits
 
-        return (await edits.remember(self._handle.kernel, self.name, text, tags=tags, at=at)).id
+        kernel = self._handle.kernel
+        return (await edits.remember(kernel, self.name, text, tags=tags, at=at, archive=archive)).id
 
     async def context(self) -> ContextView:
         """The main context as the next request would send it, with the size of each part."""

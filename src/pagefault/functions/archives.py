@@ -64,10 +64,13 @@ class ArchivalStorages:
 
     def owners(self, tx: Transaction, archive: str = "") -> tuple[AgentId, ...]:
         """The ids under which to search: of all storages or, if one is named, of this archive."""
-        attached = self.attached(tx)
         if archive:
-            return (_of_name(attached, archive).id,)
-        return (self.agent, *(each.id for each in attached.values()))
+            return (self.archive(tx, archive).id,)
+        return (self.agent, *(each.id for each in self.attached(tx).values()))
+
+    def archive(self, tx: Transaction, name: str) -> AttachedArchive:
+        """The attached archive of this name; ``FunctionError`` if there is none."""
+        return _of_name(self.attached(tx), name)
 
     def find(self, tx: Transaction, id: str, letter: str) -> tuple[AttachedArchive, int]:
         """The storage and the number that an id names; the agent's own has no name. ``FunctionError`` for
@@ -79,7 +82,7 @@ class ArchivalStorages:
             return self._own, of
         if self.name:
             raise FunctionError(f"{id!r} is not of archive {self.name}.")
-        return _of_name(self.attached(tx), name), of
+        return self.archive(tx, name), of
 
     def passage(self, tx: Transaction, id: str) -> Passage:
         """The passage of this id; ``FunctionError`` if there is none."""
@@ -105,7 +108,7 @@ class ArchivalStorages:
     def writable(self, tx: Transaction, archive: str = "") -> AttachedArchive:
         """The agent's own storage or the archive named, to insert into; ``FunctionError`` if it is
         read-only."""
-        return _writable(_of_name(self.attached(tx), archive) if archive else self._own)
+        return _writable(self.archive(tx, archive) if archive else self._own)
 
     def insert(self, tx: Transaction, passage: Passage, archive: str = "") -> str:
         """Store a passage in the agent's own storage or the archive named, and return its id; empty if it is

@@ -16,7 +16,7 @@ from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import find_stored, not_stored
+from pagefault.kernel.owners import find_stored, not_stored, storage_to_write
 from pagefault.names import check_text
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
@@ -45,17 +45,23 @@ async def check_writable(kernel: Kernel) -> None:
 
 
 async def remember(
-    kernel: Kernel, name: StorageOwner, text: str, *, tags: Sequence[str] = (), at: When = None
-) -> Passage:
+    kernel: Kernel, name: StorageOwner, text: str, *, tags: Sequence[str] = (), at: When = None,
+    archive: str | None = None,
+) -> Passage:  # fmt: skip
     """Put a text into archival storage and return it with its id. ``at``: its time, in the agent's zone if it
-    names none; None: now."""
+    names none; None: now. ``archive``: one attached to the agent, into which it goes instead."""
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     record, now = await kernel.record(name), kernel.clock.now()
     passage = Passage(text, time_of(at, now, zone_for(record)) or now, _cleaned(tags))
-    stored = await kernel.store.write(lambda tx: tx.insert_passage(record.id, passage))
+
+    def work(tx: Transaction) -> Passage:
+        storage = storage_to_write(tx, record, archive)
+        return replace(tx.insert_passage(storage.id, passage), archive=storage.name)
+
+    stored = await kernel.store.write(work)
     kernel.indexer.wake()
-    return replace(stored, archive=archive_of(record))
+    return stored
 
 
 async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Passage]) -> tuple[str, ...]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pagefault.errors import FunctionError, NotFoundError, UsageError
-from pagefault.functions.archives import AttachedArchive, archival_storages
+from pagefault.functions.archives import ArchivalStorages, AttachedArchive, archival_storages
 from pagefault.quoting import inline
 from pagefault.shared import Archive, StorageOwner, archive_of
 from pagefault.storage import Transaction
-from pagefault.types import AgentRecord
+from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["find_stored", "no_agent", "no_archive", "not_stored", "record_of"]
+__all__ = [
+    "find_stored",
+    "no_agent",
+    "no_archive",
+    "no_section",
+    "not_stored",
+    "record_of",
+    "storage_to_write",
+    "storages_to_search",
+]
 
 
 def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
@@ -32,12 +41,46 @@ def find_stored(
         storage, number = archival_storages(tx, owner).find(tx, id, letter)
     except FunctionError as error:
         raise UsageError(str(error)) from None
-    if to_change and storage.read_only:
+    if to_change:
+        _check_writable(storage, owner)
+    return storage, number
+
+
+def storages_to_search(
+    tx: Transaction, owner: AgentRecord, archive: str | None
+) -> tuple[ArchivalStorages, tuple[AgentId, ...]]:
+    """The storages of an agent or archive, and the ids under which to search: of all or, if one is named, of
+    this archive; ``UsageError`` if that is not attached."""
+    storages = archival_storages(tx, owner)
+    if archive is None:
+        return storages, (storages.agent, *(each.id for each in storages.archives))
+    return storages, (_attached(tx, storages, archive).id,)
+
+
+def storage_to_write(tx: Transaction, owner: AgentRecord, archive: str | None) -> AttachedArchive:
+    """The owner's own storage or, if one is named, the archive of this name; ``UsageError`` if that is not
+    attached, or is read-only."""
+    storages = archival_storages(tx, owner)
+    if archive is None:
+        return AttachedArchive(storages.name, storages.agent)
+    storage = _attached(tx, storages, archive)
+    _check_writable(storage, owner)
+    return storage
+
+
+def _attached(tx: Transaction, storages: ArchivalStorages, name: str) -> AttachedArchive:
+    try:
+        return storages.archive(tx, name)
+    except FunctionError as error:
+        raise UsageError(str(error)) from None
+
+
+def _check_writable(storage: AttachedArchive, owner: AgentRecord) -> None:
+    if storage.read_only:
         raise UsageError(
             f"Archive {storage.name} is attached to agent {owner.name} read-only; `pagefault archive` and "
             "pf.archives change it."
         )
-    return storage, number
 
 
 def not_stored(owner: AgentRecord, id: str, letter: str) -> NotFoundError:
@@ -62,3 +105,9 @@ def no_archive(tx: Transaction, name: str) -> NotFoundError:
     there = ", ".join(archive.name for archive in tx.all_shared("archive"))
     known = f"there are {there}" if there else "`pagefault archive create` makes one"
     return NotFoundError(f"There is no archive {inline(name, 64)}; {known}.")
+
+
+def no_section(name: str) -> NotFoundError:
+    """The error for a shared section that is not there."""
+    there = "`pagefault section list` shows those there are."
+    return NotFoundError(f"There is no shared section {inline(name, 64)}; {there}")

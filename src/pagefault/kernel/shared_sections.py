@@ -17,6 +17,7 @@ from pagefault.functions.section_edits import fitting
 from pagefault.functions.sharing import held_section, shared_texts, text_of, update_copy, write_shared
 from pagefault.functions.syscalls import PAGED_IN
 from pagefault.kernel import Kernel
+from pagefault.kernel.owners import no_section
 from pagefault.kernel.sections import SMALLEST, without
 from pagefault.models.tokens import Counter
 from pagefault.names import check_shared_name, check_text
@@ -157,7 +158,7 @@ async def delete(kernel: Kernel, name: str) -> None:
 def _existing(tx: Transaction, name: str) -> SharedRecord:
     if shared := tx.shared("section", name):
         return shared
-    raise NotFoundError(f"There is no shared section {name}; `pagefault section list` shows those there are.")
+    raise no_section(name)
 
 
 def _attached(tx: Transaction, name: str) -> list[AgentRecord]:
@@ -218,7 +219,10 @@ def _attach(
     section = text_of(tx, shared)
     if not adopted and _own(tx, agent, shared.name):
         raise _has_own(agent, shared.name)
-    if held_section(tx, agent.id, shared.name):  # edits that it has not had are not lost
+    if held := held_section(tx, agent.id, shared.name):
+        if held.read_only == read_only:
+            return
+        # edits that it has not had are not lost
         update_copy(tx, shared, section, agent, shared_texts(tx.outgoing(shared.id)), now)
     tx.attach(agent.id, Attachment("section", shared.name, now, read_only))
     tx.put_section(agent.id, replace(section, read_only=read_only, version=0), now)

@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 from pagefault.clock import When, time_of
 from pagefault.config import settings_of, zone_for
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.functions.archives import ArchivalStorages, archival_storages
+from pagefault.functions.archives import ArchivalStorages
 from pagefault.functions.results import label_of
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import find_stored, not_stored
+from pagefault.kernel.owners import find_stored, not_stored, storages_to_search
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, excerpt, fold
 from pagefault.shared import Archive, StorageOwner
 from pagefault.storage import Filter, Transaction
-from pagefault.types import SEARCHED_BY_DEFAULT, Message, Passage, Role, Tier
+from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, Message, Passage, Role, Tier
 from pagefault.views.asking import number_of, page_of, roles_of, tags_of
 
 __all__ = [
@@ -187,25 +187,17 @@ async def passage(kernel: Kernel, name: StorageOwner, id: str) -> PassageView:
 
 
 async def search(
-    kernel: Kernel,
-    name: StorageOwner,
-    query: str = "",
-    *,
-    tier: Tier | None = None,
-    page: int = 1,
-    size: int = _PAGE,
-    since: When = None,
-    until: When = None,
-    role: Sequence[str] = (),
-    tags: Sequence[str] = (),
-    session: int | None = None,
-    as_of: str | None = None,
-) -> SearchPage:
+    kernel: Kernel, name: StorageOwner, query: str = "", *, tier: Tier | None = None, page: int = 1,
+    size: int = _PAGE, since: When = None, until: When = None, role: Sequence[str] = (),
+    tags: Sequence[str] = (), session: int | None = None, as_of: str | None = None,
+    archive: str | None = None,
+) -> SearchPage:  # fmt: skip
     """Search one tier of external memory, or both; without a query, everything that passes the filters.
 
     ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included. ``role``
     (user messages, speech and events unless others are named) and ``session`` are of recall, ``tags`` (all
-    must be there) of archival storage; they choose the tier if ``tier`` does not. ``as_of``: the newest row.
+    must be there) and ``archive`` (an attached one, alone) of archival storage; they choose the tier if
+    ``tier`` does not. ``as_of``: the newest row.
     """
     if size < 1:
         raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
@@ -220,9 +212,9 @@ async def search(
         last + 1,
         session,
     )
-    tiers = ("archival",) if isinstance(name, Archive) else _tiers(tier, role, tags, session)
-    storages = await kernel.store.read(lambda tx: archival_storages(tx, record))
-    hits, like = await _ranked(kernel.assembly.retriever(zone), storages, query, tiers, only)
+    tiers = ("archival",) if isinstance(name, Archive) else _tiers(tier, role, tags, session, archive)
+    storages, owners = await kernel.store.read(lambda tx: storages_to_search(tx, record, archive))
+    hits, like = await _ranked(kernel.assembly.retriever(zone), record.id, owners, query, tiers, only)
     shown, pages = page_of(hits, page, size)
     results = await _results(kernel, zone, storages, query, shown, like)
     return SearchPage(len(hits), page, pages, results, f"m{last}")
@@ -240,27 +232,31 @@ async def _results(
 
 
 def _tiers(
-    asked: Tier | None, role: Sequence[str], tags: Sequence[str], session: int | None
+    asked: Tier | None, role: Sequence[str], tags: Sequence[str], session: int | None, archive: str | None
 ) -> tuple[Tier, ...]:
     """The tiers to search: the one asked for, else those to which the filters apply."""
-    recall_only, archival_only = bool(role) or session is not None, bool(tags)
+    recall_only, archival_only = bool(role) or session is not None, bool(tags) or archive is not None
+    if archive is not None and asked == "recall":
+        raise UsageError("An archive has no messages; leave the tier or the archive out.")
     if asked in ("recall", "archival"):
         return (asked,)
     if asked is not None:
         raise UsageError(f"There is no tier {asked!r}; write recall or archival.")
     if recall_only and archival_only:
-        raise UsageError("Only passages have tags, only messages a role or a session; leave one of them out.")
+        raise UsageError(
+            "Only passages have tags or an archive, only messages a role or a session; leave one of them out."
+        )
     return ("recall",) if recall_only else ("archival",) if archival_only else ("recall", "archival")
 
 
 async def _ranked(
-    retriever: Retriever, storages: ArchivalStorages, query: str, tiers: Sequence[Tier], only: Filter
-) -> tuple[Ranking, Like]:
+    retriever: Retriever, agent: AgentId, archival: tuple[AgentId, ...], query: str, tiers: Sequence[Tier],
+    only: Filter,
+) -> tuple[Ranking, Like]:  # fmt: skip
     filters = {"recall": replace(only, tags=()), "archival": replace(only, before=None)}
-    owners = {"recall": (), "archival": (storages.agent, *(each.id for each in storages.archives))}
+    owners = {"recall": (), "archival": archival}
     first, *rest = [
-        await retriever.search(storages.agent, tier, query, filters[tier], owners=owners[tier])
-        for tier in tiers
+        await retriever.search(agent, tier, query, filters[tier], owners=owners[tier]) for tier in tiers
     ]
     hits = first.merged(rest[0]) if rest else first
     return await retriever.store.read(lambda tx: fold(tx, hits)) if query else (hits, {})

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pagefault.errors import NotFoundError
 from pagefault.functions.sharing import held_section, text_of
 from pagefault.kernel import Kernel
+from pagefault.kernel.owners import no_section
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Transaction
 
@@ -68,9 +68,7 @@ async def shared_section(kernel: Kernel, name: str) -> SharedSectionView:
     def read(tx: Transaction) -> SharedSectionView:
         if shared := tx.shared("section", name):
             return _view(tx, kernel, shared)
-        raise NotFoundError(
-            f"There is no shared section {name}; `pagefault section list` shows those there are."
-        )
+        raise no_section(name)
 
     return await kernel.store.read(read)
 
