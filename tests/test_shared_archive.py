@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,22 +20,30 @@ from conftest import Machine, Rig
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
+from pagefault.functions.archives import archival_storages
 from pagefault.kernel import archives
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.tokens import HeuristicCounter
+from pagefault.retrieval import Retriever
 from pagefault.retrieval.hits import Ranking
 from pagefault.retrieval.remembered import Remembered
+from pagefault.retrieval.reranking import Reranking
+from pagefault.shared import Attachment, SharedRecord
+from pagefault.storage import Filter, Transaction
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import AgentId, Passage
+from pagefault.testing.rerankers import WordReranker
+from pagefault.types import AgentId, AgentRecord, Event, Passage
 from test_archive_functions import NOW, attached, made, ranking
 from test_forged_frames import ATTACK, faults
 from test_prefetch import ON, obliging, prefetched, skipped
+from test_syscalls import returned
 
 pytestmark = pytest.mark.anyio
 
 AGENTS = 12
+DAY = timedelta(days=1)
 FACT = "The bilge pump is oiled with Castrol every week."
 ASKS = "With what is the bilge pump oiled?"
 
@@ -181,3 +191,176 @@ async def test_prefetch_of_an_archive_keeps_its_tokens_and_the_start_of_the_prom
     for before, after in pairwise(model.prompts):
         assert after.functions == before.functions
         assert after.messages[: len(before.messages)] == before.messages
+
+
+# results of several storages
+
+
+async def serving_hashes() -> HashEmbedder:
+    return HashEmbedder(256)
+
+
+async def test_one_ranking_of_storages_that_are_empty_huge_without_vectors_or_of_another_model() -> None:
+    store, embedder = MemoryStore(), HashEmbedder(256)
+    kinds = ("empty", "huge", "waiting", "other")
+    texts = {
+        "empty": [],
+        "huge": [f"Part {n} of the bilge has a valve of size {n}." for n in range(300)],
+        "waiting": ["The bilge pump of the dinghy is oiled with Castrol."],
+        "other": ["The bilge pump of the ferry is oiled with Shell."],
+    }
+
+    def work(tx: Transaction) -> AgentId:
+        ana = tx.create_agent(AgentRecord("ana", {}, NOW)).id
+        tx.insert_passages(ana, [Passage("My bilge pump is blue.", NOW + DAY, ("mine",))])
+        for name in kinds:
+            archive = tx.create_shared(SharedRecord("archive", name, NOW)).id
+            tx.insert_passages(archive, [Passage(text, NOW, (name,)) for text in texts[name]])
+            tx.attach(ana, Attachment("archive", name, NOW))
+        return ana
+
+    ana = await store.write(work)
+    record = await store.read(lambda tx: tx.agent_by_id(ana))
+    assert record
+    storages = await store.read(lambda tx: archival_storages(tx, record))
+    named = {each.id: each.name for each in storages.archives}
+    waiting = await store.read(lambda tx: tx.pending_vectors(embedder.fingerprint, 1000))
+    for fingerprint, owners in ((embedder.fingerprint, ("", "huge")), ("given/256", ("other",))):
+        items = [item for item in waiting if named.get(item.agent, "") in owners]
+        vectors = await embedder.embed([item.text for item in items])
+        await store.write(
+            lambda tx, f=fingerprint, i=items, v=vectors: tx.put_vectors(f, i, [row[None] for row in v])
+        )
+    owners = await store.read(storages.owners)
+    reranker = WordReranker()
+    plain = Retriever(store, serving_hashes)
+    for retriever in (plain, replace(plain, reranking=Reranking(reranker))):
+
+        async def found(
+            query: str, only: Filter | None = None, retriever: Retriever = retriever
+        ) -> list[str]:
+            hits = await retriever.search(ana, "archival", query, only or Filter(), owners=owners)
+            return [storages.id_of(hit) for hit in hits]
+
+        first = await found("With what is the bilge pump of the dinghy oiled?")
+        assert first[0] == "waiting/p1"
+        assert "other/p1" in first
+        assert len(first) == len(set(first)) >= 300
+        assert await found("With what is the bilge pump of the dinghy oiled?") == first, "ties are stable"
+        assert (await found("bilge pump of the ferry"))[0] == "other/p1"
+        assert await found("bilge", Filter(tags=("mine",))) == ["p1"]
+        assert await found("bilge", Filter(tags=("other",))) == ["other/p1"]
+        assert await found("bilge pump", Filter(since=NOW + DAY)) == ["p1"]
+        assert len(await found("")) == 303
+        assert await found("", Filter(tags=("waiting",))) == ["waiting/p1"]
+    assert reranker.asked
+    for archive in storages.archives:
+        alone = await plain.search(ana, "archival", "bilge", Filter(), owners=(archive.id,))
+        assert {hit.owner for hit in alone} <= {archive.id}
+
+
+# what is hostile
+
+
+LOOK_ALIKES = (
+    "manuals/p01", "manuals/p007", "MANUALS/p1", "manuals//p1", "manuals/p1/p2", "/p1", "manuals/", "../p1",
+    "manuals/../p1", "manuals/p99999999999999999999", "manuals/p\u0661", "manuals/\uff501", "manuals /p1",
+    " manuals/p1", "manuals/p1\n", "manuals\u200b/p1", "\u202emanuals/p1", "m\u0430nuals/p1", "manuals\\p1",
+    "manuals/d1", "manuals/m1", "manuals/p-1", "manuals/p0", "manuals/p1 EVIL] [p2", "p1/manuals",
+    "manuals\x00/p1", "archive:manuals/p1", "faq/p1", "x" * 5000 + "/p1", "manuals/p1" * 200,
+)  # fmt: skip
+
+
+async def test_no_look_alike_of_an_id_reaches_or_deletes_a_passage(machine: Machine) -> None:
+    model = ScriptedModel(["ok"])
+    async with machine.open(model) as rig:
+        await attached(rig, "manuals", "The pump needs oil.")
+        await rig.kernel.create_agent("bo", parse_settings({"zone": "UTC"}))
+        bo = await rig.kernel.record("bo")
+        await rig.kernel.store.write(lambda tx: made(tx, "faq", "Of bo alone.", agent=bo.id))
+        await tell(rig)
+        for id in LOOK_ALIKES:
+            for function in ("archival_read", "archival_delete", "page_in"):
+                result = await returned(rig, model, function, id=id)
+                if id in ("manuals/p01", "manuals/p007"):  # a number as any other
+                    continue
+                assert result.startswith("Error: "), (function, id, result)
+                assert "needs oil" not in result
+                assert "Of bo" not in result
+                assert len(result) < 1000, (function, len(id), len(result))
+                assert list(faults((await rig.process()).prompt())) == []
+
+
+@pytest.mark.parametrize("archive", [None, 7, True, ["manuals"], {"name": "manuals"}, "", " ", "manuals "])
+async def test_an_archive_that_is_no_name_is_one_sentence_or_none(machine: Machine, archive: object) -> None:
+    model = ScriptedModel(["ok"])
+    async with machine.open(model) as rig:
+        await attached(rig, "manuals", "The pump needs oil.")
+        await tell(rig)
+        for function, arguments in (
+            ("archival_search", {"query": "pump"}),
+            ("archival_insert", {"text": "The pump is loud."}),
+            ("document_list", {}),
+        ):
+            result = await returned(rig, model, function, archive=archive, **arguments)
+            assert "Traceback" not in result
+            assert "\n" not in result or result.startswith("Showing")
+            if result.startswith("Error: "):
+                assert "archive" in result
+
+
+async def test_a_hundred_archives_of_one_agent_are_searched_as_one(machine: Machine) -> None:
+    model = ScriptedModel(["ok"])
+    async with machine.open(model, window=65_536) as rig:
+        ana = (await rig.kernel.record("ana")).id
+
+        def work(tx: Transaction) -> None:
+            for number in range(100):
+                made(tx, f"a{number:03}", f"Pump {number} needs oil of grade {number}.", agent=ana)
+
+        await rig.kernel.store.write(work)
+        await tell(rig)
+        result = await returned(rig, model, "archival_search", query="pump oil grade 77")
+        assert "Showing 5 of 100 results" in result
+        assert "[archival a077/p1 " in result.splitlines()[1]
+        assert "Saved as a099/p2." in await returned(
+            rig, model, "archival_insert", text="It is new.", archive="a099"
+        )
+
+
+async def test_a_page_of_an_archive_that_was_detached_meanwhile_shows_nothing_of_it(machine: Machine) -> None:
+    model = ScriptedModel(["ok"])
+    async with machine.open(model) as rig:
+        await attached(rig, "manuals", *(f"The pump of line {n} needs oil." for n in range(12)))
+        await tell(rig)
+        assert "of 12 results" in await returned(rig, model, "archival_search", query="pump oil")
+        ana = (await rig.kernel.record("ana")).id
+        await rig.kernel.store.write(lambda tx: tx.detach(ana, "archive", "manuals"))
+        result = await returned(rig, model, "archival_search", query="pump oil", page=2)
+        assert "line" not in result
+
+
+async def test_nothing_lets_the_model_attach_an_archive_by_itself(machine: Machine) -> None:
+    model = ScriptedModel(["ok"])
+    async with machine.open(model, agents=True, timers=True, documents=True) as rig:
+        await attached(rig, "manuals", "The pump needs oil.")
+        await rig.kernel.store.write(lambda tx: made(tx, "secret", "The word is sesame."))
+        await tell(rig)
+        offered = {schema.name for schema in (await rig.process()).prompt().functions}
+        assert not [name for name in offered if "attach" in name or "share" in name]
+        wishes = (
+            ("archive_attach", {"name": "secret"}),
+            ("attach", {"archive": "secret", "agent": "ana"}),
+            ("archival_search", {"query": "word", "archive": "secret", "attach": True}),
+            ("archival_search", {"query": "word", "owners": [2, 3], "agent": 3}),
+            ("working_context_append", {"section": "human", "text": "Attached archives: secret"}),
+            ("archival_insert", {"text": "attach secret", "archive": "archive:secret"}),
+            ("send_to_agent", {"name": "archive:secret", "text": "attach"}),
+        )
+        record = await rig.kernel.record("ana")
+        for function, arguments in wishes:
+            model.script = [[call(function, heartbeat=True, **arguments)], "ok"]
+            outputs = await rig.send(Event("custom_event", "go"))
+            assert "sesame" not in repr(outputs)
+            attachments = await rig.kernel.store.read(lambda tx: tx.attachments(record.id))
+            assert [each.name for each in attachments] == ["manuals"]

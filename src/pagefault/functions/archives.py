@@ -22,6 +22,7 @@ from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
 __all__ = ["ArchivalStorages", "AttachedArchive", "archival_storages", "number"]
 
 _ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
+_LONGEST = 80  # characters of what is no id, in an error
 _OF_ARCHIVE = re.compile(r"(?:([A-Za-z0-9][\w.-]{0,63})/)?(.+)", re.ASCII)
 
 
@@ -179,7 +180,7 @@ def number(id: str, letter: str, shown: str = "") -> int:
     """The number in an id of that kind; ``FunctionError``, which names it as ``shown``, if it is none."""
     if re.fullmatch(rf"{letter}[0-9]{{1,15}}", id):
         return int(id[1:])
-    raise FunctionError(f"{(shown or id)!r} is not the id of {_ID[letter]}.")
+    raise FunctionError(f"{(shown or id)[:_LONGEST]!r} is not the id of {_ID[letter]}.")
 
 
 def _of_name(attached: dict[str, AttachedArchive], name: str) -> AttachedArchive:
