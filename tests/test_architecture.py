@@ -63,6 +63,7 @@ LAYERS = (
         "embedders.pair",
         "functions",
         "functions.arguments",
+        "functions.docstrings",
         "functions.rendering",
         "functions.tools",
         "loading_settings",

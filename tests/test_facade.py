@@ -244,6 +244,7 @@ def test_sending_what_is_no_event(tmp_path: Path) -> None:
 
 def test_a_tool_without_types(tmp_path: Path) -> None:
     untyped: Any = eval("lambda number: number")
+    untyped.__name__ = "same"
     with pytest.raises(ArgumentTypeError, match="parameter number needs a type hint"):
         Agent("ana", home=tmp_path, tools=[untyped], parts=parts())
     assert list(tmp_path.iterdir()) == []

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 from pagefault.containment import Fault, barrier, contained, in_thread, sentence_of
 from pagefault.errors import FunctionError, PagefaultError, UsageError
 from pagefault.functions import Function, Outcome, Prepared, arguments
 from pagefault.functions.arguments import HEARTBEAT
 from pagefault.functions.describing import describe
-from pagefault.functions.rendering import as_text
+from pagefault.functions.rendering import as_text, collected
 from pagefault.models import FunctionSchema, plain_name
 from pagefault.types import Style
 
@@ -146,11 +146,23 @@ class FunctionExecutor:
 
 
 async def _call(prepared: Prepared) -> Outcome:
-    """Call the function, in a thread unless it is asynchronous; its value is made text there, too."""
-    call, values = prepared.function.call, prepared.arguments
-    if inspect.iscoroutinefunction(call):
-        return _outcome(await call(**values))
-    return await in_thread(lambda: _outcome(call(**values)))
+    """Call the function, in a thread unless it is asynchronous; its value is made text in one, too."""
+    function, named = prepared.function, dict(prepared.arguments)
+    call = partial(function.call, *(named.pop(name) for name in function.positional), **named)
+    is_async = inspect.iscoroutinefunction(function.call)
+    value = await call() if is_async else await in_thread(lambda: _rendered(call()))
+    if isinstance(value, Awaitable):
+        value = await cast("Awaitable[object]", value)
+    if isinstance(value, AsyncIterator):
+        value = await collected(cast("AsyncIterator[object]", value))
+    is_plain = value is None or isinstance(value, str | Outcome)
+    return _outcome(value) if is_plain else await in_thread(_outcome, value)
+
+
+def _rendered(value: object) -> object:
+    """The outcome of a value that is there already; the value if it must be awaited."""
+    must_wait = isinstance(value, Awaitable | AsyncIterator)
+    return cast("object", value) if must_wait else _outcome(value)
 
 
 def _outcome(value: object) -> Outcome:

@@ -7,15 +7,14 @@ of types that nobody foresaw.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import chain
 from typing import Any, cast
 
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_jsonable_python
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "collected"]
 
 _LONGEST = 1_000_000  # characters of a result
 _DEEPEST = 32  # levels of nesting
@@ -43,18 +42,37 @@ def as_text(value: object) -> str:
     return f"{whole[:_LONGEST]}\n(The result was cut here, at {_LONGEST:,} characters; ask for less.)"
 
 
+async def collected(values: AsyncIterator[object]) -> list[object]:
+    """The values of an asynchronous generator, no more than ``as_text`` shows, and then it is closed."""
+    items: list[object] = []
+    size = 0
+    try:
+        async for value in values:
+            items.append(value)
+            size += len(as_text(value)) + len(", ")
+            if size > _LONGEST:
+                break
+    finally:
+        if close := getattr(values, "aclose", None):
+            await close()
+    return items
+
+
 def _pieces(value: Any, around: tuple[int, ...]) -> Iterator[str]:
     """The JSON of a value in pieces; ``around`` are the ids of the values that it is part of."""
     if id(value) in around:
         yield '"(circular)"'
-    elif len(around) == _DEEPEST:
+        return
+    if len(around) == _DEEPEST:
         yield '"(deeper)"'
-    elif (pairs := _pairs(value)) is not None:
-        yield from _joined("{}", (_pair(key, part, (*around, id(value))) for key, part in pairs))
-    elif (parts := _parts(value)) is not None:
-        yield from _joined("[]", (_pieces(part, (*around, id(value))) for part in parts))
+        return
+    around, plain = (*around, id(value)), _dumped(value)
+    if (pairs := _pairs(plain)) is not None:
+        yield from _joined("{}", (_pair(key, part, around) for key, part in pairs))
+    elif (parts := _parts(plain)) is not None:
+        yield from _joined("[]", (_pieces(part, around) for part in parts))
     else:
-        yield _scalar(value)
+        yield _scalar(plain)
 
 
 def _pair(key: object, value: object, around: tuple[int, ...]) -> Iterator[str]:
@@ -75,11 +93,23 @@ def _pairs(value: Any) -> Iterable[tuple[object, object]] | None:
     """The named parts of a value; None if it has none."""
     if isinstance(value, Mapping):
         return cast("Mapping[object, object]", value).items()
-    if isinstance(value, BaseModel):
-        return iter(value)
     if is_dataclass(value) and not isinstance(value, type):
         return ((field.name, getattr(value, field.name, None)) for field in fields(value))
     return None
+
+
+def _dumped(value: Any) -> object:
+    """A pydantic model or dataclass as its serializers have it: without excluded fields, generators not run
+    yet; any other value as it is. A circular one is text."""
+    serializer = getattr(cast("object", type(value)), "__pydantic_serializer__", None)
+    if not isinstance(serializer, SchemaSerializer):
+        return value
+    try:
+        return serializer.to_python(value, warnings=False)
+    except PydanticSerializationError:
+        raise
+    except ValueError:
+        return "(circular)"
 
 
 def _parts(value: Any) -> Iterable[object] | None:

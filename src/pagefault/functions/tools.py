@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from inspect import ismethod
 from typing import Any, TypeVar, overload
+
+from pagefault.errors import ArgumentTypeError
 
 __all__ = ["ToolOptions", "tool"]
 
@@ -13,26 +17,53 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """The arguments of ``tool``, kept until the function is registered."""
+    """The arguments of ``tool``, kept until the function is registered. Empty: the function's own."""
 
+    name: str = ""
+    description: str = ""
     idempotent: bool = False
     timeout: float | None = None
 
 
 @overload
-def tool(function: F, /) -> F: ...
-@overload
-def tool(*, idempotent: bool = False, timeout: float | None = None) -> Callable[[F], F]: ...
 def tool(
-    function: Callable[..., Any] | None = None, /, *, idempotent: bool = False, timeout: float | None = None
+    function: F,
+    /,
+    *,
+    name: str = "",
+    description: str = "",
+    idempotent: bool = False,
+    timeout: float | None = None,
+) -> F: ...
+@overload
+def tool(
+    *, name: str = "", description: str = "", idempotent: bool = False, timeout: float | None = None
+) -> Callable[[F], F]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str = "",
+    description: str = "",
+    idempotent: bool = False,
+    timeout: float | None = None,
 ) -> Any:
     """Mark a typed function, sync or async, as a tool; its docstring is its description.
 
-    ``idempotent``: may be run again after a crash. ``timeout``: seconds, else the agent's setting.
+    ``name``, ``description``: for the model, instead of the function's own. ``idempotent``: may be run again
+    after a crash. ``timeout``: seconds, else the agent's setting.
     """
+    options = ToolOptions(name, description, idempotent, timeout)
 
-    def mark(marked: Callable[..., Any]) -> Callable[..., Any]:
-        vars(marked)["__pagefault__"] = ToolOptions(idempotent, timeout)
+    def mark(marked: Any) -> Any:
+        if ismethod(marked):  # its attributes are those of the function, which other instances share
+            marked = partial(marked)
+        try:
+            vars(getattr(marked, "__func__", marked))["__pagefault__"] = options
+        except TypeError:
+            raise ArgumentTypeError(
+                f"{marked!r} cannot be marked as a tool; write a function around it."
+            ) from None
         return marked
 
     return mark(function) if function is not None else mark
