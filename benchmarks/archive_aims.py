@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ CANDIDATES = 200
 _EVERY = -1.0  # a floor that every row reaches
 _DEAD = 0.3
 _WRITTEN = 5_000
+_DELETED = 100  # in one transaction
 
 Figures = dict[str, float]
 
@@ -51,7 +52,6 @@ class Archive:
     own: Questions
     foreign: Questions
     rates: Rates
-    _exact: dict[str, Numbers] = field(default_factory=dict[str, Numbers])
 
     async def search(self, match: Match, filter: Filter | None = None) -> Found:
         wanted = filter or Filter()
@@ -158,11 +158,9 @@ async def dead(archive: Archive) -> Figures:
     await seal(archive.store, id)
     draws = np.random.default_rng(11)
     gone = np.sort(draws.choice(np.arange(1, size + 1), int(_DEAD * size), replace=False))
-    for first in range(0, len(gone), BATCH):
-        some = gone[first : first + BATCH].tolist()
-        await archive.store.write(lambda tx, some=some: [tx.delete_passage(id, number) for number in some])
+    deleted = await _delete(archive.store, id, gone.tolist())
     second = Archive(archive.place, archive.store, id, rows, archive.own, archive.foreign, archive.rates)
-    found = {"dead returned": await _returned(second, size, gone)}
+    found = {"deleted/s": deleted, "dead returned": await _returned(second, size, gone)}
     exact = nearest(rows, archive.own.vectors, 10, gone)
     near = [(await _near(second, vector))[:10] for vector in archive.own.vectors]
     found["dead recall@10"] = float(
@@ -180,9 +178,17 @@ async def writing(archive: Archive) -> Figures:
     for first in range(1, _WRITTEN + 1, BATCH):
         await add(archive.store, archive.id, archive.rows, first, first + BATCH - 1)
     rate = _WRITTEN / (time.perf_counter() - begin)
-    numbers = range(last + 1, last + _WRITTEN + 1)
-    await archive.store.write(lambda tx: [tx.delete_passage(archive.id, number) for number in numbers])
+    await _delete(archive.store, archive.id, range(last + 1, last + _WRITTEN + 1))
     return {"written/s": rate, "loaded/s, slowest": min(archive.rates.each, default=rate)}
+
+
+async def _delete(store: Store, id: AgentId, numbers: Sequence[int]) -> float:
+    """Delete passages, some in each transaction; return how many a second."""
+    begin = time.perf_counter()
+    for first in range(0, len(numbers), _DELETED):
+        some = numbers[first : first + _DELETED]
+        await store.write(lambda tx, some=some: [tx.delete_passage(id, number) for number in some])
+    return len(numbers) / (time.perf_counter() - begin)
 
 
 async def _timed(work: Callable[[], Coroutine[Any, Any, Any]], results: list[Any]) -> float:
