@@ -6,8 +6,8 @@ Left out: what the model does with them (``test_archive_functions``) and their s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from pagefault.config import AgentSettings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, UsageError
 from pagefault.ingest import File, load
+from pagefault.ingest.sources import SourceContent
 from pagefault.kernel import archives
 from pagefault.kernel.edits import delete_passage, edit_passage, remember
+from pagefault.loading_settings import LoadingSettings
 from pagefault.shared import Archive
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import EventKind
@@ -45,6 +47,14 @@ async def inbox(pf: pagefault.Pagefault, name: str) -> list[tuple[str, str]]:
     record = await pf.kernel.record(name)
     found = await pf.kernel.store.read(lambda tx: tx.events(record.id))
     return [(event.kind, event.text) for event in found]
+
+
+async def delete_between_turns(pf: pagefault.Pagefault, name: str) -> None:
+    with anyio.fail_after(30):
+        while name in await pf.agents():
+            with suppress(UsageError):  # it is in the middle of a turn
+                await pf.delete(name)
+            await anyio.sleep(0.01)
 
 
 async def test_two_agents_share_what_is_loaded_once_and_learn_of_it_by_one_event(tmp_path: Path) -> None:
@@ -410,3 +420,90 @@ async def test_changes_of_an_archive_at_the_same_time_leave_all_as_one_after_the
             for pf in (one, two):
                 await pf.kernel.idle()
             assert await one.parked() == {}
+
+
+@pytest.mark.parametrize("on", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+async def test_a_document_loaded_by_two_at_once_is_there_once_and_known_to_each_agent(
+    tmp_path: Path, on: str, request: pytest.FixtureRequest
+) -> None:
+    source = tmp_path / "boiler.txt"
+    source.write_text("The valve of boiler 7 closes to the left.")
+    with ExitStack() as stack:
+        url = None
+        if on == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").one())
+        model, parts = ScriptedModel(lambda _: [say("ok")]), Parts(embedder=NullEmbedder())
+        async with (
+            pagefault.open(tmp_path, database=url, model=model, parts=parts) as one,
+            pagefault.open(tmp_path, database=url, model=model, parts=parts) as two,
+        ):
+            await one.archives.create("manuals")
+            for name in ("ana", "bo"):
+                await one.agent(name)
+                await one.archives.attach("manuals", name)
+            async with anyio.create_task_group() as tasks:
+                for pf in (one, two, one, two):
+                    tasks.start_soon(pf.archives.load, "manuals", source)
+                tasks.start_soon(delete_between_turns, two, "bo")
+            view = await two.archives.get("manuals")
+            assert (view.passages, view.documents, view.agents) == (1, 1, ("ana",))
+            (document,) = await one.archives.documents("manuals")
+            for pf in (one, two):
+                await pf.kernel.idle()
+            told = [text for kind, text in await inbox(one, "ana") if kind == EventKind.UPLOAD_FINISHED]
+            assert any(document.id in text for text in told)
+
+
+async def test_an_archive_detached_during_a_turn_is_not_read_in_the_rest_of_it(tmp_path: Path) -> None:
+    search = call("archival_search", heartbeat=True, query="red key")
+    model = ScriptedModel([[say("ok")]])
+    async with pagefault.open(tmp_path, model=model, parts=Parts(embedder=NullEmbedder())) as pf:
+        ana = await pf.agent("ana")
+        await pf.archives.create("manuals")
+        await pf.archives.insert("manuals", "the red key")
+        await ana.archives.attach("manuals")
+        await pf.kernel.idle()
+        async with anyio.create_task_group() as tasks:
+            model.script = [[search], [search], [say("Done.")], [say("ok")]]
+            tasks.start_soon(ana.send, "Where is the key?")
+            tasks.start_soon(ana.archives.detach, "manuals")
+        await pf.kernel.idle()
+        assert (await ana.archives.list(), await pf.parked()) == ((), {})
+        model.script = [[search], [say("Nowhere.")]]
+        assert (await ana.send("And now?")).sources == ()
+
+
+async def test_a_load_goes_on_into_a_renamed_archive_and_ends_with_a_deleted_one(tmp_path: Path) -> None:
+    sources = [tmp_path / f"boiler{number}.txt" for number in (1, 2, 3)]
+    for source in sources:
+        source.write_text(f"The valve of {source.stem} closes to the left.")
+    kernel = open_kernel(tmp_path / "home", Parts(embedder=NullEmbedder()))  # it serves nobody
+
+    @dataclass(frozen=True)
+    class Changing(File):
+        change: Callable[[], Awaitable[None]] = field(kw_only=True)
+
+        async def read(self, limits: LoadingSettings) -> SourceContent:
+            await self.change()
+            return await File.read(self, limits)
+
+    try:
+        await archives.create(kernel, "manuals")
+        ana = await kernel.create_agent("ana", AgentSettings(model="offline"))
+        await archives.attach(kernel, "manuals", "ana")
+        first, second, third = sources
+        change = partial(archives.rename, kernel, "manuals", "books")
+        report = await load(
+            kernel, Archive("manuals"), [File(first), Changing(second, change=change), File(third)]
+        )
+        assert ([item.state for item in report.items], report.told) == (["loaded"] * 3, ("ana",))
+        last = (await kernel.store.read(lambda tx: tx.events(ana.id)))[-1]
+        assert all(f"books/d{number}" in last.text for number in (1, 2, 3))
+        first.write_text("Another text.")
+        change = partial(archives.delete, kernel, "books")
+        with pytest.raises(NotFoundError, match="There is no archive books"):
+            await load(kernel, Archive("books"), [Changing(first, change=change)])
+        last = (await kernel.store.read(lambda tx: tx.events(ana.id)))[-1]
+        assert last.text == "Archive books was deleted, with all that was in it."
+    finally:
+        await kernel.close()

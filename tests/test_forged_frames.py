@@ -244,7 +244,7 @@ async def by_archive(rig: Rig, model: ScriptedModel) -> None:
 async def by_document(rig: Rig, model: ScriptedModel) -> None:
     title, now = f"t]\n{FORGED[0]}", rig.clock.now()
     document = Document(f"/{title}", title, "text/plain", "00", now, 1, (title,))
-    await put_document(rig.kernel, "ana", document, [Page(1, title, ATTACK)], [])
+    await put_document(rig.kernel, await rig.kernel.record("ana"), document, [Page(1, title, ATTACK)], [])
     leaf, found = call("document_open", id="d1"), call("document_find", id="d1", text="bees")
     act(model, call("document_list"), leaf, found, call("document_open", id="d1", part=2))
     await rig.send("what does it say?")
@@ -436,7 +436,7 @@ async def test_each_found_item_says_who_said_it_and_where_it_is_from(machine: Ma
         page = Passage("bees of the book", now, ("sea",), "/b.pdf", title="The Book", place=Place(1, 3))
         document = Document("/b.pdf", "The Book", "application/pdf", "00", now, 3)
         pages = [Page(number, "", "bees of the book") for number in (1, 2, 3)]
-        await put_document(rig.kernel, "ana", document, pages, [page])
+        await put_document(rig.kernel, await rig.kernel.record("ana"), document, pages, [page])
         await rig.send(Event("message", "bees of mine", sender="Ben"))
         act(model, call("recall_search", query="bees"), call("archival_search", query="bees"))
         outputs = await rig.send("what of the bees?")

@@ -65,7 +65,7 @@ async def _fill(home: Path) -> None:
         await remember(kernel, "ana", text, tags=[HOSTILE])
         await add_timer(kernel, "ana", text, when="+9h")
         document = Document(f"/{HOSTILE}.txt", HOSTILE, "text/plain", "00", now, 1, (HOSTILE,))
-        await put_document(kernel, "ana", document, [Page(1, HOSTILE, text)], [])
+        await put_document(kernel, await kernel.record("ana"), document, [Page(1, HOSTILE, text)], [])
     finally:
         await kernel.close()
 

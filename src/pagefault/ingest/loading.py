@@ -91,7 +91,7 @@ async def load(
         raise UsageError("A title is for one document; leave it out, or name one file.")
     record, watch = await kernel.record(name), watch or SilentProgress()
     reader = DocumentReader(_bounds(kernel.loading), watch.page)
-    loader = _Loader(kernel, name, tuple(dict.fromkeys(tags)), title, reader)
+    loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader)
     items: list[SourceResult] = []
     event, notice, told = None, "", ()
     try:
@@ -104,7 +104,7 @@ async def load(
         with anyio.CancelScope(shield=True):
             fresh = [item for item in items if item.state in ("loaded", "replaced")]
             if isinstance(name, Archive):
-                told = await _tell_attached(kernel, name, record, fresh) if fresh else ()
+                told = await _tell_attached(kernel, record, fresh) if fresh else ()
             else:
                 if any(item.document for item in items):
                     notice = await _offer_functions(kernel, record)
@@ -116,7 +116,7 @@ async def load(
 @dataclass(frozen=True, slots=True)
 class _Loader:
     kernel: Kernel
-    owner: StorageOwner
+    owner: AgentRecord
     tags: tuple[str, ...]
     title: str | None
     reader: DocumentReader
@@ -171,20 +171,22 @@ async def _offer_functions(kernel: Kernel, record: AgentRecord) -> str:
 
 
 async def _tell_attached(
-    kernel: Kernel, archive: Archive, record: AgentRecord, items: Sequence[SourceResult]
+    kernel: Kernel, archive: AgentRecord, items: Sequence[SourceResult]
 ) -> tuple[str, ...]:
     """Post one event to each agent to which the archive is attached; return their names. Documents that were
     told of before are not told of again."""
-    text = _event_text(items, archive.name)
     loaded = [(d.number, d.digest, str(d.at)) for item in items if (d := item.document)]
-    key = f"loaded:{record.id}:{sha256(repr(loaded).encode()).hexdigest()}"
-    event = Event(EventKind.UPLOAD_FINISHED, text, key=key, at=kernel.clock.now())
-    return await post_to_attached(kernel, archive.name, event)
+    key, at = f"loaded:{archive.id}:{sha256(repr(loaded).encode()).hexdigest()}", kernel.clock.now()
+
+    def event(name: str) -> Event:
+        return Event(EventKind.UPLOAD_FINISHED, _event_text(items, name), key=key, at=at)
+
+    return await post_to_attached(kernel, archive.id, event)
 
 
 def _event_text(items: Sequence[SourceResult], archive: str = "") -> str:
     """Return the event's text: the loaded documents by the ids that the document functions take."""
-    documents = [item.document for item in items if item.document]
+    documents = [replace(item.document, archive=archive) for item in items if item.document]
     named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
     more = len(documents) - len(named)
     also = f"; and {more} more, see document_list" if more else ""

@@ -17,7 +17,7 @@ from pagefault.functions.results import brief
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import no_archive, record_of
 from pagefault.names import check_shared_name
-from pagefault.shared import Attachment, SharedRecord, shared_name
+from pagefault.shared import Attachment, SharedRecord, archive_of, shared_name
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Section
 
@@ -74,14 +74,19 @@ async def _check_room(kernel: Kernel, name: str, agent: str) -> None:
         await kernel.assembly.process(record, sections, storages=storages)
 
 
-async def post_to_attached(kernel: Kernel, name: str, event: Event) -> tuple[str, ...]:
-    """Post an event to every agent to which an archive is attached, all in one transaction, and wake them;
-    return their names."""
+async def post_to_attached(
+    kernel: Kernel, archive: AgentId, event: Callable[[str], Event]
+) -> tuple[str, ...]:
+    """Post an event, made for the name that the archive has then, to every agent to which it is attached, all
+    in one transaction, and wake them; return their names. There is nobody if it was deleted."""
 
     def work(tx: Transaction) -> list[str]:
+        if (row := tx.agent_by_id(archive)) is None:
+            return []
+        name = archive_of(row)
         attached = sorted(tx.attached_to("archive", name))
         for agent in attached:
-            _post(tx, agent, event)
+            _post(tx, agent, event(name))
         return _names(tx, attached)
 
     names = await kernel.store.write(work)

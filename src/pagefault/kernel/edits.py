@@ -16,11 +16,11 @@ from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import find_stored, not_stored, storage_to_write
+from pagefault.kernel.owners import find_stored, no_agent, no_archive, not_stored, storage_to_write
 from pagefault.names import check_text
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
-from pagefault.types import Document, Message, Page, Passage, Schedule
+from pagefault.types import AgentRecord, Document, Message, Page, Passage, Schedule
 
 __all__ = [
     "add_passages",
@@ -118,21 +118,26 @@ async def append_rows(kernel: Kernel, name: str, rows: Sequence[Message]) -> Non
     await kernel.store.write(lambda tx: tx.append(record.id, rows))
 
 
-async def document_of(kernel: Kernel, name: StorageOwner, source: str) -> Document | None:
+async def document_of(kernel: Kernel, owner: AgentRecord, source: str) -> Document | None:
     """The stored document of a source, a path or a URL; None if that was not loaded."""
-    record = await kernel.record(name)
-    found = await kernel.store.read(lambda tx: tx.document_by_source(record.id, source))
-    return found and replace(found, archive=archive_of(record))
+    found = await kernel.store.read(lambda tx: tx.document_by_source(owner.id, source))
+    return found and replace(found, archive=archive_of(owner))
 
 
 async def put_document(
-    kernel: Kernel, name: StorageOwner, document: Document, pages: Sequence[Page], passages: Sequence[Passage]
+    kernel: Kernel, owner: AgentRecord, document: Document, pages: Sequence[Page], passages: Sequence[Passage]
 ) -> Document:
     """Store a document with its pages and passages in the place of the one of its source, if there is one;
     return it with its id and its number of pages."""
-    record = await kernel.record(name)
-    stored = await kernel.store.write(lambda tx: tx.put_document(record.id, document, pages, passages))
-    return replace(stored, archive=archive_of(record))
+    archive = archive_of(owner)
+
+    def work(tx: Transaction) -> Document:
+        try:
+            return replace(tx.put_document(owner.id, document, pages, passages), archive=archive)
+        except NotFoundError:  # it was deleted meanwhile
+            raise (no_archive(tx, archive) if archive else no_agent(owner.name)) from None
+
+    return await kernel.store.write(work)
 
 
 async def delete_document(kernel: Kernel, name: StorageOwner, id: str) -> None:
