@@ -101,7 +101,7 @@ def test_check_says_what_is_wrong_and_repairs_what_it_can(run: Run, ana: Path) -
     assert ran.out.splitlines() == [
         "ana: The lexical index of archival is miscounted (9 rows instead of 1).",
         "ana: The lexical index of archival is wrong about 5 units.",
-        "Errors of the lexical index can be repaired: pagefault db check --repair.",
+        "Errors of indexes and counts can be repaired: pagefault db check --repair.",
     ]
     repaired = run("db", "check", "--repair")
     assert (repaired.code, repaired.out.splitlines()[-1]) == (0, "No error was found.")

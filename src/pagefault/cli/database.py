@@ -68,7 +68,7 @@ def examine(session: Session, fix: bool) -> None:
             found = check(database, bar)
     data = {"findings": list(map(_finding, found)), "repaired": list(map(_finding, repaired))}
     lines = [_line(finding) for finding in found] or ["No error was found."]
-    lines += ["Errors of the lexical index can be repaired: pagefault db check --repair."] * any(
+    lines += ["Errors of indexes and counts can be repaired: pagefault db check --repair."] * any(
         finding.derived for finding in found
     )
     session.show(data, "\n".join([*(f"repaired: {_line(finding)}" for finding in repaired), *lines]))

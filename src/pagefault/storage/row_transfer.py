@@ -28,6 +28,7 @@ __all__ = [
     "OUTBOX",
     "OWNED",
     "FileDatabase",
+    "IndexFault",
     "IndexSize",
     "Row",
     "TransferDatabase",
@@ -177,6 +178,15 @@ class IndexSize:
     units: int
 
 
+@dataclass(frozen=True, slots=True)
+class IndexFault:
+    """A fault of the words or, with a ``fingerprint``, of the vectors of a tier, as a sentence."""
+
+    tier: Tier
+    fingerprint: str
+    what: str
+
+
 def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     """The lexical units of a row of ``messages`` or ``passages``, given by column."""
     text = str(row["text"])
@@ -240,9 +250,13 @@ class TransferRows(Protocol):
         """The index blocks that differ from the rows they are copies of."""
         ...
 
+    def index_faults(self, agent: AgentId) -> list[IndexFault]: ...  # of segments, and what has no vectors
     def reindex(self, agent: AgentId) -> None:
-        """Make the lexical index, counts, index blocks, usage totals and readiness anew from the rows."""
+        """Make all that follows from the rows anew; take vectors out of faulty segments."""
         ...
+
+    def unowned_tables(self) -> list[str]: ...  # of segments that are not there
+    def drop_unowned_tables(self) -> None: ...
 
     def is_settled(self, agent: AgentId) -> bool:
         """Return whether the agent is ready for a turn if something waits in its inbox, and only then."""

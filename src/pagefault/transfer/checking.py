@@ -20,14 +20,14 @@ from pagefault.storage.usage import add_up
 from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.sharing import sharing_faults
-from pagefault.transfer.values import agent_faults, row_faults
+from pagefault.transfer.values import agent_faults, row_faults, some
 from pagefault.types import AgentId, EventKind, Role, Tier
 
 __all__ = ["Finding", "check", "repair"]
 
 _TABLES = {table.name: table for table in OWNED}
+_UNOWNED = "No segment has the table"
 _TIERS: tuple[Tier, ...] = get_args(Tier)
-_SHOWN = 3  # examples of what is wrong in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Finding:
 def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
     """Look at everything; nothing is changed."""
     with database.reading() as rows:
-        found = [Finding(None, what) for what in rows.faults()]
+        found = _of_database(rows)
         agents = rows.agents()
         for name, agent in agents.items():
             watch.begin(f"checking {name}", 1 + len(_TIERS))
@@ -53,17 +53,25 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
                 continue
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
             found += [Finding(name, what) for what in sharing_faults(rows, agent, agents)]
+            found += [Finding(name, fault.what, derived=True) for fault in rows.index_faults(agent)]
             watch.advance(1)
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
                 watch.advance(1)
-            if not rows.is_settled(agent):
-                found.append(Finding(name, "It is not ready for a turn as its inbox is.", derived=True))
-            if add_up(rows.spent(agent)) != rows.totals(agent):
-                found.append(
-                    Finding(name, "The totals of its usage are not the sums of its rows.", derived=True)
-                )
+            found += [Finding(name, what, derived=True) for what in _of_counts(rows, agent)]
     return found
+
+
+def _of_database(rows: TransferRows) -> list[Finding]:
+    found = [Finding(None, what) for what in rows.faults()]
+    return found + [Finding(None, f"{_UNOWNED} {table}.", derived=True) for table in rows.unowned_tables()]
+
+
+def _of_counts(rows: TransferRows, agent: AgentId) -> Iterator[str]:
+    if not rows.is_settled(agent):
+        yield "It is not ready for a turn as its inbox is."
+    if add_up(rows.spent(agent)) != rows.totals(agent):
+        yield "The totals of its usage are not the sums of its rows."
 
 
 def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
@@ -73,6 +81,7 @@ def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
         for name in sorted({finding.agent for finding in findings if finding.derived and finding.agent}):
             if name in agents:
                 rows.reindex(agents[name])
+        rows.drop_unowned_tables()
 
 
 @dataclass(slots=True)
@@ -132,7 +141,7 @@ def _log(known: _Known) -> Iterator[str]:
     if expected != own["last_seq"] + 1:
         yield f"The log ends at message {expected - 1}, but {own['last_seq']} were counted."
     if astray:
-        yield f"{_some('message', astray)} name an event or a completion that never was."
+        yield f"{some('message', astray)} name an event or a completion that never was."
     yield from _queue(own, summaries)
     yield from _repeated(repeats)
     known.embedded["recall"] = embedded
@@ -141,11 +150,11 @@ def _log(known: _Known) -> Iterator[str]:
 def _repeated(repeats: Repeats) -> Iterator[str]:
     repeats.end()
     if repeats.openings:
-        yield f"{_some('event', repeats.openings)} were opened more than once."
+        yield f"{some('event', repeats.openings)} were opened more than once."
     if repeats.results:
-        yield f"{_some('message', repeats.results)} are further results of calls that have theirs."
+        yield f"{some('message', repeats.results)} are further results of calls that have theirs."
     if repeats.answers:
-        yield f"{_some('event', repeats.answers)} were answered more than once."
+        yield f"{some('event', repeats.answers)} were answered more than once."
 
 
 def _is_astray(row: dict[str, Any], own: dict[str, Any]) -> bool:
@@ -187,9 +196,9 @@ def _inbox(known: _Known) -> Iterator[str]:
     if not _is_counted(numbers, known.own["last_event"]):
         yield f"The inbox has {len(numbers):,} events, but {known.own['last_event']:,} were counted."
     if astray:
-        yield f"{_some('event', astray)} are not in the order of service."
+        yield f"{some('event', astray)} are not in the order of service."
     if len(active) > 1:
-        yield f"{_some('event', active)} are active at once."
+        yield f"{some('event', active)} are active at once."
     if any(row["number"] > known.own["last_schedule"] for row in known.table("schedules")):
         yield "There are timers that were not counted."
 
@@ -206,14 +215,14 @@ def _archive(known: _Known) -> Iterator[str]:
         yield f"There are passages behind number {known.own['last_passage']}, the last one counted."
     indexed = {(row["number"], row["tag"]) for row in known.table("passage_tags")}
     if astray := sorted({number for number, _ in tags ^ indexed}):
-        yield f"{_some('passage', astray)} are not found by their tags."
+        yield f"{some('passage', astray)} are not found by their tags."
     yield from _deletions(known)
 
 
 def _deletions(known: _Known) -> Iterator[str]:
     gone = [(row["change"], row["number"]) for row in known.table("deletions")]
     if astray := sorted(number for _, number in gone if number in known.passages):
-        yield f"{_some('passage', astray)} are said to be deleted, but are there."
+        yield f"{some('passage', astray)} are said to be deleted, but are there."
     if any(change > known.own["archival_changes"] for change, _ in gone):
         yield "There are deletions that were not counted."
 
@@ -224,12 +233,12 @@ def _documents(known: _Known) -> Iterator[str]:
         pages[row["document"]].add(row["page"])
     there = {row["number"]: row["pages"] for row in known.table("documents")}
     if astray := [n for n in sorted(there.keys() | pages) if not _is_counted(pages[n], there.get(n, 0))]:
-        yield f"{_some('document', astray)} lack pages, or have too many."
+        yield f"{some('document', astray)} lack pages, or have too many."
     if max(there, default=0) > known.own["last_document"]:
         yield f"There are documents behind number {known.own['last_document']}, the last one counted."
     chunks = ((row["number"], row["document"], row["page"]) for row in known.table("passages"))
     if astray := [n for n, document, page in chunks if document and page not in pages[document]]:
-        yield f"{_some('passage', astray)} are of a page of a document that is not there."
+        yield f"{some('passage', astray)} are of a page of a document that is not there."
 
 
 def _vectors(known: _Known) -> Iterator[str]:
@@ -248,7 +257,7 @@ def _vectors(known: _Known) -> Iterator[str]:
             more[*key, row["number"]].add(row["part"])
     for (tier, fingerprint), numbers in sorted(first.items()):
         if astray := sorted(numbers - known.embedded[tier]):
-            yield f"{fingerprint} has vectors of {_some('row', astray)} of {tier}, which are to have none."
+            yield f"{fingerprint} has vectors of {some('row', astray)} of {tier}, which are to have none."
     for (tier, fingerprint, number), parts in sorted(more.items()):
         if number not in first[tier, fingerprint] or parts != set(range(1, len(parts) + 1)):
             yield f"{fingerprint} lacks some windows of row {number} of {tier}."
@@ -282,17 +291,9 @@ def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
     if wrong or expected:
         yield f"The lexical index of {tier} is wrong about {wrong + len(expected):,} units."
     if stale := rows.stale_blocks(agent, tier):
-        yield f"{_some('block', stale)} of {tier}, which searches read, differ from their rows."
+        yield f"{some('block', stale)} of {tier}, which searches read, differ from their rows."
 
 
 def _is_counted(numbers: set[int], last: int) -> bool:
     """Return True if these are the numbers from 1 to ``last``, which may be any."""
     return len(numbers) == last and numbers == set(range(1, len(numbers) + 1))
-
-
-def _some(what: str, numbers: list[int]) -> str:
-    """``numbers`` in few words."""
-    listed = ", ".join(map(str, numbers[:_SHOWN]))
-    return f"{what.capitalize()}s {listed}" + (
-        f" and {len(numbers) - _SHOWN:,} more" if numbers[_SHOWN:] else ""
-    )

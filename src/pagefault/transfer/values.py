@@ -26,7 +26,7 @@ from pagefault.transfer.lines import Block, rows_of
 from pagefault.types import EventState, Role, Tier
 from pagefault.zones import zone_named
 
-__all__ = ["agent_faults", "called", "named", "refuse_damaged", "row_faults", "whole"]
+__all__ = ["agent_faults", "called", "named", "refuse_damaged", "row_faults", "some", "whole"]
 
 _OPTIONAL = {
     "agents": {"summary", "pinned"},
@@ -232,3 +232,14 @@ def refuse_damaged(found: Sequence[Block], file: BinaryIO, place: str, name: str
     if faults:
         more = [f"There are {len(faults) - _SHOWN:,} more."] if faults[_SHOWN:] else []
         raise UsageError("\n".join([f"{place} is damaged; nothing is imported.", *faults[:_SHOWN], *more]))
+
+
+_EXAMPLES = 3  # examples of what is wrong in one sentence
+
+
+def some(what: str, numbers: list[int]) -> str:
+    """``numbers`` of things, the first few."""
+    listed = ", ".join(map(str, numbers[:_EXAMPLES]))
+    return f"{what.capitalize()}s {listed}" + (
+        f" and {len(numbers) - _EXAMPLES:,} more" if numbers[_EXAMPLES:] else ""
+    )

@@ -200,7 +200,9 @@ def vectors_of_agent(connection: PostgresConnection, agent: AgentId) -> str:
     columns = "agent, tier, fingerprint, number, part, text_hash, vector"
     chosen = f"{columns} FROM vectors v WHERE v.agent = :agent"
     parts = [f"SELECT {chosen} AND (v.part < 0 OR v.number > {_SEALED_UP_TO})"]
-    sealed = "SELECT number FROM segments WHERE agent = :agent AND fingerprint <> '' AND state = 'sealed'"
+    sealed = """
+        SELECT number FROM segments WHERE agent = :agent AND fingerprint <> '' AND state = 'sealed'
+        AND to_regclass('segment_' || agent || '_' || number) IS NOT NULL"""  # else a check says so
     for (number,) in connection.rows(f"{sealed} ORDER BY tier, fingerprint, first", agent=agent):
         parts.append(
             f"SELECT g.agent, g.tier, g.fingerprint, s.number, s.part, s.text_hash, s.vector::halfvec "

@@ -20,9 +20,15 @@ from pagefault.storage.postgres.connection import Driver, PostgresConnection, ad
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.hnsw import vectors_of_agent
 from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.segment_faults import (
+    drop_unowned_tables,
+    segment_faults,
+    unowned_tables,
+    unseal_vectors,
+)
 from pagefault.storage.postgres.sessions import connect, is_pooled, limits_of, set_local
 from pagefault.storage.postgres.transaction import PostgresPart
-from pagefault.storage.row_transfer import Row, TransferTable, Value
+from pagefault.storage.row_transfer import IndexFault, Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.storage.traces import forms, sole_unit
 from pagefault.types import AgentId, Tier
@@ -107,6 +113,18 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
                 yield unit, of["rows"] + rows, of["count"] + count
         for unit, of in sealed.items():
             yield unit, of["rows"], of["count"]
+
+    def _segment_faults(self, agent: AgentId) -> Iterator[IndexFault]:
+        return segment_faults(self._db, agent)
+
+    def _unseal(self, agent: AgentId, tier: Tier, fingerprint: str) -> None:
+        unseal_vectors(self._db, agent, tier, fingerprint)
+
+    def unowned_tables(self) -> list[str]:
+        return unowned_tables(self._db)
+
+    def drop_unowned_tables(self) -> None:
+        drop_unowned_tables(self._db)
 
     def faults(self) -> list[str]:
         owned = [table for table in OWNED_TABLES if table != "agent_names"]

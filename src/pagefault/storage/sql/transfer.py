@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError
@@ -13,12 +13,15 @@ from pagefault.storage.row_transfer import (
     AGENT,
     DELIVERIES,
     OUTBOX,
+    OWNED,
+    IndexFault,
     IndexSize,
     Row,
     TransferTable,
     units_of,
 )
 from pagefault.storage.rows import to_row_usage, to_total, total_values
+from pagefault.storage.segments import WORDS
 from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
@@ -53,6 +56,18 @@ _ASIDE = (
 _MARKS = "SELECT sender, number FROM deliveries WHERE agent = :agent ORDER BY sender"
 _SENT = "SELECT name, tenant, last_outgoing FROM agents WHERE id = :agent"
 _WRITTEN = "SELECT coalesce(max(version), 0) FROM sections WHERE agent = :agent"
+_MADE = """
+    SELECT m.tier, m.fingerprint, m.done FROM vector_marks m
+    JOIN embedders e ON e.fingerprint = m.fingerprint AND (e.wanted OR e.in_service)
+    WHERE m.agent = :agent ORDER BY m.tier, m.fingerprint"""
+_LACKING = """
+    SELECT count(*) FROM {table} r WHERE r.agent = :agent AND r.embed AND r.{number} <= :done
+    AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.agent = :agent AND v.tier = :tier
+        AND v.fingerprint = :fingerprint AND v.number = r.{number} AND v.part <= 0)"""
+_UNMARK = """
+    DELETE FROM vector_marks WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
+_SEGMENTS = "SELECT DISTINCT tier, fingerprint FROM segments WHERE agent = :agent"
+_UNSEGMENT = "DELETE FROM segments WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"
 _CHANGED = """
     UPDATE agents SET {tier}_changes = {tier}_changes + 1, {tier}_rebuilds = {tier}_rebuilds + 1
     WHERE id = :agent"""
@@ -207,7 +222,47 @@ class SqlTransfer(SqlVectors, SqlOutbox):
     def stale_blocks(self, agent: AgentId, tier: Tier) -> list[int]:
         return stale_blocks(self._source(), agent, tier)
 
+    def index_faults(self, agent: AgentId) -> list[IndexFault]:
+        return [*self._segment_faults(agent), *self._lacking(agent)]
+
+    def _segment_faults(self, agent: AgentId) -> Iterable[IndexFault]:
+        """The faults of sealed segments; here there are to be none."""
+        what = "There are segments, which this database does not have."
+        found = self._db.rows(_SEGMENTS, agent=agent)
+        return [IndexFault(tier, fingerprint, what) for tier, fingerprint in found]
+
+    def _unseal(self, agent: AgentId, tier: Tier, fingerprint: str) -> None:
+        """Move the vectors of an index out of its segments."""
+        self._db.send(_UNSEGMENT, agent=agent, tier=tier, fingerprint=fingerprint)
+
+    def _lacking(self, agent: AgentId) -> Iterator[IndexFault]:
+        """The embedders that count a row as done of which there is nothing."""
+        vectors = self._relation(agent, next(table for table in OWNED if table.name == "vectors"))
+        for tier, fingerprint, done in self._db.rows(_MADE, agent=agent):
+            table, number, _ = _SOURCES[tier]
+            lacking = _LACKING.format(table=table, number=number, vectors=vectors)
+            of = {"agent": agent, "tier": tier, "fingerprint": fingerprint}
+            if count := self._db.one(lacking, **of, done=done)[0]:
+                what = f"{fingerprint} lacks vectors of {count:,} rows of {tier} that count as embedded."
+                yield IndexFault(tier, fingerprint, what)
+
+    def _repair_vectors(self, agent: AgentId) -> None:
+        """Have the rows of which there is no vector to be read embedded again."""
+        faulty = set[tuple[Tier, str]]((each.tier, each.fingerprint) for each in self.index_faults(agent))
+        for tier, fingerprint in faulty:
+            if fingerprint != WORDS:
+                self._unseal(agent, tier, fingerprint)
+                self._db.send(_UNMARK, agent=agent, tier=tier, fingerprint=fingerprint)
+                self._advance_marks(agent)
+
+    def unowned_tables(self) -> list[str]:
+        return []
+
+    def drop_unowned_tables(self) -> None: ...
+
     def reindex(self, agent: AgentId) -> None:
+        self._lock(agent)
+        self._repair_vectors(agent)
         source = self._source()
         source.drop_all_blocks(agent)
         self._clear_index(agent)
