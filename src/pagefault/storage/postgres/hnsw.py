@@ -25,6 +25,7 @@ __all__ = ["HnswSegments", "SealedTables", "delete_tables", "table_of", "vectors
 _DIMENSIONS = 4_000  # the most that the index takes
 _LEAST = 20_000  # rows of a segment, even where the memory to build it is short
 _CLEANED = 5_000  # rows deleted in one step
+_MEMORY = 256 << 20  # bytes to build an index in, if the server gives less
 _OVERHEAD = 650  # bytes of a row in the memory that builds an index, besides its vector
 
 _INDEXES = """
@@ -33,9 +34,12 @@ _INDEXES = """
     AND has_schema_privilege(current_schema(), 'CREATE')
     AND EXISTS (SELECT FROM pg_extension WHERE extname = 'vector'
         AND string_to_array(extversion, '.')::integer[] >= '{0,8}') ORDER BY 1, 2"""
-_MOST = """
-    SELECT pg_size_bytes(current_setting('maintenance_work_mem')) / (2 * dimensions + :overhead)
-    FROM embedders WHERE fingerprint = :fingerprint"""
+_MOST = f"""
+    SELECT greatest(pg_size_bytes(current_setting('maintenance_work_mem')), {_MEMORY})
+    / (2 * dimensions + {_OVERHEAD}) FROM embedders WHERE fingerprint = :fingerprint"""
+_ENOUGH_MEMORY = f"""
+    SELECT set_config(name, '{_MEMORY >> 10}', true) FROM pg_settings
+    WHERE name = 'maintenance_work_mem' AND pg_size_bytes(current_setting(name)) < {_MEMORY}"""
 _REACH = """
     SELECT done FROM vector_marks WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
 _OPEN = """
@@ -46,9 +50,17 @@ _DIMENSIONS_OF = "SELECT dimensions FROM embedders WHERE fingerprint = :fingerpr
 _CREATE = """
     CREATE TABLE {table} (number bigint NOT NULL, part integer NOT NULL, text_hash bytea NOT NULL,
     vector halfvec({dimensions}) NOT NULL) WITH (autovacuum_enabled = false)"""
+# Workers share that memory in /dev/shm, of which a container often has less: then it is done without them.
+_INDEX = """
+    DO $$ BEGIN
+        CREATE INDEX ON {table} USING hnsw (vector halfvec_cosine_ops);
+    EXCEPTION WHEN disk_full OR out_of_memory THEN
+        SET LOCAL max_parallel_maintenance_workers = 0;
+        CREATE INDEX ON {table} USING hnsw (vector halfvec_cosine_ops);
+    END $$"""
 _FINISH = (
     "ALTER TABLE {table} ADD PRIMARY KEY (number, part)",
-    "CREATE INDEX ON {table} USING hnsw (vector halfvec_cosine_ops)",
+    _INDEX,
     "ANALYZE {table}",
 )
 _WITHOUT_DELETED = """
@@ -114,7 +126,7 @@ class HnswSegments:
         return self._db.rows(_INDEXES, agent=agent, most=_DIMENSIONS)
 
     def most(self, fingerprint: str) -> int:
-        row = self._db.one(_MOST, fingerprint=fingerprint, overhead=_OVERHEAD)
+        row = self._db.one(_MOST, fingerprint=fingerprint)
         return max(_LEAST, row[0] if row else 0)
 
     def reach(self, agent: AgentId, tier: Tier, fingerprint: str) -> int:
@@ -128,6 +140,7 @@ class HnswSegments:
     def build(self, agent: AgentId, segment: Segment, sealed: Sequence[Segment]) -> int | None:
         table = table_of(agent, segment.number)
         self._db.send(WITHOUT_LIMIT)
+        self._db.send(_ENOUGH_MEMORY)
         (dimensions,) = self._db.one(_DIMENSIONS_OF, fingerprint=segment.fingerprint) or (1,)
         self._db.send(f"DROP TABLE IF EXISTS {table}")
         self._db.send(_CREATE.format(table=table, dimensions=dimensions))
