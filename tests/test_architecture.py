@@ -65,6 +65,7 @@ LAYERS = (
         "functions.arguments",
         "functions.docstrings",
         "functions.rendering",
+        "functions.tool_context",
         "functions.tools",
         "loading_settings",
         "models.bounds",
@@ -133,12 +134,14 @@ LAYERS = (
     {
         "agent.output",
         "agent.prefetch",
+        "functions.offered",
         "functions.section_changes",
         "agent.rows",
         "agent.turn",
     },
     {
         "agent.program",
+        "agent.tool_contexts",
         "agent.turn_writer",
     },
     {

@@ -24,6 +24,7 @@ PUBLIC = [
     "Pagefault",
     "PagefaultError",
     "Reply",
+    "ToolContext",
     "__version__",
     "open",
     "tool",

@@ -134,7 +134,8 @@ def test_what_is_harmless_is_printed_as_it_is(run: Run) -> None:
 
 
 KINDS: tuple[OutputType, ...] = (
-    "delta", "said", "thought", "called", "returned", "flushed", "alerted", "warned", "noticed", "retracted",
+    "delta", "said", "thought", "called", "returned", "flushed", "alerted", "warned", "noticed", "progress",
+    "retracted",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pagefault.errors import PagefaultError
     from pagefault.facade import Agent, AsyncAgent, Pagefault, open
+    from pagefault.functions.tool_context import ToolContext
     from pagefault.functions.tools import tool
     from pagefault.kernel import Kernel
     from pagefault.types import Event, Output
@@ -27,6 +28,7 @@ __all__ = [
     "Pagefault",
     "PagefaultError",
     "Reply",
+    "ToolContext",
     "__version__",
     "open",
     "tool",
@@ -43,6 +45,7 @@ _HOMES = {
     "Pagefault": "facade",
     "PagefaultError": "errors",
     "Reply": "views.reply",
+    "ToolContext": "functions.tool_context",
     "open": "facade",
     "tool": "functions.tools",
 }

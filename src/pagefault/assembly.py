@@ -21,6 +21,7 @@ from pagefault.agent.parsing import EventParser
 from pagefault.agent.prefetch import Prefetcher
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
+from pagefault.agent.tool_contexts import ToolContexts
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of, zone_of
@@ -33,11 +34,12 @@ from pagefault.errors import UsageError
 from pagefault.functions import Function
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
-from pagefault.functions.documents import DocumentCalls, document_functions
+from pagefault.functions.documents import DocumentCalls
 from pagefault.functions.executor import FunctionExecutor
+from pagefault.functions.offered import own_functions
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
-from pagefault.functions.syscalls import PAGED_IN, Syscalls, memory_functions, naming_archives
+from pagefault.functions.syscalls import PAGED_IN, Syscalls
 from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
@@ -59,7 +61,7 @@ _counter_of = cache(HeuristicCounter)
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Parts given instead of being chosen by settings, for tests and embedding programs. Counters are
-    hashable."""
+    hashable. ``deps``: a value of the program's own, for its tools."""
 
     model: Model | None = None
     embedder: Embedder | None = None
@@ -70,6 +72,7 @@ class Parts:
     tools: tuple[Callable[..., Any], ...] = ()
     parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
     reranker: Reranker | None = None
+    deps: object = None
 
     @property
     def shared_counter(self) -> Counter:
@@ -204,18 +207,19 @@ class Assembly:
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
             turn.hops,
         )  # fmt: skip
-        executor = plan.executor.bound(syscalls, DocumentCalls(self.store, results), letters)
+        wanted, *others = settings.models
+        memory = QueueManager(
+            record.id, self.store, model, parts.policy or settings.policy, counter, parts.clock,
+            plan.budget, turn.hops, Calibration(wanted if others else ""),
+        )  # fmt: skip
+        contexts = ToolContexts(record, turn, memory, emit, parts.deps)
+        executor = plan.executor.bound(contexts, syscalls, DocumentCalls(self.store, results), letters)
         share, most = settings.prefetch_share(window), settings.prefetch_tokens
         prefetcher = Prefetcher(record.id, self.store, retriever, results, parts.clock, share, most)
         program = Program(
             self.store, model, executor, prefetcher, plan.instructions, settings.style,
             settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
             self.budgets(record, settings), partial(self.models.served_window, settings.model),
-        )  # fmt: skip
-        wanted, *others = settings.models
-        memory = QueueManager(
-            record.id, self.store, model, parts.policy or settings.policy, counter, parts.clock,
-            plan.budget, turn.hops, Calibration(wanted if others else ""),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
 
@@ -256,7 +260,7 @@ class Assembly:
         paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
         full = sum(s.limit + _TAGS for s in sections) + paged_in
         instructions = settings.instructions or prompts.text(settings.instructions_name(window))
-        functions = [*_offered(settings, archives), *self.tools]
+        functions = [*own_functions(settings, archives), *self.tools]
         executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
         executor = replace(executor, text_tools=settings.text_tools)
         reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
@@ -279,18 +283,6 @@ class Assembly:
         least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
         budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
         return Plan(instructions, executor, budget)
-
-
-def _offered(settings: AgentSettings, archives: Sequence[str]) -> tuple[Function, ...]:
-    """The functions of pagefault itself that an agent is offered, in the order of the prompt. ``archives``:
-    the names of those attached, which may have documents."""
-    speech, some = settings.style == "memgpt", bool(archives)
-    offered = memory_functions(
-        speech=speech, timers=settings.timers, agents=bool(settings.agents), archives=some
-    )
-    if settings.documents or some:
-        offered += document_functions(archives=some)
-    return naming_archives(offered, archives)
 
 
 def check_new_name(tx: Transaction, name: str) -> None:

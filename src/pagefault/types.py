@@ -117,6 +117,7 @@ OutputType = Literal[
     "delta",
     "retracted",
     "noticed",
+    "progress",
     "said",
     "thought",
     "called",
@@ -129,7 +130,7 @@ OutputType = Literal[
 ]
 
 
-UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed"})
+UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed", "progress"})
 """Outputs that are not in the log; their position is the last one before them."""
 
 
@@ -140,7 +141,8 @@ class Output:
     ``position`` is the log number of the row it shows; a consumer that went away asks again from there.
     ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
     position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``.
-    ``noticed`` (a retry, another model that takes over) is not in the log either. ``done`` closes an event's
+    ``noticed`` (a retry, another model that takes over) is not in the log either, nor is ``progress`` (what
+    the tool ``name`` reports of its call, whose id is in ``data``). ``done`` closes an event's
     turn.
     """
 

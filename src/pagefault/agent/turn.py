@@ -31,6 +31,10 @@ class OpenTurn:
         event, self.event, self.rows = self.event, None, []
         return event
 
+    def call(self) -> Message | None:
+        """The call that comes next in the completion that was made last."""
+        return _unanswered([row for row in self.rows if row.completion == self.rows[-1].completion])
+
     def hops(self) -> int:
         """The messages between agents that the open event follows from."""
         return self.event.hops if self.event else 0

@@ -44,11 +44,13 @@ def open(
     tools: Sequence[Callable[..., Any]] = (),
     model: Model | None = None,
     parts: Parts | None = None,
+    deps: object = None,
 ) -> Pagefault:
     """Open an installation for ``async with``; nothing happens before that.
 
     ``home``: the folder of the data; None: ``$PAGEFAULT_HOME``, else ``~/.pagefault``. ``database``: the URL
     of a PostgreSQL database to keep the data in. ``tools``: typed Python functions that the agents may call.
+    ``deps``: a value of your own that tools are given with each call (``ToolContext.deps``).
     ``model``: a model of your own for all agents, whatever their settings name. ``parts``: further parts to
     use instead of those that settings choose (``pagefault.assembly.Parts``).
     """
@@ -61,7 +63,7 @@ def open(
         )
     if parts is not None and not hasattr(parts, "tools"):
         raise ArgumentTypeError(f"parts is a pagefault.assembly.Parts, and {parts!r} is none.")
-    return Pagefault(home, database, (tools,) if callable(tools) else tuple(tools), model, parts)
+    return Pagefault(home, database, (tools,) if callable(tools) else tuple(tools), model, parts, deps)
 
 
 @checked_methods
@@ -75,12 +77,14 @@ class Pagefault:
         tools: tuple[Callable[..., Any], ...],
         model: Model | None,
         parts: Parts | None,
+        deps: object,
     ) -> None:
         self._home = home
         self._database = database
         self._tools = tools
         self._model = model
         self._parts = parts
+        self._deps = deps
         self._opened: tuple[Kernel, Installation] | None = None
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
@@ -117,7 +121,9 @@ class Pagefault:
         parts = self._parts or Parts()
         folder = home_folder(Path(self._home) if self._home else None)
         installation = load_installation(folder, self._database)
-        parts = replace(parts, tools=(*parts.tools, *self._tools), model=self._model or parts.model)
+        deps = parts.deps if self._deps is None else self._deps
+        tools, model = (*parts.tools, *self._tools), self._model or parts.model
+        parts = replace(parts, tools=tools, model=model, deps=deps)
         return open_kernel(folder, parts, installation), installation
 
     @property

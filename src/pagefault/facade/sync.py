@@ -131,8 +131,8 @@ class Agent(Face[AsyncAgent]):
     its settings: a new agent takes them over the installation's defaults; of one that exists those given are
     changed. ``model`` may also be a model of your own.
 
-    ``home``, ``database``, ``tools`` and ``parts`` are those of ``pagefault.open``. Close it, or use it in a
-    ``with`` statement; the end of the program closes it too. Threads may share it.
+    ``home``, ``database``, ``tools``, ``parts`` and ``deps`` are those of ``pagefault.open``. Close it, or
+    use it in a ``with`` statement; the end of the program closes it too. Threads may share it.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class Agent(Face[AsyncAgent]):
         tools: Sequence[Callable[..., Any]] = (),
         model: str | Model | None = None,
         parts: Parts | None = None,
+        deps: object = None,
         **options: Unpack[OtherOptions],
     ) -> None:
         settings: AgentOptions = {**options, "model": model} if isinstance(model, str) else {**options}
@@ -151,7 +152,7 @@ class Agent(Face[AsyncAgent]):
         loop = LoopThread()
         try:
             opened = loop.open(
-                open_installation(home, database=database, tools=tools, model=own, parts=parts)
+                open_installation(home, database=database, tools=tools, model=own, parts=parts, deps=deps)
             )
             agent = loop.call(lambda: opened.agent(name, **settings))
         except BaseException:

@@ -44,7 +44,8 @@ class Function:
     ``kind``: a ``memory`` function is synchronous, takes the ``Transaction`` its result commits in, and
     has no other effect; a ``query`` only reads; a ``tool`` acts outside and is run at most once unless it
     is ``idempotent``. ``timeout`` is in seconds. ``owner``: the class whose method ``call`` is, until it is
-    bound to an instance. ``positional``: the parameters that are not given by name.
+    bound to an instance. ``positional``: the parameters that are not given by name;
+    ``contexts``: those that are given the ``ToolContext``.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Function:
     timeout: float | None = None
     owner: type | None = None
     positional: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pagefault.errors import ArgumentTypeError
 from pagefault.functions import Function, FunctionKind
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.functions.docstrings import read_docstring
+from pagefault.functions.tool_context import is_tool_context
 from pagefault.functions.tools import ToolOptions
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
@@ -50,7 +51,9 @@ def describe(
     if kind == "tool":
         _check_name(name)
     parameters = _parameters(name, call, code, owner)
-    offered = {p: v for p, v in parameters.items() if v[0] is not Transaction and p != hidden}
+    contexts = tuple(p for p, (hint, _) in parameters.items() if is_tool_context(hint))
+    given = {*contexts, hidden, *(p for p, (hint, _) in parameters.items() if hint is Transaction)}
+    offered = {p: v for p, v in parameters.items() if p not in given}
     if HEARTBEAT in offered:
         raise ArgumentTypeError(f"{name}(): {HEARTBEAT} is a parameter of every function; rename it.")
     takes, about = _model(name, offered), inspect.cleandoc(options.description or code.__doc__ or name)
@@ -61,7 +64,7 @@ def describe(
     positional = tuple(p for p, (_, v) in parameters.items() if v.kind is v.POSITIONAL_ONLY)
     return Function(
         name, FunctionSchema(name, about or name, schema), takes, call, kind, options.idempotent,
-        options.timeout, owner, positional,
+        options.timeout, owner, positional, contexts,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache, partial
@@ -21,6 +21,7 @@ from pagefault.functions import Function, Outcome, Prepared, arguments
 from pagefault.functions.arguments import HEARTBEAT
 from pagefault.functions.describing import describe
 from pagefault.functions.rendering import as_text, collected
+from pagefault.functions.tool_context import ToolContext
 from pagefault.models import FunctionSchema, plain_name
 from pagefault.types import Style
 
@@ -31,6 +32,9 @@ _TEXT_ONLY = (
     "user; the setting text_tools lets such calls run."
 )
 _CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
+
+
+MakeContext = Callable[[Function], ToolContext[Any]]
 
 
 @lru_cache(maxsize=1024)
@@ -51,6 +55,7 @@ class FunctionExecutor:
     timeout: float = 60.0
     listed: frozenset[str] = field(default_factory=frozenset[str])
     text_tools: bool = False
+    context: MakeContext = field(default=lambda _: ToolContext())
     schemas: tuple[FunctionSchema, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,14 +77,15 @@ class FunctionExecutor:
             table[function.name] = function
         return FunctionExecutor(table, style, timeout)
 
-    def bound(self, *owners: object) -> FunctionExecutor:
-        """The same functions, methods bound to the instance of their class among ``owners``."""
+    def bound(self, context: MakeContext, *owners: object) -> FunctionExecutor:
+        """The same functions, methods bound to the instance of their class among ``owners``; ``context``
+        makes the context of a call."""
         instances = {type(owner): owner for owner in owners}
         table = {
             name: replace(f, call=MethodType(f.call, instances[f.owner]), owner=None) if f.owner else f
             for name, f in self.functions.items()
         }
-        return replace(self, functions=table)
+        return replace(self, functions=table, context=context)
 
     def with_listed(self, names: frozenset[str]) -> FunctionExecutor:
         """The same functions with those of ``names`` reached by ``call_function`` only."""
@@ -116,7 +122,7 @@ class FunctionExecutor:
         function = prepared.function
         seconds = function.timeout or self.timeout
         try:
-            outcome = await contained(function.name, _call(prepared), seconds)
+            outcome = await contained(function.name, _call(prepared, self.context(function)), seconds)
         except FunctionError as error:
             return Outcome(str(error), failed=True)
         except PagefaultError as error:
@@ -145,9 +151,15 @@ class FunctionExecutor:
         raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
 
 
-async def _call(prepared: Prepared) -> Outcome:
+async def _call(prepared: Prepared, context: ToolContext[Any]) -> Outcome:
+    with context.running_call.running():
+        return await _called(prepared, context)
+
+
+async def _called(prepared: Prepared, context: ToolContext[Any]) -> Outcome:
     """Call the function, in a thread unless it is asynchronous; its value is made text in one, too."""
-    function, named = prepared.function, dict(prepared.arguments)
+    function = prepared.function
+    named = {**prepared.arguments, **dict.fromkeys(function.contexts, context)}
     call = partial(function.call, *(named.pop(name) for name in function.positional), **named)
     is_async = inspect.iscoroutinefunction(function.call)
     value = await call() if is_async else await in_thread(lambda: _rendered(call()))

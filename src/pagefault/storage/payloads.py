@@ -77,7 +77,8 @@ def _row(signal: Signal) -> list[object]:
         case OutputsWanted(agent):
             return ["wanted", agent]
         case UncommittedOutput(agent, output, after, start):
-            data = {key: output.data[key] for key in _DATA if key in output.data}
+            sent = {**output.data, "name": output.name} if output.name else output.data
+            data = {key: sent[key] for key in _DATA if key in sent}
             text = storable(output.text)
             return ["output", agent, output.type, text, output.event, output.position, data, after, start]
 
@@ -112,7 +113,8 @@ def _output(
     good = kind in _KINDS and isinstance(text, str) and (event is None or _is_id(event))
     if not good or not _are_numbers(position, after, start) or not _is_data(data):
         return None
-    return UncommittedOutput(agent, Output(kind, text, event, position, None, data), after, start)
+    name = data.pop("name", None)
+    return UncommittedOutput(agent, Output(kind, text, event, position, name, data), after, start)
 
 
 _KINDS: tuple[OutputType, ...] = tuple(UNCOMMITTED)
@@ -120,8 +122,10 @@ _DATA: dict[str, Callable[[object], bool]] = {
     "attempt": lambda value: isinstance(value, str) and len(value) <= _NAME,
     "of": lambda value: value in ("said", "thought", "thinking"),
     "again": lambda value: isinstance(value, bool),
+    "call": lambda value: isinstance(value, str) and len(value) <= _NAME,
+    "name": lambda value: isinstance(value, str) and len(value) <= _NAME,
 }
-"""The entries of an output's ``data`` that travel, and their checks."""
+"""The entries of an output's ``data`` that travel, its name among them, and their checks."""
 
 
 def _is_data(data: object) -> bool:
