@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from pagefault.storage import EmbedderRecord, Match, PendingVector, Transaction
+from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.store_opening import NOW
@@ -18,6 +19,7 @@ from pagefault.transfer import check, repair
 from pagefault.types import AgentRecord, Passage
 from test_sealing import Archive, archive
 from test_transfer import Heard, damage, opened, wrong
+from test_upgrade import WITHOUT_ARCHIVES
 
 pytestmark = pytest.mark.anyio
 VECTORS = "fingerprint = 'f' AND state = 'sealed'"
@@ -162,4 +164,44 @@ async def test_an_agent_whose_table_is_gone_can_still_be_deleted(database: str) 
         with psycopg.connect(database, autocommit=True) as server:
             server.execute(f"DROP TABLE {table}".encode())
         await a.store.write(lambda tx: tx.delete_agent(a.id))
+        assert faults(database) == []
+
+
+async def test_what_is_deleted_has_left_the_tables_of_segments(database: str) -> None:
+    """Dead vectors too, which nothing vacuums; and searches go on as before."""
+    async with archive(database) as a:
+        await a.add(80)
+        await a.sealed()
+        (table,) = await a.tables()
+        await a.delete(range(1, 6))
+        await a.store.close()
+        pages = f"SELECT count(*) FROM {table}", f"SELECT pg_relation_filenode('{table}')"
+        before = [await a.one(query) for query in pages]
+        with opened(database) as place:
+            assert place.traces(["nowhere"], rewrite=True) == []
+        after = [await a.one(query) for query in pages]
+        assert (after[0], after[1] != before[1]) == (before[0], True)
+        a.store = PostgresStore.open(database)
+        assert faults(database) == []
+        assert await a.check() >= 0.9
+        await a.store.write(lambda tx: tx.delete_agent(a.id))
+        assert await a.tables() == []
+        for left in ("segments", "word_blocks", "vectors", "postings", "index_blocks", "outbox"):
+            assert await a.one(f"SELECT count(*) FROM {left}") == 0
+
+
+async def test_a_database_from_before_segments_is_sealed_after_its_upgrade(database: str) -> None:
+    """What is found stays the same from step to step."""
+    async with archive(database) as a:
+        await a.add(80)
+        found = await matches(a)
+        await a.store.close()
+        damage(database, *WITHOUT_ARCHIVES, "UPDATE alembic_version SET version_num = '0012'")
+        cache = IndexCache(small=50, exact=0)
+        a.store = PostgresStore.open(database, connections=4, cache=cache)
+        assert await a.check() >= 0.9
+        while await a.step():
+            assert await a.check() >= 0.9
+            assert await matches(a) == found
+        assert [row[:3] for row in await a.segments()] == [(1, 80, "sealed")]
         assert faults(database) == []

@@ -21,7 +21,7 @@ from pagefault.storage.segments import WORDS, Segment
 from pagefault.storage.sql.segments import SEGMENT
 from pagefault.types import AgentId, Tier
 
-__all__ = ["drop_unowned_tables", "segment_faults", "unowned_tables", "unseal_vectors"]
+__all__ = ["drop_unowned_tables", "segment_faults", "segment_tables", "unowned_tables", "unseal_vectors"]
 
 _BATCH = 10_000  # blocks
 _STATE = """
@@ -43,12 +43,13 @@ _FORGET = (
     "DELETE FROM segments WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint",
     "DELETE FROM index_blocks WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint",
 )
-_UNOWNED = r"""
+_TABLES = r"""
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
-    AND c.relname ~ '^segment_[0-9]{1,18}_[0-9]{1,18}$' AND NOT EXISTS (
-        SELECT FROM segments s WHERE c.relname = 'segment_' || s.agent || '_' || s.number
-        AND s.fingerprint <> '') ORDER BY 1"""
+    AND c.relname ~ '^segment_[0-9]{1,18}_[0-9]{1,18}$'"""
+_UNOWNED = f"""{_TABLES} AND NOT EXISTS (
+    SELECT FROM segments s WHERE c.relname = 'segment_' || s.agent || '_' || s.number
+    AND s.fingerprint <> '') ORDER BY 1"""
 
 
 def segment_faults(connection: PostgresConnection, agent: AgentId) -> Iterator[IndexFault]:
@@ -137,6 +138,11 @@ def unseal_vectors(connection: PostgresConnection, agent: AgentId, tier: Tier, f
             connection.send(f"DROP TABLE {table}")
     for statement in _FORGET:
         connection.send(statement, **of)
+
+
+def segment_tables(connection: PostgresConnection) -> list[str]:
+    """The tables of all segments of vectors."""
+    return [table for (table,) in connection.rows(_TABLES)]
 
 
 def unowned_tables(connection: PostgresConnection) -> list[str]:

@@ -23,6 +23,7 @@ from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.segment_faults import (
     drop_unowned_tables,
     segment_faults,
+    segment_tables,
     unowned_tables,
     unseal_vectors,
 )
@@ -189,9 +190,9 @@ class PostgresTransfer:
 
     def traces(self, words: Sequence[str], *, rewrite: bool = False) -> list[str]:
         try:
-            for table in _TABLES if rewrite else ():
-                self._driver.execute(f"VACUUM (FULL) {table}".encode())
             connection = PostgresConnection(self._driver)
+            for table in (*_TABLES, *segment_tables(connection)) if rewrite else ():
+                self._driver.execute(f"VACUUM (FULL) {table}".encode())
             return [trace for word in words for trace in _traces(connection, word)]
         except psycopg.Error as error:
             raise failure(error, self._place) from error
