@@ -15,7 +15,7 @@ from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.store_opening import NOW
-from pagefault.transfer import check, repair
+from pagefault.transfer import check, copy_agents, repair
 from pagefault.types import AgentRecord, Passage
 from test_sealing import Archive, archive
 from test_transfer import Heard, damage, opened, wrong
@@ -204,4 +204,26 @@ async def test_a_database_from_before_segments_is_sealed_after_its_upgrade(datab
             assert await a.check() >= 0.9
             assert await matches(a) == found
         assert [row[:3] for row in await a.segments()] == [(1, 80, "sealed")]
+        assert faults(database) == []
+
+
+async def test_sealed_vectors_go_to_a_file_and_back_whole(database: str, tmp_path: Path) -> None:
+    async with archive(database) as a:
+        await a.add(80)
+        await a.sealed()
+        await a.add(10)
+        found = await matches(a)
+        with opened(database) as server, opened(tmp_path / "a.db") as file:
+            copy_agents(server, file, ["ana"], Heard())
+            await a.store.write(lambda tx: tx.delete_agent(a.id))
+            copy_agents(file, server, ["ana"], Heard())
+        record = await a.store.read(lambda tx: tx.agent("ana"))
+        assert record
+        assert record.id != a.id
+        a.id = record.id
+        assert await matches(a) == found
+        assert await a.check() >= 0.9
+        await a.sealed()
+        assert await matches(a) == found
+        assert await a.check() >= 0.9
         assert faults(database) == []
