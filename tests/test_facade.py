@@ -312,13 +312,19 @@ def send_message(text: str) -> str:
     return text
 
 
-def test_a_tool_with_a_taken_name_is_an_alert_or_an_error_and_no_hang(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="two functions named send_message; rename one"):
-        Agent("ana", home=tmp_path, tools=[send_message], parts=parts())
-    Agent("ana", home=tmp_path, parts=parts()).close()
-    with Agent("ana", home=tmp_path, tools=[send_message], parts=parts()) as ana:
-        (alert,) = ana.send("hi").alerts
-        assert "two functions named send_message" in str(alert)
+def test_a_tool_with_a_taken_name_is_an_error_at_once_and_no_hang(tmp_path: Path) -> None:
+    for _ in range(2):  # for an agent to be made, and for one that exists
+        with pytest.raises(UsageError, match="send_message is a function of pagefault itself; rename"):
+            Agent("ana", home=tmp_path, tools=[send_message], parts=parts())
+        Agent("ana", home=tmp_path, parts=parts()).close()
+    with pytest.raises(UsageError, match="two functions named double; rename one"):
+        Agent("ana", home=tmp_path, tools=[double, double], parts=parts())
+
+
+@tool
+def double(number: int) -> int:
+    """Twice a number."""
+    return 2 * number
 
 
 def test_times_are_taken_as_people_write_them(ana: Agent) -> None:

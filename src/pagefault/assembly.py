@@ -31,12 +31,12 @@ from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget, QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions import Function
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.functions.offered import own_functions
+from pagefault.functions.registry import ToolRegistry, lacking
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
 from pagefault.functions.syscalls import PAGED_IN, Syscalls
@@ -91,14 +91,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """Makes processes. ``serving`` gives the embedder in service; ``tools``: of ``parts``, described;
+    """Makes processes. ``serving`` gives the embedder in service; ``tools``: the program's;
     ``limit``: the daily budget of all agents together; ``prices``: the user's own, by model."""
 
     store: Store
     models: ModelSource
     serving: Callable[[], Awaitable[Embedder]]
     parts: Parts
-    tools: tuple[Function, ...] = ()
+    tools: ToolRegistry = field(default_factory=ToolRegistry)
     limit: DailyLimit | None = None
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     reranking: Reranking | None = None
@@ -119,7 +119,8 @@ class Assembly:
             return now, tx.sections(record.id), archival_storages(tx, now), *read_queue(tx, now)
 
         now, sections, storages, queue, warning_waits = await self.store.read(read)
-        settings_of(now)
+        if missing := self.tools.missing(settings_of(now).tools):
+            emit(Output("noticed", lacking(now.name, missing), None, now.last_seq))
         process = await self.process(now, sections, emit, storages)
         process.take_over(now, queue, warning_waits)
         return process
@@ -129,6 +130,7 @@ class Assembly:
         check_agent_name(name)
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
+        self.tools.check(settings.tools)
         self.models.trust(settings.model)
         window, _ = await self.models.window(settings.model, settings.window)
         declared = [s.section(window) for s in settings.declared_sections(window)]
@@ -156,6 +158,8 @@ class Assembly:
             settings = settings.model_copy(update={"served": None})
         if old.model != settings.model:  # named here, by a person; what is stored may come from elsewhere
             self.models.trust(settings.model)
+        if old.tools != settings.tools:
+            self.tools.check(settings.tools)
         record = replace(stored, settings=settings.model_dump(mode="json"))
         window = await self._window(settings)
         declared = [s.section(window) for s in settings.declared_sections(window)]
@@ -260,7 +264,8 @@ class Assembly:
         paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
         full = sum(s.limit + _TAGS for s in sections) + paged_in
         instructions = settings.instructions or prompts.text(settings.instructions_name(window))
-        functions = [*own_functions(settings, archives), *self.tools]
+        tools = self.tools.chosen(settings.tools)
+        functions = [*own_functions(settings, archives), *tools]
         executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
         executor = replace(executor, text_tools=settings.text_tools)
         reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
@@ -271,8 +276,8 @@ class Assembly:
         def room() -> int:
             return max(0, window - reserve - margin - fixed() - full)
 
-        if self.tools and room() < 2 * _LEAST_ROOM * window:
-            executor = executor.with_listed(frozenset(tool.name for tool in self.tools))
+        if tools and room() < 2 * _LEAST_ROOM * window:
+            executor = executor.with_listed(frozenset(tool.name for tool in tools))
         if room() < _LEAST_ROOM * window:
             raise UsageError(
                 f"Instructions, functions and working context leave {room():,} of the {window:,} tokens of "

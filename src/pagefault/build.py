@@ -16,7 +16,7 @@ from pagefault.assembly import Assembly, Parts
 from pagefault.config import Installation, ProviderSettings, load_installation
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
-from pagefault.functions.describing import describe
+from pagefault.functions.registry import ToolRegistry
 from pagefault.kernel import Kernel
 from pagefault.kernel.admission import Admission
 from pagefault.kernel.indexer import Indexer
@@ -45,7 +45,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     parts = parts or Parts()
     keep_private(home)
     installation = installation or load_installation(home)
-    tools = tuple(describe(tool) for tool in parts.tools)
+    tools = ToolRegistry(parts.tools)
     models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)

@@ -22,6 +22,7 @@ from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
 from pagefault.functions.correspondence import Peers, peers_of
+from pagefault.functions.tools import tool_names_of
 from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
@@ -91,6 +92,9 @@ class AgentSettings(BaseModel):
     )
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
+    tools: Annotated[tuple[str, ...] | None, BeforeValidator(tool_names_of)] = Field(
+        default=None, description="names of the program's tools that are offered; None: all"
+    )
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
     prefetch: float | None = Field(
         default=None, ge=0.0, le=0.25, description="of the room, for what is prefetched; None: by the window"

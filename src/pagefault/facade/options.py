@@ -24,8 +24,8 @@ class SectionOptions(TypedDict, total=False):
 
 
 class OtherOptions(TypedDict, total=False):
-    """The settings of an agent without ``model``: sizes in tokens, times in seconds, thresholds as shares of
-    the room. docs/library.md describes each."""
+    """The settings of an agent without ``model`` and ``tools``: sizes in tokens, times in seconds, thresholds
+    as shares of the room. docs/library.md describes each."""
 
     window: int | None
     served: int | None
@@ -63,6 +63,8 @@ class OtherOptions(TypedDict, total=False):
 
 
 class AgentOptions(OtherOptions, total=False):
-    """All settings of an agent. ``model``: its name, or several with commas between them."""
+    """All settings of an agent. ``model``: its name, or several with commas between them. ``tools``: the
+    names of those that it is offered; None: all."""
 
     model: str
+    tools: Sequence[str] | None

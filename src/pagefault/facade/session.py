@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import anyio.to_thread
 
@@ -178,6 +178,19 @@ class Pagefault:
         """Delete an agent with all its memory, also one that cannot be read."""
         await self.kernel.delete(name)
 
+    def add_tool(self, tool: Callable[..., Any]) -> None:
+        """Offer one more typed function to the agents, from their next event on: to those whose setting
+        ``tools`` names it, or names none. The beginning of their prompts changes with it."""
+        from pagefault.kernel import tools
+
+        tools.add_tool(self.kernel, tool)
+
+    def remove_tool(self, name: str) -> None:
+        """Offer the tool of this name no longer, from each agent's next event on."""
+        from pagefault.kernel import tools
+
+        tools.remove_tool(self.kernel, name)
+
     async def serve(self) -> None:
         """Serve timers, and inboxes that other processes left, until this is cancelled."""
         await self.kernel.serve()
@@ -190,8 +203,14 @@ class Pagefault:
 
 
 def _wanted(options: AgentOptions) -> dict[str, Any]:
-    """The settings given; ``ArgumentTypeError`` for a model that is an object."""
+    """The settings given; ``ArgumentTypeError`` for a model that is an object, or a tool that is one."""
     model: object = options.get("model", "")
+    tools = cast("Any", options.get("tools"))
+    if callable(tools) or (isinstance(tools, list | tuple) and any(map(callable, cast("list[Any]", tools)))):
+        raise ArgumentTypeError(
+            "An agent's tools are named; give functions to pagefault.open(tools=[...]) or to add_tool(), and "
+            "their names here."
+        )
     if isinstance(model, str):
         return dict(options)
     raise ArgumentTypeError(

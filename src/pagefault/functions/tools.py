@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 from pagefault.errors import ArgumentTypeError
 
-__all__ = ["ToolOptions", "tool"]
+__all__ = ["ToolOptions", "tool", "tool_names_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,3 +67,10 @@ def tool(
         return marked
 
     return mark(function) if function is not None else mark
+
+
+def tool_names_of(value: object) -> object:
+    """The value of the setting ``tools`` as it may be written in a variable: ``weather,order``."""
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",") if name.strip())

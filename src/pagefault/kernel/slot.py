@@ -23,6 +23,7 @@ from pagefault.errors import (
     TurnLostError,
 )
 from pagefault.kernel.owners import no_agent
+from pagefault.kernel.stream_place import StreamPlace
 from pagefault.storage import Store
 from pagefault.types import AgentId, AgentRecord, Event, Output
 
@@ -49,31 +50,6 @@ class Posting:
         if not self.over.is_set() and not isinstance(error, TurnLostError | TurnHeldError):
             self.error = error
         self.over.set()
-
-
-@dataclass(slots=True)
-class StreamPlace:
-    """The end of the deltas of one attempt until now, in characters."""
-
-    attempt: object = None
-    characters: int = 0
-
-    def start_of(self, output: Output) -> int:
-        """The characters of the attempt's deltas before this output, which is counted."""
-        if output.type != "delta":
-            return 0
-        start = self.characters if output.data.get("attempt") == self.attempt else 0
-        self.attempt, self.characters = output.data.get("attempt"), start + len(output.text)
-        return start
-
-    def continues(self, output: Output, start: int) -> bool:
-        """Count a delta that starts there; False if it does not come next in its attempt."""
-        if output.type != "delta":
-            return True
-        if output.data.get("attempt") == self.attempt and start != self.characters:
-            return False
-        self.attempt, self.characters = output.data.get("attempt"), start + len(output.text)
-        return True
 
 
 @dataclass(slots=True)
@@ -287,6 +263,14 @@ class Slots:
         if agent:
             agent.process = agent.rest_until = None
         return agent
+
+    def reload(self) -> None:
+        """Have the process of each agent made anew at its next event."""
+        for agent in self._agents.values():
+            if agent.serving and agent.process:
+                agent.process.writer.outdated = True
+            elif not agent.serving:
+                agent.process = None
 
     def keep_loaded(self, agent: AgentSlot, most: int) -> None:
         """Keep the process of an agent between turns, let go of that served longest ago, beyond ``most``."""
