@@ -22,7 +22,7 @@ from pagefault.errors import ContextLengthExceeded
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Prompt, StreamItem, Usage
-from pagefault.storage import Store, Transaction, TurnHold, Workers
+from pagefault.storage import Transaction, TurnHold, Workers
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.signals import Signals
 from pagefault.storage.sqlite import SQLiteStore
@@ -46,7 +46,8 @@ class Killed(BaseException):
 @dataclass
 class FragileStore:
     """A store whose process dies ``before`` or after its write number ``dies_at`` (None: it lives), or is
-    paused before its write number ``pauses_at`` for as long as ``meanwhile`` takes."""
+    paused before its write number ``pauses_at`` for as long as ``meanwhile`` takes. Only the task that writes
+    is paused: if its turn is ``lost`` to another process meanwhile, another task may go on with that."""
 
     inner: MemoryStore | SQLiteStore | PostgresStore
     dies_at: int | None = None
@@ -54,6 +55,7 @@ class FragileStore:
     dead: bool = False
     pauses_at: int = 0
     meanwhile: Callable[[], Awaitable[None]] | None = None
+    lost: bool = False
 
     @property
     def signals(self) -> Signals:
@@ -90,6 +92,7 @@ class FragileStore:
     async def turn_lock(self, agent: AgentId) -> AsyncGenerator[TurnHold]:
         self._alive()
         async with self.inner.turn_lock(agent) as hold:
+            self.lost = False
             yield hold
 
     async def close(self) -> None:
@@ -105,19 +108,20 @@ class FragileStore:
 @dataclass
 class Behaviour:
     """How the model will behave: completions in order, then "ok"; ``summary`` for each summary. ``answer``
-    goes by the prompt instead."""
+    goes by the prompt instead. It takes ``slowness`` steps of the event loop for each."""
 
     script: list[Completion | Exception] = field(default_factory=list[Completion | Exception])
     summary: Completion | Exception = field(default_factory=lambda: Completion("They talked."))
     cancel_at: int | None = None  # at which request the turn is cancelled
     answer: Callable[[Prompt], Completion] | None = None
+    slowness: int = 1
 
 
 @dataclass
 class Brain:
     """A model that behaves as told. It looks at the store at each request, for the witness."""
 
-    store: Store
+    store: FragileStore
     style: Style
     behaviour: Behaviour
     witness: Witness
@@ -127,7 +131,7 @@ class Brain:
     name: str = "brain"
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem, None]:
-        with self.witness.request(prompt, await self.store.read(view)):
+        with self.witness.request(prompt, await self.store.inner.read(view), self.store):
             size = round(prompt_tokens(prompt) * self.witness.real)
             if size + prompt.max_tokens > self.window:
                 raise ContextLengthExceeded("The prompt is too long.")
@@ -151,7 +155,8 @@ class Brain:
             self.behaviour.cancel_at -= 1
             if self.behaviour.cancel_at == 0:
                 self.cancel()
-        await asyncio.sleep(0)
+        for _ in range(self.behaviour.slowness):
+            await asyncio.sleep(0)
 
 
 @dataclass
@@ -207,9 +212,8 @@ class World:
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
 
     async def boot(self, dies_at: int | None = None, *, before: bool = True) -> Host:
-        inner = self._open()
-        store = FragileStore(inner, dies_at, before)
-        brain = Brain(inner, self.style, self.behaviour, self.witness, self.witness.window, self.reports)
+        store = FragileStore(self._open(), dies_at, before)
+        brain = Brain(store, self.style, self.behaviour, self.witness, self.witness.window, self.reports)
         parts = self._parts(brain, store)
         kernel = open_kernel(self.folder, parts, Installation())
         brain.cancel = lambda: asyncio.ensure_future(kernel.cancel("ana"))
@@ -224,11 +228,12 @@ class World:
             return SQLiteStore.open(self.folder / "db")
         return PostgresStore.open(self.where, connections=2, lease=LEASE)
 
-    def lose_turn(self, store: MemoryStore | SQLiteStore | PostgresStore) -> None:
+    def lose_turn(self, store: FragileStore) -> None:
         """Let others take the turns of a process: on a server its lease is over, else its lock is gone."""
-        if isinstance(store, PostgresStore):
-            self.leave_leases(store)
-        elif isinstance(store, SQLiteStore):
+        store.lost = True
+        if isinstance(store.inner, PostgresStore):
+            self.leave_leases(store.inner)
+        elif isinstance(store.inner, SQLiteStore):
             (self.folder / "locks" / f"db-{ANA}.lock").unlink(missing_ok=True)
         else:
             self.database.turns.clear()

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 from pagefault.models import Prompt
 from pagefault.models.tokens import HeuristicCounter
@@ -64,6 +65,12 @@ def prompt_tokens(prompt: Prompt) -> int:
     return sum(count(m.text) + 4 for m in prompt.messages) + sum(calls) + sum(schemas)
 
 
+class Asker(Protocol):
+    """A process that asks the model; ``lost``: its turn was taken away, and it has not had one since."""
+
+    lost: bool
+
+
 @dataclass
 class Witness:
     """Sees every request of every process of the agent, and what its tools did outside."""
@@ -73,20 +80,22 @@ class Witness:
     requests: int = 0
     faults: list[AssertionError] = field(default_factory=list[AssertionError])
     poked: Counter[int] = field(default_factory=Counter[int])
-    _inside: int = 0
+    _inside: list[Asker] = field(default_factory=list[Asker])
     _before: tuple[int | None, bytes] = (None, b"")
     _event: int = 0
     _pressed: set[int] = field(default_factory=set[int])
 
     @contextmanager
-    def request(self, prompt: Prompt, now: View) -> Generator[None]:
-        """For as long as the model works on a request. Faults are kept: the kernel would catch them."""
-        self._inside += 1
+    def request(self, prompt: Prompt, now: View, asker: Asker) -> Generator[None]:
+        """For as long as the model works on a request. Faults are kept: the kernel would catch them. Whose
+        turn was taken away may ask on for a while: what comes of that is not stored."""
+        others = [each for each in self._inside if not each.lost]
+        self._inside.append(asker)
         self.requests += 1
         try:
-            assert self._inside == 1, "two turns of one agent at once"
+            assert asker.lost or not others, "two turns of one agent at once"
             self._fits(prompt)
-            if prompt.functions:
+            if prompt.functions and not asker.lost:
                 self._shows_the_log(prompt, now)
                 self._pairs_calls_and_results(prompt)
                 self._goes_on_from_the_last(prompt, now)
@@ -96,7 +105,7 @@ class Witness:
         try:
             yield
         finally:
-            self._inside -= 1
+            self._inside.remove(asker)
 
     def _fits(self, prompt: Prompt) -> None:
         total = prompt_tokens(prompt) + prompt.max_tokens

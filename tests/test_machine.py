@@ -191,7 +191,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.behave(behaviour)
 
         async def elsewhere() -> None:
-            self.world.lose_turn(self.host.store.inner)
+            self.world.lose_turn(self.host.store)
             other = await self.world.boot()
             await self.post(other, self.keyed(others))
             await other.kernel.wake_waiting()
@@ -317,6 +317,34 @@ def test_an_event_lets_a_warning_go_first_once_only(tmp_path: Path) -> None:
             await host.kernel.post("ana", Event(EventKind.MESSAGE, text_of(WORDS[1], 9000)))
             await host.served()
             assert world.witness.requests < 40, text
+        await host.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_who_asks_on_after_its_turn_was_taken_away_is_no_second_turn(at: int, tmp_path: Path) -> None:
+    """Paused while it stores an event, a process loses a turn that goes on meanwhile; what comes of that is
+    refused, and the event is answered once."""
+    world = World(tmp_path, "memory", "memgpt", Witness(4096), False, Behaviour(slowness=30))
+
+    async def run() -> None:
+        host = await world.boot()
+        await host.kernel.create_agent("ana", parse_settings({"window": 4096}))
+
+        async def elsewhere() -> None:
+            world.lose_turn(host.store)
+            other = await world.boot()
+            await other.kernel.wake_waiting()
+            await other.served()
+            await other.stop()
+
+        host.store.pauses_at, host.store.meanwhile = at, elsewhere
+        for text in ("one", "two", "three"):
+            await host.kernel.post("ana", Event(EventKind.MESSAGE, text))
+        await host.served()
+        check_turns(await host.store.read(dump), all_done=True)
+        assert world.witness.faults == []
         await host.stop()
 
     asyncio.run(run())
