@@ -208,6 +208,33 @@ async def test_mutual_edits_come_to_an_end(store: Store, tmp_path: Path) -> None
         assert len(model.prompts) == rounds
 
 
+async def test_answers_to_answers_of_many_agents_come_to_an_end_together(
+    store: Store, tmp_path: Path
+) -> None:
+    class Answering(Editor):
+        """Answers every edit by an edit that changes nothing, so that no limit ends it."""
+
+        def __call__(self, prompt: Prompt) -> Completion:
+            self.prompts.append(prompt)
+            if "result" in prompt.messages[-1].text[:10] or prompt.messages[-1].role == "tool":
+                return Completion("", (say("ok"),))
+            return Completion("", (call("working_context_replace", section="plan", old="a", new="a"),))
+
+    names = ["ana", "bo", "cy", "dee", "eli", "fay"]
+    async with opened(tmp_path, store, Answering(), names, window=100_000) as kernel:
+        await share(kernel, "plan", names, text="a")  # all learn of it, and answer that
+        await settled(kernel)
+        for _ in range(10):
+            await settled(kernel)
+        version = (await shared_section(kernel, "plan")).version
+        assert version <= 1 + len(names) + len(names) * 8
+        refused = [each for name in names for each in await results(kernel, name)]
+        assert any("Not edited: 8 edits and messages" in each for each in refused)
+        edited = version
+        await settled(kernel)
+        assert (await shared_section(kernel, "plan")).version == edited
+
+
 async def test_the_first_agents_own_section_becomes_the_shared_one(store: Store, tmp_path: Path) -> None:
     async with opened(tmp_path, store) as kernel:
         await edit_section(kernel, "ana", "human", "Ana's user is Kim.")

@@ -118,9 +118,12 @@ def edit_shared(
     tx: Transaction, shared: SharedRecord, agent: AgentRecord, edit: SectionEdit, counter: Counter, hops: int,
     now: datetime,
 ) -> Section:  # fmt: skip
-    """Edit a shared section for an agent, and send the new text to the copies."""
+    """Edit a shared section for an agent, and send the new text to the copies; an answer to another agent
+    follows from all texts that are on their way to them."""
     tx.delivered(shared.id, agent.id)  # locked, before its text is read
     edited = edit.applied(text_of(tx, shared), counter)
+    if hops > 1:
+        hops = max((hops, *(text.hops + 1 for text in shared_texts(tx.outgoing(shared.id)))))
     return write_shared(tx, shared, edited, now, agent.name, hops)
 
 

@@ -13,8 +13,9 @@ from pagefault.errors import FunctionError
 from pagefault.functions.section_edits import SectionEdit
 from pagefault.functions.sharing import edit_shared, held_section, send, shared_texts, update_copy
 from pagefault.models.tokens import Counter
+from pagefault.shared import SharedRecord
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, Section
+from pagefault.types import AgentId, EventKind, Section
 
 __all__ = ["WorkingContext"]
 
@@ -52,16 +53,14 @@ class WorkingContext:
         return f"{name} now takes {self.counter.count(edited.text)} of {edited.limit} tokens."
 
     def _edit_shared(self, tx: Transaction, copy: Section, edit: SectionEdit) -> str:
-        hops, now, name = self.hops() + 1, self.clock.now(), copy.name
-        if hops > self.most_hops:
-            raise FunctionError(
-                f"Not edited: {self.most_hops} edits and messages between agents followed from one another, "
-                "the most that may; finish without a further one."
-            )
+        now, name = self.clock.now(), copy.name
         agent = tx.agent_by_id(self.agent)
         shared = tx.shared("section", name, agent.tenant) if agent else None
         if agent is None or shared is None:
             raise FunctionError(f"The shared section {name} was deleted; use another one.")
+        if tx.reaches_others:
+            tx.delivered(shared.id, agent.id)  # locked, before it is seen what edits there were
+        hops = self._next_hops(tx, shared)
         self.sent()
         if not tx.reaches_others:
             edit.applied(copy, self.shared_counter)  # refused at once, if it can be
@@ -71,3 +70,21 @@ class WorkingContext:
         update_copy(tx, shared, edited, agent, shared_texts(tx.outgoing(shared.id)), now)
         size = self.shared_counter.count(edited.text)
         return f"{name}, which others share, now takes {size} of {edited.limit} tokens."
+
+    def _next_hops(self, tx: Transaction, shared: SharedRecord) -> int:
+        """The hops of an edit; ``FunctionError`` if they are too many.
+
+        An answer to another agent follows from all edits that there were, those included that wait to be
+        served: if a thousand agents answer each other's edits, all answers together come to an end soon.
+        """
+        hops = self.hops()
+        if hops:
+            waiting = (e.hops for e in tx.events(self.agent, state="pending") if e.kind == EventKind.EDITED)
+            coming = (text.hops for text in shared_texts(tx.outgoing(shared.id)))
+            hops = max((hops, *waiting, *coming))
+        if hops >= self.most_hops:
+            raise FunctionError(
+                f"Not edited: {self.most_hops} edits and messages between agents followed from one another, "
+                "the most that may; finish without a further one."
+            )
+        return hops + 1
