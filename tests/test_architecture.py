@@ -226,6 +226,7 @@ LAYERS = (
     },
     {
         "build",
+        "views.structured",
     },
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -18,6 +18,7 @@ PagefaultError
     ├── DailyBudgetSpent     events wait until the day is over or the budget raised
     ├── EmbedderError        texts could not be made vectors; search by words goes on
     │   └── EmbedderSetupError  a wrong name or address, a missing key: retrying will not help
+    ├── OutputError          an answer is not of the type that was asked for
     ├── RerankerError        texts could not be scored; the ranking stays as it was
     └── ModelError           the provider failed
         ├── ModelUnavailable    it cannot answer now: retrying may help
@@ -119,6 +120,15 @@ class EmbedderError(OperatorError):
 
 class EmbedderSetupError(EmbedderError):
     """The embedder cannot work as configured (name, key, address, extra); retrying will not help."""
+
+
+class OutputError(OperatorError):
+    """An answer of the model is not of the type that the program asked for, also when it was asked again.
+    ``text``: the answer."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class RerankerError(OperatorError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from pagefault.errors import ArgumentTypeError
 from pagefault.facade.archives import AsyncArchives
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pagefault.views.usage import Spending, UsageRow
 
 __all__ = ["AsyncAgent"]
+
+T = TypeVar("T")
 
 
 @checked_methods
@@ -61,11 +63,26 @@ class AsyncAgent:
 
     # talking
 
-    async def send(self, event: str | Event) -> Reply:
+    @overload
+    async def send(self, event: str | Event) -> Reply: ...
+    @overload
+    async def send(self, event: str | Event, *, into: type[T]) -> Reply[T]: ...
+    @overload
+    async def send(self, event: str | Event, *, into: Any) -> Reply[Any]: ...
+    async def send(self, event: str | Event, *, into: Any = None) -> Reply[Any]:
         """Send a user message (a string) or any event, and return its reply when its turn is done.
 
         Several may send at once: events are handled one after another, and each gets its own reply.
+        ``into``: a type (a pydantic model, a dataclass, ``list[str]`` ...) that the answer is to be of; it is
+        the reply's ``value``. An answer that does not fit is asked for once again, then ``OutputError``.
         """
+        if into is None:
+            return await self._reply(event_of(event))
+        from pagefault.views.structured import reply_into
+
+        return await reply_into(self._reply, event_of(event), into)
+
+    async def _reply(self, event: Event) -> Reply:
         from pagefault.views.reply import reply_of
 
         async with aclosing(self.stream(event)) as outputs:

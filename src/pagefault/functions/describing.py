@@ -27,13 +27,13 @@ from pagefault.functions.tools import ToolOptions
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
 
-__all__ = ["describe"]
+__all__ = ["JsonSchema", "compact_schema", "describe"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as every provider takes it
 _RESERVED = ("call_function", "describe_function")
 
 
-class _JsonSchema(GenerateJsonSchema):
+class JsonSchema(GenerateJsonSchema):
     """A schema without the defaults that are not JSON, about which pydantic would warn."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  as its base has it
@@ -168,10 +168,10 @@ def _model(name: str, offered: dict[str, tuple[Any, inspect.Parameter]]) -> type
 def _schema(name: str, takes: type[BaseModel], *, defaults: bool) -> dict[str, Any]:
     try:
         with barrier():
-            whole = takes.model_json_schema(schema_generator=_JsonSchema)
+            whole = takes.model_json_schema(schema_generator=JsonSchema)
     except Fault as fault:
         raise _no_json(name, fault) from fault
-    return cast("dict[str, Any]", _compact(whole, defaults=defaults))
+    return cast("dict[str, Any]", compact_schema(whole, defaults=defaults))
 
 
 def _no_json(name: str, fault: Fault) -> ArgumentTypeError:
@@ -200,9 +200,9 @@ def _described(hint: Any) -> str:
 _VALUES = ("default", "enum", "const", "examples")
 
 
-def _compact(schema: Any, *, defaults: bool) -> Any:
+def compact_schema(schema: Any, *, defaults: bool) -> Any:
     """A JSON schema without what a model does not need: titles, the extra-keys flag, null or all defaults."""
-    compact = partial(_compact, defaults=defaults)
+    compact = partial(compact_schema, defaults=defaults)
     if isinstance(schema, list):
         return [compact(item) for item in cast(list[Any], schema)]
     if not isinstance(schema, dict):

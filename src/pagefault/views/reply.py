@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic
 from zoneinfo import ZoneInfo
+
+from typing_extensions import TypeVar
 
 from pagefault.config import zone_for
 from pagefault.errors import DamageError, FunctionError
@@ -19,6 +22,9 @@ from pagefault.types import UNCOMMITTED, AgentRecord, Document, Message, Output,
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
+
+
+ValueT = TypeVar("ValueT", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,18 @@ class ReplySource:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Reply:
+class Reply(Generic[ValueT]):
     """The reply to one event, and to no other.
 
     ``outputs``: all that was committed in its turn, in order. ``sources``: found or read in its turn, each
-    once, in order. ``usage``: the requests of its turn. ``str(reply)`` is its text.
+    once, in order. ``usage``: the requests of its turn. ``str(reply)`` is its text;
+    ``value`` the same as the type that ``send(into=...)`` asked for.
     """
 
     outputs: tuple[Output, ...] = ()
     sources: tuple[ReplySource, ...] = ()
     usage: Spending = field(default_factory=Spending)
+    value: ValueT = field(default=None)  # pyright: ignore[reportAssignmentType]  # as ValueT's default
 
     @property
     def text(self) -> str:
@@ -63,6 +71,7 @@ class Reply:
 
     def __repr__(self) -> str:
         about = [repr(self.text)]
+        about += [f"value={self.value!r}"] if self.value is not None else []
         about += [f"alerts={list(self.alerts)}"] if self.alerts else []
         about += [f"sources={[source.id for source in self.sources]}"] if self.sources else []
         about += [f"tokens={self.usage.input + self.usage.output}", f"outputs={len(self.outputs)}"]
