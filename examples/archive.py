@@ -22,7 +22,7 @@ async def main() -> None:
             await ana.archives.attach("manuals")
             await bo.archives.attach("manuals", read_only=True)
             report = await pf.archives.load("manuals", str(manual))  # once for both
-            print(f"told: {', '.join(report.told)}")
+            print(f"informed: {', '.join(report.informed)}")
             print(await ana.remember("The spare key hangs behind the door.", archive="manuals"))
             for hit in await bo.search("spare key", archive="manuals"):
                 print(f"bo finds {hit.id}: {hit.text}")

@@ -67,9 +67,9 @@ async def test_two_agents_share_what_is_loaded_once_and_learn_of_it_by_one_event
         await pf.archives.attach("manuals", "ana")
         await bo.archives.attach("manuals", read_only=True)
         report = await pf.archives.load("manuals", source)
-        assert (report.event, report.told) == (None, ("ana", "bo"))
+        assert (report.event, report.informed) == (None, ("ana", "bo"))
         again = await pf.archives.load("manuals", source)
-        assert (again.items[0].state, again.told) == ("unchanged", ())
+        assert (again.items[0].state, again.informed) == ("unchanged", ())
         for agent in (ana, bo):
             (hit,) = (await agent.search("boiler valve", tier="archival")).results
             assert hit.id == "manuals/p1"
@@ -242,6 +242,12 @@ async def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
         await pf.archives.create("manuals")
         with pytest.raises(NotFoundError, match="There is no archive x; there are manuals"):
             await pf.archives.search("x", "key")
+        for number in range(8):
+            await pf.archives.create(f"a{number}")
+        with pytest.raises(NotFoundError, match="There is no archive x; `pagefault archive list` shows"):
+            await pf.archives.get("x")
+        with pytest.raises(NotFoundError, match=r"`pagefault agent list` shows those there are\.$"):
+            await pf.archives.attach("manuals", "archive:manuals")
         with pytest.raises(NotFoundError, match="There is no agent ana"):
             await pf.archives.attach("manuals", "ana")
         with pytest.raises(UsageError, match="Name the agent"):
@@ -279,7 +285,7 @@ def test_the_command_line_does_all_that_the_library_does(run: Run, tmp_path: Pat
     assert data("archive", "attach", "manuals", *both, "--read-only")["readers"] == ["ana", "bo"]
     assert "no agent cy" in run("archive", "attach", "manuals", "--agent", "cy").err
     loaded = data("archive", "load", "manuals", str(tmp_path / "boiler.txt"))
-    assert (loaded["documents"][0]["id"], loaded["told"]) == ("manuals/d1", ["ana", "bo"])
+    assert (loaded["documents"][0]["id"], loaded["informed"]) == ("manuals/d1", ["ana", "bo"])
     assert data("archive", "insert", "manuals", "the red key", "--tag", "keys")["id"] == "manuals/p2"
     assert [hit["id"] for hit in data("archive", "search", "manuals", "boiler")["results"]] == ["manuals/p1"]
     found = data("archive", "search", "manuals", "--tag", "keys")
@@ -359,7 +365,7 @@ async def test_all_attached_agents_learn_of_a_load_in_one_transaction_and_none_t
             await archives.attach(kernel, "manuals", name, read_only=True)
         parked = await kernel.record(names[1])
         await kernel.store.write(lambda tx: tx.park_agent(parked.id, "tired"))
-        assert (await load(kernel, Archive("manuals"), [File(source)])).told == tuple(names)
+        assert (await load(kernel, Archive("manuals"), [File(source)])).informed == tuple(names)
         (document,) = await documents.documents(kernel, Archive("manuals"))
         assert document.id == "manuals/d1"
         for name in names:
@@ -496,7 +502,7 @@ async def test_a_load_goes_on_into_a_renamed_archive_and_ends_with_a_deleted_one
         report = await load(
             kernel, Archive("manuals"), [File(first), Changing(second, change=change), File(third)]
         )
-        assert ([item.state for item in report.items], report.told) == (["loaded"] * 3, ("ana",))
+        assert ([item.state for item in report.items], report.informed) == (["loaded"] * 3, ("ana",))
         last = (await kernel.store.read(lambda tx: tx.events(ana.id)))[-1]
         assert all(f"books/d{number}" in last.text for number in (1, 2, 3))
         first.write_text("Another text.")

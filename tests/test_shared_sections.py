@@ -238,7 +238,9 @@ async def test_answers_to_answers_of_many_agents_come_to_an_end_together(
 async def test_the_first_agents_own_section_becomes_the_shared_one(store: Store, tmp_path: Path) -> None:
     async with opened(tmp_path, store) as kernel:
         await edit_section(kernel, "ana", "human", "Ana's user is Kim.")
-        with pytest.raises(UsageError, match="Agent bo has a section human of its own"):
+        with pytest.raises(
+            UsageError, match=r"Agent bo has a section human of its own; .* remove it by sections\.remove"
+        ):
             await share(kernel, "human", ["ana", "bo"])
         await remove_section(kernel, "bo", "human")
         await share(kernel, "human", ["ana", "bo"])
@@ -262,7 +264,7 @@ async def test_a_shared_section_is_not_changed_as_the_agents_own(store: Store, t
             remove_section(kernel, "ana", "plan"),
             set_limit(kernel, "ana", "plan", 100),
         ):
-            with pytest.raises(UsageError, match="`pagefault section edit`"):
+            with pytest.raises(UsageError, match=r"`pagefault section` and pf\.shared_sections change it"):
                 await work
         with pytest.raises(UsageError, match="Section plan is shared"):
             await add_section(kernel, "ana", "plan")
@@ -454,7 +456,7 @@ async def test_the_asynchronous_library_needs_the_name_of_an_agent(tmp_path: Pat
         with pytest.raises(UsageError, match="Name the agent"):
             await pf.shared_sections.attach("plan")
         assert await pf.outbox.list() == ()
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotFoundError, match="There is no parked change 1 of ana"):
             await pf.outbox.retry("ana", 1)
         with pytest.raises(NotFoundError):
             await pf.outbox.drop("section:plan", 1)
@@ -466,12 +468,15 @@ def test_the_command_line_shares_shows_and_edits_sections(run: Run) -> None:
     made = run("section", "share", "plan", "--agent", "ana", "--agent", "bo", "--text", "1. begin")
     assert made.out == "Section plan is shared by ana, bo.\n"
     assert run("section", "edit", "plan", "2. go").out == "Section plan is edited for 2 agents.\n"
-    run("section", "attach", "plan", "--agent", "bo", "--read-only")
+    attached = run("section", "attach", "plan", "--agent", "bo", "--read-only")
+    assert attached.out == "Section plan is attached read-only to bo.\n"
     shown = run("section", "show", "plan")
     assert shown.out.splitlines()[1:] == ["2. go", "", "ana", "bo (read-only)"]
     (listed,) = run("section", "list", "--json").json
     assert (listed["text"], listed["version"]) == ("2. go", 2)
     run("section", "detach", "plan", "--agent", "bo")
+    assert [each["name"] for each in run("section", "list", "--agent", "ana", "--json").json] == ["plan"]
+    assert run("section", "list", "--agent", "bo").out == "Agent bo has no shared section.\n"
     assert run("outbox", "list").out == "No changes are on their way.\n"
     for wrong in (
         ("section", "share", "Plan", "--agent", "ana"),
@@ -479,6 +484,7 @@ def test_the_command_line_shares_shows_and_edits_sections(run: Run) -> None:
         ("section", "detach", "plan", "--agent", "bo"),
         ("section", "delete", "plan"),
         ("section", "show", "nothing"),
+        ("section", "list", "--agent", "nobody"),
         ("outbox", "drop", "nobody", "1"),
     ):
         refused = run(*wrong)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pagefault.errors import UsageError
+from pagefault.errors import NotFoundError, UsageError
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED
@@ -170,6 +170,8 @@ def test_an_agent_is_copied_with_what_it_is_attached_to(place: Path | str, tmp_p
     assert list(copy(place, tmp_path / "b.db", "ana")) == ["archive:manuals", "archive:news", "ana"]
     assert list(copy(place, tmp_path / "c.db", "bob")) == ["bob"]
     assert list(copy(place, tmp_path / "d.db", "archive:news")) == ["archive:news"]
+    with pytest.raises(NotFoundError, match=r"no agent 'news' in .*; archive 'news' is named archive:news"):
+        copy(place, tmp_path / "d.db", "news")
     assert list(copy(place, tmp_path / "d.db", "ana")) == ["archive:manuals", "archive:news", "ana"]
 
 

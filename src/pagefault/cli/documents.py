@@ -46,7 +46,9 @@ def load(
         failed.extend(item for item in report.items if item.state == "failed")
         data = [_item_data(item) for item in report.items]
         event = report.event.id if report.event else None
-        about = {"documents": data, "event": event} | ({"told": report.told} if report.told else {})
+        about = {"documents": data, "event": event} | (
+            {"informed": report.informed} if report.informed else {}
+        )
         session.show(about, "\n".join(map(_item_line, report.items)))
         await _complete(kernel)
 

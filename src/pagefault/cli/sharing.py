@@ -28,22 +28,23 @@ def share(
         await shared_sections.share(
             kernel, name, agents, description=description, limit=limit, text=text, read_only=read_only
         )
-        rights = ", to read" if read_only else ""
-        said = f"Section {name} is shared by {', '.join(agents)}{rights}."
+        rights = " read-only" if read_only else ""
+        said = f"Section {name} is shared{rights} by {', '.join(agents)}."
         session.show(await views.shared_section(kernel, name), said)
 
     session.run(work)
 
 
-def list_all(session: Session) -> None:
+def list_all(session: Session, agent: str | None) -> None:
     async def work(kernel: Kernel) -> None:
-        found = await views.shared_sections(kernel)
+        found = await views.shared_sections(kernel, agent)
         head = ["name", "tokens", "agents", "text"]
         rows = [
             [each.name, f"{each.tokens} of {each.limit}", str(len(each.agents)), clip(each.text)]
             for each in found
         ]
-        session.show(found, table([head, *rows]) if rows else "There are no shared sections yet.")
+        none = f"Agent {agent} has no shared section." if agent else "There are no shared sections yet."
+        session.show(found, table([head, *rows]) if rows else none)
 
     session.run(work)
 
@@ -78,7 +79,7 @@ def attach(session: Session, name: str, agents: Sequence[str], *, read_only: boo
         await _check(kernel, name, agents)
         for agent in agents:
             await shared_sections.attach(kernel, name, agent, read_only=read_only)
-        rights = " to read" if read_only else ""
+        rights = " read-only" if read_only else ""
         said = f"Section {name} is attached{rights} to {', '.join(agents)}."
         session.show(await views.shared_section(kernel, name), said)
 

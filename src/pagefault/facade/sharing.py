@@ -55,10 +55,7 @@ class AsyncSharedSections:
         """The shared sections by name: all, or those attached to the agent."""
         from pagefault.views import sharing
 
-        found = await sharing.shared_sections(self._opened.kernel)
-        if self._agent is None:
-            return found
-        return tuple(each for each in found if self._agent.name in [h.agent for h in each.agents])
+        return await sharing.shared_sections(self._opened.kernel, self._agent and self._agent.name)
 
     async def read(self, name: str) -> SharedSectionView:
         """One shared section; ``NotFoundError`` if there is none of this name."""

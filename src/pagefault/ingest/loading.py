@@ -48,12 +48,12 @@ class SourceResult:
 class LoadReport:
     """The outcome for all sources. ``event`` was posted to the agent (None if nothing changed, or if it is
     an archive); ``notice`` says why the document functions could not be switched on, empty if they are;
-    ``told``: the agents attached to the archive that got an event."""
+    ``informed``: the agents attached to the archive that got an event."""
 
     items: tuple[SourceResult, ...]
     event: Event | None = None
     notice: str = ""
-    told: tuple[str, ...] = ()
+    informed: tuple[str, ...] = ()
 
 
 class LoadProgress(Protocol):
@@ -93,7 +93,7 @@ async def load(
     reader = DocumentReader(_bounds(kernel.loading), watch.page)
     loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader)
     items: list[SourceResult] = []
-    event, notice, told = None, "", ()
+    event, notice, informed = None, "", ()
     try:
         for source in sources:
             watch.begin(source.name)
@@ -104,13 +104,13 @@ async def load(
         with anyio.CancelScope(shield=True):
             fresh = [item for item in items if item.state in ("loaded", "replaced")]
             if isinstance(name, Archive):
-                told = await _tell_attached(kernel, record, fresh) if fresh else ()
+                informed = await _tell_attached(kernel, record, fresh) if fresh else ()
             else:
                 if any(item.document for item in items):
                     notice = await _offer_functions(kernel, record)
                 if fresh:
                     event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)))
-    return LoadReport(tuple(items), event, notice, told)
+    return LoadReport(tuple(items), event, notice, informed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.functions.archives import ArchivalStorages, AttachedArchive, archival_storages
 from pagefault.quoting import inline
-from pagefault.shared import Archive, StorageOwner, archive_of
+from pagefault.shared import Archive, StorageOwner, archive_of, is_shared
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord
 
@@ -19,6 +19,8 @@ __all__ = [
     "storage_to_write",
     "storages_to_search",
 ]
+
+_NAMED = 8  # archives in an error
 
 
 def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
@@ -96,14 +98,16 @@ def not_stored(owner: AgentRecord, id: str, letter: str) -> NotFoundError:
 
 def no_agent(name: str) -> NotFoundError:
     """The error for an agent that is not there."""
-    made = f"`pagefault agent list` shows those there are, `pagefault agent create {name}` makes it."
-    return NotFoundError(f"There is no agent {name}; {made}")
+    made = "" if is_shared(name) else f", `pagefault agent create {name}` makes it"
+    return NotFoundError(f"There is no agent {name}; `pagefault agent list` shows those there are{made}.")
 
 
 def no_archive(tx: Transaction, name: str) -> NotFoundError:
-    """The error for an archive that is not there, which names those that are."""
-    there = ", ".join(archive.name for archive in tx.all_shared("archive"))
-    known = f"there are {there}" if there else "`pagefault archive create` makes one"
+    """The error for an archive that is not there, which names those that are, if they are few."""
+    there = [archive.name for archive in tx.all_shared("archive")]
+    known = f"there are {', '.join(there)}" if there else "`pagefault archive create` makes one"
+    if len(there) > _NAMED:
+        known = "`pagefault archive list` shows those there are"
     return NotFoundError(f"There is no archive {inline(name, 64)}; {known}.")
 
 

@@ -94,5 +94,5 @@ def _parked_effect(tx: Transaction, sender: str, number: int) -> tuple[AgentId, 
     if owner and found and found[0].parked:
         return owner.id, found[0]
     raise NotFoundError(
-        f"There is no parked effect {number} of {sender}; `pagefault outbox list` shows those there are."
+        f"There is no parked change {number} of {sender}; `pagefault outbox list` shows those there are."
     )

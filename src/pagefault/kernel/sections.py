@@ -92,7 +92,7 @@ def _refuse_shared(tx: Transaction, agent: AgentId, section: str) -> None:
     """Raise ``UsageError`` if the section is not the agent's own."""
     if held_section(tx, agent, section):
         raise UsageError(
-            f"Section {section} is shared; `pagefault section edit`, `detach` or `delete` changes it."
+            f"Section {section} is shared; `pagefault section` and pf.shared_sections change it."
         )
 
 

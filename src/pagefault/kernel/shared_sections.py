@@ -205,8 +205,8 @@ async def _check_room(
 
 def _has_own(record: AgentRecord, name: str) -> UsageError:
     return UsageError(
-        f"Agent {record.name} has a section {name} of its own; name the agent first to share that one, or "
-        "remove it."
+        f"Agent {record.name} has a section {name} of its own; to share that one, name the agent first in "
+        "`pagefault section share`, else remove it by sections.remove."
     )
 
 

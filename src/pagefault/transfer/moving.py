@@ -122,7 +122,8 @@ def _chosen(rows: TransferRows, names: Sequence[str], place: str) -> dict[str, A
     agents = rows.agents()
     for name in names:
         if name not in agents:
-            raise NotFoundError(f"There is no {called(name)} in {place}.")
+            shared = (f"; {called(each)} is named {each}" for each in agents if each.endswith(f":{name}"))
+            raise NotFoundError(f"There is no {called(name)} in {place}{next(shared, '')}.")
     if not agents:
         raise NotFoundError(f"There are no agents in {place}.")
     return {name: agents[name] for name in names or sorted(agents, key=is_shared, reverse=True)}

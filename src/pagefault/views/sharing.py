@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pagefault.functions.sharing import held_section, text_of
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import no_section
+from pagefault.kernel.owners import no_section, record_of
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Transaction
 
@@ -53,11 +53,14 @@ class EffectView:
     parked: str
 
 
-async def shared_sections(kernel: Kernel) -> tuple[SharedSectionView, ...]:
-    """All shared sections by name."""
+async def shared_sections(kernel: Kernel, agent: str | None = None) -> tuple[SharedSectionView, ...]:
+    """All shared sections by name, or those that are attached to an agent."""
 
     def read(tx: Transaction) -> tuple[SharedSectionView, ...]:
-        return tuple(_view(tx, kernel, each) for each in tx.all_shared("section"))
+        attached = [] if agent is None else tx.attachments(record_of(tx, agent).id)
+        names = {each.name for each in attached if each.kind == "section"}
+        found = tx.all_shared("section")
+        return tuple(_view(tx, kernel, each) for each in found if agent is None or each.name in names)
 
     return await kernel.store.read(read)
 

@@ -21,7 +21,7 @@ Agents = Annotated[list[str], typer.Option("--agent", help="The agent's name; gi
 @archive.command("create")
 def archive_create(
     name: ArchiveName,
-    description: Annotated[str, typer.Option(help="What is in it; agents are told.")] = "",
+    description: Annotated[str, typer.Option(help="What is in it; its agents see this.")] = "",
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -57,12 +57,14 @@ def archive_show(name: ArchiveName, home: Home = None, database: Database = None
 def archive_attach(
     name: ArchiveName,
     agent: Agents,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Let the agents read it only.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="The agents can read it, and not change it.")
+    ] = False,
     home: Home = None,
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Attach an archive to agents, or change if one may only read it; each learns of it by an event."""
+    """Attach an archive to agents, or change whether they may only read it; each has an event."""
     from pagefault.cli import archives
 
     archives.attach(session_of(home, database, json), name, agent, read_only=read_only)

@@ -17,7 +17,7 @@ outbox = command_group()
 
 SectionName = Annotated[str, typer.Argument(metavar="SECTION", help="The shared section's name.")]
 Agents = Annotated[list[str], typer.Option("--agent", help="The agent's name; give it once for each.")]
-ReadOnly = Annotated[bool, typer.Option("--read-only", help="Let the agents read it only.")]
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="The agents can read it, and not change it.")]
 
 
 @section.command("share")
@@ -25,7 +25,7 @@ def section_share(
     name: SectionName,
     agent: Agents,
     read_only: ReadOnly = False,
-    description: Annotated[str | None, typer.Option(help="What belongs there; agents are told.")] = None,
+    description: Annotated[str | None, typer.Option(help="What belongs there; its agents see this.")] = None,
     limit: Annotated[int | None, typer.Option(help="Room in tokens (200).")] = None,
     text: Annotated[str | None, typer.Option(help="The text that it starts with.")] = None,
     home: Home = None,
@@ -42,11 +42,16 @@ def section_share(
 
 
 @section.command("list")
-def section_list(home: Home = None, database: Database = None, json: Json = False) -> None:
+def section_list(
+    agent: Annotated[str | None, typer.Option(help="Only those attached to this agent.")] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
     """List the shared sections."""
     from pagefault.cli import sharing
 
-    sharing.list_all(session_of(home, database, json))
+    sharing.list_all(session_of(home, database, json), agent)
 
 
 @section.command("show")
@@ -80,7 +85,7 @@ def section_attach(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Attach a shared section to agents, or change if one may only read it."""
+    """Attach a shared section to agents, or change whether they may only read it."""
     from pagefault.cli import sharing
 
     sharing.attach(session_of(home, database, json), name, agent, read_only=read_only)
