@@ -18,20 +18,25 @@ import numpy as np
 import psycopg
 import pytest
 
+from conftest import Run
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
+from pagefault.kernel.sealer import Sealer
 from pagefault.models import Prompt
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, PendingVector, Transaction
+from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.postgres.connection import adapt
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.distributing import LOCAL
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.testing.models import Item, ScriptedModel, call, say
 from pagefault.types import AgentId, AgentRecord, Document, Event, EventKind, Page, Passage, Place, Schedule
+from test_sealing import SIZES, archive
+from test_transfer import wrong
 
 pytestmark = [
     pytest.mark.slow,
@@ -47,6 +52,8 @@ CALLS = [
     call("working_context_append", section="human", text="Likes keys.", heartbeat=True),
     call("send_to_agent", name="bo", text="Hello, Bo.", heartbeat=True),
     call("archival_insert", text="The blue key is lost.", archive="manuals", heartbeat=True),
+]
+LOOKS = [  # once what was sent is delivered
     call("archival_search", query="blue key", heartbeat=True),
     call("archival_search", query="blue key", archive="manuals", heartbeat=True),
     call("document_list", archive="manuals", heartbeat=True),
@@ -92,7 +99,8 @@ def spread(database: str, sent: dict[bytes, Any]) -> list[str]:
     with psycopg.connect(database, autocommit=True) as server:
         adapt(server)
         for statement, values in sent.items():
-            is_look = b"parked IS NULL" in statement  # after a turn: whose turn is next, over all agents
+            # Over all agents: whose turn is next, after a turn; who has sent something.
+            is_look = b"parked IS NULL" in statement or b"DISTINCT agent FROM outbox" in statement
             if is_look or DISTRIBUTED.isdisjoint(re.findall(r"\w+", statement.decode())):
                 continue
             plan = plan_of(server, statement, values)
@@ -107,8 +115,9 @@ def spread(database: str, sent: dict[bytes, Any]) -> list[str]:
 def by_script(prompt: Prompt) -> Item:
     last = max((n for n, message in enumerate(prompt.messages) if message.role == "user"), default=0)
     number = sum(message.role == "assistant" for message in prompt.messages[last:])
-    is_work = "work" in prompt.messages[last].text and number < len(CALLS)
-    return [CALLS[number]] if is_work else [say("Done.")]
+    text = prompt.messages[last].text
+    calls = CALLS if "work" in text else LOOKS if "look" in text else []
+    return [calls[number]] if number < len(calls) else [say("Done.")]
 
 
 async def turns(home: Path, database: str, work: Any) -> None:
@@ -130,9 +139,10 @@ def test_each_statement_of_a_turn_goes_to_one_shard(
     async def work(kernel: Kernel) -> None:
         agent = (await kernel.record("ana")).id
         sent.clear()
-        for text in ("hello", "work", "hello again"):
+        for text in ("hello", "work", "look", "hello again"):
             async for output in kernel.send("ana", Event("message", text, key=text)):
                 assert output.type != "alerted", output.text
+            assert await kernel.deliverer.deliver()
         assert await kernel.flush("ana")
         results = [row.text for row in await kernel.store.read(lambda tx: tx.messages(agent))]
         assert sum("The blue key is lost." in text for text in results) >= 3, results
@@ -147,6 +157,64 @@ def test_each_statement_of_a_turn_goes_to_one_shard(
     anyio.run(turns, tmp_path, database, work)
     wrong = spread(database, sent)
     assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.fixture
+def plain(databases: CitusDatabases) -> Generator[str]:
+    """A database with Citus and nodes, without tables."""
+    url = databases.new(empty=True)
+    yield url
+    databases.drop(url)
+
+
+def test_what_was_sealed_is_searched_and_deleted_on_one_shard(
+    plain: str, sent: dict[bytes, Any], run: Run
+) -> None:
+    """Sealed vectors move back, so that the coordinator keeps none; words stay sealed."""
+
+    async def seal() -> AgentId:
+        async with archive(plain, connections=1) as a:
+            await a.add(90)
+            await a.sealed(until="publish")
+            assert await a.one("SELECT count(*) FROM vectors WHERE part = 0") == 90
+            await Sealer(a.store, SIZES).settled()
+            assert len(await a.tables()) == 1
+            await a.add(10)
+            return a.id
+
+    async def use(agent: AgentId) -> None:
+        store = PostgresStore.open(plain, connections=1)
+        sent.clear()
+        try:
+            for number in (1, 50, 99):
+                assert await store.write(lambda tx, number=number: tx.delete_passage(agent, number))
+            for match in (Match(("text",)), Match(vector=np.ones(16, np.float32), floor=-2.0)):
+                found = await store.read(lambda tx, m=match: tx.search(agent, "archival", m, Filter(), "f"))
+                assert {*found.number.tolist()} == {*range(1, 101)} - {1, 50, 99}
+            assert await store.write(lambda tx: tx.seal(agent, SIZES)) == ""
+            await store.write(lambda tx: tx.insert_passages(agent, [Passage("more", NOW)]))
+            await store.write(
+                lambda tx: tx.put_vectors(
+                    "f", [PendingVector(agent, "archival", 101, "more")], [np.ones((1, 16), np.float32)]
+                )
+            )
+        finally:
+            await store.close()
+
+    agent = anyio.run(seal)
+    look = run("db", "distribute", "--database", plain, "--dry-run", "--json").json
+    done = run("db", "distribute", "--database", plain, "--json")
+    assert done.code == 0, done.err
+    assert look["tables"]["vectors"]["rows"] == done.json["tables"]["vectors"]["rows"] >= 100
+    with psycopg.connect(plain) as server:
+        kept = "SELECT count(*) FILTER (WHERE fingerprint = 'f'), count(*) FROM segments"
+        assert server.execute(kept).fetchall() == [(0, 1)]
+        assert server.execute("SELECT FROM pg_class WHERE relname LIKE 'segment\\_%'").fetchall() == []
+    assert [what for _, what in wrong(plain) if "of a document" not in what] == []
+    anyio.run(use, agent)
+    assert any(b"DELETE FROM word_blocks" in statement for statement in sent)
+    assert spread(plain, sent) == []
+    assert [what for _, what in wrong(plain) if "of a document" not in what] == []
 
 
 def share(tx: Transaction, name: str, agent: AgentId) -> None:

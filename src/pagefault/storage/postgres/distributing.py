@@ -1,8 +1,10 @@
 """A database spread over the nodes of a Citus cluster: its tables become distributed by agent, co-located.
 
 All is one transaction, on every node: whatever interrupts it, the database is as it was. Each table is made
-anew, without partitions, filled in batches of agents, read back and compared. Tables that are small, or asked
-by another key than the agent (``LOCAL``), stay on the coordinator, and so does every connection of pagefault.
+anew, without partitions, filled in batches of agents, read back and compared. Sealed vectors, which are in
+tables of their own, move back among the others before, because here nothing is sealed. Tables that are small,
+or asked by another key than the agent (``LOCAL``), stay on the coordinator, and so does every connection of
+pagefault.
 Leaves out which statements Citus takes (``storage.sql``).
 """
 
@@ -17,7 +19,7 @@ import psycopg
 
 from pagefault.errors import StorageError, UsageError
 from pagefault.storage.head import HEAD
-from pagefault.storage.postgres.connection import Driver, failure, place_of
+from pagefault.storage.postgres.connection import Driver, PostgresConnection, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.opening import (
     conninfo_of,
@@ -26,6 +28,7 @@ from pagefault.storage.postgres.opening import (
     prepare,
     version_of,
 )
+from pagefault.storage.postgres.segment_faults import segment_tables, unseal_all
 from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect, is_pooled, limits_of, set_local
 
 __all__ = ["Distribution", "MovePlan", "TableSize", "complete"]
@@ -160,6 +163,8 @@ class Distribution:
                 tables = self._waiting()
                 if tables:
                     self._run(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+                    if "segments" in tables:
+                        unseal_all(PostgresConnection(self._driver))
                     bounds = [None, *(bound for (bound,) in self._rows(_BOUNDS, (_BATCH,))), None]
                     for table in tables:
                         self._distribute(table, bounds, moved)
@@ -203,8 +208,9 @@ class Distribution:
             raise StorageError(_IN_USE.format(place=self._place, workers=workers, sessions=sessions))
 
     def _size(self, table: str) -> TableSize:
-        rows = self._one(f"SELECT count(*) FROM {table}")
-        return TableSize(table, rows, self._one(_BYTES, {"table": table}))
+        sealed = segment_tables(PostgresConnection(self._driver)) if table == "vectors" else []
+        rows = sum(self._one(f"SELECT count(*) FROM {each}") for each in (table, *sealed))
+        return TableSize(table, rows, sum(self._one(_BYTES, {"table": each}) for each in (table, *sealed)))
 
     def _distribute(self, table: str, bounds: Sequence[int | None], moved: Callable[[int], None]) -> None:
         key, near = ("id", "none") if table == "agents" else ("agent", "agents")

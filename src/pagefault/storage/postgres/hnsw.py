@@ -107,7 +107,7 @@ _SETTINGS = """
     set_config('hnsw.max_scan_tuples', '{scanned}', true), set_config('hnsw.scan_mem_multiplier', '8', true),
     set_config('enable_seqscan', 'off', true)"""
 _SEALED_UP_TO = """
-    coalesce((SELECT max(last) FROM segments s WHERE s.agent = v.agent AND s.tier = v.tier
+    coalesce((SELECT max(last) FROM segments s WHERE s.agent = :agent AND s.tier = v.tier
     AND s.fingerprint = v.fingerprint AND s.state = 'sealed'), 0)"""
 
 

@@ -21,7 +21,14 @@ from pagefault.storage.segments import WORDS, Segment
 from pagefault.storage.sql.segments import SEGMENT
 from pagefault.types import AgentId, Tier
 
-__all__ = ["drop_unowned_tables", "segment_faults", "segment_tables", "unowned_tables", "unseal_vectors"]
+__all__ = [
+    "drop_unowned_tables",
+    "segment_faults",
+    "segment_tables",
+    "unowned_tables",
+    "unseal_all",
+    "unseal_vectors",
+]
 
 _BATCH = 10_000  # blocks
 _STATE = """
@@ -47,9 +54,8 @@ _TABLES = r"""
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
     AND c.relname ~ '^segment_[0-9]{1,18}_[0-9]{1,18}$'"""
-_UNOWNED = f"""{_TABLES} AND NOT EXISTS (
-    SELECT FROM segments s WHERE c.relname = 'segment_' || s.agent || '_' || s.number
-    AND s.fingerprint <> '') ORDER BY 1"""
+_INDEXES = "SELECT DISTINCT agent, tier, fingerprint FROM segments WHERE fingerprint <> ''"
+_OWNED = "SELECT agent, number FROM segments WHERE fingerprint <> ''"
 
 
 def segment_faults(connection: PostgresConnection, agent: AgentId) -> Iterator[IndexFault]:
@@ -140,14 +146,23 @@ def unseal_vectors(connection: PostgresConnection, agent: AgentId, tier: Tier, f
         connection.send(statement, **of)
 
 
+def unseal_all(connection: PostgresConnection) -> None:
+    """Move all vectors back to ``vectors`` and drop all their segments; nobody else uses the database."""
+    for index in connection.rows(_INDEXES):
+        unseal_vectors(connection, *index)
+
+
 def segment_tables(connection: PostgresConnection) -> list[str]:
     """The tables of all segments of vectors."""
     return [table for (table,) in connection.rows(_TABLES)]
 
 
 def unowned_tables(connection: PostgresConnection) -> list[str]:
-    """The tables of segments that are not there."""
-    return [table for (table,) in connection.rows(_UNOWNED)]
+    """The tables of segments that are not there. Asked in two statements, because Citus has the segments on
+    its nodes; a segment has its row before its table."""
+    tables = segment_tables(connection)
+    owned = {table_of(*segment) for segment in connection.rows(_OWNED)}
+    return sorted(set(tables) - owned)
 
 
 def drop_unowned_tables(connection: PostgresConnection) -> None:

@@ -168,7 +168,8 @@ class SqlVectors(SqlWaiting):
         return gone
 
     def embedded(self, fingerprint: str) -> tuple[int, int]:
-        return self._db.one(_EMBEDDED, fingerprint=fingerprint)
+        rows, of = self._db.one(_EMBEDDED, fingerprint=fingerprint)
+        return int(rows), of  # PostgreSQL sums integers to a decimal
 
     def embedders(self) -> list[EmbedderRecord]:
         return [record for record, _ in self._embedder_rows()]
