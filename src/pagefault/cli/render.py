@@ -107,6 +107,8 @@ def output_line(output: Output) -> str:
             return f"thinks: {text}"
         case "called":
             return f"→ {output.name} {text}"
+        case "progress":
+            return f"… {output.name} {text}"
         case "returned":
             return f"← {text}"
         case "prefetched":

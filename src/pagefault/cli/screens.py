@@ -14,7 +14,7 @@ from rich.text import Text
 from pagefault.cli.render import as_json, fold, output_line, plain
 from pagefault.types import Output
 
-_INNER = ("thought", "called", "returned", "prefetched")
+_INNER = ("thought", "called", "returned", "prefetched", "progress")
 """The outputs that ``--quiet`` hides, deltas of thoughts included."""
 
 
@@ -91,7 +91,7 @@ class JsonLines:
     _errors: Console = field(default_factory=lambda: console(stderr=True))
 
     def show(self, output: Output, mine: bool) -> None:  # noqa: ARG002
-        if not (self.quiet and output.type in ("delta", "retracted", "thought")):
+        if not (self.quiet and output.type in ("delta", "retracted", "thought", "progress")):
             print(as_json(output), flush=True)
 
     def notice(self, text: str, style: str = "dim") -> None:
