@@ -106,7 +106,7 @@ class AsyncOutbox:
         self._opened = opened
 
     async def list(self, *, parked: bool = False) -> tuple[EffectView, ...]:
-        """The changes that are on their way or parked, by sender and number; only the parked ones if so."""
+        """The changes that are on their way or parked, by sender and number; with ``parked`` only these."""
         from pagefault.views import sharing
 
         return await sharing.effects(self._opened.kernel, parked=parked)

@@ -64,7 +64,7 @@ def archive_attach(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Attach an archive to agents, or change whether they may only read it; each has an event."""
+    """Attach an archive to agents. Again, it changes whether they may only read it; each has an event."""
     from pagefault.cli import archives
 
     archives.attach(session_of(home, database, json), name, agent, read_only=read_only)
@@ -74,7 +74,7 @@ def archive_attach(
 def archive_detach(
     name: ArchiveName, agent: Agents, home: Home = None, database: Database = None, json: Json = False
 ) -> None:
-    """Detach an archive from agents; what they put into it stays there."""
+    """Detach an archive from agents. What they put into it stays there."""
     from pagefault.cli import archives
 
     archives.detach(session_of(home, database, json), name, agent)
@@ -90,7 +90,7 @@ def archive_load(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Load documents into an archive, once for all its agents; see `pagefault load`."""
+    """Load documents into an archive, once for all its agents. See `pagefault load`."""
     from pagefault.cli import documents
     from pagefault.shared import Archive
 
@@ -138,7 +138,7 @@ def archive_remove(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Delete a passage of an archive; `pagefault document delete --archive` deletes a document."""
+    """Delete a passage of an archive. `pagefault document delete --archive` deletes a document."""
     from pagefault.cli import memory
     from pagefault.shared import Archive
 
@@ -153,7 +153,7 @@ def archive_rename(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Give an archive another name; it stays attached."""
+    """Give an archive another name. It stays attached."""
     from pagefault.cli import archives
 
     archives.rename(session_of(home, database, json), name, new)

@@ -32,7 +32,7 @@ def section_share(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Share a section of the working context between agents: one that the first has, or a new one."""
+    """Share a section between agents. It is one that the first agent has, or a new one."""
     from pagefault.cli import sharing
 
     sharing.share(
@@ -70,7 +70,7 @@ def section_edit(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Replace the text of a shared section; every agent that has it learns of it by an event."""
+    """Replace the text of a shared section. Every agent that has it learns of it by an event."""
     from pagefault.cli import sharing
 
     sharing.edit(session_of(home, database, json), name, text)
@@ -85,7 +85,7 @@ def section_attach(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Attach a shared section to agents, or change whether they may only read it."""
+    """Attach a shared section to agents. Again, it changes whether they may only read it."""
     from pagefault.cli import sharing
 
     sharing.attach(session_of(home, database, json), name, agent, read_only=read_only)
@@ -95,7 +95,7 @@ def section_attach(
 def section_detach(
     name: SectionName, agent: Agents, home: Home = None, database: Database = None, json: Json = False
 ) -> None:
-    """Detach a shared section from agents; it goes from their working context."""
+    """Detach a shared section from agents. It goes from their working context."""
     from pagefault.cli import sharing
 
     sharing.detach(session_of(home, database, json), name, agent)
@@ -109,7 +109,7 @@ def section_delete(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Delete a shared section; it goes from the working context of every agent."""
+    """Delete a shared section. It goes from the working context of every agent."""
     from pagefault.cli import sharing
 
     question = f"Delete section {name} for every agent that shares it?"
@@ -129,7 +129,7 @@ def outbox_list(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """List the changes on their way to what agents share, and those that are parked."""
+    """List the changes on their way, and those that are parked."""
     from pagefault.cli import sharing
 
     sharing.list_effects(session_of(home, database, json), parked)
