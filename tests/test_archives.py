@@ -252,6 +252,10 @@ async def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
             await pf.archives.attach("manuals", "ana")
         with pytest.raises(UsageError, match="Name the agent"):
             await pf.archives.attach("manuals")
+        await pf.agent("bo")
+        with pytest.raises(NotFoundError, match="There is no agent ana"):
+            await pf.archives.attach("manuals", "bo", "ana")
+        assert (await pf.archives.get("manuals")).agents == ()
         with pytest.raises(UsageError, match="already an archive"):
             await pf.archives.create("manuals")
         with pytest.raises(UsageError, match="1,000 at most"):

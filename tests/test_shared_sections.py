@@ -455,6 +455,12 @@ async def test_the_asynchronous_library_needs_the_name_of_an_agent(tmp_path: Pat
         await pf.shared_sections.share("plan", "ana")
         with pytest.raises(UsageError, match="Name the agent"):
             await pf.shared_sections.attach("plan")
+        for name in ("bo", "cy"):
+            await pf.agent(name)
+        await pf.shared_sections.attach("plan", "bo", "cy", read_only=True)
+        holders = (await pf.shared_sections.read("plan")).agents
+        assert [each.agent for each in holders if each.read_only] == ["bo", "cy"]
+        await pf.shared_sections.detach("plan", "bo", "cy")
         assert await pf.outbox.list() == ()
         with pytest.raises(NotFoundError, match="There is no parked change 1 of ana"):
             await pf.outbox.retry("ana", 1)

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pagefault.errors import UsageError
 from pagefault.facade.checking import checked_methods
-from pagefault.facade.handle import Handle, OpenKernel
+from pagefault.facade.handle import Handle, OpenKernel, agents_of
 from pagefault.shared import Archive
 
 if TYPE_CHECKING:
@@ -65,18 +64,20 @@ class AsyncArchives:
 
         await archives.delete(self._opened.kernel, name)
 
-    async def attach(self, name: str, agent: str | None = None, *, read_only: bool = False) -> None:
-        """Attach an archive to an agent, which learns of it by an event; with ``read_only`` the agent can
-        search and read it, and not change it. ``agent``: its name; of ``AsyncAgent.archives`` that agent."""
+    async def attach(self, name: str, *agents: str, read_only: bool = False) -> None:
+        """Attach an archive to agents, which learn of it by an event; with ``read_only`` they can search and
+        read it, and not change it. ``agents``: names; none, of ``AsyncAgent.archives``: that agent."""
         from pagefault.kernel import archives
 
-        await archives.attach(self._opened.kernel, name, self._of(agent), read_only=read_only)
+        for agent in await self._of(agents):
+            await archives.attach(self._opened.kernel, name, agent, read_only=read_only)
 
-    async def detach(self, name: str, agent: str | None = None) -> None:
-        """Detach an archive from an agent, as in ``attach``; ``NotFoundError`` if it is not attached."""
+    async def detach(self, name: str, *agents: str) -> None:
+        """Detach an archive from agents, as in ``attach``; ``NotFoundError`` if it is not attached."""
         from pagefault.kernel import archives
 
-        await archives.detach(self._opened.kernel, name, self._of(agent))
+        for agent in await self._of(agents):
+            await archives.detach(self._opened.kernel, name, agent)
 
     async def load(
         self, name: str, *targets: str | Path, tags: Sequence[str] = (), title: str | None = None
@@ -134,9 +135,5 @@ class AsyncArchives:
 
         await edits.delete_document(self._opened.kernel, Archive(name), id)
 
-    def _of(self, agent: str | None) -> str:
-        if agent is not None:
-            return agent
-        if self._agent is None:
-            raise UsageError('Name the agent: pf.archives.attach("manuals", "ana").')
-        return self._agent.name
+    async def _of(self, agents: tuple[str, ...]) -> tuple[str, ...]:
+        return await agents_of(self._opened, self._agent, agents, 'pf.archives.attach("manuals", "ana")')

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pagefault.errors import UsageError
+
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
 
-__all__ = ["Handle", "OpenKernel"]
+__all__ = ["Handle", "OpenKernel", "agents_of"]
 
 
 class OpenKernel(Protocol):
@@ -29,3 +31,16 @@ class Handle:
     def kernel(self) -> Kernel:
         """The kernel; ``UsageError`` if it is closed."""
         return self.opened.kernel
+
+
+async def agents_of(
+    opened: OpenKernel, own: Handle | None, agents: tuple[str, ...], example: str
+) -> tuple[str, ...]:
+    """The agents named or, if none is, the ``own`` one. ``UsageError`` with the ``example`` if there is none;
+    ``NotFoundError`` if one is not there, before anything is changed."""
+    names = agents or ((own.name,) if own else ())
+    if not names:
+        raise UsageError(f"Name the agent: {example}.")
+    for name in names:
+        await opened.kernel.record(name)
+    return names

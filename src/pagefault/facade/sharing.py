@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pagefault.errors import UsageError
 from pagefault.facade.checking import checked_methods
-from pagefault.facade.handle import Handle, OpenKernel
+from pagefault.facade.handle import Handle, OpenKernel, agents_of
 
 if TYPE_CHECKING:
     from pagefault.views.sharing import EffectView, SharedSectionView
@@ -69,19 +68,21 @@ class AsyncSharedSections:
 
         await shared_sections.edit(self._opened.kernel, name, text)
 
-    async def attach(self, name: str, agent: str | None = None, *, read_only: bool = False) -> None:
-        """Attach an agent, or change whether it may only read. ``agent``: its name; of
-        ``AsyncAgent.shared_sections`` that agent. ``UsageError`` if it has a section of this name, or no room
-        for it."""
+    async def attach(self, name: str, *agents: str, read_only: bool = False) -> None:
+        """Attach agents, or change whether they may only read. ``agents``: names; none, of
+        ``AsyncAgent.shared_sections``: that agent. ``UsageError`` if one has a section of this name, or no
+        room for it."""
         from pagefault.kernel import shared_sections
 
-        await shared_sections.attach(self._opened.kernel, name, self._of(agent), read_only=read_only)
+        for agent in await self._of(agents):
+            await shared_sections.attach(self._opened.kernel, name, agent, read_only=read_only)
 
-    async def detach(self, name: str, agent: str | None = None) -> None:
-        """Detach an agent, as in ``attach``; the section goes from its working context."""
+    async def detach(self, name: str, *agents: str) -> None:
+        """Detach agents, as in ``attach``; the section goes from their working context."""
         from pagefault.kernel import shared_sections
 
-        await shared_sections.detach(self._opened.kernel, name, self._of(agent))
+        for agent in await self._of(agents):
+            await shared_sections.detach(self._opened.kernel, name, agent)
 
     async def delete(self, name: str) -> None:
         """Delete a shared section; it goes from the working context of every agent attached."""
@@ -89,12 +90,8 @@ class AsyncSharedSections:
 
         await shared_sections.delete(self._opened.kernel, name)
 
-    def _of(self, agent: str | None) -> str:
-        if agent is not None:
-            return agent
-        if self._agent is None:
-            raise UsageError('Name the agent: pf.shared_sections.attach("plan", "ana").')
-        return self._agent.name
+    async def _of(self, agents: tuple[str, ...]) -> tuple[str, ...]:
+        return await agents_of(self._opened, self._agent, agents, 'pf.shared_sections.attach("plan", "ana")')
 
 
 @checked_methods
