@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from machine_witness import ANA
+from machine_witness import ANA, ARCHIVES
 from pagefault.errors import FunctionError
 from pagefault.functions.describing import describe
 from pagefault.functions.executor import FunctionExecutor
@@ -32,6 +32,7 @@ class Dump:
     events: list[Event]
     versions: dict[str, int]  # of each section
     passages: list[Passage]
+    archived: list[Passage]
     unfound: list[int]  # user rows newly evicted that a search for their own words does not bring
 
 
@@ -40,6 +41,7 @@ def dump(tx: Transaction, searched: int = 0) -> Dump:
     record = tx.agent_by_id(ANA)
     assert record is not None
     log = tx.messages(ANA)
+    found = [archive.id for name in ARCHIVES if (archive := tx.shared("archive", name))]
     saved = sum(row.role is Role.RESULT and row.text.startswith("Saved as") for row in log)
     evicted = [row for row in log[searched : record.queue.start - 1] if row.role is Role.USER]
     return Dump(
@@ -48,6 +50,7 @@ def dump(tx: Transaction, searched: int = 0) -> Dump:
         tx.events(ANA),
         {s.name: len(tx.section_history(ANA, s.name)) for s in tx.sections(ANA)},
         tx.passages(ANA, range(1, saved + 3)),
+        [passage for id in found for passage in tx.passages(id, range(1, 1000))],
         [row.seq for row in evicted[-2:] if not _found(tx, row)],
     )
 
@@ -122,7 +125,7 @@ def send_message(message: str) -> None:
     """As the agent's own takes it."""
 
 
-def archival_insert(text: str, tags: list[str] = []) -> None:  # noqa: B006
+def archival_insert(text: str, tags: list[str] = [], archive: str = "") -> None:  # noqa: B006
     """As the agent's own takes it."""
 
 
@@ -142,13 +145,18 @@ def _meant(call: Message, result: Message) -> tuple[str, str, str]:
     return prepared.function.name, str(given.get("text", given.get("message"))), text
 
 
-def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
-    """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
+def effects(now: Dump) -> list[tuple[str, str, str]]:
+    """Of each call that did not fail: the function, the text given to it, what it says."""
     calls = {row.call_id: row for row in now.log if row.role is Role.CALL}
-    results = [
+    return [
         _meant(calls[row.call_id], row) for row in now.log if row.role is Role.RESULT and not row.meta.failed
     ]
-    saved = [(told, text) for name, text, told in results if name == "archival_insert"]
+
+
+def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
+    """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
+    results = effects(now)
+    saved = [(told, text) for name, text, told in results if name == "archival_insert" and "/" not in told]
     deleted = {told.split()[0] for name, _, told in results if name == "archival_delete"}
     assert [text for text, _ in saved] == [f"Saved as p{n}." for n in range(1, len(saved) + 1)]
     kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted]

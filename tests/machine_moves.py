@@ -9,6 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from machine import Behaviour
+from machine_archives import Change
+from machine_witness import ARCHIVES
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.models import Call, Completion
 from pagefault.testing.models import call
@@ -40,7 +42,9 @@ kinds = st.sampled_from(
 )
 events = st.lists(st.builds(Event, kinds, texts), min_size=1, max_size=3)
 sections = st.sampled_from(("human", "persona", "paged_in", "nowhere"))
-items = st.sampled_from([f"{letter}{n}" for letter in "mmpx" for n in range(1, 31)])
+of_archives = tuple(f"{name}/p" for name in ARCHIVES)
+items = st.sampled_from([f"{kind}{n}" for kind in ("m", "m", "p", "x", *of_archives) for n in range(1, 31)])
+names = st.sampled_from((*ARCHIVES, "vault"))
 numbers = st.integers(1, 3)
 
 
@@ -52,13 +56,16 @@ good_calls = st.one_of(
     calls_of("send_message", message=texts),
     calls_of("archival_insert", text=texts),
     calls_of("archival_insert", text=short),
+    calls_of("archival_insert", text=short, archive=names),
+    calls_of("archival_search", query=st.sampled_from(("fox", "no1x", "zq1z")), archive=names),
+    calls_of("archival_read", id=items),
     calls_of("archival_delete", id=items),
     calls_of("working_context_append", section=sections, text=short),
     calls_of("working_context_replace", section=sections, old=st.sampled_from(("fox", "I am")), new=short),
     calls_of("page_in", id=items),
     calls_of("page_out", id=items),
     calls_of("recall_read", id=items, page=numbers),
-    calls_of("memory_search", query=st.sampled_from(("no1x", "no2x", "no such thing")), page=numbers),
+    calls_of("memory_search", query=st.sampled_from(("no1x", "no2x", "zq1z", "no such thing")), page=numbers),
     calls_of("poke", number=st.just(0)),
     calls_of("peek", number=st.integers(1, 40)),
 )
@@ -92,3 +99,6 @@ def behaviours(draw: st.DrawFn) -> Behaviour:
 
 
 deaths = st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=3)
+changes: st.SearchStrategy[Change] = st.sampled_from(
+    ("attach", "attach", "attach", "attach read-only", "detach", "rename", "put", "put", "take")
+)

@@ -19,6 +19,7 @@ from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Role
 
 ANA = AgentId(1)
+ARCHIVES = ("manuals", "guides")  # names that one archive has by turns
 count = lru_cache(maxsize=4096)(HeuristicCounter().count)
 
 
@@ -82,6 +83,8 @@ class Witness:
     poked: Counter[int] = field(default_factory=Counter[int])
     _inside: list[Asker] = field(default_factory=list[Asker])
     _before: tuple[int | None, bytes] = (None, b"")
+    _offered: str = ""
+    _changes: int = 0  # of the functions offered
     _event: int = 0
     _pressed: set[int] = field(default_factory=set[int])
 
@@ -131,11 +134,15 @@ class Witness:
         assert not waiting, "a call without its result"
 
     def _goes_on_from_the_last(self, prompt: Prompt, now: View) -> None:
-        sent = "\n".join([repr(prompt.functions), *(repr(m) for m in prompt.messages)]).encode()
+        offered = repr(prompt.functions)
+        sent = "\n".join([offered, *(repr(m) for m in prompt.messages)]).encode()
         flush, before = self._before
-        if flush == now.dropped:
+        if self._offered and offered != self._offered:
+            self._changes += 1
+            assert self._changes <= now.record.attachment_changes, "other functions, and nothing was attached"
+        elif flush == now.dropped:
             assert sent.startswith(before), "the prefix moved without a flush"
-        self._before = (now.dropped, sent)
+        self._before, self._offered = (now.dropped, sent), offered
 
     def _serves_warnings_first(self, now: View) -> None:
         (event,) = now.active

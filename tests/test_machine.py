@@ -24,13 +24,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from machine import Behaviour, Host, Killed, World
+from machine_archives import Change, Shelf
 from machine_log import Dump, check_append_only, check_calls, check_effects, check_queue, check_turns, dump
-from machine_moves import WORDS, behaviours, deaths, events, short, text_of
+from machine_moves import WORDS, behaviours, changes, deaths, events, short, text_of
 from machine_witness import ANA, Witness
 from pagefault.config import parse_settings
 from pagefault.errors import ContextLengthExceeded, UsageError
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
+from pagefault.testing.models import call
 from pagefault.testing.postgres import Databases
 from pagefault.types import Event, EventKind, Message, Schedule, Style
 
@@ -53,6 +55,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.posted: list[str] = []
         self.edits: Counter[str] = Counter()
+        self.shelf = Shelf()
         self.log: list[Message] = []
         self.searched = 0
         self.serial = 0
@@ -73,6 +76,7 @@ class AgentMachine(RuleBasedStateMachine):
             host = await self.world.boot()
             values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6, "prefetch": prefetch}
             await host.kernel.create_agent("ana", parse_settings(values))
+            await self.shelf.make(host.kernel)
             return host
 
         self.host = self.run(make())
@@ -143,6 +147,70 @@ class AgentMachine(RuleBasedStateMachine):
         with suppress(UsageError):  # over the section's limit
             self.run(edited())
             self.edits[name] += 1
+
+    @rule(what=changes, text=short, behaviour=behaviours(), deaths=st.one_of(st.just([]), deaths))
+    def change_archive(
+        self, what: Change, text: str, behaviour: Behaviour, deaths: list[tuple[int, bool]]
+    ) -> None:
+        """The archive is changed from outside, by a process that may die in it, while the agent rests."""
+        self.behave(behaviour)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            if deaths:
+                await self.host.stop()
+                self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed, UsageError):  # it has no room for one
+                await self.host.kernel.wake_waiting()
+                await self.shelf.change(self.host.kernel, what, text)
+            await self.host.served()
+
+        for dies_at, before in deaths if what != "put" else []:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+        self.shelf.readable = bool(self.shelf.rights)
+
+    @rule(
+        given=events, behaviour=behaviours(), what=changes, text=short, at=st.integers(1, 12),
+        elsewhere=st.booleans(),
+    )  # fmt: skip
+    def change_archive_meanwhile(
+        self, given: list[Event], behaviour: Behaviour, what: Change, text: str, at: int, elsewhere: bool
+    ) -> None:
+        """The archive is changed in the middle of a turn, by its own process or another."""
+        self.behave(behaviour)
+
+        async def changed() -> None:
+            other = await self.world.boot() if elsewhere else self.host
+            with suppress(UsageError):
+                await self.shelf.change(other.kernel, what, text)
+            if elsewhere:
+                await other.stop()
+
+        async def run() -> None:
+            store = self.host.store
+            store.pauses_at, store.meanwhile = at, changed
+            await self.post(self.host, self.keyed(given))
+            await self.host.served()
+            store.pauses_at = 0
+
+        self.run(run())
+
+    @rule(first=st.lists(changes, max_size=4), text=short, deaths=st.one_of(st.just([]), deaths))
+    def consult(self, first: list[Change], text: str, deaths: list[tuple[int, bool]]) -> None:
+        """The agent saves into the archive, and looks for what was put there last."""
+        for what in first:
+            search = call("memory_search", query=f"zq{len(self.shelf.put)}z")
+            self.change_archive(what, text, Behaviour([Completion("", (search,))]), [])
+            self.holds()
+        shelf, serial, before = self.shelf, len(self.shelf.put), len(self.log)
+        calls = (
+            call("archival_insert", text=text, archive=shelf.name),
+            call("archival_search", query=f"zq{serial}z", archive=shelf.name),
+        )
+        event = Event(EventKind.MESSAGE, f"Where is zq{serial}z?")
+        self.crash([event], Behaviour([Completion("", calls)]), deaths)
+        now = self.run(self.host.store.read(dump))
+        shelf.check_consulted(now.log[before:], serial, now)
 
     @rule()
     def reopen(self) -> None:
@@ -256,7 +324,9 @@ class AgentMachine(RuleBasedStateMachine):
         check_effects(now, self.edits, self.world.witness.poked)
         keys = Counter(event.key for event in now.events if event.key)
         assert keys == Counter(self.posted), "an event was lost or doubled"
-        assert sum(e.kind == EventKind.EDITED for e in now.events) == self.edits.total()
+        told = sum(event.kind == EventKind.EDITED for event in now.events)
+        assert told == self.edits.total() + self.shelf.notices
+        self.shelf.check(self.log, now)
         self.log, self.searched = now.log, now.record.queue.start - 1
 
     def teardown(self) -> None:
