@@ -240,7 +240,10 @@ class Deliverer:
                 self.wake(record)
 
     def _rests(self, key: tuple[AgentId, int]) -> bool:
-        return key in self._failed and self.clock.now() < self._failed[key][1]
+        if key not in self._failed:
+            return False
+        left = self._failed[key][1] - self.clock.now()
+        return timedelta(0) < left <= timedelta(seconds=_LONGEST_PAUSE)  # else the clock was put back
 
     def _failures(self, key: tuple[AgentId, int]) -> int:
         """Count a failure and leave what failed alone for a while, the longer the more often; return the
