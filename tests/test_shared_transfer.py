@@ -14,13 +14,21 @@ from typing import Any
 
 import pytest
 
+from pagefault.assembly import Parts
+from pagefault.build import open_kernel
+from pagefault.config import Installation
+from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel.shared_sections import attach, edit
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED
+from pagefault.testing.models import ScriptedModel
 from pagefault.transfer import copy_agents, export_agents, import_agents
 from pagefault.transfer.lines import dump
 from pagefault.types import AgentId, AgentRecord, Passage, Section
+from pagefault.views.memory import sections
+from pagefault.views.sharing import shared_sections
 from test_transfer import Heard, agents_of, damage, opened, store_on, wrong
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -320,6 +328,33 @@ def test_an_archive_is_exported_and_imported_alone(place: Path | str, tmp_path: 
     assert attached(place) == [("archive:manuals", True), ("archive:news", False)]
 
 
+def shared_section(tx: Transaction) -> None:
+    made = tx.create_shared(SharedRecord("section", "plan", NOW))
+    tx.put_section(made.id, Section("plan", "what is next", 200, "Sow beans."), NOW)
+
+
+def test_a_shared_section_is_imported_under_another_name(place: Path | str, tmp_path: Path) -> None:
+    run(there := tmp_path / "b.db", shared_section)
+
+    def own(tx: Transaction) -> None:
+        tx.put_section(tx.create_agent(AgentRecord("eve", {}, NOW)).id, Section("plan", "", 90, "mine"), NOW)
+
+    run(place, own)
+    take(place, export(there, "section:plan"), "garden")
+
+    async def work() -> tuple[list[tuple[str, str]], tuple[str, int]]:
+        parts = Parts(model=ScriptedModel([]), embedder=NullEmbedder(), store=store_on(place))
+        async with open_kernel(tmp_path / "home", parts, Installation()) as kernel:
+            await attach(kernel, "garden", "eve")
+            await edit(kernel, "garden", "Sow peas.")
+            copies = {section.name: section.text for section in await sections(kernel, "eve")}
+            (shown,) = await shared_sections(kernel)
+            return sorted(copies.items()), (shown.text, shown.version)
+
+    assert asyncio.run(work()) == ([("garden", "Sow peas."), ("plan", "mine")], ("Sow peas.", 2))
+    assert wrong(place) == []
+
+
 # -- what is hostile
 
 
@@ -349,6 +384,23 @@ TIMER = {"number": 1, "due": 1, "cron": None, "zone": "UTC", "catch_up": "once",
 def test_a_changed_file_is_one_that_is_imported(place: Path | str, tmp_path: Path) -> None:
     take(tmp_path / "b.db", changed(export(place, "bob"), {"schedules": TIMER}, last_schedule=1))
     assert wrong(tmp_path / "b.db") == []
+
+
+@pytest.mark.parametrize("limits", [(), (0,), (200, 200)])
+def test_a_shared_section_without_one_text_is_refused(
+    limits: tuple[int, ...], place: Path | str, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for name, limit in zip(("plan", "human"), limits, strict=False):
+        version = {"name": name, "version": 1, "at": 1, "description": "", "token_limit": limit, "text": ""}
+        rows += [
+            {"sections": {"name": name, "version": 1}},
+            {"section_versions": version | {"read_only": False}},
+        ]
+    head, *rest = export(place, "bob").splitlines(keepends=True)
+    content = changed(b"".join([dump(json.loads(head) | {"agent": "section:plan"}), *rest]), *rows)
+    with pytest.raises(UsageError, match=r"a shared section has one|as only what was removed has"):
+        take(tmp_path / "b.db", content, trust=True)
 
 
 def test_an_archive_that_would_have_turns_is_refused(place: Path | str, tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ class SharedText:
 
 
 def text_of(tx: Transaction, shared: SharedRecord) -> Section:
-    """The section as it is shared; ``NotFoundError`` if it is gone."""
+    """The section as it is shared, under the name that it has now; ``NotFoundError`` if it is gone."""
     for section in tx.sections(shared.id):
-        return section
+        return replace(section, name=shared.name)
     raise NotFoundError(f"There is no shared section {shared.name}; `pagefault section list` shows them.")
 
 
@@ -84,10 +84,11 @@ def write_shared(
     tx: Transaction, shared: SharedRecord, section: Section, now: datetime, by: str = "", hops: int = 0
 ) -> Section:
     """Store a new text of a shared section, which is locked, and send it to the copies."""
-    stored = tx.put_section(shared.id, section, now)
+    (former,) = tx.sections(shared.id)  # its history goes on, whatever it was called when it was made
+    stored = tx.put_section(shared.id, replace(section, name=former.name), now)
     text = SharedText(stored.version, stored.text, by, hops)
     send(tx, shared.id, shared.stored_name, _WRITTEN, now, **asdict(text))
-    return stored
+    return replace(stored, name=shared.name)
 
 
 def update_copy(

@@ -52,7 +52,7 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
                 found += damaged  # the other checks would stumble over it
                 continue
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
-            found += [Finding(name, what) for what in sharing_faults(rows, agent, agents)]
+            found += [Finding(name, what) for what in sharing_faults(rows, name, agent, agents)]
             found += [Finding(name, fault.what, derived=True) for fault in rows.index_faults(agent)]
             watch.advance(1)
             for tier in _TIERS:

@@ -6,16 +6,18 @@ from collections.abc import Collection, Iterator
 from typing import cast
 
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED, TransferRows
-from pagefault.transfer.values import called
+from pagefault.transfer.values import called, text_faults
 from pagefault.types import AgentId
 
 __all__ = ["sharing_faults"]
 
-_ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
+_TABLES = {table.name: table for table in OWNED}
+_ATTACHMENTS, _SECTIONS = _TABLES["attachments"], _TABLES["sections"]
 
 
-def sharing_faults(rows: TransferRows, agent: AgentId, there: Collection[str]) -> Iterator[str]:
+def sharing_faults(rows: TransferRows, name: str, agent: AgentId, there: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each fault; ``there``: the stored names of all that the database has."""
+    yield from text_faults(name, rows.count(agent, _SECTIONS))
     place = _ATTACHMENTS.column("target")
     for batch in rows.rows(agent, _ATTACHMENTS):
         for row in batch:

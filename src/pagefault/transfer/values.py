@@ -163,12 +163,20 @@ def agent_faults(name: str) -> Iterator[str]:
         yield str(error)
 
 
+def text_faults(whose: str, texts: int) -> Iterator[str]:
+    """The sentence about a shared section that has more than one text, or none."""
+    if whose.startswith("section:") and texts != 1:
+        yield f"It has {texts} texts; a shared section has one."
+
+
 def row_faults(whose: str, table: TransferTable, row: Row) -> Iterator[str]:
     """A sentence for each value of a row that cannot be read: table, row, column, and what is wrong."""
     kind = whose.partition(":")[0] if is_shared(whose) else ""
     if kind and table.name not in {"agents"} | _IN_SHARED[kind]:
         yield f"It has a row of {table.name}, which only agents have."
         return
+    if kind and table.name == "section_versions" and row[table.column("token_limit")] == 0:
+        yield "It has a text of a limit of 0 tokens, as only what was removed has."
     checked = "shared" if kind and table.name == "agents" else table.name
     called = next((f" {row[table.column(key)]}" for key in _NUMBERS if key in table.columns), "")
     for (column, expected), value in zip(table.columns.items(), row, strict=True):
@@ -227,8 +235,11 @@ def refuse_damaged(found: Sequence[Block], file: BinaryIO, place: str, name: str
     for block in found:
         whose = named(block, name)
         faults += (f"Agent {whose}: {fault}" for fault in agent_faults(whose))
+        texts = 0
         for table, batch in rows_of(file, block, place):
             faults += (f"Agent {whose}: {fault}" for row in batch for fault in row_faults(whose, table, row))
+            texts += len(batch) if table.name == "sections" else 0
+        faults += (f"Agent {whose}: {fault}" for fault in text_faults(whose, texts))
     if faults:
         more = [f"There are {len(faults) - _SHOWN:,} more."] if faults[_SHOWN:] else []
         raise UsageError("\n".join([f"{place} is damaged; nothing is imported.", *faults[:_SHOWN], *more]))
