@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pagefault.errors import FunctionError, NotFoundError
+from pagefault.errors import FunctionError
 from pagefault.functions.sharing import send
 from pagefault.quoting import inline
 from pagefault.retrieval import Hit
@@ -111,18 +111,13 @@ class ArchivalStorages:
         read-only."""
         return _writable(self.archive(tx, archive) if archive else self._own)
 
-    def insert(self, tx: Transaction, passage: Passage, archive: str = "") -> str:
-        """Store a passage in the agent's own storage or the archive named, and return its id; empty if it is
-        sent there, by the outbox."""
-        storage = self.writable(tx, archive)
-        if storage.name and not tx.reaches_others:
-            self._send(tx, storage, "insert", passage.at, text=passage.text, tags=passage.tags)
-            return ""
-        try:
-            (saved,) = tx.insert_passages(storage.id, [passage])
-        except NotFoundError:
-            raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
-        return replace(saved, archive=storage.name).id
+    def sends(self, tx: Transaction, storage: AttachedArchive, passage: Passage) -> bool:
+        """Send a passage to its archive, by the outbox, if it cannot be stored there in this transaction;
+        return False if it can."""
+        if not storage.name or tx.reaches_others:
+            return False
+        self._send(tx, storage, "insert", passage.at, text=passage.text, tags=passage.tags)
+        return True
 
     def delete(self, tx: Transaction, id: str, now: datetime) -> bool:
         """Delete the passage of this id, or False: that is sent to its archive, by the outbox.

@@ -14,7 +14,7 @@ from typing import Any
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, NotFoundError
 from pagefault.functions import Function, FunctionKind, Outcome
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
@@ -156,10 +156,15 @@ class Syscalls:
         if not text.strip():
             raise FunctionError("text is empty; give the text to save.")
         passage = Passage(text, self.clock.now(), tuple(dict.fromkeys(t.strip("# ") for t in tags)))
-        if id := self.storages.insert(tx, passage, archive):
-            return f"Saved as {id}."
-        self.sections.sent()
-        return f"Sent to {archive}, where it gets its id."
+        storage = self.storages.writable(tx, archive)
+        if self.storages.sends(tx, storage, passage):
+            self.sections.sent()
+            return f"Sent to {archive}, where it gets its id."
+        try:
+            (saved,) = tx.insert_passages(storage.id, [passage])
+        except NotFoundError:
+            raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
+        return f"Saved as {replace(saved, archive=storage.name).id}."
 
     async def archival_search(
         self,
