@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
+from pagefault.storage.postgres.sessions import ONE_PLAN
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.transfer import PostgresTransfer
@@ -41,6 +42,13 @@ REPLACED = "SELECT number FROM segments WHERE agent = :agent AND state = 'replac
 PUBLISH = """
     UPDATE segments SET state = CASE number WHEN :number THEN 'sealed' ELSE 'replaced' END
     WHERE agent = :agent AND number = ANY(:numbers)"""
+
+POSTINGS = """
+    INSERT INTO postings (agent, tier, unit, number, count)
+    SELECT :agent, 'archival', 'u' || mod(number, 100), number, 1 FROM generate_series(1, :rows) number"""
+DONE = """
+    SELECT sum(n_tup_del), sum(seq_tup_read) FROM pg_stat_xact_user_tables
+    WHERE starts_with(relname, 'postings')"""
 
 
 class Archive:
@@ -168,6 +176,21 @@ def test_postings_are_those_of_the_rows_that_are_there(
     for step, given_to_it in steps:
         step(archive, given_to_it)
         archive.check()
+
+
+def test_a_step_of_cleaning_reads_no_more_than_it_deletes(
+    driver: psycopg.Connection[tuple[Any, ...]],
+) -> None:
+    archive = Archive(driver)
+    archive.db.send(POSTINGS, agent=archive.agent, rows=20_000)
+    archive.db.send("ANALYZE postings")
+    for name, value in ONE_PLAN.items():
+        driver.execute(f"SET LOCAL {name} = {value}")
+    assert archive.words(rows=100).clean(archive.agent, "archival", WORDS, 20_000)
+    deleted, scanned = archive.db.one(DONE)
+    assert deleted == 10
+    assert scanned == 0
+    driver.rollback()
 
 
 def test_a_row_is_taken_out_of_the_block_that_has_it(driver: psycopg.Connection[tuple[Any, ...]]) -> None:
