@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
-from pagefault.storage.postgres.sessions import ONE_PLAN
+from pagefault.storage.postgres.sessions import ONE_PLAN, set_local
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.transaction import PostgresTransaction
 from pagefault.storage.postgres.transfer import PostgresTransfer
@@ -184,8 +184,7 @@ def test_a_step_of_cleaning_reads_no_more_than_it_deletes(
     archive = Archive(driver)
     archive.db.send(POSTINGS, agent=archive.agent, rows=20_000)
     archive.db.send("ANALYZE postings")
-    for name, value in ONE_PLAN.items():
-        driver.execute(f"SET LOCAL {name} = {value}")
+    set_local(driver, ONE_PLAN)
     assert archive.words(rows=100).clean(archive.agent, "archival", WORDS, 20_000)
     deleted, scanned = archive.db.one(DONE)
     assert deleted == 10
