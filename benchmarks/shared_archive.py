@@ -252,7 +252,7 @@ async def fill(home: Path, names: Sequence[str], passages: int) -> None:
     store = open_store(home, Installation())
     try:
         for name in names:
-            await load(store, name, Rows(passages, None, None, WORDS), [])
+            await load(store, name, Rows(passages, None, None, WORDS))
     finally:
         await store.close()
 

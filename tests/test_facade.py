@@ -376,7 +376,7 @@ def test_closing_ends_a_call_that_waits(tmp_path: Path) -> None:
 
     ana = Agent("ana", home=tmp_path, tools=[wait], parts=parts(ScriptedModel([[call("wait")]])))
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(ana.send, "hi")
+        waiting = pool.submit(lambda: ana.send("hi"))
         asked.wait()
         ana.close()
         with pytest.raises(UsageError, match="closed before this was done"):
