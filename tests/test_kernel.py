@@ -335,17 +335,18 @@ def kernel_on(home: Path, model: ScriptedModel) -> Kernel:
 
 async def test_a_second_process_leaves_its_event_in_the_inbox_and_sees_the_answer(tmp_path: Path) -> None:
     """Two kernels on one database stand for two processes: their locks are the operating system's."""
-    release = anyio.Event()
+    asked, release = anyio.Event(), anyio.Event()
 
     class Slow(ScriptedModel):
         async def stream(self, prompt: Prompt):  # type: ignore[no-untyped-def]
+            asked.set()
             await release.wait()
             async for item in super().stream(prompt):
                 yield item
 
     first, second = Slow([[say("to the first")], [say("to the second")]]), ScriptedModel([])
     async with kernel_on(tmp_path, first) as one, kernel_on(tmp_path, second) as two:
-        await one.create_agent("ana", parse_settings({}))
+        ana = await one.create_agent("ana", parse_settings({}))
         heard: list[str] = []
 
         async def ask(kernel: Kernel, text: str) -> None:
@@ -353,9 +354,12 @@ async def test_a_second_process_leaves_its_event_in_the_inbox_and_sees_the_answe
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask, one, "first")
-            await anyio.sleep(0.1)
+            await asked.wait()
             tasks.start_soon(ask, two, "second")
-            await anyio.sleep(0.1)
+            for _ in range(3000):
+                if len(await two.store.read(lambda tx: tx.events(ana.id))) == 2:
+                    break
+                await anyio.sleep(0.01)
             release.set()
         assert set(heard) >= {"to the first", "to the second"}
         assert second.prompts == []
