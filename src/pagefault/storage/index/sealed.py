@@ -21,7 +21,7 @@ __all__ = ["SealedComparison"]
 
 _DEEPEST = 20_000  # hits asked for; a scan of all is quicker than more
 _SPARE = 1.1  # hits asked for beyond a single segment's share
-_SPREAD = 1.5  # the same where several segments have shares, which are uneven
+_SPREAD = 3.0  # the same where several segments have shares, which are uneven
 _LEAST = 24  # hits asked of a segment
 _DEEPER = 4  # times as many hits in a further round
 _ROUNDS = 3

@@ -24,6 +24,7 @@ __all__ = ["HnswSegments", "SealedTables", "delete_tables", "table_of", "vectors
 
 _DIMENSIONS = 4_000  # the most that the index takes
 _LEAST = 20_000  # rows of a segment, even where the memory to build it is short
+_LARGEST = 250_000  # rows of a segment: an index of more finds fewer of the nearest
 _CLEANED = 5_000  # rows deleted in one step
 _MEMORY = 256 << 20  # bytes to build an index in, if the server gives less
 _OVERHEAD = 650  # bytes of a row in the memory that builds an index, besides its vector
@@ -127,7 +128,7 @@ class HnswSegments:
 
     def most(self, fingerprint: str) -> int:
         row = self._db.one(_MOST, fingerprint=fingerprint)
-        return max(_LEAST, row[0] if row else 0)
+        return min(_LARGEST, max(_LEAST, row[0] if row else 0))
 
     def reach(self, agent: AgentId, tier: Tier, fingerprint: str) -> int:
         row = self._db.one(_REACH, agent=agent, tier=tier, fingerprint=fingerprint)
