@@ -5,7 +5,7 @@ Left out: what the model does with them (``test_archive_functions``) and their s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,9 +27,10 @@ from pagefault.ingest.sources import SourceContent
 from pagefault.kernel import archives
 from pagefault.kernel.edits import delete_passage, edit_passage, remember
 from pagefault.loading_settings import LoadingSettings
-from pagefault.shared import Archive
+from pagefault.models import Prompt, StreamItem
+from pagefault.shared import Archive, Attachment
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import EventKind
+from pagefault.types import EventKind, Role
 from pagefault.views import archives as views
 from pagefault.views import documents, memory
 from test_forged_frames import ATTACK, faults
@@ -464,23 +465,36 @@ async def test_a_document_loaded_by_two_at_once_is_there_once_and_known_to_each_
             assert any(document.id in text for text in told)
 
 
+class DetachingModel(ScriptedModel):
+    """Searches twice in one turn; between the two the archive is detached."""
+
+    detach: Callable[[], Awaitable[None]]
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        if len(self.prompts) == 1:
+            await self.detach()
+        async for item in super().stream(prompt):
+            yield item
+
+
 async def test_an_archive_detached_during_a_turn_is_not_read_in_the_rest_of_it(tmp_path: Path) -> None:
     search = call("archival_search", heartbeat=True, query="red key")
-    model = ScriptedModel([[say("ok")]])
+    model = DetachingModel([[search], [search], [say("Done.")], [say("ok")]])
     async with pagefault.open(tmp_path, model=model, parts=Parts(embedder=NullEmbedder())) as pf:
         ana = await pf.agent("ana")
+        model.detach = partial(ana.archives.detach, "manuals")
         await pf.archives.create("manuals")
         await pf.archives.insert("manuals", "the red key")
-        await ana.archives.attach("manuals")
-        await pf.kernel.idle()
-        async with anyio.create_task_group() as tasks:
-            model.script = [[search], [search], [say("Done.")], [say("ok")]]
-            tasks.start_soon(ana.send, "Where is the key?")
-            tasks.start_soon(ana.archives.detach, "manuals")
-        await pf.kernel.idle()
+        kernel = pf.kernel
+        record = await kernel.record("ana")
+        now = kernel.clock.now()
+        await kernel.store.write(lambda tx: tx.attach(record.id, Attachment("archive", "manuals", now)))
+        await ana.send("Where is the key?")
+        await kernel.idle()
+        rows = await kernel.store.read(lambda tx: tx.messages(record.id, roles=(Role.RESULT,)))
+        found = ["the red key" in row.text for row in rows if row.name == "archival_search"]
+        assert found == [True, False]
         assert (await ana.archives.list(), await pf.parked()) == ((), {})
-        model.script = [[search], [say("Nowhere.")]]
-        assert (await ana.send("And now?")).sources == ()
 
 
 async def test_a_load_goes_on_into_a_renamed_archive_and_ends_with_a_deleted_one(tmp_path: Path) -> None:

@@ -464,17 +464,24 @@ async def test_rows_are_written_and_deleted_while_segments_are_built(database: s
         assert sum(row[3] - row[4] for row in await a.segments()) >= len(a.alive) - SIZES.open
 
 
+@asynccontextmanager
+async def held_up(a: Archive) -> AsyncGenerator[asyncio.Task[SealStep]]:
+    """The next step, which waits for a lock that is held meanwhile."""
+    async with await psycopg.AsyncConnection.connect(a.url) as other:
+        await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
+        step = asyncio.create_task(a.step())
+        for _ in range(1000):
+            if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                break
+            await asyncio.sleep(0.01)
+        yield step
+
+
 async def test_a_store_that_is_closed_gives_up_what_it_builds(database: str) -> None:
     async with archive(database) as a:
         await a.add(200)
         assert await a.step() == "plan"
-        async with await psycopg.AsyncConnection.connect(database) as other:
-            await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
-            building = asyncio.create_task(a.step())
-            for _ in range(1000):
-                if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(0.01)
+        async with held_up(a) as building:
             async with asyncio.timeout(20):
                 await a.store.close()
             with pytest.raises(StorageError):
@@ -486,13 +493,7 @@ async def test_the_only_connection_is_free_while_a_segment_is_built(database: st
     async with archive(database, connections=1) as a:
         await a.add(200)
         assert await a.step() == "plan"
-        async with await psycopg.AsyncConnection.connect(database) as other:
-            await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
-            building = asyncio.create_task(a.step())
-            for _ in range(1000):
-                if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(0.01)
+        async with held_up(a) as building:
             stored = await a.store.write(lambda tx: tx.insert_passages(a.id, [Passage("more", NOW, ())]))
             assert await a.store.read(lambda tx: tx.passage(a.id, stored[0].number))
             assert not building.done()

@@ -11,6 +11,7 @@ from pagefault.cli.render import clip, data_of, local, table
 from pagefault.cli.session import Session
 from pagefault.kernel import Kernel, archives
 from pagefault.views import archives as views
+from pagefault.views.agents import check_agents
 
 
 def create(session: Session, name: str, description: str) -> None:
@@ -49,7 +50,8 @@ def show(session: Session, name: str) -> None:
 
 def attach(session: Session, name: str, agents: Sequence[str], *, read_only: bool) -> None:
     async def work(kernel: Kernel) -> None:
-        await _check(kernel, name, agents)
+        await views.archive(kernel, name)
+        await check_agents(kernel, agents)
         for agent in agents:
             await archives.attach(kernel, name, agent, read_only=read_only)
         rights = " read-only" if read_only else ""
@@ -61,20 +63,14 @@ def attach(session: Session, name: str, agents: Sequence[str], *, read_only: boo
 
 def detach(session: Session, name: str, agents: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
-        await _check(kernel, name, agents)
+        await views.archive(kernel, name)
+        await check_agents(kernel, agents)
         for agent in agents:
             await archives.detach(kernel, name, agent)
         said = f"Archive {name} is detached from {', '.join(agents)}."
         session.show(await views.archive(kernel, name), said)
 
     session.run(work)
-
-
-async def _check(kernel: Kernel, name: str, agents: Sequence[str]) -> None:
-    """Raise ``NotFoundError``, before anything is changed, if one of them is not there."""
-    await views.archive(kernel, name)
-    for agent in agents:
-        await kernel.record(agent)
 
 
 def rename(session: Session, name: str, new: str) -> None:

@@ -12,6 +12,7 @@ from pagefault.cli.session import Session
 from pagefault.kernel import Kernel, shared_sections
 from pagefault.kernel.parked import drop_effect, retry_effect
 from pagefault.views import sharing as views
+from pagefault.views.agents import check_agents
 
 
 def share(
@@ -76,7 +77,8 @@ def edit(session: Session, name: str, text: str) -> None:
 
 def attach(session: Session, name: str, agents: Sequence[str], *, read_only: bool) -> None:
     async def work(kernel: Kernel) -> None:
-        await _check(kernel, name, agents)
+        await views.shared_section(kernel, name)
+        await check_agents(kernel, agents)
         for agent in agents:
             await shared_sections.attach(kernel, name, agent, read_only=read_only)
         rights = " read-only" if read_only else ""
@@ -88,20 +90,14 @@ def attach(session: Session, name: str, agents: Sequence[str], *, read_only: boo
 
 def detach(session: Session, name: str, agents: Sequence[str]) -> None:
     async def work(kernel: Kernel) -> None:
-        await _check(kernel, name, agents)
+        await views.shared_section(kernel, name)
+        await check_agents(kernel, agents)
         for agent in agents:
             await shared_sections.detach(kernel, name, agent)
         said = f"Section {name} is detached from {', '.join(agents)}."
         session.show(await views.shared_section(kernel, name), said)
 
     session.run(work)
-
-
-async def _check(kernel: Kernel, name: str, agents: Sequence[str]) -> None:
-    """Raise ``NotFoundError``, before anything is changed, if one of them is not there."""
-    await views.shared_section(kernel, name)
-    for agent in agents:
-        await kernel.record(agent)
 
 
 def delete(session: Session, name: str) -> None:

@@ -41,6 +41,7 @@ async def agents_of(
     names = agents or ((own.name,) if own else ())
     if not names:
         raise UsageError(f"Name the agent: {example}.")
-    for name in names:
-        await opened.kernel.record(name)
+    from pagefault.views.agents import check_agents
+
+    await check_agents(opened.kernel, names)
     return names

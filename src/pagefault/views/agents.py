@@ -5,7 +5,7 @@ Left out: the log (``history``), memory (``memory``), and how far vectors have c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -32,6 +32,7 @@ __all__ = [
     "TimerView",
     "agent",
     "agents",
+    "check_agents",
     "context",
     "embedders",
     "summary",
@@ -218,6 +219,12 @@ class _Summaries:
             return settings, (await self.kernel.window(settings))[0], zone
         except UsageError:
             return settings, None, zone
+
+
+async def check_agents(kernel: Kernel, names: Iterable[str]) -> None:
+    """Raise ``NotFoundError`` if one of them is not there: asked before the first of several is changed."""
+    for name in names:
+        await kernel.record(name)
 
 
 async def context(kernel: Kernel, name: str) -> ContextView:
