@@ -24,6 +24,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from crash_script import YES
+
 Row = dict[str, Any]
 _OPENING = ("user", "event", "alert")
 _SPEAKS = "answer "
@@ -149,6 +151,8 @@ def check(home: Path, posted: Mapping[str, Sequence[str]], hours: int = 0) -> li
     with closing(connected(home)) as db:
         minds = [_mind(db, row) for row in db.rows("SELECT * FROM agents ORDER BY id")]
         wrong = list(db.faults())
+        if left := db.count("approvals"):
+            wrong.append(f"{left} approvals are left of turns that are over")
     if {mind.name for mind in minds} != set(posted):
         wrong.append(f"the agents are {[mind.name for mind in minds]}, not {list(posted)}")
     for mind in minds:
@@ -157,7 +161,7 @@ def check(home: Path, posted: Mapping[str, Sequence[str]], hours: int = 0) -> li
         found += [*_events(mind, posted.get(mind.name, ())), *_timers(mind, hours)]
         found += [] if db.is_server else _lock(home, mind)
         wrong += [f"{mind.name}: {text}" for text in found]
-    return wrong + list(_letters(minds)) + list(_outside(home, minds))
+    return wrong + list(_letters(minds)) + list(_outside(home, minds)) + list(_struck(home, minds))
 
 
 def interrupted(home: Path) -> int:
@@ -171,7 +175,7 @@ def open_turns(home: Path) -> int:
     with closing(connected(home)) as db:
         if not db.is_server and not db.count("sqlite_master WHERE name = 'inbox'"):
             return 0  # killed before there were tables
-        return db.count("inbox WHERE state = 'active'")
+        return db.count("inbox WHERE state IN ('active', 'waiting')")
 
 
 def _mind(db: File | Server, record: Row) -> Mind:
@@ -351,3 +355,25 @@ def _outside(home: Path, minds: Sequence[Mind]) -> Iterator[str]:
             text = mind.results.get(call["call_id"], {"text": "(nothing)"})["text"]
             if value not in text and "outcome unknown" not in text:
                 yield f"{mind.name}: {function} returned {text!r}"
+
+
+def _struck(home: Path, minds: Sequence[Mind]) -> Iterator[str]:
+    """A call that was approved ran once, or its outcome is unknown; one that was refused never ran, and none
+    before a decision."""
+    path = home / "struck"
+    struck = Counter(path.read_text().splitlines() if path.exists() else [])
+    if again := [line for line, times in struck.items() if times > 1]:
+        yield f"{again} were struck more than once"
+    for mind in minds:
+        for call in mind.calls:
+            if call["name"] != "strike":
+                continue
+            line, result = json.loads(call["text"])["line"], mind.results[call["call_id"]]
+            decision = "approved" if line.endswith(YES) else "refused"
+            if json.loads(result["meta"]).get("decision") != decision:
+                yield f"{mind.name}: strike {line} was not {decision}: {result['text']!r}"
+            ran, told = struck[line] == 1, f"Struck {line}."
+            if (ran and decision == "refused") or (told == result["text"] and not ran):
+                yield f"{mind.name}: strike {line} ran {struck[line]} times and returned {result['text']!r}"
+            if decision == "approved" and result["text"] != told and "outcome unknown" not in result["text"]:
+                yield f"{mind.name}: strike {line} returned {result['text']!r}"

@@ -15,9 +15,10 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,15 +30,17 @@ import psycopg
 
 import pagefault.storage.migrations
 import pagefault.storage.schema  # noqa: F401
-from crash_script import AGENTS, message, messages, reply
+from crash_script import AGENTS, YES, message, messages, reply
+from pagefault.approvals import Approval
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
-from pagefault.errors import EmbedderError
+from pagefault.errors import EmbedderError, NotFoundError, UsageError
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
+from pagefault.kernel.deciding import Answer, decide
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
@@ -175,7 +178,7 @@ class PatientEmbedder(HashEmbedder):
 
 
 def tools(home: Path, boundaries: Boundaries) -> tuple[Callable[..., Any], ...]:
-    """Two outside functions, each of which leaves a line in a file for each time it ran."""
+    """Outside functions, each of which leaves a line in a file for each time it ran."""
 
     def leave(name: str, line: str) -> None:
         boundaries.reached(f"before {name}")
@@ -195,7 +198,13 @@ def tools(home: Path, boundaries: Boundaries) -> tuple[Callable[..., Any], ...]:
         leave("looked_up", word)
         return f"{word} is a word."
 
-    return append_line, look_up
+    @tool(approval=True)
+    async def strike(line: str) -> str:
+        """Append a line to a file outside, if a person approves."""
+        leave("struck", line)
+        return f"Struck {line}."
+
+    return append_line, look_up, strike
 
 
 # The runs
@@ -261,9 +270,29 @@ async def _serve_all(kernel: Kernel) -> None:
         return any(tx.next_event(agent.id) for agent in tx.agents())
 
     await kernel.idle()
-    while await kernel.store.read(waits):
+    while await _decide(kernel) or await kernel.store.read(waits):
         await kernel.recover()
         await anyio.sleep(0.01)
+
+
+async def _decide(kernel: Kernel) -> bool:
+    """Decide on all calls that wait, as a person who knows what may be struck; True if there were any."""
+    found = await kernel.store.read(lambda tx: tx.undecided(100))
+    for agent, call in found:
+        with suppress(UsageError, NotFoundError):  # another process did
+            await kernel.store.write(partial(_approve, agent, call))
+    return bool(found)
+
+
+def _approve(agent: AgentId, call: Approval, tx: Transaction) -> None:
+    decide(tx, agent, call.number, Answer(YES in call.arguments), call.asked)
+
+
+async def _decide_on(kernel: Kernel) -> None:
+    while True:
+        if await _decide(kernel):
+            await kernel.wake_waiting()
+        await anyio.sleep(0.05)
 
 
 async def _times(kernel: Kernel) -> Sequence[Any]:
@@ -274,11 +303,12 @@ async def _times(kernel: Kernel) -> Sequence[Any]:
 
 
 def serve(home: Path) -> None:
-    """Serve inboxes and timers until killed."""
+    """Serve inboxes and timers, and decide on calls, until killed."""
 
     async def run() -> None:
         kernel = kernel_over(home, Boundaries(home), SystemClock(), 32, HashEmbedder(DIMENSIONS))
-        async with kernel:
+        async with kernel, anyio.create_task_group() as tasks:
+            tasks.start_soon(_decide_on, kernel)
             await kernel.serve()
 
     anyio.run(run)

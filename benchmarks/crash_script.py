@@ -14,6 +14,9 @@ from pagefault.testing.models import Item, call, say
 AGENTS = ("ana", "bo", "cy", "di")
 PLANS = ("note", "outside", "later", "find", "tell", "change", "note", "outside")
 ASKS = "Which fact did you keep?"  # of what was prefetched for it, a kill may leave nothing, or all, once
+YES, NO = "-yes", "-no"
+"""The end of the lines that a person lets an agent strike, and does not."""
+
 _ASKING = ("outside", "find")
 _FILLER = "The harbour lay grey and quiet, and nobody on the quay had anything to add. " * 26
 
@@ -43,7 +46,8 @@ def _steps(plan: str, tag: str, arg: str) -> list[list[Call]]:
         return [[call("memory_search", heartbeat=True, query="harbour quay")], [found], answer]
     if plan == "outside":
         once = call("append_line", heartbeat=True, line=tag)
-        return [[once, call("look_up", heartbeat=True, word=tag)], answer]
+        wanted = [call("strike", heartbeat=True, line=f"{tag}{verdict}") for verdict in (YES, NO)]
+        return [[once, *wanted, call("look_up", heartbeat=True, word=tag)], answer]
     if plan == "later":
         alarm = call("schedule", note=f"wake #{tag}-alarm", when=arg)
         cron = [call("schedule", note=f"wake #{tag}-cron", cron="0 * * * *")] if arg == "+30m" else []

@@ -132,8 +132,8 @@ MUTANTS = (
             ),
             Change(
                 "kernel/timers.py",
-                "                fired.append(agent)\n",
-                "                fired.append(agent)\n"
+                "                changed.append(agent)\n",
+                "                changed.append(agent)\n"
                 "            await store.write(lambda tx: move(tx, agent, now))\n",
             ),
         ),
@@ -268,7 +268,7 @@ MUTANTS = (
     Mutant(
         "an agent not ready though an event was posted",
         ("test_storage.py::TestSQLiteStore::test_events_are_listed_by_state_and_agents_that_wait",),
-        (Change("storage/sql/inbox.py", ", ready = coalesce(ready, :now)", ", ready = ready"),),
+        (Change("storage/sql/inbox.py", "THEN coalesce(ready, :now) END", "THEN ready END"),),
     ),
     Mutant(
         "an agent not ready any more though something waits",
@@ -276,8 +276,8 @@ MUTANTS = (
         (
             Change(
                 "storage/sql/part.py",
-                "rank IS NOT NULL) THEN CAST(:now AS bigint) END,",
-                "rank = 1) THEN CAST(:now AS bigint) END,",
+                ">= 0 THEN CAST(:now AS bigint) END,",
+                "= 1 THEN CAST(:now AS bigint) END,",
             ),
         ),
     ),
@@ -290,8 +290,8 @@ MUTANTS = (
         (
             Change(
                 "storage/sql/part.py",
-                "rank IS NOT NULL) THEN CAST(:now AS bigint) END,",
-                "rank IS NOT NULL) THEN ready END,",
+                ">= 0 THEN CAST(:now AS bigint) END,",
+                ">= 0 THEN ready END,",
             ),
         ),
     ),
@@ -416,7 +416,58 @@ MUTANTS = (
     Mutant(
         "an outside tool run again after a crash",
         ("test_kernel.py::test_an_unfinished_turn_is_carried_on_by_the_next_process",),
-        (Change("agent/__init__.py", "if event.started == call.seq:", "if event.started == -1:"),),
+        (Change("agent/calls.py", "if event.started == call.seq:", "if event.started == -1:"),),
+    ),
+    Mutant(
+        "a call that needs a decision run unasked",
+        ("test_approval.py::test_a_call_waits_until_a_person_approves_it",),
+        (
+            Change(
+                "agent/calls.py",
+                "may_ask(prepared.function) else None",
+                "may_ask(prepared.function) else prepared",
+            ),
+        ),
+    ),
+    Mutant(
+        "a decision that can be made anew",
+        ("test_approval.py::test_a_decision_is_made_once",),
+        (Change("kernel/deciding.py", "if found.decision or event is None", "if event is None"),),
+    ),
+    Mutant(
+        "a turn that goes on while one of its calls is undecided",
+        ("test_approval.py::test_all_calls_of_a_completion_are_asked_for_at_once",),
+        (
+            Change(
+                "kernel/deciding.py", "if any(each.event == event.id and", "if all(each.event == event.id and"
+            ),
+        ),
+    ),
+    Mutant(
+        "events served while a turn waits for a decision",
+        (
+            "test_storage.py::TestSQLiteStore::"
+            "test_an_event_that_waits_for_a_decision_keeps_all_others_waiting",
+        ),
+        (Change("storage/sql/inbox.py", "THEN -1", "THEN 3"),),
+    ),
+    Mutant(
+        "an agent made ready by a post while its turn waits",
+        (
+            "test_storage.py::TestSQLiteStore::"
+            "test_an_event_that_waits_for_a_decision_keeps_all_others_waiting",
+        ),
+        (Change("storage/sql/inbox.py", "CASE WHEN undecided IS NULL THEN", "CASE WHEN TRUE THEN"),),
+    ),
+    Mutant(
+        "an import that says what was approved",
+        ("test_approval_elsewhere.py::test_an_import_keeps_what_waits_and_allows_nothing_by_itself",),
+        (Change("transfer/trust.py", '{"decision": "", "note"', '{"note"'),),
+    ),
+    Mutant(
+        "speech shown before it was approved",
+        ("test_approval.py::test_speech_that_needs_a_decision_is_not_shown_before",),
+        (Change("agent/output.py", '!= "send_message" or self.held:', '!= "send_message":'),),
     ),
     Mutant(
         "a call written as text runs an outside tool",

@@ -263,4 +263,12 @@ class World:
                 raise RuntimeError("fog")
             return f"saw {number} " + "and more " * number * 20
 
-        return Parts(model=brain, embedder=NullEmbedder(), store=store, clock=self.clock, tools=(poke, peek))
+        @tool(approval=True)
+        async def strike(number: int) -> str:
+            """Act on the world outside, if somebody lets you."""
+            self.witness.struck[number] += 1
+            await asyncio.sleep(0)
+            return f"struck {number}"
+
+        tools = (poke, peek, strike)
+        return Parts(model=brain, embedder=NullEmbedder(), store=store, clock=self.clock, tools=tools)

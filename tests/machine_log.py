@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from machine_witness import ANA, ARCHIVES
+from machine_witness import ANA, ARCHIVES, Witness
+from pagefault.approvals import Approval
 from pagefault.errors import FunctionError
 from pagefault.functions.describing import describe
 from pagefault.functions.executor import FunctionExecutor
@@ -33,6 +34,7 @@ class Dump:
     versions: dict[str, int]  # of each section
     passages: list[Passage]
     archived: list[Passage]
+    approvals: list[Approval]
     unfound: list[int]  # user rows newly evicted that a search for their own words does not bring
 
 
@@ -51,6 +53,7 @@ def dump(tx: Transaction, searched: int = 0) -> Dump:
         {s.name: len(tx.section_history(ANA, s.name)) for s in tx.sections(ANA)},
         tx.passages(ANA, range(1, saved + 3)),
         [passage for id in found for passage in tx.passages(id, range(1, 1000))],
+        tx.approvals(ANA),
         [row.seq for row in evicted[-2:] if not _found(tx, row)],
     )
 
@@ -102,14 +105,16 @@ def check_turns(now: Dump, *, all_done: bool) -> None:
         e.id for e in inbox if e.state != "pending"
     ]
     served = [e for e in now.events if not (e.state == "parked" and "broken off" in e.parked)]
-    stuck = [(e.id, e.state, e.attempts) for e in served if e.state != "done"]
+    waits = any(event.state == "waiting" for event in now.events)
+    resting = ("done", "waiting", "pending") if waits else ("done",)
+    stuck = [(e.id, e.state, e.attempts) for e in served if e.state not in resting]
     assert not all_done or not stuck, f"an agent is stuck: {stuck}"
     assert not [r.text for r in now.log if r.role is Role.ALERT and "internal error" in r.text]
 
 
 def check_calls(now: Dump) -> None:
     """Results follow their calls in order, one to each; in a turn that is done none is missing."""
-    open_turns = {event.id for event in now.events if event.state == "active"}
+    open_turns = {event.id for event in now.events if event.state in ("active", "waiting")}
     steps = [row for row in now.log if row.completion is not None]
     for completion, group in groupby(steps, lambda row: row.completion):
         rows = list(group)
@@ -149,7 +154,9 @@ def effects(now: Dump) -> list[tuple[str, str, str]]:
     """Of each call that did not fail: the function, the text given to it, what it says."""
     calls = {row.call_id: row for row in now.log if row.role is Role.CALL}
     return [
-        _meant(calls[row.call_id], row) for row in now.log if row.role is Role.RESULT and not row.meta.failed
+        _meant(calls[row.call_id], row)
+        for row in now.log
+        if row.role is Role.RESULT and not row.meta.failed and row.meta.decision in ("", "approved")
     ]
 
 
@@ -169,3 +176,24 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     assert max(poked.values(), default=0) <= 1, "an outside tool ran twice"
     done = [told for name, _, told in results if name == "poke"]
     assert set(done) <= {f"poked {number}" for number in poked}
+
+
+def check_decisions(now: Dump, names: Sequence[str], witness: Witness) -> None:
+    """A call that needs a decision has no effect before it was approved, and then at most one; a turn waits
+    as long as one of its calls is undecided, and no longer."""
+    waiting = [event.id for event in now.events if event.state == "waiting"]
+    assert len(waiting) <= 1
+    assert {each.event for each in now.approvals if not each.decision} == set(waiting)
+    open_turns = {event.id for event in now.events if event.state in ("active", "waiting")}
+    assert {each.event for each in now.approvals} <= open_turns, "approvals of a turn that is over"
+    calls = {row.seq for row in now.log if row.role is Role.CALL}
+    assert {each.number for each in now.approvals} <= calls
+    assert max(witness.struck.values(), default=0) <= 1, "an approved call ran twice"
+    assert set(witness.struck) <= witness.allowed, "a call ran unasked"
+    assert not set(witness.struck) & witness.forbidden, "a call ran though it was refused"
+    for row in now.log:
+        if row.role is Role.RESULT and row.name in {"strike", *names} and not row.meta.failed:
+            assert row.meta.decision in ("approved", "refused", "expired"), row
+            assert row.text.startswith("Not run") == (row.meta.decision != "approved"), row
+    struck = [row.text for row in now.log if row.role is Role.RESULT and row.text.startswith("struck ")]
+    assert {int(text.split()[1]) for text in struck} <= set(witness.struck)

@@ -68,6 +68,7 @@ good_calls = st.one_of(
     calls_of("memory_search", query=st.sampled_from(("no1x", "no2x", "zq1z", "no such thing")), page=numbers),
     calls_of("poke", number=st.just(0)),
     calls_of("peek", number=st.integers(1, 40)),
+    calls_of("strike", number=st.just(0)),
 )
 bad_calls = st.one_of(
     st.builds(Call, st.just(""), st.sampled_from(("archival_insert", "sned_message", "poke")), texts),
@@ -87,6 +88,7 @@ completions = st.one_of(
     st.just(ModelError("The provider is down.")),
     st.just(ContextLengthExceeded("The prompt is too long.")),
 )
+strikes = st.lists(st.one_of(calls_of("strike", number=st.just(0)), good_calls), min_size=1, max_size=3)
 summaries = st.one_of(
     st.builds(Completion, st.one_of(st.just(""), short, texts)),
     st.just(ModelError("No summaries today.")),

@@ -81,6 +81,9 @@ class Witness:
     requests: int = 0
     faults: list[AssertionError] = field(default_factory=list[AssertionError])
     poked: Counter[int] = field(default_factory=Counter[int])
+    struck: Counter[int] = field(default_factory=Counter[int])
+    allowed: set[int] = field(default_factory=set[int])  # numbers of which somebody tried to approve a strike
+    forbidden: set[int] = field(default_factory=set[int])  # those of which a refusal is known to be stored
     _inside: list[Asker] = field(default_factory=list[Asker])
     _before: tuple[int | None, bytes] = (None, b"")
     _offered: str = ""

@@ -133,6 +133,14 @@ DAMAGE = {
         "should be in the lexical index",
     ),
     "a vector is missing": ("DELETE FROM vectors WHERE agent = 1 AND number = 1", "should have a vector"),
+    "a call ran unasked": (
+        "UPDATE messages SET meta = '{}' WHERE name = 'strike' AND role = 'result' AND agent = 1",
+        "was not refused",
+    ),
+    "an approval is left": (
+        "INSERT INTO approvals VALUES (1, 1, 1, 'strike', '{}', 0, NULL, '', '', NULL, NULL, '')",
+        "approvals are left",
+    ),
     "a row belongs to nobody": ("UPDATE passages SET agent = 99 WHERE agent = 1", "foreign_key_check"),
 }
 
@@ -155,3 +163,14 @@ def test_the_checks_find_what_an_outside_tool_did_twice(home: Path, check: Check
     assert ["ran more often than it was called" in text for text in check(damaged, KEYS, 2)] == [True]
     lines.write_text("")
     assert ["said it ran and did not" in text for text in check(damaged, KEYS, 2)] == [True]
+
+
+def test_the_checks_find_what_was_done_unasked(home: Path, check: Check, tmp_path: Path) -> None:
+    damaged = tmp_path / "home"
+    shutil.copytree(home, damaged)
+    struck = damaged / "struck"
+    assert "-no" not in struck.read_text()
+    struck.write_text(struck.read_text() * 2)
+    assert any("were struck more than once" in text for text in check(damaged, KEYS, 2))
+    struck.write_text("ana-1-no\n")
+    assert any("strike ana-1-no ran 1 times" in text for text in check(damaged, KEYS, 2))

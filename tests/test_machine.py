@@ -8,13 +8,15 @@ each, with examples that are new each time.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,13 +27,26 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from machine import Behaviour, Host, Killed, World
 from machine_archives import Change, Shelf
-from machine_log import Dump, check_append_only, check_calls, check_effects, check_queue, check_turns, dump
-from machine_moves import WORDS, behaviours, changes, deaths, events, short, text_of
+from machine_log import (
+    Dump,
+    check_append_only,
+    check_calls,
+    check_decisions,
+    check_effects,
+    check_queue,
+    check_turns,
+    dump,
+)
+from machine_moves import WORDS, behaviours, changes, deaths, events, short, strikes, text_of
 from machine_witness import ANA, Witness
+from pagefault.approvals import Approval
 from pagefault.config import parse_settings
-from pagefault.errors import ContextLengthExceeded, UsageError
+from pagefault.errors import ContextLengthExceeded, NotFoundError, UsageError
+from pagefault.kernel.approvals import answer
+from pagefault.kernel.deciding import Answer, decide
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
+from pagefault.storage import Transaction
 from pagefault.testing.models import call
 from pagefault.testing.postgres import Databases
 from pagefault.types import Event, EventKind, Message, Schedule, Style
@@ -67,14 +82,27 @@ class AgentMachine(RuleBasedStateMachine):
         reports=st.booleans(),
         real=st.sampled_from((1.0, 1.0, 1.15)),
         prefetch=st.sampled_from((0.0, 0.1, 0.25)),
+        approval=st.sampled_from(((), (), ("archival_insert",), ("archival_delete", "memory_search"))),
+        timeout=st.sampled_from((None, 600.0)),
     )
-    def create(self, window: int, style: Style, reports: bool, real: float, prefetch: float) -> None:
+    def create(
+        self,
+        window: int,
+        style: Style,
+        reports: bool,
+        real: float,
+        prefetch: float,
+        approval: tuple[str, ...],
+        timeout: float | None,
+    ) -> None:
+        self.approval = approval
         self.world = World(self.folder, self.where(), style, Witness(window, real), reports)
         self.started = True
 
         async def make() -> Host:
             host = await self.world.boot()
             values = {"zone": "UTC", "window": window, "style": style, "max_steps": 6, "prefetch": prefetch}
+            values |= {"approval": approval, "approval_timeout": timeout}
             await host.kernel.create_agent("ana", parse_settings(values))
             await self.shelf.make(host.kernel)
             return host
@@ -85,7 +113,7 @@ class AgentMachine(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Calls of ``poke`` get numbers of their own, so that one that ran twice is seen."""
+        """Calls of ``poke`` and ``strike`` get numbers of their own, so that one that ran twice is seen."""
         self.world.behaviour.script[:] = [self._numbered(item) for item in behaviour.script]
         self.world.behaviour.summary = behaviour.summary
         self.world.behaviour.cancel_at = behaviour.cancel_at
@@ -96,7 +124,7 @@ class AgentMachine(RuleBasedStateMachine):
         return replace(item, calls=tuple(self._own(made) for made in item.calls))
 
     def _own(self, made: Call) -> Call:
-        if made.name != "poke" or '"number": 0' not in made.arguments:
+        if made.name not in ("poke", "strike") or '"number": 0' not in made.arguments:
             return made
         self.serial += 1
         return replace(made, arguments=made.arguments.replace('"number": 0', f'"number": {self.serial}'))
@@ -275,6 +303,127 @@ class AgentMachine(RuleBasedStateMachine):
 
         self.run(run())
 
+    # decisions
+
+    async def waiting(self) -> list[Approval]:
+        found = await self.host.store.read(lambda tx: tx.approvals(ANA))
+        return [each for each in found if not each.decision]
+
+    async def decide(self, host: Host, call: Approval, approved: bool, changed: int | None = None) -> bool:
+        """Decide, and follow the turn to its end; False if it was decided on already."""
+        number = _struck(call) if changed is None else changed
+        if approved:
+            self.world.witness.allowed.add(number)
+        arguments = None if changed is None else {"number": changed}
+        try:
+            async for _ in answer(host.kernel, "ana", call.id, approved, arguments=arguments):
+                pass
+        except (UsageError, NotFoundError):
+            return False
+        if not approved or changed is not None:
+            self.world.witness.forbidden.add(_struck(call))
+        return True
+
+    @rule(given=events, behaviour=behaviours(), first=strikes, last=st.booleans())
+    def ask(self, given: list[Event], behaviour: Behaviour, first: list[Call], last: bool) -> None:
+        """The model makes a call that needs a decision, perhaps behind others."""
+        more = call("strike", heartbeat=last, number=0)
+        self.talk(given, replace(behaviour, script=[Completion("", (*first, more)), *behaviour.script]))
+
+    @rule(behaviour=behaviours(), which=st.integers(0, 3), approved=st.booleans(), change=st.booleans())
+    def decision(self, behaviour: Behaviour, which: int, approved: bool, change: bool) -> None:
+        """A person decides, here or in another process that this one does not hear of."""
+        self.behave(behaviour)
+
+        async def decided() -> None:
+            if waiting := await self.waiting():
+                chosen = waiting[which % len(waiting)]
+                self.serial += change
+                changed = self.serial if change and approved and chosen.name == "strike" else None
+                assert await self.decide(self.host, chosen, approved, changed)
+                await self.host.served()
+
+        self.run(decided())
+
+    @rule(behaviour=behaviours(), approved=st.booleans(), wakes=st.booleans())
+    def decision_elsewhere(self, behaviour: Behaviour, approved: bool, wakes: bool) -> None:
+        """Two processes decide at once, against each other: the first decision holds."""
+        self.behave(behaviour)
+
+        async def decided() -> None:
+            if waiting := await self.waiting():
+                other = await self.world.boot()
+                verdicts = await asyncio.gather(
+                    self.decide(self.host, waiting[0], approved), self.decide(other, waiting[0], not approved)
+                )
+                assert sum(verdicts) == 1
+                if wakes:
+                    await other.kernel.wake_waiting()
+                await self.host.served()
+                await other.served()
+                await other.stop()
+
+        self.run(decided())
+
+    @rule(behaviour=behaviours(), approved=st.booleans(), deaths=deaths)
+    def decision_and_crash(
+        self, behaviour: Behaviour, approved: bool, deaths: list[tuple[int, bool]]
+    ) -> None:
+        """Die at a write while a decision is stored and carried out; who heard nothing decides again."""
+        self.behave(behaviour)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            await self.host.stop()
+            self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                for each in await self.waiting():
+                    if approved:
+                        self.world.witness.allowed.add(_struck(each))
+                    await self.host.store.write(
+                        partial(_decide, each, Answer(approved), self.world.clock.now())
+                    )
+                await self.host.kernel.wake_waiting()
+            await self.host.served()
+
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+
+    @rule(behaviour=behaviours())
+    def give_up(self, behaviour: Behaviour) -> None:
+        """A turn that waits is cancelled."""
+        self.behave(behaviour)
+
+        async def given_up() -> None:
+            waiting = await self.waiting()
+            assert await self.host.kernel.cancel("ana") == bool(waiting)
+            self.world.witness.forbidden.update(map(_struck, waiting))
+            await self.host.served()
+
+        self.run(given_up())
+
+    @rule(behaviour=behaviours(), deaths=deaths)
+    def expiry(self, behaviour: Behaviour, deaths: list[tuple[int, bool]]) -> None:
+        """Nobody decides in time, and the process dies while it notices."""
+        self.behave(behaviour)
+        self.world.clock.advance(601)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            await self.host.stop()
+            self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                await self.host.kernel.fire_timers()
+            await self.host.served()
+
+        self.world.witness.forbidden.update(
+            _struck(call) for call in self.run(self.waiting()) if call.expires is not None
+        )
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+
     @rule(cron=st.sampled_from((None, "0 0 1 1 *")), wait=st.integers(0, 2000), deaths=deaths)
     def timer(self, cron: str | None, wait: int, deaths: list[tuple[int, bool]]) -> None:
         """A timer comes due once, whichever write the process dies at while it fires."""
@@ -322,6 +471,7 @@ class AgentMachine(RuleBasedStateMachine):
         check_turns(now, all_done=True)
         check_calls(now)
         check_effects(now, self.edits, self.world.witness.poked)
+        check_decisions(now, self.approval, self.world.witness)
         keys = Counter(event.key for event in now.events if event.key)
         assert keys == Counter(self.posted), "an event was lost or doubled"
         told = sum(event.kind == EventKind.EDITED for event in now.events)
@@ -334,6 +484,15 @@ class AgentMachine(RuleBasedStateMachine):
             self.run(self.host.stop())
         self.runner.close()
         shutil.rmtree(self.folder)
+
+
+def _decide(call: Approval, verdict: Answer, now: datetime, tx: Transaction) -> None:
+    decide(tx, ANA, call.number, verdict, now)
+
+
+def _struck(call: Approval) -> int:
+    """The number of a strike; less than any of one for another function."""
+    return json.loads(call.arguments)["number"] if call.name == "strike" else -call.number
 
 
 class MachineOnDisk(AgentMachine):

@@ -88,7 +88,13 @@ WITHOUT_ARCHIVES = (
     "ALTER TABLE agents DROP COLUMN last_segment",
     "ALTER TABLE agents DROP COLUMN attachment_changes",
 )
+WITHOUT_APPROVALS = (
+    "DROP TABLE approvals",
+    "DROP TABLE grants",
+    "ALTER TABLE agents DROP COLUMN undecided",
+)
 WITHOUT_LEASES = (
+    *WITHOUT_APPROVALS,
     *WITHOUT_ARCHIVES,
     "DROP INDEX agents_unembedded",
     "DROP INDEX schedules_due",

@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cache, partial
-from math import ceil
 from typing import Any
 
-from pagefault import prompts
 from pagefault.accounting.budget import Budgets, DailyLimit, SharedUsage
 from pagefault.accounting.prices import Price, Prices
 from pagefault.agent import Process
+from pagefault.agent.approval import Permissions, SessionGrants
 from pagefault.agent.parsing import EventParser
 from pagefault.agent.prefetch import Prefetcher
 from pagefault.agent.program import Program
@@ -25,35 +24,31 @@ from pagefault.agent.tool_contexts import ToolContexts
 from pagefault.agent.turn import OpenTurn
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of, zone_of
-from pagefault.context import Queue, fixed_tokens, render_sections
+from pagefault.context import Queue, render_sections
 from pagefault.context.calibration import Calibration, start_from_log
 from pagefault.context.policy import Policy
-from pagefault.context.queue_manager import Budget, QueueManager, read_queue
+from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.functions.correspondence import Correspondence
 from pagefault.functions.documents import DocumentCalls
-from pagefault.functions.executor import FunctionExecutor
-from pagefault.functions.offered import own_functions
 from pagefault.functions.registry import ToolRegistry, lacking
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
-from pagefault.functions.syscalls import PAGED_IN, Syscalls
+from pagefault.functions.syscalls import Syscalls
 from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.names import check_agent_name, check_look_alike
+from pagefault.planning import check_approval, plan_of
 from pagefault.rerankers import Reranker
 from pagefault.retrieval import Remembered, Retriever
 from pagefault.retrieval.reranking import Reranking
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
-
-_TAGS = 24  # tokens around a section in the prompt
-_LEAST_ROOM = 0.20  # share of the window that must be left for the queue when the head is full
 
 _counter_of = cache(HeuristicCounter)
 
@@ -81,15 +76,6 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The division of an agent's window. The executor's functions are not bound to the agent yet."""
-
-    instructions: str
-    executor: FunctionExecutor
-    budget: Budget
-
-
-@dataclass(frozen=True, slots=True)
 class Assembly:
     """Makes processes. ``serving`` gives the embedder in service; ``tools``: the program's;
     ``limit``: the daily budget of all agents together; ``prices``: the user's own, by model."""
@@ -105,6 +91,7 @@ class Assembly:
     shared_usage: SharedUsage = field(default_factory=SharedUsage)
     remembered: Remembered = field(default_factory=Remembered)
     sent: Callable[[], None] = lambda: None
+    allowed: SessionGrants = field(default_factory=lambda: SessionGrants(set))
 
     def retriever(self, zone: tzinfo) -> Retriever:
         """Return the search over the store for agents whose dates are in ``zone``."""
@@ -135,6 +122,7 @@ class Assembly:
         window, _ = await self.models.window(settings.model, settings.window)
         declared = [s.section(window) for s in settings.declared_sections(window)]
         made = await self.process(record, declared)
+        check_approval(settings, made.program.executor, self.tools)
         check_limits(declared, made.memory.counter)
 
         def work(tx: Transaction) -> AgentRecord:
@@ -170,7 +158,8 @@ class Assembly:
             return changed_sections(tx.sections(record.id), declared, counter, shared)
 
         before, storages = await self.store.read(lambda tx: (changed(tx), archival_storages(tx, record)))
-        await self.process(record, before.after, storages=storages)
+        process = await self.process(record, before.after, storages=storages)
+        check_approval(settings, process.program.executor, self.tools)
         wanted, now = settings.models[0], self.parts.clock.now()
 
         def work(tx: Transaction) -> bool:
@@ -200,7 +189,8 @@ class Assembly:
         model = BoundedModel(given, settings.patience)
         zone, zone_name = zone_of(settings)
         counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
-        plan = self._plan(settings, window, sections, counter, [each.name for each in storages.archives])
+        names, policy = [each.name for each in storages.archives], self.parts.policy or settings.policy
+        plan = plan_of(settings, window, sections, counter, names, self.tools, policy)
         turn, retriever = OpenTurn(), replace(self.retriever(zone), remembered=self.remembered)
         results = Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
@@ -211,21 +201,27 @@ class Assembly:
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
             turn.hops,
         )  # fmt: skip
-        wanted, *others = settings.models
         memory = QueueManager(
-            record.id, self.store, model, parts.policy or settings.policy, counter, parts.clock,
-            plan.budget, turn.hops, Calibration(wanted if others else ""),
+            record.id, self.store, model, policy, counter, parts.clock, plan.budget, turn.hops,
+            Calibration(settings.models[0] if settings.models[1:] else ""),
         )  # fmt: skip
         contexts = ToolContexts(record, turn, memory, emit, parts.deps)
         executor = plan.executor.bound(contexts, syscalls, DocumentCalls(self.store, results), letters)
         share, most = settings.prefetch_share(window), settings.prefetch_tokens
         prefetcher = Prefetcher(record.id, self.store, retriever, results, parts.clock, share, most)
         program = Program(
-            self.store, model, executor, prefetcher, plan.instructions, settings.style,
-            settings.max_steps, settings.warning_steps, settings.turn_timeout, settings.fold_at_once,
-            self.budgets(record, settings), partial(self.models.served_window, settings.model),
+            self.store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
+            settings.style, settings.max_steps, settings.warning_steps, settings.turn_timeout,
+            settings.fold_at_once, self.budgets(record, settings), self._served_window(settings),
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    def _served_window(self, settings: AgentSettings) -> Callable[[], Awaitable[int | None]]:
+        return partial(self.models.served_window, settings.model)
+
+    def _permissions(self, record: AgentRecord, settings: AgentSettings) -> Permissions:
+        names, allowed = frozenset(settings.approval), self.allowed[record.id]
+        return Permissions(record.id, self.store, names, allowed, settings.approval_timeout)
 
     def _context(self, record: AgentRecord, settings: AgentSettings, turn: OpenTurn) -> WorkingContext:
         counters = self._counter(settings), self.parts.shared_counter
@@ -250,44 +246,6 @@ class Assembly:
                 f"A window of {window:,} tokens is too small; pagefault needs {SMALLEST_WINDOW:,}."
             )
         return window
-
-    def _plan(
-        self,
-        settings: AgentSettings,
-        window: int,
-        sections: Sequence[Section],
-        counter: Counter,
-        archives: Sequence[str],
-    ) -> Plan:
-        """Divide the window. User tools are listed by name where their schemas would take too much; a head
-        that leaves no room for the queue when the working context is full is refused."""
-        paged_in = 0 if any(s.name == PAGED_IN for s in sections) else settings.paged_in_limit(window)
-        full = sum(s.limit + _TAGS for s in sections) + paged_in
-        instructions = settings.instructions or prompts.text(settings.instructions_name(window))
-        tools = self.tools.chosen(settings.tools)
-        functions = [*own_functions(settings, archives), *tools]
-        executor = FunctionExecutor.of(functions, settings.style, settings.tool_timeout)
-        executor = replace(executor, text_tools=settings.text_tools)
-        reserve, margin = settings.reply_reserve(window), int(settings.margin * window)
-
-        def fixed() -> int:
-            return fixed_tokens(instructions, executor.schemas, counter)
-
-        def room() -> int:
-            return max(0, window - reserve - margin - fixed() - full)
-
-        if tools and room() < 2 * _LEAST_ROOM * window:
-            executor = executor.with_listed(frozenset(tool.name for tool in tools))
-        if room() < _LEAST_ROOM * window:
-            raise UsageError(
-                f"Instructions, functions and working context leave {room():,} of the {window:,} tokens of "
-                "the window for messages; shorten the instructions or sections, or use a larger window."
-            )
-        page = (self.parts.policy or settings.policy).page_limit(room())
-        taken = _LEAST_ROOM + settings.margin + (reserve / window if settings.reserve is None else 0.0)
-        least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
-        budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
-        return Plan(instructions, executor, budget)
 
 
 def check_new_name(tx: Transaction, name: str) -> None:

@@ -22,7 +22,7 @@ from pagefault.accounting.prices import Price
 from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
 from pagefault.functions.correspondence import Peers, peers_of
-from pagefault.functions.tools import tool_names_of
+from pagefault.functions.tools import ToolNames
 from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
@@ -84,6 +84,8 @@ class AgentSettings(BaseModel):
     daily_tokens: int | None = Field(default=None, ge=1, description="tokens of input and output a day")
     daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day")
     tool_timeout: float = Field(default=60.0, gt=0.0)
+    approval: ToolNames = Field(default=(), description="functions whose calls a person decides on")
+    approval_timeout: float | None = Field(default=None, gt=0.0, description="seconds; None: for ever")
     turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
@@ -92,9 +94,7 @@ class AgentSettings(BaseModel):
     )
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
-    tools: Annotated[tuple[str, ...] | None, BeforeValidator(tool_names_of)] = Field(
-        default=None, description="names of the program's tools that are offered; None: all"
-    )
+    tools: ToolNames | None = Field(default=None, description="names of those offered; None: all")
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
     prefetch: float | None = Field(
         default=None, ge=0.0, le=0.25, description="of the room, for what is prefetched; None: by the window"

@@ -42,7 +42,8 @@ class MessageMeta:
     it streamed.
     Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
-    model; ``sources``, the ids of the items that the result quotes.
+    model; ``sources``, the ids of the items that the result quotes; ``decision``, what a person decided on
+    the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
     Prefetch: ``sources``; ``milliseconds``, the time that it took.
     Event: ``skipped``, why nothing was prefetched for it.
     Alert: ``stop``, it ends the turn.
@@ -61,6 +62,8 @@ class MessageMeta:
     invalid: bool = False
     heartbeat: bool = False
     sources: tuple[str, ...] = ()
+    decision: str = ""
+    decided_by: str = ""
     milliseconds: int = 0
     skipped: str = ""
     stop: bool = False

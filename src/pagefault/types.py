@@ -87,7 +87,8 @@ class EventKind(StrEnum):
     PRESSURE = "memory_pressure"  # raised by the queue manager; served before the rest of the inbox
 
 
-EventState = Literal["pending", "active", "done", "parked"]
+EventState = Literal["pending", "active", "waiting", "done", "parked"]
+"""The state of an event: stored, in its turn, in a turn that waits for a decision, over, set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,18 @@ OutputType = Literal[
     "warned",
     "flushed",
     "alerted",
+    "waiting",
     "done",
 ]
 
 
 UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed", "progress"})
 """Outputs that are not in the log; their position is the last one before them."""
+
+
+CLOSING: frozenset[OutputType] = frozenset({"waiting", "done"})
+"""Outputs after which the sender of an event hears no more of it: its turn is over, or waits for a decision.
+They are not in the log either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +149,8 @@ class Output:
     ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
     position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``.
     ``noticed`` (a retry, another model that takes over) is not in the log either, nor is ``progress`` (what
-    the tool ``name`` reports of its call, whose id is in ``data``). ``done`` closes an event's
-    turn.
+    the tool ``name`` reports of its call, whose id is in ``data``). ``done`` closes an event's turn;
+    ``waiting`` says that it waits until calls of it are decided on, which ``data`` lists.
     """
 
     type: OutputType

@@ -13,25 +13,26 @@ from typing import cast
 import anyio
 
 from pagefault.accounting.usage import usage_of
+from pagefault.agent.calls import CallReader, TurnCalls
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
-from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action
+from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.queue_manager import QueueManager, read_queue
-from pagefault.errors import ContextLengthExceeded, FunctionError, ModelError
-from pagefault.functions import Outcome, Prepared
+from pagefault.errors import ContextLengthExceeded, ModelError
+from pagefault.functions import Outcome
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Prompt
-from pagefault.models.bounds import MOST_CALLS
 from pagefault.storage import TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
 
+CANCELLED = "The turn was cancelled."
+"""The reason that the log gives of a turn that was ended from outside."""
+
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
-_SURPLUS = f"Not run: at most {MOST_CALLS} calls in one completion; make this call in your next one."
-_CUT_SHORT = "The call was cut short at the limit of tokens of one reply; call it again with less text."
 
 
 class Process:
@@ -51,7 +52,9 @@ class Process:
         self.rows = rows
         self.emit = emit
         self.turn = turn
-        self.writer = TurnWriter(record, program.store, memory, rows, turn, emit, self._next, self._prepare)
+        reader = CallReader(program, turn)
+        self.writer = TurnWriter(record, program.store, memory, rows, turn, emit, self._next, reader.prepare)
+        self.calls = TurnCalls(reader, rows, self.writer)
         self._compiler = Compiler()
         self._streaming: Stream | None = None
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
@@ -101,7 +104,8 @@ class Process:
         return (await self.program.store.write(lambda tx: post_to(tx, to.id, to.name, event)))[0]
 
     async def handle(self, event: Event) -> Output | None:
-        """Run an event's turn to its end, from wherever it stands; return its ``done``, not emitted here.
+        """Run an event's turn to its end, or until a person has to decide, from wherever it stands; return
+        its ``done``, or ``waiting``, not emitted here.
 
         An event that would cross the warning and the flush line at once is left pending: the warning,
         posted here, has its turn first. Once only: where the room is small, the row may cross both again.
@@ -109,9 +113,16 @@ class Process:
         self.writer.inbox_empty = False
         if self.event is None and not await self._begin(event):
             return None
+        if self.turn.is_cancelled:
+            return await self.stop(CANCELLED)
         with anyio.move_on_after(self.program.turn_timeout):
             while not isinstance(action := self._next(self.turn.rows), Stop):
-                await (self._run(action.call) if isinstance(action, Run) else self._ask())
+                if not isinstance(action, Run):
+                    await self._ask()
+                elif await self.calls.ask(action.call):
+                    return self.calls.waiting()
+                else:
+                    await self.calls.run(action.call)
             return self._finish()
         return await self.stop(
             f"The turn took more than {self.program.turn_timeout:g} s (the setting turn_timeout); it is over."
@@ -130,9 +141,9 @@ class Process:
             await self.writer.open(event, await self.program.prefetcher.rows(read, row, self.memory))
         else:
             id = self.writer.record.id
-            rows = await self.program.store.read(lambda tx: tx.messages(id, event=event.id))
-            self.turn.begin(event, rows)
-            await self.writer.commit()  # calls of memory functions without a result, a turn that is over
+            self.turn.begin(event, *await self.program.store.read(lambda tx: read_turn(tx, id, event)))
+            if not self.turn.is_cancelled:
+                await self.writer.commit()  # calls of memory functions without a result, a turn that is over
         return True
 
     async def stop(self, why: str) -> Output | None:
@@ -234,7 +245,8 @@ class Process:
         event = self.event.id if self.event else None
         steps = len({row.completion for row in self.turn.rows if row.completion is not None})
         step = f"{event}.{steps + 1}.{attempt + 1}"
-        return Stream(self.program.style, step, event, self.memory.last_seq, self.emit)
+        held = self.program.permissions.hold_speech
+        return Stream(self.program.style, step, event, self.memory.last_seq, self.emit, held)
 
     async def _is_cut_off(self, reported: int) -> bool:
         """Return whether the server silently cut a prompt that fell short. Then the window is what it serves,
@@ -255,46 +267,6 @@ class Process:
 
     def _step(self, completion: Completion) -> list[Message]:
         native = self.program.style == "native"
-        speaks = not self._warning and (native or (not completion.calls and self._owes_answer()))
+        plain = not (completion.calls or self.program.permissions.hold_speech) and self._owes_answer()
+        speaks = not self._warning and (native or plain)
         return self.rows.step(completion, speaks=speaks, saw=self.memory.view())
-
-    # a step: run a call
-
-    def _prepare(self, call: Message) -> Prepared | Outcome:
-        """The call with its arguments read, or its outcome if it cannot be run."""
-        if call.meta.cut and call.name != "send_message":
-            return Outcome(_CUT_SHORT, failed=True)
-        if call.meta.surplus:
-            return Outcome(_SURPLUS, failed=True)
-        try:
-            return self._prepared(call)
-        except FunctionError as error:
-            return Outcome(str(error), failed=True, invalid=True)
-
-    def _prepared(self, call: Message) -> Prepared:
-        return self.program.executor.prepare(call.name or "", call.text, from_text=call.meta.from_text)
-
-    async def _run(self, call: Message) -> None:
-        """Run a call of a query or a tool."""
-        prepared = self._prepared(call)
-        if prepared.function.kind == "tool" and not await self._start(call, prepared):
-            gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
-            return await self._return(call, Outcome(gone, failed=True))
-        return await self._return(call, prepared.noted(await self.program.executor.run(prepared)))
-
-    async def _start(self, call: Message, prepared: Prepared) -> bool:
-        """Mark an outside call as started; False if it already was and must not be run twice."""
-        event = self.event
-        if event is None or prepared.function.idempotent:
-            return True
-        if event.started == call.seq:
-            return False
-        id = self.writer.record.id
-        await self.program.store.write(
-            lambda tx: tx.set_event(id, event.id, "active", call.seq), self.memory.hold
-        )
-        self.turn.event = replace(event, started=call.seq)
-        return True
-
-    async def _return(self, call: Message, outcome: Outcome) -> None:
-        await self.writer.commit(self.rows.result(call, outcome))

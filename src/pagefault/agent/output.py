@@ -42,10 +42,12 @@ def output_of(row: Message) -> Output | None:
 @dataclass(slots=True)
 class Speech:
     """The part of a streaming completion that can already be shown: plain text, and the ``message``
-    argument of ``send_message`` calls as far as it has come."""
+    argument of ``send_message`` calls as far as it has come; not if the calls are ``held``, because somebody
+    is to decide on them first."""
 
     style: Style
     attempt: str
+    held: bool = False
     shown: bool = False
     said: str = ""  # the part of what was shown that is speech
     _arguments: dict[int, str] = field(default_factory=dict[int, str])
@@ -56,7 +58,7 @@ class Speech:
         of = "thinking" if delta.thinking else "said" if self.style == "native" else "thought"
         text = delta.text
         if delta.call is not None:
-            if delta.name != "send_message":
+            if delta.name != "send_message" or self.held:
                 return None
             of, text = "said", self._message(delta.call, delta.text)
         if not text:
@@ -102,10 +104,11 @@ class Stream:
     event: int | None
     position: int
     emit: Callable[[Output], None]
+    held: bool = False
     speech: Speech = field(init=False)
 
     def __post_init__(self) -> None:
-        self.speech = Speech(self.style, self.step)
+        self.speech = Speech(self.style, self.step, self.held)
 
     async def completion(self, model: Model, prompt: Prompt) -> Completion:
         """The model's whole completion; raises ``ModelError``. If it is cancelled, ``speech`` has what was
@@ -125,7 +128,7 @@ class Stream:
                     if item.restart:
                         attempts, halves = attempts + 1, HalfJoiner()
                         self._retract(again=True)
-                        self.speech = Speech(self.style, f"{self.step}.{attempts}")
+                        self.speech = Speech(self.style, f"{self.step}.{attempts}", self.held)
                     self.emit(Output("noticed", item.text, self.event, self.position))
         except Exception:
             self._retract()

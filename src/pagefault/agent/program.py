@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pagefault.accounting.budget import Budgets
+from pagefault.agent.approval import Permissions
 from pagefault.agent.prefetch import Prefetcher
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.models import Model
@@ -23,6 +24,7 @@ class Program:
     model: Model
     executor: FunctionExecutor
     prefetcher: Prefetcher
+    permissions: Permissions
     instructions: str
     style: Style = "memgpt"
     max_steps: int = 12

@@ -11,6 +11,7 @@ from datetime import tzinfo
 
 from pagefault import prompts
 from pagefault.agent.parsing import EventParser
+from pagefault.approvals import Approval
 from pagefault.clock import Clock
 from pagefault.context import Sizes, label
 from pagefault.context.admission import FRAMED
@@ -97,13 +98,15 @@ class Rows:
         """The part of a reply that was shown before its turn was cancelled."""
         return Message(Role.ASSISTANT, said, self.clock.now(), "{}", completion=0, meta=MessageMeta(cut=True))
 
-    def result(self, call: Message, outcome: Outcome) -> list[Message]:
-        """A call's result, after the rows its function made."""
+    def result(self, call: Message, outcome: Outcome, approval: Approval | None = None) -> list[Message]:
+        """A call's result, after the rows its function made; ``approval``: what was decided on it."""
         meta = MessageMeta(
             failed=outcome.failed,
             invalid=outcome.invalid,
             heartbeat=outcome.heartbeat or wants_heartbeat(call.text),
             sources=tuple(outcome.sources),
+            decision=approval.decision if approval else "",
+            decided_by=approval.by if approval else "",
         )
         text = f"Error: {outcome.text}" if outcome.failed else outcome.text
         shown = FRAMED if outcome.framed and not outcome.failed else "{}"

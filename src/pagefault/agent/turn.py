@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pagefault.types import Event, Message, Role, Style
+from pagefault.approvals import Approval
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Event, Message, Role, Style
 
 _MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until the turn ends
 
@@ -17,23 +19,33 @@ _MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until t
 @dataclass(slots=True)
 class OpenTurn:
     """The turn that is open, empty between turns: its event and its rows so far. The process that runs the
-    turn and the functions that it calls hold the same one."""
+    turn and the functions that it calls hold the same one. ``approvals``: of its calls that a person was
+    asked about, by number; ``unasked``: calls that need no decision."""
 
     event: Event | None = None
     rows: list[Message] = field(default_factory=list[Message])
+    approvals: dict[int, Approval] = field(default_factory=dict[int, Approval])
+    unasked: set[int] = field(default_factory=set[int])
 
-    def begin(self, event: Event, rows: Sequence[Message] = ()) -> None:
-        """Open an event's turn; ``rows`` if it was interrupted."""
-        self.event, self.rows = event, list(rows)
+    def begin(self, event: Event, rows: Sequence[Message] = (), approvals: Sequence[Approval] = ()) -> None:
+        """Open an event's turn; ``rows`` and ``approvals`` if it was interrupted."""
+        self.event, self.rows, self.unasked = event, list(rows), set()
+        self.approvals = {each.number: each for each in approvals if each.event == event.id}
 
     def end(self) -> Event | None:
         """Close the turn and return its event."""
-        event, self.event, self.rows = self.event, None, []
+        event, self.event, self.rows, self.approvals, self.unasked = self.event, None, [], {}, set()
         return event
 
     def call(self) -> Message | None:
         """The call that comes next in the completion that was made last."""
-        return _unanswered([row for row in self.rows if row.completion == self.rows[-1].completion])
+        waiting = unanswered([row for row in self.rows if row.completion == self.rows[-1].completion])
+        return waiting[0] if waiting else None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Return whether somebody cancelled the turn instead of deciding on its calls."""
+        return any(each.decision == "cancelled" for each in self.approvals.values())
 
     def hops(self) -> int:
         """The messages between agents that the open event follows from."""
@@ -42,6 +54,11 @@ class OpenTurn:
     def opened(self) -> int | None:
         """The log number of the open event, None between turns."""
         return self.rows[0].seq if self.rows else None
+
+
+def read_turn(tx: Transaction, agent: AgentId, event: Event) -> tuple[list[Message], list[Approval]]:
+    """Read the rows and the approvals of a turn that was interrupted."""
+    return tx.messages(agent, event=event.id), tx.approvals(agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +95,18 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     if not steps:
         return Ask()
     step = [row for row in rows if row.completion == steps[-1]]
-    if waiting := _unanswered(step):
-        return Run(waiting)
+    if waiting := unanswered(step):
+        return Run(waiting[0])
     results = [row for row in step if row.role is Role.RESULT]
     if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
     return Stop(why) if (why := _exhausted(rows, steps, max_steps)) else Ask()
 
 
-def _unanswered(step: Sequence[Message]) -> Message | None:
-    """The first call of a completion that has no result yet."""
+def unanswered(step: Sequence[Message]) -> list[Message]:
+    """The calls of a completion that have no result yet, in order."""
     answered = {row.call_id for row in step if row.role is Role.RESULT}
-    return next((row for row in step if row.role is Role.CALL and row.call_id not in answered), None)
+    return [row for row in step if row.role is Role.CALL and row.call_id not in answered]
 
 
 def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: int) -> str:

@@ -16,6 +16,7 @@ import anyio
 from pagefault.agent.output import output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop
+from pagefault.approvals import Approval
 from pagefault.context import Queue
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import FunctionError, NotFoundError, StaleAgentError
@@ -59,7 +60,8 @@ class _Committed:
 @dataclass(slots=True)
 class TurnWriter:
     """Writes the open turn of one agent. ``next`` gives the action after some rows; ``prepare`` a call that
-    can be run, or the outcome of one that cannot. ``emit`` is given the output of each committed row."""
+    can be run, the outcome of one that cannot, or None: a person may have to decide on it first. ``emit`` is
+    given the output of each committed row."""
 
     record: AgentRecord
     store: Store
@@ -68,7 +70,7 @@ class TurnWriter:
     turn: OpenTurn
     emit: Callable[[Output], None]
     next: Callable[[Sequence[Message]], Action]
-    prepare: Callable[[Message], Prepared | Outcome]
+    prepare: Callable[[Message], Prepared | Outcome | None]
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     inbox_empty: bool = False  # at the end of the last turn
     outdated: bool = False  # the process was made for other settings than are stored now
@@ -125,6 +127,21 @@ class TurnWriter:
             if settings is not None:
                 self.record, self.outdated = replace(self.record, settings=settings), True
 
+    async def wait(self, approvals: Sequence[Approval]) -> None:
+        """Ask for decisions on calls: from here on the turn waits for them in the store alone, and nothing
+        of this process is needed to go on with it."""
+        agent, event = self.record.id, self.turn.event
+        if event is None:
+            return
+
+        def work(tx: Transaction) -> None:
+            tx.put_approvals(agent, approvals)
+            tx.set_event(agent, event.id, "waiting", attempts=0)
+
+        with anyio.CancelScope(shield=True):
+            await self.store.write(work, self.memory.hold)
+            self.inbox_empty = True
+
     def _is_loaded(self, record: AgentRecord) -> bool:
         """Return whether the record is the one that this process was loaded from or has made of it."""
         made, of = self.record, (record.last_seq, record.queue)
@@ -157,15 +174,17 @@ class TurnWriter:
         while isinstance(action := self.next([*self.turn.rows, *rows]), Run) and failed is not None:
             call = action.call
             outcome = failed.get(call.seq) or self.prepare(call)
+            if outcome is None or (isinstance(outcome, Prepared) and outcome.function.kind != "memory"):
+                break
             if isinstance(outcome, Prepared):
-                if outcome.function.kind != "memory":
-                    break
                 try:
                     value = outcome.function.call(tx=tx, **outcome.arguments)
                 except FunctionError as error:
                     raise FailedEffect(call.seq, outcome.noted(Outcome(str(error), failed=True))) from None
                 outcome = outcome.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
-            rows += self._number(self.rows.result(call, outcome), len(rows))
+            rows += self._number(
+                self.rows.result(call, outcome, self.turn.approvals.get(call.seq)), len(rows)
+            )
         return self._conclude(tx, rows, action, ratio)
 
     def _conclude(
@@ -180,6 +199,8 @@ class TurnWriter:
             if event and rows and event.attempts > 1:  # it gets on
                 tx.set_event(self.record.id, event.id, "active", event.started, attempts=1)
             return _Committed(rows, queue)
+        if self.turn.approvals:
+            tx.remove_approvals(self.record.id, event.id)
         return _Committed(rows, queue, tx.finish_event(self.record.id, event.id))
 
     def _number(self, drafts: Sequence[Message], after: int) -> list[Message]:

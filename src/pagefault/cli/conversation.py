@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from pagefault.cli.approvals import Verdict, call_text
 from pagefault.cli.screens import Screen
 from pagefault.cli.slash import Slash
-from pagefault.errors import UsageError
+from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.kernel.approvals import answer
 from pagefault.names import check_text
 from pagefault.types import Event, EventKind, Output
+from pagefault.views.approvals import ApprovalView, approvals
 
 __all__ = ["Conversation"]
 
@@ -29,6 +32,31 @@ class Conversation:
     outputs: MemoryObjectReceiveStream[Output]
     _mine: set[int | None] = field(default_factory=set[int | None])
     _done: set[int | None] = field(default_factory=set[int | None])
+
+    async def undecided(self) -> tuple[ApprovalView, ...]:
+        """The calls of the agent that wait for a decision."""
+        return await approvals(self.kernel, self.name)
+
+    async def decide(self, call: ApprovalView, verdict: Verdict) -> None:
+        """Decide on a call, and show what comes of it. Somebody else may have decided before."""
+        self._mine.add(call.event)
+        try:
+            async for _ in answer(
+                self.kernel, self.name, call.id, verdict.approved,
+                note=verdict.note, remember=verdict.remember,
+            ):  # fmt: skip
+                pass
+        except (UsageError, NotFoundError) as error:
+            self.screen.notice(str(error), "yellow")
+        await self.kernel.idle(self.name)
+        await self.caught_up()
+
+    async def refuse_mine(self) -> None:
+        """Refuse what was asked for in turns of messages from here: nobody can be asked."""
+        while mine := [call for call in await self.undecided() if call.event in self._mine]:
+            why = "nobody can be asked here, so it is refused; use the chat on a terminal, or the library"
+            self.screen.notice(f"{call_text(mine[0])}\nThis call needs an approval, and {why}.", "yellow")
+            await self.decide(mine[0], Verdict(False, note="Nobody could be asked."))
 
     async def listen(self) -> None:
         """Show every output, as long as the chat lasts."""
@@ -54,8 +82,17 @@ class Conversation:
         await self.kernel.idle(self.name)
         await self.caught_up()
         if posted.id not in self._done:
-            why = "The message waits in the inbox, because an event before it could not be served."
-            self._refuse(posted.id, why)
+            await self._explain(posted.id)
+
+    async def _explain(self, event: int) -> None:
+        """Say why a message was not served; one whose own turn waits is asked about instead."""
+        undecided = await self.undecided()
+        if any(call.event == event for call in undecided):
+            return
+        why = "an event before it could not be served"
+        if undecided:
+            why = f"the call {undecided[0].id} of a turn before it waits for a decision"
+        self._refuse(event, f"The message waits in the inbox, because {why}.")
 
     def _refuse(self, event: int, why: str) -> None:
         self._mine.add(event)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
+from pagefault.cli.approvals import ask
 from pagefault.cli.conversation import Conversation
 from pagefault.cli.render import clip, gauge
 from pagefault.cli.slash import leaves
@@ -39,16 +41,40 @@ async def talk(conversation: Conversation, typed: Path) -> None:
     await _greet(conversation)
     background = "; they are served in the background"
     await _interruptible(conversation, prompt.input, lambda: conversation.recover(background))
+    await _ask(conversation, prompt)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kernel.serve)
         meter = await Meter.started(kernel, name)
         while (line := await _line(conversation, prompt)) is not None and not leaves(line):
             if line.strip() and not await conversation.slash(line):
                 await _interruptible(conversation, prompt.input, lambda line=line: conversation.say(line))
+                await _ask(conversation, prompt)
                 screen.notice(gauge((await context(kernel, name)).sizes))
                 if spent := await meter.line():
                     screen.notice(spent)
         tasks.cancel_scope.cancel()
+
+
+async def _ask(conversation: Conversation, prompt: PromptSession[str]) -> None:
+    """Ask about each call that waits, until none does or the person leaves the question; then it is asked
+    again behind the next message."""
+
+    async def line(question: str) -> str | None:
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        try:
+            with patch_stdout(raw=True):
+                return await prompt.prompt_async(question)
+        except (EOFError, KeyboardInterrupt):
+            return None
+
+    while calls := await conversation.undecided():
+        verdict = await ask(calls[0], conversation.screen.notice, line)
+        if verdict is None:
+            return conversation.screen.notice("It waits, and later messages behind it.", "yellow")
+        work = partial(conversation.decide, calls[0], verdict)
+        await _interruptible(conversation, prompt.input, work)
+    return None
 
 
 async def _line(conversation: Conversation, prompt: PromptSession[str]) -> str | None:

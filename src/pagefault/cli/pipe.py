@@ -1,4 +1,7 @@
-"""A conversation through a pipe: each line of the input is answered before the next one is read."""
+"""A conversation through a pipe: each line of the input is answered before the next one is read.
+
+Nobody can be asked: a call that needs an approval is refused, with a line that says so.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,7 @@ async def _answer_lines(conversation: Conversation) -> None:
             return
         if text.strip() and not await conversation.slash(text):
             await conversation.say(text)
+            await conversation.refuse_mine()
 
 
 class _Lines:

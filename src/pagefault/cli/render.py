@@ -114,6 +114,8 @@ def output_line(output: Output) -> str:
         case "prefetched":
             ids = output.data.get("sources", ())
             return f"remembers: {', '.join(map(str, ids))} ({output.data.get('milliseconds', 0)} ms)"
+        case "waiting":
+            return f"{text}; `pagefault approval list` shows them whole"
         case "warned":
             return "memory pressure: the agent is warned, so that it can save what matters"
         case "flushed":

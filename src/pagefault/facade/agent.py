@@ -5,7 +5,7 @@ Leaves out how an agent is made and opened (``facade.session``) and how calls bl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -27,6 +27,7 @@ from pagefault.types import Event, EventKind, Output
 
 if TYPE_CHECKING:
     from pagefault.views.agents import ContextView
+    from pagefault.views.approvals import ApprovalView, GrantView
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
     from pagefault.views.reply import Reply
@@ -70,7 +71,8 @@ class AsyncAgent:
     @overload
     async def send(self, event: str | Event, *, into: Any) -> Reply[Any]: ...
     async def send(self, event: str | Event, *, into: Any = None) -> Reply[Any]:
-        """Send a user message (a string) or any event, and return its reply when its turn is done.
+        """Send a user message (a string) or any event, and return its reply when its turn is done, or waits
+        until a person decides on a call: ``reply.waiting`` lists such calls, and ``approve`` goes on.
 
         Several may send at once: events are handled one after another, and each gets its own reply.
         ``into``: a type (a pydantic model, a dataclass, ``list[str]`` ...) that the answer is to be of; it is
@@ -90,7 +92,8 @@ class AsyncAgent:
         return await reply_of(self._handle.kernel, self.name, collected)
 
     async def stream(self, event: str | Event) -> AsyncGenerator[Output]:
-        """Send an event and yield its outputs as they come, deltas included; the last one is ``done``.
+        """Send an event and yield its outputs as they come, deltas included; the last one is ``done``, or
+        ``waiting`` if a person has to decide on a call first.
 
         Nothing is sent before the first output is asked for. Leaving early does not stop the turn.
         """
@@ -113,8 +116,55 @@ class AsyncAgent:
         return await self._handle.kernel.outputs(self.name, after)
 
     async def cancel(self) -> bool:
-        """End the open turn; False if there is none in this process. The event counts as handled."""
+        """End the open turn; False if there is none in this process and none that waits for a decision. The
+        event counts as handled."""
         return await self._handle.kernel.cancel(self.name)
+
+    # approval
+
+    async def approvals(self) -> tuple[ApprovalView, ...]:
+        """The calls that wait until a person decides on them; later events wait behind them."""
+        from pagefault.views.approvals import approvals
+
+        return await approvals(self._handle.kernel, self.name)
+
+    async def approve(
+        self,
+        id: str,
+        approved: bool = True,
+        *,
+        note: str = "",
+        arguments: Mapping[str, object] | None = None,
+        remember: Literal["once", "session", "always"] = "once",
+        by: str = "",
+    ) -> Reply:
+        """Approve or refuse a call (``m12``), once; return the reply that follows in its turn, which may wait
+        for the next call.
+
+        ``note``: the model reads it with the result. ``arguments``: run the call with these instead; they
+        are checked first. ``remember``: do not ask for this function again while this installation is open
+        (``session``) or until ``revoke`` (``always``). ``by``: who decided, for the log.
+        """
+        from pagefault.kernel.approvals import answer
+        from pagefault.views.reply import reply_of
+
+        outputs = answer(
+            self._handle.kernel, self.name, id, approved,
+            note=note, arguments=arguments, remember=remember, by=by,
+        )  # fmt: skip
+        return await reply_of(self._handle.kernel, self.name, [output async for output in outputs])
+
+    async def grants(self) -> tuple[GrantView, ...]:
+        """The functions that the agent may call without being asked, until ``revoke``."""
+        from pagefault.views.approvals import grants
+
+        return await grants(self._handle.kernel, self.name)
+
+    async def revoke(self, function: str) -> None:
+        """Ask again before calls of a function; ``NotFoundError`` if it was not allowed."""
+        from pagefault.kernel.approvals import revoke
+
+        await revoke(self._handle.kernel, self.name, function)
 
     # memory
 

@@ -51,6 +51,8 @@ class OtherOptions(TypedDict, total=False):
     daily_tokens: int | None
     daily_cost: float | None
     tool_timeout: float
+    approval: Sequence[str]
+    approval_timeout: float | None
     turn_timeout: float
     fold_at_once: bool
     timers: bool

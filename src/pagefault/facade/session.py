@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.kernel import Kernel
     from pagefault.models import Model
     from pagefault.types import Output
+    from pagefault.views.approvals import ApprovalView
 
 __all__ = ["Pagefault", "open"]
 
@@ -190,6 +191,16 @@ class Pagefault:
         from pagefault.kernel import tools
 
         tools.remove_tool(self.kernel, name)
+
+    async def approvals(self) -> tuple[ApprovalView, ...]:
+        """The calls of all agents that wait until a person decides on them; the oldest first."""
+        from pagefault.views.approvals import approvals
+
+        return await approvals(self.kernel)
+
+    async def idle(self) -> None:
+        """Return when no agent is in a turn in this process; one that waits for a decision is in none."""
+        await self.kernel.idle()
 
     async def serve(self) -> None:
         """Serve timers, and inboxes that other processes left, until this is cancelled."""

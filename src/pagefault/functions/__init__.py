@@ -10,7 +10,7 @@ Which functions there are is not decided here (see ``syscalls``); committing res
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -44,8 +44,9 @@ class Function:
     ``kind``: a ``memory`` function is synchronous, takes the ``Transaction`` its result commits in, and
     has no other effect; a ``query`` only reads; a ``tool`` acts outside and is run at most once unless it
     is ``idempotent``. ``timeout`` is in seconds. ``owner``: the class whose method ``call`` is, until it is
-    bound to an instance. ``positional``: the parameters that are not given by name;
-    ``contexts``: those that are given the ``ToolContext``.
+    bound to an instance. ``positional``: the parameters that are not given by name; ``contexts``: those that
+    are given the ``ToolContext``. ``approval``: whether a person decides on each call, or a predicate on its
+    arguments that says so.
     """
 
     name: str
@@ -58,14 +59,17 @@ class Function:
     owner: type | None = None
     positional: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
+    approval: bool | Callable[..., object] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call whose arguments are parsed and valid. ``notes``: what was read otherwise than written."""
+    """A call whose arguments are parsed and valid. ``values``: the same as JSON values, before that;
+    ``notes``: what was read otherwise than written."""
 
     function: Function
     arguments: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
 
     def noted(self, outcome: Outcome) -> Outcome:

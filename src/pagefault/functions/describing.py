@@ -64,7 +64,7 @@ def describe(
     positional = tuple(p for p, (_, v) in parameters.items() if v.kind is v.POSITIONAL_ONLY)
     return Function(
         name, FunctionSchema(name, about or name, schema), takes, call, kind, options.idempotent,
-        options.timeout, owner, positional, contexts,
+        options.timeout, owner, positional, contexts, options.approval,
     )  # fmt: skip
 
 

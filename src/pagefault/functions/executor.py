@@ -115,7 +115,7 @@ class FunctionExecutor:
                 valid, adapted = arguments.validate(function.name, values, function.arguments)
         except Fault as fault:
             raise FunctionError(f"The arguments of {function.name} could not be read: {fault}") from fault
-        return Prepared(function, valid, (*notes, *repaired, *adapted))
+        return Prepared(function, valid, values, (*notes, *repaired, *adapted))
 
     async def run(self, prepared: Prepared) -> Outcome:
         """Run a query or a tool within its time; every failure is an outcome."""

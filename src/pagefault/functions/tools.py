@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from inspect import ismethod
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, overload
+
+from pydantic import BeforeValidator
 
 from pagefault.errors import ArgumentTypeError
 
-__all__ = ["ToolOptions", "tool", "tool_names_of"]
+__all__ = ["ToolNames", "ToolOptions", "tool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +25,7 @@ class ToolOptions:
     description: str = ""
     idempotent: bool = False
     timeout: float | None = None
+    approval: bool | Callable[..., object] = False
 
 
 @overload
@@ -34,10 +37,16 @@ def tool(
     description: str = "",
     idempotent: bool = False,
     timeout: float | None = None,
+    approval: bool | Callable[..., object] = False,
 ) -> F: ...
 @overload
 def tool(
-    *, name: str = "", description: str = "", idempotent: bool = False, timeout: float | None = None
+    *,
+    name: str = "",
+    description: str = "",
+    idempotent: bool = False,
+    timeout: float | None = None,
+    approval: bool | Callable[..., object] = False,
 ) -> Callable[[F], F]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -47,13 +56,17 @@ def tool(
     description: str = "",
     idempotent: bool = False,
     timeout: float | None = None,
+    approval: bool | Callable[..., object] = False,
 ) -> Any:
     """Mark a typed function, sync or async, as a tool; its docstring is its description.
 
     ``name``, ``description``: for the model, instead of the function's own. ``idempotent``: may be run again
-    after a crash. ``timeout``: seconds, else the agent's setting.
+    after a crash. ``timeout``: seconds, else the agent's setting. ``approval``: a person decides on each call
+    before it is run, or on those for which a predicate, sync or async, returns a true value. It is given the
+    arguments that it names, valid, and the context if it asks for it, perhaps more than once; if it fails,
+    the person is asked.
     """
-    options = ToolOptions(name, description, idempotent, timeout)
+    options = ToolOptions(name, description, idempotent, timeout, approval)
 
     def mark(marked: Any) -> Any:
         if ismethod(marked):  # its attributes are those of the function, which other instances share
@@ -69,8 +82,12 @@ def tool(
     return mark(function) if function is not None else mark
 
 
-def tool_names_of(value: object) -> object:
-    """The value of the setting ``tools`` as it may be written in a variable: ``weather,order``."""
+def _names_of(value: object) -> object:
+    """The value of a setting with names as it may be written in a variable: ``weather,order``."""
     if not isinstance(value, str):
         return value
     return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+ToolNames = Annotated[tuple[str, ...], BeforeValidator(_names_of)]
+"""Names of functions in a setting."""

@@ -21,18 +21,20 @@ from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
 from pagefault.kernel import recovery, timers
+from pagefault.kernel.deciding import cancel_waiting
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.owners import record_of
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.sealer import Sealer
-from pagefault.kernel.slot import AgentSlot, for_sender, listening
+from pagefault.kernel.sending import outputs_until_closed
+from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_kind, check_sender, check_text
 from pagefault.redaction import logger_of
 from pagefault.shared import StorageOwner
 from pagefault.storage import Store, Transaction
-from pagefault.types import UNCOMMITTED, AgentRecord, Event, EventKind, Output
+from pagefault.types import AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
 
@@ -169,8 +171,9 @@ class Kernel:
         return await self.scheduler.post(agent, name, stamped)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
-        """Post an event (a string is a user message) and yield the outputs of its turn, ``done`` last, and
-        no others. Of an event that was posted before with this key, they come from the log.
+        """Post an event (a string is a user message) and yield the outputs of its turn and no others, last
+        ``done``, or ``waiting`` if a person has to decide on a call first. Of an event that was posted before
+        with this key, they come from the log.
 
         ``UsageError`` if the kernel is not entered: nothing would ever answer.
         """
@@ -181,27 +184,9 @@ class Kernel:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
-            shown = -1  # an agent that cannot be loaded is reported at position 0
-            if posted.state != "pending":
-                for output in await self._outputs_of(name, posted):
-                    yield output
-                    shown = output.position
-            if posted.state in ("done", "parked"):
-                yield Output("done", "", posted.id, max(shown, 0))
-                return
-            with agent.awaiting(posted.id):
-                async for output in outputs:
-                    for each in for_sender(output, posted.id):
-                        if each.type in UNCOMMITTED or each.position > shown or each.type == "done":
-                            yield each
-                        if each.type == "done":
-                            return
-
-    async def _outputs_of(self, name: str, event: Event) -> list[Output]:
-        """The committed outputs of an event's turn, until now."""
-        agent = await self.scheduler.find(name)
-        rows = await self.store.read(lambda tx: tx.messages(agent.record.id, event=event.id))
-        return [output for row in rows if (output := output_of(row))]
+            agent = await self.scheduler.find(name, known=True)  # another may have the name by now
+            async for output in outputs_until_closed(self.store, agent, posted, outputs):
+                yield output
 
     @asynccontextmanager
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
@@ -230,10 +215,15 @@ class Kernel:
         return [output for row in rows if (output := output_of(row))]
 
     async def cancel(self, name: str) -> bool:
-        """End the agent's open turn in this process, with a consistent log; False if there is none."""
+        """End the agent's open turn, with a consistent log: one that is run in this process, or that waits
+        for a decision. False if there is none."""
         agent = await self.scheduler.find(name)
         if agent.cancel is None:
-            return False
+            id, now = agent.record.id, self.clock.now()
+            is_over = await self.store.write(lambda tx: cancel_waiting(tx, id, now))
+            if is_over:
+                self.scheduler.wake(agent)
+            return is_over
         agent.cancel.cancel()
         return True
 
@@ -242,11 +232,14 @@ class Kernel:
         return await self.scheduler.loaded(await self.scheduler.find(name))
 
     async def flush(self, name: str) -> bool:
-        """Flush an agent's queue now; False if there is nothing to evict or it is in a turn elsewhere."""
+        """Flush an agent's queue now; False if there is nothing to evict, or it is in a turn elsewhere or in
+        one that waits for a decision, whose calls must stay before their results."""
         agent = await self.scheduler.find(name)
         try:
             async with self.store.turn_lock(agent.record.id) as hold:
-                await self.store.write(lambda tx: tx.agent_by_id(agent.record.id), hold)  # takes the turn
+                id = agent.record.id  # the write takes the turn
+                if await self.store.write(lambda tx: tx.events(id, state="waiting"), hold):
+                    return False
                 process = await self.scheduler.loaded(agent)
                 process.begin(hold)
                 return await process.flush()

@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from pagefault.clock import Clock
 from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
-from pagefault.kernel import inbox
+from pagefault.kernel import inbox, timers
 from pagefault.kernel.slot import AgentSlot, Slots
 from pagefault.kernel.wakeups import Wakeups
 from pagefault.redaction import logger_of
@@ -34,7 +34,7 @@ from pagefault.storage.signals import (
     SilentSignals,
     UncommittedOutput,
 )
-from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Event, Output
+from pagefault.types import CLOSING, UNCOMMITTED, AgentId, AgentRecord, Event, Output
 
 __all__ = ["Following"]
 
@@ -92,7 +92,7 @@ class Following:
             start = agent.sent_stream.start_of(output)
             signal: Signal = UncommittedOutput(id, output, agent.followed, start)
         else:
-            done = output.event if output.type == "done" else None
+            done = output.event if output.type in CLOSING else None
             signal = LogGrew(id, min(agent.followed, output.position), output.position, done)
         self.store.signals.send(signal)
 
@@ -147,11 +147,11 @@ class Following:
                 await anyio.sleep(_LOOKS)
 
     async def _until_timer(self, seconds: float) -> float:
-        """Return so many seconds, or those until the next timer is due, if they are fewer."""
+        """Return so many seconds, or those until a timer is due or an approval expires, if they are fewer."""
         now = self.clock.now()
         until = now + timedelta(seconds=seconds)
-        due = await self.store.read(lambda tx: tx.due_schedules(until, 1))
-        return max(_SHORTEST, (due[0][1].due - now).total_seconds()) if due else seconds
+        due = await self.store.read(lambda tx: timers.next_at(tx, until))
+        return max(_SHORTEST, (due - now).total_seconds()) if due else seconds
 
     def _pace(self, heard: bool) -> float:
         if self.store.signals.alive:

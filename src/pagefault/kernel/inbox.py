@@ -12,15 +12,17 @@ from functools import partial
 
 import anyio
 
+from pagefault.agent.approval import waiting_output
 from pagefault.agent.output import output_of
 from pagefault.errors import ParkedError
+from pagefault.kernel.deciding import expire
 from pagefault.kernel.slot import AgentSlot
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.signals import LogGrew
 from pagefault.types import AgentId, AgentRecord, Event, Message, Output
 
-__all__ = ["ATTEMPTS", "catch_up", "forgive", "park", "show_missed", "take"]
+__all__ = ["ATTEMPTS", "catch_up", "closing", "forgive", "park", "show_missed", "take"]
 
 logger = logger_of(__name__)
 
@@ -34,7 +36,7 @@ async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) ->
     """The agent's next event, with this attempt counted, in the transaction that takes the turn if it is not
     taken; None, with a report to those who wait, if the agent is parked. An event that cannot be read is
     parked on the way."""
-    record, damaged, event = await store.write(partial(_take, agent.record.id, agent.uncounted), hold)
+    record, damaged, event = await store.write(partial(_take, agent.record.id, agent.uncounted, now), hold)
     if record is None:
         return None
     await catch_up(store, agent, record)
@@ -52,17 +54,21 @@ async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) ->
 
 
 def _take(
-    id: AgentId, uncounted: int | None, tx: Transaction
+    id: AgentId, uncounted: int | None, now: datetime, tx: Transaction
 ) -> tuple[AgentRecord | None, list[Event], Event | None]:
-    """The agent, the events of which it can be shown nothing, parked now, and its next event."""
+    """The agent, the events of which it can be shown nothing, parked now, and its next event. Nobody may have
+    looked whether the time is over for a decision that it waits for."""
     record, damaged = tx.agent_by_id(id), list[Event]()
     if record is None or record.parked:
         return record, damaged, None
-    while event := tx.next_event(id):
+    if not (event := tx.next_event(id)) and tx.events(id, state="waiting"):
+        expire(tx, id, now)
+    while event := event or tx.next_event(id):
         if event.state != "parked":
             return record, damaged, event if event.id == uncounted else _count(tx, id, event, 1)
         damaged.append(event)
         tx.set_event(id, event.id, "parked", parked=event.parked)
+        event = None
     tx.settle(id)
     return record, damaged, None
 
@@ -117,16 +123,16 @@ async def show_missed(store: Store, agent: AgentSlot, signal: LogGrew | None = N
                 if output := output_of(row):
                     agent.show(output)
         agent.unended |= {row.event for row in missed.rows if row.event is not None}
-        for event in missed.over:
-            agent.end_elsewhere(event)
+        for output in missed.over:
+            agent.end_elsewhere(replace(output, position=agent.followed))
 
 
 @dataclass(frozen=True, slots=True)
 class _Missed:
-    """Rows that were not shown, and which of their events are over."""
+    """Rows that were not shown, and what closes those of their events that are over, or wait."""
 
     rows: list[Message]
-    over: list[int]
+    over: list[Output]
 
 
 def _missed(agent: AgentSlot, signal: LogGrew | None, tx: Transaction) -> _Missed:
@@ -138,5 +144,16 @@ def _missed(agent: AgentSlot, signal: LogGrew | None, tx: Transaction) -> _Misse
     events = agent.unended | {row.event for row in rows if row.event is not None}
     if signal:
         events = set[int]() if signal.done is None else {signal.done}
-    over = ("done", "parked")
-    return _Missed(rows, [e for e in sorted(events) if (found := tx.event(id, e)) and found.state in over])
+    found = [event for number in sorted(events) if (event := tx.event(id, number))]
+    return _Missed(rows, [output for event in found if (output := closing(tx, id, event, 0))])
+
+
+def closing(tx: Transaction, agent: AgentId, event: Event, position: int) -> Output | None:
+    """The output that closes an event for who sent it: its turn is over, or waits for a decision. None: it
+    goes on."""
+    if event.state in ("done", "parked"):
+        return Output("done", "", event.id, position)
+    if event.state == "waiting":
+        approvals = [each for each in tx.approvals(agent) if each.event == event.id]
+        return waiting_output(event.id, position, approvals)
+    return None

@@ -25,7 +25,7 @@ from pagefault.errors import (
 from pagefault.kernel.owners import no_agent
 from pagefault.kernel.stream_place import StreamPlace
 from pagefault.storage import Store
-from pagefault.types import AgentId, AgentRecord, Event, Output
+from pagefault.types import CLOSING, AgentId, AgentRecord, Event, Output
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class AgentSlot:
     followed: int = 0  # up to where the log was shown
     is_behind: bool = False  # nobody has heard it lately: what is shown begins with the next signal
     unended: set[int] = field(default_factory=set[int])  # events of which ``done`` is to be shown
-    over: tuple[int, ...] = ()  # those of other workers whose ``done`` was shown last
+    over: tuple[Output, ...] = ()  # what closed events of other workers and was shown last
     news: anyio.Event | None = None  # set when another worker's turn may have ended; None: it is not followed
     showing: anyio.Lock = field(default_factory=anyio.Lock)
     sent_stream: StreamPlace = field(default_factory=StreamPlace)  # to other workers
@@ -120,7 +120,7 @@ class AgentSlot:
 
     def show(self, output: Output) -> None:
         """Give an output to all who listen here."""
-        if output.type == "done" and output.event is not None:
+        if output.type in CLOSING and output.event is not None:
             self.unended.discard(output.event)
         _send(self.listeners, output)
         if self.listeners_to_all:
@@ -140,12 +140,13 @@ class AgentSlot:
         self.followed = max(self.followed, output.position)
         self.ended.append(output)
 
-    def end_elsewhere(self, event: int) -> None:
-        """Keep the ``done`` of an event's turn, run by another worker, until ``report_ended``; once only."""
-        self.unended.discard(event)
-        if event not in self.over:
-            self.over = (*self.over[-_REMEMBERED:], event)
-            self.ended_elsewhere.append(Output("done", "", event, self.followed))
+    def end_elsewhere(self, output: Output) -> None:
+        """Keep what closes an event's turn, run by another worker, until ``report_ended``; once only."""
+        self.unended.discard(output.event or 0)
+        closed = replace(output, position=0)
+        if closed not in self.over:
+            self.over = (*self.over[-_REMEMBERED:], closed)
+            self.ended_elsewhere.append(output)
 
     def rest(self, error: PagefaultError, event: int | None, now: datetime) -> None:
         """Leave the agent alone for a while, the longer the more often it failed. Who sent ``event`` gets an

@@ -1,6 +1,6 @@
 """Timers come due: each fires once, because its event's key names the due time and the event is stored in
 the transaction that moves the timer. A timer missed many times fires once, or not at all if it is set so.
-One that is damaged is parked.
+One that is damaged is parked. At the same time approvals expire.
 
 Each agent's timers fire in a transaction of its own, so that no agent that cannot be written to, and none on
 a server that is away, holds up the timers of others.
@@ -8,6 +8,7 @@ a server that is away, holds up the timers of others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import anyio
@@ -15,13 +16,14 @@ import anyio
 from pagefault.clock import next_due
 from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
+from pagefault.kernel.deciding import expire
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
 from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, Schedule
 from pagefault.zones import zone_named
 
-__all__ = ["BATCH", "fire", "post_due"]
+__all__ = ["BATCH", "fire", "next_at", "post_due"]
 
 logger = logger_of(__name__)
 
@@ -31,29 +33,48 @@ LATE = 60.0  # seconds after which a due timer counts as missed
 BATCH = 20
 """Timers that are looked at together, and those of one agent that fire in one transaction."""
 
+_EXPIRING = 200
+"""Approvals that expire at one look; the others at the next, which comes at once."""
+
 _HELD_UP = 5.0
 """Seconds after which the timers of an agent are left to the next look: somebody holds the agent's row."""
 
 
 async def post_due(store: Store, now: datetime) -> bool:
-    """Post the events of all timers that are due at ``now``; return whether any was posted."""
+    """Post the events of all timers that are due at ``now``, and count the calls as refused on which nobody
+    decided by then; return whether an agent was made ready so."""
     fired: list[AgentId] = []
     last: Due | None = None
     while due := await store.read(lambda tx, last=last: tx.due_schedules(now, BATCH, after=last)):
         async with anyio.create_task_group() as tasks:
             for agent in dict.fromkeys(agent for agent, _ in due):
-                tasks.start_soon(_post_of, store, agent, now, fired)
+                tasks.start_soon(_change, store, agent, now, fire, fired)
         last = due[-1]
+    late = await store.read(lambda tx: tx.undecided(_EXPIRING, now))
+    async with anyio.create_task_group() as tasks:
+        for agent in dict.fromkeys(agent for agent, _ in late):
+            tasks.start_soon(_change, store, agent, now, expire, fired)
     return bool(fired)
 
 
-async def _post_of(store: Store, agent: AgentId, now: datetime, fired: list[AgentId]) -> None:
-    """Post the events of one agent's timers; a failure is of that agent alone, and tried again at the next
-    look."""
+def next_at(tx: Transaction, until: datetime) -> datetime | None:
+    """The time of the next timer or of the next approval that expires, if that is before ``until``."""
+    timers = [schedule.due for _, schedule in tx.due_schedules(until, 1)]
+    return min([*timers, *(each.expires for _, each in tx.undecided(1, until) if each.expires)], default=None)
+
+
+async def _change(
+    store: Store,
+    agent: AgentId,
+    now: datetime,
+    work: Callable[[Transaction, AgentId, datetime], int],
+    changed: list[AgentId],
+) -> None:
+    """Do the work of one agent; a failure is of that agent alone, and tried again at the next look."""
     try:
         with barrier(), anyio.fail_after(_HELD_UP):
-            if await store.write(lambda tx: fire(tx, agent, now)):
-                fired.append(agent)
+            if await store.write(lambda tx: work(tx, agent, now)):
+                changed.append(agent)
     except PagefaultError as error:
         logger.warning("timers of agent %s are late: %s", agent, error)
 

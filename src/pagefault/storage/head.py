@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0013"
+HEAD = "0014"
 
 _LEASES = "0012"
 

@@ -23,8 +23,10 @@ from pagefault.types import AgentId, Tier
 
 __all__ = [
     "AGENT",
+    "APPROVALS",
     "DELIVERIES",
     "DERIVED",
+    "GRANTS",
     "OUTBOX",
     "OWNED",
     "FileDatabase",
@@ -58,27 +60,12 @@ class TransferTable:
 AGENT = TransferTable(
     "agents",
     {
-        "tenant": str,
-        "created": int,
-        "last_seq": int,
-        "last_passage": int,
-        "last_event": int,
-        "last_schedule": int,
-        "last_document": int,
-        "last_outgoing": int,
-        "recall_changes": int,
-        "recall_rebuilds": int,
-        "archival_changes": int,
-        "archival_rebuilds": int,
-        "start": int,
-        "summary": int,
-        "pinned": int,
-        "head": str,
-        "warned": bool,
-        "ratio": float,
-        "settings": str,
+        "tenant": str, "created": int, "last_seq": int, "last_passage": int, "last_event": int,
+        "last_schedule": int, "last_document": int, "last_outgoing": int, "recall_changes": int,
+        "recall_rebuilds": int, "archival_changes": int, "archival_rebuilds": int, "start": int,
+        "summary": int, "pinned": int, "head": str, "warned": bool, "ratio": float, "settings": str,
     },
-)
+)  # fmt: skip
 """The agent's own row, without its name, which may be another where it is restored."""
 
 OUTBOX = TransferTable(
@@ -88,6 +75,16 @@ OUTBOX = TransferTable(
 
 DELIVERIES = TransferTable("deliveries", {"target": str, "number": int})
 """The last effect that an agent was given of each section that it shares, which has another id elsewhere."""
+
+APPROVALS = TransferTable(
+    "approvals",
+    {"number": int, "event": int, "name": str, "arguments": str, "asked": int, "expires": int}
+    | {"decision": str, "note": str, "changed": str, "decided": int, "person": str},
+)
+"""The calls of an open turn that a person decides on."""
+
+GRANTS = TransferTable("grants", {"name": str, "at": int, "person": str})
+"""The functions that an agent may call without being asked."""
 
 OWNED = (
     TransferTable(
@@ -137,6 +134,8 @@ OWNED = (
     TransferTable(
         "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
     ),
+    APPROVALS,
+    GRANTS,
     TransferTable("attachments", {"target": str, "read_only": bool, "at": int}),
     OUTBOX,
     DELIVERIES,
@@ -157,7 +156,7 @@ OWNED = (
 DERIVED = {
     "agents": {
         "id", "name", "parked", "recall_rows", "recall_units", "archival_rows", "archival_units",
-        "lease_fence", "ready", "holder", "unembedded", "last_segment", "attachment_changes",
+        "lease_fence", "ready", "undecided", "holder", "unembedded", "last_segment", "attachment_changes",
     },
     "messages": {"id", "units"},
     "passages": {"id", "units"},

@@ -43,7 +43,8 @@ class AgentReady:
 @dataclass(frozen=True, slots=True)
 class LogGrew:
     """Outputs of the agent behind ``after``, up to ``position``, are committed. ``done``: the event whose
-    turn ended with them; the agent's lease is free, or the next event's turn begins."""
+    turn ended with them, or waits for a decision; the agent's lease is free, or the next event's turn
+    begins."""
 
     agent: AgentId
     after: int

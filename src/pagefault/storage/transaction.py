@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from pagefault.storage.approvals import ApprovalTransaction
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.segments import SealStep, SegmentSizes
@@ -36,7 +37,7 @@ __all__ = ["Due", "Transaction"]
 Due = tuple[AgentId, Schedule]
 
 
-class Transaction(SharingTransaction, Protocol):
+class Transaction(SharingTransaction, ApprovalTransaction, Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
 
     # agents
@@ -186,7 +187,7 @@ class Transaction(SharingTransaction, Protocol):
     def event(self, agent: AgentId, event: int) -> Event | None: ...
     def next_event(self, agent: AgentId) -> Event | None:
         """The active event if there is one, else the oldest pending of kind ``memory_pressure``, else
-        the oldest pending."""
+        the oldest pending. None while a turn waits for a decision: the others wait behind it."""
         ...
 
     def set_event(
@@ -194,14 +195,14 @@ class Transaction(SharingTransaction, Protocol):
         attempts: int | None = None, parked: str = "",
     ) -> None: ...  # fmt: skip
     def finish_event(self, agent: AgentId, event: int) -> bool:
-        """Set an event to done; True if no other is pending or active. The agent's rows must have been
+        """Set an event to done; True if no other can be served. The agent's rows must have been
         written before in this transaction: then nobody can be about to post."""
         ...
 
     def settle(self, agent: AgentId) -> bool:
-        """Note whether anything waits in the agent's inbox, from now on; True if nothing does. Whatever gives
-        an event to an inbox or takes it out does so; the agent's rows must have been written before in this
-        transaction."""
+        """Note whether an event of the agent's inbox can be served, from now on, or its turn waits for a
+        decision; True if there is nothing to serve. Whatever gives an event to an inbox or takes it out does
+        so; the agent's rows must have been written before in this transaction."""
         ...
 
     def events(self, agent: AgentId, *, state: EventState | None = None) -> list[Event]: ...

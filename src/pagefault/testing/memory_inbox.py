@@ -45,6 +45,8 @@ class MemoryInbox(MemoryRows):
         return owner.events.get(event) if owner else None
 
     def next_event(self, agent: AgentId) -> Event | None:
+        if self.events(agent, state="waiting"):
+            return None
         waiting = [event for event in self.events(agent) if event.state in ("active", "pending")]
         order = {event.id: (event.state != "active", event.kind != EventKind.PRESSURE) for event in waiting}
         return min(waiting, key=lambda event: (order[event.id], event.id), default=None)

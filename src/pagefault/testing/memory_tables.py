@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pagefault.approvals import Approval, Grant
 from pagefault.errors import NotFoundError
 from pagefault.shared import Attachment, Outgoing
 from pagefault.storage import EmbedderRecord
@@ -52,6 +53,8 @@ class AgentTables:
     schedules: dict[int, Schedule] = field(default_factory=dict[int, Schedule])
     attachments: dict[str, Attachment] = field(default_factory=dict[str, Attachment])  # by stored name
     outbox: dict[int, Outgoing] = field(default_factory=dict[int, Outgoing])
+    approvals: dict[int, Approval] = field(default_factory=dict[int, Approval])
+    grants: dict[str, Grant] = field(default_factory=dict[str, Grant])
     deliveries: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # by sender
     units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
     vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(

@@ -12,6 +12,7 @@ from pagefault.storage.rows import speakers_of
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import add_up
 from pagefault.testing.memory_agents import MemoryAgents
+from pagefault.testing.memory_approvals import MemoryApprovals
 from pagefault.testing.memory_archive import MemoryArchive
 from pagefault.testing.memory_inbox import MemoryInbox
 from pagefault.testing.memory_outbox import MemoryOutbox
@@ -39,7 +40,9 @@ from pagefault.types import (
 __all__ = ["MemoryTransaction"]
 
 
-class MemoryTransaction(MemoryAgents, MemoryOutbox, MemoryArchive, MemoryInbox, MemoryVectors):
+class MemoryTransaction(
+    MemoryAgents, MemoryOutbox, MemoryArchive, MemoryInbox, MemoryApprovals, MemoryVectors
+):
     """``pagefault.storage.Transaction`` on dictionaries."""
 
     # recall storage

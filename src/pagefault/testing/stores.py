@@ -21,6 +21,7 @@ from pathlib import Path
 from pagefault.message_meta import MessageMeta
 from pagefault.storage import Transaction
 from pagefault.testing.store_agents import AgentConformance
+from pagefault.testing.store_approvals import ApprovalConformance
 from pagefault.testing.store_documents import DocumentConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
@@ -257,6 +258,7 @@ class StoreConformance(
     DocumentConformance,
     SharedConformance,
     QueueConformance,
+    ApprovalConformance,
     SearchConformance,
     VectorConformance,
     TurnConformance,

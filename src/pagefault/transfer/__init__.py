@@ -7,6 +7,7 @@
     checking.py   what must hold in a database, row by row
     traces.py     deleted words in the files of a folder
     repeats.py    what must not be in a log twice
+    approvals.py  what an agent waits for is as it must be
     sharing.py    what an agent is attached to, and what it has sent there
 
 All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in

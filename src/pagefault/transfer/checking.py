@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
+from pagefault.transfer.approvals import approval_faults
 from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.sharing import sharing_faults
@@ -54,6 +55,7 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
             found += [Finding(name, what) for what in sharing_faults(rows, name, agent, agents)]
             found += [Finding(name, fault.what, derived=True) for fault in rows.index_faults(agent)]
+            found += [Finding(name, what) for what in approval_faults(rows, agent)]
             watch.advance(1)
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
@@ -187,11 +189,10 @@ def _inbox(known: _Known) -> Iterator[str]:
     for row in known.table("inbox"):
         numbers.add(row["number"])
         waiting = 1 if row["kind"] == EventKind.PRESSURE else 2
-        if row["rank"] != {"active": 0, "pending": waiting, "done": None, "parked": None}.get(
-            row["state"], -1
-        ):
+        ranks = {"active": 0, "waiting": -1, "pending": waiting, "done": None, "parked": None}
+        if row["rank"] != ranks.get(row["state"], -9):
             astray.append(row["number"])
-        if row["state"] == "active":
+        if row["state"] in ("active", "waiting"):
             active.append(row["number"])
     if not _is_counted(numbers, known.own["last_event"]):
         yield f"The inbox has {len(numbers):,} events, but {known.own['last_event']:,} were counted."

@@ -4,7 +4,10 @@ A model may name a server, which reads all that the agent remembers; instruction
 write to other agents, and run tools by calls written as text. Left out: memory, which is data, and keys,
 which go to no server that an import names.
 
-Nor does an import give access to what is here: without being told to, it attaches an agent to those archives
+Nor does an import allow anything: without being told to, it leaves out which functions an agent may call
+unasked, and that a call was approved, which is asked for again.
+
+Nor does it give access to what is here: without being told to, it attaches an agent to those archives
 and shared sections only that the file brings. Effects on their way go with these alone, which are of the same
 moment: applied to another, they might be applied twice.
 """
@@ -22,7 +25,16 @@ from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.redaction import redacted
 from pagefault.shared import is_shared
-from pagefault.storage.row_transfer import AGENT, DELIVERIES, OUTBOX, OWNED, Row, TransferTable
+from pagefault.storage.row_transfer import (
+    AGENT,
+    APPROVALS,
+    DELIVERIES,
+    GRANTS,
+    OUTBOX,
+    OWNED,
+    Row,
+    TransferTable,
+)
 from pagefault.transfer.lines import Block, blocks, decode
 from pagefault.transfer.sums import Batches, Sums, TableSum
 
@@ -31,7 +43,7 @@ __all__ = ["GuardedSettings", "Taken", "guarded_settings"]
 _GUARDED = ("model", "instructions", "agents", "text_tools")
 _SILENT = ("served",)  # follows from the model
 _ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
-_CHANGED = (AGENT, _ATTACHMENTS, OUTBOX, DELIVERIES)
+_CHANGED = (AGENT, _ATTACHMENTS, OUTBOX, DELIVERIES, APPROVALS, GRANTS)
 """The tables whose rows an import may take otherwise than they are in the file."""
 
 
@@ -97,6 +109,11 @@ class Taken:
     def _chosen(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
         if table is AGENT:
             return [self._settled(rows[0])]
+        if table in (APPROVALS, GRANTS):
+            return rows if self.own is None else self._unallowed(table, rows)
+        return self._within_reach(table, rows)
+
+    def _within_reach(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
         place = table.column("target")
         targets = {*self.brings}
         if table is _ATTACHMENTS and self.own is None:
@@ -108,6 +125,18 @@ class Taken:
         elif others and table is _ATTACHMENTS:
             self.left_out.setdefault("attachments", []).extend(map(_attachment, others))
         return [row for row in rows if row[place] in targets]
+
+    def _unallowed(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
+        """Approvals as nobody has decided on them yet, and no grant."""
+        place, decision = table.column("name"), table.columns.keys() & {"decision"}
+        if decision:
+            unmade = {"decision": "", "note": "", "changed": None, "decided": None, "person": ""}
+            return [
+                tuple(unmade.get(column, value) for column, value in zip(table.columns, row, strict=True))
+                for row in rows
+            ]
+        self.left_out.setdefault("grants", []).extend(str(row[place]) for row in rows)
+        return []
 
     def _settled(self, row: Row) -> Row:
         if self.own is None:
@@ -137,12 +166,14 @@ def _untrusted(block: Block, settings: str, defaults: AgentSettings) -> tuple[st
     brought, own = cast("dict[str, Any]", value), defaults.model_dump(mode="json")
     guarded = {name: brought[name] for name in _GUARDED if name in brought and brought[name] != own.get(name)}
     replaced = {name: own.get(name) for name in (*guarded, *(_SILENT if "model" in guarded else ()))}
+    if own["approval"] and isinstance(asked := brought.get("approval", []), list):
+        replaced["approval"] = [*dict.fromkeys([*cast("list[str]", asked), *own["approval"]])]
     taken = json.dumps(brought | replaced, ensure_ascii=False) if replaced else settings
     return taken, guarded
 
 
 def _shown(name: str, value: Any) -> str:
-    if name == "attachments":
+    if name in ("attachments", "grants"):
         return ", ".join(value)
     if name == "outbox":
         return ", ".join(

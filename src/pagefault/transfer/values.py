@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
+from pagefault.approvals import Decision
 from pagefault.clock import next_due
 from pagefault.config import parse_settings
 from pagefault.errors import PagefaultError, UsageError
@@ -35,6 +36,7 @@ _OPTIONAL = {
     "passages": {"document", "page", "start", "stop"},
     "inbox": {"key", "sender", "at", "started", "rank"},
     "schedules": {"cron"},
+    "approvals": {"expires", "changed", "decided"},
 }
 _SHOWN = 20  # sentences about what is damaged
 _NUMBERS = ("number", "seq", "name", "document", "change", "source")  # what a row is called by
@@ -145,6 +147,13 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("outbox", "target"): _target,
     ("outbox", "payload"): _object,
     ("outbox", "at"): _time,
+    ("approvals", "arguments"): _object,
+    ("approvals", "changed"): _object,
+    ("approvals", "decision"): _one_of(*get_args(Decision)),
+    ("approvals", "asked"): _time,
+    ("approvals", "expires"): _time,
+    ("approvals", "decided"): _time,
+    ("grants", "at"): _time,
 }
 
 

@@ -12,7 +12,7 @@ from pagefault.views.asking import zone_shown
 
 __all__ = ["EventView", "events"]
 
-_OPEN: tuple[EventState, ...] = ("active", "pending", "parked")
+_OPEN: tuple[EventState, ...] = ("active", "waiting", "pending", "parked")
 
 
 @dataclass(frozen=True, slots=True)

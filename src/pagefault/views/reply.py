@@ -19,6 +19,7 @@ from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Document, Message, Output, Passage, Role
+from pagefault.views.approvals import ApprovalView, waiting_calls
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
 __all__ = ["Reply", "ReplySource", "reply_of"]
@@ -48,12 +49,14 @@ class Reply(Generic[ValueT]):
 
     ``outputs``: all that was committed in its turn, in order. ``sources``: found or read in its turn, each
     once, in order. ``usage``: the requests of its turn. ``str(reply)`` is its text;
-    ``value`` the same as the type that ``send(into=...)`` asked for.
+    ``value`` the same as the type that ``send(into=...)`` asked for. ``waiting``: the calls that a person has
+    to decide on before the turn goes on; empty: it is over.
     """
 
     outputs: tuple[Output, ...] = ()
     sources: tuple[ReplySource, ...] = ()
     usage: Spending = field(default_factory=Spending)
+    waiting: tuple[ApprovalView, ...] = ()
     value: ValueT = field(default=None)  # pyright: ignore[reportAssignmentType]  # as ValueT's default
 
     @property
@@ -73,23 +76,25 @@ class Reply(Generic[ValueT]):
         about = [repr(self.text)]
         about += [f"value={self.value!r}"] if self.value is not None else []
         about += [f"alerts={list(self.alerts)}"] if self.alerts else []
+        about += [f"waiting={[call.id for call in self.waiting]}"] if self.waiting else []
         about += [f"sources={[source.id for source in self.sources]}"] if self.sources else []
         about += [f"tokens={self.usage.input + self.usage.output}", f"outputs={len(self.outputs)}"]
         return f"Reply({', '.join(about)})"
 
 
 async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Reply:
-    """The reply made of all outputs of one event, of which ``done`` is the last."""
+    """The reply made of all outputs of one event, of which ``done`` or ``waiting`` is the last."""
     committed = tuple(output for output in outputs if output.type not in UNCOMMITTED)
     event = committed[-1].event if committed else None
     if event is None:
         return Reply(committed)
     record = await kernel.record(name)
+    waiting = waiting_calls(record, committed[-1])
     try:
         rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
     except DamageError:  # the outputs say so
-        return Reply(committed)
-    return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)))
+        return Reply(committed, waiting=waiting)
+    return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)), waiting)
 
 
 def _read(

@@ -81,14 +81,19 @@ def structured_output(into: type[T]) -> StructuredOutput[T]:
 
 async def reply_into(send: Callable[[Event], Awaitable[Reply[Any]]], event: Event, into: type[T]) -> Reply[T]:
     """Send an event and return the reply with its text as ``value``; if that does not fit, the reply to an
-    event that asks once again. ``OutputError`` if that does not fit either, or there is no answer."""
+    event that asks once again. ``OutputError`` if that does not fit either, or there is no answer. A turn
+    that waits for a decision has no answer yet: its reply has no ``value``."""
     output = structured_output(into)
     reply = await send(output.asked(event))
+    if reply.waiting:
+        return cast("Reply[T]", reply)
     try:
         return _with_value(reply, output.read(_text_of(reply)))
     except ValueError as fault:
         faults = str(fault)
     reply = await send(output.asked_again(event, faults))
+    if reply.waiting:
+        return cast("Reply[T]", reply)
     text = _text_of(reply)
     try:
         return _with_value(reply, output.read(text))

@@ -63,8 +63,9 @@ agents = Table(
     Column("settings", Text, nullable=False),
     counter_column("lease_fence"),  # storage.TurnHold
     Column("parked", Text),  # why no turn of it is run
-    # Since when an event of the inbox has a rank; null: none has. The ready are served oldest first.
+    # Since when an event of the inbox can be served; null: none can. The ready are served oldest first.
     Column("ready", BIG),
+    Column("undecided", BIG),  # since when its open turn waits for a decision: until then it is not ready
     Column("unembedded", BIG),  # since when rows of it may wait for a vector; null: none does
     Column("holder", Text),  # the worker that has its lease; only where ``workers`` lists them: PostgreSQL
     UniqueConstraint("tenant", "name"),

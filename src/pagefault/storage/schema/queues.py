@@ -21,7 +21,8 @@ inbox = Table(
     Column("state", Text, nullable=False),
     Column("started", BIG),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # The order of service: 0 active, 1 memory pressure, 2 other pending; null: done or parked.
+    # The order of service: 0 active, 1 memory pressure, 2 other pending; null: done or parked. -1: its turn
+    # waits for a decision, and all others behind it.
     Column("rank", Integer),
     Column("parked", Text),  # why it is not served
     Column("hops", Integer, nullable=False, server_default="0"),

@@ -8,6 +8,7 @@
     recall.py       the log, and the usage of requests
     archive.py      passages and documents
     inbox.py        events and schedules
+    approvals.py    calls that wait for a decision, functions that are allowed for good
     transaction.py  the parts together: ``pagefault.storage.Transaction``
     transfer.py     all that an agent owns as raw rows: ``storage.row_transfer``
 

@@ -23,19 +23,23 @@ _COUNT_SENT = """
     SELECT count(*) FROM (
         SELECT kind, sender, at FROM inbox WHERE agent = :agent ORDER BY number DESC LIMIT 1000) newest
     WHERE kind = :kind AND sender = :sender AND at > :since"""
-# The order of service: an event that is done or parked has no rank. Written with conditions, because a value
+# The order of service: an event that is done or parked has no rank, one whose turn waits for a decision comes
+# first, so that it is found, and keeps the others waiting. Written with conditions, because a value
 # that a CASE begins with loses its type where statements are sent on to other servers.
 _SET_EVENT = """
     UPDATE inbox SET state = :state, started = :started, parked = :parked,
     attempts = coalesce(CAST(:attempts AS integer), attempts),
     rank = CASE WHEN CAST(:state AS text) = 'active' THEN 0
+        WHEN CAST(:state AS text) = 'waiting' THEN -1
         WHEN CAST(:state AS text) = 'pending' THEN CASE WHEN kind = :pressure THEN 1 ELSE 2 END END
     WHERE agent = :agent AND number = :number"""
 _FINISH = """
     UPDATE inbox SET state = 'done', started = NULL, rank = NULL WHERE agent = :agent AND number = :number"""
-_SINCE_NOW = ", ready = coalesce(ready, :now)"
+# All of the agent's own row: others that write to it at the moment are waited for, and seen.
+_SINCE_NOW = ", ready = CASE WHEN undecided IS NULL THEN coalesce(ready, :now) END"
 _RANKS = {
     "active": "rank = 0",
+    "waiting": "rank <= 0 AND state = 'waiting'",
     "pending": "rank > 0",
     "done": "rank IS NULL AND state <> 'parked'",
     "parked": "rank IS NULL AND state = 'parked'",
@@ -79,7 +83,8 @@ class SqlInbox(SqlPart):
     def next_event(self, agent: AgentId) -> Event | None:
         first = f"{_EVENT} AND rank IS NOT NULL ORDER BY rank, number LIMIT 1"
         row = self._db.one(first, agent=agent)
-        return to_event(row) if row else None
+        event = to_event(row) if row else None
+        return None if event and event.state == "waiting" else event
 
     def set_event(
         self,

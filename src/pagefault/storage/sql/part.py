@@ -22,12 +22,11 @@ RAISED = f"coalesce(nullif(lease_fence, {2**63 - 1}), 0) + 1"
 
 _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
 _FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"
-_SETTLE = """
-    UPDATE agents SET ready = CASE WHEN EXISTS (
-        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN CAST(:now AS bigint) END,
-    holder = CASE WHEN EXISTS (
-        SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL) THEN holder
-        ELSE nullif(holder, CAST(:worker AS text)) END
+_FIRST = "(SELECT min(rank) FROM inbox WHERE agent = :agent AND rank IS NOT NULL)"
+_SETTLE = f"""
+    UPDATE agents SET ready = CASE WHEN {_FIRST} >= 0 THEN CAST(:now AS bigint) END,
+    undecided = CASE WHEN {_FIRST} < 0 THEN CAST(:now AS bigint) END,
+    holder = CASE WHEN {_FIRST} >= 0 THEN holder ELSE nullif(holder, CAST(:worker AS text)) END
     WHERE id = :agent RETURNING ready"""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
 from pagefault.storage.index.search import search
+from pagefault.storage.sql.approvals import SqlApprovals
 from pagefault.storage.sql.archive import SqlArchive
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.storage.sql.inbox import SqlInbox
@@ -23,7 +24,9 @@ from pagefault.types import AgentId, Tier
 __all__ = ["SqlTransaction"]
 
 
-class SqlTransaction(SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlInbox, SqlVectors, SqlSegments):
+class SqlTransaction(
+    SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlInbox, SqlApprovals, SqlVectors, SqlSegments
+):
     """Everything on one connection, inside a transaction that the store opened.
 
     ``cache``: the indexes that searches keep in memory; None in a transaction that writes, whose changes may

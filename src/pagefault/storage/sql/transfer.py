@@ -46,8 +46,9 @@ _TEXTS = """
     SELECT {number}, {columns} FROM {table} WHERE agent = :agent AND {number} > :after
     ORDER BY {number} LIMIT :limit"""
 _SET_UNITS = "UPDATE {table} SET units = :units WHERE agent = :agent AND {number} = :number"
-_IS_SETTLED = """
-    SELECT (ready IS NOT NULL) = EXISTS (SELECT 1 FROM inbox WHERE agent = :agent AND rank IS NOT NULL)
+_FIRST = "coalesce((SELECT min(rank) FROM inbox WHERE agent = :agent AND rank IS NOT NULL), -9)"
+_IS_SETTLED = f"""
+    SELECT (ready IS NOT NULL) = ({_FIRST} >= 0) AND (undecided IS NOT NULL) = ({_FIRST} = -1)
     FROM agents WHERE id = :agent"""
 _APPLIED = "SELECT number FROM deliveries WHERE agent = :target AND sender = :sender"
 _ASIDE = (

@@ -186,7 +186,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, attachment_changes INTEGER DEFAULT '0' NOT NULL, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, attachment_changes INTEGER DEFAULT '0' NOT NULL, undecided INTEGER, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -301,4 +301,35 @@ CREATE TABLE word_blocks (
 
 ;
 CREATE INDEX attachments_of_target ON attachments (target, agent);
-INSERT INTO alembic_version VALUES ('0013');
+CREATE TABLE approvals (
+	agent INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	event INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	arguments TEXT NOT NULL, 
+	asked INTEGER NOT NULL, 
+	expires INTEGER, 
+	decision TEXT NOT NULL, 
+	note TEXT NOT NULL, 
+	changed TEXT, 
+	decided INTEGER, 
+	person TEXT NOT NULL, 
+	PRIMARY KEY (agent, number), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE grants (
+	agent INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	at INTEGER NOT NULL, 
+	person TEXT NOT NULL, 
+	PRIMARY KEY (agent, name), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE INDEX approvals_undecided ON approvals (expires) WHERE decision = '';
+INSERT INTO alembic_version VALUES ('0014');

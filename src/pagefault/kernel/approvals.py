@@ -1,0 +1,128 @@
+"""Approvals for people: the calls that wait, decisions on them, and what is allowed from now on.
+
+Left out: the transactions (``deciding``), and how a turn goes on (``agent``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pagefault.approvals import Approval, Grant, Remember
+from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.kernel.deciding import Answer, decide, expire
+from pagefault.kernel.sending import outputs_until_closed
+from pagefault.kernel.slot import AgentSlot, listening
+from pagefault.names import check_text
+from pagefault.quoting import inline
+from pagefault.types import Output
+
+__all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke"]
+
+_MOST = 1000
+"""Calls that are listed at once, of all agents."""
+
+
+async def pending_approvals(kernel: Kernel, name: str | None = None) -> list[tuple[str, Approval]]:
+    """The calls that wait for a decision, of one agent or of all, the oldest first, each with the agent's
+    name."""
+    if name is not None:
+        agent = (await kernel.record(name)).id
+        own = await kernel.store.read(lambda tx: tx.approvals(agent))
+        return [(name, each) for each in own if not each.decision]
+    found = await kernel.store.read(lambda tx: tx.undecided(_MOST))
+    names = {record.id: record.name for record in await kernel.agents()}
+    return [(names[agent], each) for agent, each in found if agent in names]
+
+
+async def answer(
+    kernel: Kernel,
+    name: str,
+    id: str,
+    approved: bool,
+    *,
+    note: str = "",
+    arguments: Mapping[str, Any] | None = None,
+    remember: Remember = "once",
+    by: str = "",
+) -> AsyncIterator[Output]:
+    """Decide on a call and, if the turn goes on then and this kernel runs turns, yield the outputs that come
+    of it; the last is ``done``, or ``waiting`` if others are to be decided on.
+
+    ``note``: the model reads it with the result. ``arguments``: run it with these instead. ``NotFoundError``
+    if no such call waits, ``UsageError`` if it was decided on before or expired, or if the arguments are not
+    those of the function.
+    """
+    _check(approved, note, arguments, remember)
+    agent, number, now = await kernel.scheduler.find(name), _number(id), kernel.clock.now()
+    agent_id = agent.record.id
+    changed = None if arguments is None else await _changed(kernel, agent, number, arguments)
+    if await kernel.store.write(lambda tx: expire(tx, agent_id, now)):
+        kernel.scheduler.wake(agent)
+    made = Answer(approved, note, changed, remember, by)
+    async with listening(agent.listeners) as outputs:
+        after = (await kernel.record(name)).last_seq
+        event, decided = await kernel.store.write(lambda tx: decide(tx, agent_id, number, made, now))
+        if remember == "session":
+            kernel.assembly.allowed[agent_id].add(decided.name)
+        if event.state == "active":
+            kernel.scheduler.wake(agent)
+        if event.state == "waiting" or kernel.scheduler.is_running:
+            async for output in outputs_until_closed(kernel.store, agent, event, outputs, after):
+                yield output
+
+
+def _check(approved: bool, note: str, arguments: Mapping[str, Any] | None, remember: str) -> None:
+    check_text(note)
+    if remember not in ("once", "session", "always"):
+        raise UsageError(f"remember is 'once', 'session' or 'always', not {remember!r}.")
+    if not approved and (remember != "once" or arguments is not None):
+        raise UsageError("Only an approval can be remembered or have other arguments, not a refusal.")
+
+
+def _number(id: str) -> int:
+    """The number in an id like ``m12``."""
+    if not re.fullmatch(r"m\d{1,15}", id, re.ASCII):
+        raise UsageError(f"{inline(id, 64)} is no id of a call; it is like m12, as what waits is listed.")
+    return int(id[1:])
+
+
+async def _changed(kernel: Kernel, agent: AgentSlot, number: int, arguments: Mapping[str, Any]) -> str:
+    """Other arguments as they are stored, if the function takes them."""
+    id = agent.record.id
+    waiting = await kernel.store.read(lambda tx: tx.approvals(id))
+    name = next((each.name for each in waiting if each.number == number), "")
+    try:
+        text = json.dumps(dict(arguments), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The arguments are not JSON values ({error}); give a dict of them.") from None
+    executor = (await kernel.scheduler.loaded(agent)).program.executor
+    if name and name not in executor.functions:
+        raise UsageError(f"There is no {name} in this program; its arguments can be changed where it is.")
+    try:
+        if name:
+            executor.prepare(name, text)
+    except FunctionError as error:
+        raise UsageError(f"The call cannot be run with these arguments: {error}") from None
+    return text
+
+
+async def grants(kernel: Kernel, name: str) -> list[Grant]:
+    """The functions that an agent may call without being asked, for good; those of the session are not
+    listed."""
+    agent = (await kernel.record(name)).id
+    return await kernel.store.read(lambda tx: tx.grants(agent))
+
+
+async def revoke(kernel: Kernel, name: str, function: str) -> None:
+    """Ask again before calls of a function, from the next one on; ``NotFoundError`` if none was allowed."""
+    agent = (await kernel.record(name)).id
+    allowed = kernel.assembly.allowed[agent]
+    was_allowed = function in allowed
+    allowed.discard(function)
+    if not await kernel.store.write(lambda tx: tx.revoke(agent, function)) and not was_allowed:
+        known = "`pagefault approval grants` lists what is"
+        raise NotFoundError(f"{inline(function, 64)} is not allowed for good; {known}.")

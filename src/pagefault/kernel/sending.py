@@ -1,0 +1,43 @@
+"""The outputs of one event: those in the log, then those of its turn as they come, until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from pagefault.agent.output import output_of
+from pagefault.kernel.inbox import closing
+from pagefault.kernel.slot import AgentSlot, for_sender
+from pagefault.storage import Store, Transaction
+from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Output
+
+__all__ = ["outputs_until_closed"]
+
+
+async def outputs_until_closed(
+    store: Store, agent: AgentSlot, event: Event, outputs: MemoryObjectReceiveStream[Output], after: int = -1
+) -> AsyncIterator[Output]:
+    """Yield the committed outputs of an event behind ``after``, then those that come: ``outputs`` are all of
+    the agent's since before. The last one closes the event: ``done``, or ``waiting``."""
+    if event.state != "pending":
+        kept, closed = await store.read(lambda tx: _kept(tx, agent.record.id, event, after))
+        for output in kept:
+            yield output
+            after = output.position
+        if closed:
+            yield closed
+            return
+    with agent.awaiting(event.id):
+        async for output in outputs:
+            for each in for_sender(output, event.id):
+                if each.type in UNCOMMITTED or each.position > after or each.type in CLOSING:
+                    yield each
+                if each.type in CLOSING:
+                    return
+
+
+def _kept(tx: Transaction, agent: AgentId, event: Event, after: int) -> tuple[list[Output], Output | None]:
+    rows = tx.messages(agent, event=event.id, first=max(1, after + 1))
+    kept = [output for row in rows if (output := output_of(row))]
+    return kept, closing(tx, agent, event, max(0, after, *(output.position for output in kept)))
