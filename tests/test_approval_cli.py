@@ -47,6 +47,9 @@ def test_a_call_is_decided_on_from_another_process(run: Run, tmp_path: Path) -> 
         listed = run("approval", "list", "ana")
         assert listed.out == 'ana wants to call delete (m2):\n│ path = "a"\n'
         assert run("approval", "list").out == listed.out
+        waits = "ana waits for a decision; `pagefault approval list ana` shows the calls."
+        assert run("agent", "list").out.splitlines()[-1] == waits
+        assert "waiting" in run("event", "list", "ana").out
         (found,) = json.loads(run("approval", "list", "--json").out)
         assert (found["id"], found["arguments"]) == ("m2", {"path": "a"})
         wrong = run("approval", "approve", "ana", "m2", "--arguments", "[1]")

@@ -12,6 +12,7 @@ from pagefault.config import AgentSettings, parse_settings
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel, parked
 from pagefault.views import agents
+from pagefault.views.approvals import approvals
 from pagefault.views.memory import SectionView
 
 
@@ -25,6 +26,10 @@ def list_all(session: Session) -> None:
         ]
         aside = [f"{each.name} is parked: {each.parked}" for each in found if each.parked]
         aside += [each.spent for each in found if each.spent]
+        aside += [
+            f"{name} waits for a decision; `pagefault approval list {name}` shows the calls."
+            for name in dict.fromkeys(call.agent for call in await approvals(kernel))
+        ]
         said = "\n".join([table([head, *rows]), *aside])
         session.show(found, said if rows else "There are no agents yet.")
 
