@@ -54,5 +54,8 @@ clean: ## remove what these targets made, .venv included
 .venv/.dev: requirements-dev.lock .venv/.core
 	@$(SETUP) dev >&2 </dev/null
 
+.venv/.server: requirements-server.lock .venv/.core
+	@$(SETUP) server >&2 </dev/null
+
 .venv/.docs: requirements-docs.lock .venv/.core
 	@$(SETUP) docs >&2 </dev/null

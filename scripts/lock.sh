@@ -16,5 +16,6 @@ compile() {
 
 # The build back end is locked with the core: installing pagefault itself then fetches nothing unpinned.
 compile pyproject.toml --group build --output-file requirements.lock "$@"
-compile --group dev --constraint requirements.lock --output-file requirements-dev.lock "$@"
+compile --group server --constraint requirements.lock --output-file requirements-server.lock "$@"
+compile --group dev --constraint requirements.lock --constraint requirements-server.lock --output-file requirements-dev.lock "$@"
 compile --group docs --constraint requirements.lock --constraint requirements-dev.lock --output-file requirements-docs.lock "$@"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes or refreshes .venv from a lock file: `setup.sh core` what pagefault needs to run, with pagefault itself
-# (editable); `setup.sh dev` the tools for tests and lint on top, `setup.sh docs` the generator of the
-# documentation. Called by the Makefile, from its directory.
+# (editable); `setup.sh dev` the tools for tests and lint on top, `setup.sh server` what the server needs,
+# `setup.sh docs` the generator of the documentation. Called by the Makefile, from its directory.
 set -eu
 
 part=$1
@@ -51,6 +51,10 @@ core)
 dev)
     echo 'Adding the tools for tests and lint ...'
     install --require-hashes -r requirements-dev.lock
+    ;;
+server)
+    echo 'Adding what the server needs ...'
+    install --require-hashes -r requirements-server.lock
     ;;
 docs)
     echo 'Adding the generator of the documentation ...'
