@@ -17,6 +17,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "pagefault"
 # `pagefault`. Modules of `models`, `embedders`, `rerankers` and `storage` that are not here are adapters.
 LAYERS = (
     {
+        "media",
+    },
+    {
         "message_meta",
     },
     {
@@ -250,6 +253,7 @@ ADAPTERS = ("models", "embedders", "rerankers", "storage")
 ADAPTERS_IMPORT = {
     "approvals",
     "errors",
+    "media",
     "message_meta",
     "quoting",
     "shared",

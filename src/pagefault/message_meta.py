@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pagefault.media import Media, media_of
+
 __all__ = ["NO_META", "MessageMeta", "RequestUsage", "SeenContext", "Usage", "meta_of", "values_of"]
 
 
@@ -40,7 +42,8 @@ class MessageMeta:
     Call: ``cut``, it was truncated at the limit of tokens of one reply; ``surplus``, its completion has more
     calls than are run; ``from_text``, it was read from text. Speech: ``cut``, its turn was cancelled while
     it streamed.
-    Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0.
+    Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0. ``media``, the
+    images and files that come with it.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
     model; ``sources``, the ids of the items that the result quotes; ``decision``, what a person decided on
     the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
@@ -71,6 +74,7 @@ class MessageMeta:
     through: int = 0
     warned: bool = False
     extracted: str = ""
+    media: tuple[Media, ...] = ()
 
 
 NO_META = MessageMeta()
@@ -121,6 +125,8 @@ def values_of(meta: MessageMeta) -> dict[str, Any]:
         values["saw"] = saw | ({"notes": list(meta.notes)} if meta.notes else {})
     if meta.sources:
         values["sources"] = list(meta.sources)
+    if meta.media:
+        values["media"] = [asdict(each) for each in meta.media]
     return values
 
 
@@ -131,8 +137,9 @@ def meta_of(values: Mapping[str, Any]) -> MessageMeta:
         named = {"first": saw.get("from", 0), "last": saw.get("to", 0), **saw}
         known["saw"] = SeenContext(**{name: named[name] for name in _SEEN if name in named})
         known["notes"] = tuple(saw.get("notes", ()))
-    return MessageMeta(**known, sources=tuple(values.get("sources", ())))
+    media = tuple(media_of(each) for each in values.get("media", ()))
+    return MessageMeta(**known, sources=tuple(values.get("sources", ())), media=media)
 
 
-_PLAIN = tuple(f.name for f in fields(MessageMeta) if f.name not in ("saw", "notes", "sources"))
+_PLAIN = tuple(f.name for f in fields(MessageMeta) if f.name not in ("saw", "notes", "sources", "media"))
 _SEEN = tuple(f.name for f in fields(SeenContext))

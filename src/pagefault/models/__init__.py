@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
+from pagefault.media import MediaContent
 from pagefault.message_meta import Usage
 from pagefault.models.json_text import read_json
 
@@ -61,7 +62,8 @@ class FunctionSchema:
 class PromptMessage:
     """One message of the prompt. Only the first is ``system``; alerts in mid-history are user-role.
 
-    ``calls`` and ``echo`` (see ``Completion``) belong to ``assistant``, ``call_id`` and ``name`` to ``tool``.
+    ``calls`` and ``echo`` (see ``Completion``) belong to ``assistant``, ``call_id`` and ``name`` to ``tool``;
+    ``images`` to ``user`` and ``tool``, after the text, which names them.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -70,6 +72,7 @@ class PromptMessage:
     call_id: str | None = None
     name: str | None = None
     echo: Mapping[str, Any] | None = None
+    images: tuple[MediaContent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
