@@ -74,6 +74,7 @@ LAYERS = (
         "functions.tools",
         "loading_settings",
         "models.bounds",
+        "observing",
         "provider_settings",
         "section_settings",
         "models.endpoint",
@@ -274,7 +275,7 @@ ADAPTERS_IMPORT = {
 }
 
 # These import whatever they need, and none of the others imports them. "" is `pagefault` itself.
-EDGES = ("", "bench", "cli", "facade", "ingest", "testing", "transfer", "__main__")
+EDGES = ("", "bench", "cli", "facade", "ingest", "telemetry", "testing", "transfer", "__main__")
 EDGE_TO_EDGE = {
     ("", "facade"), ("cli", ""), ("facade", "ingest"), ("cli", "bench"), ("cli", "ingest"),
     ("cli", "transfer"), ("bench", "testing"), ("testing", ""), ("__main__", "cli"),

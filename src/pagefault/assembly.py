@@ -43,6 +43,7 @@ from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
 from pagefault.models.tokens import Counter, HeuristicCounter, family_of
 from pagefault.names import check_agent_name, check_look_alike
+from pagefault.observing import ObservedModel, Observer, Observers
 from pagefault.planning import check_approval, plan_of
 from pagefault.rerankers import Reranker
 from pagefault.retrieval import Remembered, Retriever
@@ -56,7 +57,8 @@ _counter_of = cache(HeuristicCounter)
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Parts given instead of being chosen by settings, for tests and embedding programs. Counters are
-    hashable. ``deps``: a value of the program's own, for its tools."""
+    hashable. ``deps``: a value of the program's own, for its tools. ``observers`` are told of what agents do
+    (``observing``)."""
 
     model: Model | None = None
     embedder: Embedder | None = None
@@ -68,6 +70,7 @@ class Parts:
     parsers: Mapping[str, EventParser] = field(default_factory=dict[str, EventParser])
     reranker: Reranker | None = None
     deps: object = None
+    observers: tuple[Observer, ...] = ()
 
     @property
     def shared_counter(self) -> Counter:
@@ -92,10 +95,21 @@ class Assembly:
     remembered: Remembered = field(default_factory=Remembered)
     sent: Callable[[], None] = lambda: None
     allowed: SessionGrants = field(default_factory=lambda: SessionGrants(set))
+    observers: Observers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "observers", Observers(self.parts.observers))
 
     def retriever(self, zone: tzinfo) -> Retriever:
         """Return the search over the store for agents whose dates are in ``zone``."""
-        return Retriever(self.store, self.serving, self.parts.clock, zone, reranking=self.reranking)
+        return Retriever(
+            self.store,
+            self.serving,
+            self.parts.clock,
+            zone,
+            reranking=self.reranking,
+            observers=self.observers,
+        )
 
     async def boot(self, record: AgentRecord, emit: Callable[[Output], None]) -> Process:
         """Return the process of a stored agent, loaded as it now stands; ``UsageError`` if it cannot work as
@@ -185,8 +199,7 @@ class Assembly:
         """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
         window = await self._window(settings)
-        given = self.models.model(settings.model, window, settings.request_settings)
-        model = BoundedModel(given, settings.patience)
+        model = self._model(record, settings, window)
         zone, zone_name = zone_of(settings)
         counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
         names, policy = [each.name for each in storages.archives], self.parts.policy or settings.policy
@@ -213,8 +226,15 @@ class Assembly:
             self.store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
             settings.style, settings.max_steps, settings.warning_steps, settings.turn_timeout,
             settings.fold_at_once, self.budgets(record, settings), self._served_window(settings),
+            self.observers,
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
+
+    def _model(self, record: AgentRecord, settings: AgentSettings, window: int) -> Model:
+        given = self.models.model(settings.model, window, settings.request_settings)
+        model = BoundedModel(given, settings.patience)
+        is_observed = bool(self.observers.each)
+        return ObservedModel(model, record.id, settings.model, self.observers) if is_observed else model
 
     def _served_window(self, settings: AgentSettings) -> Callable[[], Awaitable[int | None]]:
         return partial(self.models.served_window, settings.model)

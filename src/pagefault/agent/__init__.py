@@ -26,6 +26,7 @@ from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions import Outcome
 from pagefault.message_meta import RequestUsage
 from pagefault.models import Completion, Prompt
+from pagefault.observing import Ending, ObservedTurn
 from pagefault.storage import TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
 
@@ -53,11 +54,14 @@ class Process:
         self.emit = emit
         self.turn = turn
         reader = CallReader(program, turn)
-        self.writer = TurnWriter(record, program.store, memory, rows, turn, emit, self._next, reader.prepare)
+        self.writer = TurnWriter(
+            record, program.store, memory, rows, turn, emit, self._next, reader.prepare, program.observers
+        )
         self.calls = TurnCalls(reader, rows, self.writer)
         self._compiler = Compiler()
         self._streaming: Stream | None = None
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
+        self._cut_short = ""  # the name of the alert that ended the last turn, if one did
 
     @property
     def record(self) -> AgentRecord:
@@ -110,6 +114,15 @@ class Process:
         An event that would cross the warning and the flush line at once is left pending: the warning,
         posted here, has its turn first. Once only: where the room is small, the row may cross both again.
         """
+        record = self.writer.record
+        seen = ObservedTurn(record.id, record.name, str(record.settings.get("model", "")), event)
+        with self.program.observers.watching(seen) as watch:
+            done = await self._handle(event)
+            state = "deferred" if done is None else "waiting" if done.type == "waiting" else "done"
+            watch.ending = Ending(self._cut_short if state == "done" else "", state)
+        return done
+
+    async def _handle(self, event: Event) -> Output | None:
         self.writer.inbox_empty = False
         if self.event is None and not await self._begin(event):
             return None
@@ -182,6 +195,8 @@ class Process:
         return next_action(rows, self.program.style, limit)
 
     def _finish(self) -> Output:
+        last = self.turn.rows[-1] if self.turn.rows else None
+        self._cut_short = (last.name or "") if last and last.meta.stop else ""
         event, self._streaming = self.turn.end(), None
         return Output("done", "", event.id if event else None, self.memory.last_seq)
 

@@ -13,7 +13,7 @@ from pagefault.agent.approval import refusal, waiting_output, with_decision
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
 from pagefault.agent.turn import OpenTurn, unanswered
-from pagefault.agent.turn_writer import TurnWriter
+from pagefault.agent.turn_writer import TurnWriter, ending_of, observed
 from pagefault.approvals import Approval
 from pagefault.errors import FunctionError
 from pagefault.functions import Outcome, Prepared
@@ -110,7 +110,11 @@ class TurnCalls:
         if prepared.function.kind == "tool" and not await self._start(call, prepared):
             gone = f"{call.name} was interrupted, outcome unknown; find out before you call it again."
             return await self._return(call, prepared.noted(Outcome(gone, failed=True)))
-        return await self._return(call, prepared.noted(await self.reader.program.executor.run(prepared)))
+        program, agent = self.reader.program, self.writer.record.id
+        with program.observers.watching(observed(agent, call, prepared.function.kind)) as watch:
+            outcome = await program.executor.run(prepared)
+            watch.ending = ending_of(outcome)
+        return await self._return(call, prepared.noted(outcome))
 
     async def _start(self, call: Message, prepared: Prepared) -> bool:
         """Mark an outside call as started; False if it already was and must not be run twice."""

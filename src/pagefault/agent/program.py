@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pagefault.accounting.budget import Budgets
 from pagefault.agent.approval import Permissions
 from pagefault.agent.prefetch import Prefetcher
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.models import Model
+from pagefault.observing import Observers
 from pagefault.storage import Store
 from pagefault.types import Style
 
@@ -33,3 +34,4 @@ class Program:
     fold_at_once: bool = False
     budgets: Budgets | None = None
     served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
+    observers: Observers = field(default_factory=Observers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import monotonic
 
 import anyio
 
@@ -20,8 +21,9 @@ from pagefault.approvals import Approval
 from pagefault.context import Queue
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import FunctionError, NotFoundError, StaleAgentError
-from pagefault.functions import Outcome, Prepared
+from pagefault.functions import FunctionKind, Outcome, Prepared
 from pagefault.message_meta import RequestUsage
+from pagefault.observing import Ending, ObservedCall, Observers
 from pagefault.storage import Store, Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Output, Role
 
@@ -37,6 +39,17 @@ def post_to(tx: Transaction, agent: AgentId, name: str, event: Event) -> tuple[E
     if stored is None or stored.name != name:
         raise StaleAgentError(name)
     return posted, stored
+
+
+def observed(agent: AgentId, call: Message, kind: FunctionKind, seconds: float = 0.0) -> ObservedCall:
+    """The call for observers."""
+    return ObservedCall(agent, call.call_id or "", call.name or "", kind, call.text, seconds)
+
+
+def ending_of(outcome: Outcome) -> Ending:
+    """The end of a call for observers."""
+    error = "invalid" if outcome.invalid else "failed" if outcome.failed else ""
+    return Ending(error, text=outcome.text)
 
 
 class FailedEffect(Exception):
@@ -55,6 +68,7 @@ class _Committed:
     rows: list[Message]
     queue: Queue
     inbox_empty: bool = False
+    ran: list[tuple[Message, Outcome]] = field(default_factory=list[tuple[Message, Outcome]])
 
 
 @dataclass(slots=True)
@@ -71,6 +85,7 @@ class TurnWriter:
     emit: Callable[[Output], None]
     next: Callable[[Sequence[Message]], Action]
     prepare: Callable[[Message], Prepared | Outcome | None]
+    observers: Observers = field(default_factory=Observers)
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     inbox_empty: bool = False  # at the end of the last turn
     outdated: bool = False  # the process was made for other settings than are stored now
@@ -113,7 +128,7 @@ class TurnWriter:
         """Append rows with all that follows from them: what memory functions do and return, the step-limit
         alert, the memory-pressure warning, the end of the turn. ``settings`` are stored with the rows."""
         failed: dict[int, Outcome] = {}
-
+        begun = monotonic()
         work = partial(self._append, drafts, ratio, settings, failed if call_memory else None)
         with anyio.CancelScope(shield=True):
             while True:
@@ -122,6 +137,9 @@ class TurnWriter:
                     break
                 except FailedEffect as failure:  # once for each call at most
                     failed[failure.call] = failure.outcome
+            for call, outcome in committed.ran:
+                seen = observed(self.record.id, call, "memory", monotonic() - begun)
+                self.observers.note(seen, ending_of(outcome))
             self._apply(committed)
             self.spent.clear()
             if settings is not None:
@@ -170,7 +188,7 @@ class TurnWriter:
     ) -> _Committed:
         if settings is not None:
             tx.save_settings(self.record.id, settings)
-        rows = self._number(self._charged(drafts), 0)
+        rows, ran = self._number(self._charged(drafts), 0), list[tuple[Message, Outcome]]()
         while isinstance(action := self.next([*self.turn.rows, *rows]), Run) and failed is not None:
             call = action.call
             outcome = failed.get(call.seq) or self.prepare(call)
@@ -182,10 +200,11 @@ class TurnWriter:
                 except FunctionError as error:
                     raise FailedEffect(call.seq, outcome.noted(Outcome(str(error), failed=True))) from None
                 outcome = outcome.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
+            ran.append((call, outcome))
             rows += self._number(
                 self.rows.result(call, outcome, self.turn.approvals.get(call.seq)), len(rows)
             )
-        return self._conclude(tx, rows, action, ratio)
+        return replace(self._conclude(tx, rows, action, ratio), ran=ran)
 
     def _conclude(
         self, tx: Transaction, rows: list[Message], action: Action, ratio: float | None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pagefault.clock import Clock, SystemClock
 from pagefault.embedders import Embedder, Scale
 from pagefault.errors import PagefaultError
+from pagefault.observing import Ending, ObservedSearch, Observers
 from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.folding import Like, fold
@@ -56,6 +57,7 @@ class Retriever:
     weights: Weights = field(default_factory=Weights)
     reranking: Reranking | None = None
     remembered: Remembered = field(default_factory=Remembered)
+    observers: Observers = field(default_factory=Observers)
     _vectors: dict[tuple[object, ...], NDArray[np.float32]] = field(
         default_factory=dict[tuple[object, ...], "NDArray[np.float32]"]
     )
@@ -99,6 +101,20 @@ class Retriever:
         """As ``search``, without the reranker and without further pages; by words alone if the query's vector
         takes longer."""
         owners = tuple(owners) or (agent,)
+        with self.observers.watching(ObservedSearch(agent, tier, owners, text)) as watch:
+            ranking = await self._found(agent, tier, text, filter, vector_seconds, owners)
+            watch.ending = Ending(count=len(ranking))
+        return ranking
+
+    async def _found(
+        self,
+        agent: AgentId,
+        tier: Tier,
+        text: str,
+        filter: Filter,
+        vector_seconds: float,
+        owners: tuple[AgentId, ...],
+    ) -> Ranking:
         if not text.strip():
             fingerprint = (await self.serving()).fingerprint
             return await self.store.read(lambda tx: _browsed(tx, owners, tier, filter, fingerprint))
