@@ -24,6 +24,8 @@ PagefaultError
         ├── ModelUnavailable    it cannot answer now: retrying may help
         ├── ContextLengthExceeded
         ├── ToolsUnsupported    it has no function calling: JSON mode may help
+        ├── RequestRefused      it refuses what the prompt holds
+        │   └── ImagesUnsupported   it takes no images: the prompt without them may help
         └── ModelSetupError     a wrong name, an invalid key, no credit: retrying will not help
 """
 
@@ -149,6 +151,14 @@ class ModelUnavailable(ModelError):
 
 class ToolsUnsupported(ModelError):
     """The model cannot be offered functions; it may still be asked for a JSON object."""
+
+
+class RequestRefused(ModelError):
+    """The provider refuses a prompt for what it holds; the same prompt will be refused again."""
+
+
+class ImagesUnsupported(RequestRefused):
+    """The model takes no images."""
 
 
 class ContextLengthExceeded(ModelError):

@@ -1,7 +1,7 @@
 """Ollama by its own protocol: ``/api/chat``, one JSON value per line.
 
 Its OpenAI-shaped address is not used: a request there cannot say which window it needs, and Ollama silently
-truncates longer prompts. Here each request says it (``num_ctx``). Left out: images, pulling models.
+truncates longer prompts. Here each request says it (``num_ctx``). Left out: pulling models.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pagefault.models import (
     own_id,
 )
 from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.image_parts import as_base64, images_apart
 from pagefault.models.json_text import read_json
 from pagefault.models.lazy_client import LazyClient
 from pagefault.models.openai.body import tool
@@ -102,7 +103,7 @@ class OllamaModel:
             options["temperature"] = self._options.temperature
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": [_message(message) for message in prompt.messages],
+            "messages": [_message(message) for message in images_apart(prompt.messages)],
             "stream": True,
             "options": options,
         }
@@ -137,6 +138,8 @@ def _message(message: PromptMessage) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.role == "tool":
         fields["tool_name"] = message.name
+    elif message.images:
+        fields["images"] = [as_base64(image) for image in message.images]
     if message.calls:
         fields["tool_calls"] = [
             {"function": {"name": call.name, "arguments": object_of(call.arguments)}}

@@ -15,9 +15,11 @@ from pagefault.connections import failure_of
 from pagefault.connections.rate_headers import retry_after
 from pagefault.errors import (
     ContextLengthExceeded,
+    ImagesUnsupported,
     ModelError,
     ModelSetupError,
     ModelUnavailable,
+    RequestRefused,
     ToolsUnsupported,
 )
 from pagefault.models import Completion
@@ -46,6 +48,13 @@ _NO_TOOLS = re.compile(
     r"does not support (tools|function)|no endpoints found that support tool|enable-auto-tool-choice"
     r"|tools? param requires|tool (use|calling|choice) is not (supported|enabled)"
     r"|functions? (are|is) not supported|does not support tool",
+    re.IGNORECASE,
+)
+_NO_IMAGES = re.compile(
+    r"(images?|image_url|vision)( inputs?)?( modality)? (is|are) (not|only) (supported|enabled)"
+    r"|(not|n't) support (the )?(image|vision|multi-?modal)|support image input|required for image input"
+    r"|not a multi-?modal model|at most 0 image|unknown variant `image_url`|content must be a string"
+    r"|only 'text' content|text-only (model|server)",
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(
@@ -84,6 +93,10 @@ def _takes_no_functions(response: ErrorResponse) -> bool:
     return response.has(_NO_TOOLS, None, 400, 404, 422, 500, 501)
 
 
+def _takes_no_images(response: ErrorResponse) -> bool:
+    return response.has(_NO_IMAGES, None, 400, 404, 415, 422, 500, 501)
+
+
 def _is_too_long(response: ErrorResponse) -> bool:
     if "context_length_exceeded" in response.words:
         return True
@@ -115,6 +128,7 @@ def _broke_off(response: ErrorResponse) -> bool:
 # The first rule that applies makes the error. In the texts {key} is the variable of the key.
 _RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...] = (
     (_takes_no_functions, ToolsUnsupported, "{where} does not take functions: {said}"),
+    (_takes_no_images, ImagesUnsupported, "{where} does not take images: {said}"),
     (_is_too_long, ContextLengthExceeded, "The prompt is too long for {where}: {said}"),
     (
         _has_no_credit,
@@ -141,10 +155,10 @@ _RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...
     (_broke_off, ModelUnavailable, "{where} broke off its answer; try again: {said}"),
     (
         lambda response: response.has(_FILTERED),
-        ModelError,
+        RequestRefused,
         "A content filter of {where} refused the prompt; rephrase it: {said}",
     ),
-    (lambda _: True, ModelError, "{where} refused the request with status {status}: {said}"),
+    (lambda _: True, RequestRefused, "{where} refused the request with status {status}: {said}"),
 )
 
 

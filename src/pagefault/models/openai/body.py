@@ -14,6 +14,7 @@ from typing import Any
 
 from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
 from pagefault.models.endpoint import Endpoint, ModelOptions
+from pagefault.models.image_parts import as_base64, images_apart
 
 __all__ = ["BodyBuilder", "tool"]
 
@@ -114,7 +115,7 @@ class BodyBuilder:
         self._size -= len(rendered)
         if not kept or messages[: len(kept)] != kept:
             kept, rendered = (), b""
-        fresh = b",".join(self._message(message) for message in messages[len(kept) :])
+        fresh = b",".join(map(self._message, images_apart(messages[len(kept) :])))
         rendered = b",".join(part for part in (rendered, fresh) if part)
         self._kept[key] = (messages, rendered)
         self._size += len(rendered)
@@ -126,7 +127,7 @@ class BodyBuilder:
     def _message(self, message: PromptMessage) -> bytes:
         if message.role == "tool":
             return _json({"role": "tool", "tool_call_id": message.call_id, "content": message.text})
-        fields: dict[str, Any] = {"role": message.role, "content": message.text}
+        fields: dict[str, Any] = {"role": message.role, "content": _content(message)}
         if message.calls:
             fields["content"] = message.text or None
             fields["tool_calls"] = [
@@ -140,6 +141,18 @@ class BodyBuilder:
         if message.echo and message.echo.get("provider") == self._provider:
             fields |= {name: value for name, value in message.echo.items() if name != "provider"}
         return _json(fields)
+
+
+def _content(message: PromptMessage) -> str | list[dict[str, Any]]:
+    """Return the text, or a list of text and images. ``high`` bounds what an image takes in tokens: newer
+    models read it as it is by default, at up to 36,000."""
+    if not message.images:
+        return message.text
+    parts: list[dict[str, Any]] = [{"type": "text", "text": message.text}]
+    for image in message.images:
+        url = f"data:{image.media.media_type};base64,{as_base64(image)}"
+        parts.append({"type": "image_url", "image_url": {"url": url, "detail": "high"}})
+    return parts
 
 
 def tool(function: FunctionSchema) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
-from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable
+from pagefault.errors import ModelError, ModelSetupError, ModelUnavailable, RequestRefused
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.lazy_client import LazyClient
@@ -91,8 +91,8 @@ class PydanticAIModel:
                 response = answer.get()
         except AgentRunError as error:
             raise self._mapped(error, begun=begun) from None
-        except UserError as error:
-            raise ModelError(f"{self.name}: {shortened(str(error))}") from None
+        except (UserError, NotImplementedError) as error:  # the library itself refuses a part of the prompt
+            raise RequestRefused(f"{self.name}: {shortened(str(error))}") from None
         except (AssertionError, AttributeError, ValueError):  # the libraries expect a stream as documented
             raise ModelUnavailable(f"{self.name} sent a stream that cannot be read; try again.") from None
         made = self._checked(response, prompt)

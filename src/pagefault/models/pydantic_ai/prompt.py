@@ -101,8 +101,20 @@ def _part(message: PromptMessage) -> ai.ModelRequestPart:
     if message.role == "system":
         return SystemPromptPart(message.text)
     if message.role == "tool":
-        return ToolReturnPart(message.name or "", message.text, message.call_id or "")
-    return UserPromptPart(message.text)
+        return ToolReturnPart(message.name or "", _content(message), message.call_id or "")
+    return UserPromptPart(_content(message))
+
+
+def _content(message: PromptMessage) -> str | list[str | ai.BinaryContent]:
+    from pydantic_ai.messages import BinaryContent
+
+    if not message.images:
+        return message.text
+    found = [
+        BinaryContent(image.data, media_type=image.media.media_type, identifier=image.media.hash[:12])
+        for image in message.images
+    ]
+    return [message.text, *found]
 
 
 def _response(message: PromptMessage, provider: str) -> ai.ModelResponse:

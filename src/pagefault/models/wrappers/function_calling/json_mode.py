@@ -135,7 +135,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _message(message: PromptMessage, last: str) -> PromptMessage:
     if message.role == "tool":
-        return PromptMessage("user", f"[result of {message.name}] {message.text}")
+        return PromptMessage("user", f"[result of {message.name}] {message.text}", images=message.images)
     if message.role != "assistant":
         return message
     if not message.calls:
