@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx2
 import pytest
 from hypothesis import settings
 
@@ -152,6 +154,41 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server over a kernel. ``client`` calls the application without a network, a stream as a whole;
+    ``live`` is the address of a real one on the loopback, of which foreign clients and streams have need."""
+
+    kernel: Kernel
+    app: Any
+    client: httpx2.AsyncClient
+    stop: anyio.Event = field(default_factory=anyio.Event)
+
+    @asynccontextmanager
+    async def live(self) -> AsyncGenerator[str]:
+        from pagefault.server.running import bind, serve
+
+        with bind("127.0.0.1", 0) as listener:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve, self.app, [listener], self.stop)
+                try:
+                    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                finally:
+                    self.stop.set()
+
+
+@asynccontextmanager
+async def served(kernel: Kernel, **options: Any) -> AsyncGenerator[Served]:
+    """The server's application over a kernel that is entered, and a client for it."""
+    from pagefault.server import ServerOptions, create_app
+
+    options = {"agent": parse_settings({"zone": "UTC"}), "grace": 2.0, **options}
+    app = create_app(kernel, ServerOptions(**options))
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8283") as client:
+        yield Served(kernel, app, client)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pagefault.bench.callers import CALLERS, Caller, is_lookup, opened_at
+from pagefault.bench.callers import CALLERS, ScriptedCaller, is_lookup, opened_at
 from pagefault.bench.reference import ReferencePolicy
 from pagefault.cli import main
 from pagefault.models import Completion, FunctionSchema, Prompt, PromptMessage
@@ -40,7 +40,7 @@ def test_the_strong_caller_may_always_look_up() -> None:
 
 
 def test_the_weak_caller_looks_up_at_its_rates_and_never_again_once_it_stopped() -> None:
-    weak = Caller("weak", skips=0.3, stops=0.7)
+    weak = ScriptedCaller("weak", skips=0.3, stops=0.7)
     events = [f"[user 2023-01-01 Sun 09:00] question {n}" for n in range(2000)]
     steps = {event: [bool(weak.hidden(after(event, n), 0)) for n in range(4)] for event in events}
     assert all(hidden == sorted(hidden) for hidden in steps.values())

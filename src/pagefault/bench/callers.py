@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 from pagefault.models import ModelWrapper, Prompt, StreamItem, plain_name
 
-__all__ = ["CALLERS", "Caller", "Hiding", "is_lookup", "is_search", "opened_at"]
+__all__ = ["CALLERS", "Hiding", "ScriptedCaller", "is_lookup", "is_search", "opened_at"]
 
 _PREFETCHED = "[prefetched "  # as a row of the prompt begins
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ScriptedCaller:
     """``skips``: the share of events for which nothing is looked up at all. ``stops``: the share of later
     steps, each after one look-up or more, at which the caller looks up no more. The draws hang on the
     seed, the event and the number of look-ups made for it, so that every strategy meets the same ones."""
@@ -39,7 +39,7 @@ class Caller:
         return frozenset()
 
 
-CALLERS = {"strong": Caller("strong", 0.0, 0.0), "weak": Caller("weak", 0.3, 0.7)}
+CALLERS = {"strong": ScriptedCaller("strong", 0.0, 0.0), "weak": ScriptedCaller("weak", 0.3, 0.7)}
 """By name. ``strong`` never gives up before the stand-in's own rules do. The rates of ``weak`` are read from
 the paper's results of GPT-3.5 beside those of GPT-4: it skips three in ten (.669 against .925 in Table 2, .40
 against .72 in Figure 5), and goes on after a look-up in three of ten cases (.2, .1, 0 for levels 1 to 3 in

@@ -34,14 +34,21 @@ class Admission:
     used: Callable[[], int] = lambda: 0
     now: Callable[[], float] = time.monotonic
     open: int = 0
+    closed: bool = False
     _held: int = 0  # the most that were open at once, at the highest reading
     _highest: int = 0  # bytes
     _read_at: float = float("-inf")
     _allowed: int = 0
     _warned: bool = False
 
+    def close(self) -> None:
+        """Admit no turn any more: the process is about to end."""
+        self.closed = True
+
     def room(self) -> int:
-        """Return how many turns may be opened now; 0: the process is full."""
+        """Return how many turns may be opened now; 0: the process is full, or admits none any more."""
+        if self.closed:
+            return 0
         if self.memory is None:
             return max(0, self.most - self.open)
         if self.now() - self._read_at >= _EVERY:

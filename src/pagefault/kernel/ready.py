@@ -65,8 +65,9 @@ class ReadyQueue:
 
     @property
     def must_yield(self) -> bool:
-        """Return whether an agent that has had a turn is to make room: others wait, and there is none."""
-        return self.more and not self.admission.room()
+        """Return whether an agent that has had a turn is to make room: others wait, and there is none, or no
+        turn is to begin here any more."""
+        return self.admission.closed or (self.more and not self.admission.room())
 
     def enter(self, agent: AgentSlot) -> bool:
         """Give an agent a place if it has none; False if it must wait in the store."""

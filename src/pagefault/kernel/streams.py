@@ -1,0 +1,105 @@
+"""Outputs of one event or one agent as a stream that a consumer can leave and take up again.
+
+The log is the truth: what is committed is shown from any position, once and in order. Deltas are not in it;
+those of a completion that had begun before the consumer listened are left out, for their beginning is
+missing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from pagefault.errors import NotFoundError
+from pagefault.kernel import Kernel
+from pagefault.kernel.sending import outputs_until_closed
+from pagefault.kernel.slot import AgentSlot, listening
+from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
+
+__all__ = ["drain", "following", "outputs_after", "posting"]
+
+_LOOKS = 0.05  # seconds between looks whether turns are over
+
+
+@asynccontextmanager
+async def posting(
+    kernel: Kernel, name: str, event: Event
+) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
+    """Post an event; give it as stored, and the outputs of its turn as ``Kernel.send`` does. Of an event that
+    was posted before with this key they come from the log."""
+    agent = await kernel.scheduler.find(name, known=True)
+    async with listening(agent.listeners) as heard:
+        since = (await kernel.record(name)).last_seq if event.key else 0
+        posted = await kernel.post(name, event)
+        agent = await kernel.scheduler.find(name, known=True)  # another may have the name by now
+        yield posted, _until_closed(kernel, agent, posted, heard, since)
+
+
+@asynccontextmanager
+async def following(
+    kernel: Kernel, name: str, number: int, after: int = 0
+) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
+    """The event of this number, and its outputs behind a position; the last one is ``done`` or ``waiting``.
+    ``NotFoundError`` if there is no such event."""
+    agent = await kernel.scheduler.find(name)
+    async with listening(agent.listeners) as heard:
+        kernel.scheduler.following.announce(agent)
+        since = (await kernel.record(name)).last_seq
+        event = await _found(kernel, agent, number)
+        yield event, _until_closed(kernel, agent, event, heard, since, after)
+
+
+async def outputs_after(kernel: Kernel, name: str, after: int = 0) -> AsyncIterator[Output]:
+    """The committed outputs of an agent behind a position, of all its events, then all that come, deltas
+    included, without an end."""
+    async with kernel.listen(name) as heard:
+        since = (await kernel.record(name)).last_seq
+        for output in await kernel.outputs(name, after):
+            yield output
+            after = max(after, output.position)
+        async for output in _whole(heard, since):
+            if output.type in UNCOMMITTED or output.type in CLOSING or output.position > after:
+                yield output
+
+
+async def _found(kernel: Kernel, agent: AgentSlot, number: int) -> Event:
+    id = agent.record.id
+    event = await kernel.store.read(lambda tx: tx.event(id, number))
+    if event is None:
+        raise NotFoundError(f"Agent {agent.record.name} has no event {number}; its trace lists recent ones.")
+    return event
+
+
+def _until_closed(
+    kernel: Kernel, agent: AgentSlot, event: Event, heard: MemoryObjectReceiveStream[Output], since: int,
+    after: int = -1,
+) -> AsyncIterator[Output]:  # fmt: skip
+    """The outputs of an event; none come of a turn that is to begin after ``drain``."""
+    if kernel.scheduler.admission.closed and not agent.running:
+        heard.close()
+    return _whole(outputs_until_closed(kernel.store, agent, event, heard, after), since)
+
+
+async def _whole(
+    outputs: AsyncIterator[Output] | MemoryObjectReceiveStream[Output], since: int
+) -> AsyncIterator[Output]:
+    """Leave out what is not committed of a completion that may have begun when the log ended at ``since``."""
+    async for output in outputs:
+        if output.type not in UNCOMMITTED or output.position > since:
+            yield output
+
+
+async def drain(kernel: Kernel, seconds: float) -> None:
+    """Begin no more turns in this process, wait so long for those that are open, then end all streams. What
+    is left in the inboxes, and a turn that is still open, is served by other processes or at the next
+    start."""
+    kernel.scheduler.admission.close()
+    with anyio.move_on_after(seconds):
+        while kernel.scheduler.admission.open:  # noqa: ASYNC110  turns end in many ways
+            await anyio.sleep(_LOOKS)
+    for agent in kernel.scheduler.slots.heard():
+        for listener in tuple(agent.listeners):
+            with suppress(anyio.ClosedResourceError):
+                listener.close()

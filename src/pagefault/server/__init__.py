@@ -1,0 +1,37 @@
+"""The server: agents over HTTP, in a REST of our own and in protocols that other clients speak.
+
+    running.py    a process that serves: signals, drain, workers
+    auth.py       the caller of a request;  walls.py: what stands before all routes
+    problems.py   errors as responses;  sse.py: outputs as server-sent events
+    api/          the REST under ``/api/v1``
+    health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
+
+It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from pagefault import __version__
+from pagefault.kernel import Kernel
+from pagefault.server import api, health, problems
+from pagefault.server.options import ServerOptions
+from pagefault.server.problems import Shapes
+from pagefault.server.walls import Walls
+
+__all__ = ["ServerOptions", "create_app"]
+
+
+def create_app(kernel: Kernel, options: ServerOptions | None = None) -> FastAPI:
+    """The application over a kernel, which the caller has entered and leaves."""
+    options, shapes = options or ServerOptions(), Shapes()
+    app = FastAPI(
+        title="pagefault", version=__version__, description="Agents with memory, over HTTP.", redoc_url=None
+    )
+    app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
+    app.include_router(health.router())
+    app.include_router(api.router())
+    problems.install(app, shapes)
+    app.add_middleware(Walls, options=options, shapes=shapes)
+    return app

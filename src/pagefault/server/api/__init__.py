@@ -1,0 +1,32 @@
+"""The REST under ``/api/v1``: small and regular, a file for each kind of thing. ``docs/server.md`` describes
+it.
+
+    agents.py       agents: made, listed, changed, deleted; their context and the state of their turns
+    messages.py     messages, events, and the outputs that come of them, as a reply or as a stream
+
+Lists are ``{"items": [...], "next": cursor}``; the next page is asked for with ``?cursor=``. Errors are
+problems of RFC 9457. Left out: the protocols of others, which have packages of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from pagefault.server.api import agents, messages
+from pagefault.server.api.values import ProblemDetail
+
+__all__ = ["PREFIX", "router"]
+
+PREFIX = "/api/v1"
+"""The path under which the REST is."""
+
+
+def router() -> APIRouter:
+    """All routes of the REST."""
+    problems = {"model": ProblemDetail, "description": "A problem (RFC 9457)"}
+    responses: dict[int | str, dict[str, Any]] = {"4XX": problems, "5XX": problems}
+    routes = APIRouter(prefix=PREFIX, responses=responses)
+    for module in (agents, messages):
+        routes.include_router(module.routes)
+    return routes

@@ -1,0 +1,117 @@
+"""Agents: made, listed, changed, renamed, deleted; their main context; flushes, cancelled turns, releases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from pagefault.config import parse_settings
+from pagefault.kernel import parked
+from pagefault.server.api.values import (
+    AgentCaller,
+    Cursor,
+    Done,
+    ItemList,
+    Limit,
+    Name,
+    RequestBody,
+    behind,
+)
+from pagefault.server.auth import Calling, options_of
+from pagefault.server.problems import Problem
+from pagefault.views import agents
+from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
+
+__all__ = ["routes"]
+
+routes = APIRouter(prefix="/agents", tags=["agents"])
+"""The routes of agents."""
+
+
+class NewAgent(RequestBody):
+    """An agent to be made. ``settings``: those that are not the installation's defaults."""
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class AgentChange(RequestBody):
+    """A change of an agent: another name, and the settings that are given."""
+
+    name: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+@routes.get("")
+async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None) -> ItemList[AgentSummary]:
+    """List the agents by name."""
+    found = [each for each in await agents.agents(caller.kernel) if caller.reaches(each.name)]
+    return behind(sorted(found, key=lambda each: each.name), cursor, limit, lambda each: each.name)
+
+
+@routes.post("", status_code=201)
+async def create_agent(body: NewAgent, caller: Calling, request: Request, response: Response) -> AgentDetail:
+    """Make an agent."""
+    caller.require("admin")
+    if not caller.reaches(body.name):
+        raise Problem(403, "Forbidden", "This key may not make an agent of that name.")
+    defaults = options_of(request).agent.model_dump(mode="json")
+    await caller.kernel.create_agent(body.name, parse_settings(defaults | body.settings))
+    response.headers["location"] = str(request.url_for("get_agent", name=body.name))
+    return await agents.agent(caller.kernel, body.name)
+
+
+@routes.get("/{name}")
+async def get_agent(name: Name, caller: AgentCaller) -> AgentDetail:
+    """Return an agent with its settings and sections."""
+    return await agents.agent(caller.kernel, name)
+
+
+@routes.patch("/{name}")
+async def change_agent(name: Name, body: AgentChange, caller: AgentCaller) -> AgentDetail:
+    """Change settings of an agent, or its name."""
+    caller.require("admin")
+    if body.settings:
+        stored = dict((await caller.kernel.record(name)).settings)
+        await caller.kernel.change_settings(name, parse_settings(stored | body.settings))
+    if body.name is not None and body.name != name:
+        if not caller.reaches(body.name):
+            raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
+        await caller.kernel.rename(name, body.name)
+    return await agents.agent(caller.kernel, body.name or name)
+
+
+@routes.delete("/{name}", status_code=204)
+async def delete_agent(name: Name, caller: AgentCaller) -> None:
+    """Delete an agent with all its memory; refused while it is in a turn."""
+    caller.require("admin")
+    await caller.kernel.delete(name)
+
+
+@routes.get("/{name}/context")
+async def get_context(name: Name, caller: AgentCaller) -> ContextView:
+    """Return the main context as the next request to the model would send it."""
+    return await agents.context(caller.kernel, name)
+
+
+@routes.post("/{name}/flush")
+async def flush(name: Name, caller: AgentCaller) -> Done:
+    """Flush the queue now."""
+    caller.require("admin")
+    return Done(done=await caller.kernel.flush(name))
+
+
+@routes.post("/{name}/cancel")
+async def cancel(name: Name, caller: AgentCaller) -> Done:
+    """End the open turn, with a consistent log."""
+    caller.require("chat")
+    return Done(done=await caller.kernel.cancel(name))
+
+
+@routes.post("/{name}/release", status_code=204)
+async def release(name: Name, caller: AgentCaller) -> None:
+    """Let an agent that is parked be served again."""
+    caller.require("admin")
+    await parked.release(caller.kernel, name)

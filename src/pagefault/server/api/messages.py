@@ -1,0 +1,230 @@
+"""Messages and other events, and what comes of them: a reply when the turn is over, or a stream of outputs.
+
+A stream is asked for with ``Accept: text/event-stream``. A client that lost it repeats the request with the
+same ``Idempotency-Key``, or asks for the event's outputs, with ``Last-Event-ID``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from pagefault.kernel.streams import following, outputs_after, posting
+from pagefault.server.api.values import (
+    LARGEST,
+    AgentCaller,
+    Cursor,
+    EventNumber,
+    IdempotencyKey,
+    ItemList,
+    Limit,
+    Name,
+    RequestBody,
+)
+from pagefault.server.auth import Caller
+from pagefault.server.problems import Problem
+from pagefault.server.sse import (
+    LastEventId,
+    event_stream,
+    held,
+    output_data,
+    output_events,
+    resumed,
+    wants_stream,
+)
+from pagefault.types import CLOSING, Event, EventKind, Output
+from pagefault.views.approvals import ApprovalView
+from pagefault.views.reply import ReplySource, reply_of
+from pagefault.views.usage import Spending
+
+__all__ = ["ReplyBody", "answer", "checked_event", "routes"]
+
+routes = APIRouter(prefix="/agents/{name}", tags=["messages"])
+"""The routes of messages, events and outputs."""
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "description": "A reply or a stream",
+    }
+}
+_ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FINISHED})
+
+
+class OutputItem(BaseModel):
+    """An output of an agent: what it said, thought, called; ``position`` is its place in the log."""
+
+    type: str
+    text: str
+    event: int | None
+    position: int
+    name: str | None
+    data: dict[str, Any]
+
+
+class ReplyBody(BaseModel):
+    """The reply to one event. ``text``: what the agent said, empty if nothing; ``waiting``: calls that a
+    person has to decide on before the turn goes on."""
+
+    event: int
+    text: str
+    alerts: list[str]
+    waiting: list[ApprovalView]
+    sources: list[ReplySource]
+    usage: Spending
+    outputs: list[OutputItem]
+
+
+class NewMessage(RequestBody):
+    """A message of a user. ``sender``: who says it, of several people."""
+
+    text: str
+    sender: str | None = None
+
+
+class NewEvent(RequestBody):
+    """An event: ``message``, ``login``, or a word of your own in lower case."""
+
+    kind: str
+    text: str = ""
+    sender: str | None = None
+
+
+class PostedEvent(BaseModel):
+    """An event as it is stored."""
+
+    id: int
+    kind: str
+    text: str
+    sender: str | None
+    key: str | None
+    state: str = Field(description="pending, active, waiting, done or parked")
+
+
+@routes.post("/messages", response_model=ReplyBody, responses=_STREAM)
+async def post_message(
+    name: Name,
+    body: NewMessage,
+    caller: AgentCaller,
+    request: Request,
+    key: IdempotencyKey,
+    after: LastEventId,
+) -> Any:
+    """Send a message, and return the reply when the turn is over or waits for a decision; or stream its
+    outputs."""
+    event = checked_event(caller, Event(EventKind.MESSAGE, body.text, key, body.sender))
+    return await answer(request, caller, name, posting(caller.kernel, name, event), after, event)
+
+
+@routes.post("/events", status_code=202)
+async def post_event(name: Name, body: NewEvent, caller: AgentCaller, key: IdempotencyKey) -> PostedEvent:
+    """Store an event in the agent's inbox; its turn runs in the background."""
+    event = checked_event(caller, Event(body.kind, body.text, key, body.sender))
+    posted = await caller.kernel.post(name, event)
+    check_repeated(event, posted)
+    return posted_event(posted)
+
+
+@routes.get("/events/{event}/outputs", response_model=ReplyBody, responses=_STREAM)
+async def get_reply(
+    name: Name, event: EventNumber, caller: AgentCaller, request: Request, after: LastEventId
+) -> Any:
+    """Return the reply to an event when its turn is over or waits; or stream its outputs, from where it was
+    left."""
+    position = 0 if after is None or not wants_stream(request) else after
+    return await answer(request, caller, name, following(caller.kernel, name, event, position), after)
+
+
+@routes.get("/outputs", response_model=ItemList[OutputItem], responses=_STREAM)
+async def list_outputs(
+    name: Name,
+    caller: AgentCaller,
+    request: Request,
+    last: LastEventId,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    after: Annotated[
+        int, Query(ge=0, lt=LARGEST, description="A position; outputs behind it are shown.")
+    ] = 0,
+) -> Any:
+    """List the committed outputs of an agent, oldest first; or stream them, with all that come."""
+    if wants_stream(request):
+        outputs = outputs_after(caller.kernel, name, after if last is None else last)
+        return event_stream(request, output_events(resumed(outputs, None, last)))
+    start = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else after
+    found = await caller.kernel.outputs(name, start)
+    items = [OutputItem(**output_data(output)) for output in found[:limit]]
+    return ItemList(items=items, next=str(items[-1].position) if len(found) > limit else None)
+
+
+def checked_event(caller: Caller, event: Event) -> Event:
+    """The event, if the caller may post it."""
+    caller.require("chat")
+    if event.sender is not None and not caller.speaks_for_users:
+        raise Problem(403, "Forbidden", "This key may not say who the sender is; leave the sender out.")
+    if event.kind in _ADMIN_KINDS:
+        caller.require("admin")
+    elif event.kind in set(EventKind) - {EventKind.MESSAGE, EventKind.LOGIN}:
+        raise Problem(
+            400, "Wrong request",
+            f"The system makes events of the kind {event.kind}; write message, login or a word of your own.",
+        )  # fmt: skip
+    return event
+
+
+def check_repeated(event: Event, posted: Event) -> None:
+    """Raise a ``Problem`` if the key of an event was used for another one."""
+    if event.key and (event.kind, event.text, event.sender) != (posted.kind, posted.text, posted.sender):
+        raise Problem(422, "Key used", "This Idempotency-Key was used for another event; choose another key.")
+
+
+def posted_event(event: Event) -> PostedEvent:
+    """A stored event as it is answered."""
+    return PostedEvent(
+        id=event.id, kind=event.kind, text=event.text, sender=event.sender, key=event.key, state=event.state
+    )
+
+
+async def answer(
+    request: Request,
+    caller: Caller,
+    name: str,
+    context: AbstractAsyncContextManager[tuple[Event, AsyncIterator[Output]]],
+    after: int | None,
+    sent: Event | None = None,
+) -> Response | ReplyBody:
+    """Answer with the outputs of an event: as a stream if the client asks for one, else as a reply."""
+    event, outputs = await held(context)
+    if sent:
+        try:
+            check_repeated(sent, event)
+        except Problem:
+            await outputs.aclose()
+            raise
+    if wants_stream(request):
+        return event_stream(request, output_events(resumed(outputs, event.id, after)))
+    return await reply_body(caller, name, event.id, outputs)
+
+
+async def reply_body(caller: Caller, name: str, event: int, outputs: AsyncGenerator[Output]) -> ReplyBody:
+    """The reply of a turn, when it is over or waits."""
+    collected = [output async for output in outputs]
+    if not collected or collected[-1].type not in CLOSING:
+        raise Problem(
+            503, "Stopping",
+            f"The server is stopping; event {event} is stored, repeat the request with its Idempotency-Key.",
+            {"retry-after": "1"}, event=event,
+        )  # fmt: skip
+    reply = await reply_of(caller.kernel, name, collected)
+    return ReplyBody(
+        event=event,
+        text=reply.text,
+        alerts=list(reply.alerts),
+        waiting=list(reply.waiting),
+        sources=list(reply.sources),
+        usage=reply.usage,
+        outputs=[OutputItem(**output_data(output)) for output in reply.outputs],
+    )

@@ -1,0 +1,89 @@
+"""Values of the REST that several resources share: lists with a cursor, problems, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from pagefault.server.auth import Caller, Calling
+from pagefault.server.problems import Problem
+
+__all__ = [
+    "AgentCaller", "Cursor", "EventNumber", "IdempotencyKey", "ItemList", "Limit", "Name", "ProblemDetail",
+    "RequestBody", "behind",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+LARGEST = 2**53
+"""The numbers above are not exact in JSON everywhere."""
+
+
+class ProblemDetail(BaseModel):
+    """A problem of RFC 9457. ``request_id``: as the server's log has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+
+
+class RequestBody(BaseModel):
+    """Base of what requests send: unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ItemList(BaseModel, Generic[T]):
+    """A page of a list. ``next``: the cursor of the next page; null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+Name = Annotated[str, Path(description="The agent's name.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="The most items of a page.")]
+Cursor = Annotated[
+    str | None, Query(description="The `next` of the page before; leave it out for the first.")
+]
+EventNumber = Annotated[int, Path(ge=0, lt=LARGEST, description="The event's number.")]
+
+
+async def _agent_caller(name: Name, caller: Calling) -> Caller:
+    await caller.check(name)
+    return caller
+
+
+AgentCaller = Annotated[Caller, Depends(_agent_caller)]
+"""The caller of a route with ``{name}``, who may reach that agent."""
+
+
+def _idempotency_key(request: Request) -> str | None:
+    given = request.headers.get("idempotency-key") or request.headers.get("x-idempotency-key")
+    if given is not None and (len(given) > 255 or not given.isprintable()):
+        raise Problem(
+            400, "Wrong request", "An Idempotency-Key has up to 255 printable characters; shorten it."
+        )
+    return given
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+"""The key of the event that a request posts: a request that is repeated with it gets the first answer."""
+
+
+def behind(items: Sequence[T], cursor: str | None, limit: int, key: Callable[[T], Any]) -> ItemList[T]:
+    """The page of items behind the one with this key, of which there are ``limit`` at most; the items are
+    ordered by their keys."""
+    rest = [item for item in items if cursor is None or str(key(item)) > cursor]
+    shown = list(rest[:limit])
+    return ItemList(items=shown, next=str(key(shown[-1])) if len(rest) > limit else None)
+
+
+class Done(BaseModel):
+    """The outcome of an act that may find nothing to do."""
+
+    done: bool = Field(description="False if there was nothing to do.")

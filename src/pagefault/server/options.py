@@ -1,0 +1,26 @@
+"""The options of a server, which ``pagefault serve`` reads from its command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pagefault.config import AgentSettings
+
+__all__ = ["ServerOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """``agent``: the defaults of new agents. ``hosts``: further names by which requests may address the
+    server, beside those of the loopback. ``body``: the most bytes of a request, ``upload``: of one with
+    files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
+    when the server stops."""
+
+    host: str = "127.0.0.1"
+    port: int = 8283
+    agent: AgentSettings = field(default_factory=AgentSettings)
+    hosts: tuple[str, ...] = ()
+    body: int = 16 << 20
+    upload: int = 256 << 20
+    heartbeat: float = 15.0
+    grace: float = 30.0

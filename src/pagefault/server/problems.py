@@ -1,0 +1,136 @@
+"""Errors as responses: one table from our errors to a status, and for each protocol the shape of its errors.
+
+``Problem`` is what a route raises; a ``PagefaultError`` becomes one here. The REST's shape is RFC 9457;
+another protocol registers its own with ``Shapes.add``. Left out: failures of a turn, which are outputs of
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pagefault import errors
+from pagefault.redaction import logger_of, redacted
+from pagefault.server.logs import request_id
+
+__all__ = ["Problem", "Shape", "Shapes", "install", "problem_of", "rest_shape"]
+
+logger = logger_of(__name__)
+
+
+class Problem(HTTPException):
+    """An error of a request. ``detail`` is one sentence: what is wrong, then how to fix it; ``more`` are
+    further members of the response's body."""
+
+    def __init__(
+        self, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(status, detail, headers or {})
+        self.title, self.more = title, more
+
+
+Shape = Callable[[Problem], Response]
+"""Makes the response that a protocol has for a problem."""
+
+_STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
+    errors.FunctionError: (400, "Wrong request"),
+    errors.UsageError: (400, "Wrong request"),
+    errors.NotFoundError: (404, "Not found"),
+    errors.NameTakenError: (409, "Name taken"),
+    errors.ParkedError: (409, "Agent parked"),
+    errors.TurnHeldError: (409, "In a turn"),
+    errors.DailyBudgetSpent: (429, "Budget spent"),
+    errors.OutputError: (502, "Unfit answer"),
+    errors.ModelError: (502, "Model failed"),
+    errors.ModelUnavailable: (503, "Model unavailable"),
+    errors.EmbedderError: (503, "Embedder unavailable"),
+    errors.StorageError: (503, "Database unavailable"),
+    errors.OperatorError: (500, "Server fault"),
+}
+
+
+def problem_of(error: errors.PagefaultError) -> Problem:
+    """One of our errors as a problem, without secrets."""
+    kinds = [kind for kind in type(error).__mro__ if kind in _STATUS]
+    status, title = _STATUS[kinds[0]] if kinds else (500, "Server fault")
+    return Problem(status, title, redacted(str(error)))
+
+
+def rest_shape(problem: Problem) -> Response:
+    """The response of RFC 9457."""
+    body = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status_code,
+        "detail": problem.detail,
+    }
+    body |= problem.more | {"request_id": request_id.get()}
+    return JSONResponse(body, problem.status_code, problem.headers, "application/problem+json")
+
+
+@dataclass(slots=True)
+class Shapes:
+    """The shapes of errors by the beginning of the path; the longest that fits counts."""
+
+    _by_prefix: dict[str, Shape] = field(default_factory=dict[str, Shape])
+
+    def add(self, prefixes: Sequence[str], shape: Shape) -> None:
+        self._by_prefix |= dict.fromkeys(prefixes, shape)
+
+    def respond(self, path: str, problem: Problem) -> Response:
+        fitting = [prefix for prefix in self._by_prefix if path.startswith(prefix)]
+        shape = self._by_prefix[max(fitting, key=len)] if fitting else rest_shape
+        return shape(problem)
+
+
+def install(app: FastAPI, shapes: Shapes) -> None:
+    """Answer every error of a route in the shape of its protocol."""
+
+    def add(kind: type[Exception], to_problem: Callable[[Any], Problem]) -> None:
+        async def handler(request: Request, error: Exception) -> Response:
+            return shapes.respond(request.url.path, to_problem(error))
+
+        app.add_exception_handler(kind, handler)
+
+    add(Problem, lambda problem: problem)
+    add(errors.PagefaultError, _known)
+    add(RequestValidationError, _invalid)
+    add(HTTPException, _http)
+    add(Exception, _fault)
+
+
+def _known(error: errors.PagefaultError) -> Problem:
+    problem = problem_of(error)
+    if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("%s: %s", type(error).__name__, error)
+    return problem
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    faults = [{"in": list(each["loc"]), "why": redacted(str(each["msg"]))} for each in error.errors()]
+    first = faults[0] if faults else {"in": ["body"], "why": "it is not valid"}
+    place = ".".join(str(part) for part in first["in"])
+    return Problem(422, "Invalid request", f"{place}: {first['why']}.", errors=faults)
+
+
+def _http(error: HTTPException) -> Problem:
+    title = HTTPStatus(error.status_code).phrase
+    detail = {
+        404: "There is no such address; /docs lists those there are.",
+        405: "This address does not take that method; /docs lists those it takes.",
+    }.get(error.status_code, str(error.detail))
+    return Problem(error.status_code, title, detail, dict(error.headers or {}))
+
+
+def _fault(error: Exception) -> Problem:
+    logger.error("a request failed", exc_info=error)
+    return Problem(
+        500, "Server fault", "The server failed on this request; its log says why, by the request id."
+    )

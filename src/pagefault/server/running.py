@@ -1,0 +1,76 @@
+"""A process that serves: it listens, serves inboxes and timers, and drains when it is told to stop.
+
+At SIGTERM no more turns begin here. Open ones have the time of ``ServerOptions.grace`` to end; what is left
+is carried on by another server of the database, or at the next start. Left out: the application
+(``create_app``)."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from fastapi import FastAPI
+
+from pagefault.errors import UsageError
+from pagefault.kernel.streams import drain
+
+__all__ = ["bind", "serve", "stop_at_signals"]
+
+_LEAVING = 5  # seconds that responses have when their turns are over
+_KEPT_ALIVE = 65  # seconds that an idle connection is kept: longer than usual proxies keep theirs
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0: any free one. ``UsageError`` if it cannot be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except (OSError, UnicodeError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"The server cannot listen on {host}, port {port} ({why}); choose another with --host and --port."
+        ) from None
+
+
+async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Event) -> None:
+    """Serve the application on these sockets until ``stop`` is set and the server has drained."""
+    grace = app.state.options.grace
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", server_header=False, workers=1,
+        timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=int(grace) + _LEAVING,
+    )  # fmt: skip
+    server = _Server(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app.state.kernel.serve)
+        tasks.start_soon(_stop, app, server, stop)
+        await server.serve(list(sockets))
+        tasks.cancel_scope.cancel()
+
+
+async def _stop(app: FastAPI, server: uvicorn.Server, stop: anyio.Event) -> None:
+    await stop.wait()
+    app.state.stopping = server.should_exit = True
+    await drain(app.state.kernel, app.state.options.grace)
+
+
+async def stop_at_signals(stop: anyio.Event) -> None:
+    """Set ``stop`` at SIGINT or SIGTERM; at the second one the process ends at once, as after a crash."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stop.is_set():
+                raise SystemExit(128 + number)
+            stop.set()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to ``stop_at_signals``."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield

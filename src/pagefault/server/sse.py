@@ -1,0 +1,97 @@
+"""Outputs as server-sent events: their position is the id, so that ``Last-Event-ID`` takes a stream up again.
+
+What is committed comes once and in order, however often a client comes back, and whichever server it asks.
+Deltas are a preview that ``said`` or ``thought`` replaces; at a resumption a ``retracted`` takes them back,
+and they begin again with the next completion. A client that goes away does not end the turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+from pydantic_core import to_json
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from pagefault.server.auth import options_of
+from pagefault.server.problems import Problem
+from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
+
+__all__ = ["LastEventId", "event_stream", "held", "output_data", "output_events", "resumed", "wants_stream"]
+
+OutputStream = AsyncIterator[Output]
+
+
+def wants_stream(request: Request) -> bool:
+    """Return whether the client asks for server-sent events."""
+    return "text/event-stream" in request.headers.get("accept", "")
+
+
+def _last_event_id(request: Request) -> int | None:
+    given = request.headers.get("last-event-id")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= 15):
+        raise Problem(
+            400, "Wrong request", "Last-Event-ID is not the id of an event of this stream; leave it out."
+        )
+    return int(given)
+
+
+LastEventId = Annotated[int | None, Depends(_last_event_id)]
+"""The position up to which a client has seen a stream; None if it begins."""
+
+
+def event_stream(request: Request, events: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
+    """The response that sends these events, with comments while there are none."""
+    return EventSourceResponse(
+        events, ping=options_of(request).heartbeat, sep="\n", ping_message_factory=_ping
+    )
+
+
+def _ping() -> ServerSentEvent:
+    return ServerSentEvent(comment="", sep="\n")
+
+
+async def held(
+    context: AbstractAsyncContextManager[tuple[Event, OutputStream]],
+) -> tuple[Event, AsyncGenerator[Output]]:
+    """Enter a stream of outputs now, so that its errors are responses; it is left when the outputs end."""
+    stream = _held(context)
+    event = cast(Event, await anext(stream))
+    return event, cast("AsyncGenerator[Output]", stream)
+
+
+async def _held(
+    context: AbstractAsyncContextManager[tuple[Event, OutputStream]],
+) -> AsyncGenerator[Event | Output]:
+    """The event first: a generator that has begun is closed whatever becomes of the response."""
+    async with context as (event, outputs):
+        yield event
+        async for output in outputs:
+            yield output
+
+
+async def resumed(outputs: OutputStream, event: int | None, after: int | None) -> OutputStream:
+    """Leave out what a client has seen that was there up to ``after``, and take back the deltas behind it."""
+    if after is not None:
+        yield Output("retracted", "", event, after, data={"attempt": "", "again": True})
+    async for output in outputs:
+        if output.position > (after or 0) or output.type in CLOSING or output.type in UNCOMMITTED:
+            yield output
+
+
+def output_data(output: Output) -> dict[str, Any]:
+    """An output as JSON values."""
+    return {
+        "type": output.type, "text": output.text, "event": output.event, "position": output.position,
+        "name": output.name, "data": dict(output.data),
+    }  # fmt: skip
+
+
+async def output_events(outputs: OutputStream) -> AsyncIterator[ServerSentEvent]:
+    """Outputs as server-sent events; the name of each is the output's type."""
+    async for output in outputs:
+        data = to_json(output_data(output)).decode()
+        yield ServerSentEvent(data, event=output.type, id=str(output.position), sep="\n")
