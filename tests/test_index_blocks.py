@@ -228,9 +228,9 @@ def test_a_database_from_before_the_blocks_is_given_them(
         stores.rows(f"DROP INDEX {index}")
     later = [("agents", "ready"), ("agents", "holder"), ("agents", "unembedded"), ("embedders", "walked")]
     later += [("agents", "parked"), ("inbox", "parked"), ("schedules", "parked")]  # columns of newer versions
-    later += [("inbox", "hops"), ("schedules", "hops"), ("agents", "last_outgoing")]
-    later += [("agents", "last_segment"), ("agents", "attachment_changes")]
-    for table in ("attachments", "outbox", "deliveries", "segments", "word_blocks"):
+    later += [("inbox", "hops"), ("schedules", "hops"), ("agents", "last_outgoing"), ("inbox", "trace")]
+    later += [("agents", "last_segment"), ("agents", "attachment_changes"), ("agents", "undecided")]
+    for table in ("attachments", "outbox", "deliveries", "segments", "word_blocks", "approvals", "grants"):
         stores.rows(f"DROP TABLE {table}")
     for table, column in later + [("agents", "lease_fence")] * (kind == "sqlite"):
         stores.rows(f"ALTER TABLE {table} DROP COLUMN {column}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import ModelError
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
-from pagefault.models import Completion, Model, Usage
+from pagefault.models import Call, Completion, Model, Prompt, Usage
 from pagefault.observing import (
     Activity,
     Ending,
@@ -52,6 +52,7 @@ class Recorder:
     lines: list[str] = field(default_factory=list[str])
     endings: list[tuple[Activity, Ending]] = field(default_factory=list[tuple[Activity, Ending]])
     depth: int = 0
+    traced: str = ""
 
     def begin(self, activity: Activity) -> Callable[[Ending], None]:
         self.lines.append("  " * self.depth + shown(activity))
@@ -64,7 +65,7 @@ class Recorder:
         return end
 
     def trace(self) -> str:
-        return ""
+        return f"{self.traced}-{self.depth}" if self.traced else ""
 
     def ending(self, kind: type) -> Ending:
         return [ending for activity, ending in self.endings if isinstance(activity, kind)][-1]
@@ -203,6 +204,23 @@ async def test_a_turn_that_waits_or_is_cancelled_says_so(tmp_path: Path) -> None
     assert seen.ending(ObservedRequest) == Ending("cancelled")
     assert seen.ending(ObservedTurn) == Ending("cancelled")
     assert seen.depth == 0
+
+
+async def test_an_event_has_the_trace_of_whoever_posts_it(tmp_path: Path) -> None:
+    seen = Recorder(traced="request")
+    settings = parse_settings({"zone": "UTC", "agents": True})
+    script = {"Greet bo.": [call("send_to_agent", name="bo", text="Hello.")]}
+
+    def answer(prompt: Prompt) -> Sequence[Call]:
+        return next((calls for text, calls in script.items() if text in prompt.messages[-1].text), ())
+
+    async with kernel_with(tmp_path, ScriptedModel(answer), seen) as kernel:
+        for name in ("cleo", "bo"):
+            await kernel.create_agent(name, settings)
+        _ = [output async for output in kernel.send("cleo", "Greet bo.")]
+        await kernel.idle()
+    turns = [activity for activity, _ in seen.endings if isinstance(activity, ObservedTurn)]
+    assert [(turn.name, turn.event.trace) for turn in turns] == [("cleo", "request-0"), ("bo", "request-1")]
 
 
 async def test_a_summary_is_a_request_too(tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ WITHOUT_APPROVALS = (
     "DROP TABLE grants",
     "ALTER TABLE agents DROP COLUMN undecided",
 )
+WITHOUT_TRACE = ("ALTER TABLE inbox DROP COLUMN trace",)
 WITHOUT_LEASES = (
+    *WITHOUT_TRACE,
     *WITHOUT_APPROVALS,
     *WITHOUT_ARCHIVES,
     "DROP INDEX agents_unembedded",

@@ -212,7 +212,7 @@ class Assembly:
         )  # fmt: skip
         letters = Correspondence(
             record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
-            turn.hops,
+            turn.hops, lambda: turn.trace,
         )  # fmt: skip
         memory = QueueManager(
             record.id, self.store, model, policy, counter, parts.clock, plan.budget, turn.hops,

@@ -98,7 +98,8 @@ class Event:
     ``key`` makes posting idempotent: a second event with the same key is not stored. ``started`` is the
     log number of the outside call that was begun and has no result yet; ``attempts`` counts how often its
     turn was begun since it last got on. ``parked``: why it is not served any more. ``hops``: the messages
-    between agents that it follows from.
+    between agents that it follows from. ``trace``: the ``traceparent`` of W3C Trace Context of whoever posted
+    it, empty if there is none.
     """
 
     kind: str
@@ -112,6 +113,7 @@ class Event:
     attempts: int = 0
     parked: str = ""
     hops: int = 0
+    trace: str = ""
 
 
 OutputType = Literal[

@@ -117,6 +117,7 @@ class Process:
         record = self.writer.record
         seen = ObservedTurn(record.id, record.name, str(record.settings.get("model", "")), event)
         with self.program.observers.watching(seen) as watch:
+            self.turn.trace = self.program.observers.trace()
             done = await self._handle(event)
             state = "deferred" if done is None else "waiting" if done.type == "waiting" else "done"
             watch.ending = Ending(self._cut_short if state == "done" else "", state)

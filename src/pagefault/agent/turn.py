@@ -20,12 +20,13 @@ _MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until t
 class OpenTurn:
     """The turn that is open, empty between turns: its event and its rows so far. The process that runs the
     turn and the functions that it calls hold the same one. ``approvals``: of its calls that a person was
-    asked about, by number; ``unasked``: calls that need no decision."""
+    asked about, by number; ``unasked``: calls that need no decision. ``trace``: as observers know it."""
 
     event: Event | None = None
     rows: list[Message] = field(default_factory=list[Message])
     approvals: dict[int, Approval] = field(default_factory=dict[int, Approval])
     unasked: set[int] = field(default_factory=set[int])
+    trace: str = ""
 
     def begin(self, event: Event, rows: Sequence[Message] = (), approvals: Sequence[Approval] = ()) -> None:
         """Open an event's turn; ``rows`` and ``approvals`` if it was interrupted."""

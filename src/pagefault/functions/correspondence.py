@@ -49,7 +49,8 @@ def peers_of(value: object) -> object:
 @dataclass(frozen=True, slots=True)
 class Correspondence:
     """The messages that one agent sends. ``hops`` gives the count of the event being served; at most
-    ``most_hops`` messages follow from one another, and ``per_minute`` go to one agent in a minute."""
+    ``most_hops`` messages follow from one another, and ``per_minute`` go to one agent in a minute. ``trace``
+    gives the trace of its turn."""
 
     agent: AgentId
     name: str
@@ -58,6 +59,7 @@ class Correspondence:
     most_hops: int
     per_minute: int
     hops: Callable[[], int]
+    trace: Callable[[], str] = str
 
     def send_to_agent(self, tx: Transaction, name: str, text: str) -> str:
         """Send a message to another agent's inbox."""
@@ -75,7 +77,8 @@ class Correspondence:
                 f"Not sent: {name} has had {self.per_minute} messages of yours within a minute, the most "
                 "allowed; put what is left into one message, later."
             )
-        tx.post(other.id, Event(EventKind.AGENT, text, sender=self.name, at=now, hops=hops))
+        trace = self.trace()
+        tx.post(other.id, Event(EventKind.AGENT, text, sender=self.name, at=now, hops=hops, trace=trace))
         return f"Sent to {name}."
 
     def _may_write_to(self, name: str) -> bool:

@@ -167,7 +167,8 @@ class Kernel:
         if event.sender is not None:
             check_sender(event.sender)
         agent = await self.scheduler.servable(name)
-        stamped = replace(event, at=event.at or self.clock.now())
+        trace = event.trace or self.assembly.observers.trace()
+        stamped = replace(event, at=event.at or self.clock.now(), trace=trace)
         return await self.scheduler.post(agent, name, stamped)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:

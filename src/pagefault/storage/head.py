@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0014"
+HEAD = "0015"
 
 _LEASES = "0012"
 

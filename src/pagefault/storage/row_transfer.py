@@ -161,7 +161,7 @@ DERIVED = {
     "messages": {"id", "units"},
     "passages": {"id", "units"},
     "sections": {"id"},
-    "inbox": {"parked", "hops"},
+    "inbox": {"parked", "hops", "trace"},
     "deliveries": {"sender"},
     "outbox": {"parked"},
     "schedules": {"parked", "hops"},

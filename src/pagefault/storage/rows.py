@@ -104,9 +104,9 @@ _STATES: tuple[str, ...] = get_args(EventState)
 
 def to_event(row: Any) -> Event:
     """The event; one that cannot be read is parked, with the reason."""
-    kind, text, key, sender, at, number, state, started, attempts, parked, hops = row
+    kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace = row
     try:
-        require(kind, text, key or "", sender or "", parked or "", kind=str)
+        require(kind, text, key or "", sender or "", parked or "", trace or "", kind=str)
         require(attempts, started or 0, hops, kind=int)
         if state not in _STATES:
             raise ValueError(f"{state!r} is no state of an event")
@@ -114,7 +114,9 @@ def to_event(row: Any) -> Event:
     except UNREADABLE as error:
         why = f"The stored event {number} cannot be read ({error})."
         return Event(str(kind), str(text), id=number, state="parked", parked=why)
-    return Event(kind, text, key, sender, posted, number, state, started, attempts, parked or "", hops)
+    return Event(
+        kind, text, key, sender, posted, number, state, started, attempts, parked or "", hops, trace or ""
+    )
 
 
 def to_schedule(row: Any) -> Schedule:

@@ -28,6 +28,14 @@ class QueueConformance(StoreOpening):
             keyless = [db.write(lambda tx: tx.post(ana, Event("message", "same"))).id for _ in range(2)]
             assert keyless == [2, 3]
 
+    def test_an_event_is_stored_with_all_that_its_sender_says(self, tmp_path: Path) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        event = Event("login", "from Porto", "k", "Ana", NOW, hops=2, trace=trace)
+        with self.opened(tmp_path) as db:
+            ana = db.agent("ana")
+            assert db.write(lambda tx: tx.post(ana, event)) == replace(event, id=1)
+            assert db.read(lambda tx: tx.event(ana, 1)) == replace(event, id=1)
+
     def test_events_are_served_active_first_then_memory_pressure_then_oldest(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             ana = db.agent("ana")

@@ -26,6 +26,7 @@ inbox = Table(
     Column("rank", Integer),
     Column("parked", Text),  # why it is not served
     Column("hops", Integer, nullable=False, server_default="0"),
+    Column("trace", Text),  # of whoever posted it
     UniqueConstraint("agent", "key"),
 )
 Index(

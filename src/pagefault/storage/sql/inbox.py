@@ -13,11 +13,11 @@ from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 __all__ = ["SqlInbox"]
 
 _EVENT = """
-    SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops
+    SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace
     FROM inbox WHERE agent = :agent"""
 _POST = """
-    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank, hops)
-    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank, :hops)"""
+    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank, hops, trace)
+    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank, :hops, :trace)"""
 # Of a long history only the newest are looked through.
 _COUNT_SENT = """
     SELECT count(*) FROM (
@@ -73,6 +73,7 @@ class SqlInbox(SqlPart):
             at=event.at and micros(event.at),
             rank=1 if event.kind == EventKind.PRESSURE else 2,
             hops=event.hops,
+            trace=event.trace or None,
         )
         return replace(event, id=number, state="pending", started=None, attempts=0)
 

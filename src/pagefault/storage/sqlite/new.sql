@@ -76,7 +76,7 @@ CREATE TABLE inbox (
 	at INTEGER, 
 	state TEXT NOT NULL, 
 	started INTEGER, 
-	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, 
+	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, trace TEXT, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, "key")
@@ -332,4 +332,4 @@ CREATE TABLE grants (
 
 ;
 CREATE INDEX approvals_undecided ON approvals (expires) WHERE decision = '';
-INSERT INTO alembic_version VALUES ('0014');
+INSERT INTO alembic_version VALUES ('0015');
