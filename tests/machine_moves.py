@@ -38,7 +38,9 @@ texts = st.builds(
 )
 short = st.builds(text_of, st.sampled_from(WORDS), st.sampled_from((4, 20, 80, 160)))
 kinds = st.sampled_from(
-    (EventKind.MESSAGE,) * 4 + (EventKind.ALERT, EventKind.LOGIN, EventKind.TIMER, EventKind.UPLOAD_FINISHED)
+    (EventKind.MESSAGE,) * 4
+    + (EventKind.ALERT, EventKind.LOGIN, EventKind.TIMER, EventKind.UPLOAD_FINISHED)
+    + (EventKind.OVERHEARD,) * 2
 )
 events = st.lists(st.builds(Event, kinds, texts), min_size=1, max_size=3)
 sections = st.sampled_from(("human", "persona", "paged_in", "nowhere"))

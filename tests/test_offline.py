@@ -113,6 +113,35 @@ def test_in_native_style_calls_come_first_and_text_speaks_when_they_are_done() -
     assert (second.text, second.calls) == ("Noted.", ())
 
 
+def test_a_message_written_as_a_call_is_made_and_its_result_is_said() -> None:
+    asked = 'price(item="pear", count=3, tags=["a"])'
+    made = {"item": "pear", "count": 3, "tags": ["a"], "request_heartbeat": True}
+    functions = ("send_message", *FUNCTIONS, "price")
+    assert calls(complete(prompt(user(asked), functions=functions))) == [("price", made)]
+    returned = after(("price", made, "1.80 euros"), asked=asked)
+    assert calls(complete(prompt(*returned, functions=functions))) == [
+        ("send_message", {"message": "1.80 euros"})
+    ]
+    native = (*FUNCTIONS, "price")
+    del made["request_heartbeat"]
+    assert calls(complete(prompt(user(asked), functions=native))) == [("price", made)]
+    assert complete(prompt(*after(("price", made, "1.80"), asked=asked), functions=native)).text == "1.80"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *(("user", text) for text in ("other(item=1)", "price(1)", "price(item=b'x')", "price(item={1})")),
+        *(("user", text) for text in ("price(item=price())", "x.price()", "Please: price(item=1)", "\0")),
+        *(("user", text) for text in ("price(item=1); price(item=2)", "price(" * 300)),
+        *((kind, "price(item=1)") for kind in ("agent bo", "timer", "overheard Bo", "upload_finished")),
+    ],
+)
+def test_nothing_else_is_taken_for_a_call(kind: str, text: str) -> None:
+    completion = complete(prompt(user(text, kind), functions=("send_message", *FUNCTIONS, "price")))
+    assert "price" not in {call.name for call in completion.calls}
+
+
 @pytest.mark.parametrize("missing", range(len(FUNCTIONS)))
 def test_a_function_that_is_not_offered_is_not_called(missing: int) -> None:
     offered = ("send_message", *FUNCTIONS[:missing], *FUNCTIONS[missing + 1 :])

@@ -48,7 +48,7 @@ class MessageMeta:
     model; ``sources``, the ids of the items that the result quotes; ``decision``, what a person decided on
     the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
     Prefetch: ``sources``; ``milliseconds``, the time that it took.
-    Event: ``skipped``, why nothing was prefetched for it.
+    Event: ``skipped``, why nothing was prefetched for it; ``stop``, as of an alert: it was only overheard.
     Alert: ``stop``, it ends the turn.
     Summary: ``messages``, the number of rows under it; ``through``, the newest of these; ``warned``, whether
     the model was warned before; ``extracted``, why the model did not write it.

@@ -78,6 +78,7 @@ class EventKind(StrEnum):
     """Kinds of event that pagefault itself knows. Any other word is a custom user interaction."""
 
     MESSAGE = "message"
+    OVERHEARD = "overheard"  # said to others: it enters the log, and the model is not asked
     ALERT = "alert"
     LOGIN = "login"
     UPLOAD_FINISHED = "upload_finished"

@@ -101,7 +101,7 @@ class Process:
         opened too (``self.event`` is set then) and waits for ``handle``."""
         if event.kind not in self.rows.parsers:  # a parser takes its time: the event is stored before
             row = self.rows.opening(event, self.memory.pressure())
-            if not self.memory.crosses_both(row):
+            if not row.meta.stop and not self.memory.crosses_both(row):
                 rows = await self.program.prefetcher.rows(event, row, self.memory)
                 return await self.writer.post(event, rows)
         to = self.writer.record
@@ -152,6 +152,9 @@ class Process:
                 self._deferred = event.id
                 await self.memory.warn()
                 return False
+            if row.meta.stop:  # no completion is asked for, before which there would be a flush
+                await self._check_budgets()
+                self._flushed(await self.memory.make_room(None, warning=False, fold=False))
             await self.writer.open(event, await self.program.prefetcher.rows(read, row, self.memory))
         else:
             id = self.writer.record.id

@@ -49,7 +49,8 @@ class Rows:
             text = text or prompts.text("pressure").format(percent=percent)
         kind = "user" if role is Role.USER else shown_kind(event.kind)
         label = f"{kind} {shown_sender(event.sender)}" if event.sender else kind
-        return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "")
+        meta = MessageMeta(stop=event.kind == EventKind.OVERHEARD)
+        return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "", meta=meta)
 
     def alert(self, name: str, text: str) -> Message:
         """An alert that ends the turn."""

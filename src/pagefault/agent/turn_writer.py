@@ -176,7 +176,8 @@ class TurnWriter:
         rows = self.memory.number(drafts, event.id)
         quiet = event.kind == EventKind.PRESSURE
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
-        return _Committed(rows, queue)
+        is_over = isinstance(self.next(rows), Stop)
+        return _Committed(rows, queue, is_over and tx.finish_event(self.record.id, event.id))
 
     def _append(
         self,

@@ -6,6 +6,8 @@ function that is not offered or that failed leads to another one.
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -45,6 +47,8 @@ def next_step(view: PromptView) -> NextStep:
 
 def _user(view: PromptView) -> NextStep:
     text = view.event.text
+    if call := _written(view):
+        return NextStep((call,), next((step.result or "" for step in view.steps if step.is_of(call)), ""))
     calls = tuple(_notes(view))
     if view.has_spoken:
         return NextStep(calls)
@@ -55,6 +59,21 @@ def _user(view: PromptView) -> NextStep:
         return NextStep(calls, "I am the offline demo: I note and look up. 我是离线演示：记下并查找。")
     step = _answer(view, question)
     return NextStep((*calls, *step.calls), step.say)
+
+
+def _written(view: PromptView) -> FunctionCall | None:
+    """The call of an offered function that the whole message is written as: ``pay(to="Bo", amount=5)``."""
+    try:
+        match ast.parse(view.event.text, mode="eval").body:
+            case ast.Call(ast.Name(name), [], keywords) if name in view.functions:
+                arguments = {each.arg or "": ast.literal_eval(each.value) for each in keywords}
+                if "send_message" in view.functions - {name}:
+                    arguments["request_heartbeat"] = True
+                return FunctionCall(name, json.loads(json.dumps(arguments)))
+            case _:
+                return None
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _answer(view: PromptView, question: str) -> NextStep:

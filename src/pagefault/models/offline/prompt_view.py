@@ -39,6 +39,10 @@ class FunctionCall:
     def failed(self) -> bool:
         return (self.result or "").startswith("Error: ")
 
+    def is_of(self, call: FunctionCall) -> bool:
+        """Return whether this was made as that call."""
+        return (self.name, self.arguments) == (call.name, call.arguments)
+
     @property
     def text(self) -> str:
         return str(self.arguments.get("text") or self.arguments.get("message", ""))
@@ -75,7 +79,7 @@ class PromptView:
         return self.rows[-1]
 
     def has_made(self, call: FunctionCall) -> bool:
-        return any((step.name, step.arguments) == (call.name, call.arguments) for step in self.steps)
+        return any(step.is_of(call) for step in self.steps)
 
     @classmethod
     def of(cls, prompt: Prompt) -> PromptView:
