@@ -61,6 +61,9 @@ LAYERS = (
         "zones",
     },
     {
+        "storage.within",
+    },
+    {
         "retrieval.languages",
     },
     {

@@ -222,10 +222,10 @@ async def test_many_timers_fire_in_batches(tmp_path: Path, store: Store) -> None
         await kernel.store.write(set_them)
         clock.advance(10)
         assert await kernel.store.write(lambda tx: fire(tx, record.id, clock.now())) == BATCH
-        assert await post_due(kernel.store, clock.now())
+        assert await post_due(kernel.scheduler.store, clock.now())
         events = await kernel.store.read(lambda tx: tx.events(record.id, state="pending"))
         assert sorted(int(event.text) for event in events) == list(range(4 * BATCH + 1))
-        assert not await post_due(kernel.store, clock.now())
+        assert not await post_due(kernel.scheduler.store, clock.now())
         left = await kernel.store.read(lambda tx: tx.schedules(record.id))
         assert len(left) == 2 * BATCH
         assert all(timer.due > clock.now() for timer in left)

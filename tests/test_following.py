@@ -243,8 +243,8 @@ async def test_after_a_crash_the_rest_is_heard_from_who_takes_the_turn(memory_fl
         await anyio.sleep(0.1)
         await post(there)
         await first.began.wait()
-        assert isinstance(there.store, MemoryStore)
-        there.store.crash()
+        assert isinstance(there.scheduler.store, MemoryStore)
+        there.scheduler.store.crash()
         await other.recover()
         first.go.set()
         assert committed(await until_done(outputs)) == SAID
@@ -356,7 +356,7 @@ def named(kernel: Kernel, rank: int, agent: int = 1) -> None:
     """Make the worker of the kernel the first (0), second or third for the agent, beside others that are
     gone."""
     peers = ("a", "b", "c")
-    kernel.store.workers = NamedWorkers(ranked(peers, AgentId(agent))[rank], peers)  # pyright: ignore[reportAttributeAccessIssue]
+    kernel.scheduler.store.workers = NamedWorkers(ranked(peers, AgentId(agent))[rank], peers)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_the_second_worker_serves_what_the_first_does_not(memory_fleet: Fleet) -> None:

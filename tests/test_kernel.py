@@ -261,7 +261,7 @@ async def test_agents_that_rest_are_let_go_of_and_go_on_as_if_they_had_not_been(
             for name in ("bob", "cleo", "dora"):
                 _ = [output async for output in rig.kernel.send(name, f"hello {turn}")]
                 await rig.kernel.idle()
-        loaded = [(await rig.kernel.scheduler.find(n)).process is not None for n in ("bob", "cleo", "dora")]
+        loaded = [(await rig.kernel.find(n)).process is not None for n in ("bob", "cleo", "dora")]
         assert loaded == [False, True, True]
         bob = await rig.kernel.process("bob")
         shown = [message.text for message in bob.prompt().messages if message.role == "user"]

@@ -361,7 +361,7 @@ def test_a_kernel_outlives_the_absence_of_its_server(tmp_path: Path) -> None:
             assert await rig.said("first") == "one"
             served = asyncio.ensure_future(rig.kernel.serve())
             scheduler = rig.kernel.scheduler
-            ana = await scheduler.find("ana")
+            ana = await scheduler.find("", "ana")
             end_server(folder)
             scheduler.wake(ana)
             with pytest.raises(StorageError, match="cannot be reached"):

@@ -49,6 +49,7 @@ from pagefault.rerankers import Reranker
 from pagefault.retrieval import Remembered, Retriever
 from pagefault.retrieval.reranking import Reranking
 from pagefault.storage import Store, Transaction
+from pagefault.storage.within import TenantStore
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
 
 _counter_of = cache(HeuristicCounter)
@@ -126,8 +127,9 @@ class Assembly:
         process.take_over(now, queue, warning_waits)
         return process
 
-    async def create(self, name: str, settings: AgentSettings) -> AgentRecord:
-        """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
+    async def create(self, store: Store, name: str, settings: AgentSettings) -> AgentRecord:
+        """Store a new agent with its declared sections, in its tenant's store; ``UsageError`` if it could not
+        work as set."""
         check_agent_name(name)
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
@@ -146,7 +148,7 @@ class Assembly:
                 tx.put_section(stored.id, section, now)
             return stored
 
-        return await self.store.write(work)
+        return await store.write(work)
 
     async def change(self, stored: AgentRecord, settings: AgentSettings) -> bool:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
@@ -198,16 +200,16 @@ class Assembly:
     ) -> Process:
         """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
-        window = await self._window(settings)
+        window, store = await self._window(settings), TenantStore(self.store, record.tenant)
         model = self._model(record, settings, window)
         zone, zone_name = zone_of(settings)
         counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
         names, policy = [each.name for each in storages.archives], self.parts.policy or settings.policy
         plan = plan_of(settings, window, sections, counter, names, self.tools, policy)
-        turn, retriever = OpenTurn(), replace(self.retriever(zone), remembered=self.remembered)
-        results = Results(storages, zone, counter, plan.budget.page)
+        retriever = replace(self.retriever(zone), store=store, remembered=self.remembered)
+        turn, results = OpenTurn(), Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
-            record.id, record.name, self.store, retriever, parts.clock, zone, zone_name, counter, results,
+            record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter, results,
             self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened, turn.hops,
         )  # fmt: skip
         letters = Correspondence(
@@ -215,15 +217,15 @@ class Assembly:
             turn.hops, lambda: turn.trace,
         )  # fmt: skip
         memory = QueueManager(
-            record.id, self.store, model, policy, counter, parts.clock, plan.budget, turn.hops,
+            record.id, store, model, policy, counter, parts.clock, plan.budget, turn.hops,
             Calibration(settings.models[0] if settings.models[1:] else ""),
         )  # fmt: skip
         contexts = ToolContexts(record, turn, memory, emit, parts.deps)
-        executor = plan.executor.bound(contexts, syscalls, DocumentCalls(self.store, results), letters)
-        share, most = settings.prefetch_share(window), settings.prefetch_tokens
-        prefetcher = Prefetcher(record.id, self.store, retriever, results, parts.clock, share, most)
+        executor = plan.executor.bound(contexts, syscalls, DocumentCalls(store, results), letters)
+        shares = settings.prefetch_share(window), settings.prefetch_tokens
+        prefetcher = Prefetcher(record.id, store, retriever, results, parts.clock, *shares)
         program = Program(
-            self.store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
+            store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
             settings.style, settings.max_steps, settings.warning_steps, settings.turn_timeout,
             settings.fold_at_once, self.budgets(record, settings), self._served_window(settings),
             self.observers,
@@ -241,7 +243,8 @@ class Assembly:
 
     def _permissions(self, record: AgentRecord, settings: AgentSettings) -> Permissions:
         names, allowed = frozenset(settings.approval), self.allowed[record.id]
-        return Permissions(record.id, self.store, names, allowed, settings.approval_timeout)
+        store = TenantStore(self.store, record.tenant)
+        return Permissions(record.id, store, names, allowed, settings.approval_timeout)
 
     def _context(self, record: AgentRecord, settings: AgentSettings, turn: OpenTurn) -> WorkingContext:
         counters = self._counter(settings), self.parts.shared_counter

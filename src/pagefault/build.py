@@ -32,6 +32,7 @@ from pagefault.retrieval.reranking import Reranking
 from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 from pagefault.storage.row_transfer import TransferDatabase
+from pagefault.storage.within import TenantStore
 
 if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
@@ -71,7 +72,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     return Kernel(
-        store, indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
+        TenantStore(store, ""), indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
         installation.loading,
     )  # fmt: skip
 

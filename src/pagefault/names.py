@@ -25,6 +25,7 @@ __all__ = [
     "check_sender",
     "check_shared_name",
     "check_stored_name",
+    "check_tenant",
     "check_text",
     "could_be_agent_name",
     "shown_kind",
@@ -71,6 +72,14 @@ def check_agent_name(name: str) -> None:
         raise UsageError(
             f"{name!a} cannot be an agent's name, because it mixes {mixed} letters, which look alike; use "
             "one script."
+        )
+
+
+def check_tenant(name: str) -> None:
+    """Raise ``UsageError`` if no tenant can be called that. The default one has the empty name."""
+    if name and not _PLAIN.fullmatch(name):
+        raise UsageError(
+            f"{name!a} cannot be a tenant's name; use up to {LONGEST} ASCII letters, digits, dots and dashes."
         )
 
 

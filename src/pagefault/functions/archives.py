@@ -165,8 +165,9 @@ def archival_storages(tx: Transaction, record: AgentRecord) -> ArchivalStorages:
     if is_shared(record.name):
         return ArchivalStorages(record.id, name=SharedRecord.of(record).name)
     found = list[AttachedArchive]()
+    own = tx.within(record.tenant)
     for attachment in tx.attachments(record.id):
-        if attachment.kind == "archive" and (of := tx.shared("archive", attachment.name, record.tenant)):
+        if attachment.kind == "archive" and (of := own.shared("archive", attachment.name)):
             found.append(AttachedArchive(of.name, of.id, attachment.read_only))
     return ArchivalStorages(record.id, tuple(found), changes=record.attachment_changes)
 

@@ -55,7 +55,7 @@ class WorkingContext:
     def _edit_shared(self, tx: Transaction, copy: Section, edit: SectionEdit) -> str:
         now, name = self.clock.now(), copy.name
         agent = tx.agent_by_id(self.agent)
-        shared = tx.shared("section", name, agent.tenant) if agent else None
+        shared = tx.within(agent.tenant).shared("section", name) if agent else None
         if agent is None or shared is None:
             raise FunctionError(f"The shared section {name} was deleted; use another one.")
         if tx.reaches_others:

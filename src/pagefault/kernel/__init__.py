@@ -30,10 +30,11 @@ from pagefault.kernel.sealer import Sealer
 from pagefault.kernel.sending import outputs_until_closed
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.models.endpoint import ModelSource
-from pagefault.names import check_agent_name, check_kind, check_sender, check_text
+from pagefault.names import check_agent_name, check_kind, check_sender, check_tenant, check_text
 from pagefault.redaction import logger_of
 from pagefault.shared import StorageOwner
 from pagefault.storage import Store, Transaction
+from pagefault.storage.within import TenantStore
 from pagefault.types import AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
@@ -41,9 +42,9 @@ logger = logger_of(__name__)
 
 @dataclass(slots=True)
 class Kernel:
-    """Serves agents while it is entered (``async with kernel``). Not entered, it can be looked at and
-    events can be posted, which then wait in the inbox; then ``close`` it. ``own_prices``: the user's, by
-    model; ``loading``: the limits of documents."""
+    """Serves the agents of all tenants while it is entered (``async with kernel``), and finds those of its
+    ``tenant``. Not entered, it can be looked at and events can be posted, which then wait in the inbox; then
+    ``close`` it. ``own_prices``: the user's, by model; ``loading``: the limits of documents."""
 
     store: Store
     indexer: Indexer
@@ -55,6 +56,7 @@ class Kernel:
     deliverer: Deliverer
     own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     loading: LoadingSettings = field(default_factory=LoadingSettings)
+    tenant: str = ""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,15 @@ class Kernel:
             await self.models.aclose()
             await self.store.close()
 
+    def within(self, tenant: str) -> Kernel:
+        """This kernel for another tenant, whose agents alone it finds; enter and close one of the two."""
+        check_tenant(tenant)
+        return replace(self, store=TenantStore(self.scheduler.store, tenant), tenant=tenant)
+
+    async def find(self, name: str, *, known: bool = False) -> AgentSlot:
+        """As ``Scheduler.find``, within the tenant."""
+        return await self.scheduler.find(self.tenant, name, known=known)
+
     # agents
 
     async def agents(self) -> list[AgentRecord]:
@@ -90,7 +101,7 @@ class Kernel:
 
     async def create_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Store a new agent with its declared sections; ``UsageError`` if it could not work as set."""
-        return await self.assembly.create(name, settings)
+        return await self.assembly.create(self.store, name, settings)
 
     async def ensure_agent(self, name: str, settings: AgentSettings) -> AgentRecord:
         """Return the agent of this name, stored with ``settings`` if there is none. Safe when several ask at
@@ -106,19 +117,17 @@ class Kernel:
             return await self.record(name)
 
     async def change_settings(self, name: str, settings: AgentSettings) -> None:
-        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
-
-        Its sections become those declared; the agent learns by an event of those that came or went.
-        """
+        """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so. Its
+        sections become those declared; the agent learns by an event of those that came or went."""
         noticed = await self.assembly.change(await self.record(name), settings)
         self.forget(name)
         if noticed:
-            self.scheduler.wake(await self.scheduler.find(name))
+            self.scheduler.wake(await self.find(name))
 
     async def rename(self, name: str, new: str) -> None:
         """Give an agent another name; refused while it is in a turn, and if the name is taken."""
         check_agent_name(new)
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
 
         def work(tx: Transaction) -> None:
             check_new_name(tx, new)
@@ -128,14 +137,14 @@ class Kernel:
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:
-        """The window of an agent with these settings, in tokens, and what the person should know about it
-        (empty: nothing); ``UsageError`` for a model's name that is none."""
+        """The window of an agent with these settings, in tokens, and a notice for the person or an empty one;
+        ``UsageError`` for a model's name that is none."""
         window, notice = await self.models.window(settings.model, settings.window)
         return settings.bounded(window), notice
 
     async def delete(self, name: str) -> None:
         """Delete an agent with all its memory; refused while it is in a turn."""
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
         await self.deliverer.deliver()  # what it has sent is not lost with it
         await self._write_between_turns(agent, lambda tx: tx.delete_agent(agent.record.id))
         self.forget(name)
@@ -150,7 +159,7 @@ class Kernel:
 
     def forget(self, name: str) -> None:
         """Drop what is held of an agent, so that changed settings take effect at its next event."""
-        self.scheduler.forget(name)
+        self.scheduler.forget(self.tenant, name)
 
     # events and outputs
 
@@ -159,14 +168,13 @@ class Kernel:
 
         ``UsageError`` for a kind that is not a word like ``door_opened``, for ``memory_pressure`` and for
         words that other frames of the prompt begin with (``user``), for a sender that is not plain text, and
-        for a text of more than a million characters.
-        ``ParkedError`` or ``DamageError`` if the agent cannot be served.
+        for a text of more than a million characters. ``ParkedError``, ``DamageError``: it cannot be served.
         """
         check_kind(event.kind)
         check_text(event.text)
         if event.sender is not None:
             check_sender(event.sender)
-        agent = await self.scheduler.servable(name)
+        agent = await self.scheduler.servable(self.tenant, name)
         trace = event.trace or self.assembly.observers.trace()
         stamped = replace(event, at=event.at or self.clock.now(), trace=trace)
         return await self.scheduler.post(agent, name, stamped)
@@ -180,19 +188,19 @@ class Kernel:
         """
         if not self.scheduler.is_running:
             raise UsageError("The kernel is not running; use it as `async with kernel:`.")
-        agent = await self.scheduler.find(name, known=True)
+        agent = await self.find(name, known=True)
         async with listening(agent.listeners) as outputs:
             posted = await self.post(
                 name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
             )
-            agent = await self.scheduler.find(name, known=True)  # another may have the name by now
+            agent = await self.find(name, known=True)  # another may have the name by now
             async for output in outputs_until_closed(self.store, agent, posted, outputs):
                 yield output
 
     @asynccontextmanager
     async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
         """Outputs of an agent from now on, of all its events, deltas included, whichever worker runs it."""
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
         if not agent.is_heard and not agent.running:
             agent.followed = max(agent.followed, agent.record.last_seq)
         async with listening(agent.listeners) as outputs:
@@ -203,26 +211,25 @@ class Kernel:
     async def listen_all(
         self, *, here: bool = False
     ) -> AsyncGenerator[MemoryObjectReceiveStream[tuple[str, Output]]]:
-        """Outputs of all agents from now on, each with the agent's name, whichever worker runs them;
-        ``here``: of those that this process serves, whoever else may be heard."""
+        """Outputs of all agents of the tenant from now on, each with the agent's name, whichever worker runs
+        them; ``here``: of those that this process serves, whoever else may be heard."""
         with nullcontext() if here else self.scheduler.following.hearing_all():
-            async with listening(self.scheduler.listeners_to_all) as outputs:
+            async with listening(self.scheduler.listeners_to_all[self.tenant]) as outputs:
                 yield outputs
 
     async def outputs(self, name: str, after: int = 0) -> list[Output]:
         """Committed outputs behind a position: for a consumer that went away and came back."""
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
         rows = await self.store.read(lambda tx: tx.messages(agent.record.id, first=after + 1))
         return [output for row in rows if (output := output_of(row))]
 
     async def cancel(self, name: str) -> bool:
         """End the agent's open turn, with a consistent log: one that is run in this process, or that waits
         for a decision. False if there is none."""
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
         if agent.cancel is None:
             id, now = agent.record.id, self.clock.now()
-            is_over = await self.store.write(lambda tx: cancel_waiting(tx, id, now))
-            if is_over:
+            if is_over := await self.store.write(lambda tx: cancel_waiting(tx, id, now)):
                 self.scheduler.wake(agent)
             return is_over
         agent.cancel.cancel()
@@ -230,12 +237,12 @@ class Kernel:
 
     async def process(self, name: str) -> Process:
         """The agent, loaded as it now stands; to look at, between turns."""
-        return await self.scheduler.loaded(await self.scheduler.find(name))
+        return await self.scheduler.loaded(await self.find(name))
 
     async def flush(self, name: str) -> bool:
         """Flush an agent's queue now; False if there is nothing to evict, or it is in a turn elsewhere or in
         one that waits for a decision, whose calls must stay before their results."""
-        agent = await self.scheduler.find(name)
+        agent = await self.find(name)
         try:
             async with self.store.turn_lock(agent.record.id) as hold:
                 id = agent.record.id  # the write takes the turn
@@ -263,13 +270,13 @@ class Kernel:
     async def recover(self, name: str | None = None) -> None:
         """Carry on unfinished turns and serve what waits, due timers included, of all agents or of one; then
         return. On PostgreSQL it waits, for some seconds, until the leases of workers that are gone end."""
-        await timers.post_due(self.store, self.clock.now())
+        await timers.post_due(self.scheduler.store, self.clock.now())
         await self.deliverer.deliver()
-        await recovery.recover(self.store, self.scheduler, name)
+        await recovery.recover(self.scheduler, await self.find(name) if name is not None else None)
 
     async def fire_timers(self) -> None:
         """Post an event for each timer that is due, and wake whose it is."""
-        if await timers.post_due(self.store, self.clock.now()):
+        if await timers.post_due(self.scheduler.store, self.clock.now()):
             await self.scheduler.wake_waiting()
 
     async def waiting(self, most: int = 100) -> list[str]:
@@ -278,15 +285,15 @@ class Kernel:
 
     async def wake(self, name: str) -> None:
         """Serve an agent: there may be an event for it."""
-        self.scheduler.wake(await self.scheduler.find(name))
+        self.scheduler.wake(await self.find(name))
 
     async def wake_waiting(self) -> None:
-        """Wake every agent with an event that is pending or whose turn is unfinished."""
+        """Wake every agent, of all tenants, with an event that is pending or whose turn is unfinished."""
         await self.scheduler.wake_waiting()
 
     async def idle(self, name: str | None = None) -> None:
         """Return when no agent, or the one of this name not, is in a turn in this process."""
-        await self.scheduler.idle(await self.scheduler.find(name) if name is not None else None)
+        await self.scheduler.idle(await self.find(name) if name is not None else None)
 
     async def settled(self, seconds: float = inf) -> bool:
         """Make the vectors that are missing, for so many seconds; see ``Indexer.settled``."""

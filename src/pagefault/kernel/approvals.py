@@ -57,7 +57,7 @@ async def answer(
     those of the function.
     """
     _check(approved, note, arguments, remember)
-    agent, number, now = await kernel.scheduler.find(name), _number(id), kernel.clock.now()
+    agent, number, now = await kernel.find(name), _number(id), kernel.clock.now()
     agent_id = agent.record.id
     changed = None if arguments is None else await _changed(kernel, agent, number, arguments)
     if await kernel.store.write(lambda tx: expire(tx, agent_id, now)):

@@ -198,7 +198,7 @@ class Deliverer:
                 await self._park(shared.row, row, str(error))
 
         def read(tx: Transaction) -> tuple[Section, list[AgentId]]:  # later than the rows: nobody is missed
-            return text_of(tx, shared), tx.attached_to("section", shared.name, shared.tenant)
+            return text_of(tx, shared), tx.within(shared.tenant).attached_to("section", shared.name)
 
         section, agents = await self.store.read(read)
         late = list[AgentId]()
@@ -261,7 +261,7 @@ def _senders(tx: Transaction) -> list[AgentRecord]:
 def _target(tx: Transaction, sender: AgentRecord, row: Outgoing) -> SharedRecord | None:
     """Find the archive or shared section that an effect changes; None if it is gone."""
     held = Attachment.to(row.target, False, row.at)
-    return tx.shared(held.kind, held.name, sender.tenant)
+    return tx.within(sender.tenant).shared(held.kind, held.name)
 
 
 def _refuse(

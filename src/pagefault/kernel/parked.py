@@ -21,7 +21,7 @@ __all__ = ["drop_effect", "drop_event", "release", "retry_effect", "retry_event"
 async def release(kernel: Kernel, name: str) -> None:
     """Let an agent that is parked be served again. ``UsageError`` if it is not parked; if it cannot be loaded
     still, the error of that, and it stays parked."""
-    record = (await kernel.scheduler.find(name)).record
+    record = (await kernel.find(name)).record
     record = await kernel.store.read(lambda tx: tx.agent_by_id(record.id)) or record
     settings_of(record)
     if not record.parked:
@@ -42,7 +42,7 @@ async def retry_event(kernel: Kernel, name: str, event: int) -> Event:
         tx.set_event(agent, event, "done")
         return tx.post(agent, replace(old, key=None, at=now))
 
-    agent = await kernel.scheduler.servable(name)
+    agent = await kernel.scheduler.servable(kernel.tenant, name)
     posted = await kernel.store.write(lambda tx: work(tx, agent.record.id))
     kernel.scheduler.wake(agent)
     return posted
@@ -55,7 +55,7 @@ async def drop_event(kernel: Kernel, name: str, event: int) -> None:
         _parked(tx, agent, event)
         tx.set_event(agent, event, "done")
 
-    agent = (await kernel.scheduler.find(name)).record.id
+    agent = (await kernel.find(name)).record.id
     await kernel.store.write(lambda tx: work(tx, agent))
 
 

@@ -6,6 +6,7 @@ process that posts an event follows the log until the first has answered. What a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -59,8 +60,8 @@ class Scheduler:
     clock: Clock
     admission: Admission
     resident: int = 128
-    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]] = field(
-        default_factory=set[MemoryObjectSendStream[tuple[str, Output]]]
+    listeners_to_all: defaultdict[str, set[MemoryObjectSendStream[tuple[str, Output]]]] = field(
+        default_factory=lambda: defaultdict(set)
     )
     following: Following = field(init=False)
     slots: Slots = field(init=False)
@@ -81,24 +82,24 @@ class Scheduler:
         """Run turns as long as the context lasts. Turns that are open at its end stay open in the log."""
         return self._tasks.running()
 
-    async def find(self, name: str, *, known: bool = False) -> AgentSlot:
+    async def find(self, tenant: str, name: str, *, known: bool = False) -> AgentSlot:
         """The agent of this name; ``NotFoundError`` if there is none. ``known``: as last looked up; ``post``
         notices that another process has given the name to another agent."""
-        return await self.slots.find(name, known=known)
+        return await self.slots.find(tenant, name, known=known)
 
-    async def servable(self, name: str) -> AgentSlot:
+    async def servable(self, tenant: str, name: str) -> AgentSlot:
         """The agent of this name; ``ParkedError`` or ``DamageError`` if no turn of it can be run."""
-        agent = self.slots.known(name)
+        agent = self.slots.known(tenant, name)
         if agent is None or agent.process is None:  # another process may have parked, released or mended it
-            agent = await self.find(name)
+            agent = await self.find(tenant, name)
             settings_of(agent.record)
         if agent.record.parked:
             raise ParkedError(name, agent.record.parked)
         return agent
 
-    def forget(self, name: str) -> None:
+    def forget(self, tenant: str, name: str) -> None:
         """Drop the agent's process, for changed settings to take effect at its next event; listeners stay."""
-        self.slots.forget(name)
+        self.slots.forget(tenant, name)
 
     def wake(self, agent: AgentSlot, posting: Posting | None = None) -> None:
         """Serve the agent: there may be an event for it. If the process is full it waits in the store, and is

@@ -5,7 +5,7 @@ Left out: when its turns run (``scheduler``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -55,8 +55,8 @@ class Posting:
 @dataclass(slots=True)
 class AgentSlot:
     """One agent in this process: its process once booted, and the streams that get its outputs.
-    ``listeners_to_all`` is shared by all slots, as is ``publish``, which gets the outputs of turns that are
-    run here."""
+    ``listeners_to_all`` is shared by all slots of a tenant, and ``publish`` by all: it gets the outputs of
+    turns that are run here."""
 
     record: AgentRecord
     listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
@@ -203,35 +203,37 @@ def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
 
 @dataclass(slots=True)
 class Slots:
-    """The slots of the agents that this process has met, by number and by name."""
+    """The slots of the agents that this process has met, by number and by tenant and name.
+    ``listeners_to_all``: those to all agents of each tenant."""
 
     store: Store
-    listeners_to_all: set[MemoryObjectSendStream[tuple[str, Output]]]
+    listeners_to_all: Mapping[str, set[MemoryObjectSendStream[tuple[str, Output]]]]
     publish: Callable[[AgentSlot, Output], None] = lambda _agent, _output: None
     _loaded: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])  # last served, last
     _agents: dict[AgentId, AgentSlot] = field(default_factory=dict[AgentId, AgentSlot])
-    _ids: dict[str, AgentId] = field(default_factory=dict[str, AgentId])
+    _ids: dict[tuple[str, str], AgentId] = field(default_factory=dict[tuple[str, str], AgentId])
 
-    async def find(self, name: str, *, known: bool = False) -> AgentSlot:
+    async def find(self, tenant: str, name: str, *, known: bool = False) -> AgentSlot:
         """As ``Scheduler.find``."""
-        if not known or (agent := self.known(name)) is None:
-            record = await self.store.read(lambda tx: tx.agent(name))
+        if not known or (agent := self.known(tenant, name)) is None:
+            record = await self.store.read(lambda tx: tx.within(tenant).agent(name))
             if record is None:
-                self.forget(name)
+                self.forget(tenant, name)
                 raise no_agent(name)
-            agent, self._ids[name] = self.of(record), record.id
+            agent, self._ids[tenant, name] = self.of(record), record.id
         return agent
 
-    def known(self, name: str) -> AgentSlot | None:
+    def known(self, tenant: str, name: str) -> AgentSlot | None:
         """The agent that had this name when it was last looked up."""
-        agent = self._agents.get(self._ids.get(name, AgentId(0)))
+        agent = self._agents.get(self._ids.get((tenant, name), AgentId(0)))
         return agent if agent and agent.record.name == name else None
 
     async def find_again(self, name: str, former: AgentSlot) -> AgentSlot:
         """The agent that has the name now of one that was deleted or renamed; whoever listened to the name
         hears this one from now on."""
-        self.forget(name)
-        agent = await self.find(name)
+        tenant = former.record.tenant
+        self.forget(tenant, name)
+        agent = await self.find(tenant, name)
         if agent is former:
             raise StaleAgentError(name)
         agent.listeners |= former.listeners
@@ -252,15 +254,16 @@ class Slots:
 
     def of(self, record: AgentRecord) -> AgentSlot:
         """The slot of an agent as it was just read."""
-        fresh = AgentSlot(record, self.listeners_to_all, self.publish, followed=record.last_seq)
+        to_all = self.listeners_to_all[record.tenant]
+        fresh = AgentSlot(record, to_all, self.publish, followed=record.last_seq)
         agent = self._agents.setdefault(record.id, fresh)
         if not agent.serving:
             agent.record = record
         return agent
 
-    def forget(self, name: str) -> AgentSlot | None:
+    def forget(self, tenant: str, name: str) -> AgentSlot | None:
         """Drop the agent's process; look the name up anew the next time."""
-        agent = self._agents.get(self._ids.pop(name, AgentId(0)))
+        agent = self._agents.get(self._ids.pop((tenant, name), AgentId(0)))
         if agent:
             agent.process = agent.rest_until = None
         return agent

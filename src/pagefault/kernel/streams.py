@@ -29,11 +29,11 @@ async def posting(
 ) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
     """Post an event; give it as stored, and the outputs of its turn as ``Kernel.send`` does. Of an event that
     was posted before with this key they come from the log."""
-    agent = await kernel.scheduler.find(name, known=True)
+    agent = await kernel.find(name, known=True)
     async with listening(agent.listeners) as heard:
         since = (await kernel.record(name)).last_seq if event.key else 0
         posted = await kernel.post(name, event)
-        agent = await kernel.scheduler.find(name, known=True)  # another may have the name by now
+        agent = await kernel.find(name, known=True)  # another may have the name by now
         yield posted, _until_closed(kernel, agent, posted, heard, since)
 
 
@@ -43,7 +43,7 @@ async def following(
 ) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
     """The event of this number, and its outputs behind a position; the last one is ``done`` or ``waiting``.
     ``NotFoundError`` if there is no such event."""
-    agent = await kernel.scheduler.find(name)
+    agent = await kernel.find(name)
     async with listening(agent.listeners) as heard:
         kernel.scheduler.following.announce(agent)
         since = (await kernel.record(name)).last_seq

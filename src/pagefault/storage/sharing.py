@@ -20,9 +20,9 @@ class SharingTransaction(Protocol):
         has one of this kind and name."""
         ...
 
-    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None: ...
-    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
-        """All of a kind by name."""
+    def shared(self, kind: SharedKind, name: str) -> SharedRecord | None: ...
+    def all_shared(self, kind: SharedKind) -> list[SharedRecord]:
+        """All of a kind by name, then tenant."""
         ...
 
     def attach(self, agent: AgentId, attachment: Attachment) -> None:
@@ -34,7 +34,7 @@ class SharingTransaction(Protocol):
         """The agent's attachments by kind and name."""
         ...
 
-    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
+    def attached_to(self, kind: SharedKind, name: str) -> list[AgentId]:
         """The agents that are attached, by id."""
         ...
 

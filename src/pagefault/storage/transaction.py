@@ -38,14 +38,23 @@ Due = tuple[AgentId, Schedule]
 
 
 class Transaction(SharingTransaction, ApprovalTransaction, Protocol):
-    """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``."""
+    """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
+
+    It sees all tenants: their agents by id and in lists, by name those of the default tenant, which has no
+    name.
+    """
+
+    def within(self, tenant: str) -> Transaction:
+        """The same transaction as a tenant has it: agents, and what they share, of this tenant alone are
+        found by name or by id and listed, and what is made is the tenant's."""
+        ...
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         """Store a new agent and return it with its id; ``UsageError`` if its tenant has one of that name."""
         ...
 
-    def agent(self, name: str, tenant: str = "") -> AgentRecord | None: ...
+    def agent(self, name: str) -> AgentRecord | None: ...
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
     def agents(self) -> list[AgentRecord]:
         """All agents by name, then tenant; not what they share."""

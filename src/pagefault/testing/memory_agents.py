@@ -18,6 +18,8 @@ class MemoryAgents(MemoryRows):
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
+        if self.tenant is not None:
+            record = replace(record, tenant=self.tenant)
         if self._named(record.name, record.tenant):
             raise NameTakenError(record.name)
         number = AgentId(self._changes.next(self._database.last, "agent"))
@@ -25,15 +27,15 @@ class MemoryAgents(MemoryRows):
         self._changes.put(self._database.agents, number, AgentTables(stored))
         return replace(record, id=number)
 
-    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
-        return None if is_shared(name) else self._named(name, tenant)
+    def agent(self, name: str) -> AgentRecord | None:
+        return None if is_shared(name) else self._named(name, self.tenant or "")
 
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
         owner = self._database.agents.get(agent)
-        return owner.record if owner else None
+        return owner.record if owner and self._belongs(owner.record) else None
 
     def agents(self) -> list[AgentRecord]:
-        return [record for record in self._records() if not is_shared(record.name)]
+        return [r for r in self._records() if not is_shared(r.name) and self._belongs(r)]
 
     def delete_agent(self, agent: AgentId) -> None:
         record = self._agent(agent).record
@@ -69,21 +71,24 @@ class MemoryAgents(MemoryRows):
 
     # what agents share
     def create_shared(self, record: SharedRecord) -> SharedRecord:
-        return replace(record, id=self.create_agent(record.row).id)
+        made = self.create_agent(record.row)
+        return replace(record, id=made.id, tenant=made.tenant)
 
-    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None:
-        found = self._named(shared_name(kind, name), tenant)
+    def shared(self, kind: SharedKind, name: str) -> SharedRecord | None:
+        found = self._named(shared_name(kind, name), self.tenant or "")
         return SharedRecord.of(found) if found else None
 
-    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
+    def all_shared(self, kind: SharedKind) -> list[SharedRecord]:
         return [
             SharedRecord.of(record)
             for record in self._records()
-            if record.tenant == tenant and record.name.startswith(f"{kind}:")
+            if self._belongs(record) and record.name.startswith(f"{kind}:")
         ]
 
     def attach(self, agent: AgentId, attachment: Attachment) -> None:
         owner = self._agent(agent)
+        if not self._belongs(owner.record):
+            raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
         if self._named(attachment.target, owner.record.tenant) is None:
             raise NotFoundError(f"There is no {attachment.target}; it may have been deleted.")
         self._changes.put(owner.attachments, attachment.target, attachment)
@@ -104,8 +109,8 @@ class MemoryAgents(MemoryRows):
         owner = self._database.agents.get(agent)
         return [held for _, held in sorted(owner.attachments.items())] if owner else []
 
-    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
-        return sorted(self._attached(shared_name(kind, name), tenant))
+    def attached_to(self, kind: SharedKind, name: str) -> list[AgentId]:
+        return sorted(self._attached(shared_name(kind, name), self.tenant or ""))
 
     def _records(self) -> Iterator[AgentRecord]:
         """All rows by name, then tenant."""

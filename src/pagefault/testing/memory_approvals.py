@@ -37,7 +37,8 @@ class MemoryApprovals(MemoryRows):
             at = approval.asked if due is None or approval.expires is None else approval.expires
             return at, agent, approval.number
 
-        every = [(agent, each) for agent in self._database.agents for each in self.approvals(agent)]
+        agents = [id for id, owner in self._database.agents.items() if self._belongs(owner.record)]
+        every = [(agent, each) for agent in agents for each in self.approvals(agent)]
         open_ones = [found for found in every if not found[1].decision]
         if due is not None:
             open_ones = [found for found in open_ones if found[1].expires and found[1].expires <= due]

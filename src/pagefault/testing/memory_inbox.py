@@ -93,6 +93,7 @@ class MemoryInbox(MemoryRows):
             if owner.ready is not None
             and not owner.record.parked
             and id not in but
+            and self._belongs(owner.record)
             and not is_shared(owner.record.name)
         ]
         turns: dict[AgentId, tuple[int, bool, str]] = {}  # rounds until its own, then the order of tenants

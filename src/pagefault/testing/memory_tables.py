@@ -126,6 +126,11 @@ class MemoryRows:
     def __init__(self, database: MemoryDatabase, changes: Changes) -> None:
         self._database = database
         self._changes = changes
+        self.tenant: str | None = None  # None: all
+
+    def _belongs(self, record: AgentRecord) -> bool:
+        """Return whether what is of this tenant is seen."""
+        return self.tenant is None or self.tenant == record.tenant
 
     def _agent(self, agent: AgentId) -> AgentTables:
         if agent not in self._database.agents:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from pagefault.message_meta import meta_of, values_of
 from pagefault.storage import Filter, Found, Match, RowUsage, UsageTotal
@@ -44,6 +46,11 @@ class MemoryTransaction(
     MemoryAgents, MemoryOutbox, MemoryArchive, MemoryInbox, MemoryApprovals, MemoryVectors
 ):
     """``pagefault.storage.Transaction`` on dictionaries."""
+
+    def within(self, tenant: str) -> Self:
+        bound = copy(self)
+        bound.tenant = tenant
+        return bound
 
     # recall storage
     def append(

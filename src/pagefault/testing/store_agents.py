@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+from pagefault.approvals import Approval
 from pagefault.errors import NameTakenError, NotFoundError, UsageError
+from pagefault.shared import Attachment, SharedRecord
+from pagefault.storage import Transaction
 from pagefault.testing.store_opening import NOW, StoreOpening, refused, said
 from pagefault.types import (
     AgentId,
@@ -41,12 +45,40 @@ class AgentConformance(StoreOpening):
             ana = db.agent("ana")
             record = AgentRecord("ana", {}, NOW, tenant="firm")
             stored = db.write(lambda tx: tx.create_agent(record))
-            assert db.read(lambda tx: tx.agent("ana", "firm")) == stored
+            assert db.read(lambda tx: tx.within("firm").agent("ana")) == stored
             found = db.read(lambda tx: tx.agent("ana"))
             assert found is not None
             assert (found.id, found.tenant) == (ana, "")
             assert [a.tenant for a in db.read(lambda tx: tx.agents())] == ["", "firm"]
             refused(UsageError, lambda: db.write(lambda tx: tx.create_agent(record)))
+
+    def test_a_transaction_within_a_tenant_finds_and_makes_what_is_the_tenants(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, record = db.agent("ana"), AgentRecord("ana", {}, NOW)
+            own = db.write(lambda tx: tx.within("firm").create_agent(record))
+            shared = db.write(lambda tx: tx.within("firm").create_shared(SharedRecord("archive", "m", NOW)))
+            assert (own.tenant, shared.tenant) == ("firm", "firm")
+            asked = Approval(1, 1, "delete_file", "{}", NOW, NOW + timedelta(hours=1))
+            for agent in (ana, own.id):
+                db.write(lambda tx, a=agent: tx.post(a, Event("message", "hello", at=NOW)))
+                db.write(lambda tx, a=agent: tx.put_approvals(a, [asked]))
+            for tenant, id, kept in (("firm", own.id, shared), ("", ana, None), ("other", None, None)):
+
+                def seen(tx: Transaction, tenant: str = tenant) -> object:
+                    tx = tx.within(tenant)
+                    by_id = [record.id for id in (ana, own.id) if (record := tx.agent_by_id(id))]
+                    by_name = [record.id for record in (tx.agent("ana"),) if record]
+                    listed, waiting = [a.id for a in tx.agents()], [a.id for a in tx.waiting(9)]
+                    undecided = [
+                        [agent for agent, _ in tx.undecided(1, due)]
+                        for due in (None, NOW + timedelta(days=9))
+                    ]
+                    return by_id, by_name, listed, waiting, *undecided, tx.shared("archive", "m")
+
+                ids = [id] if id else []
+                assert db.read(seen) == (ids, ids, ids, ids, ids, ids, kept)
+            held = Attachment("archive", "m", NOW)
+            refused(NotFoundError, lambda: db.write(lambda tx: tx.within("firm").attach(ana, held)))
 
     def test_agents_are_listed_by_name(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -35,7 +35,7 @@ class SharedConformance(StoreOpening):
         with self.opened(tmp_path) as db:
             assert db.read(lambda tx: tx.shared("archive", "manuals")) == made
             assert db.read(lambda tx: tx.shared("section", "manuals")) == section
-            assert db.read(lambda tx: tx.shared("archive", "manuals", "firm")) == other
+            assert db.read(lambda tx: tx.within("firm").shared("archive", "manuals")) == other
             assert db.read(lambda tx: tx.shared("archive", "none")) is None
             assert (made.description, made.created) == ("about manuals", NOW)
             for again in (made, section, other):
@@ -47,7 +47,8 @@ class SharedConformance(StoreOpening):
             made = [_shared(db, name) for name in ("b", "a", "Z")]
             _shared(db, "notes", "section")
             _shared(db, "c", tenant="firm")
-            assert db.read(lambda tx: tx.all_shared("archive")) == [made[2], made[1], made[0]]
+            assert db.read(lambda tx: tx.within("").all_shared("archive")) == [made[2], made[1], made[0]]
+            assert [record.name for record in db.read(lambda tx: tx.all_shared("archive"))] == [*"Zabc"]
             assert [record.name for record in db.read(lambda tx: tx.all_shared("section"))] == ["notes"]
             assert [record.name for record in db.read(lambda tx: tx.agents())] == ["ana"]
             assert db.read(lambda tx: (tx.agent("archive:a"), tx.agent("section:notes"))) == (None, None)
@@ -119,7 +120,7 @@ class SharedConformance(StoreOpening):
             for agent in (ana, strange):
                 db.write(lambda tx, a=agent: tx.attach(a, attachment))
             assert db.read(lambda tx: tx.attached_to("archive", "manuals")) == [ana]
-            assert db.read(lambda tx: tx.attached_to("archive", "manuals", "firm")) == [strange]
+            assert db.read(lambda tx: tx.within("firm").attached_to("archive", "manuals")) == [strange]
 
     def test_a_deleted_archive_is_detached_everywhere_in_its_tenant(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -56,7 +56,7 @@ async def archive(kernel: Kernel, name: str) -> ArchiveView:
 def _view(tx: Transaction, archive: SharedRecord) -> ArchiveView:
     passages, documents = tx.holdings(archive.id)
     agents: dict[str, bool] = {}
-    for id in tx.attached_to("archive", archive.name, archive.tenant):
+    for id in tx.attached_to("archive", archive.name):
         if record := tx.agent_by_id(id):
             rights = {each.name: each.read_only for each in tx.attachments(id) if each.kind == "archive"}
             agents[record.name] = rights.get(archive.name, False)

@@ -79,7 +79,7 @@ async def shared_section(kernel: Kernel, name: str) -> SharedSectionView:
 def _view(tx: Transaction, kernel: Kernel, shared: SharedRecord) -> SharedSectionView:
     section = text_of(tx, shared)
     holders = list[SectionHolder]()
-    for id in tx.attached_to("section", shared.name, shared.tenant):
+    for id in tx.attached_to("section", shared.name):
         record, held = tx.agent_by_id(id), held_section(tx, id, shared.name)
         if record and held:
             texts = [copy.text for copy in tx.sections(id) if copy.name == shared.name]

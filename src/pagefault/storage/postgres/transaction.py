@@ -75,7 +75,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
     ) -> None:
         super().__init__(connection, cache)
         self.reaches_others = reaches_others
-        self._locked = set(first)
+        self._locked = set(first)  # changed in place, as ``within`` shares it
         self._made: set[AgentId] = set()  # nobody else can see them yet, and so wait for them
         for agent in sorted(first):
             super()._lock(agent)
@@ -123,7 +123,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
             raise OutOfOrderError(before | {agent})
         for own in before - self._locked - {agent}:
             super()._lock(own)
-        self._locked = before | {agent}
+        self._locked |= {*before, agent}
 
     def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
         for number, units in rows.items():

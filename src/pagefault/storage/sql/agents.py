@@ -48,6 +48,8 @@ class SqlAgents(SqlPart):
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
+        if self.tenant is not None:
+            record = replace(record, tenant=self.tenant)
         values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
         named = {"tenant": record.tenant, "name": record.name}
         made = self._db.one(_CREATE_AGENT, **named, **values, **queue_values(record.queue))
@@ -59,8 +61,8 @@ class SqlAgents(SqlPart):
     def _delete_owned(self, agent: AgentId) -> None:
         """Delete all that hung on an agent that was just deleted."""
 
-    def agent(self, name: str, tenant: str = "") -> AgentRecord | None:
-        return None if is_shared(name) else self._named(name, tenant)
+    def agent(self, name: str) -> AgentRecord | None:
+        return None if is_shared(name) else self._named(name, self.tenant or "")
 
     def _named(self, name: str, tenant: str) -> AgentRecord | None:
         """The row of this name, an agent's or of what agents share."""
@@ -70,7 +72,8 @@ class SqlAgents(SqlPart):
 
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None:
         row = self._db.one(f"{AGENT} WHERE id = :agent", agent=agent)
-        return to_agent(row) if row else None
+        record = to_agent(row) if row else None
+        return record if record and self._belongs(record.tenant) else None
 
     def agents(self) -> list[AgentRecord]:
         return self._listed(AN_AGENT)
@@ -79,10 +82,15 @@ class SqlAgents(SqlPart):
         """The rows of ``agents`` that meet a condition, by name, then tenant."""
         collate = self._db.dialect.by_code_point
         order = f" ORDER BY name{collate}, tenant{collate}"
+        if self.tenant is not None:
+            condition, values = f"tenant = :tenant AND {condition}", {**values, "tenant": self.tenant}
         return [to_agent(row) for row in self._db.rows(f"{AGENT} WHERE {condition}{order}", **values)]
 
     def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
-        parts = ("TRUE",) if after is None else ("tenant > :after", "tenant <= :after")
+        if self.tenant is not None:
+            parts, after = ("tenant = :after",), self.tenant
+        else:
+            parts = ("TRUE",) if after is None else ("tenant > :after", "tenant <= :after")
         tenants = chain.from_iterable(self._ready(part, limit, after=after, but=but) for part in parts)
         rounds = zip_longest(*islice(tenants, limit))
         return self._records([id for each in rounds for id in each if id is not None][:limit])

@@ -25,6 +25,7 @@ _PUT = f"""
     decided = excluded.decided, person = excluded.person"""
 _OF_AGENT = f"SELECT {_COLUMNS} FROM approvals WHERE agent = :agent ORDER BY number"
 _UNDECIDED = f"SELECT agent, {_COLUMNS} FROM approvals WHERE decision = ''"
+_OF_TENANT = " AND (SELECT tenant FROM agents a WHERE a.id = approvals.agent) = :tenant"
 _REMOVE = "DELETE FROM approvals WHERE agent = :agent AND event = :event"
 _GRANT = """
     INSERT INTO grants (agent, name, at, person) VALUES (:agent, :name, :at, :person)
@@ -51,11 +52,14 @@ class SqlApprovals(SqlPart):
         self._db.send(_REMOVE, agent=agent, event=event)
 
     def undecided(self, limit: int, due: datetime | None = None) -> list[tuple[AgentId, Approval]]:
+        of = "" if self.tenant is None else _OF_TENANT
+        values: dict[str, Any] = {} if self.tenant is None else {"tenant": self.tenant}
         if due is None:
-            rows = self._db.rows(f"{_UNDECIDED} ORDER BY asked, agent, number LIMIT :limit", limit=limit)
+            asked = f"{_UNDECIDED}{of} ORDER BY asked, agent, number LIMIT :limit"
+            rows = self._db.rows(asked, limit=limit, **values)
         else:
-            expired = f"{_UNDECIDED} AND expires <= :due ORDER BY expires, agent, number LIMIT :limit"
-            rows = self._db.rows(expired, due=micros(due), limit=limit)
+            expired = f"{_UNDECIDED}{of} AND expires <= :due ORDER BY expires, agent, number LIMIT :limit"
+            rows = self._db.rows(expired, due=micros(due), limit=limit, **values)
         return [(AgentId(agent), _to_approval(row)) for agent, *row in rows]
 
     def put_grant(self, agent: AgentId, grant: Grant) -> None:

@@ -41,6 +41,7 @@ class SqlPart(ABC):
 
     def __init__(self, connection: SqlConnection) -> None:
         self._db = connection
+        self.tenant: str | None = None  # None: all
         self._fences: dict[AgentId, int] = {}  # as this transaction has seen them
         self.leases: dict[AgentId, str] = {}
         """The workers under whose leases this transaction writes; empty once it has freed the lease."""
@@ -56,6 +57,10 @@ class SqlPart(ABC):
     @abstractmethod
     def _source(self) -> BlockStore:
         """The reads of an index in memory, and its blocks."""
+
+    def _belongs(self, tenant: str) -> bool:
+        """Return whether what is of this tenant is seen."""
+        return self.tenant is None or self.tenant == tenant
 
     def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
         """Run an UPDATE of ``agents`` that returns a number; the agent stays locked. ``NotFoundError`` if

@@ -34,15 +34,15 @@ class SqlShared(SqlAgents):
     """The part of a transaction on archives, shared sections and attachments."""
 
     def create_shared(self, record: SharedRecord) -> SharedRecord:
-        return replace(record, id=self.create_agent(record.row).id)
+        made = self.create_agent(record.row)
+        return replace(record, id=made.id, tenant=made.tenant)
 
-    def shared(self, kind: SharedKind, name: str, tenant: str = "") -> SharedRecord | None:
-        found = self._named(shared_name(kind, name), tenant)
+    def shared(self, kind: SharedKind, name: str) -> SharedRecord | None:
+        found = self._named(shared_name(kind, name), self.tenant or "")
         return SharedRecord.of(found) if found else None
 
-    def all_shared(self, kind: SharedKind, tenant: str = "") -> list[SharedRecord]:
-        found = self._listed(f"{KIND} = :kind AND tenant = :tenant", kind=f"{kind}:", tenant=tenant)
-        return [SharedRecord.of(record) for record in found]
+    def all_shared(self, kind: SharedKind) -> list[SharedRecord]:
+        return [SharedRecord.of(record) for record in self._listed(f"{KIND} = :kind", kind=f"{kind}:")]
 
     def attach(self, agent: AgentId, attachment: Attachment) -> None:
         owner, target = self._owner(agent), attachment.target
@@ -75,8 +75,8 @@ class SqlShared(SqlAgents):
         )
         return [Attachment.to(target, bool(read_only), moment(at)) for target, read_only, at in found]
 
-    def attached_to(self, kind: SharedKind, name: str, tenant: str = "") -> list[AgentId]:
-        return self._attached(shared_name(kind, name), tenant)
+    def attached_to(self, kind: SharedKind, name: str) -> list[AgentId]:
+        return self._attached(shared_name(kind, name), self.tenant or "")
 
     def delete_agent(self, agent: AgentId) -> None:
         record = self._owner(agent)

@@ -6,6 +6,8 @@ Leaves out beginning and committing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 from pagefault.storage import Filter, Found, Match
 from pagefault.storage.index.cache import IndexCache
@@ -36,6 +38,11 @@ class SqlTransaction(
     def __init__(self, connection: SqlConnection, cache: IndexCache | None = None) -> None:
         super().__init__(connection)
         self._cache = cache
+
+    def within(self, tenant: str) -> Self:
+        bound = copy(self)
+        bound.tenant = tenant
+        return bound
 
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         cache = IndexCache() if self._cache is None else self._cache

@@ -1,0 +1,50 @@
+"""A store as one tenant has it: whatever a transaction finds by name, lists or makes is the tenant's.
+
+Left out: how a transaction is kept within a tenant (``storage.Transaction.within``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pagefault.storage import Store, Transaction, TurnHold, Workers
+from pagefault.storage.signals import Signals
+from pagefault.types import AgentId
+
+__all__ = ["TenantStore"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStore:
+    """``pagefault.storage.Store`` for one tenant, over the store of all."""
+
+    every: Store
+    tenant: str
+
+    @property
+    def signals(self) -> Signals:
+        return self.every.signals
+
+    @property
+    def workers(self) -> Workers:
+        return self.every.workers
+
+    async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
+        return await self.every.write(lambda tx: work(tx.within(self.tenant)), hold)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self.every.read(lambda tx: work(tx.within(self.tenant)))
+
+    async def build(self, work: Callable[[Transaction], T]) -> T:
+        return await self.every.build(lambda tx: work(tx.within(self.tenant)))
+
+    def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
+        return self.every.turn_lock(agent)
+
+    async def close(self) -> None:
+        await self.every.close()
