@@ -150,7 +150,8 @@ class Output:
 
     ``position`` is the log number of the row it shows; a consumer that went away asks again from there.
     ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
-    position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``.
+    position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``, and in
+    ``call`` which of a completion's calls says it.
     ``noticed`` (a retry, another model that takes over) is not in the log either, nor is ``progress`` (what
     the tool ``name`` reports of its call, whose id is in ``data``). ``done`` closes an event's turn;
     ``waiting`` says that it waits until calls of it are decided on, which ``data`` lists.

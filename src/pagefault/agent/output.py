@@ -66,7 +66,8 @@ class Speech:
         self.shown = True
         if of == "said":
             self.said += text
-        return Output("delta", text, event, position, data={"attempt": self.attempt, "of": of})
+        call = {} if delta.call is None else {"call": str(delta.call)}
+        return Output("delta", text, event, position, data={"attempt": self.attempt, "of": of, **call})
 
     def _message(self, call: int, piece: str) -> str:
         self._arguments[call] = self._arguments.get(call, "") + piece

@@ -3,7 +3,7 @@
     running.py    a process that serves: signals, drain, workers
     auth.py       the caller of a request;  walls.py: what stands before all routes
     problems.py   errors as responses;  sse.py: outputs as server-sent events
-    api/          the REST under ``/api/v1``
+    api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
 
 It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
-from pagefault.server import api, health, problems
+from pagefault.server import api, health, openai, problems
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes
 from pagefault.server.walls import Walls
@@ -32,6 +32,8 @@ def create_app(kernel: Kernel, options: ServerOptions | None = None) -> FastAPI:
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.include_router(health.router())
     app.include_router(api.router())
+    app.include_router(openai.router())
+    shapes.add(openai.PREFIXES, openai.openai_shape)
     problems.install(app, shapes)
     app.add_middleware(Walls, options=options, shapes=shapes)
     return app

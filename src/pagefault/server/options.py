@@ -14,7 +14,7 @@ class ServerOptions:
     """``agent``: the defaults of new agents. ``hosts``: further names by which requests may address the
     server, beside those of the loopback. ``body``: the most bytes of a request, ``upload``: of one with
     files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
-    when the server stops."""
+    when the server stops. ``user_secret``: the secret with which Open WebUI signs its users."""
 
     host: str = "127.0.0.1"
     port: int = 8283
@@ -24,3 +24,4 @@ class ServerOptions:
     upload: int = 256 << 20
     heartbeat: float = 15.0
     grace: float = 30.0
+    user_secret: str = field(default="", repr=False)

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
-from pagefault.types import AgentRecord, Event, EventState
+from pagefault.types import AgentId, AgentRecord, Event, EventState
 from pagefault.views.asking import zone_shown
 
-__all__ = ["EventView", "events"]
+__all__ = ["EventView", "events", "stored_event"]
 
 _OPEN: tuple[EventState, ...] = ("active", "waiting", "pending", "parked")
 
@@ -42,6 +42,16 @@ async def events(kernel: Kernel, name: str | None = None, *, parked: bool = Fals
         ]
 
     return tuple(_view(record, event) for record, event in await kernel.store.read(read))
+
+
+async def stored_event(kernel: Kernel, agent: AgentId, number: int) -> tuple[AgentRecord, Event] | None:
+    """The agent and the event of these numbers, whatever the agent is called now; None if there is none."""
+
+    def read(tx: Transaction) -> tuple[AgentRecord, Event] | None:
+        record, event = tx.agent_by_id(agent), tx.event(agent, number)
+        return (record, event) if record and event else None
+
+    return await kernel.store.read(read)
 
 
 def _view(record: AgentRecord, event: Event) -> EventView:

@@ -1,0 +1,47 @@
+"""Errors as OpenAI's clients read them, and objects as events of a stream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+from sse_starlette import ServerSentEvent
+
+from pagefault.server.problems import Problem
+
+__all__ = ["DONE", "error_of", "openai_shape", "sent"]
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_CODES = {401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded"}
+_INVALID = 422  # OpenAI's own status for such a request is 400
+
+DONE = ServerSentEvent("[DONE]", sep="\n")
+"""The end of a stream of Chat Completions."""
+
+
+def error_of(problem: Problem) -> dict[str, Any]:
+    """A problem in OpenAI's shape."""
+    kind = (
+        "server_error"
+        if problem.status_code >= 500
+        else _TYPES.get(problem.status_code, "invalid_request_error")
+    )
+    return {
+        "message": problem.detail,
+        "type": kind,
+        "param": problem.more.get("param"),
+        "code": problem.more.get("code", _CODES.get(problem.status_code)),
+    }
+
+
+def openai_shape(problem: Problem) -> Response:
+    """The response of OpenAI's protocols to a problem."""
+    status = 400 if problem.status_code == _INVALID else problem.status_code
+    return JSONResponse({"error": error_of(problem)}, status, problem.headers)
+
+
+def sent(value: dict[str, Any], *, named: bool = False) -> ServerSentEvent:
+    """An object as an event of a stream; ``named``: by its type."""
+    return ServerSentEvent(json.dumps(value), event=value["type"] if named else None, sep="\n")
