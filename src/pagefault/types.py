@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NewType
 
+from pagefault.media import Media, MediaContent
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage
 
 AgentId = NewType("AgentId", int)
@@ -100,7 +101,7 @@ class Event:
     log number of the outside call that was begun and has no result yet; ``attempts`` counts how often its
     turn was begun since it last got on. ``parked``: why it is not served any more. ``hops``: the messages
     between agents that it follows from. ``trace``: the ``traceparent`` of W3C Trace Context of whoever posted
-    it, empty if there is none.
+    it. ``media``: the images that come with it; ``contents``: their bytes, of an event that is to be posted.
     """
 
     kind: str
@@ -115,24 +116,14 @@ class Event:
     parked: str = ""
     hops: int = 0
     trace: str = ""
+    media: tuple[Media, ...] = ()
+    contents: tuple[MediaContent, ...] = field(default=(), repr=False, compare=False)
 
 
 OutputType = Literal[
-    "delta",
-    "retracted",
-    "noticed",
-    "progress",
-    "said",
-    "thought",
-    "called",
-    "returned",
-    "prefetched",
-    "warned",
-    "flushed",
-    "alerted",
-    "waiting",
-    "done",
-]
+    "delta", "retracted", "noticed", "progress", "said", "thought", "called", "returned",
+    "prefetched", "warned", "flushed", "alerted", "waiting", "done",
+]  # fmt: skip
 
 
 UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed", "progress"})

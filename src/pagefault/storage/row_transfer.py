@@ -27,6 +27,7 @@ __all__ = [
     "DELIVERIES",
     "DERIVED",
     "GRANTS",
+    "MEDIA",
     "OUTBOX",
     "OWNED",
     "FileDatabase",
@@ -46,11 +47,13 @@ Row = tuple[Value, ...]
 @dataclass(frozen=True, slots=True)
 class TransferTable:
     """A table as it is handed over: columns and what their values are (or None), without the agent's id.
-    ``order``: the column by which rows are handed over, where their order is kept by nothing else."""
+    ``order``: the column by which rows are handed over, where their order is kept by nothing else; ``batch``:
+    the rows that may be in memory at a time."""
 
     name: str
     columns: Mapping[str, type[int | float | str | bytes]]
     order: str = ""
+    batch: int = 200
 
     def column(self, name: str) -> int:
         """Where in a row the column stands."""
@@ -86,6 +89,13 @@ APPROVALS = TransferTable(
 GRANTS = TransferTable("grants", {"name": str, "at": int, "person": str})
 """The functions that an agent may call without being asked."""
 
+MEDIA = TransferTable(
+    "media",
+    {"hash": str, "media_type": str, "size": int, "width": int, "height": int, "data": bytes},
+    batch=1,
+)
+"""The bytes that rows of the log and of the inbox refer to."""
+
 OWNED = (
     TransferTable(
         "messages",
@@ -102,20 +112,8 @@ OWNED = (
     ),
     TransferTable(
         "passages",
-        {
-            "number": int,
-            "at": int,
-            "embed": bool,
-            "tags": str,
-            "source": str,
-            "title": str,
-            "document": int,
-            "page": int,
-            "section": str,
-            "start": int,
-            "stop": int,
-            "text": str,
-        },
+        {"number": int, "at": int, "embed": bool, "tags": str, "source": str, "title": str, "document": int}
+        | {"page": int, "section": str, "start": int, "stop": int, "text": str},
         order="number",
     ),
     TransferTable("passage_tags", {"number": int, "tag": str}),
@@ -129,13 +127,14 @@ OWNED = (
     TransferTable(
         "inbox",
         {"number": int, "kind": str, "text": str, "key": str, "sender": str, "at": int, "state": str}
-        | {"started": int, "rank": int, "attempts": int},
+        | {"started": int, "rank": int, "attempts": int, "media": str},
     ),
     TransferTable(
         "schedules", {"number": int, "due": int, "cron": str, "zone": str, "catch_up": str, "note": str}
     ),
     APPROVALS,
     GRANTS,
+    MEDIA,
     TransferTable("attachments", {"target": str, "read_only": bool, "at": int}),
     OUTBOX,
     DELIVERIES,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, get_args
 
+from pagefault.media import loaded
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
 from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
@@ -104,19 +105,18 @@ _STATES: tuple[str, ...] = get_args(EventState)
 
 def to_event(row: Any) -> Event:
     """The event; one that cannot be read is parked, with the reason."""
-    kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace = row
+    kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace, media = row
+    parked, trace = parked or "", trace or ""
     try:
-        require(kind, text, key or "", sender or "", parked or "", trace or "", kind=str)
+        require(kind, text, key or "", sender or "", parked, trace, kind=str)
         require(attempts, started or 0, hops, kind=int)
         if state not in _STATES:
             raise ValueError(f"{state!r} is no state of an event")
-        posted = None if at is None else moment(at)
+        when, media = None if at is None else moment(at), loaded(media)
     except UNREADABLE as error:
         why = f"The stored event {number} cannot be read ({error})."
         return Event(str(kind), str(text), id=number, state="parked", parked=why)
-    return Event(
-        kind, text, key, sender, posted, number, state, started, attempts, parked or "", hops, trace or ""
-    )
+    return Event(kind, text, key, sender, when, number, state, started, attempts, parked, hops, trace, media)
 
 
 def to_schedule(row: Any) -> Schedule:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pagefault.storage.approvals import ApprovalTransaction
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
+from pagefault.storage.media import MediaTransaction
 from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
@@ -37,7 +38,7 @@ __all__ = ["Due", "Transaction"]
 Due = tuple[AgentId, Schedule]
 
 
-class Transaction(SharingTransaction, ApprovalTransaction, Protocol):
+class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
     It sees all tenants: their agents by id and in lists, by name those of the default tenant, which has no
@@ -189,8 +190,8 @@ class Transaction(SharingTransaction, ApprovalTransaction, Protocol):
 
     # inbox
     def post(self, agent: AgentId, event: Event) -> Event:
-        """Store an event as pending and return it with its id; if one with its key is already there,
-        return that one and store nothing."""
+        """Store an event as pending, with its ``contents``, and return it with its id, without these; if one
+        with its key is already there, return that one and store nothing."""
         ...
 
     def event(self, agent: AgentId, event: int) -> Event | None: ...

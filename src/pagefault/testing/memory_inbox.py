@@ -9,7 +9,7 @@ from datetime import datetime
 from pagefault.errors import NotFoundError
 from pagefault.shared import is_shared
 from pagefault.storage.transaction import Due
-from pagefault.testing.memory_tables import MemoryRows
+from pagefault.testing.memory_media import MemoryMedia
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -22,7 +22,7 @@ from pagefault.types import (
 __all__ = ["MemoryInbox"]
 
 
-class MemoryInbox(MemoryRows):
+class MemoryInbox(MemoryMedia):
     """The part of the in-memory store on events and schedules."""
 
     # inbox
@@ -32,9 +32,9 @@ class MemoryInbox(MemoryRows):
             for known in owner.events.values():
                 if known.key == event.key:
                     return known
-        stored = replace(
-            event, id=self._changes.next(owner.last, "event"), state="pending", started=None, attempts=0
-        )
+        number = self._changes.next(owner.last, "event")
+        stored = replace(event, id=number, state="pending", started=None, attempts=0, contents=())
+        self.put_media(agent, event.contents)
         self._changes.put(owner.events, stored.id, stored)
         if owner.ready is None:
             self.settle(agent)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pagefault.approvals import Approval, Grant
 from pagefault.errors import NotFoundError
+from pagefault.media import MediaContent
 from pagefault.shared import Attachment, Outgoing
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.signals import SignalArrivals
@@ -55,6 +56,7 @@ class AgentTables:
     outbox: dict[int, Outgoing] = field(default_factory=dict[int, Outgoing])
     approvals: dict[int, Approval] = field(default_factory=dict[int, Approval])
     grants: dict[str, Grant] = field(default_factory=dict[str, Grant])
+    media: dict[str, MediaContent] = field(default_factory=dict[str, MediaContent])  # by hash
     deliveries: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # by sender
     units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
     vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(

@@ -23,6 +23,7 @@ from pagefault.storage import Transaction
 from pagefault.testing.store_agents import AgentConformance
 from pagefault.testing.store_approvals import ApprovalConformance
 from pagefault.testing.store_documents import DocumentConformance
+from pagefault.testing.store_media import MediaConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance
@@ -259,6 +260,7 @@ class StoreConformance(
     SharedConformance,
     QueueConformance,
     ApprovalConformance,
+    MediaConformance,
     SearchConformance,
     VectorConformance,
     TurnConformance,

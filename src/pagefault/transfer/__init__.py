@@ -8,6 +8,7 @@
     traces.py     deleted words in the files of a folder
     repeats.py    what must not be in a log twice
     approvals.py  what an agent waits for is as it must be
+    media.py      bytes of images and files are there, and are those that were stored
     sharing.py    what an agent is attached to, and what it has sent there
 
 All of it works on ``storage.row_transfer``, is synchronous, and holds no more than a few hundred rows in

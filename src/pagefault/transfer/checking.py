@@ -18,6 +18,7 @@ from typing import Any, get_args
 from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
 from pagefault.transfer.approvals import approval_faults
+from pagefault.transfer.media import media_faults
 from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.sharing import sharing_faults
@@ -55,7 +56,6 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
             found += [Finding(name, what) for what in sharing_faults(rows, name, agent, agents)]
             found += [Finding(name, fault.what, derived=True) for fault in rows.index_faults(agent)]
-            found += [Finding(name, what) for what in approval_faults(rows, agent)]
             watch.advance(1)
             for tier in _TIERS:
                 found += [Finding(name, what, derived=True) for what in _of_index(rows, agent, tier)]
@@ -121,6 +121,7 @@ def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
     yield from _archive(known)
     yield from _documents(known)
     yield from _vectors(known)
+    yield from (*approval_faults(rows, agent), *media_faults(rows, agent))
 
 
 def _log(known: _Known) -> Iterator[str]:
@@ -180,8 +181,7 @@ def _sections(known: _Known) -> Iterator[str]:
     for row in known.table("sections"):
         if not _is_counted(versions.pop(row["name"], set()), row["version"]):
             yield f"The section {row['name']} lacks some of its {row['version']} versions."
-    for name in versions:
-        yield f"The section {name} has a history, but is not there."
+    yield from (f"The section {name} has a history, but is not there." for name in versions)
 
 
 def _inbox(known: _Known) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The file of an export: JSON Lines, one block for each agent.
 
-    {"pagefault": "0.1.0", "format": 3, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
+    {"pagefault": "0.1.0", "format": 4, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
     {"agents": {"created": ..., "last_seq": ..., ...}}
     {"messages": {"seq": 1, "role": "user", ...}}
     ...
@@ -26,7 +26,7 @@ from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Val
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
 
-FORMAT = 3
+FORMAT = 4
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
@@ -34,10 +34,10 @@ _ATTACHMENT = b'{"attachments":'
 _ADDED: dict[int, dict[str, dict[str, Any]]] = {
     1: {"agents": {"tenant": ""}, "inbox": {"attempts": 0}},
     2: {"agents": {"last_outgoing": 0}},
+    3: {"inbox": {"media": None}},
 }
 """The columns, by table, that the format after this one added."""
 _AGAIN = "have it exported again."
-_BATCH = 200
 _HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may have no lines at all
 
 
@@ -135,7 +135,7 @@ def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[Transfer
     lines = islice(file, block.rows)
     decoded = (decode(line, place, block.format) for line in lines)
     for table, found in groupby(decoded, key=lambda item: item[0].name):
-        while batch := [row for _, row in islice(found, _BATCH)]:
+        while batch := [row for _, row in islice(found, _TABLES[table].batch)]:
             yield _TABLES[table], batch
     file.readline()
 

@@ -18,12 +18,14 @@ from pagefault.approvals import Decision
 from pagefault.clock import next_due
 from pagefault.config import parse_settings
 from pagefault.errors import PagefaultError, UsageError
+from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, RequestUsage, meta_of
 from pagefault.names import check_agent_name, check_stored_name
 from pagefault.section_settings import SectionSettings
 from pagefault.shared import is_shared
-from pagefault.storage.row_transfer import Row, TransferTable
+from pagefault.storage.row_transfer import MEDIA, Row, TransferTable
 from pagefault.transfer.lines import Block, rows_of
+from pagefault.transfer.media import row_of_media_faults
 from pagefault.types import EventState, Role, Tier
 from pagefault.zones import zone_named
 
@@ -34,7 +36,7 @@ _OPTIONAL = {
     "shared": {"summary", "pinned"},
     "messages": {"event", "completion", "call_id", "name", "usage"},
     "passages": {"document", "page", "start", "stop"},
-    "inbox": {"key", "sender", "at", "started", "rank"},
+    "inbox": {"key", "sender", "at", "started", "rank", "media"},
     "schedules": {"cron"},
     "approvals": {"expires", "changed", "decided"},
 }
@@ -45,6 +47,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STRICT = ConfigDict(strict=True)
 _META = TypeAdapter(MessageMeta)
 _USAGE = TypeAdapter(RequestUsage)
+_REFERENCES = TypeAdapter(tuple[Media, ...])
 
 
 def _one_of(*allowed: str) -> Callable[[Any], object]:
@@ -65,6 +68,10 @@ def _meta(value: str) -> None:
     if not isinstance(values, dict):
         raise TypeError("it is no JSON object")
     _META.validate_json(json.dumps(asdict(meta_of(values))), strict=True)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _media(value: str) -> None:
+    _REFERENCES.validate_json(value, strict=True)
 
 
 def _usage(value: str) -> None:
@@ -137,6 +144,7 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("inbox", "at"): _time,
     ("inbox", "state"): _one_of(*get_args(EventState)),
     ("inbox", "attempts"): _at_least_zero,
+    ("inbox", "media"): _media,
     ("schedules", "due"): _time,
     ("schedules", "zone"): zone_named,
     ("schedules", "cron"): lambda cron: next_due(cron, datetime.now(UTC), UTC),
@@ -187,10 +195,14 @@ def row_faults(whose: str, table: TransferTable, row: Row) -> Iterator[str]:
     if kind and table.name == "section_versions" and row[table.column("token_limit")] == 0:
         yield "It has a text of a limit of 0 tokens, as only what was removed has."
     checked = "shared" if kind and table.name == "agents" else table.name
+    faults = list(_value_faults(table, checked, row))
+    yield from faults or (row_of_media_faults(row) if table is MEDIA else ())
+
+
+def _value_faults(table: TransferTable, checked: str, row: Row) -> Iterator[str]:
     called = next((f" {row[table.column(key)]}" for key in _NUMBERS if key in table.columns), "")
     for (column, expected), value in zip(table.columns.items(), row, strict=True):
-        why = _fault(checked, column, expected, value)
-        if why:
+        if why := _fault(checked, column, expected, value):
             yield f"In {table.name}{called}, {column} is {str(value)[:60]!r}: {why}."
 
 

@@ -63,7 +63,7 @@ _NUMBERED = {"recall": ("messages", "seq"), "archival": ("passages", "number")}
 
 _BATCH = 10_000  # agents, units, blocks
 _LAST = (1 << 63) - 1
-_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings", "word_blocks"}
+_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings", "word_blocks", "media"}
 _TABLES = ("agents", "agent_names", *OWNED_TABLES)
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\%_"})  # to LIKE
 _WORD_ROWS = "SELECT count(*) FROM {table} t WHERE t::text ILIKE ANY(:patterns::text[])"

@@ -27,6 +27,7 @@ inbox = Table(
     Column("parked", Text),  # why it is not served
     Column("hops", Integer, nullable=False, server_default="0"),
     Column("trace", Text),  # of whoever posted it
+    Column("media", Text),  # JSON: the images that it refers to
     UniqueConstraint("agent", "key"),
 )
 Index(

@@ -7,6 +7,7 @@
     outbox.py       effects that are on their way to them
     recall.py       the log, and the usage of requests
     archive.py      passages and documents
+    media.py        bytes of images and files
     inbox.py        events and schedules
     approvals.py    calls that wait for a decision, functions that are allowed for good
     transaction.py  the parts together: ``pagefault.storage.Transaction``

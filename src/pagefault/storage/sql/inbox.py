@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from pagefault.media import dumped
 from pagefault.storage.rows import micros, to_event, to_schedule
-from pagefault.storage.sql.part import SqlPart, now_micros
+from pagefault.storage.sql.media import SqlMedia
+from pagefault.storage.sql.part import now_micros
 from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 
 __all__ = ["SqlInbox"]
 
 _EVENT = """
-    SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace
+    SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace, media
     FROM inbox WHERE agent = :agent"""
 _POST = """
-    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank, hops, trace)
-    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank, :hops, :trace)"""
+    INSERT INTO inbox (agent, number, kind, text, key, sender, at, state, rank, hops, trace, media)
+    VALUES (:agent, :number, :kind, :text, :key, :sender, :at, 'pending', :rank, :hops, :trace, :media)"""
 # Of a long history only the newest are looked through.
 _COUNT_SENT = """
     SELECT count(*) FROM (
@@ -52,7 +54,7 @@ _MOVE_SCHEDULE = "UPDATE schedules SET due = :due WHERE agent = :agent AND numbe
 _REMOVE_SCHEDULE = "DELETE FROM schedules WHERE agent = :agent AND number = :number"
 
 
-class SqlInbox(SqlPart):
+class SqlInbox(SqlMedia):
     """The part of a transaction on events and schedules."""
 
     # inbox
@@ -74,8 +76,10 @@ class SqlInbox(SqlPart):
             rank=1 if event.kind == EventKind.PRESSURE else 2,
             hops=event.hops,
             trace=event.trace or None,
+            media=dumped(event.media),
         )
-        return replace(event, id=number, state="pending", started=None, attempts=0)
+        self.put_media(agent, event.contents)
+        return replace(event, id=number, state="pending", started=None, attempts=0, contents=())
 
     def event(self, agent: AgentId, event: int) -> Event | None:
         row = self._db.one(f"{_EVENT} AND number = :number", agent=agent, number=event)

@@ -133,7 +133,7 @@ class SqlTransfer(SqlVectors, SqlOutbox):
         columns = ", ".join(map(self._column, table.columns))
         ordered = f" ORDER BY {table.order}" if table.order else ""
         chosen = f"SELECT {columns} FROM {self._relation(agent, table)} r WHERE agent = :agent{ordered}"
-        for batch in self._db.batches(chosen, BATCH, agent=agent):
+        for batch in self._db.batches(chosen, table.batch, agent=agent):
             yield self._read(table, batch)
 
     def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:

@@ -76,7 +76,7 @@ CREATE TABLE inbox (
 	at INTEGER, 
 	state TEXT NOT NULL, 
 	started INTEGER, 
-	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, trace TEXT, 
+	rank INTEGER, attempts INTEGER DEFAULT '0' NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, trace TEXT, media TEXT, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, "key")
@@ -332,4 +332,15 @@ CREATE TABLE grants (
 
 ;
 CREATE INDEX approvals_undecided ON approvals (expires) WHERE decision = '';
-INSERT INTO alembic_version VALUES ('0015');
+CREATE TABLE media (
+	agent INTEGER NOT NULL, 
+	hash TEXT NOT NULL, 
+	media_type TEXT NOT NULL, 
+	size INTEGER NOT NULL, 
+	width INTEGER NOT NULL, 
+	height INTEGER NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (agent, hash), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+);
+INSERT INTO alembic_version VALUES ('0016');
