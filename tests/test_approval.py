@@ -173,6 +173,28 @@ def test_later_events_wait_and_other_agents_do_not(tmp_path: Path) -> None:
     anyio.run(run)
 
 
+def test_who_sends_behind_a_turn_that_waits_hears_so(tmp_path: Path) -> None:
+    """Whether they sent before the turn came to wait, behind it, or in another session."""
+    disk = Disk()
+    later = [pagefault.Event("message", f"And {number}?", key=str(number)) for number in range(2)]
+
+    async def run() -> None:
+        script: list[Item] = [[delete("a")]]
+        async with pagefault.open(tmp_path, parts=parts(script, disk.delete)) as pf:
+            ana = await pf.agent("ana")
+            await ana.post("Delete a.")
+            replies = [await ana.send(event) for event in later]
+            assert [[(w.id, w.event) for w in reply.waiting] for reply in replies] == [[("m2", 1)]] * 2
+            assert [[o.type for o in reply.outputs] for reply in replies] == [["waiting"]] * 2
+
+    anyio.run(run)
+    script = [[say("Deleted.")], [say("First.")], [say("Second.")]]
+    with Agent("ana", home=tmp_path, parts=parts(script, disk.delete)) as ana:
+        assert [w.id for w in ana.send(later[1]).waiting] == ["m2"]
+        assert ana.approve("m2").text == "Deleted."
+        assert [ana.send(event).text for event in later] == ["First.", "Second."]
+
+
 def test_a_turn_waits_over_restarts(tmp_path: Path) -> None:
     disk = Disk()
     with Agent("ana", home=tmp_path, parts=parts([[delete("a")]], disk.delete)) as ana:

@@ -125,6 +125,7 @@ def waiting_output(event: int, position: int, approvals: list[Approval]) -> Outp
     calls = [
         {
             "id": each.id,
+            "event": each.event,
             "name": each.name,
             "arguments": json.loads(each.arguments),
             "asked": each.asked.isoformat(),

@@ -29,6 +29,7 @@ logger = logger_of(__name__)
 ATTEMPTS = 3
 """The times a turn is begun, without getting on, until its event is parked."""
 
+_HELD_UP = "Events wait behind a turn that waits for approval"
 _FORGIVING = 10.0  # seconds that a kernel which is left gives these writes, of thousands of turns perhaps
 
 
@@ -48,6 +49,9 @@ async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) ->
         agent.end(Output("done", "", parked.id, agent.followed))
     if record.parked:
         agent.rest(ParkedError(record.name, record.parked), None, now)
+    elif event and event.state == "waiting":  # those who sent what is behind it look there
+        agent.end(Output("waiting", _HELD_UP, None, agent.followed))
+        return None
     elif event and agent.uncounted == event.id:
         agent.uncounted = None
     return event
@@ -56,13 +60,13 @@ async def take(store: Store, agent: AgentSlot, hold: TurnHold, now: datetime) ->
 def _take(
     id: AgentId, uncounted: int | None, now: datetime, tx: Transaction
 ) -> tuple[AgentRecord | None, list[Event], Event | None]:
-    """The agent, the events of which it can be shown nothing, parked now, and its next event. Nobody may have
-    looked whether the time is over for a decision that it waits for."""
-    record, damaged = tx.agent_by_id(id), list[Event]()
+    """The agent, the events of which it can be shown nothing, parked now, and its next event, or the one
+    whose turn waits for a decision. Nobody may have looked whether the time for that is over."""
+    record, damaged, waiting = tx.agent_by_id(id), list[Event](), list[Event]()
     if record is None or record.parked:
         return record, damaged, None
-    if not (event := tx.next_event(id)) and tx.events(id, state="waiting"):
-        expire(tx, id, now)
+    if not (event := tx.next_event(id)) and (waiting := tx.events(id, state="waiting")):
+        waiting = [] if expire(tx, id, now) else waiting
     while event := event or tx.next_event(id):
         if event.state != "parked":
             return record, damaged, event if event.id == uncounted else _count(tx, id, event, 1)
@@ -70,7 +74,7 @@ def _take(
         tx.set_event(id, event.id, "parked", parked=event.parked)
         event = None
     tx.settle(id)
-    return record, damaged, None
+    return record, damaged, waiting[0] if waiting else None
 
 
 async def forgive(store: Store, agent: AgentSlot, hold: TurnHold, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -19,7 +20,8 @@ async def outputs_until_closed(
     store: Store, agent: AgentSlot, event: Event, outputs: MemoryObjectReceiveStream[Output], after: int = -1
 ) -> AsyncIterator[Output]:
     """Yield the committed outputs of an event behind ``after``, then those that come: ``outputs`` are all of
-    the agent's since before. The last one closes the event: ``done``, or ``waiting``."""
+    the agent's since before. The last one closes the event: ``done``, or ``waiting``, which an event may also
+    have to do for a turn before its own."""
     if event.state != "pending":
         kept, closed = await store.read(lambda tx: _kept(tx, agent.record.id, event, after))
         for output in kept:
@@ -30,11 +32,22 @@ async def outputs_until_closed(
             return
     with agent.awaiting(event.id):
         async for output in outputs:
+            held_up = output.type == "waiting" and output.event != event.id
+            if held_up and (other := await store.read(lambda tx: _held_up(tx, agent.record.id, event))):
+                yield replace(other, event=event.id, position=output.position)
+                return
             for each in for_sender(output, event.id):
                 if each.type in UNCOMMITTED or each.position > after or each.type in CLOSING:
                     yield each
                 if each.type in CLOSING:
                     return
+
+
+def _held_up(tx: Transaction, agent: AgentId, event: Event) -> Output | None:
+    """The output of the turn that waits for a decision, if the event is behind it."""
+    now = tx.event(agent, event.id)
+    waiting = tx.events(agent, state="waiting") if now and now.state == "pending" else []
+    return closing(tx, agent, waiting[0], 0) if waiting else None
 
 
 def _kept(tx: Transaction, agent: AgentId, event: Event, after: int) -> tuple[list[Output], Output | None]:

@@ -65,7 +65,7 @@ def waiting_calls(record: AgentRecord, output: Output) -> tuple[ApprovalView, ..
     return tuple(
         ApprovalView(
             record.name, each["id"], each["name"], each["arguments"], at(each["asked"]),
-            each["expires"] and at(each["expires"]), output.event or 0,
+            each["expires"] and at(each["expires"]), each["event"],
         )
         for each in output.data.get("approvals", ())
     )  # fmt: skip
