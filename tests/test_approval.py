@@ -14,7 +14,7 @@ import pagefault
 from pagefault import Agent, ToolContext, tool
 from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import ArgumentTypeError, NotFoundError, UsageError
 from pagefault.models import Call
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.models import Item, ScriptedModel, call, say
@@ -391,6 +391,25 @@ def test_a_reply_of_a_type_has_no_value_while_its_turn_waits(tmp_path: Path) -> 
         reply = ana.send("How many files are left?", into=int)
         assert (reply.value, [w.id for w in reply.waiting]) == (None, ["m2"])
         assert str(ana.approve("m2")) == "7"
+
+
+def test_a_decision_may_ask_for_the_type_again(tmp_path: Path) -> None:
+    disk = Disk()
+    script: list[Item] = [[delete("a"), delete("b")], "seven", "7"]
+    with Agent("ana", home=tmp_path, parts=parts(script, disk.delete), style="native") as ana:
+        ana.send("How many files are left?", into=int)
+        assert ana.approve("m2", into=int).value is None
+        with pytest.raises(ArgumentTypeError, match="no type"):
+            ana.approve("m3", into=object())
+        assert ana.approve("m3", into=int).value == 7
+
+
+def test_a_call_that_waits_is_shown_on_one_line(tmp_path: Path) -> None:
+    disk = Disk()
+    script: list[Item] = [[delete("a\n\x1b[2Jb\u202e", force=True)]]
+    with Agent("ana", home=tmp_path, parts=parts(script, disk.delete)) as ana:
+        (waiting,) = ana.send("Delete it.").waiting
+    assert str(waiting) == 'delete(path="a\\n\\u001b[2Jb\\u202e", force=true)'
 
 
 def test_calls_by_call_function_count_as_what_they_call(tmp_path: Path) -> None:

@@ -137,9 +137,10 @@ class AsyncAgent:
         arguments: Mapping[str, object] | None = None,
         remember: Literal["once", "session", "always"] = "once",
         by: str = "",
-    ) -> Reply:
+        into: Any = None,
+    ) -> Reply[Any]:
         """Approve or refuse a call (``m12``), once; return the reply that follows in its turn, which may wait
-        for the next call.
+        for the next call; ``into`` as in ``send``.
 
         ``note``: the model reads it with the result. ``arguments``: run the call with these instead; they
         are checked first. ``remember``: do not ask for this function again while this installation is open
@@ -147,12 +148,15 @@ class AsyncAgent:
         """
         from pagefault.kernel.approvals import answer
         from pagefault.views.reply import reply_of
+        from pagefault.views.structured import reply_as, structured_output
 
+        wanted = None if into is None else structured_output(into)
         outputs = answer(
             self._handle.kernel, self.name, id, approved,
             note=note, arguments=arguments, remember=remember, by=by,
         )  # fmt: skip
-        return await reply_of(self._handle.kernel, self.name, [output async for output in outputs])
+        reply = await reply_of(self._handle.kernel, self.name, [output async for output in outputs])
+        return reply if wanted is None else await reply_as(wanted, reply, self._reply)
 
     async def grants(self) -> tuple[GrantView, ...]:
         """The functions that the agent may call without being asked, until ``revoke``."""

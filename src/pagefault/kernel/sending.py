@@ -32,9 +32,8 @@ async def outputs_until_closed(
             return
     with agent.awaiting(event.id):
         async for output in outputs:
-            held_up = output.type == "waiting" and output.event != event.id
-            if held_up and (other := await store.read(lambda tx: _held_up(tx, agent.record.id, event))):
-                yield replace(other, event=event.id, position=output.position)
+            if held_up := await _held_up(store, agent.record.id, event, output):
+                yield held_up
                 return
             for each in for_sender(output, event.id):
                 if each.type in UNCOMMITTED or each.position > after or each.type in CLOSING:
@@ -43,8 +42,15 @@ async def outputs_until_closed(
                     return
 
 
-def _held_up(tx: Transaction, agent: AgentId, event: Event) -> Output | None:
-    """The output of the turn that waits for a decision, if the event is behind it."""
+async def _held_up(store: Store, agent: AgentId, event: Event, heard: Output) -> Output | None:
+    """The ``waiting`` of an event that is behind a turn which waits for a decision, after one was heard."""
+    if heard.type != "waiting" or heard.event == event.id:
+        return None
+    found = await store.read(lambda tx: _waits_before(tx, agent, event))
+    return found and replace(found, event=event.id, position=heard.position)
+
+
+def _waits_before(tx: Transaction, agent: AgentId, event: Event) -> Output | None:
     now = tx.event(agent, event.id)
     waiting = tx.events(agent, state="waiting") if now and now.state == "pending" else []
     return closing(tx, agent, waiting[0], 0) if waiting else None

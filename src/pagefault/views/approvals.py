@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from pagefault.approvals import Approval
 from pagefault.kernel import Kernel
 from pagefault.kernel import approvals as deciding
 from pagefault.models.json_text import read_json
+from pagefault.quoting import visible
 from pagefault.types import AgentRecord, Output
 from pagefault.views.asking import zone_shown
 
@@ -30,6 +32,11 @@ class ApprovalView:
     asked: datetime
     expires: datetime | None
     event: int
+
+    def __str__(self) -> str:
+        """The call on one line, its arguments whole, for a terminal: ``pay(to="Bo", amount=250)``."""
+        given = (f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in self.arguments.items())
+        return visible(f"{self.name}({', '.join(given)})", kept="")
 
 
 @dataclass(frozen=True, slots=True)

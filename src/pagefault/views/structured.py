@@ -22,7 +22,7 @@ from pagefault.models.json_text import read_json, repair_json
 from pagefault.types import Event, EventKind
 from pagefault.views.reply import Reply
 
-__all__ = ["StructuredOutput", "reply_into", "structured_output"]
+__all__ = ["StructuredOutput", "reply_as", "reply_into", "structured_output"]
 
 T = TypeVar("T")
 
@@ -46,10 +46,10 @@ class StructuredOutput(Generic[T]):
         """The event that asks for an answer of the type."""
         return replace(event, text=_ASKED.format(text=event.text, schema=self.schema).lstrip())
 
-    def asked_again(self, event: Event, faults: str) -> Event:
+    def asked_again(self, faults: str, key: str | None) -> Event:
         """The event that says what is wrong with the answer; of an event with a key, it has one too."""
         text = _ASKED.format(text=_AGAIN.format(faults=faults), schema=self.schema)
-        return Event(EventKind.ALERT, text, key=event.key and f"{event.key}#again")
+        return Event(EventKind.ALERT, text, key=key and f"{key}#again")
 
     def read(self, text: str) -> T:
         """The value; ``ValueError`` says what is wrong with the text, in a sentence."""
@@ -84,14 +84,23 @@ async def reply_into(send: Callable[[Event], Awaitable[Reply[Any]]], event: Even
     event that asks once again. ``OutputError`` if that does not fit either, or there is no answer. A turn
     that waits for a decision has no answer yet: its reply has no ``value``."""
     output = structured_output(into)
-    reply = await send(output.asked(event))
+    return await reply_as(output, await send(output.asked(event)), send, event.key)
+
+
+async def reply_as(
+    output: StructuredOutput[T],
+    reply: Reply[Any],
+    send: Callable[[Event], Awaitable[Reply[Any]]],
+    key: str | None = None,
+) -> Reply[T]:
+    """The same of a reply that is there already; ``key``: of its event."""
     if reply.waiting:
         return cast("Reply[T]", reply)
     try:
         return _with_value(reply, output.read(_text_of(reply)))
     except ValueError as fault:
         faults = str(fault)
-    reply = await send(output.asked_again(event, faults))
+    reply = await send(output.asked_again(faults, key))
     if reply.waiting:
         return cast("Reply[T]", reply)
     text = _text_of(reply)
