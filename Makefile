@@ -5,13 +5,18 @@
 ARGS ?=
 SETUP := scripts/setup.sh
 
-.PHONY: help chat test test-all coverage lint docs bench nightly mutants lock clean
+.PHONY: help chat serve test test-all coverage lint docs bench nightly mutants lock clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 chat: .venv/.core ## talk with an agent; ARGS="--window 4096" passes options
 	@.venv/bin/pagefault chat $(ARGS)
+
+serve: .venv/.core .venv/.server ## serve agents over HTTP from an empty home, with the offline model; ARGS="--port 9000"
+	@home=$$(mktemp -d) && export PAGEFAULT_HOME="$$home" PAGEFAULT_MODEL=offline && \
+	.venv/bin/pagefault agent create ana >/dev/null && echo "The agent ana is in the home $$home." && \
+	exec .venv/bin/pagefault serve $(ARGS)
 
 test: .venv/.dev ## the quick tests, for the inner loop; ARGS="-k queue" passes options
 	.venv/bin/python -m pytest -n auto -m "not slow" --hypothesis-profile quick $(ARGS)

@@ -1,6 +1,6 @@
 """The server: agents over HTTP, in a REST of our own and in protocols that other clients speak.
 
-    running.py    a process that serves: signals, drain, workers
+    running.py    a process that serves: signals, drain;  workers.py: several processes
     auth.py       the caller of a request;  walls.py: what stands before all routes
     problems.py   errors as responses;  sse.py: outputs as server-sent events
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 import anyio
 import uvicorn
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 from pagefault.errors import UsageError
 from pagefault.kernel.streams import drain
 
-__all__ = ["bind", "serve", "stop_at_signals"]
+__all__ = ["bind", "check_host", "is_loopback", "serve", "stop_at_signals"]
 
 _LEAVING = 5  # seconds that responses have when their turns are over
 _KEPT_ALIVE = 65  # seconds that an idle connection is kept: longer than usual proxies keep theirs
@@ -36,6 +37,22 @@ def bind(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"The server cannot listen on {host}, port {port} ({why}); choose another with --host and --port."
         ) from None
+
+
+def check_host(host: str) -> None:
+    """``UsageError`` for another address than the loopback's: whoever reaches it could do everything."""
+    if not is_loopback(host):
+        raise UsageError(f"The server has no keys, and {host} is not the loopback; leave --host out.")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Event) -> None:
@@ -59,12 +76,14 @@ async def _stop(app: FastAPI, server: uvicorn.Server, stop: anyio.Event) -> None
     await drain(app.state.kernel, app.state.options.grace)
 
 
-async def stop_at_signals(stop: anyio.Event) -> None:
-    """Set ``stop`` at SIGINT or SIGTERM; at the second one the process ends at once, as after a crash."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
+async def stop_at_signals(
+    numbers: Sequence[signal.Signals], stop: anyio.Event, at_once: anyio.CancelScope
+) -> None:
+    """Set ``stop`` at one of these signals; at a second one cancel what runs: turns stay open in the log."""
+    with anyio.open_signal_receiver(*numbers) as signals:
+        async for _ in signals:
             if stop.is_set():
-                raise SystemExit(128 + number)
+                at_once.cancel()
             stop.set()
 
 

@@ -1,0 +1,156 @@
+"""`pagefault serve` as a process: it says where it listens, is killed in mid-stream and carried on, and
+drains."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from pagefault.cli import main
+from pagefault.models import Completion
+from pagefault.testing.providers import KEY, Delivery, ProviderServer
+from test_server import STREAM
+
+pytestmark = pytest.mark.slow
+
+TEXT = "Hello Ann, how are you on this fine day?"
+HELD = Delivery(Completion(TEXT), cut=True, held=True)
+
+
+@contextmanager
+def process(
+    home: Path, environment: dict[str, str], *options: str
+) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """A server on a free port, and its address; it is killed in the end if it still runs."""
+    command = [
+        sys.executable,
+        "-m",
+        "pagefault",
+        "--home",
+        str(home),
+        "--json",
+        "serve",
+        "--port",
+        "0",
+        *options,
+    ]
+    with (
+        home.with_suffix(".log").open("a") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | environment
+        ) as server,
+    ):
+        try:
+            assert server.stdout
+            lines: list[str] = []
+            while not lines or lines[-1] != "}\n":
+                lines.append(server.stdout.readline())
+                assert lines[-1], home.with_suffix(".log").read_text()
+            yield server, json.loads("".join(lines))["url"]
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("PAGEFAULT_EMBEDDER", "null")
+    folder = tmp_path / "home"
+    options = ["--model", "openai:gpt-test", "--window", "8192", "--style", "native"]
+    with pytest.raises(SystemExit) as exit:
+        main(["--home", str(folder), "agent", "create", "ana", *options])
+    assert not exit.value.code
+    return folder
+
+
+def sent(lines: list[str]) -> list[tuple[str, int, dict[str, Any]]]:
+    """The server-sent events in lines."""
+    found: list[tuple[str, int, dict[str, Any]]] = []
+    fields: dict[str, str] = {}
+    for line in lines:
+        if not line and "data" in fields:
+            found.append((fields["event"], int(fields["id"]), json.loads(fields["data"])))
+        name, _, value = line.partition(": ")
+        fields = {**fields, name: value} if line else {}
+    return found
+
+
+def test_a_server_that_is_killed_in_mid_stream_loses_and_doubles_nothing(home: Path) -> None:
+    with ProviderServer([HELD, Completion(TEXT)]) as provider:
+        environment = provider.environment
+        headers = {**STREAM, "idempotency-key": "one"}
+        lines: list[str] = []
+        with process(home, environment) as (server, url):
+            with (
+                httpx2.stream(
+                    "POST", f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, headers=headers
+                ) as answer,
+                suppress(httpx2.RemoteProtocolError),
+            ):
+                for line in answer.iter_lines():
+                    lines.append(line)
+                    if len(sent(lines)) == 1:
+                        server.send_signal(signal.SIGKILL)
+            assert server.wait(10) == -signal.SIGKILL
+        first = sent(lines)
+        assert {type for type, _, _ in first} == {"delta"}
+        with process(home, environment) as (_, url):
+            resume = headers | {"last-event-id": str(first[-1][1])}
+            with httpx2.stream(
+                "POST", f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, headers=resume
+            ) as answer:
+                rest = sent(list(answer.iter_lines()))
+            history = httpx2.get(f"{url}/api/v1/agents/ana/outputs").json()["items"]
+        committed = [
+            (type, data["text"]) for type, _, data in first + rest if type not in ("delta", "retracted")
+        ]
+        assert committed == [("said", TEXT), ("done", "")]
+        assert rest[0][0] == "retracted"
+        assert [item["text"] for item in history] == [TEXT]
+        assert len(provider.seen) == 2  # the turn was carried on, not begun for a second message
+
+
+def test_a_server_ends_with_0_at_a_signal_and_its_log_has_the_requests(home: Path) -> None:
+    with ProviderServer([Completion(TEXT)]) as provider, process(home, provider.environment) as (server, url):
+        headers = {"x-request-id": "mine-1"}
+        body = {"text": "My password is hunter2."}
+        answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json=body, headers=headers)
+        assert answer.json()["text"] == TEXT
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+    log = home.with_suffix(".log").read_text()
+    (line,) = [json.loads(line) for line in log.splitlines() if "mine-1" in line]
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/api/v1/agents/ana/messages", 200)
+    assert "hunter2" not in log
+
+
+def test_several_workers_serve_one_address(home: Path) -> None:
+    with ProviderServer(lambda _: Completion(TEXT)) as provider:
+        environment = provider.environment
+        with process(home, environment, "--workers", "2") as (server, url):
+            for _ in range(4):
+                answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, timeout=30)
+                assert answer.json()["text"] == TEXT
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+
+
+@pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--port", "1")])
+def test_what_cannot_be_served_is_one_sentence(home: Path, options: tuple[str, str]) -> None:
+    if options[0] == "--port" and os.geteuid() == 0:
+        pytest.skip("root may listen on any port")
+    command = [sys.executable, "-m", "pagefault", "--home", str(home), "serve", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("pagefault: The server ")
