@@ -697,6 +697,24 @@ def test_a_passage_is_edited(ana: Agent) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_listener_that_was_away_hears_what_it_missed_first(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path, parts=parts()) as pf:
+        ana = await pf.agent("ana")
+        reply = await ana.send("One.")
+        await ana.send("Two.")
+        missed = await ana.outputs(reply.outputs[0].position)
+        async with aclosing(ana.listen(reply.outputs[0].position)) as outputs:
+            heard = [await anext(outputs) for _ in missed]
+            await ana.post("Three.")
+            async for output in outputs:
+                heard += [output] if output.type in ("said", "done") else []
+                if output.type == "done":
+                    break
+    assert heard[: len(missed)] == missed
+    assert [output.type for output in heard[len(missed) :]] == ["said", "done"]
+
+
+@pytest.mark.anyio
 async def test_who_listens_to_all_hears_every_agent_by_name(tmp_path: Path) -> None:
     async with pagefault.open(tmp_path, parts=parts(ScriptedModel(_answer))) as pf:
         ana, bo = await pf.agent("ana"), await pf.agent("bo")

@@ -10,9 +10,8 @@ from contextlib import aclosing
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from pagefault.errors import ArgumentTypeError
 from pagefault.facade.archives import AsyncArchives
-from pagefault.facade.checking import checked_methods
+from pagefault.facade.checking import checked_methods, event_of
 from pagefault.facade.handle import Handle
 from pagefault.facade.parts import (
     AsyncDocuments,
@@ -23,7 +22,7 @@ from pagefault.facade.parts import (
     AsyncTimers,
 )
 from pagefault.facade.sharing import AsyncSharedSections
-from pagefault.types import Event, EventKind, Output
+from pagefault.types import Event, Output
 
 if TYPE_CHECKING:
     from pagefault.views.agents import ContextView
@@ -105,11 +104,13 @@ class AsyncAgent:
         """Store an event in the agent's inbox and return it with its id; its turn runs in the background."""
         return await self._handle.kernel.post(self.name, event_of(event))
 
-    async def listen(self) -> AsyncGenerator[Output]:
-        """Yield all outputs of the agent from now on, deltas included, whoever sent the event."""
-        async with self._handle.kernel.listen(self.name) as outputs:
-            async for output in outputs:
-                yield output
+    async def listen(self, after: int | None = None) -> AsyncGenerator[Output]:
+        """Yield all outputs of the agent from now on, deltas included, whoever sent the event; with ``after``
+        first those that were committed behind this position, so that a reader that was away misses none."""
+        from pagefault.kernel.streams import outputs_after
+
+        async for output in outputs_after(self._handle.kernel, self.name, after):
+            yield output
 
     async def outputs(self, after: int = 0) -> list[Output]:
         """The committed outputs behind a position, for a reader that went away and came back."""
@@ -285,15 +286,3 @@ class AsyncAgent:
     async def delete(self) -> None:
         """Delete the agent with all its memory; ``UsageError`` while it is in a turn."""
         await self._handle.kernel.delete(self.name)
-
-
-def event_of(given: object) -> Event:
-    """The event that is meant, a user message if it is a string; ``ArgumentTypeError`` for anything else."""
-    if isinstance(given, Event):
-        return given
-    if isinstance(given, str):
-        return Event(EventKind.MESSAGE, given)
-    raise ArgumentTypeError(
-        f"An agent is sent a string or a pagefault.Event, not {type(given).__name__}; "
-        'write send("...") or send(Event("door_opened", "...")).'
-    )

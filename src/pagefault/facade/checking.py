@@ -15,8 +15,9 @@ from types import NoneType
 from typing import Any, ParamSpec, TypeVar
 
 from pagefault.errors import ArgumentTypeError
+from pagefault.types import Event, EventKind
 
-__all__ = ["checked", "checked_methods"]
+__all__ = ["checked", "checked_methods", "event_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +29,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "str | Path": ((str, PathLike), "a path"),
     "Path | str | None": ((str, PathLike, NoneType), "a path"),
     "int": ((int,), "a whole number"),
+    "int | None": ((int, NoneType), "a whole number"),
     "float": ((int, float), "a number"),
     "datetime | date | str | None": ((date, str, NoneType), "a time"),
     "When": ((date, timedelta, str, NoneType), "a time"),
@@ -74,3 +76,15 @@ _EXAMPLES = {
     "a string": '"..."', "a path": '"some/path"', "a whole number": "1", "a number": "0.5",
     "a time": '"tomorrow 9am"',
 }  # fmt: skip
+
+
+def event_of(given: object) -> Event:
+    """The event that is meant, a user message if it is a string; ``ArgumentTypeError`` for anything else."""
+    if isinstance(given, Event):
+        return given
+    if isinstance(given, str):
+        return Event(EventKind.MESSAGE, given)
+    raise ArgumentTypeError(
+        f"An agent is sent a string or a pagefault.Event, not {type(given).__name__}; "
+        'write send("...") or send(Event("door_opened", "...")).'
+    )

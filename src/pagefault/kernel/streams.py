@@ -51,11 +51,12 @@ async def following(
         yield event, _until_closed(kernel, agent, event, heard, since, after)
 
 
-async def outputs_after(kernel: Kernel, name: str, after: int = 0) -> AsyncIterator[Output]:
-    """The committed outputs of an agent behind a position, of all its events, then all that come, deltas
-    included, without an end."""
+async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> AsyncIterator[Output]:
+    """The committed outputs of an agent behind a position (None: the last), of all its events, then all that
+    come, deltas included, without an end."""
     async with kernel.listen(name) as heard:
         since = (await kernel.record(name)).last_seq
+        after = since if after is None else after
         for output in await kernel.outputs(name, after):
             yield output
             after = max(after, output.position)
