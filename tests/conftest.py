@@ -180,12 +180,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(kernel: Kernel, **options: Any) -> AsyncGenerator[Served]:
+async def served(kernel: Kernel, telemetry: Any = None, **options: Any) -> AsyncGenerator[Served]:
     """The server's application over a kernel that is entered, and a client for it."""
     from pagefault.server import ServerOptions, create_app
 
     options = {"agent": parse_settings({"zone": "UTC"}), "grace": 2.0, **options}
-    app = create_app(kernel, ServerOptions(**options))
+    app = create_app(kernel, ServerOptions(**options), telemetry)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8283") as client:
         yield Served(kernel, app, client)

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from conftest import served
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
@@ -32,7 +33,7 @@ from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, Model, Usage
 from pagefault.observing import Observer
-from pagefault.telemetry import OpenTelemetry, Prometheus, Tracing, observer_from
+from pagefault.telemetry import OpenTelemetry, Prometheus, Telemetry, Tracing, telemetry_of
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event
 
@@ -92,7 +93,7 @@ def safe(place: str) -> str:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, model: Model, *observers: Observer) -> AsyncGenerator[Kernel]:
+async def opened(tmp_path: Path, model: Model, *observers: Observer) -> AsyncGenerator[Kernel]:
     parts = Parts(model=model, embedder=NullEmbedder(), tools=(safe,), observers=observers)
     async with open_kernel(tmp_path, parts, Installation()) as kernel:
         await kernel.create_agent("ana", parse_settings({"zone": "UTC", "model": "openai:gpt-4o-mini"}))
@@ -119,7 +120,7 @@ async def told(kernel: Kernel, event: Event | str) -> None:
 
 async def test_a_turn_is_a_tree_of_spans(tmp_path: Path) -> None:
     seen = Recorded()
-    async with served(tmp_path, answers(), seen.observer) as kernel:
+    async with opened(tmp_path, answers(), seen.observer) as kernel:
         await told(kernel, f"Keep it: {SECRET}.")
     assert seen.tree() == [
         "execute_tool archival_insert > create_memory",
@@ -169,7 +170,7 @@ async def test_a_turn_is_a_tree_of_spans(tmp_path: Path) -> None:
 
 async def test_content_is_recorded_only_if_it_is_asked_for(tmp_path: Path) -> None:
     without, with_content = Recorded(), Recorded(content=True)
-    async with served(tmp_path, answers(), without.observer, with_content.observer) as kernel:
+    async with opened(tmp_path, answers(), without.observer, with_content.observer) as kernel:
         await told(kernel, f"Keep it: {SECRET}.")
     assert SECRET not in without.text()
     for span, key in (
@@ -188,7 +189,7 @@ async def test_content_is_recorded_only_if_it_is_asked_for(tmp_path: Path) -> No
 async def test_a_failure_has_its_type(tmp_path: Path) -> None:
     seen = Recorded()
     model = ScriptedModel([[call("page_out", heartbeat=True, id="m9")], ModelUnavailable(SECRET)])
-    async with served(tmp_path, model, seen.observer) as kernel:
+    async with opened(tmp_path, model, seen.observer) as kernel:
         await told(kernel, "Go.")
     failed = {
         span.name: (span.attributes or {}).get("error.type")
@@ -208,7 +209,7 @@ async def test_a_failure_has_its_type(tmp_path: Path) -> None:
 async def test_a_turn_continues_the_trace_of_its_event(tmp_path: Path) -> None:
     """Also of one that another process posted, or this one before a restart."""
     seen = Recorded()
-    async with served(tmp_path, answers(), seen.observer) as kernel:
+    async with opened(tmp_path, answers(), seen.observer) as kernel:
         pass
     with_trace = Event("message", "Hello.", trace=CALLER)
     kernel = open_kernel(tmp_path, Parts(model=answers(), embedder=NullEmbedder()), Installation())
@@ -226,7 +227,7 @@ async def test_a_turn_continues_the_trace_of_its_event(tmp_path: Path) -> None:
 async def test_a_turn_without_a_trace_begins_one(tmp_path: Path) -> None:
     """Whatever the task that serves the agent was doing when it was started."""
     seen = Recorded()
-    async with served(tmp_path, answers(), seen.observer) as kernel:
+    async with opened(tmp_path, answers(), seen.observer) as kernel:
         await told(kernel, Event("message", "Hello.", trace=CALLER))
         await kernel.post("ana", Event("message", "Again."))
         await kernel.idle()
@@ -287,7 +288,7 @@ async def test_prometheus_counts_without_names_of_people_or_models_making(tmp_pa
             Completion("", (say("Hello."),), Usage(300, 40, 200)),
         ]
     )
-    async with served(tmp_path, model, counts) as kernel:
+    async with opened(tmp_path, model, counts) as kernel:
         await told(kernel, SECRET)
     text = counts.exposition().decode()
     for line in (
@@ -351,6 +352,37 @@ async def test_a_request_continues_the_trace_of_its_caller() -> None:
     assert "unknown-path" not in counts.exposition().decode()
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_the_turn_of_a_request_is_a_part_of_the_trace_of_its_caller(
+    tmp_path: Path, accept: str
+) -> None:
+    seen = Recorded()
+    telemetry = Telemetry(opentelemetry=seen.observer)
+    headers = {"traceparent": CALLER, "accept": accept}
+    async with (
+        opened(tmp_path, ScriptedModel([[say("Hello.")]]), *telemetry.observers) as kernel,
+        served(kernel, telemetry) as server,
+    ):
+        body = {"text": SECRET}
+        answer = await server.client.post("/api/v1/agents/ana/messages", json=body, headers=headers)
+        assert "Hello." in answer.text
+        metrics = await server.client.get("/metrics")
+    assert seen.tree() == [
+        "? > POST /api/v1/agents/{name}/messages",
+        "GET /metrics",
+        "POST /api/v1/agents/{name}/messages > invoke_agent ana",
+        "invoke_agent ana > chat gpt-4o-mini",
+        "invoke_agent ana > execute_tool send_message",
+    ]
+    traces = {span.context.trace_id for span in seen.spans if span.context and span.name != "GET /metrics"}
+    assert [f"{trace_id:032x}" for trace_id in traces] == [CALLER.split("-")[1]]
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert 'pagefault_turns_total{error="",state="done"} 1.0' in metrics.text
+    assert 'route="/api/v1/agents/{name}/messages",status="200"} 1.0' in metrics.text
+    assert "pagefault_agents_waiting 0.0" in metrics.text
+    assert SECRET not in metrics.text + seen.text()
+
+
 # Exporting
 
 
@@ -365,9 +397,9 @@ def test_nothing_is_exported_without_an_endpoint() -> None:
             "OTEL_METRICS_EXPORTER": "none",
         },
     ):
-        assert observer_from(environment)[0] is None
+        assert telemetry_of(environment).opentelemetry is None
     with pytest.raises(UsageError, match="http/protobuf"):
-        observer_from(
+        telemetry_of(
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
         )
 
@@ -398,16 +430,16 @@ from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
-from pagefault.telemetry import observer_from
+from pagefault.telemetry import telemetry_of
 from pagefault.testing.models import ScriptedModel
 
 async def main():
-    observer, close = observer_from(os.environ)
-    parts = Parts(model=ScriptedModel([]), embedder=NullEmbedder(), observers=(observer,))
+    telemetry = telemetry_of(os.environ)
+    parts = Parts(model=ScriptedModel([]), embedder=NullEmbedder(), observers=telemetry.observers)
     async with open_kernel(Path(sys.argv[1]), parts, Installation()) as kernel:
         await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
         _ = [output async for output in kernel.send("ana", "the code of the safe is 4711")]
-    close()
+    telemetry.close()
 
 anyio.run(main)
 """

@@ -4,6 +4,7 @@
     auth.py       the caller of a request;  walls.py: what stands before all routes
     problems.py   errors as responses;  sse.py: outputs as server-sent events
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
+    metrics.py    ``/metrics``
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
 
 It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
@@ -15,16 +16,20 @@ from fastapi import FastAPI
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
-from pagefault.server import api, health, openai, problems
+from pagefault.server import api, health, metrics, openai, problems
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes
 from pagefault.server.walls import Walls
+from pagefault.telemetry import Telemetry, Tracing
 
 __all__ = ["ServerOptions", "create_app"]
 
 
-def create_app(kernel: Kernel, options: ServerOptions | None = None) -> FastAPI:
-    """The application over a kernel, which the caller has entered and leaves."""
+def create_app(
+    kernel: Kernel, options: ServerOptions | None = None, telemetry: Telemetry | None = None
+) -> FastAPI:
+    """The application over a kernel, which the caller has entered and leaves. ``telemetry`` observes the
+    kernel too (``assembly.Parts``); without it there are no metrics."""
     options, shapes = options or ServerOptions(), Shapes()
     app = FastAPI(
         title="pagefault", version=__version__, description="Agents with memory, over HTTP.", redoc_url=None
@@ -36,4 +41,8 @@ def create_app(kernel: Kernel, options: ServerOptions | None = None) -> FastAPI:
     shapes.add(openai.PREFIXES, openai.openai_shape)
     problems.install(app, shapes)
     app.add_middleware(Walls, options=options, shapes=shapes)
+    if telemetry:
+        app.include_router(metrics.router(telemetry.prometheus))
+        provider = telemetry.opentelemetry and telemetry.opentelemetry.tracer_provider
+        app.add_middleware(Tracing, tracer_provider=provider, counts=telemetry.prometheus)
     return app

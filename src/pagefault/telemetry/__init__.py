@@ -12,9 +12,9 @@ asks for them, and nothing leaves the machine unless an exporter is set.
 
 from __future__ import annotations
 
-from pagefault.telemetry.exporting import observer_from
+from pagefault.telemetry.exporting import Telemetry, telemetry_of
 from pagefault.telemetry.http import Tracing
 from pagefault.telemetry.prometheus import Prometheus
 from pagefault.telemetry.spans import OpenTelemetry
 
-__all__ = ["OpenTelemetry", "Prometheus", "Tracing", "observer_from"]
+__all__ = ["OpenTelemetry", "Prometheus", "Telemetry", "Tracing", "telemetry_of"]

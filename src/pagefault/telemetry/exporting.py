@@ -8,6 +8,7 @@ is spoken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from opentelemetry.metrics import MeterProvider as AnyMeterProvider
 from opentelemetry.metrics import NoOpMeterProvider
@@ -17,9 +18,11 @@ from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
 from pagefault import __version__
 from pagefault.errors import UsageError
+from pagefault.observing import Observer
+from pagefault.telemetry.prometheus import Prometheus
 from pagefault.telemetry.spans import OpenTelemetry
 
-__all__ = ["observer_from"]
+__all__ = ["Telemetry", "telemetry_of"]
 
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """The standard variable that has messages, queries and records recorded; off unless it is true."""
@@ -27,26 +30,39 @@ CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _ENDPOINT = "OTEL_EXPORTER_OTLP_{}ENDPOINT"
 
 
-def observer_from(environment: Mapping[str, str]) -> tuple[OpenTelemetry | None, Callable[[], None]]:
-    """Return the observer that the variables set, None if they name no endpoint, and what flushes and closes
-    its exporters (it blocks for some seconds at most). ``UsageError`` for another protocol than HTTP."""
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """The telemetry of a process: counts for Prometheus always, OpenTelemetry if an endpoint is set."""
+
+    prometheus: Prometheus = field(default_factory=Prometheus)
+    opentelemetry: OpenTelemetry | None = None
+    closing: tuple[Callable[[], None], ...] = ()
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """The observers to give to a kernel (``assembly.Parts``)."""
+        return (self.prometheus, self.opentelemetry) if self.opentelemetry else (self.prometheus,)
+
+    def close(self) -> None:
+        """Send what is left and close the exporters; blocks for some seconds at most."""
+        for close in self.closing:
+            close()
+
+
+def telemetry_of(environment: Mapping[str, str]) -> Telemetry:
+    """Return the telemetry that the variables set. ``UsageError`` for another protocol than HTTP."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return None, lambda: None
-    ends: list[Callable[[], None]] = []
-    tracing = _tracing(ends) if _is_set(environment, "TRACES") else None
-    metering = _metering(ends) if _is_set(environment, "METRICS") else None
+        return Telemetry()
+    closing: list[Callable[[], None]] = []
+    tracing = _tracing(closing) if _is_set(environment, "TRACES") else None
+    metering = _metering(closing) if _is_set(environment, "METRICS") else None
     if tracing is None and metering is None:
-        return None, lambda: None
+        return Telemetry()
     content = environment.get(CONTENT, "").lower() in ("true", "1", "span_only", "span_and_event")
     observer = OpenTelemetry(
         tracing or NoOpTracerProvider(), metering or NoOpMeterProvider(), content=content
     )
-
-    def close() -> None:
-        for end in ends:
-            end()
-
-    return observer, close
+    return Telemetry(opentelemetry=observer, closing=tuple(closing))
 
 
 def _is_set(environment: Mapping[str, str], signal: str) -> bool:
@@ -66,24 +82,24 @@ def _is_set(environment: Mapping[str, str], signal: str) -> bool:
     return True
 
 
-def _tracing(ends: list[Callable[[], None]]) -> AnyTracerProvider:
+def _tracing(closing: list[Callable[[], None]]) -> AnyTracerProvider:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(resource=_resource())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    ends.append(provider.shutdown)
+    closing.append(provider.shutdown)
     return provider
 
 
-def _metering(ends: list[Callable[[], None]]) -> AnyMeterProvider:
+def _metering(closing: list[Callable[[], None]]) -> AnyMeterProvider:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     provider = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=_resource())
-    ends.append(provider.shutdown)
+    closing.append(provider.shutdown)
     return provider
 
 

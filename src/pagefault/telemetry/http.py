@@ -66,7 +66,7 @@ class Tracing:
         finally:
             if token:
                 current.detach(token)
-            route = getattr(scope.get("route"), "path", _UNKNOWN)
+            route = _route_of(scope)
             if span:
                 _end(span, scope["method"], route, status)
             if self._counts:
@@ -82,6 +82,12 @@ class Tracing:
         method, path = scope["method"], scope["path"]
         attributes = {"http.request.method": method, "url.path": path, "url.scheme": scope["scheme"]}
         return self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
+
+
+def _route_of(scope: Scope) -> str:
+    """The whole pattern of the path; a router of FastAPI that is included in another has it apart."""
+    whole = scope.get("fastapi", {}).get("effective_route_context")
+    return getattr(whole, "path", "") or getattr(scope.get("route"), "path", _UNKNOWN)
 
 
 def _end(span: Span, method: str, route: str, status: int) -> None:
