@@ -32,6 +32,7 @@ LAYERS = (
         "approvals",
         "images",
         "shared",
+        "tenancy",
     },
     {
         "models.json_text",
@@ -45,6 +46,7 @@ LAYERS = (
         "storage.sharing",
         "storage.segments",
         "storage.signals",
+        "storage.tenancy",
         "storage.usage",
     },
     {
@@ -217,6 +219,7 @@ LAYERS = (
         "kernel.archives",
         "kernel.edits",
         "kernel.parked",
+        "kernel.tenancy",
         "kernel.sections",
         "kernel.streams",
         "plugins",
@@ -264,6 +267,7 @@ ADAPTERS_IMPORT = {
     "message_meta",
     "quoting",
     "shared",
+    "tenancy",
     "types",
     "addresses",
     "connections",

@@ -6,6 +6,7 @@ a process is made and how long it stays, which is the scheduler's business.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -93,6 +94,7 @@ class Assembly:
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     reranking: Reranking | None = None
     shared_usage: SharedUsage = field(default_factory=SharedUsage)
+    tenant_usage: defaultdict[str, SharedUsage] = field(default_factory=lambda: defaultdict(SharedUsage))
     remembered: Remembered = field(default_factory=Remembered)
     sent: Callable[[], None] = lambda: None
     allowed: SessionGrants = field(default_factory=lambda: SessionGrants(set))
@@ -255,7 +257,10 @@ class Assembly:
         own = DailyLimit(zone_of(settings)[0], settings.daily_tokens, settings.daily_cost)
         prices = Prices(self.models.vendor, self.prices)
         now = self.parts.clock.now
-        budgets = Budgets(record.id, record.name, own, self.limit, prices, now, self.shared_usage)
+        budgets = Budgets(
+            record.id, record.name, own, self.limit, prices, now, self.shared_usage, record.tenant,
+            self.tenant_usage[record.tenant],
+        )  # fmt: skip
         return budgets if budgets.are_set else None
 
     def _counter(self, settings: AgentSettings) -> Counter:

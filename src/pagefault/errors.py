@@ -6,6 +6,7 @@ PagefaultError
 │   ├── NotFoundError        a name or an id that is not there
 │   │   └── StaleAgentError     the name belongs to another agent by now
 │   ├── NameTakenError       another agent has this name
+│   ├── QuotaError           a tenant has as much as it may; a FunctionError as well
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
     ├── PluginError          a part that another package offers does not work
@@ -64,6 +65,16 @@ class NameTakenError(UsageError):
         kind, _, bare = name.rpartition(":")
         what = {"archive": "an archive", "section": "a shared section"}.get(kind, "an agent")
         super().__init__(f"There is already {what} named {bare!r}; choose another name.")
+
+
+class QuotaError(UsageError, FunctionError):
+    """A tenant has as many agents, rows or documents as it may."""
+
+    def __init__(self, tenant: str, kind: str, limit: int) -> None:
+        super().__init__(
+            f"The tenant {tenant} has the {limit:,} {kind} that it may have; delete some, or raise the limit "
+            f"with pagefault tenant set {tenant} --{kind} N."
+        )
 
 
 class ArgumentTypeError(UsageError, TypeError):

@@ -22,6 +22,7 @@ __all__ = [
     "check_agent_name",
     "check_kind",
     "check_look_alike",
+    "check_plain_name",
     "check_sender",
     "check_shared_name",
     "check_stored_name",
@@ -77,9 +78,15 @@ def check_agent_name(name: str) -> None:
 
 def check_tenant(name: str) -> None:
     """Raise ``UsageError`` if no tenant can be called that. The default one has the empty name."""
-    if name and not _PLAIN.fullmatch(name):
+    if name:
+        check_plain_name("tenant", name)
+
+
+def check_plain_name(what: str, name: str) -> None:
+    """Raise ``UsageError`` if no tenant or key, as ``what`` says, can be called that."""
+    if not _PLAIN.fullmatch(name):
         raise UsageError(
-            f"{name!a} cannot be a tenant's name; use up to {LONGEST} ASCII letters, digits, dots and dashes."
+            f"{name!a} cannot be a {what}'s name; use up to {LONGEST} ASCII letters, digits, dots and dashes."
         )
 
 

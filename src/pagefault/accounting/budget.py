@@ -8,7 +8,7 @@ that is done less often (``SharedUsage``): a day may end above by what they spen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from time import monotonic
 
@@ -63,12 +63,12 @@ class SharedUsage:
     _pause: float = 0.0
     _until: float = 0.0  # when it is to be read again
 
-    def since(self, start: datetime, tx: Transaction) -> Sequence[UsageTotal]:
+    def since(self, start: datetime, tx: Transaction, tenant: str | None = None) -> Sequence[UsageTotal]:
         began = self.clock()
         if start == self._since and began < self._until:
             return self._spent
         self._until = began + self._pause  # whoever asks while it is read goes by the last
-        spent = tx.usage_of_all(start)
+        spent = tx.usage_of_all(start, tenant)
         took = self.clock() - began
         self._pause = _REST * took if took > _QUICK else 0.0
         self._since, self._spent, self._until = start, spent, self.clock() + self._pause
@@ -77,8 +77,8 @@ class SharedUsage:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The limits that hold for one agent: its ``own``, and that of the ``whole`` installation, whose usage is
-    ``shared``."""
+    """The limits that hold for one agent: its ``own``, that of the ``whole`` installation, whose usage is
+    ``shared``, and the quota of its ``tenant``, whose usage is ``of_tenant``."""
 
     agent: AgentId
     name: str
@@ -87,10 +87,12 @@ class Budgets:
     prices: Prices
     now: Callable[[], datetime]
     shared: SharedUsage
+    tenant: str = ""
+    of_tenant: SharedUsage = field(default_factory=SharedUsage)
 
     @property
     def are_set(self) -> bool:
-        return self.own.is_set or (self.whole is not None and self.whole.is_set)
+        return self.own.is_set or bool(self.tenant) or (self.whole is not None and self.whole.is_set)
 
     def check(self, tx: Transaction) -> None:
         """Raise ``DailyBudgetSpent`` if a limit is reached today."""
@@ -108,6 +110,16 @@ class Budgets:
                 raise _spent("The installation", found[1], end, self.whole.zone, (
                     f"total_daily_{found[0]} in config.toml or PAGEFAULT_TOTAL_DAILY_{found[0].upper()}"
                 ))  # fmt: skip
+        if self.tenant and (quota := tx.quota()):
+            self._check_tenant(tx, DailyLimit(UTC, quota.daily_tokens, quota.daily_cost), now)
+
+    def _check_tenant(self, tx: Transaction, limit: DailyLimit, now: datetime) -> None:
+        start, end = day_of(now, UTC)
+        spent = self.of_tenant.since(start, tx, self.tenant) if limit.is_set else ()
+        if found := limit.excess(spent, self.prices):
+            raise _spent(f"The tenant {self.tenant}", found[1], end, UTC, (
+                f"pagefault tenant set {self.tenant} --daily-{found[0]} N"
+            ))  # fmt: skip
 
 
 def _spent(whose: str, what: str, end: datetime, zone: tzinfo, fix: str) -> DailyBudgetSpent:

@@ -31,13 +31,15 @@ _LONG = "The message is long: the model is shown page 1 of about {pages}, and ca
 
 
 def post_to(tx: Transaction, agent: AgentId, name: str, event: Event) -> tuple[Event, AgentRecord]:
-    """Store an event for an agent; both as stored. ``StaleAgentError`` if the agent is gone or renamed."""
+    """Store an event for an agent; both as stored. ``StaleAgentError`` if the agent is gone or renamed,
+    ``QuotaError`` if its tenant may have no more rows."""
     try:
         posted, stored = tx.post(agent, event), tx.agent_by_id(agent)
     except NotFoundError:
         raise StaleAgentError(name) from None
     if stored is None or stored.name != name:
         raise StaleAgentError(name)
+    tx.within(stored.tenant).check_quota("rows")
     return posted, stored
 
 

@@ -81,10 +81,10 @@ class Kernel:
             await self.models.aclose()
             await self.store.close()
 
-    def within(self, tenant: str) -> Kernel:
-        """This kernel for another tenant, whose agents alone it finds; enter and close one of the two."""
+    def within(self, tenant: str, by: str = "") -> Kernel:
+        """This kernel for another tenant; enter and close one of the two. ``by``: who acts, for the log."""
         check_tenant(tenant)
-        return replace(self, store=TenantStore(self.scheduler.store, tenant), tenant=tenant)
+        return replace(self, store=TenantStore(self.scheduler.store, tenant, by), tenant=tenant)
 
     async def find(self, name: str, *, known: bool = False) -> AgentSlot:
         """As ``Scheduler.find``, within the tenant."""

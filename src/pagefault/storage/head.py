@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0016"
+HEAD = "0017"
 
 _LEASES = "0012"
 

@@ -12,6 +12,7 @@ from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.media import MediaTransaction
 from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
+from pagefault.storage.tenancy import TenancyTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.types import (
     AgentId,
@@ -38,16 +39,17 @@ __all__ = ["Due", "Transaction"]
 Due = tuple[AgentId, Schedule]
 
 
-class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Protocol):
+class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
     It sees all tenants: their agents by id and in lists, by name those of the default tenant, which has no
     name.
     """
 
-    def within(self, tenant: str) -> Transaction:
+    def within(self, tenant: str, by: str = "") -> Transaction:
         """The same transaction as a tenant has it: agents, and what they share, of this tenant alone are
-        found by name or by id and listed, and what is made is the tenant's."""
+        found by name or by id and listed, and what is made is the tenant's. ``by``: who acts; what is made,
+        changed or deleted of agents, keys and quotas is noted with that name."""
         ...
 
     # agents
@@ -128,9 +130,9 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Pro
         """
         ...
 
-    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
-        """The usage of all agents since the start of a quarter of an hour, summed by quarter, model and price
-        tier."""
+    def usage_of_all(self, since: datetime, tenant: str | None = None) -> list[UsageTotal]:
+        """The usage of all agents, or of those of one tenant, since the start of a quarter of an hour, summed
+        by quarter, model and price tier."""
         ...
 
     # working context

@@ -21,10 +21,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TenantStore:
-    """``pagefault.storage.Store`` for one tenant, over the store of all."""
+    """``pagefault.storage.Store`` for one tenant, over the store of all. ``by``: who acts, for the log of
+    administrative acts."""
 
     every: Store
     tenant: str
+    by: str = ""
 
     @property
     def signals(self) -> Signals:
@@ -35,13 +37,13 @@ class TenantStore:
         return self.every.workers
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
-        return await self.every.write(lambda tx: work(tx.within(self.tenant)), hold)
+        return await self.every.write(lambda tx: work(tx.within(self.tenant, self.by)), hold)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        return await self.every.read(lambda tx: work(tx.within(self.tenant)))
+        return await self.every.read(lambda tx: work(tx.within(self.tenant, self.by)))
 
     async def build(self, work: Callable[[Transaction], T]) -> T:
-        return await self.every.build(lambda tx: work(tx.within(self.tenant)))
+        return await self.every.build(lambda tx: work(tx.within(self.tenant, self.by)))
 
     def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         return self.every.turn_lock(agent)

@@ -7,24 +7,28 @@ from dataclasses import replace
 
 from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.shared import Attachment, SharedKind, SharedRecord, is_shared, shared_name
-from pagefault.testing.memory_tables import AgentTables, MemoryRows, turned_over
+from pagefault.testing.memory_tables import AgentTables, turned_over
+from pagefault.testing.memory_tenancy import MemoryTenancy
 from pagefault.types import AgentId, AgentRecord, QueueState
 
 __all__ = ["MemoryAgents"]
 
 
-class MemoryAgents(MemoryRows):
+class MemoryAgents(MemoryTenancy):
     """The part of the in-memory store on agents, archives, shared sections and attachments."""
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         if self.tenant is not None:
             record = replace(record, tenant=self.tenant)
+        if not is_shared(record.name):
+            self.check_quota("agents")
         if self._named(record.name, record.tenant):
             raise NameTakenError(record.name)
         number = AgentId(self._changes.next(self._database.last, "agent"))
         stored = replace(record, id=number, settings=turned_over(record.settings), last_seq=0)
         self._changes.put(self._database.agents, number, AgentTables(stored))
+        self.note(f"made {record.name}")
         return replace(record, id=number)
 
     def agent(self, name: str) -> AgentRecord | None:
@@ -40,6 +44,7 @@ class MemoryAgents(MemoryRows):
     def delete_agent(self, agent: AgentId) -> None:
         record = self._agent(agent).record
         self._changes.drop(self._database.agents, agent)
+        self.note(f"deleted {record.name}")
         for id, owner in self._attached(record.name, record.tenant).items():
             self._changes.drop(owner.attachments, record.name)
             self._count_attachment(id)
@@ -49,6 +54,7 @@ class MemoryAgents(MemoryRows):
         if self._named(name, record.tenant):
             raise NameTakenError(name)
         self._set_record(agent, name=name)
+        self.note(f"renamed {record.name} to {name}")
         for id, owner in self._attached(record.name, record.tenant).items():
             self._count_attachment(id)
             held = owner.attachments[record.name]
@@ -62,6 +68,7 @@ class MemoryAgents(MemoryRows):
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
         self._set_record(agent, settings=turned_over(settings))
+        self.note(f"changed the settings of {self._agent(agent).record.name}")
 
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         self._set_record(agent, queue=queue)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pagefault.storage.terms import passage_terms
-from pagefault.testing.memory_tables import MemoryRows
+from pagefault.testing.memory_tenancy import MemoryTenancy
 from pagefault.types import (
     AgentId,
     Document,
@@ -18,12 +18,13 @@ from pagefault.types import (
 __all__ = ["MemoryArchive"]
 
 
-class MemoryArchive(MemoryRows):
+class MemoryArchive(MemoryTenancy):
     """The part of the in-memory store on passages and documents."""
 
     # archival storage
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
         owner = self._agent(agent)
+        self.check_quota("rows")
         stored = replace(passage, number=self._changes.next(owner.last, "passage"))
         self._changes.put(owner.passages, stored.number, stored)
         self._index(owner, "archival", stored.number, passage_terms(stored.title, stored.text))
@@ -62,6 +63,8 @@ class MemoryArchive(MemoryRows):
         owner = self._agent(agent)
         if known := self.document_by_source(agent, document.source):
             self.delete_document(agent, known.number)
+        else:
+            self.check_quota("documents")
         number = known.number if known else self._changes.next(owner.last, "document")
         stored = replace(document, number=number, pages=len(pages))
         self._changes.put(owner.documents, number, stored)

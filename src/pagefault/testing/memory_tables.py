@@ -17,6 +17,7 @@ from pagefault.media import MediaContent
 from pagefault.shared import Attachment, Outgoing
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.signals import SignalArrivals
+from pagefault.tenancy import ApiKey, AuditEntry, Quota
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -74,6 +75,9 @@ class MemoryDatabase:
     embedders: dict[str, EmbedderRecord] = field(default_factory=dict[str, EmbedderRecord])
     turns: dict[AgentId, object] = field(default_factory=dict[AgentId, object])  # which store runs its turn
     fences: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # times its turn lock was taken
+    keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])  # by digest
+    acts: dict[int, AuditEntry] = field(default_factory=dict[int, AuditEntry])
+    quotas: dict[str, Quota] = field(default_factory=dict[str, Quota])
     is_distributed: bool = False
     ears: list[SignalArrivals] = field(default_factory=list[SignalArrivals])  # of stores that are connected
 
@@ -129,6 +133,7 @@ class MemoryRows:
         self._database = database
         self._changes = changes
         self.tenant: str | None = None  # None: all
+        self.by = ""
 
     def _belongs(self, record: AgentRecord) -> bool:
         """Return whether what is of this tenant is seen."""

@@ -47,9 +47,9 @@ class MemoryTransaction(
 ):
     """``pagefault.storage.Transaction`` on dictionaries."""
 
-    def within(self, tenant: str) -> Self:
+    def within(self, tenant: str, by: str = "") -> Self:
         bound = copy(self)
-        bound.tenant = tenant
+        bound.tenant, bound.by = tenant, by
         return bound
 
     # recall storage
@@ -131,8 +131,10 @@ class MemoryTransaction(
     ) -> list[UsageTotal]:
         return add_up(self.spent(agent, since=since, until=until), step)
 
-    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
-        return add_up(row for agent in self._database.agents for row in self.spent(agent, since=since))
+    def usage_of_all(self, since: datetime, tenant: str | None = None) -> list[UsageTotal]:
+        owners = self._database.agents.items()
+        agents = [id for id, owner in owners if tenant is None or owner.record.tenant == tenant]
+        return add_up(row for agent in agents for row in self.spent(agent, since=since))
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:

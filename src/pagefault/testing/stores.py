@@ -28,6 +28,7 @@ from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, sa
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance
 from pagefault.testing.store_shared import SharedConformance
+from pagefault.testing.store_tenancy import TenancyConformance
 from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.testing.store_vectors import VectorConformance
@@ -261,6 +262,7 @@ class StoreConformance(
     QueueConformance,
     ApprovalConformance,
     MediaConformance,
+    TenancyConformance,
     SearchConformance,
     VectorConformance,
     TurnConformance,

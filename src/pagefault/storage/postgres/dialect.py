@@ -20,7 +20,7 @@ OWNED_TABLES = (
     "approvals", "grants", "media",
 )  # fmt: skip
 """The tables with rows of an agent."""
-_TABLES = {*OWNED_TABLES, "agents", "embedders"}
+_TABLES = {*OWNED_TABLES, "agents", "embedders", "api_keys", "audit", "quotas"}
 _NAMED = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _KINDS = {int: "bigint", str: "text", bool: "boolean", float: "double precision", bytes: "bytea"}
 _VALUE = re.compile(rb"%\((\w+)\)")

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pagefault.errors import NameTakenError
 from pagefault.shared import is_shared
 from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.tenancy import SqlTenancy
 from pagefault.types import AgentId, AgentRecord, QueueState, Section
 
 __all__ = ["AGENT", "KIND", "QUEUE", "SqlAgents"]
@@ -43,18 +43,21 @@ _PUT_SECTION_VERSION = """
     VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
 
 
-class SqlAgents(SqlPart):
+class SqlAgents(SqlTenancy):
     """The part of a transaction on agents and sections."""
 
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         if self.tenant is not None:
             record = replace(record, tenant=self.tenant)
+        if not is_shared(record.name):
+            self.check_quota("agents")
         values = {"created": micros(record.created), "settings": json.dumps(record.settings)}
         named = {"tenant": record.tenant, "name": record.name}
         made = self._db.one(_CREATE_AGENT, **named, **values, **queue_values(record.queue))
         if made is None or not self._register(AgentId(made[0]), record.tenant, record.name):
             raise NameTakenError(record.name)
+        self.note(f"made {record.name}")
         return replace(record, id=AgentId(made[0]))
 
     @abstractmethod
@@ -124,6 +127,7 @@ class SqlAgents(SqlPart):
         return [records[AgentId(id)] for id in ids]
 
     def delete_agent(self, agent: AgentId) -> None:
+        self._note_of(agent, "deleted {}")
         self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
         self._delete_owned(agent)
 
@@ -132,13 +136,19 @@ class SqlAgents(SqlPart):
         record = self.agent_by_id(agent)
         if record is None or self._named(name, record.tenant):
             raise NameTakenError(name)
+        self.note(f"renamed {record.name} to {name}")
         self._db.send("UPDATE agents SET name = :name WHERE id = :agent", agent=agent, name=name)
         if not self._register(agent, record.tenant, name):
             raise NameTakenError(name)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        self._note_of(agent, "changed the settings of {}")
         save = "UPDATE agents SET settings = :settings WHERE id = :agent"
         self._change(save, f"agent {agent}", agent=agent, settings=json.dumps(settings))
+
+    def _note_of(self, agent: AgentId, what: str) -> None:
+        if self.by and (record := self.agent_by_id(agent)):
+            self.note(what.format(record.name))
 
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         save = f"UPDATE agents SET {QUEUE} WHERE id = :agent"

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
-from pagefault.storage.sql.part import SqlPart
+from pagefault.storage.sql.tenancy import SqlTenancy
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place
 
@@ -47,7 +47,7 @@ _DELETE_PAGES = "DELETE FROM document_pages WHERE agent = :agent AND document = 
 _DELETE_DOCUMENT = "DELETE FROM documents WHERE agent = :agent AND number = :number"
 
 
-class SqlArchive(SqlPart):
+class SqlArchive(SqlTenancy):
     """The part of a transaction on passages and documents."""
 
     @abstractmethod
@@ -59,6 +59,7 @@ class SqlArchive(SqlPart):
         return self.insert_passages(agent, [passage])[0]
 
     def insert_passages(self, agent: AgentId, passages: Sequence[Passage]) -> list[Passage]:
+        self.check_quota("rows")
         units = [passage_terms(passage.title, passage.text) for passage in passages]
         last = self._take(
             _TAKE_PASSAGES,
@@ -129,6 +130,8 @@ class SqlArchive(SqlPart):
         self._lock(agent)
         if known := self.document_by_source(agent, document.source):
             self.delete_document(agent, known.number)
+        else:
+            self.check_quota("documents")
         number = known.number if known else self._next("document", agent)
         stored = replace(document, number=number, pages=len(pages))
         self._db.send(

@@ -42,6 +42,7 @@ class SqlPart(ABC):
     def __init__(self, connection: SqlConnection) -> None:
         self._db = connection
         self.tenant: str | None = None  # None: all
+        self.by = ""  # who acts, for the log of administrative acts
         self._fences: dict[AgentId, int] = {}  # as this transaction has seen them
         self.leases: dict[AgentId, str] = {}
         """The workers under whose leases this transaction writes; empty once it has freed the lease."""

@@ -53,7 +53,8 @@ TOTALS = f"""
 _TOTALS_OF_ALL = f"""
     SELECT t.start, t.model, t.answered, t.tier,
     {", ".join(f"CAST(sum(t.{name}) AS bigint)" for name in _SUMS)}
-    FROM usage_totals t WHERE t.start >= :first GROUP BY 1, 2, 3, 4"""
+    FROM usage_totals t WHERE t.start >= :first{{of}} GROUP BY 1, 2, 3, 4"""
+_OF_TENANT = " AND t.agent IN (SELECT id FROM agents WHERE tenant = :tenant)"
 
 
 class SqlRecall(SqlPart):
@@ -170,8 +171,10 @@ class SqlRecall(SqlPart):
             totals += add_up(self.spent(agent, since=end, until=until))
         return merged(totals, step)
 
-    def usage_of_all(self, since: datetime) -> list[UsageTotal]:
-        found = self._db.rows(_TOTALS_OF_ALL, first=quarters(since))
+    def usage_of_all(self, since: datetime, tenant: str | None = None) -> list[UsageTotal]:
+        statement = _TOTALS_OF_ALL.format(of="" if tenant is None else _OF_TENANT)
+        values = {} if tenant is None else {"tenant": tenant}
+        found = self._db.rows(statement, first=quarters(since), **values)
         return merged(map(to_total, found), QUARTER)
 
 

@@ -39,9 +39,9 @@ class SqlTransaction(
         super().__init__(connection)
         self._cache = cache
 
-    def within(self, tenant: str) -> Self:
+    def within(self, tenant: str, by: str = "") -> Self:
         bound = copy(self)
-        bound.tenant = tenant
+        bound.tenant, bound.by = tenant, by
         return bound
 
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:

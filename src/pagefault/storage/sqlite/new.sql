@@ -343,4 +343,39 @@ CREATE TABLE media (
 	PRIMARY KEY (agent, hash), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
-INSERT INTO alembic_version VALUES ('0016');
+CREATE TABLE api_keys (
+	tenant TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	agents TEXT, 
+	tag TEXT, 
+	speaks BOOLEAN NOT NULL, 
+	created INTEGER NOT NULL, 
+	PRIMARY KEY (tenant, name), 
+	UNIQUE (digest)
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE audit (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	tenant TEXT NOT NULL, 
+	at INTEGER NOT NULL, 
+	who TEXT NOT NULL, 
+	what TEXT NOT NULL
+);
+CREATE INDEX audit_of_tenant ON audit (tenant, id);
+CREATE TABLE quotas (
+	tenant TEXT NOT NULL, 
+	agent_limit INTEGER, 
+	row_limit INTEGER, 
+	document_limit INTEGER, 
+	daily_tokens INTEGER, 
+	daily_cost FLOAT, 
+	PRIMARY KEY (tenant)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO alembic_version VALUES ('0017');

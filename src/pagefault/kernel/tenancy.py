@@ -1,0 +1,98 @@
+"""Tenants as a whole: API keys made, found by their secret and revoked; quotas; the log of acts.
+
+Left out: what a key may do with a request (``server``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.names import check_agent_name, check_plain_name
+from pagefault.quoting import inline
+from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota
+
+__all__ = ["acts", "create_key", "has_keys", "key_of", "keys", "quota", "revoke_key", "set_quota"]
+
+_PREFIX = "pf_"
+_LONGEST = 128  # characters of a secret that is looked up
+
+
+async def create_key(
+    kernel: Kernel,
+    name: str,
+    *,
+    role: KeyRole = "chat",
+    agents: Sequence[str] | None = None,
+    tag: str | None = None,
+    speaks_for_users: bool = False,
+) -> str:
+    """Make a key of the kernel's tenant and return its secret, of which only the digest is stored.
+
+    ``agents`` or ``tag``: it reaches these alone, or those that have this tag; without either, all of the
+    tenant. The agents need not be there yet.
+    """
+    check_plain_name("key", name)
+    if agents is not None and tag is not None:
+        raise UsageError("A key is for agents by name or by tag, not both; give one of the two.")
+    for agent in agents or ():
+        check_agent_name(agent)
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    reached = None if agents is None else tuple(sorted(set(agents)))
+    key = ApiKey(name, kernel.clock.now(), role, reached, tag, speaks_for_users)
+    await kernel.store.write(lambda tx: tx.put_key(key, _digest(secret)))
+    return secret
+
+
+async def key_of(kernel: Kernel, secret: str) -> ApiKey | None:
+    """The key of this secret, of whichever tenant; None if there is none.
+
+    It is found by the digest of all of it: how long that takes says nothing of the secret.
+    """
+    if not secret.startswith(_PREFIX) or len(secret) > _LONGEST or not secret.isascii():
+        return None
+    digest = _digest(secret)
+    return await kernel.store.read(lambda tx: tx.key_of(digest))
+
+
+async def keys(kernel: Kernel) -> list[ApiKey]:
+    """The keys of the tenant by name."""
+    return await kernel.store.read(lambda tx: tx.keys())
+
+
+async def has_keys(kernel: Kernel) -> bool:
+    """Return whether there is a key of any tenant."""
+    return bool(await kernel.scheduler.store.read(lambda tx: tx.keys()))
+
+
+async def revoke_key(kernel: Kernel, name: str) -> None:
+    """Delete a key; requests that carry its secret are refused from now on."""
+    if not await kernel.store.write(lambda tx: tx.delete_key(name)):
+        raise NotFoundError(
+            f"There is no key {inline(name, 64)}; `pagefault key list` shows those there are."
+        )
+
+
+async def acts(kernel: Kernel, limit: int = 100, before: int | None = None) -> list[AuditEntry]:
+    """The administrative acts on the tenant, the newest first; only those with an id below ``before``."""
+    return await kernel.store.read(lambda tx: tx.acts(limit, before))
+
+
+async def quota(kernel: Kernel) -> Quota:
+    """The quota of the tenant."""
+    return await kernel.store.read(lambda tx: tx.quota()) or Quota()
+
+
+async def set_quota(kernel: Kernel, wanted: Quota) -> None:
+    """Set the quota of the tenant; what is there already stays. ``UsageError`` for the default tenant, which
+    is the installation itself and has none."""
+    if not kernel.tenant:
+        raise UsageError("The default tenant has no quota; give a tenant with --tenant NAME.")
+    await kernel.store.write(lambda tx: tx.put_quota(wanted))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""Tenants: their API keys, quotas, and the log of administrative acts. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+__all__ = ["ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind"]
+
+KeyRole = Literal["read", "chat", "admin"]
+"""The roles of a key: look; talk as well; change agents and their memory as well."""
+
+QuotaKind = Literal["agents", "rows", "documents"]
+"""What a tenant may have a limited number of. Rows are messages and passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of a tenant; its name is unique within the tenant, and its secret is not kept.
+
+    ``agents``: the only ones it reaches, ``tag``: only those that have this tag; None: all of the tenant.
+    ``speaks_for_users``: it may name the sender of a message.
+    """
+
+    name: str
+    created: datetime
+    role: KeyRole = "chat"
+    agents: tuple[str, ...] | None = None
+    tag: str | None = None
+    speaks_for_users: bool = False
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """An administrative act: ``who`` did ``what``, and when. ``id`` counts over all tenants."""
+
+    id: int
+    at: datetime
+    who: str
+    what: str
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The most that a tenant may have, and spend from midnight to midnight UTC; None: without limit.
+    ``daily_cost`` is in US dollars."""
+
+    agents: int | None = None
+    rows: int | None = None
+    documents: int | None = None
+    daily_tokens: int | None = None
+    daily_cost: float | None = None

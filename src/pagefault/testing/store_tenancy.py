@@ -1,0 +1,93 @@
+"""The store suite's part on tenants as a whole: keys, quotas, the log of administrative acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pagefault.errors import QuotaError, UsageError
+from pagefault.storage import Transaction
+from pagefault.tenancy import ApiKey, AuditEntry, Quota
+from pagefault.testing.store_opening import NOW, WILD, Opened, StoreOpening, refused
+from pagefault.types import AgentRecord, Document, Event, Page, Passage
+
+__all__ = ["TenancyConformance"]
+
+
+class TenancyConformance(StoreOpening):
+    """Keys, quotas and acts are each tenant's own."""
+
+    def test_a_key_is_found_by_its_digest_and_named_within_its_tenant(self, tmp_path: Path) -> None:
+        first = ApiKey("ci", NOW, "admin", ("ana", WILD[2]), None, speaks_for_users=True, tenant="firm")
+        second = ApiKey("ci", NOW, "read", None, "public")
+        with self.opened(tmp_path) as db:
+            db.write(lambda tx: tx.within("firm").put_key(first, "d1"))
+            db.write(lambda tx: tx.put_key(second, "d2"))
+            for key, digest in ((second, "d3"), (ApiKey("other", NOW), "d1")):
+                refused(UsageError, lambda k=key, d=digest: db.write(lambda tx: tx.within("").put_key(k, d)))
+        with self.opened(tmp_path) as db:
+            assert db.read(lambda tx: (tx.key_of("d1"), tx.key_of("d2"), tx.key_of("d3"))) == (
+                first,
+                second,
+                None,
+            )
+            assert db.read(lambda tx: tx.within("other").key_of("d1")) == first
+            assert db.read(lambda tx: tx.keys()) == [second, first]
+            assert db.read(lambda tx: tx.within("firm").keys()) == [first]
+            assert not db.write(lambda tx: tx.within("other").delete_key("ci"))
+            assert db.write(lambda tx: tx.within("firm").delete_key("ci"))
+            assert db.read(lambda tx: tx.keys()) == [second]
+
+    def test_acts_are_noted_with_what_they_change_or_not_at_all(self, tmp_path: Path) -> None:
+        def act(tx: Transaction) -> None:
+            tx = tx.within("firm", "Eva")
+            ana = tx.create_agent(AgentRecord("ana", {}, NOW))
+            tx.rename_agent(ana.id, "bo")
+            tx.save_settings(ana.id, {"model": "x"})
+            tx.put_quota(Quota(agents=5))
+            tx.put_key(ApiKey("ci", NOW), "d")
+            tx.delete_key("ci")
+            tx.delete_agent(ana.id)
+
+        def fail(tx: Transaction) -> None:
+            act(tx)
+            raise UsageError("no")
+
+        with self.opened(tmp_path) as db:
+            refused(UsageError, lambda: db.write(fail))
+            assert db.read(lambda tx: tx.acts(9)) == []
+            db.write(act)
+            db.write(lambda tx: tx.within("firm").create_agent(AgentRecord("quiet", {}, NOW)))
+        with self.opened(tmp_path) as db:
+            found = db.read(lambda tx: tx.within("firm").acts(9))
+            assert {(entry.who, entry.tenant) for entry in found} == {("Eva", "firm")}
+            assert [entry.what for entry in reversed(found)] == [
+                "made ana", "renamed ana to bo", "changed the settings of bo", "set the quota",
+                "made the key ci, role chat", "revoked the key ci", "deleted bo",
+            ]  # fmt: skip
+            assert db.read(lambda tx: tx.acts(2, found[1].id)) == found[2:4]
+            assert db.read(lambda tx: tx.within("").acts(9)) == list[AuditEntry]()
+
+    def test_a_quota_ends_what_a_tenant_may_make(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            made = db.write(lambda tx: tx.within("firm").create_agent(AgentRecord("ana", {}, NOW)))
+            quota = Quota(1, 3, 1, 1000, 2.5)
+            db.write(lambda tx: tx.within("firm").put_quota(quota))
+            assert db.read(lambda tx: (tx.within("firm").quota(), tx.quota())) == (quota, None)
+            _refuses(db, lambda tx: tx.create_agent(AgentRecord("bo", {}, NOW)))
+            db.write(lambda tx: tx.within("other").create_agent(AgentRecord("bo", {}, NOW)))
+            document, pages = Document("a.md", "A", "text/markdown", "x", NOW, 1), [Page(1, "", "text")]
+            db.write(lambda tx: tx.within("firm").put_document(made.id, document, pages, []))
+            db.write(lambda tx: tx.within("firm").put_document(made.id, document, pages, []))
+            another = Document("b.md", "B", "text/markdown", "x", NOW, 1)
+            _refuses(db, lambda tx: tx.put_document(made.id, another, pages, []))
+            for _ in range(3):
+                db.write(lambda tx: tx.within("firm").insert_passage(made.id, Passage("words", NOW)))
+            _refuses(db, lambda tx: tx.insert_passage(made.id, Passage("words", NOW)))
+            db.write(lambda tx: tx.within("firm").post(made.id, Event("message", "the turn's own", at=NOW)))
+            db.write(lambda tx: tx.within("firm").put_quota(Quota()))
+            db.write(lambda tx: tx.within("firm").insert_passage(made.id, Passage("words", NOW)))
+
+
+def _refuses(db: Opened, work: Callable[[Transaction], object]) -> None:
+    refused(QuotaError, lambda: db.write(lambda tx: work(tx.within("firm"))))
