@@ -3,6 +3,9 @@ it.
 
     agents.py       agents: made, listed, changed, deleted; their context and the state of their turns
     messages.py     messages, events, and the outputs that come of them, as a reply or as a stream
+    inbox.py        inboxes with parked events, timers, approvals and grants
+    history.py      the log, one turn step by step, search, usage
+    memory.py       sections with versions, passages;  documents.py: documents, uploaded with progress
 
 Lists are ``{"items": [...], "next": cursor}``; the next page is asked for with ``?cursor=``. Errors are
 problems of RFC 9457. Left out: the protocols of others, which have packages of their own."""
@@ -13,7 +16,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from pagefault.server.api import agents, messages
+from pagefault.server.api import agents, documents, history, inbox, memory, messages
 from pagefault.server.api.values import ProblemDetail
 
 __all__ = ["PREFIX", "router"]
@@ -27,6 +30,6 @@ def router() -> APIRouter:
     problems = {"model": ProblemDetail, "description": "A problem (RFC 9457)"}
     responses: dict[int | str, dict[str, Any]] = {"4XX": problems, "5XX": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    for module in (agents, messages):
+    for module in (agents, messages, inbox, history, memory, documents):
         routes.include_router(module.routes)
     return routes

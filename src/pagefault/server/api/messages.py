@@ -23,6 +23,7 @@ from pagefault.server.api.values import (
     Limit,
     Name,
     RequestBody,
+    page_number,
 )
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
@@ -40,17 +41,28 @@ from pagefault.views.approvals import ApprovalView
 from pagefault.views.reply import ReplySource, reply_of
 from pagefault.views.usage import Spending
 
-__all__ = ["ReplyBody", "answer", "checked_event", "routes"]
+__all__ = [
+    "STREAMED",
+    "PostedEvent",
+    "ReplyBody",
+    "answer",
+    "checked_event",
+    "posted_event",
+    "reply_body",
+    "routes",
+]
 
 routes = APIRouter(prefix="/agents/{name}", tags=["messages"])
 """The routes of messages, events and outputs."""
 
-_STREAM: dict[int | str, dict[str, Any]] = {
+STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
         "description": "A reply or a stream",
     }
 }
+"""The responses of a route that answers with a reply or a stream."""
+
 _ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FINISHED})
 
 
@@ -104,7 +116,7 @@ class PostedEvent(BaseModel):
     state: str = Field(description="pending, active, waiting, done or parked")
 
 
-@routes.post("/messages", response_model=ReplyBody, responses=_STREAM)
+@routes.post("/messages", response_model=ReplyBody, responses=STREAMED)
 async def post_message(
     name: Name,
     body: NewMessage,
@@ -128,7 +140,7 @@ async def post_event(name: Name, body: NewEvent, caller: AgentCaller, key: Idemp
     return posted_event(posted)
 
 
-@routes.get("/events/{event}/outputs", response_model=ReplyBody, responses=_STREAM)
+@routes.get("/events/{event}/outputs", response_model=ReplyBody, responses=STREAMED)
 async def get_reply(
     name: Name, event: EventNumber, caller: AgentCaller, request: Request, after: LastEventId
 ) -> Any:
@@ -138,7 +150,7 @@ async def get_reply(
     return await answer(request, caller, name, following(caller.kernel, name, event, position), after)
 
 
-@routes.get("/outputs", response_model=ItemList[OutputItem], responses=_STREAM)
+@routes.get("/outputs", response_model=ItemList[OutputItem], responses=STREAMED)
 async def list_outputs(
     name: Name,
     caller: AgentCaller,
@@ -154,7 +166,7 @@ async def list_outputs(
     if wants_stream(request):
         outputs = outputs_after(caller.kernel, name, after if last is None else last)
         return event_stream(request, output_events(resumed(outputs, None, last)))
-    start = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else after
+    start = page_number(cursor) if cursor else after
     found = await caller.kernel.outputs(name, start)
     items = [OutputItem(**output_data(output)) for output in found[:limit]]
     return ItemList(items=items, next=str(items[-1].position) if len(found) > limit else None)

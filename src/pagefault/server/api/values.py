@@ -13,7 +13,7 @@ from pagefault.server.problems import Problem
 
 __all__ = [
     "AgentCaller", "Cursor", "EventNumber", "IdempotencyKey", "ItemList", "Limit", "Name", "ProblemDetail",
-    "RequestBody", "behind",
+    "RequestBody", "behind", "page_number", "page_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -81,6 +81,24 @@ def behind(items: Sequence[T], cursor: str | None, limit: int, key: Callable[[T]
     rest = [item for item in items if cursor is None or str(key(item)) > cursor]
     shown = list(rest[:limit])
     return ItemList(items=shown, next=str(key(shown[-1])) if len(rest) > limit else None)
+
+
+def page_number(cursor: str | None) -> int:
+    """The number that a cursor is, of lists without a key; 1 for the first page."""
+    if cursor is None:
+        return 1
+    if not (cursor.isascii() and cursor.isdigit() and 0 < len(cursor) <= 12 and int(cursor)):
+        raise Problem(
+            400, "Wrong request", "That is no cursor of this list; take the `next` of its page before."
+        )
+    return int(cursor)
+
+
+def page_of(items: Sequence[T], cursor: str | None, limit: int) -> ItemList[T]:
+    """The page of items that begins with the one of this number, from 1; they have no order but their own."""
+    first = page_number(cursor) - 1
+    more = str(first + limit + 1) if first + limit < len(items) else None
+    return ItemList(items=list(items[first : first + limit]), next=more)
 
 
 class Done(BaseModel):

@@ -1,0 +1,148 @@
+"""Looking: the log page by page, one turn step by step, search, tokens and money."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from pagefault.server.api.values import (
+    AgentCaller,
+    Cursor,
+    ItemList,
+    Limit,
+    Name,
+    page_number,
+    page_of,
+)
+from pagefault.server.auth import Calling
+from pagefault.types import Role, Tier
+from pagefault.views import memory, trace, usage
+from pagefault.views.asking import roles_of
+from pagefault.views.history import READABLE, LogRow, history
+from pagefault.views.memory import MessageHit, PassageHit
+from pagefault.views.trace import Trace
+from pagefault.views.usage import Part, UsageRow
+
+__all__ = ["routes"]
+
+routes = APIRouter(tags=["looking"])
+"""The routes of history, trace, search and usage."""
+
+Roles = Annotated[
+    list[str] | None, Query(description="user, assistant, event, alert, call ...; may be repeated.")
+]
+Since = Annotated[str | None, Query(description="From this time on: ISO 8601, or as people write it.")]
+Until = Annotated[str | None, Query(description="Before this time; a date without a time is included.")]
+
+
+class HistoryItem(BaseModel):
+    """A row of the log. ``position``: its number; ``event``: that of the event in whose turn it was
+    written."""
+
+    position: int
+    role: Role
+    text: str
+    at: datetime
+    event: int | None
+    name: str | None
+    speaker: str
+    completion: int | None
+    failed: bool
+    cut: bool
+    extracted: str
+    prefetch: str
+
+
+class SearchList(ItemList[MessageHit | PassageHit]):
+    """A page of what was found. ``total``: of all pages; ``as_of``: the newest message that was looked at."""
+
+    total: int
+    as_of: str
+
+
+@routes.get("/agents/{name}/history")
+async def get_history(
+    name: Name, caller: AgentCaller, limit: Limit = 50, cursor: Cursor = None, role: Roles = None
+) -> ItemList[HistoryItem]:
+    """List the rows of the log, a page oldest first, beginning with the newest page."""
+    roles = roles_of(role or ()) or READABLE
+    found = await history(caller.kernel, name, before=cursor, limit=limit, roles=roles)
+    return ItemList(items=[_item(row) for row in found], next=found.before)
+
+
+def _item(row: LogRow) -> HistoryItem:
+    known = {field.name: getattr(row, field.name) for field in fields(row) if field.name != "id"}
+    return HistoryItem(position=int(row.id[1:]), **known)
+
+
+@routes.get("/agents/{name}/trace")
+async def get_trace(
+    name: Name,
+    caller: AgentCaller,
+    event: Annotated[
+        str | None, Query(description="The number of an event, or a message in its turn (m12).")
+    ] = None,
+) -> Trace:
+    """Return one turn step by step; that of the last user message if no event is named."""
+    return await trace.trace(caller.kernel, name, event)
+
+
+@routes.get("/agents/{name}/search")
+async def search(
+    name: Name,
+    caller: AgentCaller,
+    q: Annotated[str, Query(description="Words or a question; empty: all that passes the filters.")] = "",
+    tier: Annotated[Tier | None, Query(description="recall or archival; both if it is left out.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Results of a page.")] = 10,
+    cursor: Cursor = None,
+    since: Since = None,
+    until: Until = None,
+    role: Roles = None,
+    tag: Annotated[list[str] | None, Query(description="A tag of passages; may be repeated.")] = None,
+    session: Annotated[
+        int | None, Query(ge=0, lt=2**31, description="A sitting, as results number them.")
+    ] = None,
+    as_of: Annotated[str | None, Query(description="The newest message to look at (m12).")] = None,
+    archive: Annotated[str | None, Query(description="An attached archive, to search it alone.")] = None,
+) -> SearchList:
+    """Search messages and passages as the agent does, best first, each with the parts of its score."""
+    page = page_number(cursor)
+    found = await memory.search(
+        caller.kernel, name, q, tier=tier, page=page, size=limit, since=since, until=until, role=role or (),
+        tags=tag or (), session=session, as_of=as_of, archive=archive,
+    )  # fmt: skip
+    more = str(page + 1) if page < found.pages else None
+    return SearchList(items=list(found.results), next=more, total=found.total, as_of=found.as_of)
+
+
+@routes.get("/agents/{name}/usage")
+async def get_usage(
+    name: Name,
+    caller: AgentCaller,
+    by: Part = "agent",
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> ItemList[UsageRow]:
+    """List tokens and money of an agent, added up by turn, day or model, or all together."""
+    found = await usage.usage(caller.kernel, name, by=by, since=since, until=until)
+    return page_of(found, cursor, limit)
+
+
+@routes.get("/usage")
+async def get_all_usage(
+    caller: Calling,
+    by: Literal["agent", "day", "model"] = "agent",
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> ItemList[UsageRow]:
+    """List tokens and money of all agents."""
+    found = await usage.usage(caller.kernel, by=by, since=since, until=until)
+    return page_of([row for row in found if caller.reaches(row.agent)], cursor, limit)

@@ -1,0 +1,225 @@
+"""The resources of the server's REST, each as a client sees it: what is written is read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx2
+import pytest
+
+from conftest import Machine, Rig, Served, served
+from pagefault import tool
+from pagefault.testing.models import ScriptedModel, call
+from test_server import STREAM
+
+pytestmark = pytest.mark.anyio
+
+ANA = "/api/v1/agents/ana"
+
+
+@pytest.fixture
+async def server(machine: Machine) -> AsyncGenerator[Served]:
+    async with machine.open(ScriptedModel([]), style="native") as rig, served(rig.kernel) as server:
+        yield server
+
+
+def problem(answer: httpx2.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["detail"]
+
+
+async def test_history_goes_back_page_by_page(server: Served) -> None:
+    for text in ("one", "two", "three"):
+        await server.client.post(f"{ANA}/messages", json={"text": text})
+    newest = (await server.client.get(f"{ANA}/history", params={"limit": 2})).json()
+    assert [(item["role"], item["text"]) for item in newest["items"]] == [
+        ("user", "three"),
+        ("assistant", "ok"),
+    ]
+    before = (await server.client.get(f"{ANA}/history", params={"limit": 4, "cursor": newest["next"]})).json()
+    assert [item["text"] for item in before["items"]] == ["one", "ok", "two", "ok"]
+    assert before["next"] is None
+    assert set(newest["items"][0]) >= {"position", "role", "text", "at", "event"}
+    users = (await server.client.get(f"{ANA}/history", params={"role": "user"})).json()
+    assert [item["text"] for item in users["items"]] == ["one", "two", "three"]
+    wrong = await server.client.get(f"{ANA}/history", params={"role": "pope"})
+    assert problem(wrong)[0] == 400
+
+
+async def test_a_turn_is_traced_and_counted(server: Served) -> None:
+    reply = (await server.client.post(f"{ANA}/messages", json={"text": "one"})).json()
+    trace = (await server.client.get(f"{ANA}/trace", params={"event": reply["event"]})).json()
+    assert trace["event"]["text"] == "one"
+    assert trace["totals"]["steps"] == 1
+    turns = (await server.client.get(f"{ANA}/usage", params={"by": "turn"})).json()["items"]
+    assert [(row["part"], row["spent"]["requests"]) for row in turns] == [("1", 1)]
+    everybody = (await server.client.get("/api/v1/usage")).json()["items"]
+    assert [row["agent"] for row in everybody] == ["ana"]
+    assert problem(await server.client.get(f"{ANA}/trace", params={"event": "99"}))[0] == 404
+
+
+async def test_search_says_why_each_result_stands_where_it_does(server: Served) -> None:
+    await server.client.post(f"{ANA}/messages", json={"text": "My boat is called Heron."})
+    await server.client.post(f"{ANA}/passages", json={"text": "Boats need varnish.", "tags": ["boat"]})
+    found = (await server.client.get(f"{ANA}/search", params={"q": "boat", "limit": 1})).json()
+    assert found["total"] >= 2
+    assert found["items"][0]["parts"]
+    rest = (
+        await server.client.get(f"{ANA}/search", params={"q": "boat", "limit": 1, "cursor": found["next"]})
+    ).json()
+    assert {found["items"][0]["tier"], rest["items"][0]["tier"]} == {"recall", "archival"}
+    tagged = (await server.client.get(f"{ANA}/search", params={"tag": "boat"})).json()
+    assert [item["text"] for item in tagged["items"]] == ["Boats need varnish."]
+    assert (
+        problem(await server.client.get(f"{ANA}/search", params={"since": "the day before never"}))[0] == 400
+    )
+
+
+async def test_sections_have_versions(server: Served) -> None:
+    client, sections = server.client, f"{ANA}/sections"
+    made = await client.post(sections, json={"name": "plan", "description": "what to do", "limit": 100})
+    assert (made.status_code, made.json()["limit"]) == (201, 100)
+    assert (await client.patch(f"{sections}/plan", json={"text": "Rest."})).json()["text"] == "Rest."
+    assert (await client.patch(f"{sections}/plan", json={"limit": 120})).json()["limit"] == 120
+    versions = (await client.get(f"{sections}/plan/versions")).json()["items"]
+    assert [version["text"] for version in versions] == ["", "Rest.", "Rest."]
+    assert "plan" in [each["name"] for each in (await client.get(sections)).json()["items"]]
+    too_long = await client.patch(f"{sections}/plan", json={"text": "word " * 500})
+    assert problem(too_long)[0] == 400
+    assert (await client.delete(f"{sections}/plan")).status_code == 204
+    assert problem(await client.get(f"{sections}/plan"))[0] == 404
+
+
+async def test_passages_are_added_changed_and_deleted(server: Served) -> None:
+    client, passages = server.client, f"{ANA}/passages"
+    made = (
+        await client.post(passages, json={"text": "Ann sails.", "tags": ["#ann"], "at": "2026-02-01"})
+    ).json()
+    assert (made["id"], made["tags"]) == ("p1", ["ann"])
+    changed = (await client.patch(f"{passages}/p1", json={"text": "Ann rows."})).json()
+    assert (changed["text"], changed["tags"]) == ("Ann rows.", ["ann"])
+    assert problem(await client.get(f"{passages}/p1"))[0] == 404
+    listed = (await client.get(passages)).json()
+    assert [item["text"] for item in listed["items"]] == ["Ann rows."]
+    assert (await client.delete(f"{passages}/{changed['id']}")).status_code == 204
+    assert (await client.get(passages)).json()["items"] == []
+
+
+async def test_documents_are_uploaded_read_and_deleted(server: Served) -> None:
+    client, documents = server.client, f"{ANA}/documents"
+    file = ("../../etc/guide.md", b"# Boats\n\nVarnish them.\n\n# Oars\n\nDry them.\n", "text/markdown")
+    loaded = (await client.post(documents, files={"file": file}, data={"tag": "boat"})).json()
+    (item,) = loaded["items"]
+    assert (item["state"], item["source"], item["document"]) == ("loaded", "upload:guide.md", "d1")
+    again = (await client.post(documents, files={"file": file}, data={"tag": "boat"})).json()
+    assert [item["state"] for item in again["items"]] == ["unchanged"]
+    assert [each["id"] for each in (await client.get(documents)).json()["items"]] == ["d1"]
+    assert (await client.get(f"{documents}/d1")).json()["tags"] == ["boat"]
+    assert "Varnish" in (await client.get(f"{documents}/d1/pages/1")).json()["text"]
+    assert (await client.get(f"{documents}/d1/find", params={"text": "varnish"})).json()["items"][0][
+        "times"
+    ] == 1
+    assert (await client.delete(f"{documents}/d1")).status_code == 204
+    assert problem(await client.get(f"{documents}/d1"))[0] == 404
+
+
+async def test_an_upload_shows_its_progress(server: Served) -> None:
+    files = [("file", ("a.txt", b"One boat.")), ("file", ("b.pdf", b"%PDF-1.4 that is none"))]
+    answer = await server.client.post(f"{ANA}/documents", files=files, headers=STREAM)
+    events = [line.removeprefix("event: ") for line in answer.text.splitlines() if line.startswith("event: ")]
+    assert [event for event in events if event != "page"] == ["begin", "end", "begin", "end", "report"]
+    (report,) = [line for line in answer.text.splitlines() if line.startswith("data: ") and '"items"' in line]
+    states = [item["state"] for item in json.loads(report.removeprefix("data: "))["items"]]
+    assert states == ["loaded", "failed"]
+
+
+async def test_an_upload_that_cannot_be_read_is_a_problem(server: Served) -> None:
+    status, detail = problem(
+        await server.client.post(f"{ANA}/documents", files={"file": ("b.pdf", b"%PDF-1.4 none")})
+    )
+    assert status == 422
+    assert detail.endswith(".")
+
+
+async def test_timers_are_set_listed_and_removed(server: Served) -> None:
+    client, schedules = server.client, f"{ANA}/schedules"
+    made = await client.post(schedules, json={"note": "water the plants", "when": "+2h"})
+    assert (made.status_code, made.json()["id"]) == (201, "t1")
+    assert [each["note"] for each in (await client.get(schedules)).json()["items"]] == ["water the plants"]
+    assert problem(await client.post(schedules, json={"note": "x"}))[0] == 400
+    assert (await client.delete(f"{schedules}/t1")).status_code == 204
+    assert problem(await client.delete(f"{schedules}/t1"))[0] == 404
+
+
+async def test_a_parked_event_is_listed_retried_and_dropped(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([]), style="native") as rig, served(rig.kernel) as server:
+        await _park(rig)
+        for path in ("/api/v1/inbox", f"{ANA}/events"):
+            (event,) = (await server.client.get(path, params={"parked": "true"})).json()["items"]
+            assert (event["agent"], event["state"], event["text"]) == ("ana", "parked", "poison")
+        posted = await server.client.post(f"{ANA}/events/{event['id']}/retry")
+        assert (posted.status_code, posted.json()["text"]) == (202, "poison")
+        assert problem(await server.client.delete(f"{ANA}/events/{event['id']}"))[0] == 404
+
+
+async def _park(rig: Rig) -> None:
+    from pagefault.types import Event
+
+    record = await rig.kernel.record("ana")
+    await rig.kernel.store.write(
+        lambda tx: tx.post(record.id, Event("message", "poison", at=rig.clock.now()))
+    )
+    await rig.kernel.store.write(lambda tx: tx.set_event(record.id, 1, "parked", parked="It was poison."))
+
+
+@tool(approval=True)
+def sell(what: str) -> str:
+    """Sell something.
+
+    Args:
+        what: the thing
+    """
+    return f"{what} is sold"
+
+
+async def test_a_call_is_decided_on_and_its_function_allowed(machine: Machine) -> None:
+    model = ScriptedModel(
+        [[call("sell", what="the boat")], "Sold.", [call("sell", what="an oar")], "Sold too."]
+    )
+    async with machine.open(model, tools=(sell,), style="native") as rig, served(rig.kernel) as server:
+        client = server.client
+        reply = (await client.post(f"{ANA}/messages", json={"text": "Sell the boat."})).json()
+        (waiting,) = reply["waiting"]
+        assert (waiting["name"], waiting["arguments"]) == ("sell", {"what": "the boat"})
+        for path in ("/api/v1/approvals", f"{ANA}/approvals"):
+            assert [each["id"] for each in (await client.get(path)).json()["items"]] == [waiting["id"]]
+        decision = {"approved": True, "remember": "always", "arguments": {"what": "the old boat"}}
+        after: dict[str, Any] = (await client.post(f"{ANA}/approvals/{waiting['id']}", json=decision)).json()
+        assert after["text"] == "Sold."
+        assert after["outputs"][0]["text"].startswith("the old boat is sold")
+        assert problem(await client.post(f"{ANA}/approvals/{waiting['id']}", json=decision))[0] in (400, 404)
+        assert [each["name"] for each in (await client.get(f"{ANA}/grants")).json()["items"]] == ["sell"]
+        assert (await client.post(f"{ANA}/messages", json={"text": "And an oar."})).json()[
+            "text"
+        ] == "Sold too."
+        assert (await client.delete(f"{ANA}/grants/sell")).status_code == 204
+        assert problem(await client.delete(f"{ANA}/grants/sell"))[0] == 404
+
+
+async def test_what_is_not_there_is_404_and_what_is_wrong_400_or_422(server: Served) -> None:
+    client = server.client
+    for path in ("passages/p9", "documents/d9", "sections/none", "events/9/outputs", "documents/d9/pages/1"):
+        assert problem(await client.get(f"{ANA}/{path}"))[0] == 404, path
+    for path in (
+        "passages/x",
+        "search?as_of=x",
+        "history?cursor=x",
+        "usage?cursor=x",
+        "trace?event=x",
+        "outputs?cursor=-",
+    ):
+        assert problem(await client.get(f"{ANA}/{path}"))[0] == 400, path
+    for path in ("history?limit=0", "events/x/outputs", "usage?by=moon", "outputs?after=-1"):
+        assert problem(await client.get(f"{ANA}/{path}"))[0] == 422, path
