@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -16,10 +17,12 @@ from conftest import Machine, Rig, served
 from pagefault.kernel import approvals
 from pagefault.models import Completion, Prompt, StreamItem, Usage
 from pagefault.server.openai.answers import ClientAnswer
+from pagefault.server.openai.ids import answer_id
 from pagefault.server.openai.response_events import ResponseEvents, ResponseHead
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone
+from pagefault.storage.rows import micros, moment
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import Output
+from pagefault.types import AgentId, Event, EventKind, Output
 from pagefault.views.reply import Reply
 
 pytestmark = pytest.mark.anyio
@@ -280,3 +283,10 @@ def test_a_text_that_is_never_committed_is_closed() -> None:
         "in_progress", "completed", "in_progress", "incomplete",
     ]  # fmt: skip
     assert len(events[-1]["response"]["output"]) == 1
+
+
+def test_an_id_is_the_same_for_an_event_that_was_posted_and_one_that_was_read() -> None:
+    at = datetime(2026, 11, 22, 9, 30, 0, 123_457, UTC)
+    posted = Event(EventKind.MESSAGE, "Hällo", "k", "Ann", at, 7)
+    read = Event("message", "Hällo", "k", "Ann", moment(micros(at)), 7, "done")
+    assert answer_id(AgentId(3), posted) == answer_id(AgentId(3), read)

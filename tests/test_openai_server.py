@@ -290,6 +290,15 @@ async def test_the_user_of_an_interface_is_the_sender(machine: Machine) -> None:
         assert [event.sender for event in await rig.events()] == ["Jörg Bauer", "Ann", "Eve) (system", "Bob"]
 
 
+async def test_a_name_may_come_as_plain_utf_8(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("Hi.")]])) as rig, served(rig.kernel) as server:
+        headers = [(b"x-pagefault-sender", "Jörg 李".encode())]
+        body = {"model": "ana", "messages": HI}
+        answer = await server.client.post("/v1/chat/completions", json=body, headers=headers)
+        assert answer.status_code == 200
+        assert [event.sender for event in await rig.events()] == ["Jörg 李"]
+
+
 SECRET = "a secret that two servers share, long enough"
 
 

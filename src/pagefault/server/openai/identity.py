@@ -7,6 +7,7 @@ the id of the chat, unstreamed: they are not for the agent's memory, and are ref
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -116,4 +117,6 @@ def _header(headers: Headers, name: str) -> str:
         raise Problem(
             400, "Wrong request", f"The header {name} is longer than {_LONGEST} characters; shorten it."
         )
+    with suppress(UnicodeError):  # ASGI reads Latin-1; interfaces send names as UTF-8
+        value = value.encode("latin-1").decode()
     return "" if value.startswith("{{") else value

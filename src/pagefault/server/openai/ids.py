@@ -6,6 +6,7 @@ tell.
 
 from __future__ import annotations
 
+import json
 import re
 from hashlib import sha256
 
@@ -22,16 +23,9 @@ _ID = re.compile(r"resp_([1-9]\d{0,17})_([1-9]\d{0,17})_[0-9a-f]{24}")
 
 def answer_id(agent: AgentId, event: Event, prefix: str = "resp_") -> str:
     """The id of the answer to an event."""
-    facts = (
-        agent,
-        event.id,
-        event.kind,
-        event.key,
-        event.sender,
-        event.at and event.at.timestamp(),
-        event.text,
-    )
-    return f"{prefix}{agent}_{event.id}_{sha256(repr(facts).encode(errors='replace')).hexdigest()[:24]}"
+    at = event.at and event.at.timestamp()
+    facts = json.dumps([agent, event.id, event.kind, event.key, event.sender, at, event.text])
+    return f"{prefix}{agent}_{event.id}_{sha256(facts.encode()).hexdigest()[:24]}"
 
 
 async def event_of_answer(caller: Caller, id: str, param: str = "response_id") -> tuple[str, Event]:
