@@ -26,7 +26,7 @@ from pagefault.functions.tools import ToolNames
 from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
-from pagefault.section_settings import SectionSettings
+from pagefault.section_settings import Metadata, SectionSettings
 from pagefault.shared import is_shared
 from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
@@ -100,6 +100,7 @@ class AgentSettings(BaseModel):
         default=None, ge=0.0, le=0.25, description="of the room, for what is prefetched; None: by the window"
     )
     prefetch_tokens: int = Field(default=600, ge=100, description="the most that is prefetched for a message")
+    metadata: Metadata = Field(default={}, description="of the program; the agent does not see it")
 
     @property
     def models(self) -> tuple[str, ...]:

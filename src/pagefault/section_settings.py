@@ -1,12 +1,17 @@
-"""The settings of a section of the working context."""
+"""The settings of a section of the working context, and values that are only kept with settings."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from pagefault.types import Section
 
-__all__ = ["SectionSettings"]
+__all__ = ["Metadata", "SectionSettings"]
+
+_LONGEST = 16_384  # characters
 
 
 class SectionSettings(BaseModel):
@@ -32,3 +37,18 @@ class SectionSettings(BaseModel):
         """The section in a window of so many tokens."""
         limit = int(self.limit) if self.limit >= 1 else max(16, round(self.limit * window))
         return Section(self.name, self.description, limit, self.text, self.read_only)
+
+
+def _small_json(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, if they are JSON and short enough to be kept with the settings."""
+    try:
+        length = len(json.dumps(values, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("its values are no JSON values") from None
+    if length > _LONGEST:
+        raise ValueError(f"it has {length:,} characters as JSON, and {_LONGEST:,} is the most")
+    return values
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small_json)]
+"""Values of a program's own: JSON, at most 16,384 characters of it."""

@@ -6,8 +6,8 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 __all__ = ["AgentOptions", "OtherOptions", "SectionOptions"]
 
@@ -62,6 +62,7 @@ class OtherOptions(TypedDict, total=False):
     documents: bool
     prefetch: float | None
     prefetch_tokens: int
+    metadata: Mapping[str, Any]
 
 
 class AgentOptions(OtherOptions, total=False):
