@@ -245,6 +245,8 @@ LAYERS = (
     {
         "views.agents",
         "views.events",
+        "views.offered",
+        "views.stored",
         "views.reply",
         "views.trace",
     },

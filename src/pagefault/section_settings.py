@@ -42,11 +42,12 @@ class SectionSettings(BaseModel):
 def _small_json(values: dict[str, Any]) -> dict[str, Any]:
     """The values, if they are JSON and short enough to be kept with the settings."""
     try:
-        length = len(json.dumps(values, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+        text.encode()  # halves of surrogate pairs
     except (TypeError, ValueError, RecursionError):
         raise ValueError("its values are no JSON values") from None
-    if length > _LONGEST:
-        raise ValueError(f"it has {length:,} characters as JSON, and {_LONGEST:,} is the most")
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has {len(text):,} characters as JSON, and {_LONGEST:,} is the most")
     return values
 
 

@@ -239,9 +239,9 @@ class Kernel:
         """The agent, loaded as it now stands; to look at, between turns."""
         return await self.scheduler.loaded(await self.find(name))
 
-    async def flush(self, name: str) -> bool:
-        """Flush an agent's queue now; False if there is nothing to evict, or it is in a turn elsewhere or in
-        one that waits for a decision, whose calls must stay before their results."""
+    async def flush(self, name: str, keep: int | None = None) -> bool:
+        """Flush an agent's queue now, to ``keep`` tokens; False if nothing can be evicted, or it is in a turn
+        elsewhere or in one that waits for a decision, whose calls must stay before their results."""
         agent = await self.find(name)
         try:
             async with self.store.turn_lock(agent.record.id) as hold:
@@ -250,7 +250,7 @@ class Kernel:
                     return False
                 process = await self.scheduler.loaded(agent)
                 process.begin(hold)
-                return await process.flush()
+                return await process.flush(keep)
         except TurnHeldError:
             return False
 

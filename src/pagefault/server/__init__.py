@@ -4,7 +4,7 @@
     auth.py       the caller of a request;  walls.py: what stands before all routes
     problems.py   errors as responses;  sse.py: outputs as server-sent events
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
-    metrics.py    ``/metrics``
+    letta/        Letta's REST under ``/v1``;  metrics.py: ``/metrics``
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
 
 It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
-from pagefault.server import api, health, metrics, openai, problems
+from pagefault.server import api, health, letta, metrics, openai, problems
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes
 from pagefault.server.walls import Walls
@@ -39,6 +39,8 @@ def create_app(
     app.include_router(api.router())
     app.include_router(openai.router())
     shapes.add(openai.PREFIXES, openai.openai_shape)
+    app.include_router(letta.router())
+    shapes.add(letta.PREFIXES, letta.shape)
     problems.install(app, shapes)
     app.add_middleware(Walls, options=options, shapes=shapes)
     if telemetry:

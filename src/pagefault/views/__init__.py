@@ -6,6 +6,8 @@
     usage.py        tokens and money: totals by agent, turn, day or model
     memory.py       sections with their versions; search of recall and archival storage; passages
     documents.py    loaded documents, their pages, and where in one a text stands
+    stored.py       stored values by their numbers, for protocols whose ids are made of these
+    offered.py      tools of the program, models that can be used
     asking.py       arguments as people write them: times, ids, roles, tags, pages
 
 Each is an async function of a kernel and an agent's name. The kernel need not be entered. Values hold only

@@ -1,0 +1,145 @@
+"""The inputs of a request to an agent: events to post, decisions on calls. Pure.
+
+Whatever cannot be done as asked is refused with a sentence, for an agent that misses half of what it is told
+helps nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pagefault.quoting import inline
+from pagefault.server.letta.bodies import MessageBody, TurnBody
+from pagefault.server.letta.ids import read_id
+from pagefault.server.problems import Problem
+from pagefault.types import Event, EventKind, Message
+
+__all__ = ["CallDecision", "decisions_of", "inputs_of"]
+
+NOTICE = "notice"
+"""The kind of the events that messages of the role ``system`` become."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDecision:
+    """A decision on a call. ``call``: its id for the model; ``message``: the number of its row, or of the
+    first that was asked for with it; one of the two is given."""
+
+    approved: bool
+    call: str = ""
+    message: int = 0
+    note: str = ""
+
+
+def inputs_of(body: TurnBody) -> list[Event | CallDecision]:
+    """The inputs of a request in their order. Messages of one user that follow one another are one event."""
+    refusals = {
+        "client_tools": "Tools of the client cannot be called here; give them to the program that serves.",
+        "override_model": "A request cannot choose the model; change that of the agent.",
+        "override_system": "A request cannot choose the instructions; change those of the agent.",
+    }
+    for name, sentence in refusals.items():
+        if getattr(body, name):
+            raise Problem(501, "Not there yet", sentence)
+    messages = list(body.messages or ())
+    if body.input is not None:
+        if messages:
+            raise _wrong("Give input or messages, not both.")
+        messages = [MessageBody(role="user", content=body.input)]
+    found = list[Event | CallDecision]()
+    for message in messages:
+        found += _inputs(message)
+    if not found:
+        raise _wrong("There is no message; give input or messages.")
+    return _joined(found)
+
+
+def _inputs(message: MessageBody) -> list[Event | CallDecision]:
+    if message.type == "approval":
+        return list(_decisions(message))
+    if message.type not in (None, "message"):
+        raise Problem(
+            501, "Not there yet",
+            f"Messages of the type {inline(message.type)} are not taken; tools run on the server.",
+        )  # fmt: skip
+    kind = {"user": EventKind.MESSAGE, "system": NOTICE}.get(message.role or "user")
+    if kind is None:
+        raise _wrong(
+            f"A message of the role {inline(message.role or '')} cannot be sent; write user or system."
+        )
+    if message.content is None:
+        raise _wrong("A message has no content; give its text.")
+    return [Event(kind, text_of(message.content), message.otid or None, message.name or None)]
+
+
+def text_of(content: str | Sequence[Any]) -> str:
+    """The text of a message; ``Problem`` for parts that are none."""
+    if isinstance(content, str):
+        return content
+    texts = list[str]()
+    for part in content:
+        given: Mapping[str, Any] = cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
+        text = given.get("text")
+        if given.get("type", "text") != "text" or not isinstance(text, str):
+            kind = inline(str(given.get("type", "text")))
+            raise Problem(501, "Not there yet", f"Content of the type {kind} is not taken here; send text.")
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def _decisions(message: MessageBody) -> Iterable[CallDecision]:
+    if not message.approvals:
+        if message.approve is None or not message.approval_request_id:
+            raise _wrong("The approval has no approvals; give one for each call.")
+        number = read_id("message", message.approval_request_id).number
+        yield CallDecision(message.approve, message=number, note=message.reason or "")
+    for each in message.approvals or ():
+        call, approve, reason = each.get("tool_call_id"), each.get("approve"), each.get("reason")
+        if each.get("type", "approval") != "approval":
+            raise Problem(
+                501, "Not there yet", "Results of the client's tools are not taken; tools run on the server."
+            )
+        if not isinstance(call, str) or not isinstance(approve, bool):
+            raise _wrong("An approval has a tool_call_id, and approve as true or false.")
+        yield CallDecision(approve, call, note=reason if isinstance(reason, str) else "")
+
+
+def _joined(inputs: Sequence[Event | CallDecision]) -> list[Event | CallDecision]:
+    made = list[Event | CallDecision]()
+    for each in inputs:
+        last = made[-1] if made else None
+        if (
+            isinstance(each, Event)
+            and isinstance(last, Event)
+            and (last.kind, last.sender) == (each.kind, each.sender)
+        ):
+            made[-1] = Event(last.kind, f"{last.text}\n\n{each.text}", last.key, last.sender)
+        else:
+            made.append(each)
+    return made
+
+
+def decisions_of(
+    decisions: Sequence[CallDecision], waiting: Sequence[Message]
+) -> list[tuple[Message, CallDecision]]:
+    """The calls that wait and are decided on, with the decision on each."""
+    made = list[tuple[Message, CallDecision]]()
+    for each in decisions:
+        calls = [row for row in waiting if (row.call_id or row.id) == each.call]
+        if each.message:  # an old client decides on all that were asked for together
+            together = any(row.seq == each.message for row in waiting)
+            calls = list(waiting) if together else []
+        if not calls:
+            raise Problem(
+                400, "Wrong request",
+                f"No call {inline(each.call or 'of this message')} waits for a decision; the agent's "
+                "pending_approval has those that do.",
+            )  # fmt: skip
+        made += [(row, each) for row in calls]
+    return made
+
+
+def _wrong(sentence: str) -> Problem:
+    return Problem(400, "Wrong request", sentence)
