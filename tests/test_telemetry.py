@@ -4,6 +4,8 @@ what is recorded, that content is not unless asked for, and that nothing is sent
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -458,4 +460,59 @@ def test_spans_and_metrics_reach_a_collector(tmp_path: Path) -> None:
     sent = b"".join(body for _, body in got)
     assert b"invoke_agent ana" in sent
     assert b"pagefault" in sent
+    assert SECRET.encode() not in sent
+
+
+@contextmanager
+def server_process(home: Path, *options: str, **environment: str) -> Generator[str]:
+    """`pagefault serve` as a process, stopped in the end; its URL."""
+    command = [
+        sys.executable,
+        "-m",
+        "pagefault",
+        "--home",
+        str(home),
+        "serve",
+        "--port",
+        "0",
+        "--json",
+        *options,
+    ]
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path), "PAGEFAULT_EMBEDDER": "null"}
+    with subprocess.Popen(
+        command, env=kept | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            lines = ""
+            while not lines.endswith("}\n") and (line := process.stdout.readline()):
+                lines += line
+            yield json.loads(lines)["url"]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0, process.stderr.read()
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_a_server_of_two_processes_has_the_metrics_of_both_and_sends_its_traces(tmp_path: Path) -> None:
+    with collector() as (url, got):
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
+        with (
+            server_process(tmp_path, "--workers", "2", **environment) as server,
+            httpx.Client(base_url=server, timeout=60) as client,
+        ):
+            for name in ("ana", "bo", "cleo"):
+                client.post("/api/v1/agents", json={"name": name}).raise_for_status()
+                with httpx.Client(base_url=server, timeout=60) as other:  # a new connection: any worker
+                    answer = other.post(f"/api/v1/agents/{name}/messages", json={"text": SECRET})
+                    assert answer.status_code == 200, answer.text
+            for _ in range(5):
+                text = httpx.get(f"{server}/metrics", timeout=60).text
+                assert 'pagefault_turns_total{error="",state="done"} 3.0' in text
+                assert "pagefault_open_turns 0.0" in text
+    sent = b"".join(body for _, body in got)
+    assert sent.count(b"invoke_agent cleo") == 1
+    assert b"POST /api/v1/agents/{name}/messages" in sent
     assert SECRET.encode() not in sent

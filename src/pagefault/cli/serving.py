@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from os import environ
 from signal import SIG_IGN, SIGINT, SIGTERM, Signals, signal
 from socket import socket
+from tempfile import TemporaryDirectory
 
 import anyio
 
@@ -18,12 +20,14 @@ try:
     from pagefault.server.running import bind, check_host, stop_at_signals
     from pagefault.server.running import serve as serve_app
     from pagefault.server.workers import run_workers
+    from pagefault.telemetry import Telemetry, telemetry_of
+    from pagefault.telemetry.prometheus import SHARED
 except ImportError as error:
     raise UsageError("The server needs more packages; run: pip install 'pagefault[server]'.") from error
 
 __all__ = ["serve"]
 
-_SECRET = "PAGEFAULT_USER_SECRET"
+_USER_SECRET = "PAGEFAULT_USER_SECRET"
 
 
 def serve(session: Session, host: str, port: int, workers: int, hosts: Sequence[str], grace: float) -> None:
@@ -32,16 +36,24 @@ def serve(session: Session, host: str, port: int, workers: int, hosts: Sequence[
     check_host(host)
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
-        options = ServerOptions(
-            host, port, installation.agent, tuple(hosts), grace=grace, user_secret=environ.get(_SECRET, "")
-        )
+        secret = os.environ.get(_USER_SECRET, "")
+        options = ServerOptions(host, port, installation.agent, tuple(hosts), grace=grace, user_secret=secret)
         anyio.run(_look, session)  # what is wrong with the database is said before anything is started
         _announce(session, options)
         if workers == 1:
             _work(session, options, (SIGINT, SIGTERM), listener)
         else:
             logs.set_up()
-            run_workers(partial(_work_beside, session, options), listener, workers)
+            with _shared_metrics():
+                run_workers(partial(_work_beside, session, options), listener, workers)
+
+
+@contextmanager
+def _shared_metrics() -> Generator[None]:
+    """A folder in which the processes share their metrics: any of them may be asked for those of all."""
+    with TemporaryDirectory(prefix="pagefault-metrics-") as folder:
+        os.environ.setdefault(SHARED, folder)
+        yield
 
 
 async def _look(session: Session) -> None:
@@ -64,15 +76,23 @@ def _work_beside(session: Session, options: ServerOptions, listener: socket) -> 
 
 def _work(session: Session, options: ServerOptions, signals: Sequence[Signals], listener: socket) -> None:
     logs.set_up()
-    with session.naming_damage():
-        anyio.run(_serve, session, options, signals, listener)
+    telemetry = telemetry_of(os.environ)
+    try:
+        with session.naming_damage():
+            anyio.run(_serve, session, options, telemetry, signals, listener)
+    finally:
+        telemetry.close()
 
 
 async def _serve(
-    session: Session, options: ServerOptions, signals: Sequence[Signals], listener: socket
+    session: Session,
+    options: ServerOptions,
+    telemetry: Telemetry,
+    signals: Sequence[Signals],
+    listener: socket,
 ) -> None:
-    stop = anyio.Event()
-    async with session.serving(session.installation) as kernel, anyio.create_task_group() as tasks:
+    stop, serving = anyio.Event(), session.serving(session.installation, telemetry.observers)
+    async with serving as kernel, anyio.create_task_group() as tasks:
         tasks.start_soon(stop_at_signals, signals, stop, tasks.cancel_scope)
-        await serve_app(create_app(kernel, options), [listener], stop)
+        await serve_app(create_app(kernel, options, telemetry), [listener], stop)
         tasks.cancel_scope.cancel()

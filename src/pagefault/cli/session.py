@@ -17,6 +17,7 @@ from pagefault.errors import DamageError, PagefaultError, StorageError
 
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
+    from pagefault.observing import Observer
 
 _STUMBLES = (
     ArithmeticError, AssertionError, AttributeError, ExceptionGroup, LookupError, MemoryError, RecursionError,
@@ -83,12 +84,15 @@ class Session:
         return damage_in(self)
 
     @asynccontextmanager
-    async def serving(self, installation: Installation) -> AsyncGenerator[Kernel]:
+    async def serving(
+        self, installation: Installation, observers: tuple[Observer, ...] = ()
+    ) -> AsyncGenerator[Kernel]:
         """A kernel that serves agents; ``StorageError`` before it begins if nothing can be written."""
+        from pagefault.assembly import Parts
         from pagefault.build import open_kernel
         from pagefault.kernel.edits import check_writable
 
-        kernel = open_kernel(self.folder, installation=installation)
+        kernel = open_kernel(self.folder, Parts(observers=observers), installation)
         try:
             await check_writable(kernel)
         except StorageError:

@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnProcess
 from socket import socket
 
 from pagefault.redaction import logger_of
+from pagefault.telemetry.prometheus import forget_process
 
 __all__ = ["run_workers"]
 
@@ -33,6 +34,7 @@ def run_workers(work: Callable[[socket], None], listener: socket, count: int) ->
         for place, process in enumerate(processes):
             if not process.is_alive() and not asked:
                 logger.warning("worker %s ended with %s; another one starts", process.pid, process.exitcode)
+                forget_process(process.pid)
                 time.sleep(_PAUSE)
                 processes[place] = _started(work, listener)
     told = 0

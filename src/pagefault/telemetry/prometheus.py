@@ -15,7 +15,10 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import (
+    MultiProcessCollector,
+    mark_process_dead,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from pagefault.observing import (
     Activity,
@@ -26,7 +29,11 @@ from pagefault.observing import (
     ObservedTurn,
 )
 
-__all__ = ["CONTENT_TYPE", "Prometheus"]
+__all__ = ["CONTENT_TYPE", "SHARED", "Prometheus", "forget_process"]
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder in which several processes share their metrics, set before this module
+is imported."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """The media type of the exposition."""
@@ -34,6 +41,12 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _TURN = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
 _REQUEST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+def forget_process(pid: int | None) -> None:
+    """Leave out what a process that has ended said of the moment; its counts stay."""
+    if os.environ.get(SHARED) and pid is not None:
+        mark_process_dead(pid)
 
 
 class Prometheus:
@@ -75,7 +88,7 @@ class Prometheus:
 
     def exposition(self) -> bytes:
         """Return the metrics as text, of all processes of a server if they share a folder."""
-        if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if not os.environ.get(SHARED):
             return generate_latest(self._registry)
         shared = CollectorRegistry()
         MultiProcessCollector(shared)
