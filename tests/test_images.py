@@ -15,9 +15,10 @@ import pytest
 from image_files import GIF, JPEG, PNG, PNG_BEGINNING, WEBP, chunk, png
 from pagefault import images
 from pagefault.errors import UsageError
-from pagefault.images import LARGEST_IMAGE, Image, check_images, is_intact, placeholder, read_image
+from pagefault.images import LARGEST_IMAGE, Image, is_intact, placeholder, read_image, with_references
 from pagefault.media import Media, MediaContent
 from pagefault.quoting import quoted
+from pagefault.types import Event
 
 SIZES = {
     "image/png": (PNG, 3, 2),
@@ -89,10 +90,13 @@ def test_an_image_of_too_many_bytes_is_refused() -> None:
 
 
 def test_a_message_takes_twenty_images() -> None:
-    content = read_image(PNG)
-    check_images([content] * 20)
-    with pytest.raises(UsageError, match="up to 20 images, and these are 21"):
-        check_images([content] * 21)
+    content, forged = read_image(PNG), Media("0" * 64, "image/png", "forged.png", 9)
+    event = with_references(Event("message", contents=(content,) * 20, media=(forged,)))
+    assert event.media == (content.media,) * 20
+    with pytest.raises(UsageError, match="up to 20 images, and not 21"):
+        with_references(Event("message", contents=(content,) * 21))
+    with pytest.raises(UsageError, match="An event of the kind image comes with one"):
+        with_references(Event("image", "look at this", media=(forged,)))
 
 
 HOSTILE_NAMES = {

@@ -11,7 +11,7 @@ import re
 import stat
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
@@ -19,18 +19,20 @@ from typing import cast
 from pagefault.errors import UsageError
 from pagefault.media import Media, MediaContent
 from pagefault.quoting import inline
+from pagefault.types import Event, EventKind
 
 __all__ = [
     "IMAGE_TYPES",
     "LARGEST_IMAGE",
     "MOST_IMAGES",
     "Image",
-    "check_images",
     "image_type",
     "is_intact",
     "placeholder",
     "read_image",
     "returned_media",
+    "with_media",
+    "with_references",
 ]
 
 LARGEST_IMAGE = 3_932_160
@@ -42,6 +44,7 @@ WIDEST_IMAGE = 8000
 MOST_IMAGES = 20
 """Images of one message, and of one request: of more, Anthropic takes none wider than 2,000 pixels."""
 
+_PLAIN = frozenset({str, int, float, bool, dict, list, tuple, set, type(None)})
 _LARGEST_FILE = 16 << 20  # bytes of a file that a tool returns
 _FILE = "application/octet-stream"
 _FIX = "make it smaller, or send a part of it"
@@ -95,27 +98,32 @@ def read_image(data: bytes, name: str = "") -> MediaContent:
     return _content(data, media_type, name, width, height)
 
 
-def check_images(contents: Sequence[MediaContent]) -> None:
-    """Raise ``UsageError`` for more images than one message takes."""
-    if len(contents) > MOST_IMAGES:
-        raise UsageError(
-            f"A message takes up to {MOST_IMAGES} images, and these are {len(contents):,}; send several."
-        )
+def with_references(event: Event) -> Event:
+    """An event that is posted, with references to its contents and nothing else. ``UsageError`` for more
+    images than one message takes, and for an event that says that it is an image and is none."""
+    count = len(event.contents)
+    if count > MOST_IMAGES:
+        raise UsageError(f"A message takes up to {MOST_IMAGES} images, and not {count:,}; send several.")
+    if event.kind == EventKind.IMAGE and not count:
+        raise UsageError("An event of the kind image comes with one; attach an image, or name another kind.")
+    return replace(event, media=tuple(each.media for each in event.contents))
 
 
 def returned_media(value: object) -> MediaContent | None:
     """The image or file that a tool returned; None if it is to be shown as text. What shows itself as a PNG
     image (``_repr_png_``: Pillow and others) is one. ``UsageError`` or ``OSError`` if it cannot be taken."""
+    if type(value) in _PLAIN:
+        return None
     if isinstance(value, MediaContent):
         return value
     if isinstance(value, Image):
         return value.read()
     if isinstance(value, bytes | bytearray):
         return _bytes_as_media(bytes(value))
-    as_png = cast("object", getattr(value, "_repr_png_", None))
-    if isinstance(value, type) or not callable(as_png):
+    as_png = cast("object", getattr(type(value), "_repr_png_", None))
+    if not callable(as_png):
         return None
-    data = as_png()
+    data = as_png(value)
     return read_image(data) if isinstance(data, bytes) else None
 
 
@@ -136,6 +144,11 @@ def placeholder(media: Media) -> str:
     pixels = f"{media.width} x {media.height}, " if media.is_image else ""
     kind = "image" if media.is_image else "file"
     return f"[{kind} {inline(media.name) or 'without a name'}, {pixels}{_shown_size(media.size)}]"
+
+
+def with_media(text: str, media: Sequence[Media]) -> str:
+    """A text with the lines that stand for its media."""
+    return "\n".join([*([text] if text else []), *map(placeholder, media)]) if media else text
 
 
 def _shown_size(size: int) -> str:

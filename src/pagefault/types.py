@@ -85,6 +85,9 @@ class EventKind(StrEnum):
     UPLOAD_FINISHED = "upload_finished"
     TIMER = "timer"
     AGENT = "agent"  # a message from another agent
+    IMAGE = "image"  # an image was attached
+    FILE = "file"  # a file was attached: a document in archival storage
+    TRANSCRIPT = "transcript"  # what was said in a recording
     EDITED = "edited"  # the working context was edited from outside
     PRESSURE = "memory_pressure"  # raised by the queue manager; served before the rest of the inbox
 

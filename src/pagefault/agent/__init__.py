@@ -21,6 +21,7 @@ from pagefault.agent.rows import Rows
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Compiler, MainContext, Queue
+from pagefault.context.images_in_view import ImagesInView
 from pagefault.context.queue_manager import QueueManager, read_queue
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions import Outcome
@@ -58,7 +59,7 @@ class Process:
             record, program.store, memory, rows, turn, emit, self._next, reader.prepare, program.observers
         )
         self.calls = TurnCalls(reader, rows, self.writer)
-        self._compiler = Compiler()
+        self._compiler, self._images = Compiler(), ImagesInView(record.id, program.store)
         self._streaming: Stream | None = None
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
         self._cut_short = ""  # the name of the alert that ended the last turn, if one did
@@ -134,6 +135,7 @@ class Process:
                 if not isinstance(action, Run):
                     await self._ask()
                 elif await self.calls.ask(action.call):
+                    self._drop_images()
                     return self.calls.waiting()
                 else:
                     await self.calls.run(action.call)
@@ -188,7 +190,7 @@ class Process:
         p, sizes = self.program, self.memory.sizes()
         room = max(sizes.reserve // 2, sizes.window - sizes.margin - sizes.prompt)
         context = MainContext(p.instructions, p.executor.schemas, self.memory.queue)
-        return self._compiler.prompt(context, min(sizes.reserve, room))
+        return self._compiler.prompt(context, min(sizes.reserve, room), self._images.held)
 
     @property
     def _warning(self) -> bool:
@@ -198,7 +200,13 @@ class Process:
         limit = self.program.warning_steps if self._warning else self.program.max_steps
         return next_action(rows, self.program.style, limit)
 
+    def _drop_images(self) -> None:
+        """Between turns only text is held."""
+        if self._images.held:
+            self._compiler, self._images.held = Compiler(), {}
+
     def _finish(self) -> Output:
+        self._drop_images()
         last = self.turn.rows[-1] if self.turn.rows else None
         self._cut_short = (last.name or "") if last and last.meta.stop else ""
         event, self._streaming = self.turn.end(), None
@@ -220,6 +228,7 @@ class Process:
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
+                await self._images.load(memory.queue)
                 self._streaming = self._stream(attempt)
                 completion = await self._streaming.completion(self.program.model, self.prompt())
                 self._streaming = None

@@ -131,4 +131,5 @@ class TurnCalls:
         return True
 
     async def _return(self, call: Message, outcome: Outcome) -> None:
-        await self.writer.commit(self.rows.result(call, outcome, self.reader.turn.approvals.get(call.seq)))
+        result = self.rows.result(call, outcome, self.reader.turn.approvals.get(call.seq))
+        await self.writer.commit(result, media=outcome.media)

@@ -49,7 +49,7 @@ class Rows:
             text = text or prompts.text("pressure").format(percent=percent)
         kind = "user" if role is Role.USER else shown_kind(event.kind)
         label = f"{kind} {shown_sender(event.sender)}" if event.sender else kind
-        meta = MessageMeta(stop=event.kind == EventKind.OVERHEARD)
+        meta = MessageMeta(stop=event.kind == EventKind.OVERHEARD, media=event.media)
         return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "", meta=meta)
 
     def alert(self, name: str, text: str) -> Message:
@@ -108,6 +108,7 @@ class Rows:
             sources=tuple(outcome.sources),
             decision=approval.decision if approval else "",
             decided_by=approval.by if approval else "",
+            media=tuple(each.media for each in outcome.media),
         )
         text = f"Error: {outcome.text}" if outcome.failed else outcome.text
         shown = FRAMED if outcome.framed and not outcome.failed else "{}"

@@ -22,6 +22,7 @@ from pagefault.context import Queue
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import FunctionError, NotFoundError, StaleAgentError
 from pagefault.functions import FunctionKind, Outcome, Prepared
+from pagefault.media import MediaContent
 from pagefault.message_meta import RequestUsage
 from pagefault.observing import Ending, ObservedCall, Observers
 from pagefault.storage import Store, Transaction
@@ -126,12 +127,19 @@ class TurnWriter:
         ratio: float | None = None,
         settings: dict[str, object] | None = None,
         call_memory: bool = True,
+        media: Sequence[MediaContent] = (),
     ) -> None:
         """Append rows with all that follows from them: what memory functions do and return, the step-limit
-        alert, the memory-pressure warning, the end of the turn. ``settings`` are stored with the rows."""
+        alert, the memory-pressure warning, the end of the turn. ``settings`` and ``media`` are stored with
+        them."""
         failed: dict[int, Outcome] = {}
         begun = monotonic()
-        work = partial(self._append, drafts, ratio, settings, failed if call_memory else None)
+        append = partial(self._append, drafts, ratio, settings, failed if call_memory else None)
+
+        def work(tx: Transaction) -> _Committed:
+            tx.put_media(self.record.id, media)
+            return append(tx)
+
         with anyio.CancelScope(shield=True):
             while True:
                 try:

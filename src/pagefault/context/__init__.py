@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
+from pagefault.media import MediaContent
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 from pagefault.quoting import escaped, inline, one_word, whole
@@ -206,16 +207,21 @@ class Compiler:
         self._rows: tuple[Message, ...] = ()
         self._messages: list[PromptMessage] = []
         self._open_completion: int | None = None  # of the last message, to which further rows may belong
+        self._images: Mapping[str, MediaContent] = {}  # of the messages, by hash
 
-    def prompt(self, context: MainContext, max_tokens: int) -> Prompt:
+    def prompt(
+        self, context: MainContext, max_tokens: int, images: Mapping[str, MediaContent] | None = None
+    ) -> Prompt:
         """The prompt of one request. The same rows always give the same bytes, so that appending to the
-        queue only ever appends to the prompt."""
+        queue only ever appends to the prompt. ``images``: those to send, by hash; None: as before."""
         system = whole(f"{context.instructions}\n\n{contained(context.queue.state.head)}")
         if system != self._system.text:
             self._system = PromptMessage("system", system)
         queue = context.queue
         front = queue.front
-        if not self._continues(front, queue.rows):
+        images = self._images if images is None else images
+        dropped, self._images = self._images.keys() - images.keys(), images
+        if dropped or not self._continues(front, queue.rows):
             self._front, self._rows, self._messages, self._open_completion = front, (), [], None
             self._add(front)
         self._add(queue.rows[len(self._rows) :])
@@ -242,16 +248,21 @@ class Compiler:
                 continue
             self._open_completion = None
             if row.role is Role.RESULT:
-                messages.append(_returned(row))
+                messages.append(_returned(row, self._images_of(row)))
             else:
-                messages.append(PromptMessage("user", row.shown))
+                messages.append(PromptMessage("user", row.shown, images=self._images_of(row)))
+
+    def _images_of(self, row: Message) -> tuple[MediaContent, ...]:
+        found = ((each, self._images.get(each.hash)) for each in row.meta.media)
+        return tuple(MediaContent(media, content.data) for media, content in found if content)
 
 
 _NOTHING_YET = PromptMessage("assistant", "")
 
 
-def _returned(row: Message) -> PromptMessage:
-    return PromptMessage("tool", row.shown, call_id=row.call_id, name=row.name and one_word(row.name))
+def _returned(row: Message, images: tuple[MediaContent, ...]) -> PromptMessage:
+    name = row.name and one_word(row.name)
+    return PromptMessage("tool", row.shown, call_id=row.call_id, name=name, images=images)
 
 
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:

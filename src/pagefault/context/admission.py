@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from pagefault.context import paging, row_tokens
+from pagefault.images import with_media
 from pagefault.models.json_text import read_json
 from pagefault.models.tokens import Counter
 from pagefault.quoting import broken, in_texts, quoted, whole
@@ -30,7 +31,8 @@ def admit(
     """Fix how rows are shown and number them: what is larger than ``size`` tokens shows its head, its
     size and a handle.
 
-    A draft's ``shown`` holds its label with ``{}`` for the text, or is empty for a row not shown;
+    A draft's ``shown`` holds its label with ``{}`` for the text, or is empty for a row not shown; a line for
+    each of its media follows on the text, in the log too, where it is found by the name.
     ``completion=0`` stands for the first row's number.
     """
     rows: list[Message] = []
@@ -43,7 +45,8 @@ def admit(
             reads_on = f'recall_read("m{seq}", page=2)'
             body, pages = paging.head(draft.text, limit, counter, reads_on, _quote(draft))
             shown = whole(draft.shown).replace(FRAMED if draft.shown == FRAMED else "{}", body, 1)
-            draft = replace(draft, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
+            shown, text = (with_media(each, draft.meta.media) for each in (shown, draft.text))
+            draft = replace(draft, text=text, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
         else:
             shown = ""
         completion = last_seq + 1 if draft.completion == 0 else draft.completion

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from pagefault.media import MediaContent
 from pagefault.models import FunctionSchema
 from pagefault.quoting import quoted
 from pagefault.types import Message
@@ -26,7 +27,8 @@ FunctionKind = Literal["memory", "query", "tool"]
 class Outcome:
     """The outcome of a call. ``rows`` go to the log before the result; ``sources`` are the ids of what was
     read from external memory (such a result is not indexed again). ``framed``: the text has frames of ours,
-    and what it cites is quoted already; any other text is quoted when it is admitted."""
+    and what it cites is quoted already; any other text is quoted when it is admitted. ``media``: images and
+    files that come with the text."""
 
     text: str
     rows: tuple[Message, ...] = ()
@@ -35,6 +37,7 @@ class Outcome:
     heartbeat: bool = False  # it gives control back, asked for or not
     invalid: bool = False  # it failed by what the model wrote: no such function, arguments of no use
     framed: bool = False
+    media: tuple[MediaContent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

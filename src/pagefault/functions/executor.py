@@ -20,7 +20,7 @@ from pagefault.errors import FunctionError, PagefaultError, UsageError
 from pagefault.functions import Function, Outcome, Prepared, arguments
 from pagefault.functions.arguments import HEARTBEAT
 from pagefault.functions.describing import describe
-from pagefault.functions.rendering import as_text, collected
+from pagefault.functions.rendering import collected, outcome_of
 from pagefault.functions.tool_context import ToolContext
 from pagefault.models import FunctionSchema, plain_name
 from pagefault.types import Style
@@ -168,17 +168,13 @@ async def _called(prepared: Prepared, context: ToolContext[Any]) -> Outcome:
     if isinstance(value, AsyncIterator):
         value = await collected(cast("AsyncIterator[object]", value))
     is_plain = value is None or isinstance(value, str | Outcome)
-    return _outcome(value) if is_plain else await in_thread(_outcome, value)
+    return outcome_of(value) if is_plain else await in_thread(outcome_of, value)
 
 
 def _rendered(value: object) -> object:
     """The outcome of a value that is there already; the value if it must be awaited."""
     must_wait = isinstance(value, Awaitable | AsyncIterator)
-    return cast("object", value) if must_wait else _outcome(value)
-
-
-def _outcome(value: object) -> Outcome:
-    return value if isinstance(value, Outcome) else Outcome(as_text(value))
+    return cast("object", value) if must_wait else outcome_of(value)
 
 
 @cache

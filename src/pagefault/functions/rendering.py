@@ -14,24 +14,63 @@ from typing import Any, cast
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_jsonable_python
 
-__all__ = ["as_text", "collected"]
+from pagefault.errors import UsageError
+from pagefault.functions import Outcome
+from pagefault.images import MOST_IMAGES, returned_media
+from pagefault.media import MediaContent
+
+__all__ = ["collected", "outcome_of"]
 
 _LONGEST = 1_000_000  # characters of a result
 _DEEPEST = 32  # levels of nesting
 _LARGEST = 10**300  # the interpreter refuses to write longer numbers in decimal digits
 
 
-def as_text(value: object) -> str:
-    """A function's return value as the model reads it: text as it is, else JSON, None as ``Done.`` What is
-    beyond a million characters is left out, and the text says so."""
+def outcome_of(value: object) -> Outcome:
+    """A function's return value as the model reads it: text as it is, else JSON, None as ``Done.`` Images and
+    files in it stand there by their names, and come with it. What is beyond a million characters is left out,
+    and the text says so."""
+    if isinstance(value, Outcome):
+        return value
+    found = _FoundMedia()
     if value is None:
-        return "Done."
+        text = "Done."
+    elif (name := found.name_of(value)) is not None:
+        text = name
+    else:
+        text = as_text(value, found)
+    return Outcome(text, media=tuple(found.media))
+
+
+class _FoundMedia:
+    """The images and files in a value, each of them once."""
+
+    def __init__(self) -> None:
+        self.media: list[MediaContent] = []
+
+    def name_of(self, value: object) -> str | None:
+        """The name of an image or file, or the reason why it cannot be taken; None for any other value."""
+        try:
+            content = returned_media(value)
+        except (UsageError, OSError) as error:
+            return f"({error})"
+        if content is None:
+            return None
+        if content not in self.media:
+            if len(self.media) == MOST_IMAGES:
+                return f"(left out: a result takes up to {MOST_IMAGES} images and files)"
+            self.media.append(content)
+        return content.media.name
+
+
+def as_text(value: object, found: _FoundMedia | None = None) -> str:
+    """A value as text, or as JSON."""
     if isinstance(value, str):
         whole = value[: _LONGEST + 1]
     else:
         pieces: list[str] = []
         size = 0
-        for piece in _pieces(value, ()):
+        for piece in _pieces(value, (), found or _FoundMedia()):
             pieces.append(piece[: _LONGEST + 1])
             size += len(piece)
             if size > _LONGEST:
@@ -58,7 +97,7 @@ async def collected(values: AsyncIterator[object]) -> list[object]:
     return items
 
 
-def _pieces(value: Any, around: tuple[int, ...]) -> Iterator[str]:
+def _pieces(value: Any, around: tuple[int, ...], found: _FoundMedia) -> Iterator[str]:
     """The JSON of a value in pieces; ``around`` are the ids of the values that it is part of."""
     if id(value) in around:
         yield '"(circular)"'
@@ -66,18 +105,21 @@ def _pieces(value: Any, around: tuple[int, ...]) -> Iterator[str]:
     if len(around) == _DEEPEST:
         yield '"(deeper)"'
         return
+    if (name := found.name_of(value)) is not None:
+        yield json.dumps(name, ensure_ascii=False)
+        return
     around, plain = (*around, id(value)), _dumped(value)
     if (pairs := _pairs(plain)) is not None:
-        yield from _joined("{}", (_pair(key, part, around) for key, part in pairs))
+        yield from _joined("{}", (_pair(key, part, around, found) for key, part in pairs))
     elif (parts := _parts(plain)) is not None:
-        yield from _joined("[]", (_pieces(part, around) for part in parts))
+        yield from _joined("[]", (_pieces(part, around, found) for part in parts))
     else:
         yield _scalar(plain)
 
 
-def _pair(key: object, value: object, around: tuple[int, ...]) -> Iterator[str]:
+def _pair(key: object, value: object, around: tuple[int, ...], found: _FoundMedia) -> Iterator[str]:
     name = key if isinstance(key, str) else _scalar(key).strip('"')
-    return chain((json.dumps(name, ensure_ascii=False), ": "), _pieces(value, around))
+    return chain((json.dumps(name, ensure_ascii=False), ": "), _pieces(value, around, found))
 
 
 def _joined(brackets: str, parts: Iterable[Iterator[str]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
+from pagefault.images import with_references
 from pagefault.kernel import recovery, timers
 from pagefault.kernel.deciding import cancel_waiting
 from pagefault.kernel.indexer import Indexer
@@ -166,9 +167,8 @@ class Kernel:
     async def post(self, name: str, event: Event) -> Event:
         """Store an event in an agent's inbox, then wake the agent. When this returns, it is safe.
 
-        ``UsageError`` for a kind that is not a word like ``door_opened``, for ``memory_pressure`` and for
-        words that other frames of the prompt begin with (``user``), for a sender that is not plain text, and
-        for a text of more than a million characters. ``ParkedError``, ``DamageError``: it cannot be served.
+        ``UsageError`` for a kind, a sender or a text that no event can have, and for too many images;
+        ``ParkedError`` or ``DamageError`` if it cannot be served.
         """
         check_kind(event.kind)
         check_text(event.text)
@@ -176,8 +176,8 @@ class Kernel:
             check_sender(event.sender)
         agent = await self.scheduler.servable(self.tenant, name)
         trace = event.trace or self.assembly.observers.trace()
-        stamped = replace(event, at=event.at or self.clock.now(), trace=trace)
-        return await self.scheduler.post(agent, name, stamped)
+        event = replace(with_references(event), at=event.at or self.clock.now(), trace=trace)
+        return await self.scheduler.post(agent, name, event)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
         """Post an event (a string is a user message) and yield the outputs of its turn and no others, last

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pagefault.images import with_media
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventState
@@ -60,7 +61,7 @@ def _view(record: AgentRecord, event: Event) -> EventView:
         record.name,
         event.id,
         event.kind,
-        event.text,
+        with_media(event.text, event.media),
         event.sender,
         at,
         event.state,
