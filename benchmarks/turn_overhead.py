@@ -33,6 +33,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder
 from pagefault.kernel import Kernel
 from pagefault.models import Call, Completion, Delta, Model, Prompt, StreamItem
+from pagefault.observing import Observer
 from pagefault.testing.models import call, say
 from pagefault.types import AgentId, AgentRecord, Message, QueueState, Role
 
@@ -143,9 +144,10 @@ async def running(
     agents: int = 1,
     in_queue: int = IN_QUEUE,
     prefetch: float | None = None,
+    observers: tuple[Observer, ...] = (),
 ) -> AsyncIterator[tuple[Kernel, list[AgentRecord]]]:
     """A kernel with agents that each have ``stored`` messages, indexed and warm."""
-    parts = Parts(model=model, embedder=embedder)
+    parts = Parts(model=model, embedder=embedder, observers=observers)
     settings = parse_settings({"zone": "UTC", "prefetch": prefetch})
     with tempfile.TemporaryDirectory(dir=folder) as home:
         async with open_kernel(Path(home), parts, Installation()) as kernel:
@@ -180,14 +182,15 @@ async def measure(
     pause: float = 0.0,
     told: Callable[[int], str] = sentence,
     prefetch: float | None = None,
+    observers: tuple[Observer, ...] = (),
 ) -> Cost:
     """``turns`` of each agent, all agents at once; ``pause``: seconds between turns, as a person makes;
     ``told``: the message of each turn."""
     model, embeds = InstantModel(calls), make_embedder(embedder)
-    async with running(folder, model, embeds, stored=stored, agents=agents, prefetch=prefetch) as (
-        kernel,
-        made,
-    ):
+    opened = running(
+        folder, model, embeds, stored=stored, agents=agents, prefetch=prefetch, observers=observers
+    )
+    async with opened as (kernel, made):
 
         async def talk(name: str) -> AsyncGenerator[float]:
             for number in range(turns):

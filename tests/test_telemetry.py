@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import yaml
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -307,6 +309,34 @@ async def test_prometheus_counts_without_names_of_people_or_models_making(tmp_pa
     assert SECRET not in text
     assert "ana" not in text.replace("pagefault_", "")
     assert "made_up" not in text
+
+
+def exposed() -> set[str]:
+    """The names of all series that a server may have."""
+    text, kinds = Prometheus().exposition().decode(), {"counter": ["_total"], "gauge": [""]}
+    kinds["histogram"] = ["_bucket", "_sum", "_count"]
+    names: set[str] = set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE ") and "_created " not in line:
+            _, _, name, kind = line.split()
+            names |= {name.removesuffix("_total") + end for end in kinds[kind]} if kind in kinds else set()
+    return names
+
+
+def test_the_dashboard_and_the_alerts_name_metrics_that_exist() -> None:
+    deploy = Path(__file__).parents[1] / "deploy"
+    board = json.loads((deploy / "grafana-dashboard.json").read_text("utf-8"))
+    rules = yaml.safe_load((deploy / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    asked += [rule["expr"] for rule in rules]
+    named = {name for expression in asked for name in re.findall(r"pagefault_\w+", expression)}
+    assert named <= exposed()
+    assert {name for name in exposed() if not name.endswith(("_sum", "_count"))} - named == set()
+    assert all(set(rule["annotations"]) == {"summary", "action"} for rule in rules)
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    page = (deploy.parent / "docs/observability.md").read_text("utf-8")
+    metrics = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exposed()}
+    assert {name for name in metrics if f"`{name}`" not in page} == set()
 
 
 # HTTP
