@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -260,7 +261,12 @@ async def test_what_another_worker_comes_first_for_is_left_to_it_for_a_moment(tm
 @pytest.mark.anyio
 async def test_an_event_is_served_at_once_where_there_is_room_for_those_who_wait_too() -> None:
     ready = ReadyQueue(
-        Slots(MemoryStore(), set()), Admission(1000), FixedClock(), CountedTasks(), lambda _: None, more=True
+        Slots(MemoryStore(), defaultdict(set)),
+        Admission(1000),
+        FixedClock(),
+        CountedTasks(),
+        lambda _: None,
+        more=True,
     )
     assert ready.has_room
     ready.admission.most = 10
