@@ -19,6 +19,7 @@ from pagefault.testing.providers.replies import offered
 RIGHT = '{"first": 2, "second": 3}'
 PONG = Completion("pong", usage=Usage(30, 2))
 CALL = Completion(calls=(Call("c1", "add_numbers", RIGHT),), usage=Usage(50, 9, cached=16))
+RED = Completion("Red.", usage=Usage(40, 2))
 WRITTEN = Completion(f'<tool_call>{{"name": "add_numbers", "arguments": {RIGHT}}}</tool_call>')
 OBJECT = Completion(f'{{"thoughts": "", "function": "add_numbers", "arguments": {RIGHT}}}')
 
@@ -88,7 +89,7 @@ def test_providers_of_ones_own_are_listed_and_the_one_in_use_is_marked(
 
 def test_a_model_with_functions(run: Run) -> None:
     serves = {"/v1/models": {"data": [{"id": "m", "max_model_len": 16_384}]}}
-    with ProviderServer([PONG, CALL], serves=serves) as server:
+    with ProviderServer([PONG, CALL, RED], serves=serves) as server:
         name = f"{server.url}#m"
         found = run("models", "check", name)
     assert found.code == 0
@@ -96,13 +97,14 @@ def test_a_model_with_functions(run: Run) -> None:
     assert {what: text.strip() for what, text in told.items() if what != "reachable"} == {
         "window": "16,384 tokens",
         "functions": "by the provider's own protocol",
+        "images": "yes",
         "streaming": "yes",
         "thinking": "none seen",
-        "usage": "80 in, 11 out",
+        "usage": "120 in, 13 out",
         "prompt cache": "yes: 16 tokens read from it, 0 written to it",
         "adapted": "nothing",
     }
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
 
 
 def test_calls_written_as_text_are_seen_as_such(run: Run) -> None:
@@ -126,7 +128,7 @@ def test_a_model_without_functions_is_found_to_need_json_mode_and_gets_it(
         found = run("models", "check", name, "--json")
         assert (found.code, found.json["calling"]) == (0, "json")
         kept = json.loads((tmp_path / "home" / "models.json").read_text())
-        assert kept == {name: {"calling": "json", "late_thinking": False}}
+        assert kept == {name: {"calling": "json", "late_thinking": False, "images": False}}
         asked = len(server.requests)
         anyio.run(talk, tmp_path / "home", name)
         assert len(server.requests) > asked

@@ -6,7 +6,6 @@ import json
 import re
 from base64 import b64decode, b64encode
 from dataclasses import replace
-from hashlib import sha256
 from itertools import pairwise
 from typing import Any, cast
 
@@ -14,23 +13,16 @@ import pytest
 
 from adapters import NAMES, adapter_at, error_of
 from pagefault.errors import ImagesUnsupported, ModelError, RequestRefused, ToolsUnsupported
-from pagefault.media import Media, MediaContent
 from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.testing.models import PROMPT
 from pagefault.testing.providers import ProviderServer, Shape, refuse
+from pictures import BLUE, GREEN, RED
 
 pytestmark = pytest.mark.anyio
 
 SHAPES = tuple(NAMES)
 
 
-def picture(letter: str, media_type: str = "image/png") -> MediaContent:
-    data = bytes([0, 255]) + letter.encode() * 1000
-    media = Media(sha256(data).hexdigest(), media_type, f"{letter}.png", len(data), 640, 480)
-    return MediaContent(media, data)
-
-
-RED, BLUE, GREEN = picture("r"), picture("b", "image/jpeg"), picture("g", "image/webp")
 SEEN = replace(
     PROMPT,
     messages=(

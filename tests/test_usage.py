@@ -233,7 +233,7 @@ def test_what_only_refusals_have_raised_fades_where_nothing_is_reported() -> Non
 
 
 def test_a_model_that_stands_in_only_raises_the_ratio_and_it_stays_there() -> None:
-    calibration, ratio, seen = Calibration("a"), 1.2, [1.2]
+    calibration, ratio, seen = Calibration(("a", "b")), 1.2, [1.2]
     for model, reported in [("b", 700), ("a", 1200), ("b", 1600), ("a", 1200), ("b", 1600), ("a", 1200)]:
         ratio = calibration.moved(ratio, answered(model, reported))
         seen.append(ratio)

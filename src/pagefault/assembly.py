@@ -220,7 +220,7 @@ class Assembly:
         )  # fmt: skip
         memory = QueueManager(
             record.id, store, model, policy, counter, parts.clock, plan.budget, turn.hops,
-            Calibration(settings.models[0] if settings.models[1:] else ""),
+            self.models.image_tokens(settings.model, settings.images), Calibration(settings.models),
         )  # fmt: skip
         contexts = ToolContexts(record, turn, memory, emit, parts.deps)
         executor = plan.executor.bound(contexts, syscalls, DocumentCalls(store, results), letters)

@@ -23,7 +23,7 @@ from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.sealer import Sealer
-from pagefault.models.endpoint import SingleModelSource
+from pagefault.models.directory.single import SingleModelSource
 from pagefault.plugins import Plugins
 from pagefault.privacy import keep_private
 from pagefault.process_limits import MB, memory_limit, memory_used, most_turns

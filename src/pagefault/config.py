@@ -55,9 +55,7 @@ class AgentSettings(BaseModel):
 
     model: str = "offline"
     window: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="None: the model's own")
-    served: int | None = Field(
-        default=None, ge=SMALLEST_WINDOW, description="what the server was found to serve, if it is less"
-    )
+    served: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="found to be served, if less")
     style: Style = "memgpt"
     zone: str = Field(default="", description="IANA time zone or POSIX rule; empty: the machine's")
     instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
@@ -78,6 +76,7 @@ class AgentSettings(BaseModel):
         default="auto", description="native, text, json, or auto: as checked, else native, else JSON mode"
     )
     text_tools: bool = Field(default=False, description="let calls written as text run outside tools")
+    images: bool | None = Field(default=None, description="send images; None: if the model takes them")
     thinking: Thinking = Field(default=None, description="off, low, medium, high, or a budget in tokens")
     temperature: float | None = Field(default=None, ge=0.0, le=2.0, description="None: the provider's")
     patience: float = Field(default=600.0, gt=0.0, description="seconds that one completion may take in all")
@@ -114,7 +113,8 @@ class AgentSettings(BaseModel):
     @property
     def request_settings(self) -> RequestSettings:
         """The settings of each request to the model."""
-        return RequestSettings(ModelOptions(self.temperature, self.thinking), self.calling, self.patience)
+        options = ModelOptions(self.temperature, self.thinking)
+        return RequestSettings(options, self.calling, self.patience, self.images)
 
     def bounded(self, window: int) -> int:
         """A window, no larger than what the server was found to serve."""

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-__all__ = ["Media", "MediaContent", "dumped", "loaded", "media_of"]
+__all__ = ["NOT_SHOWN", "Media", "MediaContent", "dumped", "loaded", "media_of"]
+
+NOT_SHOWN = "[images are not shown to you]"
+"""The line behind the text of a message whose images the model is not sent."""
 
 
 @dataclass(frozen=True, slots=True)

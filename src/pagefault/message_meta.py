@@ -43,7 +43,7 @@ class MessageMeta:
     calls than are run; ``from_text``, it was read from text. Speech: ``cut``, its turn was cancelled while
     it streamed.
     Any row: ``pages``, the pages of a long text, of which the prompt shows the first; else 0. ``media``, the
-    images and files that come with it.
+    images and files that come with it; ``images``, the first so many of them that are images are shown.
     Result: ``failed``; ``invalid``, the model wrote the call wrongly; ``heartbeat``, control goes back to the
     model; ``sources``, the ids of the items that the result quotes; ``decision``, what a person decided on
     the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
@@ -75,6 +75,12 @@ class MessageMeta:
     warned: bool = False
     extracted: str = ""
     media: tuple[Media, ...] = ()
+    images: int = 0
+
+    @property
+    def shown_images(self) -> tuple[Media, ...]:
+        """The images that the prompt shows with the row."""
+        return tuple(media for media in self.media if media.is_image)[: self.images]
 
 
 NO_META = MessageMeta()
@@ -99,7 +105,8 @@ class RequestUsage:
     ``model`` is the model that answered, by the name it has in the settings (``openai:gpt-4o-mini``);
     ``answered`` the provider's name for it, if that is another. ``counted``: the prompt by our heuristic,
     uncalibrated. ``estimated``: the provider reported nothing, and ``usage`` is our own count. ``cut``: so
-    little was reported that the server may have truncated the prompt.
+    little was reported that the server may have truncated the prompt. ``images``: the prompt held images,
+    whose tokens say nothing of the heuristic.
     """
 
     model: str
@@ -108,11 +115,12 @@ class RequestUsage:
     answered: str = ""
     estimated: bool = False
     cut: bool = False
+    images: bool = False
 
     @property
     def ratio(self) -> float | None:
         """Reported tokens per counted one; None where that says nothing of the heuristic."""
-        whole = self.counted and self.usage.input and not (self.estimated or self.cut)
+        whole = self.counted and self.usage.input and not (self.estimated or self.cut or self.images)
         return self.usage.input / self.counted if whole else None
 
 

@@ -26,13 +26,19 @@ SMALLEST_RATIO, LARGEST_RATIO = 0.5, 3.0
 
 
 def usage_of(
-    completion: Completion, asked: str, prompt_tokens: int, counter: Counter, *, cut: bool = False
+    completion: Completion,
+    asked: str,
+    prompt_tokens: int,
+    counter: Counter,
+    *,
+    cut: bool = False,
+    images: bool = False,
 ) -> RequestUsage:
     """Return the usage of a completion; ``asked`` is the model's name if the completion does not name it."""
     model = completion.target or asked
     answered = "" if model.rpartition(":")[2] == completion.model else completion.model
     if completion.usage is not None:
-        return RequestUsage(model, completion.usage, prompt_tokens, answered, cut=cut)
+        return RequestUsage(model, completion.usage, prompt_tokens, answered, cut=cut, images=images)
     count = counter.count
     calls = sum(CALL_OVERHEAD + count(call.name) + count(call.arguments) for call in completion.calls)
     output = count(completion.text) + count(completion.thinking) + calls

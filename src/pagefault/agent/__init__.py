@@ -258,9 +258,9 @@ class Process:
             await self.program.store.read(budgets.check)
 
     def _request(self, completion: Completion) -> RequestUsage:
-        memory, reported = self.memory, completion.usage.input if completion.usage else 0
-        cut = memory.falls_short(reported)
-        return usage_of(completion, self.program.model.name, memory.counted, memory.counter, cut=cut)
+        m, name = self.memory, self.program.model.name
+        cut = m.falls_short(completion.usage.input if completion.usage else 0)
+        return usage_of(completion, name, m.counted, m.counter, cut=cut, images=m.shows_images)
 
     async def _give_up(self, why: str) -> None:
         await self.writer.commit([self.rows.alert("model_failed", why)])

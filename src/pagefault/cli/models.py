@@ -22,6 +22,11 @@ _CALLING = {
     "json": "in JSON mode, which its agents use from now on",
     "none": "no: it made no correct call; choose another model",
 }
+_IMAGES = {
+    True: "yes",
+    False: "no: it is sent the names and sizes of images alone",
+    None: "not known; its agents try",
+}
 
 
 def list_all(session: Session) -> None:
@@ -87,6 +92,7 @@ def _text(name: str, checked: CheckResult, window: int, notice: str) -> str:
         ["reachable", f"yes, as {checked.answered_by or name}, first piece after {checked.first:.1f} s"],
         ["window", notice or f"{window:,} tokens"],
         ["functions", _CALLING[checked.calling]],
+        ["images", _IMAGES[checked.images]],
         ["streaming", "yes" if checked.streams else "no: answers come in one piece"],
         ["thinking", _thinking(checked)],
         ["usage", used],

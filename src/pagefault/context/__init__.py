@@ -253,7 +253,7 @@ class Compiler:
                 messages.append(PromptMessage("user", row.shown, images=self._images_of(row)))
 
     def _images_of(self, row: Message) -> tuple[MediaContent, ...]:
-        found = ((each, self._images.get(each.hash)) for each in row.meta.media)
+        found = ((each, self._images.get(each.hash)) for each in row.meta.shown_images)
         return tuple(MediaContent(media, content.data) for media, content in found if content)
 
 

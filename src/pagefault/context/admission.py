@@ -1,18 +1,20 @@
 """Admission: how a row is shown in the prompt, fixed once, when it enters the log.
 
 A row larger than its share of the window shows its head, its size and a handle to read on. Its text is quoted
-(``quoting``), so that no line of it passes for one of ours. The log keeps it whole, and as it was.
+(``quoting``), so that no line of it passes for one of ours. The log keeps it whole, and as it was. Which of
+its images are shown is fixed here too: those that the model is sent and that leave room for the rest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from pagefault.context import paging, row_tokens
 from pagefault.images import with_media
+from pagefault.media import NOT_SHOWN, Media
 from pagefault.models.json_text import read_json
 from pagefault.models.tokens import Counter
 from pagefault.quoting import broken, in_texts, quoted, whole
@@ -26,10 +28,16 @@ _SLACK = 96  # tokens that a result of reading external memory, paged already, m
 
 
 def admit(
-    drafts: Sequence[Message], *, last_seq: int, event: int | None, size: int, counter: Counter
+    drafts: Sequence[Message],
+    *,
+    last_seq: int,
+    event: int | None,
+    size: int,
+    counter: Counter,
+    image_tokens: Callable[[Media], int],
 ) -> list[Message]:
     """Fix how rows are shown and number them: what is larger than ``size`` tokens shows its head, its
-    size and a handle.
+    size and a handle. ``image_tokens``: what an image takes, 0 if it is not sent.
 
     A draft's ``shown`` holds its label with ``{}`` for the text, or is empty for a row not shown; a line for
     each of its media follows on the text, in the log too, where it is found by the name.
@@ -37,7 +45,7 @@ def admit(
     """
     rows: list[Message] = []
     for seq, draft in enumerate(drafts, last_seq + 1):
-        draft = replace(draft, text=whole(draft.text))
+        draft, taken = replace(draft, text=whole(draft.text)), 0
         limit = size + _SLACK if draft.meta.sources else paging.text_size(size)
         if draft.role is Role.CALL:
             shown = _clipped_arguments(draft.text, limit, f"m{seq}", counter)
@@ -45,16 +53,38 @@ def admit(
             reads_on = f'recall_read("m{seq}", page=2)'
             body, pages = paging.head(draft.text, limit, counter, reads_on, _quote(draft))
             shown = whole(draft.shown).replace(FRAMED if draft.shown == FRAMED else "{}", body, 1)
+            images, taken = _shown_images(draft.meta.media, 2 * size, image_tokens)
             shown, text = (with_media(each, draft.meta.media) for each in (shown, draft.text))
-            draft = replace(draft, text=text, meta=replace(draft.meta, pages=pages if pages > 1 else 0))
+            shown += _about_hidden(draft.meta.media, images)
+            meta = replace(draft.meta, pages=pages if pages > 1 else 0, images=images)
+            draft = replace(draft, text=text, meta=meta)
         else:
             shown = ""
         completion = last_seq + 1 if draft.completion == 0 else draft.completion
         row = replace(draft, seq=seq, shown=shown, event=event, completion=completion)
         if row.role is Role.CALL:
             row = replace(row, call_id=f"c{seq}")
-        rows.append(replace(row, tokens=row_tokens(row, counter)))
+        rows.append(replace(row, tokens=row_tokens(row, counter) + taken))
     return rows
+
+
+def _shown_images(media: Sequence[Media], most: int, image_tokens: Callable[[Media], int]) -> tuple[int, int]:
+    """Return the number of images that are shown, the first ones, and the tokens that they take, ``most`` at
+    most."""
+    shown = taken = 0
+    for image in (each for each in media if each.is_image):
+        tokens = image_tokens(image)
+        if not tokens or taken + tokens > most:
+            break
+        shown, taken = shown + 1, taken + tokens
+    return shown, taken
+
+
+def _about_hidden(media: Sequence[Media], shown: int) -> str:
+    """Return the line about images that are not shown; empty if all are."""
+    if shown == sum(each.is_image for each in media):
+        return ""
+    return f"\n[only the first {shown:,} are shown to you]" if shown else f"\n{NOT_SHOWN}"
 
 
 def _quote(draft: Message) -> paging.Quote:

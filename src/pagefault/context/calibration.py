@@ -7,6 +7,7 @@ request is in ``accounting.usage``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pagefault.accounting.usage import LARGEST_RATIO, SMALLEST_RATIO, measured_ratio
@@ -27,24 +28,25 @@ _LEAST_WINDOW = 1024  # tokens; who reports fewer reports what was not in its ca
 
 @dataclass(slots=True)
 class Calibration:
-    """Moves the ratio by reports. ``wanted``: the first of several models in the settings; empty: there are
-    no others."""
+    """Moves the ratio by reports. ``models``: those in the settings, the wanted one first."""
 
-    wanted: str = ""
+    models: Sequence[str] = ()
     _stand_ins: float = 0.0  # the largest ratio of those who answered in its place
 
     def moved(self, old: float, request: RequestUsage) -> float:
         """The ratio after a request: up at once, down by halves, because too small a prompt is harmless and
         too large a one is not. Where nothing is reported a ratio above 1 can only come from refusals, which
-        may have had other reasons, and fades.
+        may have had other reasons, and fades. A prompt with images says nothing of what is counted here.
 
         The prompt must fit whoever answers, as the window is that of the smallest: a model that stands in
         only raises the ratio, and the wanted one then does not lower it below that again.
         """
         seen = request.ratio
+        if request.images:
+            return old
         if seen is None:
             return round(max(1.0, _FADES * old), 3) if old > 1.0 else old
-        stands_in = bool(self.wanted) and request.model != self.wanted
+        stands_in = len(self.models) > 1 and request.model != self.models[0]
         if stands_in:
             self._stand_ins = max(self._stand_ins, seen)
         floor = old if stands_in else min(old, self._stand_ins)

@@ -42,8 +42,8 @@ def _newest(queue: Queue) -> dict[str, int]:
     """The sizes of the images to send, by hash."""
     wanted, left = dict[str, int](), _MOST_BYTES
     for row in reversed(queue.in_order):
-        for media in row.meta.media:
-            if media.is_image and media.hash not in wanted:
+        for media in row.meta.shown_images:
+            if media.hash not in wanted:
                 left -= media.size
                 if left < 0 or len(wanted) == MOST_IMAGES:
                     return wanted

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import anyio
 
@@ -18,6 +19,7 @@ from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.summary import Summary, summarise
+from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, SeenContext
 from pagefault.models import Model
 from pagefault.models.tokens import Counter
@@ -50,6 +52,7 @@ class QueueManager:
     clock: Clock
     budget: Budget
     hops: Callable[[], int]  # of the open event
+    image_tokens: Callable[[Media], int]  # by the provider's rule; 0: the model is not sent images
     calibration: Calibration = field(default_factory=Calibration)
     truncation: Truncation = field(default_factory=Truncation)
     queue: Queue = field(default_factory=Queue)
@@ -101,7 +104,13 @@ class QueueManager:
 
     def falls_short(self, reported: int) -> bool:
         """Return whether the ``reported`` input tokens of a request fall short (``Truncation``)."""
-        return self.truncation.suspects(self.counted, reported, self.queue.state.ratio)
+        ratio = self.queue.state.ratio
+        return not self.shows_images and self.truncation.suspects(self.counted, reported, ratio)
+
+    @property
+    def shows_images(self) -> bool:
+        """True while the queue shows images, whose tokens are counted by another rule than texts."""
+        return any(row.meta.images for row in self.queue.in_order)
 
     def narrow(self, window: int) -> None:
         """The window is smaller than was thought."""
@@ -112,8 +121,13 @@ class QueueManager:
     def number(self, drafts: Sequence[Message], event: int | None, after: int = 0) -> list[Message]:
         """Rows ready for the log, behind the last one and ``after`` more."""
         return admission.admit(
-            drafts, last_seq=self.last_seq + after, event=event, size=self.budget.page, counter=self.counter
-        )
+            drafts, last_seq=self.last_seq + after, event=event, size=self.budget.page, counter=self.counter,
+            image_tokens=self._image_tokens,
+        )  # fmt: skip
+
+    def _image_tokens(self, image: Media) -> int:
+        """Uncalibrated: the ratio makes the provider's number of it."""
+        return ceil(self.image_tokens(image) / self.queue.state.ratio)
 
     def append(self, tx: Transaction, rows: Sequence[Message], *, ratio: float, quiet: bool) -> Queue:
         """Within a transaction: append rows, and warn if they bring the queue across the line (not when

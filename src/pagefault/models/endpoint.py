@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from pagefault.media import Media
 from pagefault.models import Model
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "ModelSource",
     "ObservedCalling",
     "RequestSettings",
-    "SingleModelSource",
     "Thinking",
     "Vendor",
 ]
@@ -91,11 +91,12 @@ with JSON mode as the fallback."""
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
     """The settings of an agent that concern requests. ``patience``: seconds that one completion may take,
-    retries included."""
+    retries included. ``images``: send images, or none; None: as is known of the model."""
 
     options: ModelOptions = ModelOptions()
     calling: CallingMode = "auto"
     patience: float = 600.0
+    images: bool | None = None
 
 
 ObservedCalling = Literal["native", "text", "json", "none"]
@@ -105,10 +106,12 @@ ObservedCalling = Literal["native", "text", "json", "none"]
 @dataclass(frozen=True, slots=True)
 class ModelFinding:
     """The finding of a check, for later requests. ``calling`` is empty if nothing is known.
-    ``late_thinking``: the end of the thinking stands in the text, without its beginning."""
+    ``late_thinking``: the end of the thinking stands in the text, without its beginning. ``images``: the
+    model sees images; None: nothing is known."""
 
     calling: Literal["", "native", "text", "json"] = ""
     late_thinking: bool = False
+    images: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,9 @@ class CheckResult:
 
     ``calling``: functions by the provider's own protocol (``native``), by calls that the model writes as
     text (``text``), by JSON mode (``json``), or not at all (``none``). ``streams``: the answer came in more
-    than one piece. ``late_thinking``: see ``ModelFinding``. ``first``: seconds until the first piece. Tokens
-    are those of all answers, as reported; ``reported`` is False if they were not. ``adapted``: the repairs on
-    the way, each a sentence.
+    than one piece. ``late_thinking``, ``images``: see ``ModelFinding``. ``first``: seconds until the first
+    piece. Tokens are those of all answers, as reported; ``reported`` is False if they were not. ``adapted``:
+    the repairs on the way, each a sentence.
     """
 
     error: str = ""
@@ -128,6 +131,7 @@ class CheckResult:
     streams: bool = False
     thinks: bool = False
     late_thinking: bool = False
+    images: bool | None = None
     first: float = 0.0
     reported: bool = False
     input: int = 0
@@ -141,6 +145,11 @@ class ModelSource(Protocol):
     """Makes models of names as settings hold them: ``provider:name``, or several with commas between them,
     of which each is the fallback of those before it. ``UsageError`` for an unknown name,
     ``ModelSetupError`` if a key or a package is missing."""
+
+    def image_tokens(self, names: str, images: bool | None) -> Callable[[Media], int]:
+        """Return the function that counts the tokens of an image, 0 if none of the models is sent it;
+        ``images`` is the agent's setting."""
+        ...
 
     def model(self, names: str, window: int, settings: RequestSettings) -> Model: ...
 
@@ -164,28 +173,3 @@ class ModelSource(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SingleModelSource:
-    """A source with one model, whatever the name."""
-
-    given: Model
-
-    def model(self, names: str, window: int, settings: RequestSettings) -> Model:  # noqa: ARG002
-        return self.given
-
-    async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
-        return wanted or self.given.window, ""
-
-    async def served_window(self, names: str) -> int | None:  # noqa: ARG002
-        return None
-
-    def trust(self, names: str) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
-
-    def vendor(self, name: str) -> Vendor | None:  # noqa: ARG002
-        return None
-
-    async def aclose(self) -> None:
-        """Do nothing: the model is closed by the caller who made it."""

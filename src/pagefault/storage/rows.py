@@ -197,7 +197,7 @@ def usage_text(usage: Sequence[RequestUsage]) -> str | None:
 
 def _usage_values(request: RequestUsage) -> dict[str, Any]:
     rest = {"counted": request.counted, "answered": _plain(request.answered)}
-    marks = {"estimated": request.estimated, "cut": request.cut}
+    marks = {"estimated": request.estimated, "cut": request.cut, "images": request.images}
     values = {"model": _plain(request.model), **asdict(request.usage), **rest, **marks}
     return {name: value for name, value in values.items() if value}
 
@@ -218,7 +218,7 @@ def _to_request(values: dict[str, Any]) -> RequestUsage:
 
 
 _TOKENS = ("input", "output", "cached", "written", "thinking")
-_REST = ("counted", "answered", "estimated", "cut")
+_REST = ("counted", "answered", "estimated", "cut", "images")
 
 
 @reads("message", 0)

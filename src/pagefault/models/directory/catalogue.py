@@ -8,7 +8,7 @@ Adapters are imported when one is made. Left out: the adapters, the wrappers, th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -16,11 +16,14 @@ import anyio
 
 from pagefault.addresses import checked_url, is_near, key_of, ollama_url
 from pagefault.errors import ModelError, ModelSetupError, UsageError
+from pagefault.media import Media
 from pagefault.models import Model
 from pagefault.models.directory.findings import Findings
-from pagefault.models.directory.known_windows import SAFE_WINDOW, window_of
 from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider, ProviderTable
 from pagefault.models.directory.server_keys import ServerKeys
+from pagefault.models.directory.sight import Sight
+from pagefault.models.directory.targets import Target
+from pagefault.models.directory.windows import Windows
 from pagefault.models.endpoint import (
     AdapterFactory,
     CheckResult,
@@ -30,21 +33,11 @@ from pagefault.models.endpoint import (
     RequestSettings,
     Vendor,
 )
+from pagefault.models.image_tokens import image_tokens
+from pagefault.models.wrappers.images import ImagesModel
 from pagefault.models.wrappers.limiter import Pace, RateLimiter, limiter_of
 
 __all__ = ["Catalogue", "Target"]
-
-_WINDOW_IS_FRESH = 60.0  # seconds for which the window that a server reported is not asked for again
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One model of one provider, and its endpoint."""
-
-    name: str
-    provider: Provider
-    model: str
-    endpoint: Endpoint
 
 
 @runtime_checkable
@@ -78,7 +71,7 @@ class Catalogue:
         self._delay, self._pace = delay, pace or Pace()
         self._made: dict[tuple[str, int, RequestSettings, tuple[ModelFinding, ...]], Model] = {}
         self._open: list[_Closable] = []
-        self._served: dict[str, tuple[float, int | None]] = {}
+        self._windows, self._sight = Windows(), Sight(findings)
 
     # names
 
@@ -204,7 +197,21 @@ class Catalogue:
             return model
         from pagefault.models.wrappers.function_calling import FunctionCallingModel
 
+        see, turn_blind = self._sight.sees, self._sight.turned_blind
+        model = ImagesModel(
+            model, partial(see, target.name, target.model, settings.images), partial(turn_blind, target.name)
+        )
         return FunctionCallingModel(model, settings.calling, self._finding(target))
+
+    def image_tokens(self, names: str, images: bool | None) -> Callable[[Media], int]:
+        """See ``ModelSource``. Of several models the one that takes the most tokens counts."""
+        targets, sees = self.targets(names), self._sight.sees
+
+        def count(image: Media) -> int:
+            seeing = (each.model for each in targets if sees(each.name, each.model, images))
+            return max((image_tokens(model, image) for model in seeing), default=0)
+
+        return count
 
     def adapter(self, target: Target, window: int, options: ModelOptions) -> Model:
         """Return the bare adapter: one request per completion, no retries."""
@@ -232,13 +239,15 @@ class Catalogue:
         (target,) = self.targets(name)
         if target.provider.adapter == "offline":
             raise UsageError("There is nothing to check: offline is no language model, and always available.")
-        window, _ = await self._window(target, None)
+        window, _ = await self._windows.of(target, None)
         try:
             result = await check(self.adapter(target, window, ModelOptions()))
         except ModelError as error:  # a key or a package is missing
             return CheckResult(str(error))
+        self._sight.checked(target.name)
         if self._findings and result.calling != "none":
-            self._findings.remember(target.name, ModelFinding(result.calling, result.late_thinking))
+            finding = ModelFinding(result.calling, result.late_thinking, result.images)
+            self._findings.remember(target.name, finding)
         return result
 
     async def aclose(self) -> None:
@@ -252,44 +261,14 @@ class Catalogue:
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
         """See ``ModelSource``: the wanted window, else the known or reported one, else a safe one; never more
         than a server reports. Of several models the smallest window counts."""
-        windows = [await self._window(target, wanted) for target in self.targets(names)]
+        windows = [await self._windows.of(target, wanted) for target in self.targets(names)]
         return min(windows, key=lambda window: window[0])
-
-    async def _window(self, target: Target, wanted: int | None) -> tuple[int, str]:
-        known = SAFE_WINDOW if target.provider.adapter == "offline" else window_of(target.model)
-        # Ollama serves the window that a request asks for; the window of an earlier request is no limit
-        served = None if target.provider.adapter == "ollama" else await self._served_by(target)
-        limit = wanted or known
-        if served and (limit is None or served < limit):
-            smaller = f"{target.name} serves a window of {served:,} tokens, not {limit:,}." if limit else ""
-            return served, smaller
-        if wanted:
-            return wanted, ""
-        if known is None or target.provider.adapter == "ollama":
-            assumed = min(known or SAFE_WINDOW, SAFE_WINDOW)
-            return (
-                assumed,
-                f"A window of {assumed:,} tokens is assumed for {target.name}; --window N sets it.",
-            )
-        return known, ""
 
     async def served_window(self, names: str) -> int | None:
         """See ``ModelSource``; asks the servers each time."""
-        self._served.clear()
-        windows = [await self._served_by(target) for target in self.targets(names)]
+        self._windows.forget()
+        windows = [await self._windows.served(target) for target in self.targets(names)]
         return min((window for window in windows if window), default=None)
-
-    async def _served_by(self, target: Target) -> int | None:
-        if not target.endpoint.base_url or target.provider.adapter not in ("openai", "ollama"):
-            return None
-        now = anyio.current_time()
-        asked, window = self._served.get(target.name, (-_WINDOW_IS_FRESH, None))
-        if now - asked >= _WINDOW_IS_FRESH:
-            from pagefault.models.directory.served_window import served_window
-
-            window = await served_window(target.endpoint, target.model)
-            self._served[target.name] = (now, window)
-        return window
 
 
 def _saw(limiter: Callable[[], RateLimiter], status: int, headers: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The check of a model: one tiny request for a word, then requests for one function call.
+"""The check of a model: tiny requests for a word, for one function call, and for the colour of an image.
 
 It uses the bare adapter, without retries, so that a fault is reported at once. Left out: whether answers make
 sense.
@@ -6,14 +6,17 @@ sense.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal
 
 import anyio
 
-from pagefault.errors import ModelError, ToolsUnsupported
+from pagefault.errors import ModelError, RequestRefused, ToolsUnsupported
+from pagefault.media import Media, MediaContent
 from pagefault.models import (
     Call,
     Completion,
@@ -52,6 +55,13 @@ _SAY = Prompt((_SYSTEM, PromptMessage("user", "Reply with the one word: pong")),
 _CALL = Prompt(
     (_SYSTEM, PromptMessage("user", "Call add_numbers with first 2 and second 3.")), (_ADD,), _REPLY
 )
+_RED = b64decode(  # 64 x 64 pixels, all of them red
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAS0lEQVR42u3PQQkAAAgAsetfWiP4FgYrsKZeS0BAQEBAQEBA"
+    "QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEDgsqnc8OJg6Ln3AAAAAElFTkSuQmCC"
+)
+_IMAGE = MediaContent(Media(sha256(_RED).hexdigest(), "image/png", "test.png", len(_RED), 64, 64), _RED)
+_LOOK = "Which colour is the image? Reply with the one English word."
+_SEE = Prompt((_SYSTEM, PromptMessage("user", _LOOK, images=(_IMAGE,))), (), _REPLY)
 
 
 @dataclass(slots=True)
@@ -72,6 +82,7 @@ class _Findings:
     answers: list[_Answer]
     adapted: list[str] = field(default_factory=list[str])
     calling: ObservedCalling = "none"
+    images: bool | None = None
 
     def result(self) -> CheckResult:
         wholes = [answer.whole for answer in self.answers]
@@ -83,6 +94,7 @@ class _Findings:
             streams=any(answer.pieces > 1 for answer in self.answers),
             thinks=any(whole.thinking for whole in wholes),
             late_thinking=any(answer.late for answer in self.answers),
+            images=self.images,
             first=self.answers[0].first,
             reported=len(usages) == len(wholes),
             input=sum(usage.input for usage in usages),
@@ -101,6 +113,7 @@ async def check(model: Model) -> CheckResult:
         return CheckResult(str(error))
     findings = _Findings([said])
     await _check_calls(model, findings)
+    await _check_images(model, findings)
     return findings.result()
 
 
@@ -120,6 +133,19 @@ async def _check_calls(model: Model, findings: _Findings) -> None:
             findings.calling = "native" if answer.by_protocol else mode
             return
         findings.adapted.append(f"Asked for a call ({mode}), it made none that is right.")
+
+
+async def _check_images(model: Model, findings: _Findings) -> None:
+    """Ask for the colour of an image; some servers leave images out without a word."""
+    try:
+        answer = await _ask(model, _SEE, "text")
+    except RequestRefused:
+        findings.images = False
+    except ModelError as error:
+        findings.adapted.append(f"Asked about an image: {error}")
+    else:
+        findings.answers.append(answer)
+        findings.images = "red" in answer.whole.text.lower()
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The findings of ``pagefault models check``, kept in ``HOME/models.json``: how a model calls functions.
+"""The findings on models, kept in ``HOME/models.json``: how one calls functions, and whether it sees.
 
 Left out: secrets, and windows, which servers report themselves.
 """
@@ -23,17 +23,20 @@ class Findings:
     path: Path
 
     def of(self, name: str) -> ModelFinding:
-        """Return the finding on a model; an empty one if it was not checked, or the entry is damaged."""
+        """Return the finding on a model; an empty one if nothing is known, or the entry is damaged."""
         entry = self._read().get(name)
         found = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {"calling": entry}
-        calling = found.get("calling")
+        calling, images = found.get("calling"), found.get("images")
         if calling not in ("native", "text", "json"):
-            return ModelFinding()
-        return ModelFinding(calling, found.get("late_thinking") is True)
+            calling = ""
+        return ModelFinding(
+            calling, found.get("late_thinking") is True, images if images in (True, False) else None
+        )
 
     def remember(self, name: str, finding: ModelFinding) -> None:
         """Store the finding on a model."""
-        found = self._read() | {name: asdict(finding)}
+        known = {field: value for field, value in asdict(finding).items() if value is not None}
+        found = self._read() | {name: known}
         keep(self.path, json.dumps(found, indent=2, sort_keys=True))
 
     def _read(self) -> dict[str, Any]:
