@@ -64,6 +64,9 @@ def test_a_call_is_decided_on_from_another_process(run: Run, tmp_path: Path) -> 
     with agent(home, ["Gone.", [call("delete", path="b")], "Both."], deleted) as ana:
         assert str(ana.send("And now?")) in ("Gone.", "Both.")
         assert "a" in deleted
+        assert "← (approved by Eva) deleted a" in run("trace", "ana", "1").out
+        results = [row for step in run("trace", "ana", "1", "--json").json["steps"] for row in step["rows"]]
+        assert ("approved", "Eva") in [(row["decision"], row["decided_by"]) for row in results]
         assert run("approval", "grants", "ana").out.splitlines()[1].split()[::2] == ["delete", "Eva"]
         assert run("approval", "revoke", "ana", "delete").out == "ana has to ask for delete again.\n"
         assert run("approval", "revoke", "ana", "delete").code == 1
@@ -192,6 +195,10 @@ def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
         person.types("a\r")
         person.reads("It says: deleted a")
         person.reads("It says: deleted a")  # of the message that waited, unasked
+        person.reads(PROMPT)
+        person.types("/approvals\r")
+        person.reads("No call waits for a decision.")
+        person.reads("Allowed for good: delete")
         person.reads(PROMPT)
         person.types("\x04")
         assert person.leaves() == 0

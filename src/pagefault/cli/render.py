@@ -134,10 +134,16 @@ def _extracted(why: str) -> str:
     return f"; the summary is an extract, because the model did not write it: {fold(why)}" if why else ""
 
 
+def decision_note(row: LogRow) -> str:
+    """The decision on the call of a result, in brackets; empty if nobody was asked."""
+    by = f" by {clip(row.decided_by, 40)}" if row.decided_by else ""
+    return f" ({row.decision}{by})" if row.decision else ""
+
+
 def row_line(row: LogRow) -> str:
     """A row of the log on one line: its id, role, time, who spoke and the start of its text."""
     name = f" {row.name}" if row.name and row.role is not Role.USER else ""
     who = f"{row.role}{name} {clip(row.speaker, 40)}".rstrip()
-    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}: {clip(row.text)}"
+    line = f"{row.id} {row.at:%Y-%m-%d %H:%M} {who}{decision_note(row)}: {clip(row.text)}"
     line += f" ({clip(row.prefetch)})" if row.prefetch else ""
     return line + (" (interrupted)" if row.cut else "") + _extracted(row.extracted)

@@ -1,4 +1,4 @@
-"""The slash commands of a chat: memory, usage, and a flush.
+"""The slash commands of a chat: memory, approvals, usage, and a flush.
 
 A slash command is a line that starts with a slash and one word; its answer is a notice, never a message.
 """
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pagefault.cli.agents import section_text
+from pagefault.cli.approvals import call_text
 from pagefault.cli.memory import search_text
 from pagefault.cli.render import gauge, row_line
 from pagefault.cli.usage import usage_table
@@ -17,6 +18,7 @@ from pagefault.errors import PagefaultError
 from pagefault.kernel import Kernel
 from pagefault.types import Tier
 from pagefault.views.agents import context
+from pagefault.views.approvals import approvals, grants
 from pagefault.views.memory import search, sections
 from pagefault.views.usage import usage
 
@@ -28,6 +30,7 @@ HELP = """\
 /memory           the sections of the working context, with use and limit
 /recall QUERY     search the message log; `| page 2` at the end turns the page
 /archival QUERY   search documents and facts
+/approvals        calls that wait for a decision, and functions allowed for good
 /usage            tokens and cost, by model
 /flush            flush the queue now
 /help             this list
@@ -52,6 +55,7 @@ class Slash:
             "memory": self._memory,
             "recall": self._recall,
             "archival": self._archival,
+            "approvals": self._approvals,
             "usage": self._usage,
             "flush": self._flush,
             "help": self._help,
@@ -93,6 +97,12 @@ class Slash:
         paged = _PAGE.search(text)
         query, page = (text[: paged.start()], int(paged[1])) if paged else (text, 1)
         return search_text(await search(self.kernel, self.name, query.strip(), tier=tier, page=page))
+
+    async def _approvals(self, _: str) -> str:
+        calls = await approvals(self.kernel, self.name)
+        allowed = ", ".join(grant.name for grant in await grants(self.kernel, self.name))
+        lines = list(map(call_text, calls)) or ["No call waits for a decision."]
+        return "\n".join([*lines, *([f"Allowed for good: {allowed}"] if allowed else [])])
 
     async def _usage(self, _: str) -> str:
         return usage_table(await usage(self.kernel, self.name, by="model"), "model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pagefault.cli.render import clip, fold, local, row_line
+from pagefault.cli.render import clip, decision_note, fold, local, row_line
 from pagefault.cli.session import Session
 from pagefault.cli.usage import spending_line
 from pagefault.kernel import Kernel
@@ -60,7 +60,7 @@ def _row_text(row: LogRow) -> str:
         case Role.CALL:
             return f"{row.id} → {row.name} {fold(row.text)}"
         case Role.RESULT:
-            return f"{row.id} ← {'FAILED ' if row.failed else ''}{clip(row.text, 200)}"
+            return f"{row.id} ←{decision_note(row)} {'FAILED ' if row.failed else ''}{clip(row.text, 200)}"
         case Role.ASSISTANT:
             return f"{row.id} said: {fold(row.text)}"
         case _:

@@ -30,7 +30,9 @@ class LogRow:
     of an event, if it names one. ``event``: the number of the event in whose turn the row was written.
     ``completion``: rows of one completion have the same. ``failed``: a result that is an error.
     ``cut``: speech whose turn was cancelled while it streamed, or a call cut at the limit of one reply.
-    ``prefetch``: of a row that was prefetched, what it holds and took; of an event's, why none was.
+    ``decision``: of a result, what a person decided on the call (``approved``, ``refused``, ``expired``), and
+    ``decided_by`` who, if that was said. ``prefetch``: of a row that was prefetched, what it holds and took;
+    of an event's, why none was.
     ``extracted``: of a summary that the model did not write, the reason; else empty.
     """
 
@@ -45,6 +47,8 @@ class LogRow:
     failed: bool = False
     cut: bool = False
     extracted: str = ""
+    decision: str = ""
+    decided_by: str = ""
     prefetch: str = ""
 
 
@@ -108,6 +112,8 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.meta.failed,
         row.meta.cut,
         row.meta.extracted,
+        row.meta.decision,
+        row.meta.decided_by,
         _prefetch(row),
     )
 

@@ -54,6 +54,8 @@ class HistoryItem(BaseModel):
     failed: bool
     cut: bool
     extracted: str
+    decision: str
+    decided_by: str
     prefetch: str
 
 
