@@ -258,7 +258,7 @@ async def test_what_cannot_be_honoured_is_refused(machine: Machine) -> None:
 
 # the numbers of events, without a server
 
-HEAD = ResponseHead("resp_1_1_x", "ana", 0.0)
+HEAD = ResponseHead("resp_1_1_x", "ana", 0)
 
 
 def played(*steps: SpeechDelta | SpeechDone, after: int = -1) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ async def test_each_agent_is_a_model(machine: Machine) -> None:
         assert (await client.models.retrieve("bob")).created == int(machine.clock.now().timestamp())
         with pytest.raises(openai.NotFoundError) as raised:
             await client.models.retrieve("carl")
-        assert raised.value.code == "model_not_found"
+        assert (raised.value.code, raised.value.type) == ("model_not_found", "invalid_request_error")
 
 
 # chat completions

@@ -37,9 +37,9 @@ def create_app(
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.include_router(health.router())
     app.include_router(api.router())
+    app.include_router(letta.router())  # first: it has fixed paths under /v1/models
     app.include_router(openai.router())
     shapes.add(openai.PREFIXES, openai.openai_shape)
-    app.include_router(letta.router())
     shapes.add(letta.PREFIXES, letta.shape)
     problems.install(app, shapes)
     app.add_middleware(Walls, options=options, shapes=shapes)

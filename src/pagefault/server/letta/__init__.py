@@ -36,7 +36,7 @@ PREFIXES = tuple(
     f"/v1/{kind}"
     for kind in (
         "agents", "archives", "blocks", "client-side-access-tokens", "conversations", "environments",
-        "folders", "groups", "health", "identities", "jobs", "mcp-servers", "messages", "models/",
+        "folders", "groups", "health", "identities", "jobs", "mcp-servers", "messages", "models/embedding",
         "passages", "providers", "runs", "sources", "steps", "tags", "templates", "tools",
     )
 )  # fmt: skip

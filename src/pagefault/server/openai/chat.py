@@ -34,11 +34,11 @@ async def create_chat_completion(body: ChatRequest, caller: Calling, request: Re
     answer = await turn.answer()
     if problem := answer.failure():
         raise problem
-    return completion(turn.id, turn.agent, int(turn.created), answer)
+    return completion(turn.id, turn.agent, turn.created, answer)
 
 
 async def _streamed(turn: ClientTurn, with_usage: bool) -> AsyncIterator[ServerSentEvent]:
-    chunks = ChatChunks(turn.id, turn.agent, int(turn.created), with_usage)
+    chunks = ChatChunks(turn.id, turn.agent, turn.created, with_usage)
     yield sent(chunks.first())
     async for step in turn.steps():
         if chunk := chunks.step(step):

@@ -165,6 +165,8 @@ def last_message(messages: str | Sequence[Mapping[str, Any]], param: str) -> Use
         last = _Message.model_validate(spoken[-1])
     except ValidationError:
         raise _wrong(param, "The last message is not readable; give its content as text or parts.") from None
+    if last.type == "mcp_approval_response":
+        raise unsupported(param, "Decide on a call at /api/v1/agents/NAME/approvals; its turn then goes on.")
     if last.role == "tool" or last.type.endswith("_output"):
         raise unsupported(param, "The agent's tools are run here, and it takes no results from a client.")
     if last.role != "user":

@@ -14,7 +14,6 @@ from typing import Any
 
 from pagefault.server.openai.answers import ClientAnswer
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone
-from pagefault.types import Event
 from pagefault.views.approvals import ApprovalView
 from pagefault.views.usage import Spending
 
@@ -30,7 +29,7 @@ class ResponseHead:
 
     id: str
     model: str
-    created: float
+    created: int
     background: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     previous: str | None = None
@@ -194,8 +193,3 @@ class ResponseEvents:
     def _event(self, kind: str, number: int, **fields: Any) -> Iterator[dict[str, Any]]:
         if number > self.after:
             yield {"type": kind, "sequence_number": number, **fields}
-
-
-def head_of(id: str, model: str, event: Event, **given: Any) -> ResponseHead:
-    """The head of the response to an event."""
-    return ResponseHead(id, model, event.at.timestamp() if event.at else 0.0, **given)

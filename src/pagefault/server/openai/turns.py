@@ -53,9 +53,9 @@ class ClientTurn:
         return ClientAnswer(await reply_of(self.caller.kernel, self.agent, self._committed))
 
     @property
-    def created(self) -> float:
+    def created(self) -> int:
         """The time of the event, in seconds since 1970."""
-        return self.event.at.timestamp() if self.event.at else 0.0
+        return int(self.event.at.timestamp()) if self.event.at else 0
 
 
 async def checked_agent(caller: Caller, name: str, role: CallerRole = "chat") -> None:
