@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -18,6 +19,7 @@ import pytest
 
 from pagefault.cli import main
 from pagefault.models import Completion
+from pagefault.server.running import bind
 from pagefault.testing.providers import KEY, Delivery, ProviderServer
 from test_server import STREAM
 
@@ -154,3 +156,11 @@ def test_what_cannot_be_served_is_one_sentence(home: Path, options: tuple[str, s
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("pagefault: The server ")
+
+
+def test_connections_do_not_hold_small_packets_back() -> None:
+    """With Nagle's algorithm each request would take the client's delayed acknowledgement, 40 ms, longer."""
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
