@@ -240,6 +240,7 @@ LAYERS = (
         "views.archives",
         "views.documents",
         "views.history",
+        "views.media",
         "views.memory",
         "views.usage",
     },

@@ -19,6 +19,7 @@ PUBLIC = [
     "Agent",
     "AsyncAgent",
     "Event",
+    "Image",
     "Kernel",
     "Output",
     "Pagefault",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pagefault.facade import Agent, AsyncAgent, Pagefault, open
     from pagefault.functions.tool_context import ToolContext
     from pagefault.functions.tools import tool
+    from pagefault.images import Image
     from pagefault.kernel import Kernel
     from pagefault.types import Event, Output
     from pagefault.views.reply import Reply
@@ -23,6 +24,7 @@ __all__ = [
     "Agent",
     "AsyncAgent",
     "Event",
+    "Image",
     "Kernel",
     "Output",
     "Pagefault",
@@ -40,6 +42,7 @@ _HOMES = {
     "Agent": "facade",
     "AsyncAgent": "facade",
     "Event": "types",
+    "Image": "images",
     "Kernel": "kernel",
     "Output": "types",
     "Pagefault": "facade",

@@ -10,11 +10,13 @@ import os
 import re
 import stat
 import struct
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
+from urllib.parse import unquote
 
 from pagefault.errors import UsageError
 from pagefault.media import Media, MediaContent
@@ -26,6 +28,7 @@ __all__ = [
     "LARGEST_IMAGE",
     "MOST_IMAGES",
     "Image",
+    "from_data_url",
     "image_type",
     "is_intact",
     "placeholder",
@@ -96,6 +99,19 @@ def read_image(data: bytes, name: str = "") -> MediaContent:
             f"{called} has {width:,} x {height:,} pixels, and models take {WIDEST_IMAGE:,} a side; {_FIX}."
         )
     return _content(data, media_type, name, width, height)
+
+
+def from_data_url(url: str) -> bytes:
+    """The bytes of an address that holds them in base64 (``data:image/png;base64,...``)."""
+    head, comma, body = url.partition(",")
+    try:
+        if not comma or not head.lower().endswith(";base64"):
+            raise ValueError
+        return b64decode(unquote(body), validate=True)
+    except ValueError:
+        raise UsageError(
+            "The data: address has no bytes in base64; write data:image/png;base64,..."
+        ) from None
 
 
 def with_references(event: Event) -> Event:

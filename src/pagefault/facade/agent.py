@@ -5,13 +5,12 @@ Leaves out how an agent is made and opened (``facade.session``) and how calls bl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pagefault.facade.archives import AsyncArchives
-from pagefault.facade.checking import checked_methods, event_of
+from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.parts import (
     AsyncDocuments,
@@ -22,7 +21,7 @@ from pagefault.facade.parts import (
     AsyncTimers,
 )
 from pagefault.facade.sharing import AsyncSharedSections
-from pagefault.types import Event, Output
+from pagefault.facade.talking import AsyncTalking
 
 if TYPE_CHECKING:
     from pagefault.views.agents import ContextView
@@ -39,11 +38,11 @@ T = TypeVar("T")
 
 
 @checked_methods
-class AsyncAgent:
+class AsyncAgent(AsyncTalking):
     """One agent. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
 
     def __init__(self, handle: Handle) -> None:
-        self._handle = handle
+        super().__init__(handle)
         self.sections = AsyncSections(handle)
         self.passages = AsyncPassages(handle)
         self.documents = AsyncDocuments(handle)
@@ -55,71 +54,6 @@ class AsyncAgent:
 
     def __repr__(self) -> str:
         return f"<AsyncAgent {self.name!r}>"
-
-    @property
-    def name(self) -> str:
-        """The agent's name."""
-        return self._handle.name
-
-    # talking
-
-    @overload
-    async def send(self, event: str | Event) -> Reply: ...
-    @overload
-    async def send(self, event: str | Event, *, into: type[T]) -> Reply[T]: ...
-    @overload
-    async def send(self, event: str | Event, *, into: Any) -> Reply[Any]: ...
-    async def send(self, event: str | Event, *, into: Any = None) -> Reply[Any]:
-        """Send a user message (a string) or any event, and return its reply when its turn is done, or waits
-        until a person decides on a call: ``reply.waiting`` lists such calls, and ``approve`` goes on.
-
-        Several may send at once: events are handled one after another, and each gets its own reply.
-        ``into``: a type (a pydantic model, a dataclass, ``list[str]`` ...) that the answer is to be of; it is
-        the reply's ``value``. An answer that does not fit is asked for once again, then ``OutputError``.
-        """
-        if into is None:
-            return await self._reply(event_of(event))
-        from pagefault.views.structured import reply_into
-
-        return await reply_into(self._reply, event_of(event), into)
-
-    async def _reply(self, event: Event) -> Reply:
-        from pagefault.views.reply import reply_of
-
-        async with aclosing(self.stream(event)) as outputs:
-            collected = [output async for output in outputs]
-        return await reply_of(self._handle.kernel, self.name, collected)
-
-    async def stream(self, event: str | Event) -> AsyncGenerator[Output]:
-        """Send an event and yield its outputs as they come, deltas included; the last one is ``done``, or
-        ``waiting`` if a person has to decide on a call first.
-
-        Nothing is sent before the first output is asked for. Leaving early does not stop the turn.
-        """
-        outputs = self._handle.kernel.send(self.name, event_of(event))
-        async for output in outputs:
-            yield output
-
-    async def post(self, event: str | Event) -> Event:
-        """Store an event in the agent's inbox and return it with its id; its turn runs in the background."""
-        return await self._handle.kernel.post(self.name, event_of(event))
-
-    async def listen(self, after: int | None = None) -> AsyncGenerator[Output]:
-        """Yield all outputs of the agent from now on, deltas included, whoever sent the event; with ``after``
-        first those that were committed behind this position, so that a reader that was away misses none."""
-        from pagefault.kernel.streams import outputs_after
-
-        async for output in outputs_after(self._handle.kernel, self.name, after):
-            yield output
-
-    async def outputs(self, after: int = 0) -> list[Output]:
-        """The committed outputs behind a position, for a reader that went away and came back."""
-        return await self._handle.kernel.outputs(self.name, after)
-
-    async def cancel(self) -> bool:
-        """End the open turn; False if there is none in this process and none that waits for a decision. The
-        event counts as handled."""
-        return await self._handle.kernel.cancel(self.name)
 
     # approval
 

@@ -178,6 +178,8 @@ class Agent(Face[AsyncAgent]):
         return f"<Agent {self.name!r}>"
 
     send = blocking(AsyncAgent.send)
+    attach = blocking(AsyncAgent.attach)
+    media = blocking(AsyncAgent.media)
     stream = blocking_iterator(AsyncAgent.stream)
     post = blocking(AsyncAgent.post)
     listen = blocking_iterator(AsyncAgent.listen)

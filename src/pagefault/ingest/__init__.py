@@ -6,6 +6,7 @@
     pages.py     a document's pages and headings;  bounds.py: how much there may be of them
     chunk.py     pages to chunks
     loading.py   all of it, and an event for the agent
+    attaching.py a file to the event that brings it;  transcripts.py: WebVTT and SubRip
 
 The libraries that read the formats are the extra ``pagefault[documents]``, imported where they are used. The
 public names are loaded when they are first used: the child process needs few of them. Left out: text

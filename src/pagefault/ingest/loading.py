@@ -80,9 +80,11 @@ async def load(
     tags: Sequence[str] = (),
     title: str | None = None,
     watch: LoadProgress | None = None,
+    announce: bool = True,
 ) -> LoadReport:
     """Load sources for the agent of this name, or into an archive. ``title`` is for a single document.
-    ``UsageError`` if the packages are missing, ``NotFoundError`` without agent or archive.
+    ``announce``: an event tells of what was loaded. ``UsageError`` if the packages are missing,
+    ``NotFoundError`` without agent or archive.
 
     If it is cancelled, the event for the documents stored so far is still posted.
     """
@@ -102,15 +104,27 @@ async def load(
     finally:
         await reader.close()
         with anyio.CancelScope(shield=True):
-            fresh = [item for item in items if item.state in ("loaded", "replaced")]
-            if isinstance(name, Archive):
-                informed = await _tell_attached(kernel, record, fresh) if fresh else ()
+            if announce or isinstance(name, Archive):
+                event, notice, informed = await _announced(kernel, name, record, items)
             else:
-                if any(item.document for item in items):
-                    notice = await _offer_functions(kernel, record)
-                if fresh:
-                    event = await kernel.post(name, Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)))
+                notice = await _offered(kernel, record, items)
     return LoadReport(tuple(items), event, notice, informed)
+
+
+async def _announced(
+    kernel: Kernel, name: StorageOwner, record: AgentRecord, items: Sequence[SourceResult]
+) -> tuple[Event | None, str, tuple[str, ...]]:
+    """Tell of what was loaded: the event, the notice and the agents of a report."""
+    fresh = [item for item in items if item.state in ("loaded", "replaced")]
+    if isinstance(name, Archive):
+        return None, "", await _tell_attached(kernel, record, fresh) if fresh else ()
+    notice = await _offered(kernel, record, items)
+    told = Event(EventKind.UPLOAD_FINISHED, _event_text(fresh)) if fresh else None
+    return await kernel.post(name, told) if told else None, notice, ()
+
+
+async def _offered(kernel: Kernel, record: AgentRecord, items: Sequence[SourceResult]) -> str:
+    return await _offer_functions(kernel, record) if any(item.document for item in items) else ""
 
 
 @dataclass(frozen=True, slots=True)

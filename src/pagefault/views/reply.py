@@ -17,6 +17,7 @@ from pagefault.config import zone_for
 from pagefault.errors import DamageError, FunctionError
 from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.kernel import Kernel
+from pagefault.media import Media, media_of
 from pagefault.storage import Transaction
 from pagefault.types import UNCOMMITTED, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.approvals import ApprovalView, waiting_calls
@@ -63,6 +64,12 @@ class Reply(Generic[ValueT]):
     def text(self) -> str:
         """The speech of the agent, empty if it said nothing."""
         return "\n".join(output.text for output in self.outputs if output.type == "said")
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The images and files that tools returned; ``ana.media(hash)`` has the bytes."""
+        found = (each for output in self.outputs for each in output.data.get("media", ()))
+        return tuple(map(media_of, found))
 
     @property
     def alerts(self) -> tuple[str, ...]:
