@@ -223,3 +223,31 @@ async def test_what_is_not_there_is_404_and_what_is_wrong_400_or_422(server: Ser
         assert problem(await client.get(f"{ANA}/{path}"))[0] == 400, path
     for path in ("history?limit=0", "events/x/outputs", "usage?by=moon", "outputs?after=-1"):
         assert problem(await client.get(f"{ANA}/{path}"))[0] == 422, path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "messages", r'{"text": "half a pair: \ud800"}', 200),
+        ("POST", "messages", "[" * 100_000, 400),
+        ("POST", "messages", '{"text": NaN}', 422),
+        ("POST", "events", r'{"kind": "door", "text": "\ud800"}', 202),
+        ("POST", "sections", '{"name": "plan", "limit": 1e400}', 400),
+        ("POST", "passages", r'{"text": "x", "tags": ["\ud800"]}', 201),
+        ("POST", "passages", '{"text": "x", "at": "9999-12-31T23:59:59-23:59"}', 400),
+        ("PATCH", "", '{"settings": {"window": 99999999999999999999}}', 400),
+        ("PATCH", "", r'{"settings": {"\ud800": 1}}', 400),
+        ("PATCH", "", '{"settings": {"zone": "../../etc/passwd"}}', 400),
+        ("GET", "events/9007199254740991/outputs", "", 404),
+        ("GET", "documents/d1/pages/99999999999999999999999", "", 404),
+        ("GET", "../archive:manuals", "", 404),
+        ("DELETE", "../section:plan", "", 404),
+    ],
+)
+async def test_strange_requests_are_answered(
+    server: Served, method: str, path: str, body: str, status: int
+) -> None:
+    headers = {"content-type": "application/json"}
+    url = f"{ANA}/{path}".rstrip("/")
+    answer = await server.client.request(method, url, content=body.encode() or None, headers=headers)
+    assert answer.status_code == status, answer.text

@@ -54,7 +54,7 @@ class AgentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "offline"
-    window: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="None: the model's own")
+    window: int | None = Field(default=None, ge=SMALLEST_WINDOW, lt=2**31, description="None: the model's")
     served: int | None = Field(default=None, ge=SMALLEST_WINDOW, description="found to be served, if less")
     style: Style = "memgpt"
     zone: str = Field(default="", description="IANA time zone or POSIX rule; empty: the machine's")

@@ -22,7 +22,7 @@ class SectionSettings(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
     description: str = ""
-    limit: int | float = Field(default=200, gt=0)
+    limit: int | float = Field(default=200, gt=0, lt=2**31)
     text: str = ""
     read_only: bool = False
 

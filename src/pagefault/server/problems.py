@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pagefault import errors
+from pagefault.quoting import whole
 from pagefault.redaction import logger_of, redacted
 from pagefault.server.logs import request_id
 
@@ -45,11 +46,14 @@ _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
     errors.NotFoundError: (404, "Not found"),
     errors.NameTakenError: (409, "Name taken"),
     errors.ParkedError: (409, "Agent parked"),
+    errors.DamageError: (409, "Agent damaged"),
     errors.TurnHeldError: (409, "In a turn"),
     errors.DailyBudgetSpent: (429, "Budget spent"),
     errors.OutputError: (502, "Unfit answer"),
+    errors.ModelSetupError: (400, "Model not set up"),
     errors.ModelError: (502, "Model failed"),
     errors.ModelUnavailable: (503, "Model unavailable"),
+    errors.EmbedderSetupError: (400, "Embedder not set up"),
     errors.EmbedderError: (503, "Embedder unavailable"),
     errors.StorageError: (503, "Database unavailable"),
     errors.OperatorError: (500, "Server fault"),
@@ -60,7 +64,7 @@ def problem_of(error: errors.PagefaultError) -> Problem:
     """One of our errors as a problem, without secrets."""
     kinds = [kind for kind in type(error).__mro__ if kind in _STATUS]
     status, title = _STATUS[kinds[0]] if kinds else (500, "Server fault")
-    return Problem(status, title, redacted(str(error)))
+    return Problem(status, title, redacted(whole(str(error))))
 
 
 def rest_shape(problem: Problem) -> Response:
@@ -114,7 +118,7 @@ def _known(error: errors.PagefaultError) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    faults = [{"in": list(each["loc"]), "why": redacted(str(each["msg"]))} for each in error.errors()]
+    faults = [{"in": list(each["loc"]), "why": redacted(whole(str(each["msg"])))} for each in error.errors()]
     first = faults[0] if faults else {"in": ["body"], "why": "it is not valid"}
     place = ".".join(str(part) for part in first["in"])
     return Problem(422, "Invalid request", f"{place}: {first['why']}.", errors=faults)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -28,14 +28,15 @@ def wants_stream(request: Request) -> bool:
     return "text/event-stream" in request.headers.get("accept", "")
 
 
-def _last_event_id(request: Request) -> int | None:
-    given = request.headers.get("last-event-id")
+def _last_event_id(
+    given: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="Of a stream: the last `id` that was seen.")
+    ] = None,
+) -> int | None:
     if not given:
         return None
     if not (given.isascii() and given.isdigit() and len(given) <= 15):
-        raise Problem(
-            400, "Wrong request", "Last-Event-ID is not the id of an event of this stream; leave it out."
-        )
+        raise Problem(400, "Wrong request", "Last-Event-ID is not the id of a stream's event; leave it out.")
     return int(given)
 
 

@@ -27,8 +27,9 @@ PREFIX = "/api/v1"
 
 def router() -> APIRouter:
     """All routes of the REST."""
-    problems = {"model": ProblemDetail, "description": "A problem (RFC 9457)"}
-    responses: dict[int | str, dict[str, Any]] = {"4XX": problems, "5XX": problems}
+    content = {"application/problem+json": {"schema": ProblemDetail.model_json_schema()}}
+    problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
+    responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
     for module in (agents, messages, inbox, history, memory, documents):
         routes.include_router(module.routes)

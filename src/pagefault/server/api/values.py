@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Header, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pagefault.quoting import in_texts, whole
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.problems import Problem
 
@@ -33,9 +34,14 @@ class ProblemDetail(BaseModel):
 
 
 class RequestBody(BaseModel):
-    """Base of what requests send: unknown members are refused."""
+    """Base of what requests send: unknown members are refused, and texts are such as UTF-8 can hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: Any) -> Any:
+        return in_texts(whole, values)
 
 
 class ItemList(BaseModel, Generic[T]):
@@ -62,13 +68,16 @@ AgentCaller = Annotated[Caller, Depends(_agent_caller)]
 """The caller of a route with ``{name}``, who may reach that agent."""
 
 
-def _idempotency_key(request: Request) -> str | None:
-    given = request.headers.get("idempotency-key") or request.headers.get("x-idempotency-key")
-    if given is not None and (len(given) > 255 or not given.isprintable()):
+def _idempotency_key(
+    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
+    other: Annotated[str | None, Header(alias="X-Idempotency-Key", max_length=255)] = None,
+) -> str | None:
+    given = key or other
+    if given is not None and not given.isprintable():
         raise Problem(
-            400, "Wrong request", "An Idempotency-Key has up to 255 printable characters; shorten it."
+            400, "Wrong request", "An Idempotency-Key has printable characters only; choose another."
         )
-    return given
+    return given or None
 
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
