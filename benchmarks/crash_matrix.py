@@ -55,12 +55,13 @@ GROUPED_EVERY = 6  # of the boundaries of the grouped matrix, one in so many
 @dataclass(frozen=True)
 class Options:
     """``turns``: messages posted to each agent. ``keep``: where homes with violations go. ``databases``: on
-    PostgreSQL."""
+    PostgreSQL. ``pause``: the most seconds between kills in a storm."""
 
     turns: int
     concurrency: int
     keep: Path | None
     databases: Databases | None = None
+    pause: float = 0.4
 
     def new_home(self, name: str) -> Path:
         """An empty home; with ``databases``, of one that keeps its agents on their server."""
@@ -207,7 +208,7 @@ def storm(seed: int, kills: int, options: Options) -> Trial:
     poster = start(partial(crash_child.post, home, 0.02), log)
     servers = [start(serve, log) for _ in range(2)]
     for _ in range(kills - 2):
-        time.sleep(chance.uniform(0.02, 0.4))
+        time.sleep(chance.uniform(0.02, options.pause))
         victim = chance.randrange(2)
         os.kill(servers[victim], signal.SIGKILL)
         if (code := ended(servers[victim])) != -signal.SIGKILL:
@@ -261,6 +262,11 @@ def main() -> int:
     parser.add_argument("--offset", type=int, default=1, help="the first boundary to kill at")
     parser.add_argument("--turns", type=int, default=4, help="messages to each agent in the matrix")
     parser.add_argument("--kills", type=int, default=200, help="random kills under load")
+    parser.add_argument(
+        "--pause", type=float, default=0.4,
+        help="most seconds between them: raise it where a process takes longer to start a turn, for an event "
+        "whose turn is broken off three times is parked",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=2, help="trials at once")
     parser.add_argument("--json", type=Path)
@@ -283,9 +289,9 @@ def main() -> int:
 def run(given: argparse.Namespace, databases: Databases | None) -> int:
     # Forked while this process has one thread, as they have: what is imported is there, and they can fork.
     with multiprocessing.get_context("fork").Pool(given.lanes) as lanes:
-        serial = Options(given.turns, 1, given.keep, databases)
+        serial = Options(given.turns, 1, given.keep, databases, given.pause)
         matrix = run_matrix("matrix", lanes, serial, given.offset, given.every)
-        at_once = Options(given.turns, len(AGENTS), given.keep, databases)
+        at_once = Options(given.turns, len(AGENTS), given.keep, databases, given.pause)
         grouped = run_matrix("grouped", lanes, at_once, given.offset, given.every * GROUPED_EVERY)
         shares = [min(KILLS_A_STORM, given.kills - n) for n in range(0, given.kills, KILLS_A_STORM)]
         chosen = [(given.seed + n, share) for n, share in enumerate(shares)]

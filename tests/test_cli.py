@@ -355,7 +355,8 @@ def test_archival_storage_is_tended(run: Run) -> None:
 def test_an_event_waits_in_the_inbox(run: Run) -> None:
     run("agent", "create", "ana")
     posted = run("event", "post", "ana", "login", "from Porto", "--key", "k1", "--json").json
-    assert posted == {"id": 1, "kind": "login", "text": "from Porto", "key": "k1", "state": "pending"}
+    stored = {"id": 1, "kind": "login", "text": "from Porto", "key": "k1", "sender": None, "state": "pending"}
+    assert posted == stored
     assert run("event", "post", "ana", "login", "again", "--key", "k1", "--json").json == posted
     assert run("event", "post", "ana", "login").out.startswith("Event 2 is in the inbox")
     assert run("agent", "show", "ana", "--json").json["waiting"] == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Run
 from pagefault import Agent, Event
 from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
@@ -66,6 +67,14 @@ def test_a_talk_that_is_only_overheard_is_flushed_like_any_other(tmp_path: Path)
         assert types.count("warned") > 2
         for number in (0, 30, 59):
             assert any(f"Sentence {number}." in hit.text for hit in ana.search(f"sentence {number}"))
+
+
+def test_it_is_posted_on_the_command_line(run: Run) -> None:
+    run("agent", "create", "ana")
+    posted = run("event", "post", "ana", "overheard", "We meet on Tuesday.", "--sender", "Bo", "--json").json
+    assert (posted["kind"], posted["sender"], posted["state"]) == ("overheard", "Bo", "pending")
+    refused = run("event", "post", "ana", "message", "Hello.", "--sender", "[alert]")
+    assert (refused.code, "cannot be a sender" in refused.err) == (1, True)
 
 
 def test_its_text_is_data(tmp_path: Path) -> None:

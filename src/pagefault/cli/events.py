@@ -27,20 +27,21 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _INTERNAL = (EventKind.PRESSURE, EventKind.AGENT, EventKind.EDITED)
 
 
-def post(session: Session, name: str, kind: str, text: str, key: str | None) -> None:
+def post(session: Session, name: str, kind: str, text: str, key: str | None, sender: str | None) -> None:
     if not _KIND.fullmatch(kind) or kind in _INTERNAL:
         raise UsageError(
-            f"{kind!r} cannot be an event's kind; write message, alert, login, upload_finished, timer or a "
-            "word of your own in lower case."
+            f"{kind!r} cannot be an event's kind; write message, overheard, alert, login, upload_finished, "
+            "timer or a word of your own in lower case."
         )
 
     async def work(kernel: Kernel) -> None:
-        event = await kernel.post(name, Event(kind, text, key))
+        event = await kernel.post(name, Event(kind, text, key, sender))
         data = {
             "id": event.id,
             "kind": event.kind,
             "text": event.text,
             "key": event.key,
+            "sender": event.sender,
             "state": event.state,
         }
         said = "is in the inbox; `pagefault run` or the next chat serves it"

@@ -18,10 +18,11 @@ schedule = command_group()
 def event_post(
     name: Name,
     kind: Annotated[
-        str, typer.Argument(help="message, alert, login, upload_finished, or a word of your own.")
+        str, typer.Argument(help="message, overheard, alert, login, upload_finished, or a word of your own.")
     ],
     text: Annotated[str, typer.Argument(help="The text of the event.")] = "",
     key: Annotated[str | None, typer.Option(help="Posting twice with one key stores one event.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Who it is from, as the agent is to read it.")] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -29,7 +30,7 @@ def event_post(
     """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
     from pagefault.cli import events
 
-    events.post(session_of(home, database, json), name, kind, text, key)
+    events.post(session_of(home, database, json), name, kind, text, key, sender)
 
 
 EventId = Annotated[str, typer.Argument(help="The event's id, e.g. 3.")]
