@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
 from pagefault.errors import NotFoundError
+from pagefault.ingest.attaching import images_of
 from pagefault.kernel.streams import following, posting
 from pagefault.server.api.messages import check_repeated, checked_event
 from pagefault.server.auth import Caller, CallerRole, options_of
 from pagefault.server.openai.answers import ClientAnswer
 from pagefault.server.openai.identity import conversation_of, key_of, refuse_task, sender_of
 from pagefault.server.openai.ids import answer_id
-from pagefault.server.openai.requests import UserMessage, unsupported
+from pagefault.server.openai.requests import UserMessage, image_addresses
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone, SpeechReader
 from pagefault.server.problems import Problem
 from pagefault.server.sse import held
@@ -80,11 +81,10 @@ async def posted_turn(
 ) -> ClientTurn:
     """Post the message of a request to an agent; a ``Problem`` if the request is none for its memory."""
     refuse_task(request.headers, stream=stream)
-    if message.images:
-        raise unsupported("image_url", "This server does not take images yet; send the message without them.")
     key = key_of(request.headers, conversation or conversation_of(request.headers))
     sender = sender_of(request.headers, message.name, caller, options_of(request).user_secret)
     event = checked_event(caller, Event(EventKind.MESSAGE, message.text, key, sender))
+    event = replace(event, contents=await images_of(caller.kernel, image_addresses(message.images)))
     posted, outputs = await held(posting(caller.kernel, agent, event))
     try:
         check_repeated(event, posted)

@@ -1,0 +1,83 @@
+"""Images in requests of OpenAI's clients: they enter with the message, and name no file of the server."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Machine, served
+from image_files import JPEG, PNG
+from pagefault.testing.models import ScriptedModel, say
+
+pytestmark = pytest.mark.anyio
+
+
+def address(data: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{b64encode(data).decode()}"
+
+
+def chat(*urls: str, text: str = "Look") -> dict[str, Any]:
+    images = [{"type": "image_url", "image_url": {"url": url, "detail": "low"}} for url in urls]
+    content = [{"type": "text", "text": text}, *images]
+    return {"model": "ana", "messages": [{"role": "user", "content": content}]}
+
+
+async def test_images_enter_with_the_message(machine: Machine) -> None:
+    model = ScriptedModel([[say("A line.")], [say("Another.")]])
+    async with machine.open(model) as rig, served(rig.kernel) as server:
+        answer = await server.client.post("/v1/chat/completions", json=chat(address(PNG), address(JPEG)))
+        assert answer.json()["choices"][0]["message"]["content"] == "A line."
+        image = {"type": "input_image", "image_url": address(PNG).replace("data:", "DATA:", 1)}
+        item = {"role": "user", "content": [{"type": "input_text", "text": "And this?"}, image]}
+        answer = await server.client.post("/v1/responses", json={"model": "ana", "input": [item]})
+        assert answer.json()["status"] == "completed"
+        first, second = await rig.events()
+        assert [(each.media_type, each.width) for each in first.media] == [
+            ("image/png", 3),
+            ("image/jpeg", 9),
+        ]
+        assert (second.text, [each.size for each in second.media]) == ("And this?", [len(PNG)])
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("/etc/passwd", "https: or a data: address"),
+        ("file:///etc/passwd", "https: or a data: address"),
+        ("~/secret.png", "https: or a data: address"),
+        ("image.png", "https: or a data: address"),
+        ("http://127.0.0.1:1/a.png", "cannot be attached"),
+        ("http:///etc/passwd", "address"),
+        ("data:image/png;base64,%%%", "no bytes in base64"),
+        ("data:text/plain;base64,aGVsbG8=", "no image"),
+    ],
+)
+async def test_what_is_no_image_is_refused(machine: Machine, url: str, why: str) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        answer = await server.client.post("/v1/chat/completions", json=chat(url))
+        assert (answer.status_code, why in answer.json()["error"]["message"]) == (400, True), answer.text
+        assert await rig.events() == []
+
+
+async def test_an_image_of_the_servers_folder_is_not_read(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "https:").mkdir()
+    (tmp_path / "https:" / "a.png").write_bytes(PNG)
+    monkeypatch.chdir(tmp_path)
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        answer = await server.client.post("/v1/chat/completions", json=chat("https:/a.png"))
+        assert answer.status_code == 400
+        assert await rig.events() == []
+
+
+async def test_a_message_takes_twenty_images(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        answer = await server.client.post(
+            "/v1/chat/completions", json=chat(*["https://a.example/x.png"] * 21)
+        )
+        assert (answer.status_code, "up to 20 images" in answer.json()["error"]["message"]) == (400, True)
+        assert await rig.events() == []
