@@ -5,7 +5,7 @@
 ARGS ?=
 SETUP := scripts/setup.sh
 
-.PHONY: help chat serve test test-all coverage lint docs bench nightly mutants lock clean
+.PHONY: help chat serve test test-all coverage lint docs bench nightly mutants sbom lock clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ nightly: .venv/.dev ## property tests with many new examples: 10,000 steps of th
 
 mutants: .venv/.dev ## faults put in on purpose, each of which must turn a test red
 	@.venv/bin/python scripts/mutants.py
+
+sbom: .venv/.core .venv/.server ## the bill of materials of the image, CycloneDX, in build/sbom.json
+	@.venv/bin/python scripts/sbom.py
 
 lock: ## renew the lock files (needs uv); ARGS="--upgrade" moves every pin
 	@scripts/lock.sh $(ARGS)

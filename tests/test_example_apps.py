@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -9,12 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -272,3 +275,69 @@ def test_the_daemon_hands_on_what_timers_say_once(tmp_path: Path) -> None:
         lines = [line_with(daemon, "") for _ in range(3)]
         assert sorted(lines) == ["Noted.", "Reminder: Sit down.", "timers: 1"]
     assert daemon.returncode == 0
+
+
+# webhooks
+
+
+@dataclass
+class Receiver:
+    """Takes deliveries, after it has refused the first ``refused``."""
+
+    refused: int = 0
+    got: list[tuple[dict[str, str], bytes, int]] = field(
+        default_factory=list[tuple[dict[str, str], bytes, int]]
+    )
+
+    @property
+    def taken(self) -> list[str]:
+        """What was taken, each once: what was taken at the moment of a stop may come again."""
+        taken = [(headers["webhook-id"], body) for headers, body, status in self.got if status == 200]
+        return [json.loads(body)["text"] for _, body in dict.fromkeys(taken)]
+
+    @contextmanager
+    def listening(self) -> Generator[str]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                status = 503 if len(receiver.got) < receiver.refused else 200
+                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body, status))
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+            server.shutdown()
+
+
+def test_webhooks_are_signed_retried_and_go_on_after_a_restart(tmp_path: Path) -> None:
+    key, receiver = b"a key of some thirty-two bytes..", Receiver(refused=2)
+    with Agent("ana", home=tmp_path) as agent:
+        agent.send("My cat is called Miso.")
+    with receiver.listening() as url:
+        more = {"WEBHOOK_URL": url, "WEBHOOK_SECRET": f"whsec_{b64encode(key).decode()}"}
+        command = (str(APPS / "webhooks.py"), "ana")
+        with running(environment(tmp_path, **more), *command):
+            eventually(lambda: receiver.taken == ["Noted."])
+        with Agent("ana", home=tmp_path) as agent:
+            agent.send("My dog is called Bruno.")
+            agent.timers.add("Stand up.", when="+1s")
+        with running(environment(tmp_path, **more), *command) as daemon:
+            eventually(lambda: len(receiver.taken) == 3)
+        assert daemon.returncode == 0
+    assert receiver.taken == ["Noted.", "Noted.", "Reminder: Stand up."]
+    assert len({headers["webhook-id"] for headers, _, _ in receiver.got[:3]}) == 1  # one, tried three times
+    bodies = {headers["webhook-id"]: body for headers, body, _ in receiver.got}
+    assert len(bodies) == 3
+    assert all(bodies[headers["webhook-id"]] == body for headers, body, _ in receiver.got)
+    for headers, body, _ in receiver.got:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{mac}"
+        assert abs(time() - int(headers["webhook-timestamp"])) < 300
