@@ -152,7 +152,7 @@ class Assembly:
 
         return await store.write(work)
 
-    async def change(self, stored: AgentRecord, settings: AgentSettings) -> bool:
+    async def change(self, store: Store, stored: AgentRecord, settings: AgentSettings) -> bool:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so.
 
         The window that a server was found to serve goes with the model and window asked for. The sections
@@ -191,7 +191,7 @@ class Assembly:
                 start_from_log(tx, record.id, wanted)
             return bool(changes.notice)
 
-        return await self.store.write(work)
+        return await store.write(work)
 
     async def process(
         self,

@@ -94,10 +94,9 @@ class AgentSettings(BaseModel):
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
     tools: ToolNames | None = Field(default=None, description="names of those offered; None: all")
+    tags: ToolNames = Field(default=(), description="words by which API keys may be for agents")
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
-    prefetch: float | None = Field(
-        default=None, ge=0.0, le=0.25, description="of the room, for what is prefetched; None: by the window"
-    )
+    prefetch: float | None = Field(default=None, ge=0.0, le=0.25, description="None: by the window")
     prefetch_tokens: int = Field(default=600, ge=100, description="the most that is prefetched for a message")
     metadata: Metadata = Field(default={}, description="of the program; the agent does not see it")
 

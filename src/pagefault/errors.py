@@ -72,8 +72,8 @@ class QuotaError(UsageError, FunctionError):
 
     def __init__(self, tenant: str, kind: str, limit: int) -> None:
         super().__init__(
-            f"The tenant {tenant} has the {limit:,} {kind} that it may have; delete some, or raise the limit "
-            f"with pagefault tenant set {tenant} --{kind} N."
+            f"The tenant {tenant} has as many {kind} as it may have ({limit:,}); delete some, or raise the "
+            f"limit with pagefault tenant set {tenant} --{kind} N."
         )
 
 

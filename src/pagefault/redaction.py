@@ -48,7 +48,7 @@ _FORMS = re.compile(
     r"sk-(?:(?=[\w-]{0,40}\d)[\w-]{8,}|[\w-]{16,})|[srp]k_(?:live|test)_\w{10,}"  # OpenAI and many more
     r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}"
     r"|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|hf_\w{20,}|gsk_\w{20,}"
-    r"|xai-\w{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+    r"|pf_[\w-]{30,}|xai-\w{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
     r"|(?:bot)?\d{8,10}:[A-Za-z][\w-]{32,}"  # Telegram
     r"|eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"  # a JSON web token
     r")",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pagefault.cli.session import Session
 
 __all__ = [
-    "Agent", "Database", "Home", "Json", "Model", "Name", "Page", "Style", "Tags", "Window", "Zone",
+    "Agent", "Database", "Home", "Json", "Model", "Name", "Page", "Style", "Tags", "Tenant", "Window", "Zone",
     "command_group", "given", "session_of",
 ]  # fmt: skip
 
@@ -42,6 +42,10 @@ def _json(context: typer.Context, value: bool) -> bool:
     return value or bool(context.find_root().params.get("json"))
 
 
+def _tenant(context: typer.Context, value: str | None) -> str | None:
+    return value if value is not None else context.find_root().params.get("tenant")
+
+
 Home = Annotated[
     Path | None,
     typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
@@ -55,6 +59,10 @@ Database = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.", callback=_json)]
+Tenant = Annotated[
+    str | None,
+    typer.Option(help="The tenant; else $PAGEFAULT_TENANT, else the one without a name.", callback=_tenant),
+]
 Name = Annotated[str, typer.Argument(help="The agent's name.")]
 Agent = Annotated[str, typer.Option(help="The agent's name.")]
 Page = Annotated[int, typer.Option(help="Page of results, from 1.")]
@@ -75,7 +83,7 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def session_of(home: Path | None, database: str | None, json: bool) -> Session:
+def session_of(home: Path | None, database: str | None, json: bool, tenant: str | None = None) -> Session:
     from pagefault.cli.session import Session
 
-    return Session(home, database, json)
+    return Session(home, database, json, tenant)

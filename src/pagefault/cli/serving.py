@@ -30,15 +30,18 @@ __all__ = ["serve"]
 _USER_SECRET = "PAGEFAULT_USER_SECRET"
 
 
-def serve(session: Session, host: str, port: int, workers: int, hosts: Sequence[str], grace: float) -> None:
+def serve(
+    session: Session, host: str, port: int, workers: int, hosts: Sequence[str], grace: float, rate: int
+) -> None:
     """Serve until a signal comes; open turns have ``grace`` seconds to end then."""
     installation = session.installation
-    check_host(host)
+    anyio.run(_look, session, host)  # what is wrong with the database is said before anything is started
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
         secret = os.environ.get(_USER_SECRET, "")
-        options = ServerOptions(host, port, installation.agent, tuple(hosts), grace=grace, user_secret=secret)
-        anyio.run(_look, session)  # what is wrong with the database is said before anything is started
+        options = ServerOptions(
+            host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, user_secret=secret
+        )
         _announce(session, options)
         if workers == 1:
             _work(session, options, (SIGINT, SIGTERM), listener)
@@ -56,9 +59,9 @@ def _shared_metrics() -> Generator[None]:
         yield
 
 
-async def _look(session: Session) -> None:
-    async with session.serving(session.installation):
-        pass
+async def _look(session: Session, host: str) -> None:
+    async with session.serving(session.installation) as kernel:
+        await check_host(kernel, host)
 
 
 def _announce(session: Session, options: ServerOptions) -> None:

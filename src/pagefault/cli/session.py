@@ -5,6 +5,7 @@ The kernel is not entered: a command that looks or posts serves nobody. ``chat``
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -35,11 +36,13 @@ def first_of(error: Exception) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where the data is and how to answer. ``home`` and ``database`` are as given with the options, if so."""
+    """Where the data is and how to answer. ``home``, ``database`` and ``tenant`` are as given with the
+    options, if so."""
 
     home: Path | None
     database: str | None
     json: bool
+    tenant: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -58,12 +61,23 @@ class Session:
         async def opened() -> None:
             kernel = open_kernel(self.folder, installation=self.installation)
             try:
-                await work(kernel)
+                await work(self._within(kernel))
             finally:
                 await kernel.close()
 
         with self.naming_damage():
             anyio.run(opened)
+
+    def _within(self, kernel: Kernel) -> Kernel:
+        """The kernel for the tenant, with the person at the terminal as the one who acts."""
+        from getpass import getuser
+
+        tenant = os.environ.get("PAGEFAULT_TENANT", "") if self.tenant is None else self.tenant
+        try:
+            user = getuser()
+        except (KeyError, OSError):  # no such user: as in a container
+            user = str(os.getuid())
+        return kernel.within(tenant, f"user {user}")
 
     @contextmanager
     def naming_damage(self) -> Generator[None]:
@@ -99,7 +113,7 @@ class Session:
             await kernel.close()
             raise
         async with kernel:
-            yield kernel
+            yield self._within(kernel)
 
     def show(self, data: Any, text: str) -> None:
         """Answer on stdout: ``data``, a view or JSON values, with ``--json``, else ``text``."""

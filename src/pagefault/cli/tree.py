@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from pagefault.cli.options import Database, Home, Json, command_group
+from pagefault.cli.options import Database, Home, Json, Tenant, command_group
 
 if TYPE_CHECKING:
     from pagefault.plugins import Plugins
@@ -39,6 +39,9 @@ COMMANDS = {
     "approval": ("approval", "Calls that wait until a person decides on them."),
     "outbox": ("section", "Changes on their way to what agents share, and those that are parked."),
     "schedule": ("event", "Timers."),
+    "key": ("key", "Keys for the server: who may use which agents."),
+    "tenant": ("key", "Tenants: what each may have and spend."),
+    "audit": ("key", "Show who did what to agents, keys and quotas."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
     "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
     "db": ("db", "The database: upgrades, checks, backups, copies."),
@@ -116,6 +119,7 @@ def root(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Virtual memory for LLM agents: talk with one, and see what it remembers."""

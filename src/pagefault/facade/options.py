@@ -41,6 +41,7 @@ class OtherOptions(TypedDict, total=False):
     evict: float
     summary: float
     page: float
+    tags: Sequence[str]
     max_steps: int
     warning_steps: int
     calling: Literal["auto", "native", "text", "json"]

@@ -120,7 +120,7 @@ class Kernel:
     async def change_settings(self, name: str, settings: AgentSettings) -> None:
         """Store an agent's new settings; ``UsageError``, and nothing is stored, if it could not work so. Its
         sections become those declared; the agent learns by an event of those that came or went."""
-        noticed = await self.assembly.change(await self.record(name), settings)
+        noticed = await self.assembly.change(self.store, await self.record(name), settings)
         self.forget(name)
         if noticed:
             self.scheduler.wake(await self.find(name))

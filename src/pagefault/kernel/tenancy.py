@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from typing import get_args
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.names import check_agent_name, check_plain_name
 from pagefault.quoting import inline
-from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota
+from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind
 
-__all__ = ["acts", "create_key", "has_keys", "key_of", "keys", "quota", "revoke_key", "set_quota"]
+__all__ = ["acts", "counts", "create_key", "has_keys", "key_of", "keys", "quota", "revoke_key", "set_quota"]
 
 _PREFIX = "pf_"
 _LONGEST = 128  # characters of a secret that is looked up
@@ -84,6 +85,12 @@ async def acts(kernel: Kernel, limit: int = 100, before: int | None = None) -> l
 async def quota(kernel: Kernel) -> Quota:
     """The quota of the tenant."""
     return await kernel.store.read(lambda tx: tx.quota()) or Quota()
+
+
+async def counts(kernel: Kernel) -> dict[str, int]:
+    """The counts of all that a quota may limit."""
+    kinds: tuple[QuotaKind, ...] = get_args(QuotaKind)
+    return await kernel.store.read(lambda tx: {kind: tx.count(kind) for kind in kinds})
 
 
 async def set_quota(kernel: Kernel, wanted: Quota) -> None:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pagefault import __version__
 from pagefault.kernel import Kernel
 from pagefault.server import api, health, letta, metrics, openai, problems
+from pagefault.server.auth import KeyRates
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes
 from pagefault.server.walls import Walls
@@ -35,6 +36,7 @@ def create_app(
         title="pagefault", version=__version__, description="Agents with memory, over HTTP.", redoc_url=None
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
+    app.state.rates = KeyRates(options.rate)
     app.include_router(health.router())
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models

@@ -1,26 +1,38 @@
 """The caller of a request: what it may see and do.
 
-Without keys the server listens on the loopback only, and everybody there may do everything.
+As long as there is no key the server listens on the loopback only, and everybody there may do everything.
+From the first key on every request needs one, ``Authorization: Bearer pf_...``. A key sees its tenant alone,
+and of that the agents that it is for. It is looked up at each request: one that is revoked opens nothing any
+more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from math import ceil
+from time import monotonic
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from pagefault.kernel import Kernel
+from pagefault.kernel.tenancy import has_keys, key_of
 from pagefault.names import could_be_agent_name
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
+from pagefault.tenancy import ApiKey, KeyRole
+from pagefault.types import AgentRecord
 
-__all__ = ["Caller", "CallerRole", "Calling", "caller", "options_of"]
+__all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of"]
 
-CallerRole = Literal["read", "chat", "admin"]
-"""What a caller may do: look; talk as well; change agents and their memory as well."""
-
-_RANKS: tuple[CallerRole, ...] = ("read", "chat", "admin")
+_RANKS: tuple[KeyRole, ...] = ("read", "chat", "admin")
+_NO_KEY = (
+    "This server needs a key; send it as Authorization: Bearer pf_..., `pagefault key create` makes one."
+)
+_WRONG_KEY = "There is no such key, or it was revoked; `pagefault key create` makes one."
+_NOT_THERE = "There is no such agent, or none that this key may reach."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +44,11 @@ class Caller:
     kernel: Kernel
     key: str = ""
     tenant: str = ""
-    role: CallerRole = "admin"
+    role: KeyRole = "admin"
     agents: frozenset[str] | None = None
     speaks_for_users: bool = True
 
-    def require(self, role: CallerRole) -> None:
+    def require(self, role: KeyRole) -> None:
         """Raise a ``Problem`` if the caller's role is less."""
         if _RANKS.index(self.role) < _RANKS.index(role):
             raise Problem(
@@ -50,13 +62,73 @@ class Caller:
     async def check(self, name: str) -> None:
         """Raise a ``Problem`` if there is no agent of this name, or none that the caller may reach."""
         if not could_be_agent_name(name) or not self.reaches(name):
-            raise Problem(404, "Not found", "There is no such agent, or none that this key may reach.")
+            raise Problem(404, "Not found", _NOT_THERE)
         await self.kernel.record(name)
+
+
+@dataclass(slots=True)
+class KeyRates:
+    """The requests of each key: ``per_minute`` of them, and as many at once, in this process; 0: no limit."""
+
+    per_minute: int
+    clock: Callable[[], float] = monotonic
+    _left: dict[tuple[str, str], tuple[float, float]] = field(
+        default_factory=dict[tuple[str, str], tuple[float, float]]
+    )  # by tenant and name of the key: requests, and when they were counted
+
+    def take(self, tenant: str, key: str) -> None:
+        """Count a request; raise a ``Problem`` with the seconds to wait if it is one too many."""
+        if not self.per_minute:
+            return
+        now, rate = self.clock(), self.per_minute / 60
+        left, since = self._left.get((tenant, key), (float(self.per_minute), now))
+        left = min(float(self.per_minute), left + (now - since) * rate)
+        if left < 1:
+            wait = ceil((1 - left) / rate)
+            what = f"This key has had its {self.per_minute:,} requests a minute; try again in {wait} s."
+            raise Problem(429, "Too many requests", what, {"retry-after": str(wait)})
+        self._left[tenant, key] = left - 1, now
 
 
 async def caller(request: Request) -> Caller:
     """The caller of a request, as a dependency of routes."""
-    return Caller(request.app.state.kernel)
+    kernel: Kernel = request.app.state.kernel
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip() if scheme.lower() == "bearer" else ""
+    key = await key_of(kernel, secret)
+    if key is None:
+        if not is_loopback(options_of(request).host) or await has_keys(kernel):
+            raise Problem(
+                401, "No valid key", _WRONG_KEY if secret else _NO_KEY, {"www-authenticate": "Bearer"}
+            )
+        return Caller(kernel.within(kernel.tenant, "local"))
+    request.state.key = f"{key.tenant}/{key.name}" if key.tenant else key.name
+    request.app.state.rates.take(key.tenant, key.name)
+    own = kernel.within(key.tenant, f"key {key.name}")
+    reached = await _reached(own, key)
+    return Caller(own, key.name, key.tenant, key.role, reached, key.speaks_for_users)
+
+
+async def _reached(kernel: Kernel, key: ApiKey) -> frozenset[str] | None:
+    """The names of the agents that a key is for; None: all of the tenant."""
+    if key.tag is None:
+        return None if key.agents is None else frozenset(key.agents)
+    return frozenset(r.name for r in await kernel.agents() if key.tag in _tags(r))
+
+
+def _tags(record: AgentRecord) -> Collection[str]:
+    tags = record.settings.get("tags")
+    return cast("list[str]", tags) if isinstance(tags, list) else ()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Calling = Annotated[Caller, Depends(caller)]

@@ -14,7 +14,8 @@ class ServerOptions:
     """``agent``: the defaults of new agents. ``hosts``: further names by which requests may address the
     server, beside those of the loopback. ``body``: the most bytes of a request, ``upload``: of one with
     files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
-    when the server stops. ``user_secret``: the secret with which Open WebUI signs its users."""
+    when the server stops. ``rate``: requests a minute that a key may send, 0 for no
+    limit. ``user_secret``: the secret with which Open WebUI signs its users."""
 
     host: str = "127.0.0.1"
     port: int = 8283
@@ -24,4 +25,5 @@ class ServerOptions:
     upload: int = 256 << 20
     heartbeat: float = 15.0
     grace: float = 30.0
+    rate: int = 600
     user_secret: str = field(default="", repr=False)

@@ -45,6 +45,7 @@ _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
     errors.UsageError: (400, "Wrong request"),
     errors.NotFoundError: (404, "Not found"),
     errors.NameTakenError: (409, "Name taken"),
+    errors.QuotaError: (403, "Quota reached"),
     errors.ParkedError: (409, "Agent parked"),
     errors.DamageError: (409, "Agent damaged"),
     errors.TurnHeldError: (409, "In a turn"),

@@ -10,16 +10,18 @@ import signal
 import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address
 
 import anyio
 import uvicorn
 from fastapi import FastAPI
 
 from pagefault.errors import UsageError
+from pagefault.kernel import Kernel
 from pagefault.kernel.streams import drain
+from pagefault.kernel.tenancy import has_keys
+from pagefault.server.auth import is_loopback
 
-__all__ = ["bind", "check_host", "is_loopback", "serve", "stop_at_signals"]
+__all__ = ["bind", "check_host", "serve", "stop_at_signals"]
 
 _LEAVING = 5  # seconds that responses have when their turns are over
 _KEPT_ALIVE = 65  # seconds that an idle connection is kept: longer than usual proxies keep theirs
@@ -41,20 +43,14 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def check_host(host: str) -> None:
-    """``UsageError`` for another address than the loopback's: whoever reaches it could do everything."""
-    if not is_loopback(host):
-        raise UsageError(f"The server has no keys, and {host} is not the loopback; leave --host out.")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+async def check_host(kernel: Kernel, host: str) -> None:
+    """``UsageError`` for another address than the loopback's if there is no key: whoever reaches it could do
+    everything."""
+    if not is_loopback(host) and not await has_keys(kernel):
+        raise UsageError(
+            f"The server has no key, and {host} is not the loopback; make one with pagefault key create "
+            "NAME, or leave --host out."
+        )
 
 
 async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Event) -> None:

@@ -40,7 +40,7 @@ from pagefault.transfer.sums import Batches, Sums, TableSum
 
 __all__ = ["GuardedSettings", "Taken", "guarded_settings"]
 
-_GUARDED = ("model", "instructions", "agents", "text_tools")
+_GUARDED = ("model", "instructions", "agents", "text_tools", "tags")
 _SILENT = ("served",)  # follows from the model
 _ATTACHMENTS = next(table for table in OWNED if table.name == "attachments")
 _CHANGED = (AGENT, _ATTACHMENTS, OUTBOX, DELIVERIES, APPROVALS, GRANTS)

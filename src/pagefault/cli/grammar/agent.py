@@ -14,6 +14,7 @@ from pagefault.cli.options import (
     Model,
     Name,
     Style,
+    Tenant,
     Window,
     Zone,
     command_group,
@@ -28,19 +29,23 @@ agent = command_group()
 
 
 @agent.command("list")
-def agent_list(home: Home = None, database: Database = None, json: Json = False) -> None:
+def agent_list(
+    home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """List the agents."""
     from pagefault.cli import agents
 
-    agents.list_all(session_of(home, database, json))
+    agents.list_all(session_of(home, database, json, tenant))
 
 
 @agent.command("show")
-def agent_show(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+def agent_show(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """Show an agent's settings and working context."""
     from pagefault.cli import agents
 
-    agents.show(session_of(home, database, json), name)
+    agents.show(session_of(home, database, json, tenant), name)
 
 
 @agent.command("create")
@@ -63,12 +68,13 @@ def agent_create(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Create an agent."""
     from pagefault.cli.agents import create
 
     wanted = given(model=model, window=window, style=style, zone=zone, timers=timers, agents=agents)
-    create(session_of(home, database, json), name, wanted, persona, section or [], setting or [])
+    create(session_of(home, database, json, tenant), name, wanted, persona, section or [], setting or [])
 
 
 @agent.command("set")
@@ -78,11 +84,12 @@ def agent_set(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Change settings of an agent."""
     from pagefault.cli.agents import change
 
-    change(session_of(home, database, json), name, setting)
+    change(session_of(home, database, json, tenant), name, setting)
 
 
 @agent.command("delete")
@@ -92,6 +99,7 @@ def agent_delete(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete an agent and all that it remembers."""
     from pagefault.cli import agents
@@ -99,20 +107,24 @@ def agent_delete(
     question = f"Delete agent {name} and all that it remembers?"
     if not yes and not (sys.stdin.isatty() and typer.confirm(question, err=True)):
         raise UsageError(f"Agent {name} is not deleted; say --yes if you mean it.")
-    agents.delete(session_of(home, database, json), name)
+    agents.delete(session_of(home, database, json, tenant), name)
 
 
 @agent.command("release")
-def agent_release(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+def agent_release(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """Let an agent that is parked be served again, once what is wrong with it is mended."""
     from pagefault.cli import agents
 
-    agents.release(session_of(home, database, json), name)
+    agents.release(session_of(home, database, json, tenant), name)
 
 
 @agent.command("context")
-def agent_context(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+def agent_context(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """Show the prompt as it would be sent now, and its sizes."""
     from pagefault.cli import agents
 
-    agents.context(session_of(home, database, json), name)
+    agents.context(session_of(home, database, json, tenant), name)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Name, command_group, session_of
+from pagefault.cli.options import Database, Home, Json, Name, Tenant, command_group, session_of
 
 __all__ = ["approval"]
 
@@ -23,11 +23,12 @@ def approval_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the calls that wait for a decision, with all of their arguments."""
     from pagefault.cli import approvals
 
-    approvals.list_all(session_of(home, database, json), name)
+    approvals.list_all(session_of(home, database, json, tenant), name)
 
 
 @approval.command("approve")
@@ -41,12 +42,19 @@ def approval_approve(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Approve a call; the program that has the tool runs it."""
     from pagefault.cli import approvals
 
     approvals.approve(
-        session_of(home, database, json), name, id, note=note, arguments=arguments, always=always, by=by
+        session_of(home, database, json, tenant),
+        name,
+        id,
+        note=note,
+        arguments=arguments,
+        always=always,
+        by=by,
     )
 
 
@@ -59,19 +67,22 @@ def approval_refuse(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Refuse a call; the model is told."""
     from pagefault.cli import approvals
 
-    approvals.refuse(session_of(home, database, json), name, id, note=note, by=by)
+    approvals.refuse(session_of(home, database, json, tenant), name, id, note=note, by=by)
 
 
 @approval.command("grants")
-def approval_grants(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+def approval_grants(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """List the functions that an agent may call without being asked."""
     from pagefault.cli import approvals
 
-    approvals.list_grants(session_of(home, database, json), name)
+    approvals.list_grants(session_of(home, database, json, tenant), name)
 
 
 @approval.command("revoke")
@@ -81,8 +92,9 @@ def approval_revoke(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Ask again before each call of a function."""
     from pagefault.cli import approvals
 
-    approvals.revoke(session_of(home, database, json), name, function)
+    approvals.revoke(session_of(home, database, json, tenant), name, function)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Page, Tags, command_group, session_of
+from pagefault.cli.options import Database, Home, Json, Page, Tags, Tenant, command_group, session_of
 from pagefault.errors import UsageError
 
 __all__ = ["archive"]
@@ -25,11 +25,12 @@ def archive_create(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Make an archive, empty and attached to no agent."""
     from pagefault.cli import archives
 
-    archives.create(session_of(home, database, json), name, description)
+    archives.create(session_of(home, database, json, tenant), name, description)
 
 
 @archive.command("list")
@@ -38,19 +39,22 @@ def archive_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the archives."""
     from pagefault.cli import archives
 
-    archives.list_all(session_of(home, database, json), agent)
+    archives.list_all(session_of(home, database, json, tenant), agent)
 
 
 @archive.command("show")
-def archive_show(name: ArchiveName, home: Home = None, database: Database = None, json: Json = False) -> None:
+def archive_show(
+    name: ArchiveName, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """Show an archive: what it holds, and to whom it is attached."""
     from pagefault.cli import archives
 
-    archives.show(session_of(home, database, json), name)
+    archives.show(session_of(home, database, json, tenant), name)
 
 
 @archive.command("attach")
@@ -63,21 +67,27 @@ def archive_attach(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Attach an archive to agents. Again, it changes whether they may only read it; each has an event."""
     from pagefault.cli import archives
 
-    archives.attach(session_of(home, database, json), name, agent, read_only=read_only)
+    archives.attach(session_of(home, database, json, tenant), name, agent, read_only=read_only)
 
 
 @archive.command("detach")
 def archive_detach(
-    name: ArchiveName, agent: Agents, home: Home = None, database: Database = None, json: Json = False
+    name: ArchiveName,
+    agent: Agents,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Detach an archive from agents. What they put into it stays there."""
     from pagefault.cli import archives
 
-    archives.detach(session_of(home, database, json), name, agent)
+    archives.detach(session_of(home, database, json, tenant), name, agent)
 
 
 @archive.command("load")
@@ -89,12 +99,13 @@ def archive_load(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Load documents into an archive, once for all its agents. See `pagefault load`."""
     from pagefault.cli import documents
     from pagefault.shared import Archive
 
-    documents.load(session_of(home, database, json), Archive(name), targets, tag or [], title)
+    documents.load(session_of(home, database, json, tenant), Archive(name), targets, tag or [], title)
 
 
 @archive.command("insert")
@@ -105,12 +116,13 @@ def archive_insert(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Put a text into an archive."""
     from pagefault.cli import memory
     from pagefault.shared import Archive
 
-    memory.insert(session_of(home, database, json), Archive(name), text, tag or [])
+    memory.insert(session_of(home, database, json, tenant), Archive(name), text, tag or [])
 
 
 @archive.command("search")
@@ -122,12 +134,13 @@ def archive_search(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Search an archive; all tags given must be present."""
     from pagefault.cli import memory
     from pagefault.shared import Archive
 
-    memory.search_archival(session_of(home, database, json), Archive(name), query, page, tag or [])
+    memory.search_archival(session_of(home, database, json, tenant), Archive(name), query, page, tag or [])
 
 
 @archive.command("remove")
@@ -137,12 +150,13 @@ def archive_remove(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete a passage of an archive. `pagefault document delete --archive` deletes a document."""
     from pagefault.cli import memory
     from pagefault.shared import Archive
 
-    memory.delete(session_of(home, database, json), Archive(name), id)
+    memory.delete(session_of(home, database, json, tenant), Archive(name), id)
 
 
 @archive.command("rename")
@@ -152,11 +166,12 @@ def archive_rename(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Give an archive another name. It stays attached."""
     from pagefault.cli import archives
 
-    archives.rename(session_of(home, database, json), name, new)
+    archives.rename(session_of(home, database, json, tenant), name, new)
 
 
 @archive.command("delete")
@@ -166,6 +181,7 @@ def archive_delete(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete an archive with all that is in it."""
     from pagefault.cli import archives
@@ -173,4 +189,4 @@ def archive_delete(
     question = f"Delete archive {name} and all that is in it?"
     if not yes and not (sys.stdin.isatty() and typer.confirm(question, err=True)):
         raise UsageError(f"Archive {name} is not deleted; say --yes if you mean it.")
-    archives.delete(session_of(home, database, json), name)
+    archives.delete(session_of(home, database, json, tenant), name)

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, command_group, session_of
+from pagefault.cli.options import (
+    Agent,
+    Database,
+    Home,
+    Json,
+    Page,
+    Tags,
+    Tenant,
+    command_group,
+    session_of,
+)
 from pagefault.shared import Archive, StorageOwner
 
 __all__ = ["document", "load"]
@@ -28,6 +38,7 @@ def load(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
 
@@ -37,7 +48,7 @@ def load(
     """
     from pagefault.cli import documents
 
-    documents.load(session_of(home, database, json), agent, targets, tag or [], title)
+    documents.load(session_of(home, database, json, tenant), agent, targets, tag or [], title)
 
 
 @document.command("list")
@@ -48,11 +59,12 @@ def document_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the documents of an agent or an archive, newest first."""
     from pagefault.cli import documents
 
-    documents.list_all(session_of(home, database, json), _owner(agent, archive), page)
+    documents.list_all(session_of(home, database, json, tenant), _owner(agent, archive), page)
 
 
 @document.command("show")
@@ -64,11 +76,12 @@ def document_show(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Show a document and one of its pages."""
     from pagefault.cli import documents
 
-    documents.show(session_of(home, database, json), _owner(agent, archive), id, page)
+    documents.show(session_of(home, database, json, tenant), _owner(agent, archive), id, page)
 
 
 @document.command("delete")
@@ -79,8 +92,9 @@ def document_delete(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete a document with all its passages."""
     from pagefault.cli import documents
 
-    documents.delete(session_of(home, database, json), _owner(agent, archive), id)
+    documents.delete(session_of(home, database, json, tenant), _owner(agent, archive), id)

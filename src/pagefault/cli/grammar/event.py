@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Name, command_group, session_of
+from pagefault.cli.options import Database, Home, Json, Name, Tenant, command_group, session_of
 
 __all__ = ["event", "schedule"]
 
@@ -26,11 +26,12 @@ def event_post(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Put an event into an agent's inbox; `pagefault run` or the next chat serves it."""
     from pagefault.cli import events
 
-    events.post(session_of(home, database, json), name, kind, text, key, sender)
+    events.post(session_of(home, database, json, tenant), name, kind, text, key, sender)
 
 
 EventId = Annotated[str, typer.Argument(help="The event's id, e.g. 3.")]
@@ -45,11 +46,12 @@ def event_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the events that wait, and those that are parked because their turn failed again and again."""
     from pagefault.cli import events
 
-    events.list_events(session_of(home, database, json), name, parked)
+    events.list_events(session_of(home, database, json, tenant), name, parked)
 
 
 @event.command("retry")
@@ -59,11 +61,12 @@ def event_retry(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Post a parked event again."""
     from pagefault.cli import events
 
-    events.retry(session_of(home, database, json), name, id)
+    events.retry(session_of(home, database, json, tenant), name, id)
 
 
 @event.command("drop")
@@ -73,19 +76,22 @@ def event_drop(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Give a parked event up."""
     from pagefault.cli import events
 
-    events.drop(session_of(home, database, json), name, id)
+    events.drop(session_of(home, database, json, tenant), name, id)
 
 
 @schedule.command("list")
-def schedule_list(name: Name, home: Home = None, database: Database = None, json: Json = False) -> None:
+def schedule_list(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """List an agent's timers."""
     from pagefault.cli import events
 
-    events.list_schedules(session_of(home, database, json), name)
+    events.list_schedules(session_of(home, database, json, tenant), name)
 
 
 @schedule.command("add")
@@ -98,11 +104,12 @@ def schedule_add(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Set a timer."""
     from pagefault.cli import events
 
-    events.add_schedule(session_of(home, database, json), name, note, when, cron, catch_up)
+    events.add_schedule(session_of(home, database, json, tenant), name, note, when, cron, catch_up)
 
 
 @schedule.command("remove")
@@ -112,8 +119,9 @@ def schedule_remove(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Remove a timer."""
     from pagefault.cli import events
 
-    events.remove_schedule(session_of(home, database, json), name, id)
+    events.remove_schedule(session_of(home, database, json, tenant), name, id)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Name, session_of
+from pagefault.cli.options import Database, Home, Json, Name, Tenant, session_of
 
 __all__ = ["embedders", "trace", "usage"]
 
@@ -19,11 +19,12 @@ def trace(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Show why it said that: each step of an event's turn, from the log alone."""
     from pagefault.cli.trace import trace as explain
 
-    explain(session_of(home, database, json), name, event)
+    explain(session_of(home, database, json, tenant), name, event)
 
 
 def usage(
@@ -35,11 +36,12 @@ def usage(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Show what was spent: tokens and cost, by agent, turn, day or model."""
     from pagefault.cli.usage import usage as show
 
-    show(session_of(home, database, json), agent, by, since)
+    show(session_of(home, database, json, tenant), agent, by, since)
 
 
 def embedders(home: Home = None, database: Database = None, json: Json = False) -> None:

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Agent, Database, Home, Json, Page, Tags, command_group, session_of
+from pagefault.cli.options import (
+    Agent,
+    Database,
+    Home,
+    Json,
+    Page,
+    Tags,
+    Tenant,
+    command_group,
+    session_of,
+)
 
 __all__ = ["archival", "recall"]
 
@@ -33,12 +43,13 @@ def recall_search(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Search the message log."""
     from pagefault.cli import memory
 
     memory.search_recall(
-        session_of(home, database, json), agent, query, page, role or [], since, until, session, as_of
+        session_of(home, database, json, tenant), agent, query, page, role or [], since, until, session, as_of
     )
 
 
@@ -51,11 +62,12 @@ def archival_search(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Search documents and facts; all tags given must be present."""
     from pagefault.cli import memory
 
-    memory.search_archival(session_of(home, database, json), agent, query, page, tag or [])
+    memory.search_archival(session_of(home, database, json, tenant), agent, query, page, tag or [])
 
 
 @archival.command("list")
@@ -66,11 +78,12 @@ def archival_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List documents and facts, newest first."""
     from pagefault.cli import memory
 
-    memory.search_archival(session_of(home, database, json), agent, "", page, tag or [])
+    memory.search_archival(session_of(home, database, json, tenant), agent, "", page, tag or [])
 
 
 @archival.command("insert")
@@ -81,11 +94,12 @@ def archival_insert(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Put a text into archival storage."""
     from pagefault.cli import memory
 
-    memory.insert(session_of(home, database, json), agent, text, tag or [])
+    memory.insert(session_of(home, database, json, tenant), agent, text, tag or [])
 
 
 @archival.command("delete")
@@ -95,8 +109,9 @@ def archival_delete(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete a passage."""
     from pagefault.cli import memory
 
-    memory.delete(session_of(home, database, json), agent, id)
+    memory.delete(session_of(home, database, json, tenant), agent, id)

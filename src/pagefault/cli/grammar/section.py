@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, command_group, session_of
+from pagefault.cli.options import Database, Home, Json, Tenant, command_group, session_of
 from pagefault.errors import UsageError
 
 __all__ = ["outbox", "section"]
@@ -31,12 +31,14 @@ def section_share(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Share a section between agents. It is one that the first agent has, or a new one."""
     from pagefault.cli import sharing
 
     sharing.share(
-        session_of(home, database, json), name, agent, description=description, limit=limit, text=text,
+        session_of(home, database, json, tenant), name, agent, description=description, limit=limit,
+        text=text,
         read_only=read_only,
     )  # fmt: skip
 
@@ -47,19 +49,22 @@ def section_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the shared sections."""
     from pagefault.cli import sharing
 
-    sharing.list_all(session_of(home, database, json), agent)
+    sharing.list_all(session_of(home, database, json, tenant), agent)
 
 
 @section.command("show")
-def section_show(name: SectionName, home: Home = None, database: Database = None, json: Json = False) -> None:
+def section_show(
+    name: SectionName, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
     """Show a shared section: its text, and the agents that have it."""
     from pagefault.cli import sharing
 
-    sharing.show(session_of(home, database, json), name)
+    sharing.show(session_of(home, database, json, tenant), name)
 
 
 @section.command("edit")
@@ -69,11 +74,12 @@ def section_edit(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Replace the text of a shared section. Every agent that has it learns of it by an event."""
     from pagefault.cli import sharing
 
-    sharing.edit(session_of(home, database, json), name, text)
+    sharing.edit(session_of(home, database, json, tenant), name, text)
 
 
 @section.command("attach")
@@ -84,21 +90,27 @@ def section_attach(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Attach a shared section to agents. Again, it changes whether they may only read it."""
     from pagefault.cli import sharing
 
-    sharing.attach(session_of(home, database, json), name, agent, read_only=read_only)
+    sharing.attach(session_of(home, database, json, tenant), name, agent, read_only=read_only)
 
 
 @section.command("detach")
 def section_detach(
-    name: SectionName, agent: Agents, home: Home = None, database: Database = None, json: Json = False
+    name: SectionName,
+    agent: Agents,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Detach a shared section from agents. It goes from their working context."""
     from pagefault.cli import sharing
 
-    sharing.detach(session_of(home, database, json), name, agent)
+    sharing.detach(session_of(home, database, json, tenant), name, agent)
 
 
 @section.command("delete")
@@ -108,6 +120,7 @@ def section_delete(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Delete a shared section. It goes from the working context of every agent."""
     from pagefault.cli import sharing
@@ -115,7 +128,7 @@ def section_delete(
     question = f"Delete section {name} for every agent that shares it?"
     if not yes and not (sys.stdin.isatty() and typer.confirm(question, err=True)):
         raise UsageError(f"Section {name} is not deleted; say --yes if you mean it.")
-    sharing.delete(session_of(home, database, json), name)
+    sharing.delete(session_of(home, database, json, tenant), name)
 
 
 Sender = Annotated[str, typer.Argument(help="As `outbox list` shows it: an agent, or section:NAME.")]
@@ -128,28 +141,39 @@ def outbox_list(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """List the changes on their way, and those that are parked."""
     from pagefault.cli import sharing
 
-    sharing.list_effects(session_of(home, database, json), parked)
+    sharing.list_effects(session_of(home, database, json, tenant), parked)
 
 
 @outbox.command("retry")
 def outbox_retry(
-    sender: Sender, number: Number, home: Home = None, database: Database = None, json: Json = False
+    sender: Sender,
+    number: Number,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Send a parked change again."""
     from pagefault.cli import sharing
 
-    sharing.retry(session_of(home, database, json), sender, number)
+    sharing.retry(session_of(home, database, json, tenant), sender, number)
 
 
 @outbox.command("drop")
 def outbox_drop(
-    sender: Sender, number: Number, home: Home = None, database: Database = None, json: Json = False
+    sender: Sender,
+    number: Number,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Give a parked change up."""
     from pagefault.cli import sharing
 
-    sharing.drop(session_of(home, database, json), sender, number)
+    sharing.drop(session_of(home, database, json, tenant), sender, number)

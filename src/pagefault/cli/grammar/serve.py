@@ -20,6 +20,9 @@ def serve(
         typer.Option(help="A further name by which clients address the server; may be given again."),
     ] = None,
     grace: Annotated[float, typer.Option(min=0.0, help="Seconds for open turns to end at a stop.")] = 30.0,
+    rate: Annotated[
+        int, typer.Option(min=0, help="Requests a minute that each key may send; 0: no limit.")
+    ] = 600,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -27,4 +30,4 @@ def serve(
     """Serve agents over HTTP, with their inboxes and timers, until SIGINT or SIGTERM."""
     from pagefault.cli.serving import serve as run
 
-    run(session_of(home, database, json), host, port, workers, allow_host or [], grace)
+    run(session_of(home, database, json), host, port, workers, allow_host or [], grace, rate)

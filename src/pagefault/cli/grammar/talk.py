@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Agent, Database, Home, Json, Model, Style, Window, Zone, given, session_of
+from pagefault.cli.options import (
+    Agent,
+    Database,
+    Home,
+    Json,
+    Model,
+    Style,
+    Tenant,
+    Window,
+    Zone,
+    given,
+    session_of,
+)
 
 __all__ = ["chat", "run"]
 
@@ -23,6 +35,7 @@ def chat(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Talk with an agent; it is created if there is none of that name. Options given are stored with it.
 
@@ -33,7 +46,7 @@ def chat(
 
     wanted = given(model=model, window=window, style=style, zone=zone)
     chosen = given(embedder=embedder, reranker=reranker)
-    talk(session_of(home, database, json), agent, wanted, chosen, quiet)
+    talk(session_of(home, database, json, tenant), agent, wanted, chosen, quiet)
 
 
 def run(
@@ -41,8 +54,9 @@ def run(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Serve inboxes and timers of all agents until interrupted."""
     from pagefault.cli.events import serve
 
-    serve(session_of(home, database, json), agent or [])
+    serve(session_of(home, database, json, tenant), agent or [])

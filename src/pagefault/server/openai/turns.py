@@ -12,7 +12,7 @@ from pagefault.errors import NotFoundError
 from pagefault.ingest.attaching import images_of
 from pagefault.kernel.streams import following, posting
 from pagefault.server.api.messages import check_repeated, checked_event
-from pagefault.server.auth import Caller, CallerRole, options_of
+from pagefault.server.auth import Caller, options_of
 from pagefault.server.openai.answers import ClientAnswer
 from pagefault.server.openai.identity import conversation_of, key_of, refuse_task, sender_of
 from pagefault.server.openai.ids import answer_id
@@ -20,6 +20,7 @@ from pagefault.server.openai.requests import UserMessage, image_addresses
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone, SpeechReader
 from pagefault.server.problems import Problem
 from pagefault.server.sse import held
+from pagefault.tenancy import KeyRole
 from pagefault.types import UNCOMMITTED, Event, EventKind, Output
 from pagefault.views.reply import reply_of
 
@@ -59,7 +60,7 @@ class ClientTurn:
         return int(self.event.at.timestamp()) if self.event.at else 0
 
 
-async def checked_agent(caller: Caller, name: str, role: CallerRole = "chat") -> None:
+async def checked_agent(caller: Caller, name: str, role: KeyRole = "chat") -> None:
     """Raise a ``Problem`` if there is no agent of this name that the caller may reach in this role."""
     caller.require(role)
     try:

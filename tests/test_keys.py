@@ -1,0 +1,260 @@
+"""Keys: who may do what over HTTP, how often, and where; made, listed and revoked from the command line."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from conftest import Machine, Run, served
+from pagefault.errors import NotFoundError, UsageError
+from pagefault.kernel import Kernel
+from pagefault.kernel.tenancy import acts, create_key, key_of, keys, revoke_key, set_quota
+from pagefault.redaction import redacted
+from pagefault.server.auth import KeyRates
+from pagefault.server.problems import Problem
+from pagefault.server.running import check_host
+from pagefault.tenancy import Quota
+from pagefault.testing.models import ScriptedModel, call, say
+
+pytestmark = pytest.mark.anyio
+
+AGENT = "/api/v1/agents/ana"
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def status(client: httpx2.AsyncClient, secret: str, method: str, path: str, **more: Any) -> int:
+    return (await client.request(method, path, headers=bearer(secret), **more)).status_code
+
+
+async def test_from_the_first_key_on_every_request_needs_one(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        assert await status(server.client, "whatever clients send", "GET", AGENT) == 200
+        secret = await create_key(rig.kernel, "ci", role="read")
+        for headers in (
+            {},
+            bearer(secret[:-1]),
+            bearer(""),
+            {"authorization": f"Basic {secret}"},
+            bearer("é"),
+        ):
+            sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+            answer = await server.client.get(AGENT, headers=sent)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert await status(server.client, secret, "GET", AGENT) == 200
+        await revoke_key(rig.kernel, "ci")
+        await create_key(rig.kernel, "other")
+        assert await status(server.client, secret, "GET", AGENT) == 401
+        assert (await server.client.get("/healthz")).status_code == 200
+
+
+async def test_a_role_may_what_comes_before_it(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("Hello.")]] * 3)) as rig, served(rig.kernel) as server:
+        roles = {role: await create_key(rig.kernel, role, role=role) for role in ("read", "chat", "admin")}
+        message, change = {"text": "Hi"}, {"settings": {"max_steps": 5}}
+        for role, wanted in (
+            ("read", (200, 403, 403)),
+            ("chat", (200, 200, 403)),
+            ("admin", (200, 200, 200)),
+        ):
+            got = (
+                await status(server.client, roles[role], "GET", f"{AGENT}/history"),
+                await status(server.client, roles[role], "POST", f"{AGENT}/messages", json=message),
+                await status(server.client, roles[role], "PATCH", AGENT, json=change),
+            )
+            assert (role, got) == (role, wanted)
+        found = await acts(rig.kernel)
+        assert [(act.who, act.what) for act in found] == [("key admin", "changed the settings of ana")]
+
+
+async def test_a_key_is_for_agents_by_name_or_by_tag(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([]), tags=["public"]) as rig, served(rig.kernel) as server:
+        await rig.kernel.ensure_agent("bo", (await _settings(rig.kernel)).model_copy(update={"tags": ()}))
+        named = await create_key(rig.kernel, "named", role="admin", agents=["bo"])
+        tagged = await create_key(rig.kernel, "tagged", role="admin", tag="public")
+        for secret, seen, unseen in ((named, "bo", "ana"), (tagged, "ana", "bo")):
+            listed = await server.client.get("/api/v1/agents", headers=bearer(secret))
+            assert [each["name"] for each in listed.json()["items"]] == [seen]
+            assert await status(server.client, secret, "GET", f"/api/v1/agents/{seen}") == 200
+            assert await status(server.client, secret, "GET", f"/api/v1/agents/{unseen}") == 404
+            assert await status(server.client, secret, "DELETE", f"/api/v1/agents/{unseen}") == 404
+            new = {"name": "new"}
+            assert await status(server.client, secret, "POST", "/api/v1/agents", json=new) == 403
+        with pytest.raises(UsageError, match="by name or by tag"):
+            await create_key(rig.kernel, "both", agents=["bo"], tag="public")
+
+
+async def test_only_a_key_that_speaks_for_users_says_who_the_sender_is(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("Hello.")]] * 2)) as rig, served(rig.kernel) as server:
+        own = await create_key(rig.kernel, "own")
+        users = await create_key(rig.kernel, "users", speaks_for_users=True)
+        message = {"text": "Hi", "sender": "Ann"}
+        assert await status(server.client, own, "POST", f"{AGENT}/messages", json=message) == 403
+        assert await status(server.client, users, "POST", f"{AGENT}/messages", json=message) == 200
+        assert [event.sender for event in await rig.events()] == ["Ann"]
+
+
+async def test_each_key_has_its_requests_a_minute(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, rate=2) as server:
+        first, second = await create_key(rig.kernel, "first"), await create_key(rig.kernel, "second")
+        assert [await status(server.client, first, "GET", AGENT) for _ in range(3)] == [200, 200, 429]
+        assert await status(server.client, second, "GET", AGENT) == 200
+        answer = await server.client.get(AGENT, headers=bearer(first))
+        assert int(answer.headers["retry-after"]) <= 30
+
+
+def test_requests_come_back_with_time() -> None:
+    now = 0.0
+    limits = KeyRates(60, lambda: now)
+    for _ in range(60):
+        limits.take("", "a")
+    with pytest.raises(Problem, match="try again in 1 s"):
+        limits.take("", "a")
+    limits.take("firm", "a")
+    now = 1.0
+    limits.take("", "a")
+    with pytest.raises(Problem):
+        limits.take("", "a")
+    for _ in range(9):
+        KeyRates(0).take("", "a")
+
+
+async def test_the_server_is_shown_to_others_only_with_a_key(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, host="0.0.0.0") as server:
+        for host in ("0.0.0.0", "192.0.2.1", "::", "example.org"):
+            with pytest.raises(UsageError, match="make one with pagefault key create"):
+                await check_host(rig.kernel, host)
+        for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8"):
+            await check_host(rig.kernel, host)
+        assert (await server.client.get(AGENT)).status_code == 401
+        await create_key(rig.kernel.within("firm"), "ci")
+        await check_host(rig.kernel, "0.0.0.0")
+
+
+async def test_the_secret_is_not_kept_and_is_in_no_log(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "ci")
+        found = await key_of(rig.kernel, secret)
+        assert found is not None
+        assert found.name == "ci"
+        assert secret not in repr(machine.database)
+        assert secret not in redacted(f"it failed with {secret}")
+        with caplog.at_level(logging.DEBUG):
+            await status(server.client, secret, "GET", AGENT)
+            await status(server.client, secret, "GET", f"/api/v1/agents/none?key={secret}")
+        ours = [record.__dict__ for record in caplog.records if record.name.startswith("pagefault")]
+        assert len(ours) >= 2
+        assert secret not in repr(ours)
+
+
+async def test_keys_are_each_tenants_own(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        first, second = rig.kernel.within("first"), rig.kernel.within("second")
+        await create_key(first, "ci")
+        await create_key(second, "ci", role="read")
+        assert [key.role for key in await keys(second)] == ["read"]
+        with pytest.raises(UsageError, match="There is a key ci already"):
+            await create_key(first, "ci")
+        with pytest.raises(NotFoundError, match="There is no key ci"):
+            await revoke_key(rig.kernel, "ci")
+        for name in ("", "a b", "a/b", "x" * 65):
+            with pytest.raises(UsageError, match="cannot be a key's name"):
+                await create_key(first, name)
+
+
+async def test_a_quota_is_reached_with_a_sentence_and_turns_end(machine: Machine) -> None:
+    script = [[call("archival_insert", text="more", heartbeat=True)], [say("Noted.")], [say("Never.")]]
+    async with machine.open(ScriptedModel(script)) as rig, served(rig.kernel) as server:
+        firm = rig.kernel.within("firm")
+        await firm.create_agent("ana", await _settings(rig.kernel))
+        secret = await create_key(firm, "ci", role="admin")
+        await set_quota(firm, Quota(agents=1, rows=1))
+        new = await server.client.post("/api/v1/agents", headers=bearer(secret), json={"name": "bo"})
+        assert (new.status_code, new.json()["title"]) == (403, "Quota reached")
+        first = await server.client.post(
+            f"{AGENT}/messages", headers=bearer(secret), json={"text": "Save it."}
+        )
+        assert first.json()["text"] == "Noted."
+        results = [output["text"] for output in first.json()["outputs"] if output["type"] == "returned"]
+        assert "as many rows as it may have (1)" in results[0]
+        second = await server.client.post(
+            f"{AGENT}/messages", headers=bearer(secret), json={"text": "Again."}
+        )
+        assert second.status_code == 403
+        with pytest.raises(UsageError, match="has no quota"):
+            await set_quota(rig.kernel, Quota(agents=1))
+
+
+async def test_a_tenant_that_has_spent_its_day_waits(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("One.")], [say("Two.")]])) as rig:
+        firm, other = rig.kernel.within("firm"), rig.kernel.within("other")
+        for tenant in (firm, other):
+            await tenant.create_agent("ana", await _settings(rig.kernel))
+        await set_quota(firm, Quota(daily_tokens=1))
+        assert [o.text async for o in firm.send("ana", "Hi") if o.type == "said"] == ["One."]
+        alerts = [o.text async for o in firm.send("ana", "Hi") if o.type == "alerted"]
+        assert "The tenant firm has reached its daily budget" in alerts[0]
+        assert "pagefault tenant set firm --daily-tokens N" in alerts[0]
+        assert [o.text async for o in other.send("ana", "Hi") if o.type == "said"] == ["Two."]
+
+
+def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
+    made = run("--json", "key", "create", "ci", "--tenant", "firm", "--role", "admin").json
+    assert (made["name"], made["tenant"], made["role"], made["key"][:3]) == ("ci", "firm", "admin", "pf_")
+    shown = run("key", "create", "web", "--tenant", "firm", "--agents", "ana,bo", "--speaks-for-users").out
+    assert shown.startswith("pf_")
+    assert "it is shown this once" in shown
+    listed = run("key", "list", "--tenant", "firm").out
+    assert "pf_" not in listed
+    assert "ana, bo" in listed
+    assert run("key", "list").out == "There are no keys.\n"
+    assert run("tenant", "set", "firm", "--agents", "1", "--daily-cost", "2.5").code == 0
+    assert run("agent", "create", "ana", "--tenant", "firm").code == 0
+    refused = run("--tenant", "firm", "agent", "create", "bo")
+    assert "as many agents as it may have (1)" in refused.err
+    assert run("--json", "tenant", "show", "firm").json["has"]["agents"] == 1
+    assert run("agent", "list").out == "There are no agents yet.\n"
+    assert run("key", "revoke", "ci", "--tenant", "firm").code == 0
+    acts = [act["what"] for act in run("--json", "audit", "--tenant", "firm").json]
+    assert acts == [
+        "revoked the key ci", "made ana", "set the quota", "made the key web, role chat",
+        "made the key ci, role admin",
+    ]  # fmt: skip
+
+
+def test_wrong_options_of_keys_are_one_sentence_each(run: Run) -> None:
+    for arguments, sentence in (
+        (("key", "create", "ci", "--role", "root"), "root is no role; write read, chat or admin."),
+        (("key", "create", "ci", "--all", "--tag", "x"), "--all goes with neither"),
+        (("key", "create", "ci", "--agents", "a b/c"), "cannot be an agent's name"),
+        (("key", "create", "c i"), "cannot be a key's name"),
+        (("key", "revoke", "none"), "There is no key none"),
+        (("tenant", "set", "firm"), "Give a limit"),
+        (("tenant", "set", "firm", "--rows", "many"), "--rows takes a number from 0 on, or none"),
+        (("tenant", "set", "a b", "--rows", "1"), "cannot be a tenant's name"),
+        (("--tenant", "../x", "agent", "list"), "cannot be a tenant's name"),
+        (("serve", "--host", "0.0.0.0"), "The server has no key, and 0.0.0.0 is not the loopback"),
+    ):
+        ran = run(*arguments)
+        assert (ran.code, sentence in ran.err) == (1, True), (arguments, ran)
+
+
+async def _settings(kernel: Kernel) -> Any:
+    from pagefault.config import settings_of
+
+    return settings_of(await kernel.record("ana"))
+
+
+def test_an_import_brings_no_tag_unasked(run: Run, tmp_path: Path) -> None:
+    assert run("agent", "create", "ana", "--setting", "tags=public").code == 0
+    assert run("db", "export", "ana", str(tmp_path / "ana.jsonl")).code == 0
+    assert run("db", "import", str(tmp_path / "ana.jsonl"), "--name", "bo").code == 0
+    assert run("--json", "agent", "show", "bo").json["settings"]["tags"] == []
