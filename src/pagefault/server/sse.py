@@ -28,7 +28,7 @@ def wants_stream(request: Request) -> bool:
     return "text/event-stream" in request.headers.get("accept", "")
 
 
-def _last_event_id(
+async def _last_event_id(
     given: Annotated[
         str | None, Header(alias="Last-Event-ID", description="Of a stream: the last `id` that was seen.")
     ] = None,

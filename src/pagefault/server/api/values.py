@@ -68,7 +68,7 @@ AgentCaller = Annotated[Caller, Depends(_agent_caller)]
 """The caller of a route with ``{name}``, who may reach that agent."""
 
 
-def _idempotency_key(
+async def _idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
     other: Annotated[str | None, Header(alias="X-Idempotency-Key", max_length=255)] = None,
 ) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Query
@@ -47,8 +47,8 @@ class ListPage:
         return chosen[::-1] if self.descending else chosen
 
 
-def _page(default: Order, most: int) -> Callable[..., ListPage]:
-    def page(
+def _page(default: Order, most: int) -> Callable[..., Awaitable[ListPage]]:
+    async def page(
         before: str | None = None,
         after: str | None = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
