@@ -112,6 +112,10 @@ async def test_the_setting_outweighs_the_name(model: str, setting: bool | None, 
     assert bool(counted) == arrives
 
 
+def test_the_offline_model_is_not_shown_images() -> None:
+    assert Catalogue({}).image_tokens("offline", None)(RED.media) == 0
+
+
 def test_of_several_models_the_dearest_that_sees_counts() -> None:
     catalogue = Catalogue({"OPENAI_API_KEY": "k"})
     count = catalogue.image_tokens("openai:gpt-4,openai:gpt-4o,openai:gpt-4.1-nano", None)

@@ -38,12 +38,12 @@ class Sight:
     _blind: set[str] = field(default_factory=set[str])
 
     def sees(self, name: str, model: str, wanted: bool | None) -> bool:
-        """Return True if a model, by its name in the settings and its name there, is to be sent images.
+        """Return True if a model, by its name in the settings and at its provider, is to be sent images.
         ``wanted`` is the agent's setting; it outweighs all but a refusal since this process began."""
         if name in self._blind:
             return False
         found = self.findings.of(name) if self.findings else ModelFinding()
-        known = found.images if found.images is not None else not is_blind(model)
+        known = found.images if found.images is not None else not is_blind(model or name)
         return known if wanted is None else wanted
 
     def turned_blind(self, name: str) -> None:
