@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from adapters import NAMES, adapter_at, error_of
-from pagefault.errors import ImagesUnsupported, ModelError, RequestRefused, ToolsUnsupported
+from pagefault.errors import BodyTooLarge, ImagesUnsupported, ModelError, RequestRefused, ToolsUnsupported
 from pagefault.models import Call, Prompt, PromptMessage
 from pagefault.testing.models import PROMPT
 from pagefault.testing.providers import ProviderServer, Shape, refuse
@@ -118,6 +118,12 @@ async def test_a_prompt_with_images_that_goes_on_begins_with_the_same_pieces(sha
 
 
 # refusals
+
+
+async def test_a_request_of_too_many_bytes_is_told_from_one_of_too_many_tokens() -> None:
+    error = await error_of(NAMES["openai"], refuse(413, "Request Entity Too Large"))
+    assert type(error) is BodyTooLarge
+
 
 BLIND = (
     ("openai", 400, "Invalid content type. image_url is only supported by certain models."),

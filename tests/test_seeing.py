@@ -10,7 +10,7 @@ import pytest
 
 from pagefault.context.admission import admit
 from pagefault.context.calibration import Calibration
-from pagefault.errors import ImagesUnsupported, ModelUnavailable, RequestRefused
+from pagefault.errors import BodyTooLarge, ImagesUnsupported, ModelError, ModelUnavailable, RequestRefused
 from pagefault.media import NOT_SHOWN, Media, MediaContent
 from pagefault.message_meta import MessageMeta, RequestUsage, Usage, meta_of, values_of
 from pagefault.models import Completion, Notice, Prompt, PromptMessage, StreamItem
@@ -188,8 +188,9 @@ async def ask(model: ImagesModel, *images: MediaContent) -> list[StreamItem]:
     return [item async for item in model.stream(showing(*images))]
 
 
-async def test_one_bad_image_is_withheld_and_the_others_are_still_shown() -> None:
-    picky = Picky(lambda names: RequestRefused("Could not process image") if "b" in names else None)
+@pytest.mark.parametrize("kind", [RequestRefused, BodyTooLarge])
+async def test_one_bad_image_is_withheld_and_the_others_are_still_shown(kind: type[ModelError]) -> None:
+    picky = Picky(lambda names: kind("Could not process image") if "b" in names else None)
     model = ImagesModel(picky, lambda: True)
     await ask(model, RED)
     items = await ask(model, RED, BLUE)

@@ -24,6 +24,7 @@ PagefaultError
     └── ModelError           the provider failed
         ├── ModelUnavailable    it cannot answer now: retrying may help
         ├── ContextLengthExceeded
+        │   └── BodyTooLarge        by its bytes, before anything was counted
         ├── ToolsUnsupported    it has no function calling: JSON mode may help
         ├── RequestRefused      it refuses what the prompt holds
         │   └── ImagesUnsupported   it takes no images: the prompt without them may help
@@ -174,6 +175,10 @@ class ImagesUnsupported(RequestRefused):
 
 class ContextLengthExceeded(ModelError):
     """The provider says that the prompt is larger than its window, although we counted less."""
+
+
+class BodyTooLarge(ContextLengthExceeded):
+    """A server or a proxy takes no request of so many bytes; images are most of them, where there are any."""
 
 
 class ModelSetupError(ModelError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pagefault.connections import failure_of
 from pagefault.connections.rate_headers import retry_after
 from pagefault.errors import (
+    BodyTooLarge,
     ContextLengthExceeded,
     ImagesUnsupported,
     ModelError,
@@ -100,8 +101,7 @@ def _takes_no_images(response: ErrorResponse) -> bool:
 def _is_too_long(response: ErrorResponse) -> bool:
     if "context_length_exceeded" in response.words:
         return True
-    too_long = response.status == 413 or response.has(_TOO_LONG, None, 400, 422, 500)
-    return too_long and "rate" not in response.code
+    return response.has(_TOO_LONG, None, 400, 422, 500) and "rate" not in response.code
 
 
 def _has_no_credit(response: ErrorResponse) -> bool:
@@ -129,6 +129,11 @@ def _broke_off(response: ErrorResponse) -> bool:
 _RULES: tuple[tuple[Callable[[ErrorResponse], bool], type[ModelError], str], ...] = (
     (_takes_no_functions, ToolsUnsupported, "{where} does not take functions: {said}"),
     (_takes_no_images, ImagesUnsupported, "{where} does not take images: {said}"),
+    (
+        lambda response: response.status == 413 and "rate" not in response.code,
+        BodyTooLarge,
+        "The prompt is too long for {where}: {said}",
+    ),
     (_is_too_long, ContextLengthExceeded, "The prompt is too long for {where}: {said}"),
     (
         _has_no_credit,

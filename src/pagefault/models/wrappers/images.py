@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from pagefault.errors import ImagesUnsupported, RequestRefused
+from pagefault.errors import BodyTooLarge, ImagesUnsupported, RequestRefused
 from pagefault.media import NOT_SHOWN
 from pagefault.models import Completion, ModelWrapper, Notice, Prompt, PromptMessage, StreamItem
 
@@ -53,7 +53,7 @@ class ImagesModel(ModelWrapper):
                         yield item
                 _keep(self._taken, hashes)
                 return
-            except RequestRefused as error:
+            except (RequestRefused, BodyTooLarge) as error:
                 if not hashes:  # they were not the reason
                     for each in withheld:
                         self._withheld.pop(each, None)
