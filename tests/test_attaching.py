@@ -172,6 +172,7 @@ def test_what_cannot_be_read_is_one_sentence_and_no_event(tmp_path: Path) -> Non
             tmp_path / "link": "cannot be attached: It is not a file",
             "/dev/urandom": "cannot be attached: It is not a file",
             "a\0b": "cannot be attached",
+            "x" * 5000: "cannot be attached: File name too long",
             tmp_path / "empty.txt": "cannot be attached: It is empty",
             tmp_path / "bomb.docx": "cannot be attached",
             "file:///etc/passwd": "only http and https",

@@ -26,6 +26,7 @@ import anyio
 import pytest
 
 from conftest import Machine
+from image_files import PNG
 from pagefault.cli import main
 from pagefault.cli.chat import Conversation, ready
 from pagefault.cli.render import plain
@@ -100,6 +101,20 @@ def test_slash_commands_work_in_a_pipe_and_are_no_messages(chat: Chat) -> None:
     assert "<working_context>" in ran.err
     assert "There is no /dance; /help lists what there is." in ran.err
     assert "not said" not in ran.err
+
+
+def test_files_are_attached_in_a_chat(chat: Chat, tmp_path: Path) -> None:
+    photo, note = tmp_path / "my photo.png", tmp_path / "note.txt"
+    photo.write_bytes(PNG)
+    note.write_text("The code is 4711.")
+    ran = chat(
+        f"/attach '{photo}' what is this?\n/attach {photo}\n/attach {note} keep it\n/attach\n"
+        f"/attach {tmp_path}/gone.png\n/recall image | page 1\n"
+    )
+    assert ran.code == 0
+    assert ran.err.count("[image my photo.png, 3 x 2") >= 2
+    assert "Write the path behind it: /attach photo.jpg what is this?" in ran.err
+    assert f"{tmp_path}/gone.png cannot be attached: No such file" in ran.err
 
 
 def test_json_prints_typed_outputs(chat: Chat) -> None:

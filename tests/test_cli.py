@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from conftest import Ran, Run
+from image_files import PNG
 from pagefault.agent.prefetch import Prefetcher
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
@@ -360,6 +361,20 @@ def test_an_event_waits_in_the_inbox(run: Run) -> None:
     assert run("event", "post", "ana", "login", "again", "--key", "k1", "--json").json == posted
     assert run("event", "post", "ana", "login").out.startswith("Event 2 is in the inbox")
     assert run("agent", "show", "ana", "--json").json["waiting"] == 2
+
+
+def test_a_file_waits_in_the_inbox(run: Run, tmp_path: Path) -> None:
+    run("agent", "create", "ana")
+    photo = tmp_path / "a.png"
+    photo.write_bytes(PNG)
+    shown = f"look\n[image a.png, 3 x 2, {len(PNG)} bytes]"
+    posted = run("event", "attach", "ana", str(photo), "look", "--json").json
+    assert posted == {"id": 1, "kind": "image", "text": shown, "state": "pending"}
+    assert run("event", "list", "ana", "--json").json[0]["text"] == shown
+    assert "is no kind of attached file" in run("event", "attach", "ana", str(photo), "--kind", "song").err
+    assert "cannot be attached: No such file" in run("event", "attach", "ana", f"{photo}x").err
+    assert "There is no agent" in run("event", "attach", "bob", str(photo)).err
+    assert run("agent", "show", "ana", "--json").json["waiting"] == 1
 
 
 @pytest.mark.parametrize("kind", ["memory_pressure", "Log In", ""])

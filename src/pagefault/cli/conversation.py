@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -77,7 +79,21 @@ class Conversation:
             check_text(text)
         except UsageError as error:
             return self._refuse(0, f"Not sent: {error}")
-        posted = await self.kernel.post(self.name, Event(EventKind.MESSAGE, text))
+        await self._send(Event(EventKind.MESSAGE, text))
+
+    async def attach(self, line: str) -> str:
+        """Send a file and the words behind its path, as ``say`` sends a message; return what there is to say
+        of a line that names none. A path with spaces stands in quotes, unless nothing follows on it."""
+        from pagefault.ingest.attaching import attached  # it brings what reads documents
+
+        source, text = _path_and_words(line)
+        if not source:
+            return "Write the path behind it: /attach photo.jpg what is this?"
+        await self._send(await attached(self.kernel, self.name, source, text=text, typed=True))
+        return ""
+
+    async def _send(self, event: Event) -> None:
+        posted = await self.kernel.post(self.name, event)
         self._mine.add(posted.id)
         await self.kernel.idle(self.name)
         await self.caught_up()
@@ -119,6 +135,16 @@ class Conversation:
 
     async def slash(self, line: str) -> bool:
         """Run a slash command; False if the line is a message."""
-        ran = await Slash(self.kernel, self.name, self.screen.notice).run(line)
+        ran = await Slash(self.kernel, self.name, self.screen.notice, self.attach).run(line)
         await self.caught_up()
         return ran
+
+
+def _path_and_words(line: str) -> tuple[str, str]:
+    """The path or address that a line begins with, and the rest of it."""
+    with suppress(OSError):  # too long a path
+        if Path(line).expanduser().exists():
+            return line, ""
+    quote = line[:1] if line[:1] in "\"'" else ""
+    path, _, words = line[len(quote) :].partition(quote or " ")
+    return path, words.strip()

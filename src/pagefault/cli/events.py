@@ -1,4 +1,4 @@
-"""Events and timers: `event post|list|retry|drop`, `schedule list|add|remove`; `run`, which serves them."""
+"""Events and timers: `event post|attach|list|retry|drop`, `schedule list|add|remove`; `run` serves them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,6 +16,8 @@ from pagefault.cli.render import as_json, clip, data_of, fold, local, output_lin
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.errors import UsageError
+from pagefault.images import with_media
+from pagefault.ingest.attaching import AttachedKind, attached
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_timer, remove_timer
 from pagefault.kernel.parked import drop_event, retry_event
@@ -46,6 +48,26 @@ def post(session: Session, name: str, kind: str, text: str, key: str | None, sen
         }
         said = "is in the inbox; `pagefault run` or the next chat serves it"
         session.show(data, f"Event {event.id} {said if event.state == 'pending' else 'is ' + event.state}.")
+
+    session.run(work)
+
+
+def attach(session: Session, name: str, source: str, text: str, kind: str | None) -> None:
+    kinds: dict[str, AttachedKind] = {each: each for each in get_args(AttachedKind)}
+    chosen = kinds.get(kind or "")
+    if kind and not chosen:
+        raise UsageError(f"{kind!r} is no kind of attached file; write {', '.join(kinds)}.")
+
+    async def work(kernel: Kernel) -> None:
+        await kernel.record(name)
+        event = await attached(kernel, name, source, text=text, kind=chosen, typed=True)
+        posted = await kernel.post(name, event)
+        shown = with_media(posted.text, posted.media)
+        data = {"id": posted.id, "kind": posted.kind, "text": shown, "state": posted.state}
+        said = (
+            f"Event {posted.id} ({posted.kind}) is in the inbox; `pagefault run` or the next chat serves it."
+        )
+        session.show(data, said)
 
     session.run(work)
 

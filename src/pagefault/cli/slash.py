@@ -1,4 +1,4 @@
-"""The slash commands of a chat: memory, approvals, usage, and a flush.
+"""The slash commands of a chat: memory, files, approvals, usage, and a flush.
 
 A slash command is a line that starts with a slash and one word; its answer is a notice, never a message.
 """
@@ -30,6 +30,7 @@ HELP = """\
 /memory           the sections of the working context, with use and limit
 /recall QUERY     search the message log; `| page 2` at the end turns the page
 /archival QUERY   search documents and facts
+/attach PATH WORDS  send an image or a file, and say something with it
 /approvals        calls that wait for a decision, and functions allowed for good
 /usage            tokens and cost, by model
 /flush            flush the queue now
@@ -39,11 +40,13 @@ HELP = """\
 
 @dataclass(frozen=True, slots=True)
 class Slash:
-    """The slash commands over one agent. ``show`` prints an answer."""
+    """The slash commands over one agent. ``show`` prints an answer; ``attach`` sends the file that a line
+    names."""
 
     kernel: Kernel
     name: str
     show: Callable[[str], None]
+    attach: Callable[[str], Awaitable[str]]
 
     async def run(self, line: str) -> bool:
         """Run the line if it is a slash command; False if it is a message."""
@@ -55,6 +58,7 @@ class Slash:
             "memory": self._memory,
             "recall": self._recall,
             "archival": self._archival,
+            "attach": self.attach,
             "approvals": self._approvals,
             "usage": self._usage,
             "flush": self._flush,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
 import anyio.to_thread
 
+from pagefault.addresses import clean_url
 from pagefault.config import LoadingSettings
 from pagefault.errors import ArgumentTypeError, UsageError
 from pagefault.functions.results import brief, counted
@@ -107,17 +109,20 @@ async def _located(kernel: Kernel, given: str, called: str, typed: bool) -> Sour
         return await _within(kernel, from_data_url(given), called)
     if await anyio.to_thread.run_sync(_is_folder, given):
         raise UsageError(f"{inline(given)} is a folder; attach a file, or load the folder.")
-    (found,) = (each for each in find([given], typed=typed) if not isinstance(each, Skipped))
     try:
+        (found,) = (each for each in find([given], typed=typed) if not isinstance(each, Skipped))
         content = await found.read(kernel.loading)
     except (UsageError, OSError, ValueError) as error:
         why = f"{error.strerror or error}." if isinstance(error, OSError) else error
-        raise UsageError(f"{brief(found.name)} cannot be attached: {why}") from None
+        name = brief(clean_url(given) if "://" in given else given, 200)
+        raise UsageError(f"{name} cannot be attached: {why}") from None
     return replace(content, file=called or content.file, name=content.name or found.name)
 
 
 def _is_folder(path: str) -> bool:
-    return Path(path).expanduser().is_dir()
+    with suppress(OSError):  # too long a path
+        return Path(path).expanduser().is_dir()
+    return False
 
 
 def _transcript(read: SourceContent) -> str:

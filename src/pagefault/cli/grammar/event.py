@@ -34,6 +34,24 @@ def event_post(
     events.post(session_of(home, database, json, tenant), name, kind, text, key, sender)
 
 
+@event.command("attach")
+def event_attach(
+    name: Name,
+    source: Annotated[str, typer.Argument(help="A path, or an address.")],
+    text: Annotated[str, typer.Argument(help="What to say with it.")] = "",
+    kind: Annotated[
+        str | None, typer.Option(help="image, file or transcript; else what its content is.")
+    ] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Put an image, a file or a transcript into an agent's inbox as an event."""
+    from pagefault.cli import events
+
+    events.attach(session_of(home, database, json), name, source, text, kind)
+
+
 EventId = Annotated[str, typer.Argument(help="The event's id, e.g. 3.")]
 
 
