@@ -14,7 +14,7 @@ chat: .venv/.core ## talk with an agent; ARGS="--window 4096" passes options
 	@.venv/bin/pagefault chat $(ARGS)
 
 serve: .venv/.core .venv/.server ## serve agents over HTTP from an empty home, with the offline model; ARGS="--port 9000"
-	@home=$$(mktemp -d) && export PAGEFAULT_HOME="$$home" PAGEFAULT_MODEL=offline && \
+	@unset PAGEFAULT_DATABASE_URL; home=$$(mktemp -d) && export PAGEFAULT_HOME="$$home" PAGEFAULT_MODEL=offline && \
 	.venv/bin/pagefault agent create ana >/dev/null && echo "The agent ana is in the home $$home." && \
 	exec .venv/bin/pagefault serve $(ARGS)
 
