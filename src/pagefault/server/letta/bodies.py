@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pagefault.quoting import in_texts, whole
 
 __all__ = [
     "AgentBody", "ArchiveBody", "BlockBody", "FolderBody", "LettaBody", "MessageBody",
@@ -22,6 +24,15 @@ class LettaBody(BaseModel):
     """Base of the bodies: other members are kept, for the notice that they are not used."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, values: Any) -> Any:
+        """Leave out of all texts what no database stores: NUL, and halves of surrogate pairs."""
+        try:
+            return in_texts(lambda text: whole(text).replace("\0", ""), values)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
     def unused(self) -> list[str]:
         """The members that were given and are not used here."""

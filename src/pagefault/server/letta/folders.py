@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, UploadFile
 
+from pagefault.config import LoadingSettings
 from pagefault.ingest import Bytes, load
+from pagefault.ingest.sources import SourceContent
 from pagefault.kernel import archives, edits
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
@@ -88,7 +92,7 @@ async def upload(
         raise Problem(409, "Name taken", f"There is a file {wanted} in folder {folder.name} already.")
     if duplicate_handling == "suffix":
         wanted = _free(wanted, stored)
-    source = Bytes(await file.read(), wanted)
+    source = _Upload(Bytes(await file.read(), PurePosixPath(wanted).stem), wanted, file.content_type or "")
     report = await load(caller.kernel, Archive(folder.name), [source])
     (item,) = report.items
     if item.document is None:
@@ -170,6 +174,27 @@ async def files_of_agent(agent: LettaAgent, caller: Calling, limit: int = _MOST_
             state = file_state(folder.id, each)
             found.append(state | {"file_id": state["id"], "folder_name": folder.name, "is_open": True})
     return {"files": found[: max(0, min(limit, _MOST_FILES))], "next_cursor": None, "has_more": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """An uploaded file as a source. ``file``: its name in the folder, which says of what kind it may be;
+    ``declared``: the media type that the client declared."""
+
+    data: Bytes
+    file: str
+    declared: str
+
+    @property
+    def name(self) -> str:
+        return f"upload:{self.file}"
+
+    @property
+    def label(self) -> str:
+        return self.data.label
+
+    async def read(self, limits: LoadingSettings) -> SourceContent:
+        return replace(await self.data.read(limits), file=self.file, declared=self.declared)
 
 
 async def _documents(caller: Caller, folder: SharedRecord) -> list[Document]:

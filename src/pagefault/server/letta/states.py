@@ -183,7 +183,7 @@ def file_state(archive: AgentId, document: Document, chunks: int | None = None) 
 
 def file_name(document: Document) -> str:
     """The name of the file that a document came from."""
-    return document.source.removeprefix("stdin:").rpartition("/")[2] or document.title
+    return document.source.removeprefix("upload:").rpartition("/")[2] or document.title
 
 
 def tool_state(tool: Function, asked: Iterable[str] = ()) -> JsonObject:

@@ -212,7 +212,7 @@ async def _listed(
 ) -> list[LettaMessage]:
     """The messages of a page; the log is read in pieces, from the end at which the page is."""
     low, high = page.range("message")
-    first, last = low.number if low else 1, high.number if high else agent.last_seq
+    first, last = low.number if low else 1, min(high.number if high else agent.last_seq, agent.last_seq)
     found = list[tuple[LettaId, LettaMessage]]()
     while first <= last and len(found) <= page.limit:
         start, stop = (max(first, last - _CHUNK + 1), last) if page.from_end else (first, first + _CHUNK - 1)
