@@ -11,7 +11,7 @@ from sse_starlette import ServerSentEvent
 from pagefault.server.auth import Calling
 from pagefault.server.openai.chunks import ChatChunks, completion
 from pagefault.server.openai.requests import ChatRequest, last_message, refuse_unsupported
-from pagefault.server.openai.shape import DONE, error_of, sent
+from pagefault.server.openai.shape import DONE, as_json, error_of, sent
 from pagefault.server.openai.turns import ClientTurn, checked_agent, posted_turn
 from pagefault.server.sse import event_stream
 
@@ -34,7 +34,7 @@ async def create_chat_completion(body: ChatRequest, caller: Calling, request: Re
     answer = await turn.answer()
     if problem := answer.failure():
         raise problem
-    return completion(turn.id, turn.agent, turn.created, answer)
+    return as_json(completion(turn.id, turn.agent, turn.created, answer))
 
 
 async def _streamed(turn: ClientTurn, with_usage: bool) -> AsyncIterator[ServerSentEvent]:

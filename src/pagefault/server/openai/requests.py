@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pagefault.images import MOST_IMAGES
+from pagefault.quoting import whole
 from pagefault.server.problems import Problem
 
 __all__ = [
@@ -81,7 +82,7 @@ class ConversationRef(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str
+    id: str = Field(max_length=512)
 
 
 class ChatRequest(_Request):
@@ -101,7 +102,7 @@ class ResponsesRequest(_Request):
     input: str | list[dict[str, Any]] = ""
     background: bool | None = None
     previous_response_id: str | None = None
-    conversation: str | ConversationRef | None = None
+    conversation: Annotated[str, Field(max_length=512)] | ConversationRef | None = None
     text: TextOptions | None = None
 
 
@@ -189,7 +190,7 @@ def _message(message: _Message, param: str) -> UserMessage:
     text = "\n".join(part.text for part in parts if part.type in _TEXT_PARTS)
     if not text.strip() and not images:
         raise _wrong(param, "The user's message is empty; write something.")
-    return UserMessage(text, message.name or "", tuple(images))
+    return UserMessage(whole(text), whole(message.name or ""), tuple(images))
 
 
 def image_addresses(urls: Sequence[str]) -> list[str]:

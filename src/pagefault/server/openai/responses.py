@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from sse_starlette import ServerSentEvent
 
+from pagefault.quoting import whole
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.openai.identity import conversation_of
 from pagefault.server.openai.ids import event_of_answer
@@ -19,7 +20,7 @@ from pagefault.server.openai.requests import (
     refuse_unsupported,
 )
 from pagefault.server.openai.response_events import ResponseEvents, ResponseHead, response_object
-from pagefault.server.openai.shape import sent
+from pagefault.server.openai.shape import as_json, sent
 from pagefault.server.openai.turns import ClientTurn, checked_agent, followed_turn, posted_turn
 from pagefault.server.problems import Problem
 from pagefault.server.sse import event_stream
@@ -53,11 +54,11 @@ async def create_response(body: ResponsesRequest, caller: Calling, request: Requ
         return event_stream(request, _streamed(turn, ResponseEvents(head)))
     if background:
         await turn.outputs.aclose()
-        return response_object(head, None)
+        return as_json(response_object(head, None))
     answer = await turn.answer()
     if problem := answer.failure():
         raise problem
-    return response_object(head, answer)
+    return as_json(response_object(head, answer))
 
 
 @routes.get("/responses/{id}", response_model=None)
@@ -71,9 +72,9 @@ async def get_response(
     if stream:
         return event_stream(request, _streamed(turn, ResponseEvents(head, starting_after)))
     if turn.event.state in _OVER:
-        return response_object(head, await turn.answer())
+        return as_json(response_object(head, await turn.answer()))
     await turn.outputs.aclose()
-    return response_object(head, None)
+    return as_json(response_object(head, None))
 
 
 async def _streamed(turn: ClientTurn, events: ResponseEvents) -> AsyncIterator[ServerSentEvent]:
@@ -102,4 +103,4 @@ async def _agent(body: ResponsesRequest, caller: Caller) -> str:
 
 def _conversation(body: ResponsesRequest) -> str:
     given = body.conversation
-    return given.id if isinstance(given, ConversationRef) else given or ""
+    return whole(given.id if isinstance(given, ConversationRef) else given or "")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
 from sse_starlette import ServerSentEvent
 
 from pagefault.server.problems import Problem
 
-__all__ = ["DONE", "error_of", "openai_shape", "sent"]
+__all__ = ["DONE", "as_json", "error_of", "openai_shape", "sent"]
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded"}
@@ -39,7 +39,12 @@ def error_of(problem: Problem) -> dict[str, Any]:
 def openai_shape(problem: Problem) -> Response:
     """The response of OpenAI's protocols to a problem."""
     status = 400 if problem.status_code == _INVALID else problem.status_code
-    return JSONResponse({"error": error_of(problem)}, status, problem.headers)
+    return as_json({"error": error_of(problem)}, status, problem.headers)
+
+
+def as_json(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An object as a response; in ASCII, which holds whatever half of a character a client sent."""
+    return Response(json.dumps(value), status, headers, "application/json")
 
 
 def sent(value: dict[str, Any], *, named: bool = False) -> ServerSentEvent:
