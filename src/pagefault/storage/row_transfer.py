@@ -197,8 +197,10 @@ class TransferRows(Protocol):
     """A database inside one transaction. Synchronous; raises ``StorageError``."""
 
     def agents(self) -> dict[str, AgentId]:
-        """All agents, by name in order."""
+        """All agents, by name in order; a name that another tenant has too is followed by the tenant."""
         ...
+
+    def is_ambiguous(self) -> bool: ...
 
     def agent(self, agent: AgentId) -> Row:
         """The agent's row of ``AGENT``; ``NotFoundError`` if there is none."""

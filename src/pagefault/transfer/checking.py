@@ -105,7 +105,7 @@ class _Known:
 
 def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
     """The values that cannot be read, a sentence for each."""
-    yield from agent_faults(name)
+    yield from agent_faults(name.partition(" of ")[0])  # as ``TransferRows.agents`` names those of tenants
     yield from row_faults(name, AGENT, rows.agent(agent))
     for table in OWNED:
         for batch in rows.rows(agent, table):

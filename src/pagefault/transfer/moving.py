@@ -119,6 +119,11 @@ def copy_agents(
 
 
 def _chosen(rows: TransferRows, names: Sequence[str], place: str) -> dict[str, AgentId]:
+    if rows.is_ambiguous():
+        raise UsageError(
+            f"Tenants in {place} have agents of the same name, which a copy or export would mix; back the "
+            "database up with its own tools (pg_dump) or, on SQLite, with pagefault db backup."
+        )
     agents = rows.agents()
     for name in names:
         if name not in agents:

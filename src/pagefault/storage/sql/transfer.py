@@ -96,8 +96,15 @@ class SqlTransfer(SqlVectors, SqlOutbox):
         return table.name
 
     def agents(self) -> dict[str, AgentId]:
-        found = self._db.rows(f"SELECT name, id FROM agents ORDER BY name{self._db.dialect.by_code_point}")
-        return {name: AgentId(id) for name, id in found}
+        order = self._db.dialect.by_code_point
+        found = self._db.rows(f"SELECT name, tenant, id FROM agents ORDER BY name{order}, tenant{order}")
+        agents = dict[str, AgentId]()
+        for name, tenant, id in found:
+            agents[f"{name} of {tenant}" if name in agents else name] = AgentId(id)
+        return agents
+
+    def is_ambiguous(self) -> bool:
+        return self._db.one("SELECT count(*) > count(DISTINCT name) FROM agents")[0]
 
     def agent(self, agent: AgentId) -> Row:
         row = self._db.one(f"SELECT {', '.join(AGENT.columns)} FROM agents WHERE id = :agent", agent=agent)
