@@ -23,8 +23,10 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
+from pagefault.testing.embeddings_server import Embeddings
 from pagefault.testing.models import ScriptedModel
 from pagefault.testing.postgres import Databases
+from pagefault.testing.providers import ProviderServer
 
 ROOT = Path(__file__).parents[1]
 IMAGE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -124,17 +126,17 @@ def pagefault(home: Path, *arguments: str) -> None:
 
 @dataclass
 class Load:
-    """Agents that talk, each until the backup is made and once more."""
+    """Agents that talk, each until it is ``enough`` and once more."""
 
     kernel: Kernel
     sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
     warm: anyio.Event = field(default_factory=anyio.Event)
-    backed_up: anyio.Event = field(default_factory=anyio.Event)
+    enough: anyio.Event = field(default_factory=anyio.Event)
 
     async def talk(self, name: str) -> None:
         last = False
         while not last:
-            last = self.backed_up.is_set()
+            last = self.enough.is_set()
             _ = [output async for output in self.kernel.send(name, f"message {self.sent[name]}")]
             self.sent[name] += 1
             if min(self.sent.values()) >= 3:
@@ -154,7 +156,7 @@ async def back_up_under_load(home: Path, url: str, copy: Path) -> tuple[dict[str
             await load.warm.wait()
             before.update(load.sent)
             await anyio.to_thread.run_sync(pagefault, home, "db", "backup", str(copy), *here)
-            load.backed_up.set()
+            load.enough.set()
     return before, load.sent
 
 
@@ -189,3 +191,31 @@ def test_a_backup_made_under_load_is_restored_and_goes_on(
     found = anyio.run(answered, restored)
     assert all(before[name] <= found[name] <= after[name] for name in NAMES), (before, found, after)
     assert found != after, "the load was over before the backup"
+
+
+async def talked(home: Path, embedder: str) -> list[tuple[str, bool, bool]]:
+    """The embedders after agents have talked while the vectors of one were made."""
+    made = Parts(model=ScriptedModel([]))
+    async with open_kernel(home, made, Installation(embedder=embedder)) as kernel:
+        for name in NAMES:
+            await kernel.ensure_agent(name, parse_settings({"zone": "UTC"}))
+        load = Load(kernel)
+        async with anyio.create_task_group() as tasks:
+            for name in NAMES:
+                tasks.start_soon(load.talk, name)
+            await load.warm.wait()
+            await kernel.settled(5)  # rows that come meanwhile keep it busy
+            load.enough.set()
+        assert await kernel.settled()
+        records = await kernel.store.read(lambda tx: tx.embedders())
+        return sorted((each.name, each.wanted, each.in_service) for each in records)
+
+
+@pytest.mark.slow
+def test_another_embedder_takes_over_under_load(tmp_path: Path) -> None:
+    """Turns go on meanwhile, and in the end the new one is in service, with vectors of every row."""
+    with ProviderServer(Embeddings()) as server:
+        one, two = f"{server.url}#one", f"{server.url}#two"
+        assert anyio.run(talked, tmp_path, one) == [(one, True, True)]
+        assert anyio.run(talked, tmp_path, two) == [(two, True, True)]  # and the former is gone
+    pagefault(tmp_path, "db", "check")
