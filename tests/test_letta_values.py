@@ -186,11 +186,12 @@ def test_what_is_not_here_is_told() -> None:
     wishes = Wishes(["look"])
     body = AgentBody.model_validate(
         {"tools": ["look", "run_code", "memory"], "tool_rules": [{"type": "run_first", "tool_name": "look"}],
-         "enable_sleeptime": True, "secrets": {}, "agent_type": "memgpt_agent", "tags": ["a"]}
+         "enable_sleeptime": True, "secrets": {}, "agent_type": "memgpt_agent", "tags": ["a"],
+         "description": "d"}
     )  # fmt: skip
     values = setting_values(body, AgentSettings().model_dump(), wishes)
     assert (values["tools"], values["approval"], values["style"]) == (["look"], [], "memgpt")
-    assert values["metadata"] == {"letta": {"tags": ["a"]}}
+    assert (values["tags"], values["metadata"]) == (["a"], {"letta": {"description": "d"}})
     assert wishes.notices == [
         "There are no tools run_code here; they are left out.",
         "Tool rules of the type run_first are not kept here.",

@@ -18,7 +18,7 @@ from pagefault.server.letta.names import agent_name, free_name, handle_of, model
 from pagefault.server.letta.paging import NewestFirst
 from pagefault.server.letta.records import LettaAgent, memory_of, shared_of
 from pagefault.server.letta.settings import Wishes, declared, setting_values
-from pagefault.server.letta.states import agent_state, kept_of, settings_shown
+from pagefault.server.letta.states import agent_state, settings_shown
 from pagefault.server.problems import Problem
 from pagefault.types import AgentRecord
 from pagefault.views import agents as views
@@ -68,8 +68,8 @@ async def list_agents(
     """List agents, the newest first."""
 
     def fits(record: AgentRecord) -> bool:
-        kept = kept_of(settings_shown(record).metadata).get("tags", [])
-        found = [tag in kept for tag in tags or ()]
+        own = settings_shown(record).tags
+        found = [tag in own for tag in tags or ()]
         return (
             caller.reaches(record.name)
             and (name is None or record.name in (name, agent_name(name)))

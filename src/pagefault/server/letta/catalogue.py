@@ -10,7 +10,7 @@ from pagefault import __version__
 from pagefault.errors import PagefaultError
 from pagefault.server.auth import Calling, options_of
 from pagefault.server.letta.names import handle_of
-from pagefault.server.letta.states import kept_of, settings_shown
+from pagefault.server.letta.states import settings_shown
 from pagefault.server.problems import Problem
 
 __all__ = ["routes"]
@@ -68,7 +68,7 @@ async def embedding_models(caller: Calling) -> list[JsonObject]:
 async def tags(caller: Calling, query_text: str | None = None, limit: int = 50) -> list[str]:
     """List the tags of agents."""
     agents = [each for each in await caller.kernel.agents() if caller.reaches(each.name)]
-    found = {tag for each in agents for tag in kept_of(settings_shown(each).metadata).get("tags", [])}
+    found = {tag for each in agents for tag in settings_shown(each).tags}
     return sorted(tag for tag in found if (query_text or "").lower() in tag.lower())[: max(0, limit)]
 
 

@@ -66,7 +66,7 @@ class Wishes:
 
 def setting_values(body: AgentBody, old: Mapping[str, Any], wishes: Wishes) -> JsonObject:
     """The settings that the body asks for, over the ``old`` values; without model and sections."""
-    given = {"zone": body.timezone, "window": body.context_window_limit}
+    given = {"zone": body.timezone, "window": body.context_window_limit, "tags": body.tags}
     values: JsonObject = {name: value for name, value in given.items() if value is not None}
     if body.agent_type is not None:
         values["style"] = stored_style(body.agent_type)
@@ -86,7 +86,7 @@ def setting_values(body: AgentBody, old: Mapping[str, Any], wishes: Wishes) -> J
 
 def _kept(body: AgentBody) -> JsonObject:
     """The members that are kept as they are, as far as they were given."""
-    given = {"description": body.description, "tags": body.tags, "metadata": body.metadata}
+    given = {"description": body.description, "metadata": body.metadata}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -43,7 +43,7 @@ def settings_shown(record: AgentRecord) -> AgentSettings:
 
 
 def kept_of(metadata: Mapping[str, Any]) -> JsonObject:
-    """The values of Letta's that have no other place here: description, tags, metadata."""
+    """The values of Letta's that have no other place here: description and metadata."""
     kept = metadata.get("letta")
     return dict(kept) if isinstance(kept, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
 
@@ -62,7 +62,7 @@ def agent_state(
         "name": record.name,
         "agent_type": "letta_v1_agent" if settings.style == "native" else "memgpt_agent",
         "description": kept.get("description"),
-        "tags": kept.get("tags", []),
+        "tags": list(settings.tags),
         "metadata": kept.get("metadata"),
         "model": handle,
         "system": settings.instructions or "",
