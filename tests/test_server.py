@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -330,3 +331,14 @@ async def test_health(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
         for path in ("/healthz", "/readyz"):
             assert (await server.client.get(path)).json() == {"status": "ok"}
+
+
+async def test_the_page_of_the_rest_loads_nothing_from_elsewhere(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        page = (await server.client.get("/docs")).text
+        assert "https://" not in page
+        assert '"validatorUrl": null' in page
+        for address in re.findall(r'(?:src|href)="([^"]+)"', page):
+            loaded = await server.client.get(address)
+            assert loaded.status_code == 200, address
+            assert loaded.content

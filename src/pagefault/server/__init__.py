@@ -13,6 +13,7 @@ It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
@@ -32,8 +33,12 @@ def create_app(
     """The application over a kernel, which the caller has entered and leaves. ``telemetry`` observes the
     kernel too (``assembly.Parts``); without it there are no metrics."""
     options, shapes = options or ServerOptions(), Shapes()
-    app = FastAPI(
-        title="pagefault", version=__version__, description="Agents with memory, over HTTP.", redoc_url=None
+    app = FastAPIOffline(  # a page whose script comes from this server, not from elsewhere
+        title="pagefault",
+        version=__version__,
+        description="Agents with memory, over HTTP.",
+        redoc_url=None,
+        swagger_ui_parameters={"validatorUrl": None},
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.state.rates = KeyRates(options.rate)
