@@ -375,6 +375,7 @@ def test_every_column_is_handed_over_or_made_anew() -> None:
     assert (
         carried.keys()
         | {"vector_marks", "embedders", "usage_totals", "index_blocks", "segments", "word_blocks"}
+        | {"api_keys", "quotas", "audit"}  # of tenants, not of agents
         == metadata.tables.keys()
     )
     for name, table in carried.items():
