@@ -4,12 +4,10 @@
 FROM python:3.13-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
-COPY requirements.lock requirements-server.lock requirements-dev.lock ./
+COPY requirements.lock requirements-server.lock ./
 RUN python -m venv /app \
-    && awk '/^[a-z]/ { keep = /^psycopg/ } keep' requirements-dev.lock > requirements-postgres.lock \
     && /app/bin/pip install --require-hashes -r requirements.lock \
-    && /app/bin/pip install --require-hashes --no-deps -r requirements-server.lock \
-    && /app/bin/pip install --require-hashes --no-deps -r requirements-postgres.lock
+    && /app/bin/pip install --require-hashes --no-deps -r requirements-server.lock
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 RUN /app/bin/pip install --no-deps --no-build-isolation . \

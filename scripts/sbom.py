@@ -2,9 +2,9 @@
 
     python scripts/sbom.py [FILE]        (by default build/sbom.json)
 
-Packages of the core, of the extra `server` and of PostgreSQL's client, as the Dockerfile installs them;
-licences where a package is installed here and names one. Hashes are those of all files of a version. Left
-out: the base image, which has a bill of its own, and the tools for development.
+Packages of the core and of the server, as the Dockerfile installs them; licences where a package is
+installed here and names one. Hashes are those of all files of a version. Left out: the base image, which has
+a bill of its own, and the tools for development.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def component(name: str, version: str, hashes: list[str]) -> dict[str, Any]:
 def bill() -> dict[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pinned: dict[str, dict[str, Any]] = {}
-    for lock, only in (("requirements", ""), ("requirements-server", ""), ("requirements-dev", "psycopg")):
+    for lock in ("requirements", "requirements-server"):
         for name, version, hashes in pins(ROOT / f"{lock}.lock"):
-            if name.startswith(only) and name not in BUILDING:
+            if name not in BUILDING:
                 pinned.setdefault(name, component(name, version, hashes))
     own = f"pkg:pypi/{project['name']}@{project['version']}"
     licence = [{"expression": project["license"]}]
