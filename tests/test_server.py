@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from fastapi.routing import APIRoute
 
 from conftest import Machine, served
 from pagefault.models import Prompt, StreamItem
@@ -290,6 +291,7 @@ async def test_errors_are_problems(machine: Machine) -> None:
         (200, {}),
         (200, {"host": "localhost:8283"}),
         (200, {"origin": "http://127.0.0.1:8283"}),
+        (200, {"origin": "https://127.0.0.1:8283"}),  # behind a proxy with TLS
         (
             200,
             {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
@@ -310,6 +312,28 @@ async def test_pages_of_others_cannot_use_the_server(
         answer = await server.client.get(f"{API}/agents", headers=headers)
         assert answer.status_code == status
         assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "0:0:0:0:0:0:0:1", "LOCALHOST"])
+async def test_no_form_of_the_loopback_is_open_to_names_of_others(machine: Machine, host: str) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, host=host) as server:
+        answer = await server.client.get(f"{API}/agents", headers={"host": "evil.example"})
+        assert answer.status_code == 421
+
+
+async def test_a_fault_of_the_server_is_found_in_its_log(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        for path in (f"{API}/fault", "/v1/chat/fault", "/v1/agents/fault"):
+            server.app.router.routes.insert(0, APIRoute(path, fail))
+            answer = await server.client.get(path, headers={"x-request-id": "mine"})
+            assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine")
+            assert "its log says why" in answer.text
+    assert len([line for line in caplog.records if line.exc_info]) == 3
 
 
 async def test_a_body_is_bounded_whether_it_says_its_size_or_not(machine: Machine) -> None:

@@ -225,11 +225,18 @@ async def test_what_is_not_there_is_404_and_what_is_wrong_400_or_422(server: Ser
         assert problem(await client.get(f"{ANA}/{path}"))[0] == 422, path
 
 
+def nested(opening: str, levels: int) -> str:
+    return opening * levels + "1" + "}" * levels
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
         ("POST", "messages", r'{"text": "half a pair: \ud800"}', 200),
         ("POST", "messages", "[" * 100_000, 400),
+        ("POST", "messages", nested('{"text": ', 500), 400),
+        ("PATCH", "", '{"settings": {"metadata": ' + nested('{"a": ', 51) + "}}", 400),
+        ("PATCH", "", '{"settings": {"metadata": ' + nested('{"a": ', 400) + "}}", 400),
         ("POST", "messages", '{"text": NaN}', 422),
         ("POST", "events", r'{"kind": "door", "text": "\ud800"}', 202),
         ("POST", "sections", '{"name": "plan", "limit": 1e400}', 400),

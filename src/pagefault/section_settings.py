@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -12,6 +13,7 @@ from pagefault.types import Section
 __all__ = ["Metadata", "SectionSettings"]
 
 _LONGEST = 16_384  # characters
+_DEEPEST = 50
 
 
 class SectionSettings(BaseModel):
@@ -48,8 +50,16 @@ def _small_json(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("its values are no JSON values") from None
     if len(text) > _LONGEST:
         raise ValueError(f"it has {len(text):,} characters as JSON, and {_LONGEST:,} is the most")
+    if _is_deeper(values, _DEEPEST):
+        raise ValueError(f"it has more than {_DEEPEST} levels of values in one another")
     return values
 
 
+def _is_deeper(value: Any, levels: int) -> bool:
+    within = cast("Iterable[Any]", value.values() if isinstance(value, dict) else value)
+    is_nested = isinstance(value, dict | list)
+    return is_nested and (not levels or any(_is_deeper(each, levels - 1) for each in within))
+
+
 Metadata = Annotated[dict[str, Any], AfterValidator(_small_json)]
-"""Values of a program's own: JSON, at most 16,384 characters of it."""
+"""Values of a program's own: JSON, at most 16,384 characters and 50 levels of it."""

@@ -21,7 +21,7 @@ from pagefault.quoting import whole
 from pagefault.redaction import logger_of, redacted
 from pagefault.server.logs import request_id
 
-__all__ = ["Problem", "Shape", "Shapes", "install", "problem_of", "rest_shape"]
+__all__ = ["Problem", "Shape", "Shapes", "fault", "install", "problem_of", "rest_shape"]
 
 logger = logger_of(__name__)
 
@@ -108,7 +108,7 @@ def install(app: FastAPI, shapes: Shapes) -> None:
     add(errors.PagefaultError, _known)
     add(RequestValidationError, _invalid)
     add(HTTPException, _http)
-    add(Exception, _fault)
+    add(RecursionError, _too_deep)
 
 
 def _known(error: errors.PagefaultError) -> Problem:
@@ -134,7 +134,12 @@ def _http(error: HTTPException) -> Problem:
     return Problem(error.status_code, title, detail, dict(error.headers or {}))
 
 
-def _fault(error: Exception) -> Problem:
+def _too_deep(_: RecursionError) -> Problem:
+    return Problem(400, "Wrong request", "The JSON of this request is nested too deeply; flatten it.")
+
+
+def fault(error: Exception) -> Problem:
+    """The problem of an error that nobody expected, which goes to the log."""
     logger.error("a request failed", exc_info=error)
     return Problem(
         500, "Server fault", "The server failed on this request; its log says why, by the request id."

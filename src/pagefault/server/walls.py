@@ -18,9 +18,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pagefault.redaction import logger_of
+from pagefault.server.auth import is_loopback
 from pagefault.server.logs import request_id
 from pagefault.server.options import ServerOptions
-from pagefault.server.problems import Problem, Shapes
+from pagefault.server.problems import Problem, Shapes, fault
 
 __all__ = ["Walls"]
 
@@ -48,13 +49,12 @@ class Walls:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        token = request_id.set(id)
+        request_id.set(id)  # each request has a task, and so a context, of its own
         watch = _Response(send, id)
         try:
             await self._let_in(scope, headers, receive, watch)
         finally:
             _log(scope, watch)
-            request_id.reset(token)
 
     async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: _Response) -> None:
         try:
@@ -66,6 +66,10 @@ class Walls:
             if send.status:  # the response has begun
                 raise
             await self.shapes.respond(scope["path"], problem)(scope, receive, send)
+        except Exception as error:
+            if send.status:
+                raise
+            await self.shapes.respond(scope["path"], fault(error))(scope, receive, send)
 
     def _most(self, headers: Mapping[str, str]) -> int:
         has_files = headers.get("content-type", "").startswith("multipart/form-data")
@@ -78,8 +82,8 @@ class Walls:
                 421, "Unknown host",
                 "This server is not known by the host of this request; start it with --allow-host NAME.",
             )  # fmt: skip
-        origin = headers.get("origin")
-        if origin is not None and origin != f"{scope['scheme']}://{host}":
+        origins = f"http://{host}", f"https://{host}"  # TLS may end at a proxy
+        if headers.get("origin", origins[0]) not in origins:
             raise Problem(403, "Foreign origin", "Pages of other origins may not use this server.")
         crosses = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if crosses and headers.get("sec-fetch-mode") != "navigate":
@@ -93,7 +97,7 @@ class Walls:
         options = self.options
         if host in _LOOPBACK or host in (options.host.lower(), *map(str.lower, options.hosts)):
             return True
-        return bool(host) and options.host.lower() not in _LOOPBACK and not options.hosts
+        return bool(host) and not is_loopback(options.host) and not options.hosts
 
 
 def _host_of(url: str) -> str:

@@ -144,7 +144,7 @@ def unsupported(param: str, detail: str) -> Problem:
 
 def refuse_unsupported(request: ChatRequest | ResponsesRequest) -> None:
     """Raise a ``Problem`` if the request asks for what would be silently left out of the answer."""
-    given = request.model_dump(include={*_REFUSED}) | (request.model_extra or {})
+    given = {"tools": request.tools} | (request.model_extra or {})
     for name, why in _REFUSED.items():
         if given.get(name):
             raise unsupported(name, why)
