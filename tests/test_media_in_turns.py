@@ -6,12 +6,13 @@ import io
 import json
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from image_files import GIF, PNG, png
+from image_files import GIF, PNG, chunk, png
 from pagefault import Event
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel, open_transfer
@@ -232,3 +233,42 @@ async def test_damage_to_media_is_found_and_not_imported(damage: str, tmp_path: 
         outputs = [output async for output in kernel.send("ana", "still there?")]
     assert outputs[-1].type == "done"
     assert model.prompts
+
+
+def images_in(prompt: Prompt) -> list[bytes]:
+    return [image.data for message in prompt.messages for image in message.images]
+
+
+async def test_of_more_images_than_a_request_takes_the_older_half_goes(tmp_path: Path) -> None:
+    """The same image counts each time that it is sent; and the prompt begins anew every tenth time only."""
+    prompts = list[Prompt]()
+    for events_of_a_process in ([PNG] * 15, [PNG] * 5 + [png(number) for number in range(1, 26)]):
+        kernel, model = kernel_of(tmp_path, *[[say("ok")]] * len(events_of_a_process))
+        async with kernel:
+            if not prompts:
+                await kernel.create_agent("ana", AgentSettings(window=8192))
+            for data in events_of_a_process:
+                async for _ in kernel.send("ana", Event("image", contents=(read_image(data),))):
+                    pass
+        prompts += model.prompts
+    counts = [len(images_in(prompt)) for prompt in prompts]
+    assert counts == [*range(1, 21), 10, *range(11, 21), 10, *range(11, 21), 10, 11, 12]
+    begun_anew = [
+        number
+        for number, (before, after) in enumerate(pairwise(prompts), 2)
+        if after.messages[: len(before.messages)] != before.messages
+    ]
+    assert begun_anew == [21, 32, 43]
+    assert images_in(prompts[-1])[-1] == png(25)
+
+
+async def test_a_request_has_no_more_bytes_of_images_than_providers_take(tmp_path: Path) -> None:
+    large = PNG[:-12] + chunk(b"teXt", bytes(3_400_000)) + PNG[-12:]
+    kernel, model = kernel_of(tmp_path, *[[say("ok")]] * 6)
+    async with kernel:
+        await kernel.create_agent("ana", AgentSettings(window=8192))
+        for contents in [(read_image(large),)] * 5 + [(read_image(large, "a.png"),) * 6]:
+            async for _ in kernel.send("ana", Event("image", contents=contents)):
+                pass
+    assert [len(images_in(prompt)) for prompt in model.prompts] == [1, 2, 3, 4, 2, 4]
+    assert model.prompts[-1].messages[-1].text.endswith("[only the first 4 are shown to you]")

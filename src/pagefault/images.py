@@ -26,6 +26,7 @@ from pagefault.types import Event, EventKind
 __all__ = [
     "IMAGE_TYPES",
     "LARGEST_IMAGE",
+    "MOST_BYTES",
     "MOST_IMAGES",
     "Image",
     "from_data_url",
@@ -46,6 +47,9 @@ WIDEST_IMAGE = 8000
 
 MOST_IMAGES = 20
 """Images of one message, and of one request: of more, Anthropic takes none wider than 2,000 pixels."""
+
+MOST_BYTES = 14_000_000
+"""Bytes of the images of one request: under 20 MB in base64, which every provider takes."""
 
 _PLAIN = frozenset({str, int, float, bool, dict, list, tuple, set, type(None)})
 _LARGEST_FILE = 16 << 20  # bytes of a file that a tool returns

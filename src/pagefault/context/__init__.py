@@ -207,13 +207,17 @@ class Compiler:
         self._rows: tuple[Message, ...] = ()
         self._messages: list[PromptMessage] = []
         self._open_completion: int | None = None  # of the last message, to which further rows may belong
-        self._images: Mapping[str, MediaContent] = {}  # of the messages, by hash
+        self._images: Mapping[int, tuple[MediaContent, ...]] = {}  # of the messages, by row
 
     def prompt(
-        self, context: MainContext, max_tokens: int, images: Mapping[str, MediaContent] | None = None
+        self,
+        context: MainContext,
+        max_tokens: int,
+        images: Mapping[int, tuple[MediaContent, ...]] | None = None,
     ) -> Prompt:
         """The prompt of one request. The same rows always give the same bytes, so that appending to the
-        queue only ever appends to the prompt. ``images``: those to send, by hash; None: as before."""
+        queue only ever appends to the prompt. ``images``: those to send, by the number of their row;
+        None: as before."""
         system = whole(f"{context.instructions}\n\n{contained(context.queue.state.head)}")
         if system != self._system.text:
             self._system = PromptMessage("system", system)
@@ -248,13 +252,9 @@ class Compiler:
                 continue
             self._open_completion = None
             if row.role is Role.RESULT:
-                messages.append(_returned(row, self._images_of(row)))
+                messages.append(_returned(row, self._images.get(row.seq, ())))
             else:
-                messages.append(PromptMessage("user", row.shown, images=self._images_of(row)))
-
-    def _images_of(self, row: Message) -> tuple[MediaContent, ...]:
-        found = ((each, self._images.get(each.hash)) for each in row.meta.shown_images)
-        return tuple(MediaContent(media, content.data) for media, content in found if content)
+                messages.append(PromptMessage("user", row.shown, images=self._images.get(row.seq, ())))
 
 
 _NOTHING_YET = PromptMessage("assistant", "")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from pagefault.context import paging, row_tokens
-from pagefault.images import with_media
+from pagefault.images import MOST_BYTES, with_media
 from pagefault.media import NOT_SHOWN, Media
 from pagefault.models.json_text import read_json
 from pagefault.models.tokens import Counter
@@ -70,11 +70,12 @@ def admit(
 
 def _shown_images(media: Sequence[Media], most: int, image_tokens: Callable[[Media], int]) -> tuple[int, int]:
     """Return the number of images that are shown, the first ones, and the tokens that they take, ``most`` at
-    most."""
-    shown = taken = 0
+    most. No more are shown than a request takes."""
+    shown = taken = size = 0
     for image in (each for each in media if each.is_image):
         tokens = image_tokens(image)
-        if not tokens or taken + tokens > most:
+        size += image.size
+        if not tokens or taken + tokens > most or size > MOST_BYTES:
             break
         shown, taken = shown + 1, taken + tokens
     return shown, taken

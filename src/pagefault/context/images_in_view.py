@@ -1,51 +1,64 @@
 """The bytes of the images that the queue shows, read from the store when a prompt is compiled.
 
-They are held for one turn: what an agent between turns keeps in memory is text. An image goes with its row,
-and when the newest ones are as many as a request takes.
+They are held for one turn: what an agent between turns keeps in memory is text. An image goes with its row.
+If the images are more than a request takes, the older ones go, down to half of it: each time the prompt
+begins anew, and so it does that seldom.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pagefault.context import Queue
-from pagefault.images import MOST_IMAGES
+from pagefault.images import MOST_BYTES, MOST_IMAGES
 from pagefault.media import MediaContent
 from pagefault.storage import Store
-from pagefault.types import AgentId
+from pagefault.types import AgentId, Message
 
 __all__ = ["ImagesInView"]
-
-_MOST_BYTES = 14_000_000  # of a request: under 20 MB in base64, which every provider takes
 
 
 @dataclass(slots=True)
 class ImagesInView:
-    """The images of one agent's queue, by hash."""
+    """The images of one agent's queue, by the number of the row that shows them."""
 
     agent: AgentId
     store: Store
-    held: Mapping[str, MediaContent] = field(default_factory=dict[str, MediaContent])
+    held: Mapping[int, tuple[MediaContent, ...]] = field(default_factory=dict[int, tuple[MediaContent, ...]])
 
     async def load(self, queue: Queue) -> None:
         """Hold the images of the queue, the newest that fit into a request, and no others."""
-        wanted = _newest(queue)
-        if missing := [hash for hash in wanted if hash not in self.held]:
-            found = await self.store.read(lambda tx: tx.media(self.agent, missing))
-            self.held = {**self.held, **{each.media.hash: each for each in found}}
-        if len(wanted) < len(self.held):
-            self.held = {hash: each for hash, each in self.held.items() if hash in wanted}
+        rows = _sent(queue)
+        if [row.seq for row in rows] == [*self.held]:
+            return
+        known = {each.media.hash: each for images in self.held.values() for each in images}
+        missing = {media.hash for row in rows for media in row.meta.shown_images} - known.keys()
+        if missing:
+            found = await self.store.read(lambda tx: tx.media(self.agent, sorted(missing)))
+            known |= {each.media.hash: each for each in found}
+        self.held = {row.seq: _images_of(row, known) for row in rows}
 
 
-def _newest(queue: Queue) -> dict[str, int]:
-    """The sizes of the images to send, by hash."""
-    wanted, left = dict[str, int](), _MOST_BYTES
-    for row in reversed(queue.in_order):
-        for media in row.meta.shown_images:
-            if media.hash not in wanted:
-                left -= media.size
-                if left < 0 or len(wanted) == MOST_IMAGES:
-                    return wanted
-                wanted[media.hash] = media.size
-    return wanted
+def _images_of(row: Message, known: Mapping[str, MediaContent]) -> tuple[MediaContent, ...]:
+    found = ((each, known.get(each.hash)) for each in row.meta.shown_images)
+    return tuple(MediaContent(media, content.data) for media, content in found if content)
+
+
+def _sent(queue: Queue) -> Sequence[Message]:
+    """The rows whose images are sent. Which these are follows from the queue alone, after a restart too."""
+    sent = list[Message]()
+    for row in queue.in_order:
+        if not row.meta.shown_images:
+            continue
+        sent.append(row)
+        if not _fits(sent, 1):
+            while len(sent) > 1 and not _fits(sent, 2):
+                del sent[0]
+    return sent
+
+
+def _fits(rows: Sequence[Message], parts: int) -> bool:
+    """Return whether the images of rows are no more than a request takes, divided by ``parts``."""
+    images = [media for row in rows for media in row.meta.shown_images]
+    return len(images) * parts <= MOST_IMAGES and sum(each.size for each in images) * parts <= MOST_BYTES
