@@ -20,6 +20,8 @@ QUICK: dict[str, list[list[str]]] = {
     "prefix_share": [[]],
     "adapter_cpu": [["--requests", "12"]],
     "stream_delta": [[]],
+    "observer_cost": [["--turns", "40", "--repeats", "1"]],
+    "server_load": [["--seconds", "2", "--streams", "100"]],
     "turn_http": [["--turns", "8", "--repeats", "1", "--agents", "1", "8"]],
     "wire_prefix": [["--turns", "100", "--windows", "4096"]],
     "sqlite_commit": [["--transactions", "1000", "--rows", "5000"]],

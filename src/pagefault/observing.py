@@ -81,7 +81,7 @@ class ObservedSearch:
 
 
 Activity = ObservedTurn | ObservedRequest | ObservedCall | ObservedSearch
-"""What an observer is told of."""
+"""An activity that is reported to observers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ KeyRole = Literal["read", "chat", "admin"]
 """The roles of a key: look; talk as well; change agents and their memory as well."""
 
 QuotaKind = Literal["agents", "rows", "documents"]
-"""What a tenant may have a limited number of. Rows are messages and passages."""
+"""The things whose number a quota limits. Rows are messages and passages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,11 @@ class Walls:
         request_id.set(id)  # each request has a task, and so a context, of its own
         watch = _Response(send, id)
         try:
-            await self._let_in(scope, headers, receive, watch)
+            await self._answer(scope, headers, receive, watch)
         finally:
             _log(scope, watch)
 
-    async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: _Response) -> None:
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: _Response) -> None:
         try:
             self._check(scope, headers)
             limited = _Body(receive, self._most(headers))

@@ -37,10 +37,10 @@ def run_workers(work: Callable[[socket], None], listener: socket, count: int) ->
                 forget_process(process.pid)
                 time.sleep(_PAUSE)
                 processes[place] = _started(work, listener)
-    told = 0
+    passed_on = 0
     while any(process.is_alive() for process in processes):
-        if told < len(asked):  # the second signal ends them at once
-            told += 1
+        if passed_on < len(asked):  # the second signal ends them at once
+            passed_on += 1
             for process in processes:
                 process.terminate()
         time.sleep(_LOOKS)

@@ -204,7 +204,7 @@ async def _with_model(
     wanted = parse_settings(values | {"model": model_name(handle)})
     if not await can_use_model(kernel, wanted):
         used = handle_of(defaults.model)
-        wishes.tell(f"The model {handle[:100]!r} is not configured here; the agent uses {used}.")
+        wishes.report(f"The model {handle[:100]!r} is not configured here; the agent uses {used}.")
         return parse_settings(values | {"model": defaults.model})
     return wanted
 

@@ -1,4 +1,5 @@
-"""The bodies that Letta's clients send, as values: what is used of them; the rest is told, not refused.
+"""The bodies that Letta's clients send, as values: the members that are used; others are reported, not
+refused.
 
 Left out: the meaning of each (``agents``, ``blocks``, ``inputs``).
 """

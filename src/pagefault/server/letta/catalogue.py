@@ -88,7 +88,7 @@ _ABSENT = {
     "steps": ("steps", "see `pagefault trace`."),
     "templates": ("templates", "make agents by your program."),
 }
-"""What is not here: its name, the beginning of its paths, and what to use instead."""
+"""The parts of Letta that are not here: name, beginning of the paths, and what to use instead."""
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 

@@ -1,7 +1,7 @@
 """The inputs of a request to an agent: events to post, decisions on calls. Pure.
 
-Whatever cannot be done as asked is refused with a sentence, for an agent that misses half of what it is told
-helps nobody.
+An input that cannot be used as it is meant is refused with a sentence: an agent that gets half of a message
+would answer another one.
 """
 
 from __future__ import annotations

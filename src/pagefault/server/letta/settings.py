@@ -34,7 +34,7 @@ _OWN = frozenset(
 )  # fmt: skip
 """Letta's functions for which every agent here has some of its own."""
 
-_NOT_TOLD = frozenset({"hidden", "project_id", "project", "embedding_config", "llm_config", "agent_type"})
+_NOT_REPORTED = frozenset({"hidden", "project_id", "project", "embedding_config", "llm_config", "agent_type"})
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Wishes:
     tools: Sequence[str] = ()
     notices: list[str] = field(default_factory=list[str])
 
-    def tell(self, sentence: str) -> None:
+    def report(self, sentence: str) -> None:
         self.notices.append(sentence)
 
     def chosen(self, body: AgentBody) -> list[str]:
@@ -52,14 +52,14 @@ class Wishes:
         ids = {letta_id("tool", 0, section_number(name)): name for name in self.tools}
         names = [*(body.tools or ()), *(ids.get(id, id) for id in body.tool_ids or ())]
         if missing := [inline(n) for n in dict.fromkeys(names) if n not in self.tools and n not in _OWN]:
-            self.tell(f"There are no tools {', '.join(missing)} here; they are left out.")
+            self.report(f"There are no tools {', '.join(missing)} here; they are left out.")
         return [name for name in dict.fromkeys(names) if name in self.tools]
 
     def asked(self, body: AgentBody) -> list[str]:
         """The functions whose calls a person is to decide on."""
         rules = body.tool_rules or []
         if other := sorted({str(r.get("type")) for r in rules} - {"requires_approval"}):
-            self.tell(f"Tool rules of the type {inline(', '.join(other))} are not kept here.")
+            self.report(f"Tool rules of the type {inline(', '.join(other))} are not kept here.")
         names = (rule.get("tool_name") for rule in rules if rule.get("type") == "requires_approval")
         return [name for name in dict.fromkeys(names) if isinstance(name, str) and name]
 
@@ -79,8 +79,8 @@ def setting_values(body: AgentBody, old: Mapping[str, Any], wishes: Wishes) -> J
     if kept := _kept(body):
         metadata = dict(old.get("metadata") or {})
         values["metadata"] = metadata | {"letta": kept_of(metadata) | kept}
-    if unused := [inline(name) for name in body.unused() if name not in _NOT_TOLD]:
-        wishes.tell(f"There is nothing here for {', '.join(unused)}.")
+    if unused := [inline(name) for name in body.unused() if name not in _NOT_REPORTED]:
+        wishes.report(f"There is nothing here for {', '.join(unused)}.")
     return values
 
 
@@ -109,7 +109,7 @@ def declared(
     for section, block, wish, limit in zip(made, blocks, wanted, granted, strict=True):
         section["limit"] = limit
         if limit < wish and block.limit is not None:
-            wishes.tell(
+            wishes.report(
                 f"The limit of {section['name']} is {limit * CHARACTERS:,} characters; the window has no "
                 f"room for {block.limit:,}."
             )
