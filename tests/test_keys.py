@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from typer.main import get_command
 
 from conftest import Machine, Run, served
+from pagefault.cli.tree import COMMANDS, app
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.tenancy import acts, create_key, key_of, keys, revoke_key, set_quota
 from pagefault.redaction import redacted
 from pagefault.server.auth import KeyRates
 from pagefault.server.problems import Problem
-from pagefault.server.running import check_host
+from pagefault.server.running import bind, check_host, check_names
 from pagefault.tenancy import Quota
 from pagefault.testing.models import ScriptedModel, call, say
 
@@ -137,6 +141,32 @@ async def test_the_server_is_shown_to_others_only_with_a_key(machine: Machine) -
         await check_host(rig.kernel, "0.0.0.0")
 
 
+@pytest.mark.parametrize("host", ["", "*", "https://agents.example", "agents.example:8283", "a b"])
+def test_a_name_that_no_request_could_give_is_refused(host: str) -> None:
+    check_names(["agents.example", "10.0.0.7", "::1"])
+    with pytest.raises(UsageError, match="without scheme, port and path"):
+        check_names([host])
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
+    with bind("127.0.0.1", 0) as taken, pytest.raises(UsageError, match=r"\(Address already in use\);"):
+        bind("127.0.0.1", taken.getsockname()[1])
+
+
+def test_every_command_about_agents_takes_a_tenant() -> None:
+    def without(command: Any, path: str) -> Iterator[str]:
+        for name, part in getattr(command, "commands", {}).items():
+            yield from without(part, f"{path} {name}")
+        options = {option.name for option in command.params}
+        if "home" in options and "tenant" not in options:
+            yield path
+
+    root: Any = get_command(app)
+    found = {path for name in COMMANDS for path in without(root.commands[name], name)}
+    of_no_agent = ("db ", "models", "bench ", "tenant ", "embedders", "serve")  # tenant: it is the argument
+    assert [path for path in sorted(found) if not path.startswith(of_no_agent)] == []
+
+
 async def test_the_secret_is_not_kept_and_is_in_no_log(
     machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -209,9 +239,9 @@ async def test_a_tenant_that_has_spent_its_day_waits(machine: Machine) -> None:
 def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     made = run("--json", "key", "create", "ci", "--tenant", "firm", "--role", "admin").json
     assert (made["name"], made["tenant"], made["role"], made["key"][:3]) == ("ci", "firm", "admin", "pf_")
-    shown = run("key", "create", "web", "--tenant", "firm", "--agents", "ana,bo", "--speaks-for-users").out
-    assert shown.startswith("pf_")
-    assert "it is shown this once" in shown
+    shown = run("key", "create", "web", "--tenant", "firm", "--agents", "ana,bo", "--speaks-for-users")
+    assert re.fullmatch(r"pf_\S+\n", shown.out)  # the key alone, for KEY=$(pagefault key create ...)
+    assert "it is shown this once" in shown.err
     listed = run("key", "list", "--tenant", "firm").out
     assert "pf_" not in listed
     assert "ana, bo" in listed

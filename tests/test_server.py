@@ -283,6 +283,8 @@ async def test_errors_are_problems(machine: Machine) -> None:
             assert problem["status"] == status
             assert problem["detail"].endswith(".")
             assert problem["request_id"] == answer.headers["x-request-id"]
+        unmarked = await client.post(f"{API}/agents/ana/messages", data={"text": "Hi"})
+        assert unmarked.json()["detail"].endswith("give the header Content-Type: application/json.")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +361,7 @@ async def test_health(machine: Machine) -> None:
 
 async def test_the_page_of_the_rest_loads_nothing_from_elsewhere(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        assert (await server.client.get("/")).headers["location"] == "docs"
         page = (await server.client.get("/docs")).text
         assert "https://" not in page
         assert '"validatorUrl": null' in page

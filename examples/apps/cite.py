@@ -2,7 +2,7 @@
 
     python examples/apps/cite.py papers/ "When did the barrage open?"
 
-PDF, DOCX, EPUB and HTML need `pip install 'pagefault[documents]'`. A file that changed is loaded again.
+It needs `pip install 'pagefault[documents]'`. A file that changed is loaded again.
 For answers in a model's own words set PAGEFAULT_MODEL, for instance to openai:gpt-4o-mini.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, cast, get_args
@@ -31,7 +32,9 @@ def create(
             kernel, name, role=cast("KeyRole", role), agents=names, tag=tag, speaks_for_users=speaks
         )
         data = {"name": name, "tenant": kernel.tenant, "role": role, "key": secret}
-        session.show(data, f"{secret}\nThis is the key {name}; it is shown this once, so keep it now.")
+        session.show(data, secret)
+        if not session.json:  # on stderr, so that KEY=$(pagefault key create NAME) is the key
+            print(f"This is the key {name}; it is shown this once, so keep it now.", file=sys.stderr)
 
     session.run(work)
 

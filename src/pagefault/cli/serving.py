@@ -17,7 +17,7 @@ from pagefault.errors import UsageError
 
 try:
     from pagefault.server import ServerOptions, create_app, logs
-    from pagefault.server.running import bind, check_host, stop_at_signals
+    from pagefault.server.running import bind, check_host, check_names, stop_at_signals
     from pagefault.server.running import serve as serve_app
     from pagefault.server.workers import run_workers
     from pagefault.telemetry import Telemetry, telemetry_of
@@ -35,6 +35,7 @@ def serve(
 ) -> None:
     """Serve until a signal comes; open turns have ``grace`` seconds to end then."""
     installation = session.installation
+    check_names(hosts)
     anyio.run(_look, session, host)  # what is wrong with the database is said before anything is started
     with bind(host, port) as listener:
         port = listener.getsockname()[1]

@@ -13,6 +13,7 @@ It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from pagefault import __version__
@@ -42,6 +43,7 @@ def create_app(
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.state.rates = KeyRates(options.rate)
+    app.add_api_route("/", lambda: RedirectResponse("docs"), include_in_schema=False)
     app.include_router(health.router())
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models

@@ -21,7 +21,11 @@ def router(prometheus: Prometheus) -> APIRouter:
     async def metrics(caller: Calling) -> Response:
         """The metrics of this server, for Prometheus."""
         if caller.tenant or caller.agents is not None:
-            raise Problem(403, "Forbidden", "The metrics are of all tenants; use a key that is of none.")
+            raise Problem(
+                403,
+                "Forbidden",
+                "The metrics are of all tenants and agents; use a key for all agents that is of no tenant.",
+            )
         prometheus.waiting(len(await caller.kernel.waiting(_MOST)))
         return Response(prometheus.exposition(), media_type=CONTENT_TYPE)
 

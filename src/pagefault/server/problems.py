@@ -119,6 +119,9 @@ def _known(error: errors.PagefaultError) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
+    if isinstance(error.body, bytes):  # nothing was read, for it is not sent as JSON
+        what = "The body is not sent as JSON; give the header Content-Type: application/json."
+        return Problem(422, "Invalid request", what, errors=[])
     faults = [{"in": list(each["loc"]), "why": redacted(whole(str(each["msg"])))} for each in error.errors()]
     first = faults[0] if faults else {"in": ["body"], "why": "it is not valid"}
     place = ".".join(str(part) for part in first["in"])

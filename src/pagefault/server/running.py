@@ -6,6 +6,7 @@ is carried on by another server of the database, or at the next start. Left out:
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Generator, Sequence
@@ -19,9 +20,10 @@ from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.streams import drain
 from pagefault.kernel.tenancy import has_keys
+from pagefault.quoting import inline
 from pagefault.server.auth import is_loopback
 
-__all__ = ["bind", "check_host", "serve", "stop_at_signals"]
+__all__ = ["bind", "check_host", "check_names", "serve", "stop_at_signals"]
 
 _LEAVING = 5  # seconds that responses have when their turns are over
 _KEPT_ALIVE = 65  # seconds that an idle connection is kept: longer than usual proxies keep theirs
@@ -37,7 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections take it over
         return listener
     except (OSError, UnicodeError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]
         raise UsageError(
             f"The server cannot listen on {host}, port {port} ({why}); choose another with --host and --port."
         ) from None
@@ -51,6 +53,16 @@ async def check_host(kernel: Kernel, host: str) -> None:
             f"The server has no key, and {host} is not the loopback; make one with pagefault key create "
             "NAME, or leave --host out."
         )
+
+
+def check_names(hosts: Sequence[str]) -> None:
+    """``UsageError`` for what no request could name as its host."""
+    for host in hosts:
+        if not re.fullmatch(r"[\w.-]+|[\da-fA-F:.]+", host):
+            raise UsageError(
+                f"{inline(host, 64)!r} is no name of a host; write it without scheme, port and path, as in "
+                "--allow-host agents.example."
+            )
 
 
 async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Event) -> None:

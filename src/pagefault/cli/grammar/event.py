@@ -45,11 +45,12 @@ def event_attach(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Put an image, a file or a transcript into an agent's inbox as an event."""
     from pagefault.cli import events
 
-    events.attach(session_of(home, database, json), name, source, text, kind)
+    events.attach(session_of(home, database, json, tenant), name, source, text, kind)
 
 
 EventId = Annotated[str, typer.Argument(help="The event's id, e.g. 3.")]
