@@ -158,6 +158,17 @@ def test_a_document_is_loaded_and_named_by_its_event(tmp_path: Path) -> None:
         assert [document.id for document in ana.documents.list()] == ["d2", "d1"]
 
 
+def test_files_of_one_name_are_several_documents_unless_they_are_the_same(tmp_path: Path) -> None:
+    ana, model = agent(tmp_path)
+    with ana:
+        for data, id in {b"the first": "d1", b"the second": "d2", b"the first ": "d3"}.items():
+            ana.attach(data, name="note.txt")
+            assert f"note.txt is in archival storage: {id} " in last(model)[0]
+        ana.attach(b"the second", name="note.txt")
+        assert "note.txt is in archival storage: d2 " in last(model)[0]
+        assert [ana.documents.page(id).text for id in ("d1", "d2")] == ["the first", "the second"]
+
+
 def test_what_cannot_be_read_is_one_sentence_and_no_event(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
@@ -171,6 +182,7 @@ def test_what_cannot_be_read_is_one_sentence_and_no_event(tmp_path: Path) -> Non
             tmp_path / "pipe": "cannot be attached: It is not a file",
             tmp_path / "link": "cannot be attached: It is not a file",
             "/dev/urandom": "cannot be attached: It is not a file",
+            "~nobody-of-this-name/a.png": "cannot be attached: No such file",
             "a\0b": "cannot be attached",
             "x" * 5000: "cannot be attached: File name too long",
             tmp_path / "empty.txt": "cannot be attached: It is empty",

@@ -374,6 +374,7 @@ def test_a_file_waits_in_the_inbox(run: Run, tmp_path: Path) -> None:
     assert "is no kind of attached file" in run("event", "attach", "ana", str(photo), "--kind", "song").err
     assert "cannot be attached: No such file" in run("event", "attach", "ana", f"{photo}x").err
     assert "There is no agent" in run("event", "attach", "bob", str(photo)).err
+    assert "There is no agent" in run("event", "attach", "ana", str(photo), "--tenant", "firm").err
     assert run("agent", "show", "ana", "--json").json["waiting"] == 1
 
 

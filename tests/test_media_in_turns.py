@@ -272,3 +272,22 @@ async def test_a_request_has_no_more_bytes_of_images_than_providers_take(tmp_pat
                 pass
     assert [len(images_in(prompt)) for prompt in model.prompts] == [1, 2, 3, 4, 2, 4]
     assert model.prompts[-1].messages[-1].text.endswith("[only the first 4 are shown to you]")
+
+
+async def test_rows_that_say_another_type_or_size_of_an_image_are_found_and_have_no_effect(
+    tmp_path: Path,
+) -> None:
+    await filled(tmp_path)
+    place = tmp_path / "pagefault.db"
+    with closing(sqlite3.connect(place)) as db, db:
+        db.execute("UPDATE inbox SET media = replace(media, 'image/gif', 'image/svg+xml')")
+        db.execute("UPDATE messages SET meta = replace(meta, '\"size\": 68', '\"size\": -68')")
+    assert faults(place) == [
+        "The bytes of 'cat.png', which m1 has, are of another type or size.",
+        "The bytes of 'a.gif', which event 2 has, are of another type or size.",
+    ]
+    kernel, model = kernel_of(tmp_path, [say("ok")])
+    async with kernel:
+        await kernel.recover()
+    (sent,) = (message.images for message in model.prompts[0].messages if "[image a.gif" in message.text)
+    assert sent == (read_image(GIF, "a.gif"),)

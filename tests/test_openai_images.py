@@ -81,3 +81,12 @@ async def test_a_message_takes_twenty_images(machine: Machine) -> None:
         )
         assert (answer.status_code, "up to 20 images" in answer.json()["error"]["message"]) == (400, True)
         assert await rig.events() == []
+
+
+async def test_a_key_that_is_used_again_with_another_image_is_refused(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("A line.")]])) as rig, served(rig.kernel) as server:
+        client, key = server.client, {"Idempotency-Key": "k"}
+        for image, status in ((PNG, 200), (PNG, 200), (JPEG, 400)):
+            answer = await client.post("/v1/chat/completions", json=chat(address(image)), headers=key)
+            assert answer.status_code == status
+        assert "was used for another event" in answer.json()["error"]["message"]

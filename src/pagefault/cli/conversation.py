@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,7 +144,7 @@ class Conversation:
 def _path_and_words(line: str) -> tuple[str, str]:
     """The path or address that a line begins with, and the rest of it."""
     with suppress(OSError):  # too long a path
-        if Path(line).expanduser().exists():
+        if Path(os.path.expanduser(line)).exists():
             return line, ""
     quote = line[:1] if line[:1] in "\"'" else ""
     path, _, words = line[len(quote) :].partition(quote or " ")

@@ -8,7 +8,7 @@ begins anew, and so it does that seldom.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pagefault.context import Queue
 from pagefault.images import MOST_BYTES, MOST_IMAGES
@@ -42,7 +42,7 @@ class ImagesInView:
 
 def _images_of(row: Message, known: Mapping[str, MediaContent]) -> tuple[MediaContent, ...]:
     found = ((each, known.get(each.hash)) for each in row.meta.shown_images)
-    return tuple(MediaContent(media, content.data) for media, content in found if content)
+    return tuple(replace(each, media=replace(each.media, name=media.name)) for media, each in found if each)
 
 
 def _sent(queue: Queue) -> Sequence[Message]:

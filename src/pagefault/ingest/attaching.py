@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, cast
 
@@ -68,7 +69,10 @@ async def attached(
     kind = kind or _kind(read)
     if kind == "image":
         return Event(EventKind.IMAGE, text, sender=sender, contents=(read_image(read.data, read.file),))
-    said = _transcript(read) if kind == "transcript" else await _document(kernel, name, read)
+    if kind == "transcript":
+        said = await anyio.to_thread.run_sync(_transcript, read)
+    else:
+        said = await _document(kernel, name, read)
     event = Event(kind, "\n".join(filter(None, (text, said))), sender=sender)
     check_text(event.text)
     return event
@@ -121,7 +125,7 @@ async def _located(kernel: Kernel, given: str, called: str, typed: bool) -> Sour
 
 def _is_folder(path: str) -> bool:
     with suppress(OSError):  # too long a path
-        return Path(path).expanduser().is_dir()
+        return Path(os.path.expanduser(path)).is_dir()
     return False
 
 
@@ -140,7 +144,8 @@ class _ReadFile:
 
     @property
     def name(self) -> str:
-        return self.content.name or f"attached:{self.label}"
+        """Bytes have their hash in it, so that files of one name are several documents."""
+        return self.content.name or f"attached:{sha256(self.content.data).hexdigest()[:16]}:{self.label}"
 
     @property
     def label(self) -> str:

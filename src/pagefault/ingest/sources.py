@@ -133,7 +133,7 @@ def find(targets: Sequence[str], *, typed: bool = False) -> Iterator[DocumentSou
         scheme, colon, _ = target.partition("://")
         if colon and scheme.isalnum():
             yield _url(target, typed)
-        elif (path := Path(target).expanduser().absolute()).is_dir():
+        elif (path := Path(os.path.expanduser(target)).absolute()).is_dir():
             yield from _within(path)
         else:
             yield File(path)

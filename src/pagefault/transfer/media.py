@@ -14,6 +14,7 @@ from pagefault.types import AgentId
 
 __all__ = ["media_faults", "row_of_media_faults"]
 
+_ABOUT = ("media_type", "size", "width", "height")
 _REFERRING = {"messages": ("seq", "meta", "m"), "inbox": ("number", "media", "event ")}
 
 
@@ -28,14 +29,18 @@ def row_of_media_faults(row: Row) -> Iterator[str]:
 
 def media_faults(rows: TransferRows, agent: AgentId) -> Iterator[str]:
     """A sentence for each row whose media are not there."""
-    there = set[object]()
+    there = dict[object, Row]()
+    about = [MEDIA.column(name) for name in _ABOUT]
     for batch in rows.rows(agent, MEDIA):
-        there.update(row[MEDIA.column("hash")] for row in batch)
+        there |= {row[MEDIA.column("hash")]: tuple(row[column] for column in about) for row in batch}
     for table in OWNED:
         if table.name in _REFERRING:
             for called, media in _references(rows, agent, table):
-                if media.hash not in there:
+                stored = there.get(media.hash)
+                if stored is None:
                     yield f"The bytes of {media.name!r}, which {called} has, are missing."
+                elif stored != tuple(getattr(media, name) for name in _ABOUT):
+                    yield f"The bytes of {media.name!r}, which {called} has, are of another type or size."
 
 
 def _references(rows: TransferRows, agent: AgentId, table: TransferTable) -> Iterator[tuple[str, Media]]:

@@ -189,7 +189,9 @@ def checked_event(caller: Caller, event: Event) -> Event:
 
 def check_repeated(event: Event, posted: Event) -> None:
     """Raise a ``Problem`` if the key of an event was used for another one."""
-    if event.key and (event.kind, event.text, event.sender) != (posted.kind, posted.text, posted.sender):
+    media = tuple(each.media for each in event.contents)
+    sent = event.kind, event.text, event.sender, media
+    if event.key and sent != (posted.kind, posted.text, posted.sender, posted.media):
         raise Problem(422, "Key used", "This Idempotency-Key was used for another event; choose another key.")
 
 
