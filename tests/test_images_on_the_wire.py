@@ -156,6 +156,9 @@ async def test_a_server_that_takes_no_images_is_understood(shape: Shape, status:
         ("Could not process image", RequestRefused),
         ("You uploaded an unsupported image. Please make sure your image is valid.", RequestRefused),
         ("image format is not supported", RequestRefused),
+        ("Animated GIF images are not supported", RequestRefused),
+        ("WebP images are not supported.", RequestRefused),
+        ("The model does not support images larger than 8000 pixels", RequestRefused),
         ("No endpoints found that support tool use", ToolsUnsupported),
     ],
 )

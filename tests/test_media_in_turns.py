@@ -26,6 +26,7 @@ from pagefault.testing.models import Item, ScriptedModel, call, say
 from pagefault.transfer import check, copy_agents, export_agents, import_agents
 from pagefault.views.events import events
 from pagefault.views.history import history
+from pagefault.views.trace import trace
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +78,7 @@ async def test_a_message_brings_images_that_the_model_sees_until_they_are_evicte
                 pass
         (row, *_) = (await history(kernel, "ana")).rows
         assert row.text == f"what is this?\n[image cat.png, 3 x 2, {len(PNG)} bytes]"
+        assert (await trace(kernel, "ana", 1)).event.text == row.text
         first, second = model.prompts
         role, text, images = shown(first)[0]
         assert (role, images) == ("user", ("cat.png",))

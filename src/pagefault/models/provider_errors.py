@@ -58,6 +58,12 @@ _NO_IMAGES = re.compile(
     r"|only 'text' content|text-only (model|server)",
     re.IGNORECASE,
 )
+_ONE_IMAGE = re.compile(
+    r"\b(animated|larger|smaller|exceed\w*|formats?|dimensions?|pixels|resolution|corrupt\w*)\b"
+    r"|(?<!image/)\b(gif|webp|png|jpe?g|svg|bmp|tiff|heic)\b",
+    re.IGNORECASE,
+)
+"""The words of a refusal that is about one image, not about all."""
 _NO_CREDIT = re.compile(
     r"insufficient[ _](quota|credits?|balance|funds)|exceeded your current quota|credit balance is too low"
     r"|billing|payment required",
@@ -95,7 +101,8 @@ def _takes_no_functions(response: ErrorResponse) -> bool:
 
 
 def _takes_no_images(response: ErrorResponse) -> bool:
-    return response.has(_NO_IMAGES, None, 400, 404, 415, 422, 500, 501)
+    about_all = not response.has(_ONE_IMAGE)
+    return about_all and response.has(_NO_IMAGES, None, 400, 404, 415, 422, 500, 501)
 
 
 def _is_too_long(response: ErrorResponse) -> bool:

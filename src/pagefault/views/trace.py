@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pagefault.accounting.prices import Prices
 from pagefault.config import zone_for
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.images import with_media
 from pagefault.kernel import Kernel
 from pagefault.message_meta import MessageMeta
 from pagefault.storage import Transaction
@@ -101,7 +102,7 @@ async def trace(kernel: Kernel, name: str, event: int | str | None = None) -> Tr
     zone, prices = zone_for(record), prices_of(kernel)
     steps = _steps(rows, zone, prices)
     return Trace(
-        TracedEvent(found.id, found.kind, found.text, found.state),
+        TracedEvent(found.id, found.kind, with_media(found.text, found.media), found.state),
         steps,
         tuple(log_row(row, zone) for row in rows if row.completion is None),
         _totals(rows, len(steps), prices),
