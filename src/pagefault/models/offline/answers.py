@@ -114,7 +114,8 @@ def answer(question: str, matches: list[QuoteMatch]) -> str:
 def _quoted(match: QuoteMatch, *, chinese: bool) -> str:
     source, day = match.found.source, match.found.day
     if chinese:
-        who = {"user": "你", "assistant": "我"}.get(source, f"{source} ")
+        who = {"user": "你", "assistant": "我", "event": "有人"}.get(source, f"{source} ")
         return f"{who}在 {day} 说过：“{match.quote}”" if day else f"{who}说过：“{match.quote}”"
-    who = {"user": "You told me", "assistant": "I said"}.get(source, f"It says in {source}")
+    other = f"{source} said" if match.found.order else f"It says in {source}"  # no order: a document's text
+    who = {"user": "You told me", "assistant": "I said", "event": "I was told"}.get(source, other)
     return f'{who} on {day}: "{match.quote}"' if day else f'{who}: "{match.quote}"'
