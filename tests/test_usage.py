@@ -453,10 +453,14 @@ async def test_the_meter_of_a_chat_tells_the_last_turn_and_the_session(machine: 
 async def test_a_slash_command_tells_what_was_spent_by_model(machine: Machine) -> None:
     answer = Completion(calls=(say("hi"),), usage=Usage(100_000, 1000), target=MINI)
     told: list[str] = []
+
+    async def attach(line: str) -> str:
+        raise AssertionError(line)
+
     async with machine.open(ScriptedModel([answer]), window=200_000) as rig:
         rig.kernel.own_prices = OWN
         await rig.send("hello")
-        assert await Slash(rig.kernel, "ana", told.append).run("/usage")
+        assert await Slash(rig.kernel, "ana", told.append, attach).run("/usage")
     assert MINI in told[0]
     assert "$0.0156" in told[0]
 
