@@ -23,6 +23,7 @@ from pagefault.kernel.shared_sections import attach, edit
 from pagefault.shared import Attachment, Outgoing, SharedRecord
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED
+from pagefault.tenancy import AgentKey
 from pagefault.testing.models import ScriptedModel
 from pagefault.transfer import copy_agents, export_agents, import_agents
 from pagefault.transfer.lines import dump
@@ -63,7 +64,7 @@ def fill(tx: Transaction) -> None:
 def send(place: Path | str, *targets: str, applied: int = 0) -> None:
     """Effects of ana that are on their way, of which the first ones were applied to ``archive:news``."""
     with opened(place) as database, database.writing() as rows:
-        ana, news = rows.agents()["ana"], rows.agents()["archive:news"]
+        ana, news = rows.agents()[AgentKey("ana")], rows.agents()[AgentKey("archive:news")]
         rows.restore(ana, OUTBOX, [(n, to, "insert", "{}", 1) for n, to in enumerate(targets, 1)])
     damage(place, f"UPDATE agents SET last_outgoing = {len(targets)} WHERE name = 'ana'")
     if applied:
@@ -73,7 +74,9 @@ def send(place: Path | str, *targets: str, applied: int = 0) -> None:
 def sent(place: Path | str, name: str = "ana") -> list[tuple[Any, Any]]:
     """Number and target of each effect in the outbox of an agent."""
     with opened(place) as database, database.reading() as rows:
-        return [(row[0], row[1]) for batch in rows.rows(rows.agents()[name], OUTBOX) for row in batch]
+        return [
+            (row[0], row[1]) for batch in rows.rows(rows.agents()[AgentKey(name)], OUTBOX) for row in batch
+        ]
 
 
 def attached(place: Path | str, name: str = "ana") -> list[tuple[str, bool]]:

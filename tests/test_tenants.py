@@ -12,7 +12,7 @@ import pytest
 
 from pagefault.approvals import Approval
 from pagefault.assembly import Parts
-from pagefault.build import open_kernel, open_transfer
+from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
@@ -25,7 +25,6 @@ from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.testing.postgres import Databases
-from pagefault.transfer import check, copy_agents
 from pagefault.types import Event
 from pagefault.views import agents as agent_views
 from pagefault.views import archives as archive_views
@@ -233,25 +232,3 @@ async def _rows(kernel: Kernel, name: str) -> list[Any]:
 async def _events(kernel: Kernel, name: str) -> list[Event]:
     id = (await kernel.record(name)).id
     return await kernel.store.read(lambda tx: tx.events(id))
-
-
-class SilentWatch:
-    """Hears how a copy goes, and says nothing."""
-
-    def begin(self, what: str, total: int) -> None: ...
-    def advance(self, rows: int) -> None: ...
-
-
-def test_agents_of_the_same_name_are_not_mixed_by_a_copy(tmp_path: Path) -> None:
-    async def fill() -> None:
-        store = SQLiteStore.open(tmp_path / "a.db")
-        async with opened(tmp_path, store, parrot()) as kernel:
-            for tenant in ("", "firm"):
-                await kernel.within(tenant).create_agent("ana", parse_settings({"zone": "UTC"}))
-                await edits.remember(kernel.within(tenant), "ana", "words")
-
-    anyio.run(fill)
-    source, target = open_transfer(tmp_path / "a.db"), open_transfer(tmp_path / "b.db", make=True)
-    with pytest.raises(UsageError, match="have agents of the same name"):
-        copy_agents(source, target, [], SilentWatch())
-    assert check(source, SilentWatch()) == []

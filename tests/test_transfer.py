@@ -29,6 +29,7 @@ from pagefault.storage.row_transfer import AGENT, DERIVED, OWNED, TransferDataba
 from pagefault.storage.schema import metadata
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.terms import terms
+from pagefault.tenancy import AgentKey
 from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW, WILD, said, unit
 from pagefault.transfer import check, copy_agents, export_agents, import_agents, repair
@@ -159,7 +160,7 @@ async def _live(store: Store, moves: Sequence[Move], name: str = "ana") -> Agent
 def _everything(database: TransferDatabase, name: str) -> dict[str, object]:
     """All that a database has of an agent, however it is ordered; the embedders it knows."""
     with database.reading() as rows:
-        agent = rows.agents()[name]
+        agent = rows.agents()[AgentKey(name)]
         found: dict[str, object] = {"agents": rows.agent(agent)}
         for table in OWNED:
             kept = [row for batch in rows.rows(agent, table) for row in batch]
@@ -270,7 +271,7 @@ def imported(place: Path | str, content: bytes, name: str | None = None) -> list
 
 def agents_of(place: Path | str) -> list[str]:
     with opened(place) as database, database.reading() as rows:
-        return list(rows.agents())
+        return list(map(str, rows.agents()))
 
 
 def damage(place: Path | str, *statements: str) -> None:
@@ -420,7 +421,7 @@ def test_a_copy_that_was_broken_off_leaves_whole_agents_and_is_taken_up(
         with pytest.raises(KeyboardInterrupt):
             copy_agents(here, there, [], Heard(stop_at=120))
         with there.reading() as rows:
-            assert list(rows.agents()) == ["ana"]
+            assert list(rows.agents()) == [AgentKey("ana")]
         assert check(there, Heard()) == []
         moved = copy_agents(here, there, [], Heard())
     assert [(agent.name, agent.known) for agent in moved] == [("ana", True), ("bob", False)]

@@ -1,18 +1,28 @@
-"""Tenants: their API keys, quotas, and the log of administrative acts. Values only."""
+"""Tenants: names in them, API keys, quotas, and the log of administrative acts. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind"]
+__all__ = ["AgentKey", "ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind"]
 
 KeyRole = Literal["read", "chat", "admin"]
 """The roles of a key: look; talk as well; change agents and their memory as well."""
 
 QuotaKind = Literal["agents", "rows", "documents"]
 """The things whose number a quota limits. Rows are messages and passages."""
+
+
+class AgentKey(NamedTuple):
+    """An agent, or what agents share, by the name under which it is stored in its tenant."""
+
+    name: str
+    tenant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.tenant}" if self.tenant else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
 from pagefault.privacy import keep_private
 from pagefault.storage.row_transfer import FileDatabase
+from pagefault.tenancy import AgentKey
 from pagefault.transfer import (
     Finding,
     GuardedSettings,
@@ -137,21 +138,22 @@ def copy(session: Session, source: str, target: str, names: Sequence[str]) -> No
         closing(open_transfer(_place(target), make=True)) as there,
         progress() as bar,
     ):
-        moved = copy_agents(here, there, names, bar)
+        moved = copy_agents(here, there, names, bar, session.chosen_tenant)
     _report(session, moved, "There are no agents to copy.")
 
 
 def export(session: Session, name: str, target: str) -> None:
     """Write an agent to a file, or to standard output; then the answer goes to stderr."""
+    tenant = session.chosen_tenant
     if target == "-" and sys.stdout.isatty():  # its texts are as they were stored
         raise UsageError("An export is not for a terminal; write it to a file, or pipe it on.")
     with closing(open_transfer(_home_of(session))) as database, progress() as bar:
         if target == "-":
-            moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar)
+            moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar, tenant)
             sys.stdout.buffer.flush()
         else:
             with _new(Path(target)) as part, part.open("wb") as file:
-                moved = export_agents(database, [name], file, __version__, bar)
+                moved = export_agents(database, [name], file, __version__, bar, tenant)
     if target == "-":
         console(stderr=True).print(plain(_table(moved)))
     else:
@@ -161,12 +163,14 @@ def export(session: Session, name: str, target: str) -> None:
 def import_(session: Session, source: str, name: str | None, trust: bool) -> None:
     """Store the agents of a file, or of standard input. What they bring is asked about on a terminal."""
     place = "The input" if source == "-" else source
-    defaults = session.installation.agent
+    defaults, tenant = session.installation.agent, session.chosen_tenant
     with _opened(source) as file:
         if not trust and not session.json and sys.stdin.isatty() and sys.stderr.isatty():
-            trust = _agreed(guarded_settings(file, place, defaults))
+            trust = _agreed(guarded_settings(file, place, defaults, tenant))
         with closing(open_transfer(_home_of(session), make=True)) as database, progress() as bar:
-            moved = import_agents(database, file, place, name, bar, trust=trust, defaults=defaults)
+            moved = import_agents(
+                database, file, place, name, bar, trust=trust, defaults=defaults, tenant=tenant
+            )
     _report(session, moved, "", defaults, trust)
 
 
@@ -204,7 +208,13 @@ def _line(finding: Finding) -> str:
 
 def _table(moved: Sequence[Moved]) -> str:
     rows = [
-        [agent.name, name, f"{sum.rows:,}", sum.checksum, "already there" if agent.known else ""]
+        [
+            str(AgentKey(agent.name, agent.tenant)),
+            name,
+            f"{sum.rows:,}",
+            sum.checksum,
+            "already there" if agent.known else "",
+        ]
         for agent in moved
         for name, sum in agent.tables.items()
     ]
@@ -221,6 +231,7 @@ def _report(
     data = [
         {
             "agent": agent.name,
+            "tenant": agent.tenant,
             "known": agent.known,
             "tables": {n: {"rows": s.rows, "checksum": s.checksum} for n, s in agent.tables.items()},
             **({"left_out": dict(agent.left_out)} if defaults else {}),
@@ -228,7 +239,7 @@ def _report(
         for agent in moved
     ]
     left_out = [
-        f"{agent.name}: left out: {line}"
+        f"{AgentKey(agent.name, agent.tenant)}: left out: {line}"
         for agent in moved
         for line in GuardedSettings(agent.name, agent.left_out).sentences()
     ]

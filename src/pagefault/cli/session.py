@@ -52,6 +52,11 @@ class Session:
     def installation(self) -> Installation:
         return load_installation(self.folder, self.database)
 
+    @property
+    def chosen_tenant(self) -> str | None:
+        """The tenant that was given with the option or the environment, None if none was."""
+        return (os.environ.get("PAGEFAULT_TENANT") or None) if self.tenant is None else self.tenant
+
     def run(self, work: Callable[[Kernel], Awaitable[None]]) -> None:
         """Do a command's work with a kernel over the home."""
         import anyio
@@ -72,12 +77,11 @@ class Session:
         """The kernel for the tenant, with the person at the terminal as the one who acts."""
         from getpass import getuser
 
-        tenant = os.environ.get("PAGEFAULT_TENANT", "") if self.tenant is None else self.tenant
         try:
             user = getuser()
         except (KeyError, OSError):  # no such user: as in a container
             user = str(os.getuid())
-        return kernel.within(tenant, f"user {user}")
+        return kernel.within(self.chosen_tenant or "", f"user {user}")
 
     @contextmanager
     def naming_damage(self) -> Generator[None]:

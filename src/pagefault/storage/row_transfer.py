@@ -19,6 +19,7 @@ from pagefault.message_meta import meta_of
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.terms import message_terms, passage_terms
 from pagefault.storage.usage import RowUsage, UsageTotal
+from pagefault.tenancy import AgentKey
 from pagefault.types import AgentId, Tier
 
 __all__ = [
@@ -196,11 +197,9 @@ def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
 class TransferRows(Protocol):
     """A database inside one transaction. Synchronous; raises ``StorageError``."""
 
-    def agents(self) -> dict[str, AgentId]:
-        """All agents, by name in order; a name that another tenant has too is followed by the tenant."""
+    def agents(self) -> dict[AgentKey, AgentId]:
+        """All agents, in order of name, then tenant."""
         ...
-
-    def is_ambiguous(self) -> bool: ...
 
     def agent(self, agent: AgentId) -> Row:
         """The agent's row of ``AGENT``; ``NotFoundError`` if there is none."""

@@ -2,6 +2,7 @@
 
     lines.py      the file: a line for each row, checksums at the end
     sums.py       checksums of an agent's tables, the same in every database
+    choosing.py   which agents are taken, and whether their names are free
     moving.py     copy, export, import: all of an agent, or nothing of it
     trust.py     the settings that an import takes only if it is told to
     checking.py   what must hold in a database, row by row

@@ -46,15 +46,15 @@ def check(database: TransferDatabase, watch: Watch) -> list[Finding]:
     """Look at everything; nothing is changed."""
     with database.reading() as rows:
         found = _of_database(rows)
-        agents = rows.agents()
-        for name, agent in agents.items():
+        for key, agent in (agents := rows.agents()).items():
+            name = str(key)
             watch.begin(f"checking {name}", 1 + len(_TIERS))
             found += [Finding(name, what) for what in rows.parked(agent)]
-            if damaged := [Finding(name, what) for what in _damaged(rows, name, agent)]:
+            if damaged := [Finding(name, what) for what in _damaged(rows, key.name, agent)]:
                 found += damaged  # the other checks would stumble over it
                 continue
             found += [Finding(name, what) for what in _of_agent(rows, agent)]
-            found += [Finding(name, what) for what in sharing_faults(rows, name, agent, agents)]
+            found += [Finding(name, what) for what in sharing_faults(rows, key, agent, agents)]
             found += [Finding(name, fault.what, derived=True) for fault in rows.index_faults(agent)]
             watch.advance(1)
             for tier in _TIERS:
@@ -79,7 +79,7 @@ def _of_counts(rows: TransferRows, agent: AgentId) -> Iterator[str]:
 def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
     """Make anew what follows from the rows, for the agents of whom something derived is wrong."""
     with database.writing() as rows:
-        agents = rows.agents()
+        agents = {str(key): agent for key, agent in rows.agents().items()}
         for name in sorted({finding.agent for finding in findings if finding.derived and finding.agent}):
             if name in agents:
                 rows.reindex(agents[name])
@@ -105,7 +105,7 @@ class _Known:
 
 def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
     """The values that cannot be read, a sentence for each."""
-    yield from agent_faults(name.partition(" of ")[0])  # as ``TransferRows.agents`` names those of tenants
+    yield from agent_faults(name)
     yield from row_faults(name, AGENT, rows.agent(agent))
     for table in OWNED:
         for batch in rows.rows(agent, table):

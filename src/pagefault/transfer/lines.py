@@ -44,8 +44,8 @@ _HEADER = 1 << 16  # bytes: no first line is longer, and what is no export may h
 @dataclass(frozen=True, slots=True)
 class Block:
     """One agent in a file whose checksums were found right. ``rows`` counts lines between the first and the
-    last, and ``first`` is the first of these; ``attachments``: the lines of that table; ``tables``: rows and
-    checksum of each; ``embedders``: fingerprint, name, dimensions of each."""
+    last, and ``first`` is the first of these, which says the ``tenant``; ``attachments``: the lines of that
+    table; ``tables``: rows and checksum of each; ``embedders``: fingerprint, name, dimensions of each."""
 
     agent: str
     format: int
@@ -54,6 +54,7 @@ class Block:
     embedders: list[tuple[str, str, int]]
     first: bytes
     attachments: tuple[bytes, ...]
+    tenant: str = ""
 
 
 def dump(value: object) -> bytes:
@@ -121,12 +122,20 @@ def _block(file: BinaryIO, place: str, first: bytes, header: dict[str, Any]) -> 
                 )
             tables = {name: (count, sum) for name, (count, sum) in end["tables"].items()}
             embedders = [(f, n, d) for f, n, d in end["embedders"]]
-            return Block(agent, header["format"], rows, tables, embedders, row, tuple(attachments))
+            format = header["format"]
+            tenant = _tenant(row, place, format)
+            return Block(agent, format, rows, tables, embedders, row, tuple(attachments), tenant)
         digest.update(line)
         row = row or line
         if line.startswith(_ATTACHMENT):
             attachments.append(line)
     raise UsageError(f"{place} is cut off within agent {agent!r}; {_AGAIN}")
+
+
+def _tenant(first: bytes, place: str, format: int) -> str:
+    """The tenant that the first row of a block names, if it is the agent's own."""
+    table, row = decode(first, place, format)
+    return str(row[AGENT.column("tenant")]) if table is AGENT else ""
 
 
 def rows_of(file: BinaryIO, block: Block, place: str) -> Iterator[tuple[TransferTable, list[Row]]]:

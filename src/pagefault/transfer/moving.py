@@ -12,15 +12,22 @@ from hashlib import sha256
 from typing import Any, BinaryIO, Protocol
 
 from pagefault.config import AgentSettings
-from pagefault.errors import NotFoundError, StorageError, UsageError
-from pagefault.names import check_look_alike, check_stored_name
-from pagefault.shared import is_shared
+from pagefault.errors import StorageError, UsageError
 from pagefault.storage import EmbedderRecord
-from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferDatabase, TransferRows, TransferTable
+from pagefault.storage.row_transfer import (
+    AGENT,
+    OWNED,
+    Row,
+    TransferDatabase,
+    TransferRows,
+    TransferTable,
+)
+from pagefault.tenancy import AgentKey
+from pagefault.transfer.choosing import by_tenant, chosen, refuse_taken, wanted_keys, with_shared
 from pagefault.transfer.lines import FORMAT, blocks, dump, encode, rows_of
 from pagefault.transfer.sums import Batches, Sums, TableSum, outgoing
 from pagefault.transfer.trust import Taken
-from pagefault.transfer.values import called, named, refuse_damaged, whole
+from pagefault.transfer.values import called, refuse_damaged, whole
 from pagefault.types import AgentId
 
 __all__ = ["Moved", "Watch", "copy_agents", "export_agents", "import_agents"]
@@ -35,6 +42,7 @@ class Moved:
     tables: dict[str, TableSum]
     known: bool = False
     left_out: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tenant: str = ""
 
 
 class Watch(Protocol):
@@ -48,17 +56,23 @@ class Watch(Protocol):
 
 
 def export_agents(
-    database: TransferDatabase, names: Sequence[str], file: BinaryIO, version: str, watch: Watch
+    database: TransferDatabase,
+    names: Sequence[str],
+    file: BinaryIO,
+    version: str,
+    watch: Watch,
+    tenant: str | None = None,
 ) -> list[Moved]:
-    """Write agents, as they are at one moment, to a file. ``version`` is pagefault's.
+    """Write agents, as they are at one moment, to a file. ``version`` is pagefault's. Without names, all of
+    the ``tenant``, or with None of every tenant; names are with None those of the default one.
 
     ``NotFoundError``, before anything is written, if there is no agent of a name.
     """
     with database.reading() as rows:
-        agents = _chosen(rows, names, database.place)
+        agents = chosen(rows, names, tenant, database.place)
         return [
-            _export(rows, name, agent, (number, len(agents)), file, version, watch)
-            for number, (name, agent) in enumerate(agents.items(), 1)
+            _export(rows, key, agent, (number, len(agents)), file, version, watch)
+            for number, (key, agent) in enumerate(agents.items(), 1)
         ]
 
 
@@ -71,8 +85,10 @@ def import_agents(
     *,
     trust: bool = False,
     defaults: AgentSettings | None = None,
+    tenant: str | None = None,
 ) -> list[Moved]:
-    """Store the agents of a file, under their own names or, if it is a single one, under ``name``.
+    """Store the agents of a file, under their own names or, if it is a single one, under ``name``; in the
+    ``tenant``, or with None each in its own if that is trusted, else in the default one.
 
     The file is read twice, so it must be one that can be. ``UsageError``, and nothing is changed, if it is
     cut off or not as it was written, or if an agent of a name exists. ``place`` is what to call the file.
@@ -84,66 +100,45 @@ def import_agents(
     refuse_damaged(found, file, place, name)
     if name is not None and len(found) != 1:
         raise UsageError(f"{place} has {len(found)} agents; leave out the name, and each keeps its own.")
+    wanted = wanted_keys(found, name, tenant, trust=trust)
     file.seek(0)
     with database.writing() as rows:
         here = rows.agents()
-        for block in found:
-            check_stored_name(wanted := named(block, name))
-            check_look_alike(wanted, here)
-            if wanted in here:
-                raise UsageError(f"The {called(wanted)} is there already; give another name with --name.")
-        own, brings = None if trust else defaults or AgentSettings(), [block.agent for block in found]
-        taken = [Taken(block, own, brings, here) for block in found]
-        return [_import(rows, named(each.block, name), each, file, place, watch) for each in taken]
+        refuse_taken(wanted, here, place)
+        own = None if trust else defaults or AgentSettings()
+        brings, there = by_tenant((block.agent, block.tenant) for block in found), by_tenant(here)
+        moved = list[Moved]()
+        for block, key in zip(found, wanted, strict=True):
+            foreign = {"tenant": block.tenant} if tenant is None and key.tenant != block.tenant else {}
+            taken = Taken(block, key.tenant, own, brings[block.tenant], there[key.tenant], foreign)
+            moved.append(_import(rows, key, taken, file, place, watch))
+        return moved
 
 
 def copy_agents(
-    source: TransferDatabase, target: TransferDatabase, names: Sequence[str], watch: Watch
+    source: TransferDatabase,
+    target: TransferDatabase,
+    names: Sequence[str],
+    watch: Watch,
+    tenant: str | None = None,
 ) -> list[Moved]:
-    """Copy agents, all if no names are given, as they are at one moment. Each is there when it is whole.
+    """Copy agents, chosen as ``export_agents`` does, as they are at one moment. Each is there when it is
+    whole, in the tenant that it is of.
 
     One that is there already, the same in every row, is left as it is: a copy that was broken off can be
     started again. ``UsageError``, before anything is copied, if one of a name is another. An agent is copied
     with the archives and shared sections that it is attached to, or has sent to.
     """
     with source.reading() as rows:
-        agents = _with_shared(rows, _chosen(rows, names, source.place))
+        agents = with_shared(rows, chosen(rows, names, tenant, source.place))
         with target.reading() as theirs:
             there = theirs.agents()
             known = {
-                name: _known(rows, theirs, name, agent, there[name], target.place, watch)
-                for name, agent in agents.items()
-                if name in there
+                key: _known(rows, theirs, key, agent, there[key], target.place, watch)
+                for key, agent in agents.items()
+                if key in there
             }
-        return [known.get(name) or _copy(rows, target, name, agent, watch) for name, agent in agents.items()]
-
-
-def _chosen(rows: TransferRows, names: Sequence[str], place: str) -> dict[str, AgentId]:
-    if rows.is_ambiguous():
-        raise UsageError(
-            f"Tenants in {place} have agents of the same name, which a copy or export would mix; back the "
-            "database up with its own tools (pg_dump) or, on SQLite, with pagefault db backup."
-        )
-    agents = rows.agents()
-    for name in names:
-        if name not in agents:
-            shared = (f"; {called(each)} is named {each}" for each in agents if each.endswith(f":{name}"))
-            raise NotFoundError(f"There is no {called(name)} in {place}{next(shared, '')}.")
-    if not agents:
-        raise NotFoundError(f"There are no agents in {place}.")
-    return {name: agents[name] for name in names or sorted(agents, key=is_shared, reverse=True)}
-
-
-def _with_shared(rows: TransferRows, chosen: Mapping[str, AgentId]) -> dict[str, AgentId]:
-    """The chosen agents after all that they share; nothing is attached to what is not there."""
-    agents, shared = rows.agents(), set[str]()
-    for agent in chosen.values():
-        for table in OWNED:
-            if "target" in table.columns:
-                place = table.column("target")
-                shared |= {str(row[place]) for batch in rows.rows(agent, table) for row in batch}
-    along = {name: agents[name] for name in sorted(shared & agents.keys())}
-    return along | dict(chosen)
+        return [known.get(key) or _copy(rows, target, key, agent, watch) for key, agent in agents.items()]
 
 
 def _size(rows: TransferRows, agent: AgentId) -> int:
@@ -166,7 +161,7 @@ def _sums(rows: TransferRows, agent: AgentId, what: str, watch: Watch) -> dict[s
 
 def _export(
     rows: TransferRows,
-    name: str,
+    key: AgentKey,
     agent: AgentId,
     number: tuple[int, int],
     file: BinaryIO,
@@ -174,8 +169,8 @@ def _export(
     watch: Watch,
 ) -> Moved:
     total = _size(rows, agent)
-    watch.begin(f"exporting {name}", total)
-    header = {"pagefault": version, "format": FORMAT, "agent": name, "number": number[0], "of": number[1]}
+    watch.begin(f"exporting {key}", total)
+    header = {"pagefault": version, "format": FORMAT, "agent": key.name, "number": number[0], "of": number[1]}
     line = dump(header | {"rows": total})
     file.write(line)
     digest, sums, seen = sha256(line), Sums(), set[str]()
@@ -189,31 +184,35 @@ def _export(
     tables = {table: (sum.rows, sum.checksum) for table, sum in sums.tables().items()}
     embedders = [(e.fingerprint, e.name, e.dimensions) for e in rows.embedders() if e.fingerprint in seen]
     file.write(dump({"end": {"tables": tables, "embedders": embedders, "sha256": digest.hexdigest()}}))
-    return Moved(name, sums.tables())
+    return Moved(key.name, sums.tables(), tenant=key.tenant)
 
 
-def _import(rows: TransferRows, name: str, taken: Taken, file: BinaryIO, place: str, watch: Watch) -> Moved:
+def _import(
+    rows: TransferRows, key: AgentKey, taken: Taken, file: BinaryIO, place: str, watch: Watch
+) -> Moved:
     block = taken.block
-    watch.begin(f"importing {name}", block.rows)
+    watch.begin(f"importing {key}", block.rows)
     _adopt(rows, [EmbedderRecord(*embedder) for embedder in block.embedders])
     sums = Sums()
-    agent = _restore(rows, name, _watched(taken.rows(sums.added(rows_of(file, block, place))), watch))
+    agent = _restore(rows, key.name, _watched(taken.rows(sums.added(rows_of(file, block, place))), watch))
     rows.finish(agent)
     # The rows of a file of an earlier format have other sums than the file says; its SHA-256 holds for those.
     told = {table: TableSum(*sum) for table, sum in block.tables.items()}
     told = taken.sums(told if block.format == FORMAT else sums.tables())
-    return replace(_compared(rows, name, agent, told, watch), left_out=taken.left_out)
+    return replace(_compared(rows, key, agent, told, watch), left_out=taken.left_out)
 
 
-def _copy(source: TransferRows, target: TransferDatabase, name: str, agent: AgentId, watch: Watch) -> Moved:
-    watch.begin(f"copying {name}", _size(source, agent))
+def _copy(
+    source: TransferRows, target: TransferDatabase, key: AgentKey, agent: AgentId, watch: Watch
+) -> Moved:
+    watch.begin(f"copying {key}", _size(source, agent))
     sums, seen = Sums(), set[str]()
     with target.writing() as rows:
-        batches = sums.added(_watched(whole(outgoing(source, agent), name), watch))
-        new = _restore(rows, name, _noting(batches, seen))
+        batches = sums.added(_watched(whole(outgoing(source, agent), key.name), watch))
+        new = _restore(rows, key.name, _noting(batches, seen))
         _adopt(rows, [record for record in source.embedders() if record.fingerprint in seen])
         rows.finish(new)
-        return _compared(rows, name, new, sums.tables(), watch)
+        return _compared(rows, key, new, sums.tables(), watch)
 
 
 def _restore(rows: TransferRows, name: str, batches: Batches) -> AgentId:
@@ -231,29 +230,29 @@ def _restore(rows: TransferRows, name: str, batches: Batches) -> AgentId:
 
 
 def _compared(
-    rows: TransferRows, name: str, agent: AgentId, wanted: dict[str, TableSum], watch: Watch
+    rows: TransferRows, key: AgentKey, agent: AgentId, wanted: dict[str, TableSum], watch: Watch
 ) -> Moved:
     """Read what was stored again; ``StorageError``, so that nothing is stored, if the sums differ."""
-    found = _sums(rows, agent, f"comparing {name}", watch)
+    found = _sums(rows, agent, f"comparing {key}", watch)
     for table in wanted.keys() | found.keys():
         if wanted.get(table) != found.get(table):
-            raise StorageError(f"The rows of {table} of agent {name!r} did not arrive as they were sent.")
-    return Moved(name, found)
+            raise StorageError(f"The rows of {table} of {called(*key)} did not arrive as they were sent.")
+    return Moved(key.name, found, tenant=key.tenant)
 
 
 def _known(
     ours: TransferRows,
     theirs: TransferRows,
-    name: str,
+    key: AgentKey,
     agent: AgentId,
     there: AgentId,
     place: str,
     watch: Watch,
 ) -> Moved:
-    mine = _sums(ours, agent, f"comparing {name}", watch)
-    if mine != _sums(theirs, there, f"comparing {name}", watch):
-        raise UsageError(f"{place} has another {called(name)} already; nothing is copied.")
-    return Moved(name, mine, known=True)
+    mine = _sums(ours, agent, f"comparing {key}", watch)
+    if mine != _sums(theirs, there, f"comparing {key}", watch):
+        raise UsageError(f"{place} has another {called(*key)} already; nothing is copied.")
+    return Moved(key.name, mine, known=True, tenant=key.tenant)
 
 
 def _noting(batches: Batches, seen: set[str]) -> Batches:

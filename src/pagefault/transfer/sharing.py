@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import cast
 
 from pagefault.storage.row_transfer import AGENT, OUTBOX, OWNED, TransferRows
+from pagefault.tenancy import AgentKey
 from pagefault.transfer.values import called, text_faults
 from pagefault.types import AgentId
 
@@ -15,13 +16,17 @@ _TABLES = {table.name: table for table in OWNED}
 _ATTACHMENTS, _SECTIONS = _TABLES["attachments"], _TABLES["sections"]
 
 
-def sharing_faults(rows: TransferRows, name: str, agent: AgentId, there: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each fault; ``there``: the stored names of all that the database has."""
-    yield from text_faults(name, rows.count(agent, _SECTIONS))
+def sharing_faults(
+    rows: TransferRows, key: AgentKey, agent: AgentId, there: Collection[AgentKey]
+) -> Iterator[str]:
+    """Yield a sentence for each fault; ``there``: all that the database has."""
+    yield from text_faults(key.name, rows.count(agent, _SECTIONS))
     place = _ATTACHMENTS.column("target")
     for batch in rows.rows(agent, _ATTACHMENTS):
         for row in batch:
-            if row[place] not in there:  # an archive that is made later would be open to it
+            if (
+                AgentKey(str(row[place]), key.tenant) not in there
+            ):  # an archive that is made later would be open to it
                 yield f"It is attached to the {called(str(row[place]))}, which is not there; detach it."
     counted = cast("int", rows.agent(agent)[AGENT.column("last_outgoing")])
     number = OUTBOX.column("number")

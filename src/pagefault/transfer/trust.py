@@ -9,7 +9,7 @@ unasked, and that a call was approved, which is asked for again.
 
 Nor does it give access to what is here: without being told to, it attaches an agent to those archives
 and shared sections only that the file brings. Effects on their way go with these alone, which are of the same
-moment: applied to another, they might be applied twice.
+moment: applied to another, they might be applied twice. Nor does it choose its tenant.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from pagefault.storage.row_transfer import (
     Row,
     TransferTable,
 )
+from pagefault.transfer.choosing import by_tenant
 from pagefault.transfer.lines import Block, blocks, decode
 from pagefault.transfer.sums import Batches, Sums, TableSum
 
@@ -50,7 +51,8 @@ _CHANGED = (AGENT, _ATTACHMENTS, OUTBOX, DELIVERIES, APPROVALS, GRANTS)
 @dataclass(frozen=True, slots=True)
 class GuardedSettings:
     """The settings of an agent, by name, that need to be trusted: those that are not the installation's; and
-    under ``attachments`` and ``outbox`` what it is attached to, and what it has sent there."""
+    under ``attachments`` and ``outbox`` what it is attached to, and what it has sent there, under ``tenant``
+    whose it is."""
 
     agent: str
     settings: Mapping[str, Any]
@@ -60,15 +62,23 @@ class GuardedSettings:
         return [f"{name}: {_shown(name, value)}" for name, value in self.settings.items()]
 
 
-def guarded_settings(file: BinaryIO, place: str, defaults: AgentSettings) -> list[GuardedSettings]:
-    """Return what each agent of an export brings; the file is as it was then. Raises as ``import_agents``."""
+def guarded_settings(
+    file: BinaryIO, place: str, defaults: AgentSettings, tenant: str | None = None
+) -> list[GuardedSettings]:
+    """Return what each agent of an export brings; the file is as it was then. Raises as ``import_agents``.
+    ``tenant``: the one that was chosen for it."""
     start, found = file.tell(), blocks(file, place)
     file.seek(start)
     rows = [decode(block.first, place, block.format)[1] for block in found]
     settings = [str(row[AGENT.column("settings")]) for row in rows]
-    brought = {block.agent for block in found}
+    brought = by_tenant((block.agent, block.tenant) for block in found)
     return [
-        GuardedSettings(block.agent, _untrusted(block, each, defaults)[1] | _foreign(block, brought, place))
+        GuardedSettings(
+            block.agent,
+            _untrusted(block, each, defaults)[1]
+            | _foreign(block, brought[block.tenant], place)
+            | ({"tenant": block.tenant} if block.tenant and tenant is None else {}),
+        )
         for block, each in zip(found, settings, strict=True)
     ]
 
@@ -84,9 +94,10 @@ def _foreign(block: Block, brought: Collection[str], place: str) -> dict[str, An
 class Taken:
     """The rows of an imported agent that are taken: all, or with the settings of ``own`` that need no trust,
     and attachments to what the file ``brings`` or, with trust, to an archive that is ``here``; a section that
-    is here has another text than the agent's copy. ``left_out``: the others."""
+    is here has another text than the agent's copy. ``tenant``: whose it becomes. ``left_out``: the others."""
 
     block: Block
+    tenant: str
     own: AgentSettings | None
     brings: Collection[str]
     here: Collection[str]
@@ -139,12 +150,11 @@ class Taken:
         return []
 
     def _settled(self, row: Row) -> Row:
-        if self.own is None:
-            return row
-        place = AGENT.column("settings")
-        settings, guarded = _untrusted(self.block, str(row[place]), self.own)
-        self.left_out |= guarded
-        return (*row[:place], settings, *row[place + 1 :])
+        values = dict(zip(AGENT.columns, row, strict=True)) | {"tenant": self.tenant}
+        if self.own is not None:
+            values["settings"], guarded = _untrusted(self.block, str(values["settings"]), self.own)
+            self.left_out |= guarded
+        return tuple(values.values())
 
 
 def _attachment(row: Row) -> str:

@@ -20,7 +20,7 @@ from pagefault.config import parse_settings
 from pagefault.errors import PagefaultError, UsageError
 from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, RequestUsage, meta_of
-from pagefault.names import check_agent_name, check_stored_name
+from pagefault.names import check_agent_name, check_stored_name, check_tenant
 from pagefault.section_settings import SectionSettings
 from pagefault.shared import is_shared
 from pagefault.storage.row_transfer import MEDIA, Row, TransferTable
@@ -124,9 +124,11 @@ def _at_least_zero(value: float) -> None:
 
 
 _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
+    ("agents", "tenant"): check_tenant,
     ("agents", "created"): _time,
     ("agents", "settings"): _settings,
     ("agents", "ratio"): _at_least_zero,
+    ("shared", "tenant"): check_tenant,
     ("shared", "created"): _time,
     ("shared", "settings"): _shared_settings,
     ("messages", "role"): _one_of(*Role),
@@ -221,10 +223,11 @@ def _fault(table: str, column: str, kind: type[object], value: object) -> str:
     return ""
 
 
-def called(name: str) -> str:
-    """Return the stored name as a sentence says it: ``agent 'ana'``, ``archive 'manuals'``."""
+def called(name: str, tenant: str = "") -> str:
+    """Return the stored name as a sentence says it: ``archive 'news'``, ``agent 'ana' of tenant 'firm'``."""
     kind, _, own = name.partition(":") if is_shared(name) else ("agent", "", name)
-    return f"{'shared section' if kind == 'section' else kind} {own!r}"
+    of = f" of tenant {tenant!r}" if tenant else ""
+    return f"{'shared section' if kind == 'section' else kind} {own!r}{of}"
 
 
 def named(block: Block, name: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Name, command_group, session_of
+from pagefault.cli.options import Database, Home, Json, Name, Tenant, command_group, session_of
 
 __all__ = ["db"]
 
@@ -98,15 +98,17 @@ def db_copy(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Copy agents from one database to another, and compare checksums.
 
     Each agent is copied whole or not at all. An agent that the target already has, unchanged, is skipped, so
-    an interrupted copy can be run again; if the target has another agent of that name, nothing is copied.
+    an interrupted copy can be run again; if the target has another agent of that name, nothing is copied. All
+    tenants are copied, or the one of --tenant; each agent stays in its own.
     """
     from pagefault.cli import database as room
 
-    room.copy(session_of(home, database, json), source, target, agent or [])
+    room.copy(session_of(home, database, json, tenant), source, target, agent or [])
 
 
 @db.command("export")
@@ -116,11 +118,12 @@ def db_export(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Write an agent with all its memory as JSON Lines, with checksums; agents may run meanwhile."""
     from pagefault.cli import database as room
 
-    room.export(session_of(home, database, json), name, path)
+    room.export(session_of(home, database, json, tenant), name, path)
 
 
 @db.command("import")
@@ -133,13 +136,14 @@ def db_import(
     home: Home = None,
     database: Database = None,
     json: Json = False,
+    tenant: Tenant = None,
 ) -> None:
     """Store the agents of an export, all or none; a truncated or changed file is refused.
 
     A model, instructions and the rights to write to other agents and to run tools by text are taken with
     --trust, or if you agree on a terminal; else the agent gets this installation's, and the report names what
-    was left out.
+    was left out. So is its tenant, unless --tenant says where all of them go.
     """
     from pagefault.cli import database as room
 
-    room.import_(session_of(home, database, json), path, name, trust)
+    room.import_(session_of(home, database, json, tenant), path, name, trust)

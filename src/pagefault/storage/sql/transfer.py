@@ -27,6 +27,7 @@ from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
 from pagefault.storage.sql.vectors import SqlVectors
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
+from pagefault.tenancy import AgentKey
 from pagefault.types import AgentId, Tier
 
 __all__ = ["BATCH", "SqlTransfer"]
@@ -95,16 +96,10 @@ class SqlTransfer(SqlVectors, SqlOutbox):
         del agent
         return table.name
 
-    def agents(self) -> dict[str, AgentId]:
+    def agents(self) -> dict[AgentKey, AgentId]:
         order = self._db.dialect.by_code_point
         found = self._db.rows(f"SELECT name, tenant, id FROM agents ORDER BY name{order}, tenant{order}")
-        agents = dict[str, AgentId]()
-        for name, tenant, id in found:
-            agents[f"{name} of {tenant}" if name in agents else name] = AgentId(id)
-        return agents
-
-    def is_ambiguous(self) -> bool:
-        return self._db.one("SELECT count(*) > count(DISTINCT name) FROM agents")[0]
+        return {AgentKey(name, tenant): AgentId(id) for name, tenant, id in found}
 
     def agent(self, agent: AgentId) -> Row:
         row = self._db.one(f"SELECT {', '.join(AGENT.columns)} FROM agents WHERE id = :agent", agent=agent)
