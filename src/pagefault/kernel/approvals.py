@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from pagefault.approvals import Approval, Grant, Remember
@@ -48,7 +48,7 @@ async def answer(
     arguments: Mapping[str, Any] | None = None,
     remember: Remember = "once",
     by: str = "",
-) -> AsyncIterator[Output]:
+) -> AsyncGenerator[Output]:
     """Decide on a call and, if the turn goes on then and this kernel runs turns, yield the outputs that come
     of it; the last is ``done``, or ``waiting`` if others are to be decided on.
 

@@ -3,6 +3,7 @@
     running.py    a process that serves: signals, drain;  workers.py: several processes
     auth.py       the caller of a request;  walls.py: what stands before all routes
     problems.py   errors as responses;  sse.py: outputs as server-sent events
+    posting.py    events that requests post;  uploads.py: uploaded files
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
     letta/        Letta's REST under ``/v1``;  metrics.py: ``/metrics``
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request

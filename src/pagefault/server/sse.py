@@ -7,7 +7,7 @@ and they begin again with the next completion. A client that goes away does not 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request
@@ -18,7 +18,16 @@ from pagefault.server.auth import options_of
 from pagefault.server.problems import Problem
 from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
 
-__all__ = ["LastEventId", "event_stream", "held", "output_data", "output_events", "resumed", "wants_stream"]
+__all__ = [
+    "LastEventId",
+    "begun",
+    "event_stream",
+    "held",
+    "output_data",
+    "output_events",
+    "resumed",
+    "wants_stream",
+]
 
 OutputStream = AsyncIterator[Output]
 
@@ -71,6 +80,20 @@ async def _held(
     async with context as (event, outputs):
         yield event
         async for output in outputs:
+            yield output
+
+
+async def begun(outputs: AsyncGenerator[Output]) -> tuple[Output | None, AsyncGenerator[Output]]:
+    """Wait for the first output, so that errors before it are responses; return it and all outputs."""
+    first = await anext(outputs, None)
+    return first, _all(first, outputs)
+
+
+async def _all(first: Output | None, rest: AsyncGenerator[Output]) -> AsyncGenerator[Output]:
+    async with aclosing(rest):
+        if first:
+            yield first
+        async for output in rest:
             yield output
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -14,12 +12,9 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from sse_starlette import ServerSentEvent
 
-from pagefault.config import LoadingSettings
 from pagefault.errors import PagefaultError
-from pagefault.ingest import Bytes, LoadReport, SourceResult, load
-from pagefault.ingest.sources import SourceContent
+from pagefault.ingest import LoadReport, SourceResult, load
 from pagefault.kernel.edits import delete_document
-from pagefault.quoting import inline
 from pagefault.server.api.messages import STREAMED
 from pagefault.server.api.values import (
     LARGEST,
@@ -33,6 +28,7 @@ from pagefault.server.api.values import (
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem, problem_of
 from pagefault.server.sse import event_stream, wants_stream
+from pagefault.server.uploads import UploadSource, plain_file_name
 from pagefault.views import documents
 from pagefault.views.asking import tags_of
 from pagefault.views.documents import DocumentPage, DocumentView, PageFind
@@ -60,30 +56,6 @@ class LoadedItems(BaseModel):
     items: list[LoadedItem]
     event: int | None
     notice: str
-
-
-@dataclass(frozen=True, slots=True)
-class UploadSource:
-    """An uploaded file as a source: its name names the document, and says of what kind it may be."""
-
-    file: UploadFile
-
-    @property
-    def name(self) -> str:
-        return f"upload:{self._plain}"
-
-    @property
-    def label(self) -> str:
-        return PurePosixPath(self._plain).stem
-
-    @property
-    def _plain(self) -> str:
-        given = (self.file.filename or "").replace("\\", "/")
-        return inline(PurePosixPath(given).name, 200) or "file"
-
-    async def read(self, limits: LoadingSettings) -> SourceContent:
-        content = await Bytes(await self.file.read(), self.label).read(limits)
-        return SourceContent(content.data, self._plain, self.file.content_type or "")
 
 
 class _Progress:
@@ -117,7 +89,7 @@ async def upload(
 ) -> Any:
     """Load files into archival storage; answered when all are done, or with their progress as a stream."""
     caller.require("admin")
-    sources, tags = [UploadSource(each) for each in file], tags_of(tag or ())
+    sources, tags = [UploadSource(each, plain_file_name(each.filename)) for each in file], tags_of(tag or ())
     if wants_stream(request):
         return event_stream(request, _progress(caller, name, sources, tags, title))
     report = await load(caller.kernel, name, sources, tags=tags, title=title)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -25,8 +24,7 @@ from pagefault.server.api.values import (
 )
 from pagefault.server.auth import Calling
 from pagefault.server.problems import Problem
-from pagefault.server.sse import event_stream, output_events, wants_stream
-from pagefault.types import Output
+from pagefault.server.sse import begun, event_stream, output_events, wants_stream
 from pagefault.views import agents, approvals, events
 from pagefault.views.agents import TimerView
 from pagefault.views.approvals import ApprovalView, GrantView
@@ -134,23 +132,16 @@ async def decide(name: Name, id: str, body: Decision, caller: AgentCaller, reque
     caller.require("chat")
     if body.remember != "once":
         caller.require("admin")
-    outputs = deciding.answer(
+    answer = deciding.answer(
         caller.kernel, name, id, body.approved,
         note=body.note, arguments=body.arguments, remember=body.remember, by=caller.key,
     )  # fmt: skip
-    first = await anext(outputs, None)
+    first, outputs = await begun(answer)
     if first is None:
         raise Problem(503, "Stopping", "The server is stopping; the decision is stored.")
-    rest = _with(first, outputs)
     if wants_stream(request):
-        return event_stream(request, output_events(rest))
-    return await reply_body(caller, name, first.event or 0, rest)
-
-
-async def _with(first: Output, rest: AsyncIterator[Output]) -> AsyncGenerator[Output]:
-    yield first
-    async for output in rest:
-        yield output
+        return event_stream(request, output_events(outputs))
+    return await reply_body(caller, name, first.event or 0, outputs)
 
 
 @routes.get("/agents/{name}/grants")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from pagefault.kernel.streams import following, outputs_after, posting
+from pagefault.kernel.streams import following, outputs_after
 from pagefault.server.api.values import (
     LARGEST,
     AgentCaller,
@@ -26,6 +26,7 @@ from pagefault.server.api.values import (
     page_number,
 )
 from pagefault.server.auth import Caller
+from pagefault.server.posting import checked_event, posted, posted_outputs
 from pagefault.server.problems import Problem
 from pagefault.server.sse import (
     LastEventId,
@@ -46,7 +47,6 @@ __all__ = [
     "PostedEvent",
     "ReplyBody",
     "answer",
-    "checked_event",
     "posted_event",
     "reply_body",
     "routes",
@@ -62,8 +62,6 @@ STREAMED: dict[int | str, dict[str, Any]] = {
     }
 }
 """The responses of a route that answers with a reply or a stream."""
-
-_ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FINISHED})
 
 
 class OutputItem(BaseModel):
@@ -128,16 +126,14 @@ async def post_message(
     """Send a message, and return the reply when the turn is over or waits for a decision; or stream its
     outputs."""
     event = checked_event(caller, Event(EventKind.MESSAGE, body.text, key, body.sender))
-    return await answer(request, caller, name, posting(caller.kernel, name, event), after, event)
+    return await answer(request, caller, name, posted_outputs(caller, name, event), after)
 
 
 @routes.post("/events", status_code=202)
 async def post_event(name: Name, body: NewEvent, caller: AgentCaller, key: IdempotencyKey) -> PostedEvent:
     """Store an event in the agent's inbox; its turn runs in the background."""
     event = checked_event(caller, Event(body.kind, body.text, key, body.sender))
-    posted = await caller.kernel.post(name, event)
-    check_repeated(event, posted)
-    return posted_event(posted)
+    return posted_event(await posted(caller, name, event))
 
 
 @routes.get("/events/{event}/outputs", response_model=ReplyBody, responses=STREAMED)
@@ -172,29 +168,6 @@ async def list_outputs(
     return ItemList(items=items, next=str(items[-1].position) if len(found) > limit else None)
 
 
-def checked_event(caller: Caller, event: Event) -> Event:
-    """The event, if the caller may post it."""
-    caller.require("chat")
-    if event.sender is not None and not caller.speaks_for_users:
-        raise Problem(403, "Forbidden", "This key may not say who the sender is; leave the sender out.")
-    if event.kind in _ADMIN_KINDS:
-        caller.require("admin")
-    elif event.kind in set(EventKind) - {EventKind.MESSAGE, EventKind.LOGIN}:
-        raise Problem(
-            400, "Wrong request",
-            f"The system makes events of the kind {event.kind}; write message, login or a word of your own.",
-        )  # fmt: skip
-    return event
-
-
-def check_repeated(event: Event, posted: Event) -> None:
-    """Raise a ``Problem`` if the key of an event was used for another one."""
-    media = tuple(each.media for each in event.contents)
-    sent = event.kind, event.text, event.sender, media
-    if event.key and sent != (posted.kind, posted.text, posted.sender, posted.media):
-        raise Problem(422, "Key used", "This Idempotency-Key was used for another event; choose another key.")
-
-
 def posted_event(event: Event) -> PostedEvent:
     """A stored event as it is answered."""
     return PostedEvent(
@@ -208,16 +181,9 @@ async def answer(
     name: str,
     context: AbstractAsyncContextManager[tuple[Event, AsyncIterator[Output]]],
     after: int | None,
-    sent: Event | None = None,
 ) -> Response | ReplyBody:
     """Answer with the outputs of an event: as a stream if the client asks for one, else as a reply."""
     event, outputs = await held(context)
-    if sent:
-        try:
-            check_repeated(sent, event)
-        except Problem:
-            await outputs.aclose()
-            raise
     if wants_stream(request):
         return event_stream(request, output_events(resumed(outputs, event.id, after)))
     return await reply_body(caller, name, event.id, outputs)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from pagefault.config import LoadingSettings
-from pagefault.ingest import Bytes, load
-from pagefault.ingest.sources import SourceContent
+from pagefault.ingest import load
 from pagefault.kernel import archives, edits
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
@@ -21,6 +17,7 @@ from pagefault.server.letta.paging import NewestFirst
 from pagefault.server.letta.records import LettaAgent, memory_of, shared_of, shared_things
 from pagefault.server.letta.states import file_name, file_state, folder_state
 from pagefault.server.problems import Problem
+from pagefault.server.uploads import UploadSource, plain_file_name
 from pagefault.shared import Archive, SharedRecord
 from pagefault.types import Document
 from pagefault.views.stored import archive_documents, document_text
@@ -84,7 +81,7 @@ async def upload(
     """Load a file into a folder, and answer when it can be read. One of the same name gets a number unless
     ``duplicate_handling`` says otherwise."""
     folder = (await shared_of(caller, "archive", "folder", folder_id, to_change=True)).record
-    wanted = _plain(name or file.filename or "file")
+    wanted = plain_file_name(name or file.filename)
     stored = {file_name(each): each for each in await _documents(caller, folder)}
     if wanted in stored and duplicate_handling == "skip":
         return file_state(folder.id, stored[wanted])
@@ -92,8 +89,7 @@ async def upload(
         raise Problem(409, "Name taken", f"There is a file {wanted} in folder {folder.name} already.")
     if duplicate_handling == "suffix":
         wanted = _free(wanted, stored)
-    source = _Upload(Bytes(await file.read(), PurePosixPath(wanted).stem), wanted, file.content_type or "")
-    report = await load(caller.kernel, Archive(folder.name), [source])
+    report = await load(caller.kernel, Archive(folder.name), [UploadSource(file, wanted)])
     (item,) = report.items
     if item.document is None:
         raise Problem(422, "Unreadable file", f"{wanted} was not loaded: {item.why}")
@@ -176,27 +172,6 @@ async def files_of_agent(agent: LettaAgent, caller: Calling, limit: int = _MOST_
     return {"files": found[: max(0, min(limit, _MOST_FILES))], "next_cursor": None, "has_more": False}
 
 
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """An uploaded file as a source. ``file``: its name in the folder, which says of what kind it may be;
-    ``declared``: the media type that the client declared."""
-
-    data: Bytes
-    file: str
-    declared: str
-
-    @property
-    def name(self) -> str:
-        return f"upload:{self.file}"
-
-    @property
-    def label(self) -> str:
-        return self.data.label
-
-    async def read(self, limits: LoadingSettings) -> SourceContent:
-        return replace(await self.data.read(limits), file=self.file, declared=self.declared)
-
-
 async def _documents(caller: Caller, folder: SharedRecord) -> list[Document]:
     return await archive_documents(caller.kernel, folder.id)
 
@@ -210,12 +185,6 @@ async def _document(caller: Caller, folder: SharedRecord, id: str) -> Document:
     if document is None:
         raise no_such("file", id)
     return document
-
-
-def _plain(name: str) -> str:
-    """The last part of a path, without what shows nothing."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable()).strip()[:200] or "file"
 
 
 def _free(name: str, taken: dict[str, Document]) -> str:

@@ -13,7 +13,6 @@ from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pagefault.kernel.streams import following
-from pagefault.server.api.messages import checked_event
 from pagefault.server.auth import Caller, Calling, options_of
 from pagefault.server.letta.bodies import LettaBody, TurnBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id
@@ -30,7 +29,9 @@ from pagefault.server.letta.paging import ListPage, NewestFirst
 from pagefault.server.letta.records import LettaAgent, agent_of, memory_of
 from pagefault.server.letta.states import settings_shown
 from pagefault.server.letta.turns import LettaTurn, outputs_of_inputs
+from pagefault.server.posting import checked_event, posted
 from pagefault.server.problems import Problem
+from pagefault.server.sse import begun
 from pagefault.types import AgentRecord, Event, Message, Output
 from pagefault.views.offered import program_tools
 from pagefault.views.stored import event_by_number, events_of, rows_between, rows_of_event
@@ -66,8 +67,8 @@ async def create_async(agent: LettaAgent, body: TurnBody, caller: Calling) -> Js
         raise Problem(
             501, "Not there yet", "Decide on calls by messages or messages/stream, not in the background."
         )
-    posted = [await caller.kernel.post(agent.name, event) for event in events]
-    return await _run(caller, agent, posted[-1].id)
+    stored = [await posted(caller, agent.name, event) for event in events]
+    return await _run(caller, agent, stored[-1].id)
 
 
 @routes.post("/agents/{agent_id}/messages/cancel")
@@ -153,8 +154,8 @@ async def _answer(
     types = body.include_return_message_types
     turn = _turn(caller, agent, pieces=streams and bool(body.stream_tokens), types=types)
     if streams:
-        first = await anext(outputs, None)  # errors are responses, not the end of a stream
-        return _stream(request, turn, _after(first, outputs), pings=bool(body.include_pings))
+        _, outputs = await begun(outputs)
+        return _stream(request, turn, outputs, pings=bool(body.include_pings))
     messages = [message async for message in turn.messages(outputs)]
     if not turn.is_over:
         raise Problem(
@@ -171,13 +172,6 @@ def _turn(
     return LettaTurn(
         caller.kernel, agent, frozenset(asked), pieces, None if types is None else frozenset(types)
     )
-
-
-async def _after(first: Output | None, outputs: AsyncIterator[Output]) -> AsyncGenerator[Output]:
-    if first:
-        yield first
-    async for output in outputs:
-        yield output
 
 
 def _stream(

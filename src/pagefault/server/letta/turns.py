@@ -12,8 +12,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from pagefault.kernel import Kernel, approvals
-from pagefault.kernel.streams import posting
-from pagefault.server.api.messages import check_repeated, checked_event
 from pagefault.server.auth import Caller
 from pagefault.server.letta.ids import letta_id
 from pagefault.server.letta.inputs import CallDecision, decisions_of
@@ -26,6 +24,7 @@ from pagefault.server.letta.messages import (
     stop_reason,
 )
 from pagefault.server.letta.records import memory_of
+from pagefault.server.posting import checked_event, posted_outputs
 from pagefault.server.problems import Problem
 from pagefault.types import CLOSING, AgentRecord, Event, Message, Output, Role
 from pagefault.views.stored import rows_of_event
@@ -55,14 +54,13 @@ async def outputs_of_inputs(
         made = approvals.answer(
             caller.kernel, agent.name, row.id, each.approved, note=each.note, by=caller.key
         )
-        async with aclosing(made):  # pyright: ignore[reportArgumentType]  # an asynchronous generator
+        async with aclosing(made):
             async for output in made:
                 if output.type != "waiting" or number == len(decided):
                     yield output
     for event in events:
-        async with posting(caller.kernel, agent.name, event) as (posted, outputs):
-            check_repeated(event, posted)
-            yield Output("noticed", "", posted.id, 0)  # the response begins before the model answers
+        async with posted_outputs(caller, agent.name, event) as (stored, outputs):
+            yield Output("noticed", "", stored.id, 0)  # the response begins before the model answers
             async for output in outputs:
                 yield output
 

@@ -10,14 +10,14 @@ from fastapi import Request
 
 from pagefault.errors import NotFoundError
 from pagefault.ingest.attaching import images_of
-from pagefault.kernel.streams import following, posting
-from pagefault.server.api.messages import check_repeated, checked_event
+from pagefault.kernel.streams import following
 from pagefault.server.auth import Caller, options_of
 from pagefault.server.openai.answers import ClientAnswer
 from pagefault.server.openai.identity import conversation_of, key_of, refuse_task, sender_of
 from pagefault.server.openai.ids import answer_id
 from pagefault.server.openai.requests import UserMessage, image_addresses
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone, SpeechReader
+from pagefault.server.posting import checked_event, posted_outputs
 from pagefault.server.problems import Problem
 from pagefault.server.sse import held
 from pagefault.tenancy import KeyRole
@@ -86,13 +86,8 @@ async def posted_turn(
     sender = sender_of(request.headers, message.name, caller, options_of(request).user_secret)
     event = checked_event(caller, Event(EventKind.MESSAGE, message.text, key, sender))
     event = replace(event, contents=await images_of(caller.kernel, image_addresses(message.images)))
-    posted, outputs = await held(posting(caller.kernel, agent, event))
-    try:
-        check_repeated(event, posted)
-    except Problem:
-        await outputs.aclose()
-        raise
-    return ClientTurn(caller, agent, posted, await _id(caller, agent, posted, prefix), outputs)
+    stored, outputs = await held(posted_outputs(caller, agent, event))
+    return ClientTurn(caller, agent, stored, await _id(caller, agent, stored, prefix), outputs)
 
 
 async def followed_turn(caller: Caller, agent: str, number: int) -> ClientTurn:

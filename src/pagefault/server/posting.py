@@ -1,0 +1,56 @@
+"""Events that requests post, the same for all protocols: may the caller post it, and was its key used for
+another one?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+from pagefault.kernel.streams import posting
+from pagefault.server.auth import Caller
+from pagefault.server.problems import Problem
+from pagefault.types import Event, EventKind, Output
+
+__all__ = ["checked_event", "posted", "posted_outputs"]
+
+_ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FINISHED})
+
+
+def checked_event(caller: Caller, event: Event) -> Event:
+    """The event, if the caller may post it."""
+    caller.require("chat")
+    if event.sender is not None and not caller.speaks_for_users:
+        raise Problem(403, "Forbidden", "This key may not say who the sender is; leave the sender out.")
+    if event.kind in _ADMIN_KINDS:
+        caller.require("admin")
+    elif event.kind in set(EventKind) - {EventKind.MESSAGE, EventKind.LOGIN}:
+        raise Problem(
+            400, "Wrong request",
+            f"The system makes events of the kind {event.kind}; write message, login or a word of your own.",
+        )  # fmt: skip
+    return event
+
+
+async def posted(caller: Caller, name: str, event: Event) -> Event:
+    """Post an event to an agent without waiting for its turn; return it as stored."""
+    stored = await caller.kernel.post(name, event)
+    _check_repeated(event, stored)
+    return stored
+
+
+@asynccontextmanager
+async def posted_outputs(
+    caller: Caller, name: str, event: Event
+) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
+    """Post an event to an agent; give it as stored, and the outputs of its turn."""
+    async with posting(caller.kernel, name, event) as (stored, outputs):
+        _check_repeated(event, stored)
+        yield stored, outputs
+
+
+def _check_repeated(event: Event, stored: Event) -> None:
+    """Raise a ``Problem`` if the key of an event was used for another one."""
+    media = tuple(each.media for each in event.contents)
+    sent = event.kind, event.text, event.sender, media
+    if event.key and sent != (stored.kind, stored.text, stored.sender, stored.media):
+        raise Problem(422, "Key used", "This Idempotency-Key was used for another event; choose another key.")
