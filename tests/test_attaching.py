@@ -86,6 +86,10 @@ def test_images_are_sent_with_a_message_in_many_ways(tmp_path: Path) -> None:
         for one in others:
             ana.send("and this?", images=one)
             assert len(last(model)[1]) == 1
+        assert [output.type for output in ana.stream("streamed", images=[GIF])][-1] == "done"
+        assert last(model) == (last(model)[0], images[1:2])
+        posted = ana.post(Event("overheard", "listen"), images=[GIF, PNG])
+        assert [media.media_type for media in posted.media] == ["image/gif", "image/png"]
         ana.send("none", images=[])
         assert last(model)[1] == ()
         with pytest.raises(UsageError, match="is no image that models take"):

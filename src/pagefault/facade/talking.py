@@ -90,19 +90,21 @@ class AsyncTalking:
             collected = [output async for output in outputs]
         return await reply_of(self._handle.kernel, self.name, collected)
 
-    async def stream(self, event: str | Event) -> AsyncGenerator[Output]:
+    async def stream(self, event: str | Event, *, images: Images = ()) -> AsyncGenerator[Output]:
         """Send an event and yield its outputs as they come, deltas included; the last one is ``done``, or
         ``waiting`` if a person has to decide on a call first.
 
         Nothing is sent before the first output is asked for. Leaving early does not stop the turn.
         """
-        outputs = self._handle.kernel.send(self.name, event_of(event))
+        posted = await with_images(self._handle.kernel, event_of(event), images)
+        outputs = self._handle.kernel.send(self.name, posted)
         async for output in outputs:
             yield output
 
-    async def post(self, event: str | Event) -> Event:
+    async def post(self, event: str | Event, *, images: Images = ()) -> Event:
         """Store an event in the agent's inbox and return it with its id; its turn runs in the background."""
-        return await self._handle.kernel.post(self.name, event_of(event))
+        posted = await with_images(self._handle.kernel, event_of(event), images)
+        return await self._handle.kernel.post(self.name, posted)
 
     async def listen(self, after: int | None = None) -> AsyncGenerator[Output]:
         """Yield all outputs of the agent from now on, deltas included, whoever sent the event; with ``after``
