@@ -201,6 +201,24 @@ async def test_one_bad_image_is_withheld_and_the_others_are_still_shown(kind: ty
     ]
 
 
+async def test_a_message_says_whether_all_or_some_of_its_images_are_withheld() -> None:
+    texts = list[str]()
+
+    class Server(Picky):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+            texts.extend(message.text for message in prompt.messages if "image" in message.text)
+            async for item in super().stream(prompt):
+                yield item
+
+    server = Server(lambda names: RequestRefused("bad") if "b" in names else None)
+    model = ImagesModel(server, lambda: True)
+    await ask(model, RED)
+    both = PromptMessage("user", "images", images=(RED, BLUE))
+    async for _ in model.stream(replace(PROMPT, messages=(both, replace(both, images=(BLUE,))))):
+        pass
+    assert texts[-2:] == ["images\n[not all of these images are shown to you]", f"images\n{NOT_SHOWN}"]
+
+
 async def test_too_many_images_leave_the_newest() -> None:
     said = "At most 1 image(s) may be provided in one prompt."
     picky = Picky(lambda names: RequestRefused(said) if len(names) > 1 else None)

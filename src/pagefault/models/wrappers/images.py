@@ -18,6 +18,7 @@ from pagefault.models import Completion, ModelWrapper, Notice, Prompt, PromptMes
 
 __all__ = ["ImagesModel"]
 
+_PARTLY = "[not all of these images are shown to you]"
 _KEPT = 10_000  # images of which it is kept whether the server takes them
 _AT_MOST = re.compile(r"\b(?:most|to|of|is|maximum|limit|only)[ :]+(\d{1,3}) images?\b", re.IGNORECASE)
 
@@ -82,7 +83,7 @@ class ImagesModel(ModelWrapper):
         kept = tuple(image for image in message.images if sees and image.media.hash not in self._withheld)
         if len(kept) == len(message.images):
             return message
-        return replace(message, text=f"{message.text}\n{NOT_SHOWN}", images=kept)
+        return replace(message, text=f"{message.text}\n{_PARTLY if kept else NOT_SHOWN}", images=kept)
 
     def _suspects(self, hashes: Sequence[str], said: str) -> list[str]:
         """Return the images that the server may have refused."""
