@@ -384,7 +384,12 @@ async def test_tools_are_those_of_the_program(machine: Machine) -> None:
 async def test_runs_in_the_background_cancelling_and_flushing(machine: Machine) -> None:
     def run(client: Letta) -> None:
         agent = client.agents.create()
-        started = client.agents.messages.create_async(agent.id, input="Hi.")
+        first, other = ({"role": "user", "content": text, "otid": "once"} for text in ("Hi.", "Ho."))
+        started = client.agents.messages.create_async(agent.id, messages=cast("Any", [first]))
+        again = client.agents.messages.create_async(agent.id, messages=cast("Any", [first]))
+        assert again.id == started.id
+        with pytest.raises(APIStatusError, match="used for another event"):
+            client.agents.messages.create_async(agent.id, messages=cast("Any", [other]))
         streamed: list[Any] = list(client.runs.messages.stream(started.id))
         assert types(streamed) == ["assistant_message", "stop_reason", "usage_statistics"]
         after = streamed[0].seq_id

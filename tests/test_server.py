@@ -190,6 +190,23 @@ async def test_a_stream_that_was_lost_goes_on_where_it_was_left(machine: Machine
         assert len(model.prompts) == 2
 
 
+async def test_outputs_are_listed_page_by_page(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pagefault.kernel.streams._ROWS", 3)
+    texts = ["One.", "Two.", "Three.", "Four."]
+    async with machine.open(ScriptedModel(list(texts)), style="native") as rig, served(rig.kernel) as server:
+        for text in texts:
+            await rig.send(f"before {text}")
+        found, pages, cursor = list[str](), 0, "0"
+        while cursor:
+            query = {"limit": 1, "cursor": cursor} if pages else {"limit": 1}
+            page = (await server.client.get(f"{API}/agents/ana/outputs", params=query)).json()
+            found += [item["text"] for item in page["items"]]
+            cursor, pages = page["next"], pages + 1
+        assert (found, pages) == (texts, 4)
+        behind = await server.client.get(f"{API}/agents/ana/outputs", params={"after": 2**52})
+        assert behind.json() == {"items": [], "next": None}
+
+
 async def test_all_outputs_of_an_agent_can_be_followed(machine: Machine) -> None:
     async with machine.open(ScriptedModel(["One.", "Two.", "Three."]), style="native") as rig:
         await rig.send("first")

@@ -80,6 +80,8 @@ class MessageMeta:
     @property
     def shown_images(self) -> tuple[Media, ...]:
         """The images that the prompt shows with the row."""
+        if not self.images:  # asked for every row of the queue, at every step
+            return ()
         return tuple(media for media in self.media if media.is_image)[: self.images]
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from pagefault.agent.output import output_of
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel
 from pagefault.kernel.sending import outputs_until_closed
 from pagefault.kernel.slot import AgentSlot, listening
-from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
+from pagefault.storage import Transaction
+from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Message, Output
 
-__all__ = ["drain", "following", "outputs_after", "posting"]
+__all__ = ["drain", "following", "outputs_after", "outputs_page", "posting"]
 
 _LOOKS = 0.05  # seconds between looks whether turns are over
+_ROWS = 500  # of the log, read at once
 
 
 @asynccontextmanager
@@ -63,6 +67,22 @@ async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> Asy
         async for output in _whole(heard, since):
             if output.type in UNCOMMITTED or output.type in CLOSING or output.position > after:
                 yield output
+
+
+async def outputs_page(kernel: Kernel, name: str, after: int, most: int) -> list[Output]:
+    """The first committed outputs of an agent behind a position, ``most`` at the most."""
+    record = await kernel.record(name)
+    found, last = list[Output](), record.last_seq
+    for first in range(after + 1, last + 1, _ROWS):
+        rows = await kernel.store.read(partial(_rows, record.id, first, min(first + _ROWS - 1, last)))
+        found += [output for row in rows if (output := output_of(row))]
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _rows(agent: AgentId, first: int, last: int, tx: Transaction) -> list[Message]:
+    return tx.messages(agent, first=first, last=last)
 
 
 async def _found(kernel: Kernel, agent: AgentSlot, number: int) -> Event:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from pagefault.kernel.streams import following, outputs_after
+from pagefault.kernel.streams import following, outputs_after, outputs_page
 from pagefault.server.api.values import (
     LARGEST,
     AgentCaller,
@@ -163,7 +163,7 @@ async def list_outputs(
         outputs = outputs_after(caller.kernel, name, after if last is None else last)
         return event_stream(request, output_events(resumed(outputs, None, last)))
     start = page_number(cursor) if cursor else after
-    found = await caller.kernel.outputs(name, start)
+    found = await outputs_page(caller.kernel, name, start, limit + 1)
     items = [OutputItem(**output_data(output)) for output in found[:limit]]
     return ItemList(items=items, next=str(items[-1].position) if len(found) > limit else None)
 
