@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 
 from conftest import Machine, Rig, Served, served
+from image_files import PNG
 from pagefault import tool
 from pagefault.testing.models import ScriptedModel, call
 from test_server import STREAM
@@ -46,6 +48,33 @@ async def test_history_goes_back_page_by_page(server: Served) -> None:
     assert [item["text"] for item in users["items"]] == ["one", "two", "three"]
     wrong = await server.client.get(f"{ANA}/history", params={"role": "pope"})
     assert problem(wrong)[0] == 400
+
+
+async def test_a_message_brings_images(server: Served) -> None:
+    image = "DATA:image/png;base64," + b64encode(PNG).decode()
+    sent = await server.client.post(f"{ANA}/messages", json={"text": "What is this?", "images": [image]})
+    assert sent.status_code == 200
+    (row,) = (await server.client.get(f"{ANA}/history", params={"role": "user"})).json()["items"]
+    assert row["text"].startswith("What is this?\n[image image-")
+    for wrong, why in (
+        (["/etc/passwd"], "https: or a data: address"),
+        (["file:///etc/passwd"], "https: or a data: address"),
+        (["http://127.0.0.1:1/a.png"], "private network"),
+        ([image] * 21, "up to 20 images"),
+    ):
+        answer = await server.client.post(f"{ANA}/messages", json={"text": "And?", "images": wrong})
+        assert problem(answer)[0] == 400
+        assert why in problem(answer)[1]
+
+
+async def test_what_is_overheard_is_read_and_not_answered(server: Served) -> None:
+    heard = {"kind": "overheard", "text": "We meet on Tuesday.", "sender": "Bo"}
+    event = (await server.client.post(f"{ANA}/events", json=heard)).json()["id"]
+    reply = (await server.client.get(f"{ANA}/events/{event}/outputs")).json()
+    assert (reply["text"], reply["usage"]["requests"]) == ("", 0)
+    assert (await server.client.post(f"{ANA}/messages", json={"text": "When?"})).json()["text"] == "ok"
+    rows = (await server.client.get(f"{ANA}/history")).json()["items"]
+    assert (rows[0]["speaker"], rows[0]["text"]) == ("Bo", "We meet on Tuesday.")
 
 
 async def test_a_turn_is_traced_and_counted(server: Served) -> None:

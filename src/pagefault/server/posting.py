@@ -3,16 +3,22 @@ another one?"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
+from pagefault.images import MOST_IMAGES
+from pagefault.ingest.attaching import images_of
 from pagefault.kernel.streams import posting
+from pagefault.media import MediaContent
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
 from pagefault.types import Event, EventKind, Output
 
-__all__ = ["checked_event", "posted", "posted_outputs"]
+__all__ = ["checked_event", "posted", "posted_outputs", "sent_images"]
 
+_ADDRESSES = ("data:", "http://", "https://")
+_KINDS = frozenset({EventKind.MESSAGE, EventKind.OVERHEARD, EventKind.LOGIN})
 _ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FINISHED})
 
 
@@ -23,12 +29,26 @@ def checked_event(caller: Caller, event: Event) -> Event:
         raise Problem(403, "Forbidden", "This key may not say who the sender is; leave the sender out.")
     if event.kind in _ADMIN_KINDS:
         caller.require("admin")
-    elif event.kind in set(EventKind) - {EventKind.MESSAGE, EventKind.LOGIN}:
+    elif event.kind in set(EventKind) - _KINDS:
         raise Problem(
             400, "Wrong request",
-            f"The system makes events of the kind {event.kind}; write message, login or a word of your own.",
+            f"The system makes events of the kind {event.kind}; write message, overheard, login or a word of "
+            "your own.",
         )  # fmt: skip
     return event
+
+
+async def sent_images(caller: Caller, addresses: Sequence[str], **more: Any) -> tuple[MediaContent, ...]:
+    """The images at the addresses that a client sends; a ``Problem``, with ``more`` in it, for what is no
+    address: it could name a file of this machine."""
+    if len(addresses) > MOST_IMAGES:
+        why = f"A message takes up to {MOST_IMAGES} images, and not {len(addresses):,}; send several."
+        raise Problem(400, "Wrong request", why, **more)
+    lowered = [address[:8].lower() + address[8:] for address in addresses]
+    if not all(address.startswith(_ADDRESSES) for address in lowered):
+        why = "An image is given by an https: or a data: address; write one."
+        raise Problem(400, "Wrong request", why, **more)
+    return await images_of(caller.kernel, lowered)
 
 
 async def posted(caller: Caller, name: str, event: Event) -> Event:

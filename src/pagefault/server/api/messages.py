@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,7 +27,7 @@ from pagefault.server.api.values import (
     page_number,
 )
 from pagefault.server.auth import Caller
-from pagefault.server.posting import checked_event, posted, posted_outputs
+from pagefault.server.posting import checked_event, posted, posted_outputs, sent_images
 from pagefault.server.problems import Problem
 from pagefault.server.sse import (
     LastEventId,
@@ -89,14 +90,17 @@ class ReplyBody(BaseModel):
 
 
 class NewMessage(RequestBody):
-    """A message of a user. ``sender``: who says it, of several people."""
+    """A message of a user. ``sender``: who says it, of several people; ``images``: ``data:`` and ``https:``
+    addresses."""
 
     text: str
     sender: str | None = None
+    images: tuple[str, ...] = ()
 
 
 class NewEvent(RequestBody):
-    """An event: ``message``, ``login``, or a word of your own in lower case."""
+    """An event: ``message``, ``overheard`` (the model is not asked), ``login``, or a lower-case word of your
+    own."""
 
     kind: str
     text: str = ""
@@ -126,6 +130,7 @@ async def post_message(
     """Send a message, and return the reply when the turn is over or waits for a decision; or stream its
     outputs."""
     event = checked_event(caller, Event(EventKind.MESSAGE, body.text, key, body.sender))
+    event = replace(event, contents=await sent_images(caller, body.images))
     return await answer(request, caller, name, posted_outputs(caller, name, event), after)
 
 

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pagefault.images import MOST_IMAGES
 from pagefault.quoting import whole
 from pagefault.server.problems import Problem
 
@@ -21,7 +20,6 @@ __all__ = [
     "ChatRequest",
     "ResponsesRequest",
     "UserMessage",
-    "image_addresses",
     "last_message",
     "refuse_unsupported",
     "unsupported",
@@ -39,7 +37,6 @@ _REFUSED = {
 }
 _TEXT_PARTS = ("text", "input_text")
 _IMAGE_PARTS = ("image_url", "input_image")
-_ADDRESSES = ("data:", "http://", "https://")
 _OTHERS = ("system", "developer")  # a client's instructions may stand behind the user's message
 
 
@@ -191,17 +188,6 @@ def _message(message: _Message, param: str) -> UserMessage:
     if not text.strip() and not images:
         raise _wrong(param, "The user's message is empty; write something.")
     return UserMessage(whole(text), whole(message.name or ""), tuple(images))
-
-
-def image_addresses(urls: Sequence[str]) -> list[str]:
-    """The addresses of images; a ``Problem`` for what is none: it could name a file of this machine."""
-    if len(urls) > MOST_IMAGES:
-        why = f"A message takes up to {MOST_IMAGES} images, and not {len(urls):,}; send several."
-        raise _wrong("image_url", why)
-    lowered = [url[:8].lower() + url[8:] for url in urls]
-    if not all(url.startswith(_ADDRESSES) for url in lowered):
-        raise _wrong("image_url", "An image is given by an https: or a data: address; write one.")
-    return lowered
 
 
 def _wrong(param: str, detail: str) -> Problem:

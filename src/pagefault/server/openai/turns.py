@@ -9,15 +9,14 @@ from dataclasses import dataclass, field, replace
 from fastapi import Request
 
 from pagefault.errors import NotFoundError
-from pagefault.ingest.attaching import images_of
 from pagefault.kernel.streams import following
 from pagefault.server.auth import Caller, options_of
 from pagefault.server.openai.answers import ClientAnswer
 from pagefault.server.openai.identity import conversation_of, key_of, refuse_task, sender_of
 from pagefault.server.openai.ids import answer_id
-from pagefault.server.openai.requests import UserMessage, image_addresses
+from pagefault.server.openai.requests import UserMessage
 from pagefault.server.openai.speech import SpeechDelta, SpeechDone, SpeechReader
-from pagefault.server.posting import checked_event, posted_outputs
+from pagefault.server.posting import checked_event, posted_outputs, sent_images
 from pagefault.server.problems import Problem
 from pagefault.server.sse import held
 from pagefault.tenancy import KeyRole
@@ -85,7 +84,7 @@ async def posted_turn(
     key = key_of(request.headers, conversation or conversation_of(request.headers))
     sender = sender_of(request.headers, message.name, caller, options_of(request).user_secret)
     event = checked_event(caller, Event(EventKind.MESSAGE, message.text, key, sender))
-    event = replace(event, contents=await images_of(caller.kernel, image_addresses(message.images)))
+    event = replace(event, contents=await sent_images(caller, message.images, param="image_url"))
     stored, outputs = await held(posted_outputs(caller, agent, event))
     return ClientTurn(caller, agent, stored, await _id(caller, agent, stored, prefix), outputs)
 
