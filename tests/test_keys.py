@@ -94,6 +94,33 @@ async def test_a_key_is_for_agents_by_name_or_by_tag(machine: Machine) -> None:
             await create_key(rig.kernel, "both", agents=["bo"], tag="public")
 
 
+async def test_a_key_by_tag_looks_at_what_is_asked_for_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        machine.open(ScriptedModel([[say("Hello.")]]), tags=["public"]) as rig,
+        served(rig.kernel) as server,
+    ):
+        settings = await _settings(rig.kernel)
+        await rig.kernel.ensure_agent("bo", settings.model_copy(update={"tags": ()}))
+        tagged = await create_key(rig.kernel, "tagged", role="admin", tag="public")
+
+        async def list_all(_: Kernel) -> None:
+            raise AssertionError("all agents of the tenant were listed")
+
+        monkeypatch.setattr(Kernel, "agents", list_all)
+        assert await status(server.client, tagged, "POST", f"{AGENT}/messages", json={"text": "Hi"}) == 200
+        there, absent = [
+            await server.client.get(f"/api/v1/agents/{name}", headers=bearer(tagged))
+            for name in ("bo", "nobody")
+        ]
+        assert there.status_code == absent.status_code == 404
+        assert there.json()["detail"] == absent.json()["detail"]  # it does not say which of the two is there
+        assert await status(server.client, tagged, "PATCH", AGENT, json={"name": "cy"}) == 403
+        assert await status(server.client, tagged, "PATCH", AGENT, json={"settings": {"tags": []}}) == 200
+        assert await status(server.client, tagged, "GET", AGENT) == 404  # from the next request on
+
+
 async def test_only_a_key_that_speaks_for_users_says_who_the_sender_is(machine: Machine) -> None:
     async with machine.open(ScriptedModel([[say("Hello.")]] * 2)) as rig, served(rig.kernel) as server:
         own = await create_key(rig.kernel, "own")

@@ -10,6 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
+import pagefault
+from pagefault import Agent
 from pagefault.approvals import Approval
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
@@ -232,3 +234,33 @@ async def _rows(kernel: Kernel, name: str) -> list[Any]:
 async def _events(kernel: Kernel, name: str) -> list[Event]:
     id = (await kernel.record(name)).id
     return await kernel.store.read(lambda tx: tx.events(id))
+
+
+# -- in a program
+
+
+async def test_a_program_opens_one_tenant(tmp_path: Path) -> None:
+    parts = Parts(model=parrot(), embedder=NullEmbedder())
+    for tenant, secret in (("", "quince"), ("firm", "apple")):
+        async with pagefault.open(tmp_path, parts=parts, tenant=tenant) as pf:
+            ana = await pf.agent("ana")
+            await ana.remember(f"{secret} in a passage")
+            await pf.archives.create(f"of-{secret}", "papers")
+            await ana.send(f"{secret} in a message")
+            assert await pf.agents() == ["ana"]
+            assert [archive.name for archive in await pf.archives.list()] == [f"of-{secret}"]
+            found = repr(await ana.search("passage")) + repr(await ana.history())
+            assert (secret in found, "quince" in found) == (True, not tenant)
+
+
+def test_a_script_has_an_agent_of_one_tenant(tmp_path: Path) -> None:
+    parts = Parts(model=parrot(), embedder=NullEmbedder())
+    with Agent("ana", home=tmp_path, parts=parts, tenant="firm") as ana:
+        assert ana.send("apple").text == "heard apple"
+        assert ana.history()
+    with Agent("ana", home=tmp_path, parts=parts) as ana:
+        assert not any("apple" in row.text for row in ana.history())
+    with pytest.raises(UsageError, match="'a b' cannot be a tenant's name"):
+        Agent("ana", home=tmp_path, parts=parts, tenant="a b")
+    with pytest.raises(UsageError, match="cannot be a tenant's name"):
+        pagefault.open(tmp_path, tenant="../x")

@@ -46,6 +46,7 @@ class OtherOptions(TypedDict, total=False):
     warning_steps: int
     calling: Literal["auto", "native", "text", "json"]
     text_tools: bool
+    images: bool | None
     thinking: Literal["off", "low", "medium", "high"] | int | None
     temperature: float | None
     patience: float

@@ -23,6 +23,7 @@ from pagefault.facade.checking import checked, checked_methods
 from pagefault.facade.handle import Handle
 from pagefault.facade.options import AgentOptions
 from pagefault.facade.sharing import AsyncOutbox, AsyncSharedSections
+from pagefault.names import check_tenant
 
 if TYPE_CHECKING:  # they import libraries that take a while: a worker thread does it
     from typing import Unpack
@@ -46,6 +47,7 @@ def open(
     model: Model | None = None,
     parts: Parts | None = None,
     deps: object = None,
+    tenant: str = "",
 ) -> Pagefault:
     """Open an installation for ``async with``; nothing happens before that.
 
@@ -53,8 +55,10 @@ def open(
     of a PostgreSQL database to keep the data in. ``tools``: typed Python functions that the agents may call.
     ``deps``: a value of your own that tools are given with each call (``ToolContext.deps``).
     ``model``: a model of your own for all agents, whatever their settings name. ``parts``: further parts to
-    use instead of those that settings choose (``pagefault.assembly.Parts``).
+    use instead of those that settings choose (``pagefault.assembly.Parts``). ``tenant``: whose agents,
+    archives and shared sections are seen and made; those of another are not there.
     """
+    check_tenant(tenant)
     functions: object = tools
     if not callable(functions) and not isinstance(functions, list | tuple):
         raise ArgumentTypeError(f"tools is a list of functions, and {functions!r} is none; write tools=[f].")
@@ -64,7 +68,9 @@ def open(
         )
     if parts is not None and not hasattr(parts, "tools"):
         raise ArgumentTypeError(f"parts is a pagefault.assembly.Parts, and {parts!r} is none.")
-    return Pagefault(home, database, (tools,) if callable(tools) else tuple(tools), model, parts, deps)
+    return Pagefault(
+        home, database, (tools,) if callable(tools) else tuple(tools), model, parts, deps, tenant
+    )
 
 
 @checked_methods
@@ -79,6 +85,7 @@ class Pagefault:
         model: Model | None,
         parts: Parts | None,
         deps: object,
+        tenant: str,
     ) -> None:
         self._home = home
         self._database = database
@@ -86,6 +93,7 @@ class Pagefault:
         self._model = model
         self._parts = parts
         self._deps = deps
+        self._tenant = tenant
         self._opened: tuple[Kernel, Installation] | None = None
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
@@ -125,7 +133,7 @@ class Pagefault:
         deps = parts.deps if self._deps is None else self._deps
         tools, model = (*parts.tools, *self._tools), self._model or parts.model
         parts = replace(parts, tools=tools, model=model, deps=deps)
-        return open_kernel(folder, parts, installation), installation
+        return open_kernel(folder, parts, installation).within(self._tenant), installation
 
     @property
     def kernel(self) -> Kernel:

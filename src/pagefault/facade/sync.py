@@ -131,8 +131,8 @@ class Agent(Face[AsyncAgent]):
     its settings: a new agent takes them over the installation's defaults; of one that exists those given are
     changed. ``model`` may also be a model of your own.
 
-    ``home``, ``database``, ``tools``, ``parts`` and ``deps`` are those of ``pagefault.open``. Close it, or
-    use it in a ``with`` statement; the end of the program closes it too. Threads may share it.
+    ``home``, ``database``, ``tools``, ``parts``, ``deps`` and ``tenant`` are those of ``pagefault.open``.
+    Close it, or use it in a ``with`` statement; the end of the program closes it too. Threads may share it.
     """
 
     def __init__(
@@ -145,6 +145,7 @@ class Agent(Face[AsyncAgent]):
         model: str | Model | None = None,
         parts: Parts | None = None,
         deps: object = None,
+        tenant: str = "",
         **options: Unpack[OtherOptions],
     ) -> None:
         settings: AgentOptions = {**options, "model": model} if isinstance(model, str) else {**options}
@@ -152,7 +153,9 @@ class Agent(Face[AsyncAgent]):
         loop = LoopThread()
         try:
             opened = loop.open(
-                open_installation(home, database=database, tools=tools, model=own, parts=parts, deps=deps)
+                open_installation(
+                    home, database=database, tools=tools, model=own, parts=parts, deps=deps, tenant=tenant
+                )
             )
             agent = loop.call(lambda: opened.agent(name, **settings))
         except BaseException:

@@ -1,4 +1,5 @@
-"""Tenants as a whole: API keys made, found by their secret and revoked; quotas; the log of acts.
+"""Tenants as a whole: API keys made, found by their secret and revoked, and the agents that they are for;
+quotas; the log of acts.
 
 Left out: what a key may do with a request (``server``).
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from pagefault.errors import NotFoundError, UsageError
@@ -15,8 +16,20 @@ from pagefault.kernel import Kernel
 from pagefault.names import check_agent_name, check_plain_name
 from pagefault.quoting import inline
 from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind
+from pagefault.types import AgentRecord
 
-__all__ = ["acts", "counts", "create_key", "has_keys", "key_of", "keys", "quota", "revoke_key", "set_quota"]
+__all__ = [
+    "acts",
+    "counts",
+    "create_key",
+    "has_keys",
+    "key_of",
+    "keys",
+    "quota",
+    "records_named",
+    "revoke_key",
+    "set_quota",
+]
 
 _PREFIX = "pf_"
 _LONGEST = 128  # characters of a secret that is looked up
@@ -67,6 +80,12 @@ async def keys(kernel: Kernel) -> list[ApiKey]:
 async def has_keys(kernel: Kernel) -> bool:
     """Return whether there is a key of any tenant."""
     return bool(await kernel.scheduler.store.read(lambda tx: tx.keys()))
+
+
+async def records_named(kernel: Kernel, names: Iterable[str]) -> list[AgentRecord]:
+    """The agents of the tenant that have these names, as far as there are any."""
+    wanted = sorted(set(names))
+    return await kernel.store.read(lambda tx: [*filter(None, map(tx.agent, wanted))])
 
 
 async def revoke_key(kernel: Kernel, name: str) -> None:

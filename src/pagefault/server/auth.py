@@ -8,7 +8,7 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from math import ceil
@@ -18,11 +18,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from pagefault.kernel import Kernel
-from pagefault.kernel.tenancy import has_keys, key_of
+from pagefault.kernel.tenancy import has_keys, key_of, records_named
 from pagefault.names import could_be_agent_name
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
-from pagefault.tenancy import ApiKey, KeyRole
+from pagefault.tenancy import KeyRole
 from pagefault.types import AgentRecord
 
 __all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of"]
@@ -38,15 +38,16 @@ _NOT_THERE = "There is no such agent, or none that this key may reach."
 @dataclass(frozen=True, slots=True)
 class Caller:
     """``kernel``: of the caller's tenant, which has no other agents. ``key``: the name of the key, empty
-    without one. ``agents``: the only ones it may reach; None: all of its tenant. ``speaks_for_users``: it may
-    say who the sender of a message is."""
+    without one. ``agents``: the only ones it may reach, ``tag``: only those that have this tag; None: all of
+    its tenant. ``speaks_for_users``: it may say who the sender of a message is."""
 
     kernel: Kernel
     key: str = ""
     tenant: str = ""
     role: KeyRole = "admin"
-    agents: frozenset[str] | None = None
+    agents: Collection[str] | None = None
     speaks_for_users: bool = True
+    tag: str | None = None
 
     def require(self, role: KeyRole) -> None:
         """Raise a ``Problem`` if the caller's role is less."""
@@ -55,13 +56,28 @@ class Caller:
                 403, "Forbidden", f"This needs a key with the role {role}; this one has {self.role}."
             )
 
-    def reaches(self, name: str) -> bool:
-        """Return whether the caller may know of an agent of this name."""
-        return self.agents is None or name in self.agents
+    @property
+    def is_limited(self) -> bool:
+        """Return whether there may be agents of the tenant that the caller may not reach."""
+        return self.agents is not None or self.tag is not None
+
+    def may_name(self, name: str) -> bool:
+        """Return whether the caller may make an agent of this name, or give it to one."""
+        return self.tag is None and (self.agents is None or name in self.agents)
+
+    def reaches(self, record: AgentRecord) -> bool:
+        """Return whether the caller may know of an agent of its tenant."""
+        return self.may_name(record.name) if self.tag is None else self.tag in _tags(record)
+
+    async def reached(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are of agents which the caller may reach."""
+        if self.tag is None:
+            return set(filter(self.may_name, names))
+        return {record.name for record in await records_named(self.kernel, names) if self.reaches(record)}
 
     async def check(self, name: str) -> None:
         """Raise a ``Problem`` if there is no agent of this name, or none that the caller may reach."""
-        if not could_be_agent_name(name) or not self.reaches(name):
+        if not could_be_agent_name(name) or not await self.reached([name]):
             raise Problem(404, "Not found", _NOT_THERE)
         await self.kernel.record(name)
 
@@ -105,15 +121,7 @@ async def caller(request: Request) -> Caller:
     request.state.key = f"{key.tenant}/{key.name}" if key.tenant else key.name
     request.app.state.rates.take(key.tenant, key.name)
     own = kernel.within(key.tenant, f"key {key.name}")
-    reached = await _reached(own, key)
-    return Caller(own, key.name, key.tenant, key.role, reached, key.speaks_for_users)
-
-
-async def _reached(kernel: Kernel, key: ApiKey) -> frozenset[str] | None:
-    """The names of the agents that a key is for; None: all of the tenant."""
-    if key.tag is None:
-        return None if key.agents is None else frozenset(key.agents)
-    return frozenset(r.name for r in await kernel.agents() if key.tag in _tags(r))
+    return Caller(own, key.name, key.tenant, key.role, key.agents, key.speaks_for_users, key.tag)
 
 
 def _tags(record: AgentRecord) -> Collection[str]:

@@ -20,7 +20,7 @@ def router(prometheus: Prometheus) -> APIRouter:
 
     async def metrics(caller: Calling) -> Response:
         """The metrics of this server, for Prometheus."""
-        if caller.tenant or caller.agents is not None:
+        if caller.tenant or caller.is_limited:
             raise Problem(
                 403,
                 "Forbidden",

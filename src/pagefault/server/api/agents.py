@@ -47,7 +47,9 @@ class AgentChange(RequestBody):
 @routes.get("")
 async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None) -> ItemList[AgentSummary]:
     """List the agents by name."""
-    found = [each for each in await agents.agents(caller.kernel) if caller.reaches(each.name)]
+    found = await agents.agents(caller.kernel)
+    reached = await caller.reached(each.name for each in found)
+    found = [each for each in found if each.name in reached]
     return behind(sorted(found, key=lambda each: each.name), cursor, limit, lambda each: each.name)
 
 
@@ -55,7 +57,7 @@ async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None
 async def create_agent(body: NewAgent, caller: Calling, request: Request, response: Response) -> AgentDetail:
     """Make an agent."""
     caller.require("admin")
-    if not caller.reaches(body.name):
+    if not caller.may_name(body.name):
         raise Problem(403, "Forbidden", "This key may not make an agent of that name.")
     defaults = options_of(request).agent.model_dump(mode="json")
     await caller.kernel.create_agent(body.name, parse_settings(defaults | body.settings))
@@ -77,7 +79,7 @@ async def change_agent(name: Name, body: AgentChange, caller: AgentCaller) -> Ag
         stored = dict((await caller.kernel.record(name)).settings)
         await caller.kernel.change_settings(name, parse_settings(stored | body.settings))
     if body.name is not None and body.name != name:
-        if not caller.reaches(body.name):
+        if not caller.may_name(body.name):
             raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
         await caller.kernel.rename(name, body.name)
     return await agents.agent(caller.kernel, body.name or name)

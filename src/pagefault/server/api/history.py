@@ -147,4 +147,5 @@ async def get_all_usage(
 ) -> ItemList[UsageRow]:
     """List tokens and money of all agents."""
     found = await usage.usage(caller.kernel, by=by, since=since, until=until)
-    return page_of([row for row in found if caller.reaches(row.agent)], cursor, limit)
+    reached = await caller.reached(row.agent for row in found)
+    return page_of([row for row in found if row.agent in reached], cursor, limit)

@@ -61,7 +61,8 @@ async def list_inboxes(
 ) -> ItemList[EventView]:
     """List the events of all agents that are open or parked."""
     found = await events.events(caller.kernel, parked=parked)
-    return page_of([event for event in found if caller.reaches(event.agent)], cursor, limit)
+    reached = await caller.reached(event.agent for event in found)
+    return page_of([event for event in found if event.agent in reached], cursor, limit)
 
 
 @routes.get("/agents/{name}/events")
@@ -115,7 +116,8 @@ async def list_all_approvals(
 ) -> ItemList[ApprovalView]:
     """List the calls of all agents that wait until a person decides on them, the oldest first."""
     found = await approvals.approvals(caller.kernel)
-    return page_of([each for each in found if caller.reaches(each.agent)], cursor, limit)
+    reached = await caller.reached(each.agent for each in found)
+    return page_of([each for each in found if each.agent in reached], cursor, limit)
 
 
 @routes.get("/agents/{name}/approvals")

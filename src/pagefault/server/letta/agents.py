@@ -71,7 +71,7 @@ async def list_agents(
         own = settings_shown(record).tags
         found = [tag in own for tag in tags or ()]
         return (
-            caller.reaches(record.name)
+            caller.reaches(record)
             and (name is None or record.name in (name, agent_name(name)))
             and (not query_text or query_text.lower() in record.name.lower())
             and (not found or (all(found) if match_all_tags else any(found)))
@@ -85,7 +85,7 @@ async def list_agents(
 @routes.get("/count")
 async def count_agents(caller: Calling) -> int:
     """Count the agents."""
-    return sum(caller.reaches(each.name) for each in await caller.kernel.agents())
+    return sum(caller.reaches(each) for each in await caller.kernel.agents())
 
 
 @routes.post("/import")
@@ -210,7 +210,7 @@ async def _with_model(
 
 
 def _check_reach(caller: Caller, name: str) -> None:
-    if not caller.reaches(name):
+    if not caller.may_name(name):
         raise Problem(403, "Forbidden", "This key may not make an agent of that name; use another key.")
 
 

@@ -180,7 +180,7 @@ async def count_blocks(caller: Calling) -> int:
 
 async def _all(caller: Caller) -> list[tuple[LettaId, Section, JsonObject]]:
     kernel = caller.kernel
-    agents = [each for each in await kernel.agents() if caller.reaches(each.name)]
+    agents = [each for each in await kernel.agents() if caller.reaches(each)]
     own = [
         (LettaId(memory.record.id, section_number(section.name)), section, own_state(memory, section))
         for memory in await memories(kernel, agents)
@@ -233,7 +233,7 @@ async def agents_of_block(block_id: str, caller: Calling, page: NewestFirst) -> 
     """List the agents that have a block."""
     found = await _of_id(caller, block_id)
     if isinstance(found, SharedThing):
-        records = [await caller.kernel.record(name) for name in found.agents if caller.reaches(name)]
+        records = [r for name in found.agents if caller.reaches(r := await caller.kernel.record(name))]
     else:
         records = [found.memory.record]
     chosen = page.of(records, "agent", lambda record: LettaId(record.id))

@@ -30,7 +30,7 @@ async def health() -> JsonObject:
 @routes.get("/models/")
 async def models(caller: Calling, request: Request) -> list[JsonObject]:
     """List the installation's model, and those of its agents."""
-    agents = [each for each in await caller.kernel.agents() if caller.reaches(each.name)]
+    agents = [each for each in await caller.kernel.agents() if caller.reaches(each)]
     found = {options_of(request).agent.model: options_of(request).agent}
     found |= {settings.model: settings for each in agents if (settings := settings_shown(each)).model}
     listed = list[JsonObject]()
@@ -67,7 +67,7 @@ async def embedding_models(caller: Calling) -> list[JsonObject]:
 @routes.get("/tags/")
 async def tags(caller: Calling, query_text: str | None = None, limit: int = 50) -> list[str]:
     """List the tags of agents."""
-    agents = [each for each in await caller.kernel.agents() if caller.reaches(each.name)]
+    agents = [each for each in await caller.kernel.agents() if caller.reaches(each)]
     found = {tag for each in agents for tag in settings_shown(each).tags}
     return sorted(tag for tag in found if (query_text or "").lower() in tag.lower())[: max(0, limit)]
 

@@ -130,7 +130,7 @@ async def delete_file(folder_id: str, file_id: str, caller: Calling) -> None:
 async def agents_of_folder(folder_id: str, caller: Calling) -> list[str]:
     """List the ids of the agents to which a folder is attached."""
     found = await shared_of(caller, "archive", "folder", folder_id)
-    records = [await caller.kernel.record(name) for name in found.agents if caller.reaches(name)]
+    records = [r for name in found.agents if caller.reaches(r := await caller.kernel.record(name))]
     return [letta_id("agent", record.id) for record in records]
 
 

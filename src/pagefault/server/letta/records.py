@@ -31,7 +31,7 @@ __all__ = ["LettaAgent", "agent_of", "check_all", "memory_of", "shared_of", "sha
 async def agent_of(caller: Caller, id: str) -> AgentRecord:
     """The agent of an id, if the caller may reach it."""
     record = await agent_by_number(caller.kernel, read_id("agent", id).owner)
-    if record is None or not caller.reaches(record.name):
+    if record is None or not caller.reaches(record):
         raise no_such("agent", id)
     return record
 
@@ -55,28 +55,28 @@ async def shared_of(
 ) -> SharedThing:
     """The archive or shared section of an id, if the caller may see it, or change it."""
     found = await shared_by_number(caller.kernel, kind, read_id(as_, id).owner)
-    if found is None or not _sees(caller, found):
+    if found is None or not await _sees(caller, found):
         raise no_such(as_, id)
     if to_change:
         caller.require("admin")
-        if not all(map(caller.reaches, found.agents)):
+        if await caller.reached(found.agents) != set(found.agents):
             raise Problem(403, "Forbidden", "Agents that this key may not reach share this; use another key.")
     return found
 
 
 async def shared_things(caller: Caller, kind: SharedKind) -> list[SharedThing]:
     """All that agents share of a kind, as far as the caller may see it, in the order of ids."""
-    return [each for each in await shared_of_kind(caller.kernel, kind) if _sees(caller, each)]
+    return [each for each in await shared_of_kind(caller.kernel, kind) if await _sees(caller, each)]
 
 
 def check_all(caller: Caller) -> None:
     """Raise a ``Problem`` if the caller may not make what is of no single agent."""
     caller.require("admin")
-    if caller.agents is not None:
+    if caller.is_limited:
         raise Problem(
             403, "Forbidden", "This needs a key for all agents; what is shared is not of one of them."
         )
 
 
-def _sees(caller: Caller, thing: SharedThing) -> bool:
-    return caller.agents is None or any(map(caller.reaches, thing.agents))
+async def _sees(caller: Caller, thing: SharedThing) -> bool:
+    return not caller.is_limited or bool(await caller.reached(thing.agents))

@@ -19,7 +19,7 @@ routes = APIRouter()
 @routes.get("/models")
 async def list_models(caller: Calling) -> dict[str, Any]:
     """List the agents that the caller may reach, as models."""
-    records = [record for record in await caller.kernel.agents() if caller.reaches(record.name)]
+    records = [record for record in await caller.kernel.agents() if caller.reaches(record)]
     return {"object": "list", "data": [_model(record) for record in records]}
 
 
