@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ from fastapi.routing import APIRoute
 from conftest import Machine, served
 from pagefault.models import Prompt, StreamItem
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import Event
+from pagefault.types import Event, Output
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +118,69 @@ async def test_events_that_only_the_system_makes_are_refused(machine: Machine, k
         answer = await server.client.post(f"{API}/agents/ana/events", json={"kind": kind})
         assert answer.status_code == 400
         assert await rig.events() == []
+
+
+WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "rest": ("POST", f"{API}/agents/ana/messages", {"text": "Hi"}),
+    "chat": (
+        "POST",
+        "/v1/chat/completions",
+        {"model": "ana", "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "responses": ("POST", "/v1/responses", {"model": "ana", "input": "Hi"}),
+    "letta": ("POST", "/v1/agents/agent-00000000-0001-4000-8000-000000000000/messages", {"input": "Hi"}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_who_waits_for_an_agent_that_is_deleted_is_told(machine: Machine, way: str) -> None:
+    method, path, body = WAYS[way]
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server, server.live() as url:
+        rig.kernel.scheduler.admission.most = 0  # the turn does not begin
+        answers: list[httpx2.Response] = []
+
+        async def send(client: httpx2.AsyncClient, path: str, **more: Any) -> None:
+            answers.append(await client.request(method, path, **more))
+
+        async with httpx2.AsyncClient(base_url=url) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(send, client, path, json=body))
+            path += "/stream" if way == "letta" else ""
+            body = body | ({} if way == "rest" else {"stream": True})
+            tasks.start_soon(partial(send, client, path, json=body, headers=STREAM))
+            with anyio.fail_after(10):
+                while len(await rig.events()) < 2:  # noqa: ASYNC110  both are stored
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.1)
+                assert (await client.delete(f"{API}/agents/ana")).status_code == 204
+        whole, stream = sorted(answers, key=lambda answer: -answer.status_code)
+        assert (whole.status_code, stream.status_code) == (404, 200)
+        assert "event: error" in stream.text
+        assert "There is no agent ana" in whole.text
+        assert "There is no agent ana" in stream.text
+
+
+async def test_an_agent_in_a_turn_is_not_deleted_or_renamed(machine: Machine) -> None:
+    gate = Gate()
+    async with machine.open(HaltingModel([[say("Hello.")]], gate)) as rig, served(rig.kernel) as server:
+        await server.client.post(f"{API}/agents/ana/events", json={"kind": "message", "text": "Hi"})
+        await gate.reached.wait()
+        for answer in (
+            await server.client.delete(f"{API}/agents/ana"),
+            await server.client.patch(f"{API}/agents/ana", json={"name": "eva"}),
+        ):
+            assert (answer.status_code, answer.json()["title"]) == (409, "In a turn")
+        gate.opened.set()
+        await rig.kernel.idle()
+
+
+async def test_a_listener_that_takes_nothing_is_left_behind(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        agent = await rig.kernel.find("ana")
+        async with rig.kernel.listen("ana", 2) as slow, rig.kernel.listen("ana") as other:
+            for number in range(1, 5):
+                agent.show(Output("thought", "", 1, number))
+            assert [output.position async for output in slow] == [1, 2]
+            assert [(await other.receive()).position for _ in range(4)] == [1, 2, 3, 4]
 
 
 # streams
@@ -368,6 +432,13 @@ async def test_a_body_is_bounded_whether_it_says_its_size_or_not(machine: Machin
             answer = await server.client.post(url, content=content, headers=headers)
             assert (answer.status_code, answer.json()["title"]) == (413, "Too large")
         assert await rig.events() == []
+
+
+async def test_a_request_of_two_lengths_is_refused(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        headers = {"content-length": "2", "transfer-encoding": "chunked"}
+        answer = await server.client.post(f"{API}/agents", content=b"{}", headers=headers)
+        assert (answer.status_code, answer.headers["connection"]) == (400, "close")
 
 
 async def test_health(machine: Machine) -> None:

@@ -6,6 +6,7 @@ PagefaultError
 │   ├── NotFoundError        a name or an id that is not there
 │   │   └── StaleAgentError     the name belongs to another agent by now
 │   ├── NameTakenError       another agent has this name
+│   ├── InTurnError          the agent is in a turn
 │   ├── QuotaError           a tenant has as much as it may; a FunctionError as well
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
@@ -66,6 +67,13 @@ class NameTakenError(UsageError):
         kind, _, bare = name.rpartition(":")
         what = {"archive": "an archive", "section": "a shared section"}.get(kind, "an agent")
         super().__init__(f"There is already {what} named {bare!r}; choose another name.")
+
+
+class InTurnError(UsageError):
+    """An act that has to wait until the agent's turn is done."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Agent {name} is in the middle of a turn; try again when it is done.")
 
 
 class QuotaError(UsageError, FunctionError):

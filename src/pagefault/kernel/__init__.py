@@ -19,7 +19,7 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
-from pagefault.errors import NameTakenError, NotFoundError, TurnHeldError, UsageError
+from pagefault.errors import InTurnError, NameTakenError, NotFoundError, TurnHeldError, UsageError
 from pagefault.images import with_references
 from pagefault.kernel import recovery, timers
 from pagefault.kernel.deciding import cancel_waiting
@@ -149,14 +149,14 @@ class Kernel:
         await self.deliverer.deliver()  # what it has sent is not lost with it
         await self._write_between_turns(agent, lambda tx: tx.delete_agent(agent.record.id))
         self.forget(name)
+        agent.hang_up()
 
     async def _write_between_turns(self, agent: AgentSlot, work: Callable[[Transaction], None]) -> None:
         try:
             async with self.store.turn_lock(agent.record.id) as hold:
                 await self.store.write(work, hold)
         except TurnHeldError:
-            name = agent.record.name
-            raise UsageError(f"Agent {name} is in the middle of a turn; try again when it is done.") from None
+            raise InTurnError(agent.record.name) from None
 
     def forget(self, name: str) -> None:
         """Drop what is held of an agent, so that changed settings take effect at its next event."""
@@ -198,12 +198,12 @@ class Kernel:
                 yield output
 
     @asynccontextmanager
-    async def listen(self, name: str) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
-        """Outputs of an agent from now on, of all its events, deltas included, whichever worker runs it."""
+    async def listen(self, name: str, most: float = inf) -> AsyncGenerator[MemoryObjectReceiveStream[Output]]:
+        """All outputs of an agent from now on, deltas too, until it is deleted or ``most`` were not taken."""
         agent = await self.find(name)
         if not agent.is_heard and not agent.running:
             agent.followed = max(agent.followed, agent.record.last_seq)
-        async with listening(agent.listeners) as outputs:
+        async with listening(agent.listeners, most) as outputs:
             self.scheduler.following.announce(agent)
             yield outputs
 

@@ -166,7 +166,9 @@ class Following:
             return tx.agent_by_id(id), tx.next_event(id)
 
         record, event = await self.store.read(read)
-        if record is not None:
+        if record is None:
+            agent.hang_up()
+        else:
             if agent.is_heard and agent.unended and record.last_seq == agent.followed:
                 await inbox.show_missed(self.store, agent)
             await inbox.catch_up(self.store, agent, record)

@@ -9,6 +9,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.agent.output import output_of
 from pagefault.kernel.inbox import closing
+from pagefault.kernel.owners import no_agent
 from pagefault.kernel.slot import AgentSlot, for_sender
 from pagefault.storage import Store, Transaction
 from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Output
@@ -21,7 +22,7 @@ async def outputs_until_closed(
 ) -> AsyncIterator[Output]:
     """Yield the committed outputs of an event behind ``after``, then those that come: ``outputs`` are all of
     the agent's since before. The last one closes the event: ``done``, or ``waiting``, which an event may also
-    have to do for a turn before its own."""
+    have to do for a turn before its own. ``NotFoundError`` if the agent is deleted before."""
     if event.state != "pending":
         kept, closed = await store.read(lambda tx: _kept(tx, agent.record.id, event, after))
         for output in kept:
@@ -40,6 +41,8 @@ async def outputs_until_closed(
                     yield each
                 if each.type in CLOSING:
                     return
+    if await store.read(lambda tx: tx.agent_by_id(agent.record.id)) is None:
+        raise no_agent(agent.record.name)
 
 
 async def _held_up(store: Store, agent: AgentId, event: Event, heard: Output) -> Output | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import TypeVar
 
 import anyio
@@ -126,6 +127,11 @@ class AgentSlot:
         if self.listeners_to_all:
             _send(self.listeners_to_all, (self.record.name, output))
 
+    def hang_up(self) -> None:
+        """End the streams of all who listen to the agent here."""
+        for listener in tuple(self.listeners):
+            listener.close()
+
     @contextmanager
     def awaiting(self, event: int) -> Generator[None]:
         """Have the ``done`` of the event shown, whoever runs its turn, and if there is no row of it."""
@@ -181,10 +187,11 @@ def for_sender(output: Output, event: int) -> tuple[Output, ...]:
 
 @asynccontextmanager
 async def listening(
-    listeners: set[MemoryObjectSendStream[T]],
+    listeners: set[MemoryObjectSendStream[T]], most: float = inf
 ) -> AsyncGenerator[MemoryObjectReceiveStream[T]]:
-    """The items that are sent to ``listeners`` from now on."""
-    send, receive = anyio.create_memory_object_stream[T](float("inf"))
+    """The items that are sent to ``listeners`` from now on; they end when more than ``most`` were not
+    taken."""
+    send, receive = anyio.create_memory_object_stream[T](most)
     listeners.add(send)
     try:
         with send, receive:
@@ -199,6 +206,8 @@ def _send(listeners: set[MemoryObjectSendStream[T]], item: T) -> None:
             listener.send_nowait(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             listeners.discard(listener)
+        except anyio.WouldBlock:
+            listener.close()
 
 
 @dataclass(slots=True)

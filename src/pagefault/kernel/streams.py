@@ -7,7 +7,7 @@ missing."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
@@ -25,6 +25,7 @@ __all__ = ["drain", "following", "outputs_after", "outputs_page", "posting"]
 
 _LOOKS = 0.05  # seconds between looks whether turns are over
 _ROWS = 500  # of the log, read at once
+_MOST_BEHIND = 10_000  # outputs that a consumer has not taken; it can take the stream up again
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def posting(
     """Post an event; give it as stored, and the outputs of its turn as ``Kernel.send`` does. Of an event that
     was posted before with this key they come from the log."""
     agent = await kernel.find(name, known=True)
-    async with listening(agent.listeners) as heard:
+    async with listening(agent.listeners, _MOST_BEHIND) as heard:
         since = (await kernel.record(name)).last_seq if event.key else 0
         posted = await kernel.post(name, event)
         agent = await kernel.find(name, known=True)  # another may have the name by now
@@ -48,7 +49,7 @@ async def following(
     """The event of this number, and its outputs behind a position; the last one is ``done`` or ``waiting``.
     ``NotFoundError`` if there is no such event."""
     agent = await kernel.find(name)
-    async with listening(agent.listeners) as heard:
+    async with listening(agent.listeners, _MOST_BEHIND) as heard:
         kernel.scheduler.following.announce(agent)
         since = (await kernel.record(name)).last_seq
         event = await _found(kernel, agent, number)
@@ -58,7 +59,7 @@ async def following(
 async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> AsyncIterator[Output]:
     """The committed outputs of an agent behind a position (None: the last), of all its events, then all that
     come, deltas included, without an end."""
-    async with kernel.listen(name) as heard:
+    async with kernel.listen(name, _MOST_BEHIND) as heard:
         since = (await kernel.record(name)).last_seq
         after = since if after is None else after
         for output in await kernel.outputs(name, after):
@@ -121,6 +122,4 @@ async def drain(kernel: Kernel, seconds: float) -> None:
         while kernel.scheduler.admission.open:  # noqa: ASYNC110  turns end in many ways
             await anyio.sleep(_LOOKS)
     for agent in kernel.scheduler.slots.heard():
-        for listener in tuple(agent.listeners):
-            with suppress(anyio.ClosedResourceError):
-                listener.close()
+        agent.hang_up()

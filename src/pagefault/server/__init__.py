@@ -43,7 +43,7 @@ def create_app(
         swagger_ui_parameters={"validatorUrl": None},
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
-    app.state.rates = KeyRates(options.rate)
+    app.state.rates, app.state.shapes = KeyRates(options.rate), shapes
     app.add_api_route("/", lambda: RedirectResponse("docs"), include_in_schema=False)
     app.include_router(health.router())
     app.include_router(api.router())

@@ -21,7 +21,7 @@ from pagefault.quoting import whole
 from pagefault.redaction import logger_of, redacted
 from pagefault.server.logs import request_id
 
-__all__ = ["Problem", "Shape", "Shapes", "fault", "install", "problem_of", "rest_shape"]
+__all__ = ["Problem", "Shape", "Shapes", "fault", "install", "known", "problem_of", "rest_shape"]
 
 logger = logger_of(__name__)
 
@@ -45,6 +45,7 @@ _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
     errors.UsageError: (400, "Wrong request"),
     errors.NotFoundError: (404, "Not found"),
     errors.NameTakenError: (409, "Name taken"),
+    errors.InTurnError: (409, "In a turn"),
     errors.QuotaError: (403, "Quota reached"),
     errors.ParkedError: (409, "Agent parked"),
     errors.DamageError: (409, "Agent damaged"),
@@ -105,13 +106,14 @@ def install(app: FastAPI, shapes: Shapes) -> None:
         app.add_exception_handler(kind, handler)
 
     add(Problem, lambda problem: problem)
-    add(errors.PagefaultError, _known)
+    add(errors.PagefaultError, known)
     add(RequestValidationError, _invalid)
     add(HTTPException, _http)
     add(RecursionError, _too_deep)
 
 
-def _known(error: errors.PagefaultError) -> Problem:
+def known(error: errors.PagefaultError) -> Problem:
+    """The problem of an error of ours, which goes to the log if the request is not to blame for it."""
     problem = problem_of(error)
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("%s: %s", type(error).__name__, error)

@@ -69,7 +69,7 @@ async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Even
     """Serve the application on these sockets until ``stop`` is set and the server has drained."""
     grace = app.state.options.grace
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", server_header=False, workers=1,
+        app, log_config=None, access_log=False, lifespan="off", server_header=False, workers=1, ws="none",
         timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=int(grace) + _LEAVING,
     )  # fmt: skip
     server = _Server(config)

@@ -6,7 +6,7 @@ and they begin again with the next completion. A client that goes away does not 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Annotated, Any, cast
 
@@ -14,8 +14,9 @@ from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from pagefault.errors import PagefaultError
 from pagefault.server.auth import options_of
-from pagefault.server.problems import Problem
+from pagefault.server.problems import Problem, known
 from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
 
 __all__ = [
@@ -53,15 +54,31 @@ LastEventId = Annotated[int | None, Depends(_last_event_id)]
 """The position up to which a client has seen a stream; None if it begins."""
 
 
-def event_stream(request: Request, events: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
-    """The response that sends these events, with comments while there are none."""
-    return EventSourceResponse(
-        events, ping=options_of(request).heartbeat, sep="\n", ping_message_factory=_ping
-    )
-
-
 def _ping() -> ServerSentEvent:
     return ServerSentEvent(comment="", sep="\n")
+
+
+def event_stream(
+    request: Request, events: AsyncGenerator[ServerSentEvent], ping: Callable[[], ServerSentEvent] = _ping
+) -> EventSourceResponse:
+    """The response that sends these events, with comments, or what ``ping`` makes, while there are none."""
+    return EventSourceResponse(
+        _until_failure(request, events), ping=options_of(request).heartbeat, sep="\n",
+        ping_message_factory=ping,
+    )  # fmt: skip
+
+
+async def _until_failure(
+    request: Request, events: AsyncGenerator[ServerSentEvent]
+) -> AsyncGenerator[ServerSentEvent]:
+    """The events; if they fail, ``error`` is the last one, with the problem in the shape of the protocol."""
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    except PagefaultError as error:
+        response = request.app.state.shapes.respond(request.url.path, known(error))
+        yield ServerSentEvent(bytes(response.body).decode(), event="error", sep="\n")
 
 
 async def held(
@@ -114,7 +131,7 @@ def output_data(output: Output) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def output_events(outputs: OutputStream) -> AsyncIterator[ServerSentEvent]:
+async def output_events(outputs: OutputStream) -> AsyncGenerator[ServerSentEvent]:
     """Outputs as server-sent events; the name of each is the output's type."""
     async for output in outputs:
         data = to_json(output_data(output)).decode()

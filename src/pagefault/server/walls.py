@@ -88,6 +88,9 @@ class Walls:
         crosses = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if crosses and headers.get("sec-fetch-mode") != "navigate":
             raise Problem(403, "Foreign origin", "Pages of other origins may not use this server.")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            detail = "The request has two lengths; leave Content-Length or Transfer-Encoding out."
+            raise Problem(400, "Wrong request", detail, {"connection": "close"})
         if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
             raise Problem(400, "Wrong request", "The address has a NUL character; leave it out.")
 

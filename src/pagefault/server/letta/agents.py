@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from pagefault.config import AgentSettings, parse_settings, settings_of
-from pagefault.errors import NameTakenError, PagefaultError
+from pagefault.errors import InTurnError, NameTakenError, PagefaultError
 from pagefault.kernel import Kernel, archives, shared_sections
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.server.auth import Caller, Calling, options_of
@@ -170,9 +170,7 @@ async def recompile(agent: LettaAgent, caller: Calling) -> str:
 
 async def _flush(kernel: Kernel, name: str, keep: int | None = None) -> None:
     if not await kernel.flush(name, keep) and (await views.agent(kernel, name)).waiting:
-        raise Problem(
-            409, "In a turn", f"Agent {name} is in the middle of a turn; try again when it is done."
-        )
+        raise InTurnError(name)
 
 
 def wishes_of(caller: Caller) -> Wishes:

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pagefault.kernel.streams import following
-from pagefault.server.auth import Caller, Calling, options_of
+from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.bodies import LettaBody, TurnBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id
 from pagefault.server.letta.inputs import inputs_of
@@ -31,7 +31,7 @@ from pagefault.server.letta.states import settings_shown
 from pagefault.server.letta.turns import LettaTurn, outputs_of_inputs
 from pagefault.server.posting import checked_event, posted
 from pagefault.server.problems import Problem
-from pagefault.server.sse import begun
+from pagefault.server.sse import begun, event_stream
 from pagefault.types import AgentRecord, Event, Message, Output
 from pagefault.views.offered import program_tools
 from pagefault.views.stored import event_by_number, events_of, rows_between, rows_of_event
@@ -192,9 +192,7 @@ def _stream(
         yield _event(turn.usage)
         yield ServerSentEvent("[DONE]", sep="\n")
 
-    return EventSourceResponse(
-        events(), ping=options_of(request).heartbeat, sep="\n", ping_message_factory=ping
-    )
+    return event_stream(request, events(), ping)
 
 
 def _event(message: LettaMessage) -> ServerSentEvent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -37,7 +37,7 @@ async def create_chat_completion(body: ChatRequest, caller: Calling, request: Re
     return as_json(completion(turn.id, turn.agent, turn.created, answer))
 
 
-async def _streamed(turn: ClientTurn, with_usage: bool) -> AsyncIterator[ServerSentEvent]:
+async def _streamed(turn: ClientTurn, with_usage: bool) -> AsyncGenerator[ServerSentEvent]:
     chunks = ChatChunks(turn.id, turn.agent, turn.created, with_usage)
     yield sent(chunks.first())
     async for step in turn.steps():

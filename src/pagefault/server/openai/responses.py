@@ -3,7 +3,7 @@ middle."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -77,7 +77,7 @@ async def get_response(
     return as_json(response_object(head, None))
 
 
-async def _streamed(turn: ClientTurn, events: ResponseEvents) -> AsyncIterator[ServerSentEvent]:
+async def _streamed(turn: ClientTurn, events: ResponseEvents) -> AsyncGenerator[ServerSentEvent]:
     for event in events.begin():
         yield sent(event, named=True)
     async for step in turn.steps():
