@@ -121,6 +121,17 @@ async def test_a_key_by_tag_looks_at_what_is_asked_for_alone(
         assert await status(server.client, tagged, "GET", AGENT) == 404  # from the next request on
 
 
+async def test_a_change_that_a_key_may_not_make_changes_nothing(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "one", agents=["ana"], role="admin")
+        before = (await rig.kernel.record("ana")).settings
+        letta = (await server.client.get("/v1/agents/", headers=bearer(secret))).json()[0]["id"]
+        rest: dict[str, Any] = {"name": "eva", "settings": {"max_steps": 5}}
+        for path, body in ((AGENT, rest), (f"/v1/agents/{letta}", {"name": "eva", "metadata": {"a": 1}})):
+            assert await status(server.client, secret, "PATCH", path, json=body) == 403
+        assert (await rig.kernel.record("ana")).settings == before
+
+
 async def test_only_a_key_that_speaks_for_users_says_who_the_sender_is(machine: Machine) -> None:
     async with machine.open(ScriptedModel([[say("Hello.")]] * 2)) as rig, served(rig.kernel) as server:
         own = await create_key(rig.kernel, "own")

@@ -75,12 +75,12 @@ async def get_agent(name: Name, caller: AgentCaller) -> AgentDetail:
 async def change_agent(name: Name, body: AgentChange, caller: AgentCaller) -> AgentDetail:
     """Change settings of an agent, or its name."""
     caller.require("admin")
+    if body.name not in (None, name) and not caller.may_name(body.name):
+        raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
     if body.settings:
         stored = dict((await caller.kernel.record(name)).settings)
         await caller.kernel.change_settings(name, parse_settings(stored | body.settings))
     if body.name is not None and body.name != name:
-        if not caller.may_name(body.name):
-            raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
         await caller.kernel.rename(name, body.name)
     return await agents.agent(caller.kernel, body.name or name)
 

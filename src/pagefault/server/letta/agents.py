@@ -116,18 +116,19 @@ async def update_agent(agent: LettaAgent, body: AgentBody, caller: Calling, requ
     """Change what is given of an agent."""
     caller.require("admin")
     kernel, wishes, stored = caller.kernel, wishes_of(caller), settings_of(agent)
+    name = agent.name
+    wanted = name if body.name is None else agent_name(body.name)
+    if wanted != name:
+        _check_reach(caller, wanted)
     values = setting_values(body, dict(agent.settings), wishes)
     if values or body.model is not None:
         whole = stored.model_dump(mode="json") | values
         settings = await _with_model(kernel, whole, body.model, options_of(request).agent, wishes)
         await kernel.change_settings(agent.name, settings)
-    name = agent.name
-    if body.name is not None and (wanted := agent_name(body.name)) != name:
-        _check_reach(caller, wanted)
+    if wanted != name:
         await kernel.rename(name, wanted)
-        name = wanted
-    await _attach(caller, name, body)
-    return await shown(caller, await kernel.record(name), wishes.notices)
+    await _attach(caller, wanted, body)
+    return await shown(caller, await kernel.record(wanted), wishes.notices)
 
 
 @routes.delete("/{agent_id}")
