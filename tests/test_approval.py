@@ -299,6 +299,21 @@ def test_a_predicate_may_be_async_and_one_that_fails_means_ask(
         assert len(ana.send("Pay.").waiting) == 1
 
 
+def test_a_predicate_that_no_call_fits_is_refused(tmp_path: Path) -> None:
+    """It would fail at each call, and so ask for every one, without anybody knowing why."""
+
+    def dear(total: float) -> bool:
+        return total > 100
+
+    @tool(approval=dear)
+    def pay(amount: float) -> str:
+        """Pay."""
+        return f"paid {amount}"
+
+    with pytest.raises(ArgumentTypeError, match=r"pay\(\): its predicate for approval takes total"):
+        Agent("ana", home=tmp_path, parts=parts([], pay))
+
+
 def test_any_function_can_be_named_in_the_settings(tmp_path: Path) -> None:
     disk = Disk()
     script: list[Item] = [

@@ -56,6 +56,7 @@ def describe(
     offered = {p: v for p, v in parameters.items() if p not in given}
     if HEARTBEAT in offered:
         raise ArgumentTypeError(f"{name}(): {HEARTBEAT} is a parameter of every function; rename it.")
+    _check_predicate(name, options.approval, offered)
     takes, about = _model(name, offered), inspect.cleandoc(options.description or code.__doc__ or name)
     schema = _schema(name, takes, defaults=kind == "tool")  # what our defaults do is said in the descriptions
     if kind == "tool":
@@ -66,6 +67,25 @@ def describe(
         name, FunctionSchema(name, about or name, schema), takes, call, kind, options.idempotent,
         options.timeout, owner, positional, contexts, options.approval,
     )  # fmt: skip
+
+
+def _check_predicate(name: str, predicate: Any, offered: dict[str, Any]) -> None:
+    """Refuse a predicate that no call could satisfy: it would fail at each one, and so always ask."""
+    if not inspect.isroutine(predicate):
+        return
+    try:
+        with barrier():
+            hints, parameters = get_type_hints(predicate), inspect.signature(predicate).parameters.values()
+    except Fault:
+        return  # a type that is not known yet
+    known = {*offered, *(name for name, hint in hints.items() if is_tool_context(hint))}
+    for each in parameters:
+        is_free = each.default is not each.empty or each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        if not is_free and each.name not in known:
+            raise ArgumentTypeError(
+                f"{name}(): its predicate for approval takes {each.name}, which {name}() does not; "
+                "a predicate takes parameters of its function by their names."
+            )
 
 
 def _unbound(call: Any) -> tuple[Any, dict[str, Any]]:
