@@ -24,6 +24,7 @@ from sqlalchemy import Column, Text, create_engine
 
 import test_postgres
 import test_shared_transfer as shared
+import test_tenant_transfer as tenants
 from conftest import Run
 from pagefault.storage import Transaction
 from pagefault.storage.postgres import PostgresStore
@@ -312,3 +313,14 @@ def test_what_is_shared_moves_to_a_distributed_database_and_back(database: str, 
     shared.copy(database, back := tmp_path / "b.db")
     assert shared.export(back) == shared.export(database)
     assert shared.wrong(back) == []
+
+
+def test_tenants_move_to_a_distributed_database_and_back(database: str, tmp_path: Path) -> None:
+    tenants.with_kernel(there := tmp_path / "here" / "a.db", tenants.furnish)
+    tenants.copy(there, database)
+    assert tenants.agents_of(database) == tenants.ALL
+    assert shared.wrong(database) == []
+    assert tenants.with_kernel(database) == tenants.with_kernel(there)
+    tenants.copy(database, firm := tmp_path / "b.db", tenant="firm")
+    assert tenants.export(firm) == tenants.export(database, tenant="firm")
+    assert shared.wrong(firm) == []

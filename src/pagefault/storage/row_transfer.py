@@ -105,7 +105,8 @@ OWNED = (
         order="seq",
     ),
     TransferTable("speakers", {"name": str}),
-    TransferTable("sections", {"name": str, "version": int}, order="id"),
+    # One by one: Citus takes the next number of a sequence once for all rows of a statement.
+    TransferTable("sections", {"name": str, "version": int}, order="id", batch=1),
     TransferTable(
         "section_versions",
         {"name": str, "version": int, "at": int, "description": str, "token_limit": int, "text": str}
