@@ -140,6 +140,8 @@ def test_a_copy_of_a_tenant_has_nothing_of_another(place: Path | str, tmp_path: 
         copy(place, one, ["bo"], "firm")
     with pytest.raises(NotFoundError, match="There are no agents of tenant 'none' in"):
         copy(place, one, tenant="none")
+    with pytest.raises(NotFoundError, match=r"There is no agent 'ana' in .*; one is of tenant 'firm'\."):
+        export(one, "ana")
 
 
 def test_another_agent_of_a_tenant_stops_a_copy(place: Path | str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.names import check_look_alike, check_stored_name, check_tenant
@@ -26,12 +27,18 @@ def chosen(
     wanted = [AgentKey(name, tenant or "") for name in names]
     for key in wanted:
         if key not in agents:
-            alike = (AgentKey(f"{kind}:{key.name}", key.tenant) for kind in ("archive", "section"))
-            shared = (f"; {called(each.name)} is named {each.name}" for each in alike if each in agents)
-            raise NotFoundError(f"There is no {called(*key)} in {place}{next(shared, '')}.")
+            raise NotFoundError(f"There is no {called(*key)} in {place}{_hint(key, agents)}.")
     if not agents:
         raise NotFoundError(f"There are no agents{f' of tenant {tenant!r}' if tenant else ''} in {place}.")
     return {key: agents[key] for key in wanted or sorted(agents, key=_is_shared, reverse=True)}
+
+
+def _hint(key: AgentKey, agents: Collection[AgentKey]) -> str:
+    """Return the end of the sentence on an agent that is not there: one that may have been meant."""
+    alike = (AgentKey(f"{kind}:{key.name}", key.tenant) for kind in ("archive", "section"))
+    shared = (f"; {called(each.name)} is named {each.name}" for each in alike if each in agents)
+    others = (f"; one is of tenant {of!r}" for name, of in agents if name == key.name)
+    return next(chain(shared, others), "")
 
 
 def _is_shared(key: AgentKey) -> bool:
