@@ -238,6 +238,65 @@ async def test_keys_are_each_tenants_own(machine: Machine) -> None:
                 await create_key(first, name)
 
 
+NEAR = "http://10.0.0.7:8000/v1"
+"""The server that the installation's own models are at."""
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "http://169.254.169.254/v1#x",
+        "openai:gpt-4o-mini, http://127.0.0.1:8283/v1#x",
+        "pydantic-ai:huggingface:http://10.0.0.9/x",
+        "pydantic-ai:openai:gpt,https://example.org/v1#x",
+        f"{NEAR}/other#x",
+        "http://10.0.0.7:9000/v1#x",
+    ],
+)
+async def test_a_tenants_key_names_no_server_of_its_own(machine: Machine, model: str) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        firm, settings = rig.kernel.within("firm"), await _settings(rig.kernel)
+        await firm.create_agent("ana", settings)
+        own = settings.model_copy(update={"model": f"offline,{NEAR}#qwen3"})
+        async with served(rig.kernel, agent=own) as server:
+            headers = bearer(await create_key(firm, "ops", role="admin"))
+
+            async def refused(method: str, path: str, body: dict[str, Any]) -> str:
+                answer = await server.client.request(method, path, headers=headers, json=body)
+                assert answer.status_code == 403, answer.text
+                return answer.text
+
+            wanted = {"settings": {"model": model, "max_steps": 5}}
+            assert "no server" in await refused("POST", "/api/v1/agents", {"name": "bo", **wanted})
+            assert "no server" in await refused("PATCH", AGENT, {"name": "eva", **wanted})
+            letta = (await server.client.get("/v1/agents/", headers=headers)).json()[0]["id"]
+            handle = {"model": model.replace(":", "/", 1)}
+            if not model.startswith("http"):  # which makes no address of a handle
+                assert "no server" in await refused("POST", "/v1/agents/", {"name": "cy", **handle})
+                assert "no server" in await refused("PATCH", f"/v1/agents/{letta}", handle)
+        assert [(each.name, each.settings["model"]) for each in await firm.agents()] == [("ana", "offline")]
+
+
+async def test_a_tenants_key_may_name_the_installations_models(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        firm, settings = rig.kernel.within("firm"), await _settings(rig.kernel)
+        near, other = f"{NEAR}#qwen3", "http://10.0.0.8/v1#x"
+        await firm.create_agent("ana", settings.model_copy(update={"model": other}))  # by the operator
+        async with served(rig.kernel, agent=settings.model_copy(update={"model": near})) as server:
+            tenants = await create_key(firm, "ops", role="admin")
+            operators = await create_key(rig.kernel, "ops", role="admin")
+            for secret, change in (
+                (tenants, {"max_steps": 5}),
+                (tenants, {"model": other, "max_steps": 6}),
+                (tenants, {"model": f"openai:gpt-4o-mini, {NEAR}/#qwen3-coder"}),
+                (operators, {"model": other}),
+            ):
+                assert await status(server.client, secret, "PATCH", AGENT, json={"settings": change}) == 200
+            new = {"name": "bo"}
+            assert await status(server.client, tenants, "POST", "/api/v1/agents", json=new) == 201
+            assert (await firm.record("bo")).settings["model"] == near
+
+
 async def test_a_quota_is_reached_with_a_sentence_and_turns_end(machine: Machine) -> None:
     script = [[call("archival_insert", text="more", heartbeat=True)], [say("Noted.")], [say("Never.")]]
     async with machine.open(ScriptedModel(script)) as rig, served(rig.kernel) as server:

@@ -8,15 +8,16 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from math import ceil
 from time import monotonic
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from pagefault.config import AgentSettings, parse_settings
 from pagefault.kernel import Kernel
 from pagefault.kernel.tenancy import has_keys, key_of, records_named
 from pagefault.names import could_be_agent_name
@@ -25,7 +26,7 @@ from pagefault.server.problems import Problem
 from pagefault.tenancy import KeyRole
 from pagefault.types import AgentRecord
 
-__all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of"]
+__all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of", "settings_by"]
 
 _RANKS: tuple[KeyRole, ...] = ("read", "chat", "admin")
 _NO_KEY = (
@@ -137,6 +138,28 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def settings_by(
+    caller: Caller, values: Mapping[str, Any], defaults: AgentSettings, stored: object = None
+) -> AgentSettings:
+    """The settings that a caller gives an agent whose model is ``stored``; ``defaults``: the installation's.
+
+    ``Problem`` for a tenant's key that names the server of a model, unless it is one of the installation's:
+    requests go out from this server's own network, and may carry its key.
+    """
+    settings = parse_settings(dict(values))
+    known = set(map(_address, defaults.models))
+    named = (name for name in settings.models if "://" in name and _address(name) not in known)
+    if caller.tenant and settings.model != stored and any(named):
+        why = "A tenant's key may name no server of a model by its address; write PROVIDER:NAME."
+        raise Problem(403, "Forbidden", why)
+    return settings
+
+
+def _address(name: str) -> str:
+    """The address in a model's name, or the name if it has none."""
+    return name.partition("#")[0].rstrip("/")
 
 
 Calling = Annotated[Caller, Depends(caller)]

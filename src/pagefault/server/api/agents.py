@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from pagefault.config import parse_settings
 from pagefault.kernel import parked
 from pagefault.server.api.values import (
     AgentCaller,
@@ -19,7 +18,7 @@ from pagefault.server.api.values import (
     RequestBody,
     behind,
 )
-from pagefault.server.auth import Calling, options_of
+from pagefault.server.auth import Calling, options_of, settings_by
 from pagefault.server.problems import Problem
 from pagefault.views import agents
 from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
@@ -59,8 +58,9 @@ async def create_agent(body: NewAgent, caller: Calling, request: Request, respon
     caller.require("admin")
     if not caller.may_name(body.name):
         raise Problem(403, "Forbidden", "This key may not make an agent of that name.")
-    defaults = options_of(request).agent.model_dump(mode="json")
-    await caller.kernel.create_agent(body.name, parse_settings(defaults | body.settings))
+    defaults = options_of(request).agent
+    settings = settings_by(caller, defaults.model_dump(mode="json") | body.settings, defaults)
+    await caller.kernel.create_agent(body.name, settings)
     response.headers["location"] = str(request.url_for("get_agent", name=body.name))
     return await agents.agent(caller.kernel, body.name)
 
@@ -72,14 +72,16 @@ async def get_agent(name: Name, caller: AgentCaller) -> AgentDetail:
 
 
 @routes.patch("/{name}")
-async def change_agent(name: Name, body: AgentChange, caller: AgentCaller) -> AgentDetail:
+async def change_agent(name: Name, body: AgentChange, caller: AgentCaller, request: Request) -> AgentDetail:
     """Change settings of an agent, or its name."""
     caller.require("admin")
     if body.name not in (None, name) and not caller.may_name(body.name):
         raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
     if body.settings:
         stored = dict((await caller.kernel.record(name)).settings)
-        await caller.kernel.change_settings(name, parse_settings(stored | body.settings))
+        defaults = options_of(request).agent
+        settings = settings_by(caller, stored | body.settings, defaults, stored.get("model"))
+        await caller.kernel.change_settings(name, settings)
     if body.name is not None and body.name != name:
         await caller.kernel.rename(name, body.name)
     return await agents.agent(caller.kernel, body.name or name)

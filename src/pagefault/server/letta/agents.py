@@ -11,7 +11,7 @@ from pagefault.config import AgentSettings, parse_settings, settings_of
 from pagefault.errors import InTurnError, NameTakenError, PagefaultError
 from pagefault.kernel import Kernel, archives, shared_sections
 from pagefault.models.tokens import HeuristicCounter, family_of
-from pagefault.server.auth import Caller, Calling, options_of
+from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.letta.bodies import AgentBody
 from pagefault.server.letta.ids import LettaId
 from pagefault.server.letta.names import agent_name, free_name, handle_of, model_name
@@ -42,7 +42,7 @@ async def create_agent(body: AgentBody, caller: Calling, request: Request) -> Js
     kernel, wishes = caller.kernel, wishes_of(caller)
     defaults = options_of(request).agent
     values = defaults.model_dump(mode="json") | setting_values(body, {}, wishes)
-    settings = await _with_model(kernel, values, body.model, defaults, wishes)
+    settings = await _with_model(caller, values, body.model, defaults, wishes)
     window, _ = await kernel.window(settings)
     count = HeuristicCounter(family_of(settings.model)).count
     sections = declared(body.memory_blocks or [], window, count, wishes)
@@ -123,7 +123,7 @@ async def update_agent(agent: LettaAgent, body: AgentBody, caller: Calling, requ
     values = setting_values(body, dict(agent.settings), wishes)
     if values or body.model is not None:
         whole = stored.model_dump(mode="json") | values
-        settings = await _with_model(kernel, whole, body.model, options_of(request).agent, wishes)
+        settings = await _with_model(caller, whole, body.model, options_of(request).agent, wishes)
         await kernel.change_settings(agent.name, settings)
     if wanted != name:
         await kernel.rename(name, wanted)
@@ -195,13 +195,13 @@ async def _state(caller: Caller, memory: AgentMemory, notices: Sequence[str] = (
 
 
 async def _with_model(
-    kernel: Kernel, values: JsonObject, handle: str | None, defaults: AgentSettings, wishes: Wishes
+    caller: Caller, values: JsonObject, handle: str | None, defaults: AgentSettings, wishes: Wishes
 ) -> AgentSettings:
     """The settings with the model of a handle, or with the installation's if that cannot be had here."""
     if handle is None:
         return parse_settings(values)
-    wanted = parse_settings(values | {"model": model_name(handle)})
-    if not await can_use_model(kernel, wanted):
+    wanted = settings_by(caller, values | {"model": model_name(handle)}, defaults, values["model"])
+    if not await can_use_model(caller.kernel, wanted):
         used = handle_of(defaults.model)
         wishes.report(f"The model {handle[:100]!r} is not configured here; the agent uses {used}.")
         return parse_settings(values | {"model": defaults.model})
