@@ -98,8 +98,9 @@ async def test_a_process_that_could_not_write_does_not_go_on_with_a_turn_that_an
             while not await answers(two):
                 await two.recover()
                 await anyio.sleep(0.02)
-        assert isinstance(one.store, ShakyStore)
-        one.store.away = False
+        shaky = one.scheduler.store
+        assert isinstance(shaky, ShakyStore)
+        shaky.away = False
         await ended(one, "say def")
         given = await answers(two)
         assert [text for text in given if "abc" in text] == [text for text in given if "abc by two" in text]

@@ -158,7 +158,7 @@ def nested() -> list[Any]:
 VALUES: list[tuple[object, str]] = [
     (None, "Done."),
     ("text", "text"),
-    (b"abc\xff", r'"abc\\xff"'),
+    (b"abc\xff", "file-8e3b08dc\n[file file-8e3b08dc, 4 bytes]"),
     ({"b"}, '["b"]'),
     ((1, 2.5, True), "[1, 2.5, true]"),
     ((n for n in range(3)), "[0, 1, 2]"),

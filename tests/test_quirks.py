@@ -18,6 +18,7 @@ import pytest
 
 from adapters import NAMES
 from pagefault.errors import (
+    BodyTooLarge,
     ContextLengthExceeded,
     FunctionError,
     ModelError,
@@ -133,6 +134,7 @@ def outcome(quirk: Quirk, ran: Run) -> str:
 
 def refused(error: ModelError) -> str:
     kinds: dict[type[ModelError], str] = {
+        BodyTooLarge: "too long",
         ContextLengthExceeded: "too long",
         ModelSetupError: "setup",
         ModelUnavailable: "unavailable",

@@ -82,23 +82,24 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
+WITHOUT_TENANTS = tuple(f"DROP TABLE {name}" for name in ("api_keys", "audit", "quotas"))
+"""What makes the newest database one of the version before; each below goes one version further back."""
+WITHOUT_MEDIA = (*WITHOUT_TENANTS, "DROP TABLE media", "ALTER TABLE inbox DROP COLUMN media")
+WITHOUT_TRACE = (*WITHOUT_MEDIA, "ALTER TABLE inbox DROP COLUMN trace")
+WITHOUT_APPROVALS = (
+    *WITHOUT_TRACE,
+    "DROP TABLE approvals",
+    "DROP TABLE grants",
+    "ALTER TABLE agents DROP COLUMN undecided",
+)
 WITHOUT_ARCHIVES = (
+    *WITHOUT_APPROVALS,
     *(f"DROP TABLE {name}" for name in ("attachments", "outbox", "deliveries", "segments", "word_blocks")),
     "ALTER TABLE agents DROP COLUMN last_outgoing",
     "ALTER TABLE agents DROP COLUMN last_segment",
     "ALTER TABLE agents DROP COLUMN attachment_changes",
 )
-WITHOUT_APPROVALS = (
-    "DROP TABLE approvals",
-    "DROP TABLE grants",
-    "ALTER TABLE agents DROP COLUMN undecided",
-)
-WITHOUT_TRACE = ("ALTER TABLE inbox DROP COLUMN trace",)
-WITHOUT_MEDIA = ("DROP TABLE media", "ALTER TABLE inbox DROP COLUMN media")
 WITHOUT_LEASES = (
-    *WITHOUT_MEDIA,
-    *WITHOUT_TRACE,
-    *WITHOUT_APPROVALS,
     *WITHOUT_ARCHIVES,
     "DROP INDEX agents_unembedded",
     "DROP INDEX schedules_due",
