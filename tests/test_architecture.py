@@ -198,6 +198,7 @@ LAYERS = (
         "kernel.scheduler",
     },
     {
+        "kernel.posting",
         "kernel.recovery",
     },
     {

@@ -20,7 +20,7 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel, edits
 from pagefault.models import Prompt
-from pagefault.storage import Store
+from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
@@ -98,12 +98,42 @@ async def test_a_message_goes_to_the_agent_that_has_the_name_now(
             assert await said(one, "ana", "hello") == "new, 1"
             assert await said(other, "ana", "hello from there") == "new, 2"
             assert await said(one, "ana", "hello again") == "new, 3"
-            assert [o.text for o in _all(heard) if o.type == "said"][:1] == ["new, 1"]
+            assert [o.text for o in _all(heard) if o.type == "said"] == []  # they were another agent's
+            if change is recreated:
+                with pytest.raises(anyio.EndOfStream):
+                    heard.receive_nowait()
+            else:
+                assert await said(one, "bob", "and you?") == "old, 2"
+                assert [o.text for o in _all(heard) if o.type == "said"] == ["old, 2"]
         rows = (await history(one, "ana", roles=(Role.USER,))).rows
         assert [row.text for row in rows] == ["hello", "hello from there", "hello again"]
         assert (await search(one, "ana", "heron")).results == ()
-        if change is renamed:
-            assert await said(one, "bob", "and you?") == "old, 2"
+
+
+async def test_who_waits_hears_the_agent_that_has_the_event(
+    open_one: Callable[[], Store], tmp_path: Path
+) -> None:
+    async with two(open_one, tmp_path) as (one, other):
+        heard, old = list[str](), (await one.record("ana")).id
+
+        def pending(tx: Transaction) -> list[Event]:
+            return tx.events(old, state="pending")
+
+        async def wait() -> None:
+            heard.append(await said(one, "ana", "hello"))
+
+        admission = one.scheduler.admission
+        most, admission.most, admission.memory = admission.most, 0, None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            with anyio.fail_after(10):
+                while not await one.store.read(pending):  # noqa: ASYNC110  until it is stored
+                    await anyio.sleep(0.01)
+            await renamed(other)
+            admission.most = most
+            assert [await said(one, "ana", text) for text in ("one", "two")] == ["new, 1", "new, 2"]
+            await one.wake_waiting()
+        assert heard == ["old, 2"]
 
 
 @pytest.mark.parametrize("change", [recreated, renamed])

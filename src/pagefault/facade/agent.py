@@ -86,11 +86,12 @@ class AsyncAgent(AsyncTalking):
         from pagefault.views.structured import reply_as, structured_output
 
         wanted = None if into is None else structured_output(into)
+        kernel, agent = self._handle.kernel, (await self._handle.kernel.record(self.name)).id
         outputs = answer(
-            self._handle.kernel, self.name, id, approved,
+            kernel, self.name, id, approved,
             note=note, arguments=arguments, remember=remember, by=by,
         )  # fmt: skip
-        reply = await reply_of(self._handle.kernel, self.name, [output async for output in outputs])
+        reply = await reply_of(kernel, agent, [output async for output in outputs])
         return reply if wanted is None else await reply_as(wanted, reply, self._reply)
 
     async def grants(self) -> tuple[GrantView, ...]:

@@ -6,7 +6,6 @@ Leaves out what else can be done with an agent (``facade.agent``).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -86,9 +85,10 @@ class AsyncTalking:
     async def _reply(self, event: Event) -> Reply:
         from pagefault.views.reply import reply_of
 
-        async with aclosing(self.stream(event)) as outputs:
+        kernel = self._handle.kernel
+        async with kernel.posting(self.name, event) as (agent, _, outputs):
             collected = [output async for output in outputs]
-        return await reply_of(self._handle.kernel, self.name, collected)
+        return await reply_of(kernel, agent, collected)
 
     async def stream(self, event: str | Event, *, images: Images = ()) -> AsyncGenerator[Output]:
         """Send an event and yield its outputs as they come, deltas included; the last one is ``done``, or

@@ -6,7 +6,7 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -20,18 +20,17 @@ from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
 from pagefault.errors import InTurnError, NameTakenError, NotFoundError, TurnHeldError, UsageError
-from pagefault.images import with_references
 from pagefault.kernel import recovery, timers
 from pagefault.kernel.deciding import cancel_waiting
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.owners import record_of
+from pagefault.kernel.posting import EventOutputs, checked, posting
 from pagefault.kernel.scheduler import Scheduler
 from pagefault.kernel.sealer import Sealer
-from pagefault.kernel.sending import outputs_until_closed
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.models.endpoint import ModelSource
-from pagefault.names import check_agent_name, check_kind, check_sender, check_tenant, check_text
+from pagefault.names import check_agent_name, check_tenant
 from pagefault.redaction import logger_of
 from pagefault.shared import StorageOwner
 from pagefault.storage import Store, Transaction
@@ -170,14 +169,20 @@ class Kernel:
         ``UsageError`` for a kind, a sender or a text that no event can have, and for too many images;
         ``ParkedError`` or ``DamageError`` if it cannot be served.
         """
-        check_kind(event.kind)
-        check_text(event.text)
-        if event.sender is not None:
-            check_sender(event.sender)
-        agent = await self.scheduler.servable(self.tenant, name)
-        trace = event.trace or self.assembly.observers.trace()
-        event = replace(with_references(event), at=event.at or self.clock.now(), trace=trace)
-        return await self.scheduler.post(agent, name, event)
+        async with posting(self.scheduler, self.tenant, name, self._checked(event), 0) as (_, posted, _):
+            return posted
+
+    def _checked(self, event: Event) -> Event:
+        return checked(event, self.clock.now(), self.assembly.observers.trace)
+
+    def posting(
+        self, name: str, event: Event, most: float = inf
+    ) -> AbstractAsyncContextManager[EventOutputs]:
+        """Post an event as ``post`` does; give the id of the agent that has it, the event as stored, and the
+        outputs as ``send`` does, until ``most`` of the agent's were not taken."""
+        if not self.scheduler.is_running:
+            raise UsageError("The kernel is not running; use it as `async with kernel:`.")
+        return posting(self.scheduler, self.tenant, name, self._checked(event), most)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
         """Post an event (a string is a user message) and yield the outputs of its turn and no others, last
@@ -186,15 +191,9 @@ class Kernel:
 
         ``UsageError`` if the kernel is not entered: nothing would ever answer.
         """
-        if not self.scheduler.is_running:
-            raise UsageError("The kernel is not running; use it as `async with kernel:`.")
-        agent = await self.find(name, known=True)
-        async with listening(agent.listeners) as outputs:
-            posted = await self.post(
-                name, Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
-            )
-            agent = await self.find(name, known=True)  # another may have the name by now
-            async for output in outputs_until_closed(self.store, agent, posted, outputs):
+        given = Event(EventKind.MESSAGE, event) if isinstance(event, str) else event
+        async with self.posting(name, given) as (_, _, outputs):
+            async for output in outputs:
                 yield output
 
     @asynccontextmanager

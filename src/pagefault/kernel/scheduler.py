@@ -24,7 +24,6 @@ from pagefault.errors import (
     DamageError,
     PagefaultError,
     ParkedError,
-    StaleAgentError,
     StorageError,
     TurnHeldError,
     TurnLostError,
@@ -123,7 +122,8 @@ class Scheduler:
             agent.news.set()
 
     async def post(self, agent: AgentSlot, name: str, event: Event) -> Event:
-        """Store an event in the agent's inbox and wake it. If it rests, its turn begins in that write."""
+        """Store an event in the agent's inbox and wake it. If it rests, its turn begins in that write.
+        ``StaleAgentError`` if the agent has that name no more."""
         if self.is_running and not agent.serving and self._ready.has_room:
             posting = Posting(name, event)
             self.wake(agent, posting)
@@ -132,10 +132,7 @@ class Scheduler:
                 raise posting.error
             if posting.stored:
                 return posting.stored
-        try:
-            posted, _ = await self.store.write(lambda tx: post_to(tx, agent.record.id, name, event))
-        except StaleAgentError:
-            return await self.post(await self.slots.find_again(name, agent), name, event)
+        posted, _ = await self.store.write(lambda tx: post_to(tx, agent.record.id, name, event))
         self.wake(agent)
         return posted
 

@@ -14,7 +14,7 @@ from pagefault.kernel.slot import AgentSlot, for_sender
 from pagefault.storage import Store, Transaction
 from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Output
 
-__all__ = ["outputs_until_closed"]
+__all__ = ["outputs_until_closed", "whole"]
 
 
 async def outputs_until_closed(
@@ -43,6 +43,15 @@ async def outputs_until_closed(
                     return
     if await store.read(lambda tx: tx.agent_by_id(agent.record.id)) is None:
         raise no_agent(agent.record.name)
+
+
+async def whole(
+    outputs: AsyncIterator[Output] | MemoryObjectReceiveStream[Output], since: int
+) -> AsyncIterator[Output]:
+    """Leave out what is not committed of a completion that may have begun when the log ended at ``since``."""
+    async for output in outputs:
+        if output.type not in UNCOMMITTED or output.position > since:
+            yield output
 
 
 async def _held_up(store: Store, agent: AgentId, event: Event, heard: Output) -> Output | None:

@@ -238,15 +238,15 @@ class Slots:
         return agent if agent and agent.record.name == name else None
 
     async def find_again(self, name: str, former: AgentSlot) -> AgentSlot:
-        """The agent that has the name now of one that was deleted or renamed; whoever listened to the name
-        hears this one from now on."""
-        tenant = former.record.tenant
+        """The agent that has the name now of one that was deleted or renamed. Who listens to that one hears
+        no other: the streams of one that was deleted end."""
+        tenant, id = former.record.tenant, former.record.id
         self.forget(tenant, name)
+        if await self.store.read(lambda tx: tx.agent_by_id(id)) is None:
+            former.hang_up()
         agent = await self.find(tenant, name)
         if agent is former:
             raise StaleAgentError(name)
-        agent.listeners |= former.listeners
-        former.listeners.clear()
         return agent
 
     def known_by_id(self, id: AgentId) -> AgentSlot | None:

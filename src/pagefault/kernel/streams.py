@@ -11,61 +11,46 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from pagefault.agent.output import output_of
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel
-from pagefault.kernel.sending import outputs_until_closed
+from pagefault.kernel.posting import EventOutputs, outputs_of
+from pagefault.kernel.sending import whole
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.storage import Transaction
 from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Message, Output
 
-__all__ = ["drain", "following", "outputs_after", "outputs_page", "posting"]
+__all__ = ["MOST_BEHIND", "drain", "following", "outputs_after", "outputs_page"]
 
 _LOOKS = 0.05  # seconds between looks whether turns are over
 _ROWS = 500  # of the log, read at once
-_MOST_BEHIND = 10_000  # outputs that a consumer has not taken; it can take the stream up again
+MOST_BEHIND = 10_000
+"""Outputs that a consumer has not taken; it can take the stream up again."""
 
 
 @asynccontextmanager
-async def posting(
-    kernel: Kernel, name: str, event: Event
-) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
-    """Post an event; give it as stored, and the outputs of its turn as ``Kernel.send`` does. Of an event that
-    was posted before with this key they come from the log."""
-    agent = await kernel.find(name, known=True)
-    async with listening(agent.listeners, _MOST_BEHIND) as heard:
-        since = (await kernel.record(name)).last_seq if event.key else 0
-        posted = await kernel.post(name, event)
-        agent = await kernel.find(name, known=True)  # another may have the name by now
-        yield posted, _until_closed(kernel, agent, posted, heard, since)
-
-
-@asynccontextmanager
-async def following(
-    kernel: Kernel, name: str, number: int, after: int = 0
-) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
+async def following(kernel: Kernel, name: str, number: int, after: int = 0) -> AsyncGenerator[EventOutputs]:
     """The event of this number, and its outputs behind a position; the last one is ``done`` or ``waiting``.
     ``NotFoundError`` if there is no such event."""
     agent = await kernel.find(name)
-    async with listening(agent.listeners, _MOST_BEHIND) as heard:
+    async with listening(agent.listeners, MOST_BEHIND) as heard:
         kernel.scheduler.following.announce(agent)
         since = (await kernel.record(name)).last_seq
         event = await _found(kernel, agent, number)
-        yield event, _until_closed(kernel, agent, event, heard, since, after)
+        yield agent.record.id, event, outputs_of(kernel.scheduler, agent, event, heard, since, after)
 
 
 async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> AsyncIterator[Output]:
     """The committed outputs of an agent behind a position (None: the last), of all its events, then all that
     come, deltas included, without an end."""
-    async with kernel.listen(name, _MOST_BEHIND) as heard:
+    async with kernel.listen(name, MOST_BEHIND) as heard:
         since = (await kernel.record(name)).last_seq
         after = since if after is None else after
         for output in await kernel.outputs(name, after):
             yield output
             after = max(after, output.position)
-        async for output in _whole(heard, since):
+        async for output in whole(heard, since):
             if output.type in UNCOMMITTED or output.type in CLOSING or output.position > after:
                 yield output
 
@@ -92,25 +77,6 @@ async def _found(kernel: Kernel, agent: AgentSlot, number: int) -> Event:
     if event is None:
         raise NotFoundError(f"Agent {agent.record.name} has no event {number}; its trace lists recent ones.")
     return event
-
-
-def _until_closed(
-    kernel: Kernel, agent: AgentSlot, event: Event, heard: MemoryObjectReceiveStream[Output], since: int,
-    after: int = -1,
-) -> AsyncIterator[Output]:  # fmt: skip
-    """The outputs of an event; none come of a turn that is to begin after ``drain``."""
-    if kernel.scheduler.admission.closed and not agent.running:
-        heard.close()
-    return _whole(outputs_until_closed(kernel.store, agent, event, heard, after), since)
-
-
-async def _whole(
-    outputs: AsyncIterator[Output] | MemoryObjectReceiveStream[Output], since: int
-) -> AsyncIterator[Output]:
-    """Leave out what is not committed of a completion that may have begun when the log ended at ``since``."""
-    async for output in outputs:
-        if output.type not in UNCOMMITTED or output.position > since:
-            yield output
 
 
 async def drain(kernel: Kernel, seconds: float) -> None:

@@ -3,17 +3,18 @@ another one?"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from pagefault.images import MOST_IMAGES
 from pagefault.ingest.attaching import images_of
-from pagefault.kernel.streams import posting
+from pagefault.kernel.posting import EventOutputs
+from pagefault.kernel.streams import MOST_BEHIND
 from pagefault.media import MediaContent
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
-from pagefault.types import Event, EventKind, Output
+from pagefault.types import Event, EventKind
 
 __all__ = ["checked_event", "posted", "posted_outputs", "sent_images"]
 
@@ -59,13 +60,11 @@ async def posted(caller: Caller, name: str, event: Event) -> Event:
 
 
 @asynccontextmanager
-async def posted_outputs(
-    caller: Caller, name: str, event: Event
-) -> AsyncGenerator[tuple[Event, AsyncIterator[Output]]]:
-    """Post an event to an agent; give it as stored, and the outputs of its turn."""
-    async with posting(caller.kernel, name, event) as (stored, outputs):
+async def posted_outputs(caller: Caller, name: str, event: Event) -> AsyncGenerator[EventOutputs]:
+    """Post an event to an agent; give the agent's id, the event as stored, and the outputs of its turn."""
+    async with caller.kernel.posting(name, event, MOST_BEHIND) as (agent, stored, outputs):
         _check_repeated(event, stored)
-        yield stored, outputs
+        yield agent, stored, outputs
 
 
 def _check_repeated(event: Event, stored: Event) -> None:

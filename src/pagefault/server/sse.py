@@ -15,9 +15,10 @@ from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pagefault.errors import PagefaultError
+from pagefault.kernel.posting import EventOutputs
 from pagefault.server.auth import options_of
 from pagefault.server.problems import Problem, known
-from pagefault.types import CLOSING, UNCOMMITTED, Event, Output
+from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Output
 
 __all__ = [
     "LastEventId",
@@ -82,20 +83,20 @@ async def _until_failure(
 
 
 async def held(
-    context: AbstractAsyncContextManager[tuple[Event, OutputStream]],
-) -> tuple[Event, AsyncGenerator[Output]]:
+    context: AbstractAsyncContextManager[EventOutputs],
+) -> tuple[AgentId, Event, AsyncGenerator[Output]]:
     """Enter a stream of outputs now, so that its errors are responses; it is left when the outputs end."""
     stream = _held(context)
-    event = cast(Event, await anext(stream))
-    return event, cast("AsyncGenerator[Output]", stream)
+    agent, event = cast("tuple[AgentId, Event]", await anext(stream))
+    return agent, event, cast("AsyncGenerator[Output]", stream)
 
 
 async def _held(
-    context: AbstractAsyncContextManager[tuple[Event, OutputStream]],
-) -> AsyncGenerator[Event | Output]:
+    context: AbstractAsyncContextManager[EventOutputs],
+) -> AsyncGenerator[tuple[AgentId, Event] | Output]:
     """The event first: a generator that has begun is closed whatever becomes of the response."""
-    async with context as (event, outputs):
-        yield event
+    async with context as (agent, event, outputs):
+        yield agent, event
         async for output in outputs:
             yield output
 

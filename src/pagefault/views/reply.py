@@ -19,7 +19,7 @@ from pagefault.functions.archives import ArchivalStorages, archival_storages
 from pagefault.kernel import Kernel
 from pagefault.media import Media, media_of
 from pagefault.storage import Transaction
-from pagefault.types import UNCOMMITTED, AgentRecord, Document, Message, Output, Passage, Role
+from pagefault.types import UNCOMMITTED, AgentId, AgentRecord, Document, Message, Output, Passage, Role
 from pagefault.views.approvals import ApprovalView, waiting_calls
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
@@ -89,13 +89,14 @@ class Reply(Generic[ValueT]):
         return f"Reply({', '.join(about)})"
 
 
-async def reply_of(kernel: Kernel, name: str, outputs: Iterable[Output]) -> Reply:
-    """The reply made of all outputs of one event, of which ``done`` or ``waiting`` is the last."""
+async def reply_of(kernel: Kernel, agent: AgentId, outputs: Iterable[Output]) -> Reply:
+    """The reply made of all outputs of one event, of which ``done`` or ``waiting`` is the last; without usage
+    and sources if the agent is deleted by now."""
     committed = tuple(output for output in outputs if output.type not in UNCOMMITTED)
     event = committed[-1].event if committed else None
-    if event is None:
+    record = await kernel.store.read(lambda tx: tx.agent_by_id(agent))
+    if event is None or record is None:
         return Reply(committed)
-    record = await kernel.record(name)
     waiting = waiting_calls(record, committed[-1])
     try:
         rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))

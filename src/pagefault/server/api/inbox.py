@@ -134,6 +134,7 @@ async def decide(name: Name, id: str, body: Decision, caller: AgentCaller, reque
     caller.require("chat")
     if body.remember != "once":
         caller.require("admin")
+    agent = (await caller.kernel.record(name)).id
     answer = deciding.answer(
         caller.kernel, name, id, body.approved,
         note=body.note, arguments=body.arguments, remember=body.remember, by=caller.key,
@@ -143,7 +144,7 @@ async def decide(name: Name, id: str, body: Decision, caller: AgentCaller, reque
         raise Problem(503, "Stopping", "The server is stopping; the decision is stored.")
     if wants_stream(request):
         return event_stream(request, output_events(outputs))
-    return await reply_body(caller, name, first.event or 0, outputs)
+    return await reply_body(caller, agent, first.event or 0, outputs)
 
 
 @routes.get("/agents/{name}/grants")

@@ -5,7 +5,7 @@ same ``Idempotency-Key``, or asks for the event's outputs, with ``Last-Event-ID`
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from pagefault.kernel.posting import EventOutputs
 from pagefault.kernel.streams import following, outputs_after, outputs_page
 from pagefault.server.api.values import (
     LARGEST,
@@ -38,7 +39,7 @@ from pagefault.server.sse import (
     resumed,
     wants_stream,
 )
-from pagefault.types import CLOSING, Event, EventKind, Output
+from pagefault.types import CLOSING, AgentId, Event, EventKind, Output
 from pagefault.views.approvals import ApprovalView
 from pagefault.views.reply import ReplySource, reply_of
 from pagefault.views.usage import Spending
@@ -131,7 +132,7 @@ async def post_message(
     outputs."""
     event = checked_event(caller, Event(EventKind.MESSAGE, body.text, key, body.sender))
     event = replace(event, contents=await sent_images(caller, body.images))
-    return await answer(request, caller, name, posted_outputs(caller, name, event), after)
+    return await answer(request, caller, posted_outputs(caller, name, event), after)
 
 
 @routes.post("/events", status_code=202)
@@ -148,7 +149,7 @@ async def get_reply(
     """Return the reply to an event when its turn is over or waits; or stream its outputs, from where it was
     left."""
     position = 0 if after is None or not wants_stream(request) else after
-    return await answer(request, caller, name, following(caller.kernel, name, event, position), after)
+    return await answer(request, caller, following(caller.kernel, name, event, position), after)
 
 
 @routes.get("/outputs", response_model=ItemList[OutputItem], responses=STREAMED)
@@ -183,18 +184,19 @@ def posted_event(event: Event) -> PostedEvent:
 async def answer(
     request: Request,
     caller: Caller,
-    name: str,
-    context: AbstractAsyncContextManager[tuple[Event, AsyncIterator[Output]]],
+    context: AbstractAsyncContextManager[EventOutputs],
     after: int | None,
 ) -> Response | ReplyBody:
     """Answer with the outputs of an event: as a stream if the client asks for one, else as a reply."""
-    event, outputs = await held(context)
+    agent, event, outputs = await held(context)
     if wants_stream(request):
         return event_stream(request, output_events(resumed(outputs, event.id, after)))
-    return await reply_body(caller, name, event.id, outputs)
+    return await reply_body(caller, agent, event.id, outputs)
 
 
-async def reply_body(caller: Caller, name: str, event: int, outputs: AsyncGenerator[Output]) -> ReplyBody:
+async def reply_body(
+    caller: Caller, agent: AgentId, event: int, outputs: AsyncGenerator[Output]
+) -> ReplyBody:
     """The reply of a turn, when it is over or waits."""
     collected = [output async for output in outputs]
     if not collected or collected[-1].type not in CLOSING:
@@ -203,7 +205,7 @@ async def reply_body(caller: Caller, name: str, event: int, outputs: AsyncGenera
             f"The server is stopping; event {event} is stored, repeat the request with its Idempotency-Key.",
             {"retry-after": "1"}, event=event,
         )  # fmt: skip
-    reply = await reply_of(caller.kernel, name, collected)
+    reply = await reply_of(caller.kernel, agent, collected)
     return ReplyBody(
         event=event,
         text=reply.text,

@@ -140,7 +140,7 @@ async def stream_run(run_id: str, caller: Calling, request: Request, body: Strea
     after = min(max(body.starting_after, 0), 2**53)
 
     async def outputs() -> AsyncGenerator[Output]:
-        async with following(caller.kernel, agent.name, event, after) as (_, found):
+        async with following(caller.kernel, agent.name, event, after) as (_, _, found):
             async for output in found:
                 yield output
 

@@ -59,7 +59,7 @@ async def outputs_of_inputs(
                 if output.type != "waiting" or number == len(decided):
                     yield output
     for event in events:
-        async with posted_outputs(caller, agent.name, event) as (stored, outputs):
+        async with posted_outputs(caller, agent.name, event) as (_, stored, outputs):
             yield Output("noticed", "", stored.id, 0)  # the response begins before the model answers
             async for output in outputs:
                 yield output

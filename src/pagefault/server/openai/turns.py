@@ -20,7 +20,7 @@ from pagefault.server.posting import checked_event, posted_outputs, sent_images
 from pagefault.server.problems import Problem
 from pagefault.server.sse import held
 from pagefault.tenancy import KeyRole
-from pagefault.types import UNCOMMITTED, Event, EventKind, Output
+from pagefault.types import UNCOMMITTED, AgentId, Event, EventKind, Output
 from pagefault.views.reply import reply_of
 
 __all__ = ["ClientTurn", "checked_agent", "followed_turn", "posted_turn"]
@@ -32,6 +32,7 @@ class ClientTurn:
 
     caller: Caller
     agent: str
+    agent_id: AgentId
     event: Event
     id: str
     outputs: AsyncGenerator[Output]
@@ -51,7 +52,7 @@ class ClientTurn:
         """The answer when the steps are at their end; those that were not taken are waited for."""
         async for _ in self.steps():
             pass
-        return ClientAnswer(await reply_of(self.caller.kernel, self.agent, self._committed))
+        return ClientAnswer(await reply_of(self.caller.kernel, self.agent_id, self._committed))
 
     @property
     def created(self) -> int:
@@ -85,15 +86,11 @@ async def posted_turn(
     sender = sender_of(request.headers, message.name, caller, options_of(request).user_secret)
     event = checked_event(caller, Event(EventKind.MESSAGE, message.text, key, sender))
     event = replace(event, contents=await sent_images(caller, message.images, param="image_url"))
-    stored, outputs = await held(posted_outputs(caller, agent, event))
-    return ClientTurn(caller, agent, stored, await _id(caller, agent, stored, prefix), outputs)
+    id, stored, outputs = await held(posted_outputs(caller, agent, event))
+    return ClientTurn(caller, agent, id, stored, answer_id(id, stored, prefix), outputs)
 
 
 async def followed_turn(caller: Caller, agent: str, number: int) -> ClientTurn:
     """The turn of an event that was posted before."""
-    event, outputs = await held(following(caller.kernel, agent, number))
-    return ClientTurn(caller, agent, event, await _id(caller, agent, event, "resp_"), outputs)
-
-
-async def _id(caller: Caller, agent: str, event: Event, prefix: str) -> str:
-    return answer_id((await caller.kernel.record(agent)).id, event, prefix)
+    id, event, outputs = await held(following(caller.kernel, agent, number))
+    return ClientTurn(caller, agent, id, event, answer_id(id, event), outputs)

@@ -1,0 +1,73 @@
+"""A reply is made of its own agent's turn, also if another agent has the name when the turn ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from conftest import Machine, served
+from pagefault.config import parse_settings
+from pagefault.facade.agent import AsyncAgent
+from pagefault.facade.handle import Handle
+from pagefault.kernel.edits import remember
+from pagefault.models import Completion, Prompt, Usage
+from pagefault.testing.models import Item, ScriptedModel, call, say
+from pagefault.types import Event
+from test_server import WAYS
+
+pytestmark = pytest.mark.anyio
+
+
+def is_other(prompt: Prompt) -> bool:
+    return "Hello other" in str(prompt)
+
+
+def script(prompt: Prompt) -> Item:
+    if is_other(prompt) or "mead" in str(prompt):
+        return [say("Hello.")]
+    return [call("archival_search", query="honey", heartbeat=True)]
+
+
+def usage(prompt: Prompt, _: Completion) -> Usage:
+    return Usage(7 if is_other(prompt) else 111, 1)
+
+
+def tokens(way: str, answer: dict[str, Any]) -> int:
+    """The tokens of the prompts, as an answer has them."""
+    found = answer["usage"]
+    return found[
+        {"rest": "input", "chat": "prompt_tokens", "responses": "input_tokens"}.get(way, "prompt_tokens")
+    ]
+
+
+@pytest.mark.parametrize("way", [*WAYS, "facade"])
+async def test_a_reply_is_of_the_agent_that_has_the_event(machine: Machine, way: str) -> None:
+    async with machine.open(ScriptedModel(script, usage=usage)) as rig, served(rig.kernel) as server:
+        kernel, found = rig.kernel, list[tuple[int, list[str]]]()
+        await remember(kernel, "ana", "Ana makes mead of honey.")
+        admission = kernel.scheduler.admission
+        admission.most, admission.memory = 0, None  # the turn does not begin
+
+        async def send() -> None:
+            if way == "facade":
+                reply = await AsyncAgent(Handle(rig, "ana")).send("Hi")
+                found.append((reply.usage.input, [source.id for source in reply.sources]))
+                return
+            method, path, body = WAYS[way]
+            answer = (await server.client.request(method, path, json=body)).json()
+            sources = [source["id"] for source in answer["sources"]] if way == "rest" else ["p1"]
+            found.append((tokens(way, answer), sources))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            with anyio.fail_after(10):
+                while not await rig.events():  # noqa: ASYNC110  until it is stored
+                    await anyio.sleep(0.01)
+            await kernel.rename("ana", "eva")
+            await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
+            admission.most = 5
+            await kernel.post("ana", Event("message", "Hello other"))
+            await kernel.wake_waiting()
+        assert found == [(222, ["p1"])]
