@@ -322,7 +322,7 @@ OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")
 # Handlers that catch everything and do not raise again: the walls around foreign code (in a task of its own,
 # in ours, and where an exception is asked what it says), and where a plug-in is imported and made (it raises
 # one sentence), and around a request of the server, which has to be answered.
-CATCH_ALL = {"containment": 3, "plugins": 1, "server.walls": 1}
+CATCH_ALL = {"containment": 3, "plugins": 1}
 
 
 def name_of(path: Path) -> str:

@@ -143,7 +143,7 @@ def _too_deep(_: RecursionError) -> Problem:
     return Problem(400, "Wrong request", "The JSON of this request is nested too deeply; flatten it.")
 
 
-def fault(error: Exception) -> Problem:
+def fault(error: BaseException) -> Problem:
     """The problem of an error that nobody expected, which goes to the log."""
     logger.error("a request failed", exc_info=error)
     return Problem(

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pagefault.containment import barrier
+from pagefault.errors import PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.server.auth import is_loopback
 from pagefault.server.logs import request_id
@@ -61,15 +63,14 @@ class Walls:
             self._check(scope, headers)
             limited = _Body(receive, self._most(headers))
             limited.check(headers)
-            await self.app(scope, limited, send)
-        except Problem as problem:
+            with barrier():
+                await self.app(scope, limited, send)
+        except (Problem, PagefaultError) as error:
             if send.status:  # the response has begun
                 raise
+            cause = error.__cause__ or error
+            problem = cause if isinstance(cause, Problem) else fault(cause)
             await self.shapes.respond(scope["path"], problem)(scope, receive, send)
-        except Exception as error:
-            if send.status:
-                raise
-            await self.shapes.respond(scope["path"], fault(error))(scope, receive, send)
 
     def _most(self, headers: Mapping[str, str]) -> int:
         has_files = headers.get("content-type", "").startswith("multipart/form-data")
