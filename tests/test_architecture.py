@@ -230,6 +230,7 @@ LAYERS = (
         "storage.traces",
         "views",
         "views.asking",
+        "views.differences",
     },
     {
         "kernel.shared_sections",

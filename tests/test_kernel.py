@@ -15,11 +15,11 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Vectors
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NotFoundError, StaleEditError, UsageError
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_timer
-from pagefault.kernel.sections import edit_section
+from pagefault.kernel.sections import edit_section, set_limit
 from pagefault.models import Completion, Prompt
 from pagefault.names import LONGEST_TEXT
 from pagefault.storage.sqlite import SQLiteStore
@@ -27,6 +27,7 @@ from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, EventKind, Output, Role, Schedule
+from pagefault.views.memory import section
 
 pytestmark = pytest.mark.anyio
 
@@ -281,6 +282,19 @@ async def test_an_edit_from_outside_becomes_an_event(machine: Machine) -> None:
             await edit_section(rig.kernel, "ana", "human", "blah " * 2000)
         with pytest.raises(NotFoundError, match="no section mood"):
             await edit_section(rig.kernel, "ana", "mood", "good")
+
+
+async def test_an_edit_of_an_earlier_text_is_refused_with_the_one_there_is(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        await edit_section(rig.kernel, "ana", "human", "Name: Ana", version=1)
+        with pytest.raises(StaleEditError, match="changed since you read it") as refused:
+            await edit_section(rig.kernel, "ana", "human", "Name: Bo", version=1)
+        assert (refused.value.text, refused.value.version) == ("Name: Ana", 2)
+        await set_limit(rig.kernel, "ana", "human", 300)  # a version with the same text
+        await edit_section(rig.kernel, "ana", "human", "Name: Ana Maria", version=2)
+        with pytest.raises(StaleEditError):
+            await edit_section(rig.kernel, "ana", "human", "x", version=99)
+        assert (await section(rig.kernel, "ana", "human")).text == "Name: Ana Maria"
 
 
 async def test_an_unfinished_turn_is_carried_on_by_the_next_process(machine: Machine) -> None:

@@ -17,7 +17,7 @@ from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings, settings_of
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, UsageError
+from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, StaleEditError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.parked import drop_effect, retry_effect
 from pagefault.kernel.sections import add_section, edit_section, remove_section, set_limit
@@ -269,6 +269,17 @@ async def test_a_shared_section_is_not_changed_as_the_agents_own(store: Store, t
         with pytest.raises(UsageError, match="Section plan is shared"):
             await add_section(kernel, "ana", "plan")
         assert await copy_of(kernel, "ana") == "x"
+
+
+async def test_an_edit_of_an_earlier_shared_text_is_refused(store: Store, tmp_path: Path) -> None:
+    async with opened(tmp_path, store) as kernel:
+        await share(kernel, "plan", ["ana", "bo"], text="Sail.")
+        read = (await shared_section(kernel, "plan")).version
+        await edit(kernel, "plan", "Row.", version=read)
+        with pytest.raises(StaleEditError) as refused:
+            await edit(kernel, "plan", "Swim.", version=read)
+        assert refused.value.text == "Row."
+        assert await copy_of(kernel, "bo") == "Row."
 
 
 async def test_names_limits_and_room_are_checked_before_anything_is_stored(

@@ -7,6 +7,7 @@ PagefaultError
 │   │   └── StaleAgentError     the name belongs to another agent by now
 │   ├── NameTakenError       another agent has this name
 │   ├── InTurnError          the agent is in a turn
+│   ├── StaleEditError       a text was changed since the one was read that an edit is based on
 │   ├── QuotaError           a tenant has as much as it may; a FunctionError as well
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
 └── OperatorError            whoever runs the installation must act
@@ -74,6 +75,17 @@ class InTurnError(UsageError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Agent {name} is in the middle of a turn; try again when it is done.")
+
+
+class StaleEditError(UsageError):
+    """An edit of a section that is based on an earlier text. ``section``, ``text`` and ``version``: as it is
+    now; nothing was written."""
+
+    def __init__(self, section: str, text: str, version: int) -> None:
+        super().__init__(
+            f"Section {section} was changed since you read it; look at what it says now, and edit that."
+        )
+        self.section, self.text, self.version = section, text, version
 
 
 class QuotaError(UsageError, FunctionError):

@@ -5,22 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pagefault.config import AgentSettings, parse_settings, settings_of
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NotFoundError, StaleEditError, UsageError
 from pagefault.functions.sharing import held_section
 from pagefault.kernel import Kernel
 from pagefault.section_settings import SectionSettings
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, Event, EventKind
+from pagefault.types import AgentId, Event, EventKind, Section
 
-__all__ = ["SMALLEST", "add_section", "edit_section", "remove_section", "set_limit", "without"]
+__all__ = [
+    "SMALLEST",
+    "add_section",
+    "check_version",
+    "edit_section",
+    "remove_section",
+    "set_limit",
+    "without",
+]
 
 SMALLEST = 16
 """The least limit of a section, in tokens."""
 
 
-async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> None:
+async def edit_section(
+    kernel: Kernel, name: str, section: str, text: str, *, version: int | None = None
+) -> None:
     """Edit an agent's working context. The agent learns of it by an event; the head of its prompt changes
-    at the next flush."""
+    at the next flush. ``version``: the one that was edited; ``StaleEditError``, and nothing is written, if
+    the text is another by now."""
     record = await kernel.record(name)
     counter, now = (await kernel.process(name)).memory.counter, kernel.clock.now()
 
@@ -29,6 +40,7 @@ async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> No
         if found is None:
             raise NotFoundError(f"Agent {name} has no section {section}.")
         _refuse_shared(tx, record.id, section)
+        check_version(tx, record.id, found, version)
         if (size := counter.count(text)) > found.limit:
             raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
         tx.put_section(record.id, replace(found, text=text), now)
@@ -37,6 +49,16 @@ async def edit_section(kernel: Kernel, name: str, section: str, text: str) -> No
 
     await kernel.store.write(edit)
     await kernel.wake(name)
+
+
+def check_version(tx: Transaction, owner: AgentId, section: Section, version: int | None) -> None:
+    """Raise ``StaleEditError`` if the section has another text than it had in this version; None: none was
+    read."""
+    if version is None or version == section.version:
+        return
+    texts = {each.version: each.text for _, each in tx.section_history(owner, section.name)}
+    if texts.get(version) != section.text:
+        raise StaleEditError(section.name, section.text, section.version)
 
 
 async def add_section(

@@ -18,7 +18,7 @@ from pagefault.functions.sharing import held_section, shared_texts, text_of, upd
 from pagefault.functions.syscalls import PAGED_IN
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import no_section
-from pagefault.kernel.sections import SMALLEST, without
+from pagefault.kernel.sections import SMALLEST, check_version, without
 from pagefault.models.tokens import Counter
 from pagefault.names import check_shared_name, check_text
 from pagefault.shared import Attachment, SharedRecord
@@ -116,14 +116,17 @@ async def detach(kernel: Kernel, name: str, agent: str) -> None:
     await _reload(kernel, agent)
 
 
-async def edit(kernel: Kernel, name: str, text: str) -> None:
-    """Replace the text of a shared section. When this returns, every agent that can be written to has it."""
+async def edit(kernel: Kernel, name: str, text: str, *, version: int | None = None) -> None:
+    """Replace the text of a shared section. When this returns, every agent that can be written to has it.
+    ``version``: as for ``sections.edit_section``, of the shared text."""
     check_text(text)
     counter, now = kernel.deliverer.counter, kernel.clock.now()
 
     def work(tx: Transaction) -> None:
         shared = _existing(tx, name)
         tx.delivered(shared.id, shared.id)  # locked, before its version is read
+        (stored,) = tx.sections(shared.id)
+        check_version(tx, shared.id, stored, version)
         section = replace(text_of(tx, shared), text=text)
         _check(section, counter)
         write_shared(tx, shared, section, now)
