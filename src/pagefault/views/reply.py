@@ -94,26 +94,35 @@ async def reply_of(kernel: Kernel, agent: AgentId, outputs: Iterable[Output]) ->
     and sources if the agent is deleted by now."""
     committed = tuple(output for output in outputs if output.type not in UNCOMMITTED)
     event = committed[-1].event if committed else None
-    record = await kernel.store.read(lambda tx: tx.agent_by_id(agent))
-    if event is None or record is None:
+    found = event is not None and await kernel.store.read(lambda tx: _read(tx, agent, event))
+    if not found:
         return Reply(committed)
+    record, rows, sources = found
     waiting = waiting_calls(record, committed[-1])
-    try:
-        rows, sources = await kernel.store.read(lambda tx: _read(tx, record, event))
-    except DamageError:  # the outputs say so
-        return Reply(committed, waiting=waiting)
     return Reply(committed, sources, spending_of(map(row_usage, rows), prices_of(kernel)), waiting)
 
 
 def _read(
-    tx: Transaction, record: AgentRecord, event: int
-) -> tuple[Sequence[Message], tuple[ReplySource, ...]]:
-    rows, zone = tx.messages(record.id, event=event), zone_for(record)
+    tx: Transaction, agent: AgentId, event: int
+) -> tuple[AgentRecord, Sequence[Message], tuple[ReplySource, ...]] | None:
+    """The agent, and of the event's turn the rows and the sources: none if a row is damaged, as an output
+    says then. None if the agent is deleted."""
+    if (record := tx.agent_by_id(agent)) is None:
+        return None
+    try:
+        rows = tx.messages(agent, event=event)
+        return record, rows, _sources(tx, record, rows)
+    except DamageError:
+        return record, (), ()
+
+
+def _sources(tx: Transaction, record: AgentRecord, rows: Sequence[Message]) -> tuple[ReplySource, ...]:
+    zone = zone_for(record)
     results = (row.meta.sources for row in rows if row.role in (Role.RESULT, Role.PREFETCH))
     ids = dict.fromkeys(id for each in results for id in each)
     storages = archival_storages(tx, record)
     found = ((id, _stored(tx, storages, id)) for id in ids)
-    return rows, tuple(_source(id, item, zone) for id, item in found if item is not None)
+    return tuple(_source(id, item, zone) for id, item in found if item is not None)
 
 
 def _stored(tx: Transaction, storages: ArchivalStorages, id: str) -> Message | Passage | Document | None:
