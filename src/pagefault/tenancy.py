@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-__all__ = ["AgentKey", "ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind"]
+__all__ = ["AgentKey", "ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind", "has_role"]
 
 KeyRole = Literal["read", "chat", "admin"]
 """The roles of a key: look; talk as well; change agents and their memory as well."""
+
+_RANKS: tuple[KeyRole, ...] = ("read", "chat", "admin")
+
+
+def has_role(role: KeyRole, needed: KeyRole) -> bool:
+    """Return whether a role is the one that is needed, or includes it."""
+    return _RANKS.index(role) >= _RANKS.index(needed)
+
 
 QuotaKind = Literal["agents", "rows", "documents"]
 """The things whose number a quota limits. Rows are messages and passages."""

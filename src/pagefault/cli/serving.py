@@ -31,8 +31,9 @@ _USER_SECRET = "PAGEFAULT_USER_SECRET"
 
 
 def serve(
-    session: Session, host: str, port: int, workers: int, hosts: Sequence[str], grace: float, rate: int
-) -> None:
+    session: Session, host: str, port: int, workers: int, hosts: Sequence[str], grace: float, rate: int,
+    mcp_tokens: int,
+) -> None:  # fmt: skip
     """Serve until a signal comes; open turns have ``grace`` seconds to end then."""
     installation = session.installation
     check_names(hosts)
@@ -41,8 +42,9 @@ def serve(
         port = listener.getsockname()[1]
         secret = os.environ.get(_USER_SECRET, "")
         options = ServerOptions(
-            host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, user_secret=secret
-        )
+            host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, user_secret=secret,
+            mcp_tokens=mcp_tokens,
+        )  # fmt: skip
         _announce(session, options)
         if workers == 1:
             _work(session, options, (SIGINT, SIGTERM), listener)

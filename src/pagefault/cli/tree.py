@@ -26,6 +26,7 @@ COMMANDS = {
     "chat": ("talk", "Talk with an agent; it is created if there is none of that name."),
     "run": ("talk", "Serve inboxes and timers of all agents until interrupted."),
     "serve": ("serve", "Serve agents over HTTP, until interrupted."),
+    "mcp": ("mcp", "Serve an agent's memory to a client of MCP, over stdin and stdout."),
     "agent": ("agent", "The agents of this home."),
     "trace": ("look", "Show why it said that: each step of an event's turn, from the log alone."),
     "usage": ("look", "Show tokens and cost, by agent, turn, day or model."),

@@ -5,7 +5,8 @@
     problems.py   errors as responses;  sse.py: outputs as server-sent events
     posting.py    events that requests post;  uploads.py: uploaded files
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
-    letta/        Letta's REST under ``/v1``;  metrics.py: ``/metrics``
+    letta/        Letta's REST under ``/v1``;  mcp.py: memory for clients of MCP, ``/mcp/{agent}``
+    metrics.py    ``/metrics``
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
 
 It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
@@ -19,7 +20,7 @@ from fastapi_offline import FastAPIOffline
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
-from pagefault.server import api, health, letta, metrics, openai, problems
+from pagefault.server import api, health, letta, mcp, metrics, openai, problems
 from pagefault.server.auth import KeyRates
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes
@@ -49,8 +50,10 @@ def create_app(
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models
     app.include_router(openai.router())
+    app.include_router(mcp.router())
     shapes.add(openai.PREFIXES, openai.openai_shape)
     shapes.add(letta.PREFIXES, letta.shape)
+    shapes.add(mcp.PREFIXES, mcp.shape)
     problems.install(app, shapes)
     app.add_middleware(Walls, options=options, shapes=shapes)
     if telemetry:

@@ -23,12 +23,11 @@ from pagefault.kernel.tenancy import has_keys, key_of, records_named
 from pagefault.names import could_be_agent_name
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
-from pagefault.tenancy import KeyRole
+from pagefault.tenancy import KeyRole, has_role
 from pagefault.types import AgentRecord
 
 __all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of", "settings_by"]
 
-_RANKS: tuple[KeyRole, ...] = ("read", "chat", "admin")
 _NO_KEY = (
     "This server needs a key; send it as Authorization: Bearer pf_..., `pagefault key create` makes one."
 )
@@ -52,7 +51,7 @@ class Caller:
 
     def require(self, role: KeyRole) -> None:
         """Raise a ``Problem`` if the caller's role is less."""
-        if _RANKS.index(self.role) < _RANKS.index(role):
+        if not has_role(self.role, role):
             raise Problem(
                 403, "Forbidden", f"This needs a key with the role {role}; this one has {self.role}."
             )

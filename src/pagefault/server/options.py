@@ -15,7 +15,8 @@ class ServerOptions:
     server, beside those of the loopback. ``body``: the most bytes of a request, ``upload``: of one with
     files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
     when the server stops. ``rate``: requests a minute that a key may send, 0 for no
-    limit. ``user_secret``: the secret with which Open WebUI signs its users."""
+    limit. ``user_secret``: the secret with which Open WebUI signs its users. ``mcp_tokens``: the most tokens
+    of one result of MCP; ``mcp_seconds``: how long its ``send_message`` waits for a reply."""
 
     host: str = "127.0.0.1"
     port: int = 8283
@@ -27,3 +28,5 @@ class ServerOptions:
     grace: float = 30.0
     rate: int = 600
     user_secret: str = field(default="", repr=False)
+    mcp_tokens: int = 4_000
+    mcp_seconds: float = 300.0

@@ -23,6 +23,9 @@ def serve(
     rate: Annotated[
         int, typer.Option(min=0, help="Requests a minute that each key may send; 0: no limit.")
     ] = 600,
+    mcp_tokens: Annotated[
+        int, typer.Option(min=500, help="Tokens that a result of MCP takes at most.")
+    ] = 4_000,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -30,4 +33,4 @@ def serve(
     """Serve agents over HTTP, with their inboxes and timers, until SIGINT or SIGTERM."""
     from pagefault.cli.serving import serve as run
 
-    run(session_of(home, database, json), host, port, workers, allow_host or [], grace, rate)
+    run(session_of(home, database, json), host, port, workers, allow_host or [], grace, rate, mcp_tokens)
