@@ -256,6 +256,7 @@ LAYERS = (
     },
     {
         "build",
+        "views.overview",
         "views.structured",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +29,7 @@ except ImportError as error:
 __all__ = ["serve"]
 
 _USER_SECRET = "PAGEFAULT_USER_SECRET"
+_SESSION_SECRET = "PAGEFAULT_SESSION_SECRET"
 
 
 def serve(
@@ -40,10 +42,10 @@ def serve(
     anyio.run(_look, session, host)  # what is wrong with the database is said before anything is started
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
-        secret = os.environ.get(_USER_SECRET, "")
         options = ServerOptions(
-            host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, user_secret=secret,
-            mcp_tokens=mcp_tokens,
+            host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, mcp_tokens=mcp_tokens,
+            user_secret=os.environ.get(_USER_SECRET, ""),
+            session_secret=os.environ.get(_SESSION_SECRET) or secrets.token_urlsafe(),
         )  # fmt: skip
         _announce(session, options)
         if workers == 1:

@@ -22,8 +22,10 @@ __all__ = [
     "acts",
     "counts",
     "create_key",
+    "digest_of",
     "has_keys",
     "key_of",
+    "key_of_digest",
     "keys",
     "quota",
     "records_named",
@@ -57,7 +59,7 @@ async def create_key(
     secret = _PREFIX + secrets.token_urlsafe(32)
     reached = None if agents is None else tuple(sorted(set(agents)))
     key = ApiKey(name, kernel.clock.now(), role, reached, tag, speaks_for_users)
-    await kernel.store.write(lambda tx: tx.put_key(key, _digest(secret)))
+    await kernel.store.write(lambda tx: tx.put_key(key, digest_of(secret)))
     return secret
 
 
@@ -68,7 +70,11 @@ async def key_of(kernel: Kernel, secret: str) -> ApiKey | None:
     """
     if not secret.startswith(_PREFIX) or len(secret) > _LONGEST or not secret.isascii():
         return None
-    digest = _digest(secret)
+    return await key_of_digest(kernel, digest_of(secret))
+
+
+async def key_of_digest(kernel: Kernel, digest: str) -> ApiKey | None:
+    """The key, of whichever tenant, whose secret has this digest; None if there is none (any more)."""
     return await kernel.store.read(lambda tx: tx.key_of(digest))
 
 
@@ -120,5 +126,6 @@ async def set_quota(kernel: Kernel, wanted: Quota) -> None:
     await kernel.store.write(lambda tx: tx.put_quota(wanted))
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """The digest of a key's secret: all that is stored of it."""
     return hashlib.sha256(secret.encode()).hexdigest()

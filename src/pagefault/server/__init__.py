@@ -5,8 +5,8 @@
     problems.py   errors as responses;  sse.py: outputs as server-sent events
     posting.py    events that requests post;  uploads.py: uploaded files
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
-    letta/        Letta's REST under ``/v1``;  mcp.py: memory for clients of MCP, ``/mcp/{agent}``
-    metrics.py    ``/metrics``
+    letta/        Letta's REST under ``/v1``;  inspector/: pages for people, at ``/``
+    mcp.py        memory for clients of MCP, ``/mcp/{agent}``;  metrics.py: ``/metrics``
     health.py     ``/healthz`` and ``/readyz``;  logs.py: lines of JSON with the id of the request
 
 It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the kernel and shows views.
@@ -15,15 +15,14 @@ It needs the extra ``pagefault[server]``. Left out: what agents do; it calls the
 from __future__ import annotations
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from pagefault import __version__
 from pagefault.kernel import Kernel
-from pagefault.server import api, health, letta, mcp, metrics, openai, problems
+from pagefault.server import api, health, inspector, letta, mcp, metrics, openai, problems
 from pagefault.server.auth import KeyRates
 from pagefault.server.options import ServerOptions
-from pagefault.server.problems import Shapes
+from pagefault.server.problems import Shapes, rest_shape
 from pagefault.server.walls import Walls
 from pagefault.telemetry import Telemetry, Tracing
 
@@ -45,12 +44,14 @@ def create_app(
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.state.rates, app.state.shapes = KeyRates(options.rate), shapes
-    app.add_api_route("/", lambda: RedirectResponse("docs"), include_in_schema=False)
     app.include_router(health.router())
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models
     app.include_router(openai.router())
     app.include_router(mcp.router())
+    app.include_router(inspector.router())
+    shapes.add(inspector.PREFIXES, inspector.error_page)
+    shapes.add((f"{api.PREFIX}/",), rest_shape)
     shapes.add(openai.PREFIXES, openai.openai_shape)
     shapes.add(letta.PREFIXES, letta.shape)
     shapes.add(mcp.PREFIXES, mcp.shape)

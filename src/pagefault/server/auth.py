@@ -23,10 +23,19 @@ from pagefault.kernel.tenancy import has_keys, key_of, records_named
 from pagefault.names import could_be_agent_name
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
-from pagefault.tenancy import KeyRole, has_role
+from pagefault.tenancy import ApiKey, KeyRole, has_role
 from pagefault.types import AgentRecord
 
-__all__ = ["Caller", "Calling", "KeyRates", "caller", "is_loopback", "options_of", "settings_by"]
+__all__ = [
+    "Caller",
+    "Calling",
+    "KeyRates",
+    "caller",
+    "is_loopback",
+    "key_caller",
+    "options_of",
+    "settings_by",
+]
 
 _NO_KEY = (
     "This server needs a key; send it as Authorization: Bearer pf_..., `pagefault key create` makes one."
@@ -49,9 +58,13 @@ class Caller:
     speaks_for_users: bool = True
     tag: str | None = None
 
+    def has(self, role: KeyRole) -> bool:
+        """Return whether the caller's role is this or more."""
+        return has_role(self.role, role)
+
     def require(self, role: KeyRole) -> None:
         """Raise a ``Problem`` if the caller's role is less."""
-        if not has_role(self.role, role):
+        if not self.has(role):
             raise Problem(
                 403, "Forbidden", f"This needs a key with the role {role}; this one has {self.role}."
             )
@@ -118,6 +131,12 @@ async def caller(request: Request) -> Caller:
                 401, "No valid key", _WRONG_KEY if secret else _NO_KEY, {"www-authenticate": "Bearer"}
             )
         return Caller(kernel.within(kernel.tenant, "local"))
+    return key_caller(request, key)
+
+
+def key_caller(request: Request, key: ApiKey) -> Caller:
+    """The caller that has this key, whose request is counted."""
+    kernel: Kernel = request.app.state.kernel
     request.state.key = f"{key.tenant}/{key.name}" if key.tenant else key.name
     request.app.state.rates.take(key.tenant, key.name)
     own = kernel.within(key.tenant, f"key {key.name}")

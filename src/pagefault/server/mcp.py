@@ -56,7 +56,7 @@ class _Exchange(Response):
             await manager.handle_request(scope, receive, send)
 
 
-def shape(problem: Problem) -> Response:
+def shape(problem: Problem, _: Scope) -> Response:
     """An error as clients of the protocol show it. It comes before the message is read, so it has no id."""
     code = INTERNAL_ERROR if problem.status_code >= _SERVER_FAULT else INVALID_REQUEST
     error = {"code": code, "message": problem.detail}

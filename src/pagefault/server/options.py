@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 
 from pagefault.config import AgentSettings
@@ -16,7 +17,8 @@ class ServerOptions:
     files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
     when the server stops. ``rate``: requests a minute that a key may send, 0 for no
     limit. ``user_secret``: the secret with which Open WebUI signs its users. ``mcp_tokens``: the most tokens
-    of one result of MCP; ``mcp_seconds``: how long its ``send_message`` waits for a reply."""
+    of one result of MCP; ``mcp_seconds``: how long its ``send_message`` waits for a reply.
+    ``session_secret``: signs the sessions of the inspector; servers behind one address have the same."""
 
     host: str = "127.0.0.1"
     port: int = 8283
@@ -30,3 +32,4 @@ class ServerOptions:
     user_secret: str = field(default="", repr=False)
     mcp_tokens: int = 4_000
     mcp_seconds: float = 300.0
+    session_secret: str = field(default_factory=secrets.token_urlsafe, repr=False)

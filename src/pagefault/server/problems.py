@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from pagefault import errors
 from pagefault.quoting import whole
@@ -37,8 +38,8 @@ class Problem(HTTPException):
         self.title, self.more = title, more
 
 
-Shape = Callable[[Problem], Response]
-"""Makes the response that a protocol has for a problem."""
+Shape = Callable[[Problem, Scope], Response]
+"""Makes the response that a protocol has for a problem of a request (its ASGI scope)."""
 
 _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
     errors.FunctionError: (400, "Wrong request"),
@@ -70,7 +71,7 @@ def problem_of(error: errors.PagefaultError) -> Problem:
     return Problem(status, title, redacted(whole(str(error))))
 
 
-def rest_shape(problem: Problem) -> Response:
+def rest_shape(problem: Problem, _: Scope) -> Response:
     """The response of RFC 9457."""
     body = {
         "type": "about:blank",
@@ -91,10 +92,10 @@ class Shapes:
     def add(self, prefixes: Sequence[str], shape: Shape) -> None:
         self._by_prefix |= dict.fromkeys(prefixes, shape)
 
-    def respond(self, path: str, problem: Problem) -> Response:
-        fitting = [prefix for prefix in self._by_prefix if path.startswith(prefix)]
+    def respond(self, scope: Scope, problem: Problem) -> Response:
+        fitting = [prefix for prefix in self._by_prefix if scope["path"].startswith(prefix)]
         shape = self._by_prefix[max(fitting, key=len)] if fitting else rest_shape
-        return shape(problem)
+        return shape(problem, scope)
 
 
 def install(app: FastAPI, shapes: Shapes) -> None:
@@ -102,7 +103,7 @@ def install(app: FastAPI, shapes: Shapes) -> None:
 
     def add(kind: type[Exception], to_problem: Callable[[Any], Problem]) -> None:
         async def handler(request: Request, error: Exception) -> Response:
-            return shapes.respond(request.url.path, to_problem(error))
+            return shapes.respond(request.scope, to_problem(error))
 
         app.add_exception_handler(kind, handler)
 

@@ -78,7 +78,7 @@ async def _until_failure(
             async for event in events:
                 yield event
     except PagefaultError as error:
-        response = request.app.state.shapes.respond(request.url.path, known(error))
+        response = request.app.state.shapes.respond(request.scope, known(error))
         yield ServerSentEvent(bytes(response.body).decode(), event="error", sep="\n")
 
 

@@ -70,7 +70,7 @@ class Walls:
                 raise
             cause = error.__cause__ or error
             problem = cause if isinstance(cause, Problem) else fault(cause)
-            await self.shapes.respond(scope["path"], problem)(scope, receive, send)
+            await self.shapes.respond(scope, problem)(scope, receive, send)
 
     def _most(self, headers: Mapping[str, str]) -> int:
         has_files = headers.get("content-type", "").startswith("multipart/form-data")

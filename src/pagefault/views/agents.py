@@ -35,6 +35,7 @@ __all__ = [
     "check_agents",
     "context",
     "embedders",
+    "summaries",
     "summary",
     "timers",
 ]
@@ -146,8 +147,13 @@ class EmbedderProgress:
 
 async def agents(kernel: Kernel) -> tuple[AgentSummary, ...]:
     """All agents by name."""
-    summaries = _Summaries(kernel)
-    return tuple([await summaries.of(record) for record in await kernel.agents()])
+    return tuple(await summaries(kernel, await kernel.agents()))
+
+
+async def summaries(kernel: Kernel, records: Iterable[AgentRecord]) -> list[AgentSummary]:
+    """Agents as in the list, in this order."""
+    known = _Summaries(kernel)
+    return [await known.of(record) for record in records]
 
 
 async def agent(kernel: Kernel, name: str) -> AgentDetail:

@@ -22,7 +22,10 @@ from pagefault.storage.usage import QUARTER, add_up
 from pagefault.types import AgentRecord, Message
 from pagefault.views.asking import zone_shown
 
-__all__ = ["Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "usage", "usage_after"]
+__all__ = [
+    "Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "spending_of_totals", "usage",
+    "usage_after",
+]  # fmt: skip
 
 Part = Literal["agent", "turn", "day", "model"]
 """The parts that usage is added up by."""
@@ -93,10 +96,10 @@ def prices_of(kernel: Kernel) -> Prices:
 
 def spending_of(rows: Iterable[RowUsage], prices: Prices) -> Spending:
     """The sum of the requests that rows of the log record."""
-    return _sum(add_up(rows), prices)
+    return spending_of_totals(add_up(rows), prices)
 
 
-def _sum(totals: Iterable[UsageTotal], prices: Prices) -> Spending:
+def spending_of_totals(totals: Iterable[UsageTotal], prices: Prices) -> Spending:
     """The sum of totals; those of one price are priced together."""
     groups: dict[tuple[str, str, int, int], list[UsageTotal]] = {}
     for total in totals:
@@ -152,7 +155,7 @@ async def usage(
 
     found, prices = await kernel.store.read(read), prices_of(kernel)
     return tuple(
-        UsageRow(record.name, part, _sum(totals, prices))
+        UsageRow(record.name, part, spending_of_totals(totals, prices))
         for record, parts in zip(records, found, strict=True)
         for part, totals in parts.items()
     )

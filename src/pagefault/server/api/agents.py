@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from pagefault.config import AgentSettings
 from pagefault.kernel import parked
 from pagefault.server.api.values import (
     AgentCaller,
@@ -18,12 +20,12 @@ from pagefault.server.api.values import (
     RequestBody,
     behind,
 )
-from pagefault.server.auth import Calling, options_of, settings_by
+from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.problems import Problem
 from pagefault.views import agents
 from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
 
-__all__ = ["routes"]
+__all__ = ["make_agent", "routes"]
 
 routes = APIRouter(prefix="/agents", tags=["agents"])
 """The routes of agents."""
@@ -55,14 +57,18 @@ async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None
 @routes.post("", status_code=201)
 async def create_agent(body: NewAgent, caller: Calling, request: Request, response: Response) -> AgentDetail:
     """Make an agent."""
-    caller.require("admin")
-    if not caller.may_name(body.name):
-        raise Problem(403, "Forbidden", "This key may not make an agent of that name.")
-    defaults = options_of(request).agent
-    settings = settings_by(caller, defaults.model_dump(mode="json") | body.settings, defaults)
-    await caller.kernel.create_agent(body.name, settings)
+    await make_agent(caller, options_of(request).agent, body.name, body.settings)
     response.headers["location"] = str(request.url_for("get_agent", name=body.name))
     return await agents.agent(caller.kernel, body.name)
+
+
+async def make_agent(caller: Caller, defaults: AgentSettings, name: str, settings: Mapping[str, Any]) -> None:
+    """Make an agent as a caller wants it; ``defaults``: the installation's, which settings replace."""
+    caller.require("admin")
+    if not caller.may_name(name):
+        raise Problem(403, "Forbidden", "This key may not make an agent of that name.")
+    given = settings_by(caller, defaults.model_dump(mode="json") | dict(settings), defaults)
+    await caller.kernel.create_agent(name, given)
 
 
 @routes.get("/{name}")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
+from starlette.types import Scope
 
 from pagefault.server.letta import (
     agents,
@@ -51,6 +52,6 @@ def router() -> APIRouter:
     return routes
 
 
-def shape(problem: Problem) -> Response:
+def shape(problem: Problem, _: Scope) -> Response:
     """An error as Letta's clients read it."""
     return JSONResponse({"detail": problem.detail} | problem.more, problem.status_code, problem.headers)

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Response
 from sse_starlette import ServerSentEvent
+from starlette.types import Scope
 
 from pagefault.server.problems import Problem
 
@@ -36,7 +37,7 @@ def error_of(problem: Problem) -> dict[str, Any]:
     }
 
 
-def openai_shape(problem: Problem) -> Response:
+def openai_shape(problem: Problem, _: Scope) -> Response:
     """The response of OpenAI's protocols to a problem."""
     status = 400 if problem.status_code == _INVALID else problem.status_code
     return as_json({"error": error_of(problem)}, status, problem.headers)

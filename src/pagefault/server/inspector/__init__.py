@@ -1,0 +1,30 @@
+"""The inspector: pages that show what the model sees and what it remembers, and change it.
+
+    pages.py      a page for a visitor: rendering, errors as pages;  showing.py: values as a person reads them
+    sessions.py   the visitor by a cookie, forms that only our own pages send;  signing_in.py: with a key
+    assets.py     style, scripts, icons;  texts.py: languages;  markdown.py: what people and agents write
+    agents.py     the list of agents;  chat.py: talking with one
+
+A page is a route, a template and texts; ``docs/inspector.md`` shows how one is added. Left out: what stands
+behind them; the pages show views, and act through the kernel as the REST does.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pagefault.server.inspector import agents, assets, signing_in
+from pagefault.server.inspector.pages import error_page
+
+__all__ = ["PREFIXES", "error_page", "router"]
+
+PREFIXES = ("/",)
+"""Where errors are pages for those who ask for HTML: wherever no other protocol has its own."""
+
+
+def router() -> APIRouter:
+    """All pages."""
+    routes = APIRouter(include_in_schema=False)
+    for module in (assets, signing_in, agents):
+        routes.include_router(module.routes)
+    return routes

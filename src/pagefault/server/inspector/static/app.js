@@ -1,0 +1,29 @@
+// What all pages have: lists are asked for anew while somebody looks, notices can be closed, dates are local.
+
+const REFRESH = 10_000; // milliseconds
+
+setInterval(() => {
+  const typing = document.activeElement?.matches("#agents a, #agents input");
+  if (document.visibilityState === "visible" && !typing) {
+    document.body.dispatchEvent(new CustomEvent("refresh"));
+  }
+}, REFRESH);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.getElementById("notices").replaceChildren();
+});
+
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.requestConfig.verb !== "get") document.getElementById("notices").replaceChildren();
+});
+
+document.body.addEventListener("htmx:sendError", () => {
+  notice(document.documentElement.lang.startsWith("zh") ? "服务器没有应答；请重试。" : "The server does not answer; try again.");
+});
+
+export function notice(text) {
+  const line = document.createElement("p");
+  line.className = "notice bad";
+  line.textContent = text;
+  document.getElementById("notices").replaceChildren(line);
+}
