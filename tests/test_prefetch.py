@@ -20,7 +20,7 @@ from pagefault.agent import prefetch
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import AgentSettings, Installation, parse_settings
-from pagefault.context.queue_manager import read_queue
+from pagefault.context.queue_log import read_queue
 from pagefault.embedders import Vectors
 from pagefault.errors import EmbedderError
 from pagefault.kernel.edits import remember

@@ -28,7 +28,8 @@ from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, set
 from pagefault.context import Queue, render_sections
 from pagefault.context.calibration import Calibration, start_from_log
 from pagefault.context.policy import Policy
-from pagefault.context.queue_manager import QueueManager, read_queue
+from pagefault.context.queue_log import read_queue
+from pagefault.context.queue_manager import QueueManager
 from pagefault.embedders import Embedder
 from pagefault.errors import UsageError
 from pagefault.functions.archives import ArchivalStorages, archival_storages

@@ -74,12 +74,18 @@ class Message:
         """The handle that ``recall_read`` and ``page_in`` accept: ``m`` and the row's number."""
         return f"m{self.seq}"
 
+    @property
+    def is_appended(self) -> bool:
+        """Return whether the row was said elsewhere: no part of the queue, and of no output."""
+        return not self.shown and self.name == EventKind.APPENDED and self.role in SEARCHED_BY_DEFAULT
+
 
 class EventKind(StrEnum):
     """Kinds of event that pagefault itself knows. Any other word is a custom user interaction."""
 
     MESSAGE = "message"
     OVERHEARD = "overheard"  # said to others: it enters the log, and the model is not asked
+    APPENDED = "appended"  # said elsewhere: it enters the log, and not the queue; its event keeps its key
     ALERT = "alert"
     LOGIN = "login"
     UPLOAD_FINISHED = "upload_finished"
@@ -105,6 +111,7 @@ class Event:
     turn was begun since it last got on. ``parked``: why it is not served any more. ``hops``: the messages
     between agents that it follows from. ``trace``: the ``traceparent`` of W3C Trace Context of whoever posted
     it. ``media``: the images that come with it; ``contents``: their bytes, of an event that is to be posted.
+    Of kind ``appended``: ``started`` is the log number of the first row, ``attempts`` the number of rows.
     """
 
     kind: str

@@ -22,7 +22,8 @@ from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_
 from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.images_in_view import ImagesInView
-from pagefault.context.queue_manager import QueueManager, read_queue
+from pagefault.context.queue_log import read_queue
+from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions import Outcome
 from pagefault.message_meta import RequestUsage

@@ -30,8 +30,9 @@ _TYPES: dict[Role, OutputType] = {
 
 
 def output_of(row: Message) -> Output | None:
-    """The output a row shows; None for inputs, and for a thought or prefetch of nothing."""
-    kind = _TYPES.get(row.role)
+    """The output a row shows; None for inputs, for a thought or prefetch of nothing, and for what was said
+    elsewhere."""
+    kind = None if row.is_appended else _TYPES.get(row.role)
     if row.role is Role.ALERT and row.name in tuple(EventKind):
         kind = "warned" if row.name == EventKind.PRESSURE else None
     if kind is None or (kind in ("thought", "prefetched") and not row.text):

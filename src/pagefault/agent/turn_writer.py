@@ -60,7 +60,7 @@ class FailedEffect(Exception):
 
     def __init__(self, call: int, outcome: Outcome) -> None:
         super().__init__()
-        self.call = call
+        self.call = call  # as ``TurnWriter._place`` names it
         self.outcome = outcome
 
 
@@ -107,7 +107,7 @@ class TurnWriter:
 
         posted = event
         with anyio.CancelScope(shield=True):
-            posted, opened = await self.store.write(work, self.memory.hold)
+            posted, opened = await self.memory.write(work)
             if opened:
                 self.turn.begin(posted)
                 self._apply(opened)
@@ -116,7 +116,7 @@ class TurnWriter:
     async def open(self, event: Event, rows: Sequence[Message]) -> None:
         """Open the turn of an event that waits in the inbox."""
         with anyio.CancelScope(shield=True):
-            opened = await self.store.write(lambda tx: self._open(tx, event, rows), self.memory.hold)
+            opened = await self.memory.write(lambda tx: self._open(tx, event, rows))
             self.turn.begin(event)
             self._apply(opened)
 
@@ -143,7 +143,7 @@ class TurnWriter:
         with anyio.CancelScope(shield=True):
             while True:
                 try:
-                    committed = await self.store.write(work, self.memory.hold)
+                    committed = await self.memory.write(work)
                     break
                 except FailedEffect as failure:  # once for each call at most
                     failed[failure.call] = failure.outcome
@@ -202,14 +202,15 @@ class TurnWriter:
         rows, ran = self._number(self._charged(drafts), 0), list[tuple[Message, Outcome]]()
         while isinstance(action := self.next([*self.turn.rows, *rows]), Run) and failed is not None:
             call = action.call
-            outcome = failed.get(call.seq) or self.prepare(call)
+            outcome = failed.get(self._place(call)) or self.prepare(call)
             if outcome is None or (isinstance(outcome, Prepared) and outcome.function.kind != "memory"):
                 break
             if isinstance(outcome, Prepared):
                 try:
                     value = outcome.function.call(tx=tx, **outcome.arguments)
                 except FunctionError as error:
-                    raise FailedEffect(call.seq, outcome.noted(Outcome(str(error), failed=True))) from None
+                    failure = outcome.noted(Outcome(str(error), failed=True))
+                    raise FailedEffect(self._place(call), failure) from None
                 outcome = outcome.noted(value if isinstance(value, Outcome) else Outcome(str(value)))
             ran.append((call, outcome))
             rows += self._number(
@@ -232,6 +233,12 @@ class TurnWriter:
         if self.turn.approvals:
             tx.remove_approvals(self.record.id, event.id)
         return _Committed(rows, queue, tx.finish_event(self.record.id, event.id))
+
+    def _place(self, call: Message) -> int:
+        """A number for a call that stays when the transaction is run again: another than that in the log if
+        the call is not committed yet, for others may append to the log meanwhile."""
+        behind = call.seq - self.memory.last_seq
+        return behind if behind > 0 else -call.seq
 
     def _number(self, drafts: Sequence[Message], after: int) -> list[Message]:
         event = self.turn.event

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import TypeVar
 
 import anyio
 
@@ -18,6 +19,7 @@ from pagefault.clock import Clock
 from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
+from pagefault.context.queue_log import append_numbered, write_numbered
 from pagefault.context.summary import Summary, summarise
 from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, SeenContext
@@ -25,6 +27,8 @@ from pagefault.models import Model
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,17 @@ class QueueManager:
         if not quiet and not queue.state.warned and self.policy.warns(self.pressure(queue)):
             queue = replace(queue, state=replace(queue.state, warned=True))
             self._post_warning(tx)
-        tx.append(self.agent, rows, queue.state if queue.state != self.queue.state else None)
+        append_numbered(tx, self.agent, rows, queue.state if queue.state != self.queue.state else None)
         return queue
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Write under the turn lock. ``work`` runs again, with ``last_seq`` as it then is, if others have
+        appended to the log since."""
+
+        def moved(last_seq: int) -> None:
+            self.last_seq = last_seq
+
+        return await write_numbered(self.store, self.hold, self.agent, work, moved)
 
     def committed(self, queue: Queue, rows: Sequence[Message]) -> None:
         """The transaction of ``append`` is committed."""
@@ -192,10 +205,16 @@ class QueueManager:
         """Take out of view what was prefetched. A row of the log that is not shown says so."""
         if not self.queue.prefetched:
             return
-        (row,) = self.number([Message(Role.PREFETCH, "", self.clock.now())], None)
+        draft = Message(Role.PREFETCH, "", self.clock.now())
+
+        def work(tx: Transaction) -> int:
+            (row,) = self.number([draft], None)
+            append_numbered(tx, self.agent, [row], self.queue.state)
+            return row.seq
+
         with anyio.CancelScope(shield=True):
-            await self.store.write(lambda tx: tx.append(self.agent, [row], self.queue.state), self.hold)
-        self.queue, self.last_seq = self.queue.without_prefetched(), row.seq
+            self.last_seq = await self.write(work)
+        self.queue = self.queue.without_prefetched()
 
     async def flush(self, opened: int | None, keep: int | None = None) -> Message | None:
         """Evict the oldest rows under a new summary, and all that was prefetched, and fold the working
@@ -235,19 +254,20 @@ class QueueManager:
         shown = f"[summary of earlier messages]\n{{}}\n[earlier rows in recall storage: {meta.messages}]"
         now = self.clock.now()
         draft = Message(Role.SUMMARY, summary.text, now, shown, meta=meta, usage=summary.requests)
-        (row,) = self.number([draft], None)
-        state = QueueState(
-            eviction.start, row.seq, pinned.seq if pinned else None, head, False, old.state.ratio
-        )
 
-        def work(tx: Transaction) -> None:
-            tx.append(self.agent, [row], state)
+        def work(tx: Transaction) -> tuple[QueueState, Message]:
+            (row,) = self.number([draft], None)
+            held = pinned.seq if pinned else None
+            state = QueueState(eviction.start, row.seq, held, head, False, old.state.ratio)
+            append_numbered(tx, self.agent, [row], state)
             for event in tx.events(self.agent, state="pending"):
                 if event.kind == EventKind.PRESSURE:  # what it would warn of has happened
                     tx.set_event(self.agent, event.id, "done")
+            return state, row
 
+        state, row = old.state, draft
         with anyio.CancelScope(shield=True):
-            await self.store.write(work, self.hold)
+            state, row = await self.write(work)
         self.queue = Queue(state, row, pinned, old.rows[len(eviction.evicted) :])
         self.last_seq, self.warning_waits = row.seq, False
         return row
@@ -274,19 +294,3 @@ class QueueManager:
         with anyio.CancelScope(shield=True):
             await self.store.write(work, self.hold)
         self.queue = replace(self.queue, state=state)
-
-
-def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
-    """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
-    agent, state = record.id, record.queue
-    rows = tx.messages(agent, first=state.start)
-    ends = (row for row in rows if row.role is Role.SUMMARY or (row.role is Role.PREFETCH and not row.shown))
-    dropped = max((row.seq for row in ends), default=0)
-    rows = [row for row in rows if row.role is not Role.SUMMARY]
-    queue = Queue(
-        state,
-        tx.message(agent, state.summary) if state.summary else None,
-        tx.message(agent, state.pinned) if state.pinned else None,
-        tuple(row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped),
-    )
-    return queue, any(event.kind == EventKind.PRESSURE for event in tx.events(agent, state="pending"))

@@ -97,8 +97,10 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         roles: Sequence[Role] | None = None,
         event: int | None = None,
         newest: int | None = None,
+        appended: bool = True,
     ) -> list[Message]:
-        """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest."""
+        """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest.
+        ``appended=False``: without those that were appended from outside (``Message.is_appended``)."""
         ...
 
     def spent(

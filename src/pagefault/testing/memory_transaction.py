@@ -89,6 +89,7 @@ class MemoryTransaction(
         roles: Sequence[Role] | None = None,
         event: int | None = None,
         newest: int | None = None,
+        appended: bool = True,
     ) -> list[Message]:
         owner = self._database.agents.get(agent)
         if owner is None:
@@ -97,7 +98,9 @@ class MemoryTransaction(
         found = [
             message
             for message in map(owner.messages.__getitem__, range(max(first, 1), end + 1))
-            if (roles is None or message.role in roles) and (event is None or message.event == event)
+            if (roles is None or message.role in roles)
+            and (event is None or message.event == event)
+            and (appended or not message.is_appended)
         ]
         return found if newest is None else found[max(len(found) - newest, 0) :]
 

@@ -1,4 +1,4 @@
-"""The log as a person reads it: one page of rows, and how to ask for the page before it.
+"""The log as a person reads it: one page of rows, and how to ask for the pages before and behind it.
 
 Left out: search (``memory``), and what one turn did and cost (``trace``).
 """
@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from pagefault.config import zone_for
-from pagefault.errors import UsageError
+from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.types import Message, Role
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Message, Role
 from pagefault.views.asking import number_of
 
 __all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest", "rows_after"]
 
 READABLE = (Role.USER, Role.ASSISTANT, Role.EVENT, Role.ALERT)
 """The roles of a page unless others are asked for: what was said, and what came to the agent."""
+
+_END = 10**15  # behind every row
+_MOST_READ = 4096  # rows read at once to find some of a role
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,12 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Rows, oldest first. ``before``: the id to ask for the page before this one; None at the beginning."""
+    """Rows, oldest first. ``before``: the id to ask for the page before this one; None at the beginning.
+    ``after``: the id to ask for the page behind it; None at the end."""
 
     rows: tuple[LogRow, ...]
     before: str | None
+    after: str | None = None
 
     def __iter__(self) -> Iterator[LogRow]:
         return iter(self.rows)
@@ -68,21 +74,71 @@ async def history(
     name: str,
     *,
     before: str | None = None,
+    after: str | None = None,
+    around: str | None = None,
     limit: int = 50,
     roles: Sequence[Role] = READABLE,
 ) -> History:
-    """The newest ``limit`` rows of these roles, or the newest before the message of id ``before``."""
+    """The newest ``limit`` rows of these roles; or the newest before the message of id ``before``, the oldest
+    behind that of id ``after``, or that of id ``around`` amid as many before it as behind it, whatever its
+    own role. ``NotFoundError`` if there is no message ``around`` which to look."""
     if limit < 1:
         raise UsageError(f"A history of {limit} rows is none; ask for 1 or more.")
-    last = number_of(before, "m") - 1 if before else None
+    if len(asked := [id for id in (before, after, around) if id]) > 1:
+        raise UsageError("Ask for the rows before, after or around a message: one of them.")
     record = await kernel.record(name)
-    rows = await kernel.store.read(
-        lambda tx: tx.messages(record.id, last=last, roles=roles, newest=limit + 1)
-    )
-    shown, zone = rows[-limit:], zone_for(record)
+    log, place = _Log(record.id, record.last_seq, roles), number_of(asked[0], "m") if asked else _END
+    read = log.around if around else log.behind if after else log.before
+    page = await kernel.store.read(lambda tx: read(tx, place, limit))
+    zone, rows = zone_for(record), page.rows
     return History(
-        tuple(log_row(row, zone) for row in shown), shown[0].id if len(rows) > limit and shown else None
+        tuple(log_row(row, zone) for row in rows),
+        rows[0].id if rows and page.has_earlier else None,
+        rows[-1].id if rows and page.has_later else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Rows, and whether there are others of their roles before and behind them."""
+
+    rows: list[Message]
+    has_earlier: bool
+    has_later: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """The log of an agent up to the row of number ``end``, of some roles."""
+
+    agent: AgentId
+    end: int
+    roles: Sequence[Role]
+
+    def before(self, tx: Transaction, place: int, limit: int) -> _Page:
+        """The newest rows before a place."""
+        last = min(place - 1, self.end)
+        rows = tx.messages(self.agent, last=last, roles=self.roles, newest=limit + 1)
+        return _Page(rows[-limit:], len(rows) > limit, place <= self.end)
+
+    def behind(self, tx: Transaction, place: int, limit: int) -> _Page:
+        """The oldest rows behind a place."""
+        rows, first, step = list[Message](), place + 1, min(_MOST_READ, 4 * limit)
+        while first <= self.end and len(rows) <= limit:
+            last = min(self.end, first + step - 1)
+            rows += tx.messages(self.agent, first=first, last=last, roles=self.roles)
+            first, step = last + 1, min(_MOST_READ, 2 * step)
+        return _Page(rows[:limit], place >= 1, len(rows) > limit)
+
+    def around(self, tx: Transaction, place: int, limit: int) -> _Page:
+        """The row at a place amid others."""
+        if not (row := tx.message(self.agent, place)):
+            raise NotFoundError(f"There is no message m{place}; the log ends with m{self.end}.")
+        behind = self.behind(tx, place, limit // 2)
+        before = self.before(tx, place, limit - 1 - len(behind.rows)) if limit > 1 else None
+        if before is None:
+            return _Page([row], place > 1, place < self.end)
+        return _Page([*before.rows, row, *behind.rows], before.has_earlier, behind.has_later)
 
 
 async def rows_after(

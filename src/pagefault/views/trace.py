@@ -135,7 +135,8 @@ def _event_of(tx: Transaction, agent: AgentId, asked: int | str | None) -> int:
         row = tx.message(agent, int(given[1:]))
         missing = f"{given} belongs to no event."
     else:
-        row = next(iter(tx.messages(agent, roles=(Role.USER,), newest=1)), None)
+        said = tx.messages(agent, roles=(Role.USER,), newest=1, appended=False)
+        row = said[0] if said else None
         missing = "Nothing has been said to it yet."
     if row is None or row.event is None:
         raise NotFoundError(missing)

@@ -25,7 +25,7 @@ from pagefault.storage.sql.agents import QUEUE
 from pagefault.storage.sql.part import EVER, SqlPart
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
-from pagefault.types import AgentId, Message, QueueState, Role
+from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, EventKind, Message, QueueState, Role
 
 __all__ = ["ADD_TOTAL", "ROW_USAGE", "TOTALS", "SqlRecall"]
 
@@ -37,6 +37,9 @@ _TAKE_SEQS = """
 _MESSAGE = """
     SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage
     FROM messages WHERE agent = :agent"""
+_NOT_APPENDED = f"""
+    AND NOT (shown = '' AND name IS NOT NULL AND name = '{EventKind.APPENDED}'
+    AND role IN ({", ".join(f"'{role}'" for role in SEARCHED_BY_DEFAULT)}))"""  # types.Message.is_appended
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
 _KEY = "start, model, answered, tier"
 _SUMS = ("requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off")
@@ -110,9 +113,11 @@ class SqlRecall(SqlPart):
         roles: Sequence[Role] | None = None,
         event: int | None = None,
         newest: int | None = None,
+        appended: bool = True,
     ) -> list[Message]:
         chosen = f"{_MESSAGE} AND seq BETWEEN :first AND :last"
         chosen += "" if event is None else " AND event = :event"
+        chosen += "" if appended else _NOT_APPENDED
         chosen += "" if roles is None else f" AND {self._db.dialect.among('role', 'roles', str)}"
         found = self._db.rows(
             chosen + _NEWEST_FIRST,
