@@ -16,6 +16,7 @@ from pagefault.approvals import Approval
 from pagefault.errors import FunctionError
 from pagefault.functions.describing import describe
 from pagefault.functions.executor import FunctionExecutor
+from pagefault.kernel.conversations import APPENDED_ROLES, AppendedMessage
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role
@@ -76,10 +77,12 @@ def check_queue(now: Dump) -> None:
     summaries = [row for row in now.log if row.role is Role.SUMMARY]
     assert state.summary == (summaries[-1].seq if summaries else None)
     apart = (Role.SUMMARY, Role.PREFETCH)
-    below = [row for row in now.log if row.seq < state.start and row.role not in apart]
+    below = [
+        row for row in now.log if row.seq < state.start and row.role not in apart and not row.is_appended
+    ]
     if summaries:
         assert summaries[-1].meta.messages == len(below)
-        assert summaries[-1].meta.through == state.start - 1
+        assert summaries[-1].meta.through == below[-1].seq
         assert summaries[-1].shown
     else:
         assert not below
@@ -100,7 +103,7 @@ def check_turns(now: Dump, *, all_done: bool) -> None:
         assert event.state != "pending"
         assert opening.role is _ROLES.get(EventKind(event.kind), Role.EVENT)
         assert opening.text == event.text or event.kind == EventKind.PRESSURE
-    inbox = [e for e in now.events if e.kind != EventKind.PRESSURE]
+    inbox = [e for e in now.events if e.kind not in (EventKind.PRESSURE, EventKind.APPENDED)]
     assert [id for id in handled if id in {e.id for e in inbox}] == [
         e.id for e in inbox if e.state != "pending"
     ]
@@ -160,6 +163,18 @@ def effects(now: Dump) -> list[tuple[str, str, str]]:
     ]
 
 
+def check_appended(now: Dump, given: Sequence[AppendedMessage]) -> None:
+    """What was said elsewhere is in the log once, in its order, with its dates and speakers, and is not
+    shown; all events that keep its keys are over."""
+    rows = [row for row in now.log if row.is_appended]
+    assert [(row.text, row.speaker, row.role, row.at) for row in rows] == [
+        (each.text, each.speaker, APPENDED_ROLES[each.role], each.at) for each in given
+    ]
+    assert not [row.seq for row in rows if row.tokens or row.event or row.completion]
+    kept = [event for event in now.events if event.kind == EventKind.APPENDED]
+    assert {event.state for event in kept} <= {"done"}
+
+
 def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     """Each memory function had its effect exactly as often as its result says so, each tool at most once."""
     results = effects(now)
@@ -171,7 +186,9 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     sizes = [found.group(1) for *_, told in results if (found := _SIZE.fullmatch(told))]
     assert Counter(now.versions) == Counter(now.versions.keys()) + Counter(sizes) + edits
     said = [text for name, text, _ in results if name == "send_message"]
-    spoken = [row.text for row in now.log if row.role is Role.ASSISTANT and not row.shown]
+    spoken = [
+        row.text for row in now.log if row.role is Role.ASSISTANT and not row.shown and not row.is_appended
+    ]
     assert spoken == said
     assert max(poked.values(), default=0) <= 1, "an outside tool ran twice"
     done = [told for name, _, told in results if name == "poke"]

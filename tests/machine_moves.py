@@ -4,6 +4,7 @@ which of its writes the process dies.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from machine import Behaviour
 from machine_archives import Change
 from machine_witness import ARCHIVES
 from pagefault.errors import ContextLengthExceeded, ModelError
+from pagefault.kernel.conversations import AppendedMessage
 from pagefault.models import Call, Completion
 from pagefault.testing.models import call
 from pagefault.types import Event, EventKind
@@ -102,6 +104,14 @@ def behaviours(draw: st.DrawFn) -> Behaviour:
     return Behaviour(draw(st.lists(completions, max_size=5)), draw(summaries))
 
 
+said_elsewhere = st.lists(
+    st.builds(
+        AppendedMessage, texts, st.sampled_from(("user", "assistant", "event")), st.sampled_from(("", "Bo")),
+        st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    ),
+    min_size=1,
+    max_size=3,
+)  # fmt: skip
 deaths = st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=3)
 changes: st.SearchStrategy[Change] = st.sampled_from(
     ("attach", "attach", "attach", "attach read-only", "detach", "rename", "put", "put", "take")

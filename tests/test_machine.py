@@ -30,6 +30,7 @@ from machine_archives import Change, Shelf
 from machine_log import (
     Dump,
     check_append_only,
+    check_appended,
     check_calls,
     check_decisions,
     check_effects,
@@ -37,12 +38,23 @@ from machine_log import (
     check_turns,
     dump,
 )
-from machine_moves import WORDS, behaviours, changes, deaths, events, short, strikes, text_of
+from machine_moves import (
+    WORDS,
+    behaviours,
+    changes,
+    deaths,
+    events,
+    said_elsewhere,
+    short,
+    strikes,
+    text_of,
+)
 from machine_witness import ANA, Witness
 from pagefault.approvals import Approval
 from pagefault.config import parse_settings
 from pagefault.errors import ContextLengthExceeded, NotFoundError, UsageError
 from pagefault.kernel.approvals import answer
+from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.deciding import Answer, decide
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
@@ -71,6 +83,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.posted: list[str] = []
         self.edits: Counter[str] = Counter()
         self.shelf = Shelf()
+        self.appended: list[AppendedMessage] = []
         self.log: list[Message] = []
         self.searched = 0
         self.serial = 0
@@ -162,6 +175,63 @@ class AgentMachine(RuleBasedStateMachine):
     def flush(self, summary: Behaviour) -> None:
         self.behave(replace(summary, script=[]))
         self.run(self.host.kernel.flush("ana"))
+
+    @rule(given=said_elsewhere, deaths=st.one_of(st.just([]), deaths), whole=st.booleans())
+    def append(self, given: list[AppendedMessage], deaths: list[tuple[int, bool]], *, whole: bool) -> None:
+        """A conversation held elsewhere is appended by a process that may die; who heard nothing gives it
+        again, under one key or each message under its own."""
+        self.behave(Behaviour())
+        key, messages = self.named(given)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            if deaths:
+                await self.host.stop()
+                self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                if whole:
+                    await append(self.host.kernel, "ana", given, key=key)
+                else:
+                    await append(self.host.kernel, "ana", messages)
+            await self.host.served()
+
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+
+    @rule(
+        given=said_elsewhere, mail=events, behaviour=behaviours(), at=st.integers(1, 12),
+        elsewhere=st.booleans(),
+    )  # fmt: skip
+    def append_meanwhile(
+        self, given: list[AppendedMessage], mail: list[Event], behaviour: Behaviour, at: int, elsewhere: bool
+    ) -> None:
+        """A conversation is appended in the middle of a turn, by its own process or another."""
+        self.behave(behaviour)
+        _, messages = self.named(given)
+
+        async def appended() -> None:
+            other = await self.world.boot() if elsewhere else self.host
+            await append(other.kernel, "ana", messages)
+            if elsewhere:
+                await other.stop()
+
+        async def run() -> None:
+            store = self.host.store
+            store.pauses_at, store.meanwhile = at, appended
+            await self.post(self.host, self.keyed(mail))
+            await self.host.served()
+            if store.pauses_at > 0:  # the turn had fewer writes
+                await append(self.host.kernel, "ana", messages)
+            store.pauses_at = 0
+
+        self.run(run())
+
+    def named(self, given: list[AppendedMessage]) -> tuple[str, list[AppendedMessage]]:
+        """A key for what is appended, and the same with a key for each."""
+        first = len(self.appended)
+        self.appended += given
+        return f"a{first}", [replace(each, key=f"a{first + n}") for n, each in enumerate(given)]
 
     @rule(name=st.sampled_from(("human", "persona")), text=short)
     def edit(self, name: str, text: str) -> None:
@@ -472,7 +542,8 @@ class AgentMachine(RuleBasedStateMachine):
         check_calls(now)
         check_effects(now, self.edits, self.world.witness.poked)
         check_decisions(now, self.approval, self.world.witness)
-        keys = Counter(event.key for event in now.events if event.key)
+        check_appended(now, self.appended)
+        keys = Counter(event.key for event in now.events if event.key and event.kind != EventKind.APPENDED)
         assert keys == Counter(self.posted), "an event was lost or doubled"
         told = sum(event.kind == EventKind.EDITED for event in now.events)
         assert told == self.edits.total() + self.shelf.notices

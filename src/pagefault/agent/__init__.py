@@ -271,9 +271,8 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.MESSAGE and not said
 
     def _stream(self, attempt: int) -> Stream:
-        event = self.event.id if self.event else None
-        steps = len({row.completion for row in self.turn.rows if row.completion is not None})
-        step = f"{event}.{steps + 1}.{attempt + 1}"
+        event, done = self.event.id if self.event else None, {row.completion for row in self.turn.rows}
+        step = f"{event}.{len(done - {None}) + 1}.{attempt + 1}"
         held = self.program.permissions.hold_speech
         return Stream(self.program.style, step, event, self.memory.last_seq, self.emit, held)
 

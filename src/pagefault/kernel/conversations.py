@@ -170,9 +170,9 @@ def _append(agent: AgentId, name: str, groups: Sequence[_Group], tx: Transaction
         stored = _stored(tx, agent, [row for group in fresh for row in group.rows]) if fresh else []
     except NotFoundError:
         raise no_agent(name) from None
-    numbers = iter(stored)
+    end = stored[0].seq if stored else 0
     for group in fresh:
-        group.first = [next(numbers).seq for _ in group.rows][0]
+        group.first, end = end, end + len(group.rows)
         if group.event:
             tx.set_event(agent, group.event.id, "done", group.first, attempts=len(group.rows))
     return len(stored)
@@ -199,7 +199,7 @@ def _stored(tx: Transaction, agent: AgentId, rows: Sequence[Message]) -> list[Me
     record = tx.agent_by_id(agent)
     if record and record.queue.start == stored[0].seq:
         tx.save_queue(agent, replace(record.queue, start=stored[-1].seq + 1))
-    if record and record.tenant and (quota := tx.quota()) and quota.rows is not None:
-        if tx.count("rows") > quota.rows:
-            raise QuotaError(record.tenant, "rows", quota.rows)
+    limit = (quota := tx.quota()) and quota.rows if record and record.tenant else None
+    if record and limit is not None and tx.count("rows") > limit:
+        raise QuotaError(record.tenant, "rows", limit)
     return stored
