@@ -94,15 +94,18 @@ def rank(
 
 
 def browse(tier: Tier, found: Found) -> Ranking:
-    """All rows that may be shown, newest first."""
-    total = len(found.number)
+    """All rows that may be shown, newest first: of recall by their dates, for what was said elsewhere is in
+    the log where it was appended."""
+    total, rows = len(found.number), np.flatnonzero(found.may_show)[::-1]
+    if tier == "recall":
+        rows = rows[np.argsort(-found.at[rows], kind="stable")]
     return Ranking(
         np.broadcast_to(np.uint8(TIERS.index(tier)), total),
         found.number,
         found.session,
         np.broadcast_to(np.float32(0), total),
         np.broadcast_to(np.float32(np.nan), (total, len(PARTS))),
-        np.flatnonzero(found.may_show)[::-1],
+        rows,
     )
 
 
