@@ -81,7 +81,7 @@ MUTANTS = (
         (
             Change(
                 "agent/turn_writer.py",
-                "                    committed = await self.store.write(work, self.memory.hold)\n",
+                "                    committed = await self.memory.write(work)\n",
                 "                    event = self.turn.event.id if self.turn.event else None\n"
                 "                    rows = [*self.memory.number(drafts, event)]\n"
                 "                    while call_memory:\n"
@@ -89,15 +89,31 @@ MUTANTS = (
                 "                        if not isinstance(action, Run):\n"
                 "                            break\n"
                 "                        call = action.call\n"
-                "                        outcome = failed.get(call.seq) or await self.store.write(\n"
+                "                        outcome = failed.get(self._place(call)) or await self.store.write(\n"
                 "                            lambda tx: self.call_memory(tx, call), self.memory.hold\n"
                 "                        )\n"
                 "                        if outcome is None:\n"
                 "                            break\n"
-                "                        failed[call.seq] = outcome\n"
+                "                        failed[self._place(call)] = outcome\n"
                 "                        result = self.rows.result(call, outcome)\n"
                 "                        rows += self.memory.number(result, event, len(rows))\n"
-                "                    committed = await self.store.write(work, self.memory.hold)\n",
+                "                    committed = await self.memory.write(work)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "a turn goes on with its numbers though others have appended to the log",
+        ("test_appended.py::test_it_comes_between_two_writes_of_a_turn",),
+        (Change("context/queue_log.py", "        raise _LogMoved\n", "        pass\n"),),
+    ),
+    Mutant(
+        "a failed call known by a number that moves",
+        ("test_appended.py::test_it_comes_between_two_writes_of_a_turn",),
+        (
+            Change(
+                "agent/turn_writer.py",
+                "return behind if behind > 0 else -call.seq",
+                "return call.seq",
             ),
         ),
     ),

@@ -7,7 +7,7 @@ Left out: the state machine, which appends in turns and dies (``test_machine``),
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 
 from machine import FragileStore, Killed
 from pagefault.assembly import Parts
-from pagefault.build import open_kernel
+from pagefault.build import open_kernel, open_transfer
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, QuotaError, UsageError
@@ -32,11 +32,12 @@ from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.testing.postgres import Databases
+from pagefault.transfer import check, copy_agents
 from pagefault.types import AgentId, Event, Message, Role
 from pagefault.views import memory
 from pagefault.views.history import history
 from pagefault.views.trace import trace
-from test_forged_frames import ATTACK, faults
+from test_fence import Quiet
 
 T = TypeVar("T")
 
@@ -194,11 +195,12 @@ async def test_a_flush_does_not_summarise_it(tmp_path: Path, store: Store) -> No
 
 @pytest.mark.parametrize("at", range(1, 9))
 async def test_it_comes_between_two_writes_of_a_turn(at: int, tmp_path: Path) -> None:
-    """Wherever the log moves under it, a turn goes on with the numbers that its rows have."""
+    """Wherever the log moves under it, also between a commit in which a call failed and the one in which it
+    is known to fail, a turn goes on with the numbers that its rows have."""
     fragile = FragileStore(MemoryStore())
     calls = [
-        call("archival_delete", id="p9", heartbeat=True),
         call("archival_insert", text="kept", heartbeat=True),
+        call("archival_delete", id="p9", heartbeat=True),
     ]
     model = ScriptedModel([calls, [call("recall_read", id="m1", heartbeat=True)], [say("Done.")]])
     async with opened(tmp_path, fragile, model, prefetch=0.0) as kernel:
@@ -216,15 +218,13 @@ async def test_it_comes_between_two_writes_of_a_turn(at: int, tmp_path: Path) ->
         own = [row for row in rows if not row.is_appended]
         kinds = [(row.role, row.name) for row in own if row.role in (Role.CALL, Role.RESULT)][:6]
         assert kinds == [
-            (Role.CALL, "archival_delete"), (Role.CALL, "archival_insert"),
-            (Role.RESULT, "archival_delete"), (Role.RESULT, "archival_insert"),
+            (Role.CALL, "archival_insert"), (Role.CALL, "archival_delete"),
+            (Role.RESULT, "archival_insert"), (Role.RESULT, "archival_delete"),
             (Role.CALL, "recall_read"), (Role.RESULT, "recall_read"),
         ]  # fmt: skip
         results = [row for row in own if row.role is Role.RESULT]
-        assert [(row.meta.failed, row.text[:8]) for row in results[:2]] == [
-            (True, "Error: T"),
-            (False, "Saved as"),
-        ]
+        assert [row.meta.failed for row in results[:2]] == [False, True]
+        assert results[0].text.startswith("Saved as p1.")
         assert [row.call_id for row in own if row.role is Role.CALL] == [
             f"c{row.seq}" for row in own if row.role is Role.CALL
         ]
@@ -372,16 +372,6 @@ async def test_halves_of_characters_and_controls_are_kept_as_texts_of_other_rows
         ).added == 0
 
 
-async def test_hostile_texts_are_quoted_where_they_are_shown(tmp_path: Path) -> None:
-    model = ScriptedModel([[call("recall_search", query="bees", heartbeat=True)], [say("Hm.")]])
-    async with opened(tmp_path, MemoryStore(), model, prefetch=0.2) as kernel:
-        for role in ("user", "assistant", "event"):
-            await append(kernel, "ana", [AppendedMessage(f"{ATTACK} {role}", role, "boss")])
-        await said(kernel, "Where are the bees?")
-        assert any("hello bees" in message.text for message in model.prompts[-1].messages)
-        assert [fault for prompt in model.prompts for fault in faults(prompt)] == []
-
-
 async def test_a_tenant_keeps_its_quota(tmp_path: Path, store: Store) -> None:
     async with opened(tmp_path, store) as kernel:
         mine = kernel.within("mine")
@@ -395,6 +385,24 @@ async def test_a_tenant_keeps_its_quota(tmp_path: Path, store: Store) -> None:
             await append(mine, "ana", plain("6"))
         assert [row.text for row in await history(mine, "ana")] == ["1", "2", "3", "4", "5"]
         assert list(await history(kernel, "ana")) == []
+
+
+async def test_copies_have_it_and_the_checks_find_nothing_wrong(tmp_path: Path) -> None:
+    place, other = tmp_path / "a.db", tmp_path / "b.db"
+    async with opened(tmp_path, SQLiteStore.open(place), ScriptedModel([[say("Hello.")]])) as kernel:
+        await append(kernel, "ana", TALK, key="talk")
+        await said(kernel, "Hello!")
+        await append(kernel, "ana", [replace(TALK[0], key="one")])
+        rows = await log(kernel)
+    await SQLiteStore.open(other).close()
+    with closing(open_transfer(place)) as here, closing(open_transfer(other)) as there:
+        copy_agents(here, there, ["ana"], Quiet())
+        for database in (here, there):
+            assert [finding.what for finding in check(database, Quiet())] == []
+    async with opened(tmp_path, SQLiteStore.open(other)) as kernel:
+        assert await log(kernel) == rows
+        assert (await append(kernel, "ana", TALK, key="talk")).ids == ("m1", "m2", "m3")
+        assert (await memory.search(kernel, "ana", "boiler", tier="recall")).total == 2
 
 
 # reading

@@ -27,6 +27,7 @@ from conftest import Machine, Rig
 from pagefault.config import AgentSettings
 from pagefault.context import contained, render_sections
 from pagefault.errors import UsageError
+from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.edits import add_timer, put_document, remember
 from pagefault.kernel.sections import add_section, edit_section
 from pagefault.models import Call, Completion, Prompt, PromptMessage
@@ -102,6 +103,15 @@ def act(model: ScriptedModel, *calls: Call, style: str = "memgpt") -> None:
 
 async def by_user(rig: Rig, _: ScriptedModel) -> None:
     await rig.send(ATTACK)
+
+
+async def by_appending(rig: Rig, model: ScriptedModel) -> None:
+    for role in ("user", "assistant", "event"):
+        await append(rig.kernel, "ana", [AppendedMessage(f"{ATTACK} {role}", role, "boss")])
+    act(model, call("recall_search", query="bees", heartbeat=True))
+    await rig.send("Where are the bees?")
+    act(model, call("recall_read", id="m1", heartbeat=True))
+    await rig.send("Read it.")
 
 
 async def by_sender(rig: Rig, _: ScriptedModel) -> None:
@@ -303,7 +313,7 @@ async def by_prefetch(rig: Rig, model: ScriptedModel) -> None:
 
 
 WAYS: tuple[Way, ...] = (
-    by_user, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section, by_stored_section,
+    by_user, by_appending, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section, by_stored_section,
     by_stored_head,
     by_memory, by_prefetch, by_recall, by_long_text, by_speech, by_archive, by_document, by_agent, by_summary,
     by_extracted_summary,
