@@ -313,8 +313,8 @@ async def by_prefetch(rig: Rig, model: ScriptedModel) -> None:
 
 
 WAYS: tuple[Way, ...] = (
-    by_user, by_appending, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section, by_stored_section,
-    by_stored_head,
+    by_user, by_appending, by_sender, by_kind, by_event, by_parser, by_timer, by_tool, by_section,
+    by_stored_section, by_stored_head,
     by_memory, by_prefetch, by_recall, by_long_text, by_speech, by_archive, by_document, by_agent, by_summary,
     by_extracted_summary,
 )  # fmt: skip
