@@ -239,6 +239,7 @@ LAYERS = (
     {
         "kernel.shared_sections",
         "kernel.tools",
+        "views.hits",
         "views.sharing",
     },
     {

@@ -161,7 +161,7 @@ async def test_an_agent_searches_one_archive_alone_and_inserts_into_it(tmp_path:
             await ana.search("key", archive="")
         with pytest.raises(UsageError, match="An archive has no messages"):
             await ana.search("key", tier="recall", archive="notes")
-        with pytest.raises(UsageError, match="Only passages have tags or an archive"):
+        with pytest.raises(UsageError, match="Only passages have tags, an archive"):
             await ana.search("key", role=["user"], archive="notes")
         await ana.archives.attach("notes", read_only=True)
         with pytest.raises(UsageError, match="attached to agent ana read-only"):

@@ -194,6 +194,19 @@ def test_sessions_are_cut_where_nobody_spoke_for_long(tmp_path: Path) -> None:
         assert db.found(ana, "recall", filter=Filter(session=3)) == [6]
 
 
+def test_only_what_somebody_said_is_found(tmp_path: Path) -> None:
+    for small in (0, 1000):
+        (folder := tmp_path / str(small)).mkdir()
+        with Files(IndexCache(small=small)).opened(folder) as db:
+            ana = db.agent("ana")
+            rows = [replace(said("red"), speaker=speaker) for speaker in ("Ana", "Bo", "Ana", "", "bo")]
+            db.write(lambda tx, ana=ana, rows=rows: tx.append(ana, rows))
+            assert db.found(ana, "recall", "red", filter=Filter(speaker="Ana")) == [3, 1]
+            assert db.found(ana, "recall", filter=Filter(speaker="Bo")) == [2]
+            assert db.found(ana, "recall", "red", filter=Filter(speaker="Cleo")) == []
+            assert len(db.found(ana, "recall", "red", filter=Filter())) == 5
+
+
 def test_signs_find_the_nearest_of_many() -> None:
     centres = directions(40, 384)
     vectors = centres[RANDOM.integers(0, 40, 20_000)] + RANDOM.standard_normal((20_000, 384)) * 0.03

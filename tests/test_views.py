@@ -16,7 +16,7 @@ from pagefault.kernel.edits import add_timer, delete_document, delete_passage, r
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Usage
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import Document, Page, Passage, Place, Role
+from pagefault.types import Document, Event, EventKind, Page, Passage, Place, Role
 from pagefault.views import agents, documents, memory
 from pagefault.views.history import history
 from pagefault.views.trace import trace
@@ -154,6 +154,22 @@ async def test_search_looks_at_both_tiers_unless_told_otherwise(machine: Machine
         assert (await memory.passage(rig.kernel, "ana", saved.id)).tags == ("sea",)
 
 
+async def test_search_is_limited_to_a_speaker_or_to_a_document(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(lambda _: answer("Fine."))) as rig:
+        await with_document(rig)
+        for sender in ("Ana", "Bo"):
+            await rig.send(Event(EventKind.MESSAGE, f"The flood hit {sender}.", sender=sender))
+        await remember(rig.kernel, "ana", "A flood of letters.")
+        assert await memory.speakers(rig.kernel, "ana") == ("Ana", "Bo")
+        (row,) = await memory.search(rig.kernel, "ana", "flood", speaker="Bo")
+        assert row.text == "The flood hit Bo."
+        (chunk,) = await memory.search(rig.kernel, "ana", "flood", document="d1")
+        assert isinstance(chunk, memory.PassageHit)
+        assert (chunk.document, chunk.page) == ("d1", 2)
+        assert (await memory.search(rig.kernel, "ana", speaker="Cleo")).total == 0
+        assert (await memory.search(rig.kernel, "ana", document="d1")).total == 1
+
+
 async def test_search_pages_stay_as_they_were(machine: Machine) -> None:
     async with machine.open(ScriptedModel(lambda _: answer())) as rig:
         await talk(rig, *(f"boat {n}" for n in range(3)))
@@ -173,6 +189,8 @@ async def test_search_pages_stay_as_they_were(machine: Machine) -> None:
         ({"tier": "memory"}, "There is no tier 'memory'"),
         ({"role": ["king"]}, "'king' is not a role"),
         ({"role": ["user"], "tags": ["sea"]}, "Only passages have tags"),
+        ({"speaker": "Ana", "document": "d1"}, "Only passages have tags"),
+        ({"document": "d9"}, "There is no document d9"),
         ({"since": "soon"}, "'soon' is not a time"),
         ({"as_of": "12"}, "'12' is not the id of a message"),
     ],

@@ -57,7 +57,7 @@ class Filter:
 
     ``roles`` applies to recall, ``tags`` (all must be present) to archival. ``before`` keeps rows whose
     number is smaller. ``session`` keeps the rows of one session: in recall as numbered in ``Found``, in
-    archival a document's number.
+    archival a document's number. ``speaker`` keeps those rows of recall that have this one.
     """
 
     roles: tuple[Role, ...] = SEARCHED_BY_DEFAULT
@@ -66,6 +66,7 @@ class Filter:
     until: datetime | None = None
     before: int | None = None
     session: int | None = None
+    speaker: str | None = None
 
 
 LONGEST_NAME = 100

@@ -155,7 +155,10 @@ def title_of(item: Message | Passage) -> str:
 
 
 def passes(item: Message | Passage, number: int, session: int, filter: Filter) -> bool:
-    kind = item.role in filter.roles if isinstance(item, Message) else set(filter.tags) <= set(item.tags)
+    if isinstance(item, Message):
+        kind = item.role in filter.roles and filter.speaker in (None, item.speaker)
+    else:
+        kind = set(filter.tags) <= set(item.tags)
     return (
         kind
         and (filter.since is None or item.at >= filter.since)

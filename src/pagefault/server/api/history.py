@@ -110,12 +110,14 @@ async def search(
     ] = None,
     as_of: Annotated[str | None, Query(description="The newest message to look at (m12).")] = None,
     archive: Annotated[str | None, Query(description="An attached archive, to search it alone.")] = None,
+    speaker: Annotated[str, Query(description="Who said it, to search those messages alone.")] = "",
+    document: Annotated[str, Query(description="A document, to search it alone (d1, manuals/d1).")] = "",
 ) -> SearchList:
     """Search messages and passages as the agent does, best first, each with the parts of its score."""
     page = page_number(cursor)
     found = await memory.search(
         caller.kernel, name, q, tier=tier, page=page, size=limit, since=since, until=until, role=role or (),
-        tags=tag or (), session=session, as_of=as_of, archive=archive,
+        tags=tag or (), session=session, as_of=as_of, archive=archive, speaker=speaker, document=document,
     )  # fmt: skip
     more = str(page + 1) if page < found.pages else None
     return SearchList(items=list(found.results), next=more, total=found.total, as_of=found.as_of)

@@ -76,6 +76,9 @@ def _passing(view: IndexView, source: IndexSource, agent: AgentId, tier: Tier, f
         wanted = np.zeros(len(ROLES), np.bool_)
         wanted[[ROLES[role] for role in filter.roles]] = True
         passes = view.default.copy() if filter.roles == SEARCHED_BY_DEFAULT else wanted[view.role]
+        if filter.speaker is not None:
+            known = view.speakers.index(filter.speaker) if filter.speaker in view.speakers else -1
+            passes &= view.speaker == known
     else:
         passes = view.alive.copy()
         if filter.tags:
