@@ -235,6 +235,7 @@ LAYERS = (
         "views",
         "views.asking",
         "views.differences",
+        "views.highlights",
     },
     {
         "kernel.shared_sections",

@@ -6,6 +6,7 @@
     usage.py        tokens and money: totals by agent, turn, day or model
     memory.py       sections with their versions; search of recall and archival storage; passages
     differences.py  the difference of two texts, by lines and words
+    highlights.py   the words of a query in a text
     hits.py         rows and passages as they are found
     documents.py    loaded documents, their pages, and where in one a text stands
     stored.py       stored values by their numbers, for protocols whose ids are made of these

@@ -168,10 +168,8 @@ async def search(
     if archive is not None and tiers != ("archival",):
         raise UsageError("An archive has no messages; leave the tier or the archive out.")
     storages, owners, part = await kernel.store.read(lambda tx: _places(tx, record, archive, document))
-    filters: dict[Tier, Filter] = {
-        "recall": replace(only, tags=()),
-        "archival": replace(only, before=None, session=session if part is None else part),
-    }
+    stored = replace(only, before=None, session=session if part is None else part)
+    filters: dict[Tier, Filter] = {"recall": replace(only, tags=()), "archival": stored}
     hits, like = await _ranked(kernel.assembly.retriever(zone), record.id, owners, query, tiers, filters)
     shown, pages = page_of(hits, page, size)
     results = await _results(kernel, zone, storages, query, shown, like)
