@@ -20,6 +20,7 @@ QUICK: dict[str, list[list[str]]] = {
     "prefix_share": [[]],
     "adapter_cpu": [["--requests", "12"]],
     "stream_delta": [[]],
+    "row_security": [["--times", "100"]],
     "observer_cost": [["--turns", "40", "--repeats", "1"]],
     "server_load": [["--seconds", "2", "--streams", "100"]],
     "turn_http": [["--turns", "8", "--repeats", "1", "--agents", "1", "8"]],

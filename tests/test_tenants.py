@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pagefault.kernel.approvals import answer, pending_approvals
 from pagefault.shared import Archive
 from pagefault.storage import Store
 from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.postgres.protection import Protection
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
@@ -40,7 +41,11 @@ from pagefault.views import usage as usage_views
 
 pytestmark = pytest.mark.anyio
 
-STORES = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+STORES = [
+    "memory",
+    "sqlite",
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgres", "protected")),
+]
 SETTINGS = {"zone": "UTC", "agents": True, "approval": ["archival_insert"]}
 
 
@@ -51,7 +56,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return SQLiteStore.open(tmp_path / "a.db")
     databases: Databases = request.getfixturevalue("databases")
-    return PostgresStore.open(databases.new())
+    url = databases.new()
+    if request.param == "protected":
+        with closing(Protection.open(url)) as protection:
+            protection.switch_on()
+    return PostgresStore.open(url)
 
 
 @asynccontextmanager

@@ -259,8 +259,8 @@ class Assembly:
         prices = Prices(self.models.vendor, self.prices)
         now = self.parts.clock.now
         budgets = Budgets(
-            record.id, record.name, own, self.limit, prices, now, self.shared_usage, record.tenant,
-            self.tenant_usage[record.tenant],
+            self.store, record.id, record.name, own, self.limit, prices, now, self.shared_usage,
+            record.tenant, self.tenant_usage[record.tenant],
         )  # fmt: skip
         return budgets if budgets.are_set else None
 

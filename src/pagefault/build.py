@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pagefault.models.directory.providers import Provider
     from pagefault.models.endpoint import AdapterFactory
     from pagefault.storage.postgres.distributing import Distribution
+    from pagefault.storage.postgres.protection import Protection
 
 
 def open_kernel(home: Path, parts: Parts | None = None, installation: Installation | None = None) -> Kernel:
@@ -130,6 +131,20 @@ def open_distribution(place: Path | str, *, make: bool) -> Distribution:
     with _postgres(place):
         from pagefault.storage.postgres.distributing import Distribution
     return Distribution.open(place, make=make)
+
+
+def open_protection(place: Path | str) -> Protection:
+    """A PostgreSQL database whose row-level security is to be changed, brought up to date first.
+
+    ``UsageError`` for a file of SQLite.
+    """
+    if isinstance(place, Path):
+        raise UsageError(
+            "SQLite has no row-level security; give each tenant a home of its own, or use PostgreSQL."
+        )
+    with _postgres(place):
+        from pagefault.storage.postgres.protection import Protection
+    return Protection.open(place)
 
 
 def database_versions(place: Path | str) -> tuple[str | None, str]:

@@ -14,7 +14,7 @@ from time import monotonic
 
 from pagefault.accounting.prices import Prices
 from pagefault.errors import DailyBudgetSpent
-from pagefault.storage import Transaction
+from pagefault.storage import Store, Transaction
 from pagefault.storage.usage import QUARTER, UsageTotal
 from pagefault.types import AgentId
 
@@ -78,8 +78,9 @@ class SharedUsage:
 @dataclass(frozen=True, slots=True)
 class Budgets:
     """The limits that hold for one agent: its ``own``, that of the ``whole`` installation, whose usage is
-    ``shared``, and the quota of its ``tenant``, whose usage is ``of_tenant``."""
+    ``shared``, and the quota of its ``tenant``, whose usage is ``of_tenant``. ``store``: of all tenants."""
 
+    store: Store
     agent: AgentId
     name: str
     own: DailyLimit
@@ -110,7 +111,7 @@ class Budgets:
                 raise _spent("The installation", found[1], end, self.whole.zone, (
                     f"total_daily_{found[0]} in config.toml or PAGEFAULT_TOTAL_DAILY_{found[0].upper()}"
                 ))  # fmt: skip
-        if self.tenant and (quota := tx.quota()):
+        if self.tenant and (quota := tx.within(self.tenant).quota()):
             self._check_tenant(tx, DailyLimit(UTC, quota.daily_tokens, quota.daily_cost), now)
 
     def _check_tenant(self, tx: Transaction, limit: DailyLimit, now: datetime) -> None:

@@ -256,7 +256,7 @@ class Process:
 
     async def _check_budgets(self) -> None:
         if budgets := self.program.budgets:
-            await self.program.store.read(budgets.check)
+            await budgets.store.read(budgets.check)
 
     def _request(self, completion: Completion) -> RequestUsage:
         m, name = self.memory, self.program.model.name

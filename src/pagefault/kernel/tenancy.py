@@ -75,7 +75,7 @@ async def key_of(kernel: Kernel, secret: str) -> ApiKey | None:
 
 async def key_of_digest(kernel: Kernel, digest: str) -> ApiKey | None:
     """The key, of whichever tenant, whose secret has this digest; None if there is none (any more)."""
-    return await kernel.store.read(lambda tx: tx.key_of(digest))
+    return await kernel.scheduler.store.read(lambda tx: tx.key_of(digest))
 
 
 async def keys(kernel: Kernel) -> list[ApiKey]:

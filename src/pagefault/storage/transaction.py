@@ -52,6 +52,10 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         changed or deleted of agents, keys and quotas is noted with that name."""
         ...
 
+    def confined(self, tenant: str, by: str = "") -> Transaction:
+        """``within`` for the whole rest of the transaction: a protected database, too, refuses other rows."""
+        ...
+
     # agents
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         """Store a new agent and return it with its id; ``UsageError`` if its tenant has one of that name."""

@@ -1,6 +1,6 @@
 """A store as one tenant has it: whatever a transaction finds by name, lists or makes is the tenant's.
 
-Left out: how a transaction is kept within a tenant (``storage.Transaction.within``).
+Left out: how a transaction is kept within a tenant (``storage.Transaction.confined``).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class TenantStore:
         return self.every.workers
 
     async def write(self, work: Callable[[Transaction], T], hold: TurnHold | None = None) -> T:
-        return await self.every.write(lambda tx: work(tx.within(self.tenant, self.by)), hold)
+        return await self.every.write(lambda tx: work(tx.confined(self.tenant, self.by)), hold)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        return await self.every.read(lambda tx: work(tx.within(self.tenant, self.by)))
+        return await self.every.read(lambda tx: work(tx.confined(self.tenant, self.by)))
 
     async def build(self, work: Callable[[Transaction], T]) -> T:
-        return await self.every.build(lambda tx: work(tx.within(self.tenant, self.by)))
+        return await self.every.build(lambda tx: work(tx.confined(self.tenant, self.by)))
 
     def turn_lock(self, agent: AgentId) -> AbstractAsyncContextManager[TurnHold]:
         return self.every.turn_lock(agent)

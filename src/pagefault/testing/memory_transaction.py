@@ -52,6 +52,9 @@ class MemoryTransaction(
         bound.tenant, bound.by = tenant, by
         return bound
 
+    def confined(self, tenant: str, by: str = "") -> Self:
+        return self.within(tenant, by)
+
     # recall storage
     def append(
         self, agent: AgentId, rows: Sequence[Message], queue: QueueState | None = None

@@ -73,6 +73,29 @@ def db_distribute(
     room.distribute(session_of(home, database, json), dry_run)
 
 
+@db.command("protect")
+def db_protect(
+    off: Annotated[bool, typer.Option("--off", help="Take the protection away.")] = False,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of tenants; made unless there is one. Default: pagefault_tenant_*."
+        ),
+    ] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Let PostgreSQL refuse each tenant the rows of others (row-level security), as a second wall.
+
+    Agents may run meanwhile. Processes take it up with their next connections, at once if started anew. Run
+    it as the owner of the tables.
+    """
+    from pagefault.cli import protection as room
+
+    room.protect(session_of(home, database, json), off, role or "")
+
+
 @db.command("backup")
 def db_backup(
     path: Annotated[Path, typer.Argument(help="A new file.")],

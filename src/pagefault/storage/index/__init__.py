@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pagefault.types import AgentId, Tier
 
 __all__ = [
+    "NO_AGENT",
     "Counters",
     "IndexBlock",
     "IndexSource",
@@ -36,6 +37,10 @@ Numbers: TypeAlias = NDArray[np.int64]
 RowFacts: TypeAlias = "tuple[int, int, str, str, int, int, bool]"
 """Number, time in microseconds, role (archival: empty), speaker, document (recall and none: 0), lexical
 units, whether the text ends in a question mark."""
+
+
+NO_AGENT = -1
+"""The ``changes`` where a transaction sees no agent of that number."""
 
 
 @dataclass(frozen=True, slots=True)

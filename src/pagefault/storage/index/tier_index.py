@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from pagefault.storage.index import (
+    NO_AGENT,
     Counters,
     IndexBlock,
     IndexSource,
@@ -60,6 +61,8 @@ class TierIndex:
     def refreshed(self, source: IndexSource, *, with_vectors: bool) -> IndexView:
         """The view as of the source's transaction, or a newer one."""
         counters = source.counters(self.agent, self.tier)
+        if counters.changes == NO_AGENT:  # deleted, or another tenant's: what is held is not for it
+            return self._alone()._read_rows(source, None, counters)
         sealed = None
         if with_vectors and counters.segments:
             sealed = source.sealed(self.agent, self.tier, self.fingerprint)
@@ -70,12 +73,14 @@ class TierIndex:
                 self._view = held = self._read_rows(source, held, counters)
             if with_vectors and (self._vectors_as_of < counters.changes or self._through != through):
                 if counters.changes < held.counters.changes:  # vectors of an older state than the rows
-                    alone = TierIndex(self.agent, self.tier, self.fingerprint, self.small, self.block_size)
-                    return alone.refreshed(source, with_vectors=True)
+                    return self._alone().refreshed(source, with_vectors=True)
                 self._read_vectors(source, counters, sealed)
                 self._vectors_as_of = counters.changes
                 self._view = held = self._with_vectors(held)
             return replace(held, sealed=sealed, unread=self._unread) if sealed else held
+
+    def _alone(self) -> TierIndex:
+        return TierIndex(self.agent, self.tier, self.fingerprint, self.small, self.block_size)
 
     @property
     def nbytes(self) -> int:

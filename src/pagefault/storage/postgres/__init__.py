@@ -9,6 +9,7 @@
     transfer.py     raw rows on a connection apart from the pool
     source.py       reads for the index in memory; vectors.py rows that wait for one; postings.py the index
     hnsw.py         vectors in sealed segments; word_segments.py words in them
+    policies.py     row-level security of tenants; protection.py switching it on and off
     dialect.py      the words of PostgreSQL's SQL
 
 Every table is partitioned by agent and its keys begin with the agent, so that agents can be spread over

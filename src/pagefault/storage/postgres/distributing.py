@@ -25,9 +25,11 @@ from pagefault.storage.postgres.opening import (
     conninfo_of,
     has_citus,
     is_distributed,
+    other_owner,
     prepare,
     version_of,
 )
+from pagefault.storage.postgres.policies import role_of
 from pagefault.storage.postgres.segment_faults import segment_tables, unseal_all
 from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect, is_pooled, limits_of, set_local
 
@@ -44,9 +46,6 @@ _NODES = """
     FROM pg_dist_node LEFT JOIN run_command_on_all_nodes(
         $$SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')$$) USING (nodeid)
     WHERE noderole = 'primary' AND isactive ORDER BY 1"""
-_OWNERS = """
-    SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class
-    WHERE oid = ANY(%s::regclass[]) AND NOT pg_has_role(relowner, 'USAGE')"""
 _OTHERS = """
     SELECT (SELECT count(*) FROM workers WHERE until > now()), (
         SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -93,6 +92,9 @@ _NO_OWNER = "This user may not distribute the tables of {place}; run it as {owne
 _IN_USE = (
     "Processes of pagefault use {place} ({workers} that serve agents, {sessions} sessions); end them first, "
     "and wait six seconds after one was killed."
+)
+_PROTECTED = (
+    "The database {place} is protected, which Citus does not support; run pagefault db protect --off first."
 )
 _OLD = "The database {place} is not at the newest version; run pagefault db migrate first."
 _UNEQUAL = "The rows of {table} in {place} are not the same on the nodes; nothing was changed, so try again."
@@ -146,8 +148,11 @@ class Distribution:
         return opened
 
     def plan(self) -> MovePlan:
-        """Find out if it can be done and how much there is to move; ``StorageError`` says what is missing."""
+        """Find out if it can be done and how much there is to move; ``StorageError`` says what is missing,
+        ``UsageError`` that the database is protected."""
         try:
+            if role_of(self._driver):
+                raise UsageError(_PROTECTED.format(place=self._place))
             nodes = self._nodes()
             tables = self._waiting()
             self._refuse_others(tables)
@@ -201,8 +206,8 @@ class Distribution:
         return [table for table in ours if not self._one(_IS_DISTRIBUTED, (table,))]
 
     def _refuse_others(self, tables: Sequence[str]) -> None:
-        if owners := self._rows(_OWNERS, (list(tables),)):
-            raise StorageError(_NO_OWNER.format(place=self._place, owner=owners[0][0]))
+        if owner := other_owner(self._driver, tables):
+            raise StorageError(_NO_OWNER.format(place=self._place, owner=owner))
         workers, sessions = self._rows(_OTHERS)[0]
         if tables and workers + sessions:
             raise StorageError(_IN_USE.format(place=self._place, workers=workers, sessions=sessions))

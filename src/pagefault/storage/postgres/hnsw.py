@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pagefault.storage.index import Numbers, SealedScores
 from pagefault.storage.postgres.connection import Half, PostgresConnection
+from pagefault.storage.postgres.policies import protect_segment
 from pagefault.storage.postgres.sessions import WITHOUT_LIMIT
 from pagefault.storage.segments import WORDS, Segment
 from pagefault.types import AgentId, Tier
@@ -140,10 +141,9 @@ class HnswSegments:
 
     def build(self, agent: AgentId, segment: Segment, sealed: Sequence[Segment]) -> int | None:
         table = table_of(agent, segment.number)
-        self._db.send(WITHOUT_LIMIT)
-        self._db.send(_ENOUGH_MEMORY)
+        for statement in (WITHOUT_LIMIT, _ENOUGH_MEMORY, f"DROP TABLE IF EXISTS {table}"):
+            self._db.send(statement)
         (dimensions,) = self._db.one(_DIMENSIONS_OF, fingerprint=segment.fingerprint) or (1,)
-        self._db.send(f"DROP TABLE IF EXISTS {table}")
         self._db.send(_CREATE.format(table=table, dimensions=dimensions))
         self._db.send(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
         columns = "number, part, text_hash, vector"
@@ -160,6 +160,7 @@ class HnswSegments:
         )
         for statement in _FINISH:
             self._db.send(statement.format(table=table))
+        protect_segment(self._db, agent, table)
         return self._db.one(f"SELECT count(*) FROM {table} WHERE part = 0")[0]
 
     def publish(self, agent: AgentId, segment: Segment) -> int:

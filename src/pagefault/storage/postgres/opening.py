@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from pagefault.storage.head import HEAD, precedes_leases
 from pagefault.storage.postgres.connection import Driver, failure, place_of
 from pagefault.storage.postgres.sessions import ONE_BY_ONE, connect
 
-__all__ = ["conninfo_of", "has_citus", "is_distributed", "prepare", "version_of"]
+__all__ = ["conninfo_of", "has_citus", "is_distributed", "other_owner", "prepare", "version_of"]
 
 _NAME = "pagefault/segments"
 """The name of our sessions, to which the URL may add one. Those of an earlier pagefault are called
@@ -38,6 +39,10 @@ _EARLIER = """
 
 _HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 _HAS_AGENTS = "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('agents'))"
+
+_OTHER_OWNERS = """
+    SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class
+    WHERE oid = ANY(%s::regclass[]) AND NOT pg_has_role(relowner, 'USAGE')"""
 
 
 def conninfo_of(url: str, patience: float, name: str = "database URL") -> str:
@@ -87,6 +92,12 @@ def has_citus(driver: Driver) -> bool:
 def is_distributed(driver: Driver) -> bool:
     """Return True if Citus has the agents on its nodes."""
     return has_citus(driver) and driver.execute(_HAS_AGENTS).fetchone() == (True,)
+
+
+def other_owner(driver: Driver, tables: Sequence[str]) -> str:
+    """The owner of some of the tables whose rights this user has not; empty if there is none."""
+    found = driver.execute(_OTHER_OWNERS.encode(), (list(tables),)).fetchone()
+    return found[0] if found else ""
 
 
 def version_of(conninfo: str) -> str | None:
@@ -162,6 +173,7 @@ def _extend(driver: Driver, place: str) -> None:
 def _upgrade(driver: Driver, conninfo: str) -> None:
     from pagefault.storage.migrations import upgrade_postgres
     from pagefault.storage.postgres.distributing import complete
+    from pagefault.storage.postgres.protection import protect_again
 
     place = place_of(conninfo)
 
@@ -173,8 +185,12 @@ def _upgrade(driver: Driver, conninfo: str) -> None:
             _extend(driver, place)
         return version
 
+    def finish() -> None:
+        complete(driver)
+        protect_again(driver)
+
     driver.autocommit = False
-    upgrade_postgres(driver, place, begin, lambda: complete(driver))
+    upgrade_postgres(driver, place, begin, finish)
     driver.autocommit = True
 
 

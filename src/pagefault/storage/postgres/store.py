@@ -34,6 +34,7 @@ from pagefault.storage.postgres.connection import (
 )
 from pagefault.storage.postgres.leases import LEASE, Leases, TurnWrite
 from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.policies import TenantRole
 from pagefault.storage.postgres.sessions import (
     ONE_PLAN,
     READ,
@@ -80,10 +81,12 @@ class PostgresStore:
         cache: IndexCache,
         longest_write: float,
         signals: PostgresSignals,
+        role: TenantRole,
         *,
         distributed: bool,
     ) -> None:
         self._pool = pool
+        self._role = role
         self._builder = builder
         self._cache = cache
         self._leases = leases
@@ -123,19 +126,20 @@ class PostgresStore:
         """
         conninfo = conninfo_of(url, patience)
         waking = conninfo_of(wake_url, patience, "wake_url") if wake_url else conninfo
-        distributed = prepare(conninfo)
+        distributed, role = prepare(conninfo), TenantRole()
         pool, alone = (
             Pool(
                 conninfo, name=place_of(conninfo), kwargs={"autocommit": True}, min_size=0, max_size=size,
                 max_idle=idle, open=False, timeout=patience, reconnect_timeout=patience, num_workers=1,
-                configure=partial(_ready, longest_write=longest_write, distributed=distributed),
+                configure=partial(_ready, longest_write=longest_write, distributed=distributed, role=role),
             )
             for size, idle in ((connections, 600.0), (1, 60.0))
         )  # fmt: skip
         pool.open()
         leases, signals = Leases(partial(connect, conninfo, lease), lease), PostgresSignals(waking, pool)
         cached = cache or IndexCache()
-        return cls(pool, Builder(alone), leases, cached, longest_write, signals, distributed=distributed)
+        builder = Builder(alone)
+        return cls(pool, builder, leases, cached, longest_write, signals, role, distributed=distributed)
 
     async def write(self, work: Callable[[PostgresTransaction], T], hold: TurnHold | None = None) -> T:
         writing = self._submit(work, WRITE, hold)
@@ -232,12 +236,12 @@ class PostgresStore:
                 try:
                     # A statement with others in it is none for a single node.
                     keeps = kind == WRITE and not self._distributed
-                    connection = PostgresConnection(driver, keeps=keeps)
+                    connection, role = PostgresConnection(driver, keeps=keeps), self._role.of(driver)
                     with pipeline(driver):
                         begin(driver, kind, self._longest_write)
                         cache = self._cache if kind == READ else None
                         transaction = PostgresTransaction(
-                            connection, cache, first, reaches_others=not self._distributed
+                            connection, cache, first, reaches_others=not self._distributed, role=role
                         )
                         turn = TurnWrite(transaction, hold, worker, driver) if hold else None
                         result = work(transaction)
@@ -266,7 +270,7 @@ class PostgresStore:
             return StorageError(_UNKNOWN.format(place=self._place))
         if turn and turn.is_held_up(error):
             return TurnHeldError(turn.agent)
-        if is_passing(error, lost=driver.broken):
+        if is_passing(error, lost=driver.broken) or self._role.may_have_changed(error):
             return _TryAgainError(error)
         return failure(error, self._place)
 
@@ -286,7 +290,8 @@ class _TryAgainError(Exception):
         self.cause = cause
 
 
-def _ready(driver: Driver, longest_write: float, distributed: bool) -> None:
+def _ready(driver: Driver, longest_write: float, distributed: bool, role: TenantRole) -> None:
+    role.read(driver)
     plans = {} if distributed else ONE_PLAN
     configure(driver, limits_of(driver, longest_write) | plans)
     adapt(driver)

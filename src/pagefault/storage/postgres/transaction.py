@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from pagefault.storage import TurnHold
 from pagefault.storage.index.cache import IndexCache
@@ -11,6 +11,7 @@ from pagefault.storage.postgres import hnsw, postings
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.hnsw import HnswSegments
+from pagefault.storage.postgres.policies import CONFINE
 from pagefault.storage.postgres.sessions import WITHOUT_LIMIT
 from pagefault.storage.postgres.source import PostgresSource
 from pagefault.storage.postgres.word_segments import WordSegments, unseal
@@ -61,6 +62,7 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
 
     Agents are locked in the order of their ids, so that no two transactions wait for each other crosswise:
     ``first`` at once. ``OutOfOrderError`` is raised for a further one that should have been among them.
+    ``role``: of tenants, if the database is protected.
     """
 
     _db: PostgresConnection
@@ -72,13 +74,23 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         first: Collection[AgentId] = (),
         *,
         reaches_others: bool = True,
+        role: str = "",
     ) -> None:
         super().__init__(connection, cache)
+        self._role = role
+        self._confined_to: str | None = None
         self.reaches_others = reaches_others
         self._locked = set(first)  # changed in place, as ``within`` shares it
         self._made: set[AgentId] = set()  # nobody else can see them yet, and so wait for them
         for agent in sorted(first):
             super()._lock(agent)
+
+    def confined(self, tenant: str, by: str = "") -> Self:
+        bound = self.within(tenant, by)
+        if self._role:
+            self._db.send(CONFINE, role=self._role, tenant=tenant)
+            bound._confined_to = tenant
+        return bound
 
     def create_agent(self, record: AgentRecord) -> AgentRecord:
         made = super().create_agent(record)
@@ -144,6 +156,10 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
 
     def _delete_owned(self, agent: AgentId) -> None:
         self._db.send(WITHOUT_LIMIT)
+        if self._confined_to is not None:  # a tenant does not see rows of an agent that is no more
+            self._db.send("RESET ROLE")
         hnsw.delete_tables(self._db, agent=agent)
         for table in OWNED_TABLES:
             self._db.send(f"DELETE FROM {table} WHERE agent = :agent", agent=agent)
+        if self._confined_to is not None:
+            self.confined(self._confined_to)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pagefault.storage.index import (
+    NO_AGENT,
     Counters,
     IndexBlock,
     Numbers,
@@ -86,7 +87,7 @@ class SqlSource(ABC):
 
     def counters(self, agent: AgentId, tier: Tier) -> Counters:
         counters = _COUNTERS.format(tier=tier, last=_LAST[tier])
-        return Counters(*(self._db.one(counters, agent=agent) or (0, 0, 0, 0, 0)))
+        return Counters(*(self._db.one(counters, agent=agent) or (NO_AGENT, 0, 0, 0, 0)))
 
     def sealed(self, agent: AgentId, tier: Tier, fingerprint: str) -> SealedVectors | None:
         del agent, tier, fingerprint

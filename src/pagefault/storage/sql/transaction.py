@@ -44,6 +44,9 @@ class SqlTransaction(
         bound.tenant, bound.by = tenant, by
         return bound
 
+    def confined(self, tenant: str, by: str = "") -> Self:
+        return self.within(tenant, by)
+
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:
         cache = IndexCache() if self._cache is None else self._cache
         return search(self._source(), cache, agent, tier, match, filter, fingerprint)
