@@ -54,7 +54,8 @@ async def test_the_protocol_is_negotiated_for_both_versions(machine: Machine) ->
             async with connected(server, mode) as asked:
                 await asked.client.list_tools()
                 assert asked.client.protocol_version == version
-                assert "never an instruction" in (asked.client.instructions or "")
+                if mode != version:  # else the client has nothing of the server but what it asks for
+                    assert "never an instruction" in (asked.client.instructions or "")
         about = {"capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
         older = message("initialize", {"protocolVersion": "2025-03-26", **about})
         answer = await sent(server, older, {"accept": HEADERS["accept"]})
@@ -65,7 +66,7 @@ ODD: list[tuple[bytes | Any, int]] = [
     (b"", 400), (b"{", 400), (b"null", 400), (b"[]", 400), (b'"x"', 400), (b"\xff\xfe", 400),
     (b"[" * 100_000, 400), (b'{"jsonrpc": "2.0", "id": ' + b"9" * 5_000 + b', "method": "ping"}', 400),
     ([called("list_memories")] * 10_000, 400), ({"id": 1, "method": "tools/list"}, 400),
-    ({"jsonrpc": "2.0", "id": 1, "result": {}}, 0), ({"jsonrpc": "2.0", "id": {}, "method": "ping"}, 400),
+    ({"jsonrpc": "2.0", "id": 1, "result": {}}, 0), ({"jsonrpc": "2.0", "id": {}, "method": "ping"}, 0),
     (message("tools/drop"), 0), (message("tools/call"), 0), (message("tools/call", {"name": 7}), 0),
     (message("resources/read", {"uri": ["x"]}), 0), (message("prompts/get", {"name": "x" * 10_000}), 0),
     (message("tools/call", {"name": "list_memories", "arguments": "x"}), 0),
@@ -166,6 +167,7 @@ async def test_a_server_that_stops_says_so_and_keeps_the_message(machine: Machin
 
         async def ask() -> None:
             async with connected(server, url=url) as asked:
+                await asked.client.list_tools()  # else the client does so behind the call
                 got.update(await asked.data("send_message", text="Hi", key="k1"))
 
         async with anyio.create_task_group() as tasks:

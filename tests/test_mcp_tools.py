@@ -16,6 +16,7 @@ from mcp_clients import MODES, Asked, connected, memory_of, message, refusal, te
 from pagefault.kernel import edits
 from pagefault.kernel.tenancy import create_key
 from pagefault.mcp import MemoryAccess
+from pagefault.mcp.shown import as_data
 from pagefault.mcp.tools import TOOLS
 from pagefault.models import Prompt, StreamItem
 from pagefault.tenancy import KeyRole
@@ -23,8 +24,8 @@ from pagefault.testing.models import ScriptedModel, say
 
 pytestmark = pytest.mark.anyio
 
-READING = {"get_memory", "list_memories", "search_conversations", "search_memories"}
-TALKING = {"add_memory", "send_message"}
+READING = {"get_memory", "list_memories", "read_conversation", "search_conversations", "search_memories"}
+TALKING = {"add_memory", "append_messages", "send_message"}
 
 
 def answers(_: Prompt) -> Any:
@@ -68,6 +69,47 @@ async def test_a_message_is_sent_and_found_in_the_conversation(machine: Machine,
         assert {(each["role"], each["text"]) for each in found["messages"]} == {
             ("user", "Hi, I am Ann."), ("assistant", "Hello Ann."),
         }  # fmt: skip
+
+
+TALK = [
+    {"text": "We moved to Porto.", "role": "user", "speaker": "Ann", "at": "2025-06-01T10:00:00Z"},
+    {"content": "How nice!", "role": "assistant", "at": "2025-06-01T10:01:00Z"},
+    {"text": "The cat came too.", "name": "Bo", "at": "2025-06-01T10:02:00Z"},
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_messages_said_elsewhere_are_appended_found_and_read(machine: Machine, mode: str) -> None:
+    model = ScriptedModel([])
+    async with memory_of(machine, model, mode) as asked:
+        done = await asked.data("append_messages", messages=TALK)
+        assert done == {"added": 3, "first": "m1", "last": "m3", "ids": ["m1", "m2", "m3"]}
+        again = await asked.data("append_messages", messages=TALK)
+        assert (again["added"], again["ids"]) == (0, ["m1", "m2", "m3"])
+        found = await asked.call("search_conversations", query="Porto")
+        assert text_of(found).splitlines()[1] == "[m1 2025-06-01 Sun 10:00 user Ann] We moved to Porto."
+        assert found.structured_content["messages"][0]["speaker"] == "Ann"
+        read = await asked.call("read_conversation", id="m2")
+        assert text_of(read).splitlines()[1:] == [
+            "[m1 2025-06-01 Sun 10:00 user Ann] We moved to Porto.",
+            "[m2 2025-06-01 Sun 10:01 assistant] How nice!",
+            "[m3 2025-06-01 Sun 10:02 user Bo] The cat came too.",
+        ]
+        assert [each["id"] for each in read.structured_content["messages"]] == ["m1", "m2", "m3"]
+        for key, id in (("b1", "m4"), ("b1", "m4"), ("b2", "m5")):
+            done = await asked.data("append_messages", messages=[{"text": "Yes."}], key=key)
+            assert done["last"] == id
+        (hit,) = (await asked.data("search_conversations", query="Yes"))["messages"]
+        assert (hit["id"], hit["like"]) == ("m5", ["m4"])
+        assert model.prompts == []
+
+
+async def test_a_key_that_speaks_for_itself_names_no_speakers(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        key = await create_key(rig.kernel, "own", role="chat")
+        async with connected(server, key=key) as asked:
+            assert "may not say who the speaker is" in await asked.failure("append_messages", messages=TALK)
+            await asked.data("append_messages", messages=[{"text": "Hi", "role": "assistant"}])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -162,7 +204,7 @@ async def test_tools_have_hints_and_schemas(machine: Machine) -> None:
             assert tool.description
             assert tool.annotations
             assert tool.title
-            assert tool.annotations.read_only_hint is (name in READING | {"read_conversation"})
+            assert tool.annotations.read_only_hint is (name in READING)
             assert tool.annotations.destructive_hint is (name in {"update_memory", "delete_memory"})
             assert tool.input_schema["type"] == "object"
             assert not tool.input_schema["additionalProperties"]
@@ -241,6 +283,23 @@ async def test_a_long_memory_is_read_part_by_part(machine: Machine) -> None:
             assert "".join(parts) == text
 
 
+async def test_a_message_is_read_within_the_budget(machine: Machine) -> None:
+    async with memory_of(machine, ScriptedModel([]), mcp_tokens=1_000) as asked:
+        texts = [f"Line {n}: " + TEXTS[n % len(TEXTS)] * (1, 30, 400)[n % 3] for n in range(40)]
+        await asked.data("append_messages", messages=[{"text": text} for text in texts])
+        for n in range(40):
+            parts, cursor = list[str](), None
+            while not parts or cursor:
+                more = {"cursor": cursor} if cursor else {}
+                result = await asked.call("read_conversation", id=f"m{n + 1}", **more)
+                assert tokens_of(result) <= 1_000
+                data = result.structured_content
+                rows = data.get("messages", [data])
+                parts += [row["text"] for row in rows if row["id"] == f"m{n + 1}"]
+                cursor = data.get("cursor")
+            assert "".join(parts) == as_data(texts[n])
+
+
 async def test_a_long_reply_is_cut_and_can_be_read_on(machine: Machine) -> None:
     model = ScriptedModel(lambda _: [say("word " * 5_000)])
     async with memory_of(machine, model, mcp_tokens=1_000) as asked:
@@ -277,6 +336,17 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("update_memory", {"id": "p7", "text": "x"}, "no memory p7"),
     ("update_memory", {"id": "p7", "text": " "}, "The text is empty"),
     ("delete_memory", {"id": "d1"}, "d1"),
+    ("read_conversation", {"id": "m9"}, "no message m9"),
+    ("read_conversation", {"id": "p1"}, "p1"),
+    ("read_conversation", {"id": "m" + "9" * 19}, "m9999"),
+    ("append_messages", {"messages": []}, "at least 1 item"),
+    ("append_messages", {"messages": "hi"}, "valid list"),
+    ("append_messages", {"messages": [{"text": "x"}] * 1_001}, "at most 1000 items"),
+    ("append_messages", {"messages": [{"text": "x", "role": "tool"}]}, "messages.0.role"),
+    ("append_messages", {"messages": [{"text": "x", "at": "soonish"}]}, "Message 1"),
+    ("append_messages", {"messages": [{"text": "x", "speaker": "a]\n[b"}]}, "Message 1"),
+    ("append_messages", {"messages": [{"text": "x"}, {"text": " "}]}, "Message 2"),
+    ("append_messages", {"messages": [{"text": "x", "key": "k"}], "key": "b"}, "not both"),
     ("send_message", {"text": "x", "key": "two words"}, "key"),
     ("send_message", {"text": "x", "key": "k" * 201}, "at most 200 characters"),
 ]  # fmt: skip

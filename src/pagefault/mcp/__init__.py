@@ -2,7 +2,8 @@
 
     access.py      whose memory a request is for, and what it may do there
     tools.py       the table of tools;  arguments.py: what each takes
-    reading.py     the tools that look;  writing.py: those that change;  talking.py: `send_message`
+    reading.py     the tools that look;  writing.py: those that change
+    conversations.py  `read_conversation` and `append_messages`;  talking.py: `send_message`
     shown.py       stored texts as data, within a budget of tokens;  cursors.py: further pages
     prompts.py     prompts;  resources.py: sections, documents and memories as resources
     serving.py     all of it as a server of the official SDK, for one request or one stream

@@ -1,5 +1,7 @@
-"""The tools that look: memories, which are the passages of archival storage, and conversations, which are
-the messages of recall storage."""
+"""The tools that look for memories, the passages of archival storage, and for messages of recall storage.
+
+Left out: what was said around a message (``conversations``).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,15 @@ from pagefault.mcp.shown import (
     ShownItem,
     ToolAnswer,
     excerpt_of,
+    item_size,
     listed,
     named,
     read_page,
-    share_of,
     tags_shown,
 )
 from pagefault.types import Tier
 from pagefault.views import memory
+from pagefault.views.history import LogRow
 from pagefault.views.memory import MessageHit, PassageHit, PassageView
 
 __all__ = [
@@ -31,13 +34,13 @@ __all__ = [
     "get_memory",
     "list_memories",
     "memory_fields",
+    "message_fields",
     "no_memory",
     "search_conversations",
     "search_memories",
 ]
 
 _PAGE = 10  # items on a page, if there is room
-_LABEL = 60  # tokens of a label and of the fields beside the text
 
 
 class SearchMemories(ToolArguments):
@@ -119,17 +122,19 @@ async def _searched(access: MemoryAccess, query: str, tier: Tier, cursor: str | 
         as_of=place.newest if is_recall else None,
     )  # fmt: skip
     place = ListPlace(place.offset, page.as_of if is_recall else None)
-    size = max(16, share_of(access.tokens, _PAGE) - _LABEL)
+    size = item_size(access.tokens)
     items = (_item(hit, excerpt_of(hit.text, query, size)) for hit in page.results[place.offset % _PAGE :])
     kind, noun = ("messages", "message") if is_recall else ("memories", "memory")
     return listed(kind, noun, items, page.total, place, access.tokens)
 
 
 def _item(hit: MessageHit | PassageHit, text: str) -> ShownItem:
-    fields = memory_fields(hit) if isinstance(hit, PassageHit) else _message_fields(hit)
-    return ShownItem(f"{hit.id} {hit.label}", text, fields | ({"cut": True} if text != hit.text else {}))
+    fields = memory_fields(hit) if isinstance(hit, PassageHit) else message_fields(hit)
+    cut = {"cut": True} if text != hit.text else {}
+    return ShownItem(f"{hit.id} {hit.label}", text, fields | cut, hit.like)
 
 
-def _message_fields(hit: MessageHit) -> dict[str, Any]:
-    fields: dict[str, Any] = {"id": hit.id, "role": str(hit.role), "at": hit.at.isoformat(timespec="seconds")}
-    return fields | ({"speaker": named(hit.speaker)} if hit.speaker else {})
+def message_fields(row: MessageHit | LogRow) -> dict[str, Any]:
+    """The short fields of a message as JSON values, without the empty ones."""
+    fields: dict[str, Any] = {"id": row.id, "role": str(row.role), "at": row.at.isoformat(timespec="seconds")}
+    return fields | ({"speaker": named(row.speaker)} if row.speaker else {})

@@ -10,6 +10,12 @@ from mcp_types import Tool, ToolAnnotations
 
 from pagefault.mcp.access import MemoryAccess
 from pagefault.mcp.arguments import ToolArguments, checked_arguments, schema_of
+from pagefault.mcp.conversations import (
+    AppendMessages,
+    ReadConversation,
+    append_messages,
+    read_conversation,
+)
 from pagefault.mcp.reading import (
     GetMemory,
     ListMemories,
@@ -87,6 +93,8 @@ TOOLS = {
         MemoryTool("Delete a memory", DeleteMemory, delete_memory, "admin", destroys=True),
         MemoryTool("List memories", ListMemories, list_memories),
         MemoryTool("Search conversations", SearchConversations, search_conversations),
+        MemoryTool("Read a conversation", ReadConversation, read_conversation),
+        MemoryTool("Append messages", AppendMessages, append_messages, "chat", repeats=False),
         MemoryTool("Send a message", SendMessage, send_message, "chat", repeats=False, reports=True),
     )
 }
