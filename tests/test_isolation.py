@@ -20,6 +20,7 @@ from conftest import Machine, served
 from pagefault.config import parse_settings
 from pagefault.kernel import Kernel, archives, edits, shared_sections
 from pagefault.kernel.tenancy import create_key
+from pagefault.mcp.tools import TOOLS
 from pagefault.models import Prompt
 from pagefault.server.letta import agents as letta_agents
 from pagefault.server.letta import archives as letta_archives
@@ -223,3 +224,62 @@ async def test_a_model_or_an_answer_of_another_is_not_there_for_clients_of_opena
         assert tries.pop("models").status_code == 200
         assert {what: answer.status_code for what, answer in tries.items() if answer.status_code < 400} == {}
         assert not [what for what, answer in tries.items() if SECRET in answer.text]
+
+
+PLACES = ("p1", "ana-archive/p1", "ana/p1", "first/ana/p1", "../ana/p1", "d1", "ana-archive/d1")
+TOOL_TRIES: dict[str, list[dict[str, Any]]] = {
+    "search_memories": [{"query": "a passage in an archive"}, {"query": "fruit", "cursor": "o0.m1"}],
+    "list_memories": [{}, {"cursor": "o0"}],
+    "search_conversations": [{"query": "Remember"}, {"query": "Remember", "cursor": "o0.m999"}],
+    "get_memory": [{"id": id} for id in PLACES],
+    "read_conversation": [{"id": id} for id in ("m1", "m2", "ana/m1", "ana-archive/m1")],
+    "update_memory": [{"id": id, "text": "taken over"} for id in PLACES[1:]],
+    "delete_memory": [{"id": id} for id in PLACES[1:]],
+    "add_memory": [{"text": "planted"}],
+    "append_messages": [{"messages": [{"text": "planted", "role": "assistant"}], "key": "k1"}],
+    "send_message": [{"text": "Which fruit?", "key": "k1"}],
+}
+RESOURCES = (
+    "pagefault://sections/ana_plan", "pagefault://sections/human", "pagefault://memories/p1",
+    "pagefault://memories/ana-archive%2Fp1", "pagefault://documents/ana-archive%2Fd1/1",
+)  # fmt: skip
+
+
+def messages() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every request of MCP that may show or change memory, with its method."""
+    for name, tries in TOOL_TRIES.items():
+        yield from (("tools/call", {"name": name, "arguments": each}) for each in tries)
+    yield from (("resources/read", {"uri": uri}) for uri in RESOURCES)
+    yield "resources/list", {}
+    yield "prompts/get", {"name": "what_do_you_know_about", "arguments": {"topic": "a passage"}}
+    yield "prompts/get", {"name": "what_do_you_know"}
+
+
+@pytest.mark.parametrize("key", ["neighbour", "stranger"])
+async def test_no_request_of_mcp_shows_or_changes_what_a_key_is_not_for(machine: Machine, key: str) -> None:
+    assert TOOL_TRIES.keys() == TOOLS.keys()
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
+    paths = [f"/api/v1/agents/ana/{what}" for what in ("passages", "history", "sections", "events")]
+    paths += ["/api/v1/agents/ana/passages/ana-archive/p1"]
+
+    async def theirs(server: Protocols) -> list[str]:
+        return [(await server.ask("owner", "GET", path)).text for path in paths]
+
+    async def asked(server: Protocols, by: str, agent: str, method: str, params: Any) -> httpx2.Response:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return await server.ask(by, "POST", f"/mcp/{agent}", json=body, headers=headers)
+
+    async with protocols(machine) as server:
+        before, shown = await theirs(server), 0
+        for method, params in messages():
+            foreign = await asked(server, key, "ana", method, params)
+            assert foreign.status_code == 404, (params, foreign.text)
+            own = await asked(server, key, "bo", method, params)
+            assert own.status_code == 200, (params, own.text)
+            assert SECRET not in foreign.text + own.text, (params, own.text)
+            assert "taken over" not in own.text
+        assert await theirs(server) == before
+        for method, params in messages():
+            if params.get("name") not in ("update_memory", "delete_memory"):
+                shown += SECRET in (await asked(server, "owner", "ana", method, params)).text
+        assert shown >= 8  # the tries would show it
