@@ -12,12 +12,12 @@ import subprocess
 import sys
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import sleep, time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,10 +25,10 @@ import httpx2
 import pytest
 
 from pagefault import Agent
+from waiting import PATIENCE, eventually
 
 APPS = Path(__file__).parents[1] / "examples/apps"
 LINES = 60
-PATIENCE = 60.0  # seconds; only a test that hangs waits so long
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +57,12 @@ def running(
     with subprocess.Popen(
         [sys.executable, *command], env=environment, text=True, stdout=out, stderr=err
     ) as process:
-        yield process
-        process.send_signal(end)
-        process.wait(PATIENCE)
+        try:
+            yield process
+            process.send_signal(end)
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:
@@ -74,13 +77,6 @@ def line_with(process: subprocess.Popen[str], text: str) -> str:
     finally:
         guard.cancel()
     raise AssertionError(f"{text!r} was not printed")
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    until = monotonic() + PATIENCE
-    while not holds():
-        assert monotonic() < until
-        sleep(0.02)
 
 
 @pytest.mark.parametrize("app", sorted(APPS.glob("*.py")), ids=lambda path: path.name)
@@ -261,7 +257,9 @@ def test_answers_from_a_folder_name_title_and_page(tmp_path: Path) -> None:
 def test_the_daemon_hands_on_what_timers_say_once(tmp_path: Path) -> None:
     def pagefault(*words: str) -> None:
         command = [sys.executable, "-m", "pagefault", *words]
-        subprocess.run(command, env=environment(tmp_path), check=True, capture_output=True, timeout=PATIENCE)
+        out, home = subprocess.PIPE, environment(tmp_path)
+        done = subprocess.run(command, env=home, stdout=out, stderr=out, text=True, timeout=PATIENCE)
+        assert (done.returncode, done.stderr) == (0, "")
 
     with running(environment(tmp_path), str(APPS / "reminders.py")) as daemon:
         assert line_with(daemon, "timers") == "timers: 0"

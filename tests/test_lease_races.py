@@ -22,10 +22,11 @@ from pagefault.errors import NotFoundError, TurnHeldError, TurnLostError
 from pagefault.storage import Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.types import AgentId, AgentRecord, Event, Message, Role
+from test_postgres import WAITS
+from waiting import PATIENCE, until
 
 ANA = AgentId(1)
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
-PATIENCE = 20.0  # seconds
 ROW = [Message(Role.USER, "x", NOW)]
 
 Work = Callable[[Transaction], object]
@@ -64,14 +65,10 @@ class Pair:
 
     async def blocked(self) -> None:
         """Until a statement waits for another transaction."""
-        async with asyncio.timeout(PATIENCE):
-            while not self.ask("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: self.ask(WAITS))
 
     async def until(self, condition: str) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not self.ask(f"SELECT 1 WHERE {condition}"):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: self.ask(f"SELECT 1 WHERE {condition}"))
 
     def expire(self) -> None:
         """End the lease of the first process, as if it had been paused until now."""

@@ -24,7 +24,7 @@ from pagefault.storage.postgres import PostgresStore, store
 from pagefault.testing.citus import CitusDatabases, given_coordinator
 from pagefault.testing.postgres import Databases
 from pagefault.types import AgentId, AgentRecord, Event, Message, Passage, Role, Section
-from test_postgres import ask
+from test_postgres import WAITS, ask
 
 pytestmark = pytest.mark.slow
 
@@ -143,7 +143,7 @@ def test_marks_of_vectors_are_settled_in_the_order_in_which_they_are_put(databas
                 waiting.wait(20)
                 locked.set()
                 for _ in range(100):
-                    if ask(database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+                    if ask(database, WAITS):
                         break
                     time.sleep(0.02)
                 tx.post(bo, Event("message"))

@@ -33,8 +33,7 @@ from pagefault.testing.models import ScriptedModel
 from pagefault.types import Event, Output, Schedule
 from pagefault.views.agents import agents, timers
 from pagefault.views.events import events
-
-PATIENCE = 20.0
+from waiting import PATIENCE, until
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
@@ -82,6 +81,10 @@ async def said(kernel: Kernel, name: str) -> list[str]:
     return [output.text for output in await send(kernel, name) if output.type == "said"]
 
 
+async def some_parked(kernel: Kernel) -> bool:
+    return any(agent.parked for agent in await agents(kernel))
+
+
 OF_AGENT = {
     "settings: no JSON": "UPDATE agents SET settings = '{' WHERE name = 'bad'",
     "settings: a list": "UPDATE agents SET settings = '[]' WHERE name = 'bad'",
@@ -110,7 +113,7 @@ async def test_a_damaged_agent_is_parked_alone(place: str, statement: str) -> No
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(kernel.serve)
             assert await said(kernel, "good") == ["ok"]
-            await kernel.idle()
+            await until(lambda: some_parked(kernel))
             tasks.cancel_scope.cancel()
         assert [(a.name, bool(a.parked)) for a in await agents(kernel)] == [("bad", True), ("good", False)]
         with pytest.raises((ParkedError, DamageError), match="bad"):

@@ -6,9 +6,8 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Any
 
 import psycopg
@@ -28,9 +27,9 @@ from pagefault.storage.signals import (
 )
 from pagefault.testing.postgres import Databases
 from pagefault.types import UNCOMMITTED, AgentId, Output
+from waiting import until
 
 ANA = AgentId(7)
-PATIENCE = 30.0
 
 texts = st.text(max_size=40)
 numbers = st.integers(0, 2**63 - 1)
@@ -141,14 +140,6 @@ async def opened(url: str, **options: Any) -> AsyncGenerator[PostgresStore]:
         await store.close()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Return once it holds."""
-    end = monotonic() + PATIENCE
-    while not holds():
-        assert monotonic() < end
-        await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def hearing(signals: Signals) -> AsyncGenerator[list[Signal]]:
     """The signals that arrive from now on."""
@@ -216,7 +207,8 @@ async def test_it_is_silent_while_the_connection_is_gone_and_hears_again(
 ) -> None:
     async with opened(database) as one, hearing(one.signals) as heard, opened(database) as two:
         with psycopg.connect(database, autocommit=True) as other, caplog.at_level(logging.WARNING):
-            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            ours = "datname = current_database() AND query LIKE 'LISTEN%'"  # other tests share the server
+            other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}".encode())
             await until(lambda: "no signals on" in caplog.text)
         await until(lambda: one.signals.alive)
         two.signals.send(AgentReady(ANA))

@@ -37,6 +37,8 @@ from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.testing.postgres import Databases
 from pagefault.testing.store_opening import NOW
 from pagefault.types import AgentId, AgentRecord, Passage, Place
+from test_postgres import WAITS
+from waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -98,10 +100,7 @@ class Archive:
 
     async def goes_on(self) -> None:
         """Do all steps, of which there are some as soon as the server sees that another process is gone."""
-        for _ in range(100):
-            if await self.sealed():
-                break
-            await asyncio.sleep(0.1)
+        await until(self.sealed)
 
     async def segments(self) -> list[tuple[int, int, str, int, int]]:
         """Those of vectors."""
@@ -470,10 +469,7 @@ async def held_up(a: Archive) -> AsyncGenerator[asyncio.Task[SealStep]]:
     async with await psycopg.AsyncConnection.connect(a.url) as other:
         await other.execute("LOCK TABLE vectors IN ACCESS EXCLUSIVE MODE")
         step = asyncio.create_task(a.step())
-        for _ in range(1000):
-            if await a.one("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: a.one(WAITS))
         yield step
 
 
@@ -590,9 +586,8 @@ async def test_sealed_segments_are_read_by_their_index(database: str) -> None:
         for _ in range(20):
             await a.search(Match(vector=a.drawn(1)[0], floor=-2.0))
         await a.store.close()
-        after = before
-        for _ in range(50):
-            if (after := await a.one(used)) >= before + 20:
-                break
-            await asyncio.sleep(0.1)
-        assert after >= before + 20
+
+        async def is_used() -> bool:
+            return await a.one(used) >= before + 20
+
+        await until(is_used)

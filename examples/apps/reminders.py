@@ -9,23 +9,33 @@ A real model sets timers itself when you ask it to (`pagefault chat --agent remi
 import asyncio
 import signal
 from contextlib import suppress
-
-import anyio
+from pathlib import Path
 
 import pagefault
 from pagefault.config import home_folder
 
 
-async def deliver(agent: pagefault.AsyncAgent, place: anyio.Path) -> None:
-    """Hand on what the agent says, from where the last run came to: nothing is left out. What was handed on
-    at the moment of a crash comes again."""
-    after = int(await place.read_text()) if await place.exists() else 0
+def position(place: Path) -> int:
+    return int(place.read_text()) if place.exists() else 0
+
+
+def hand_on(output: pagefault.Output, place: Path) -> None:
+    """Hand on what the agent says, and record it: in one go, so that Ctrl-C and SIGTERM come before or after.
+    What was handed on at the moment of a crash comes again."""
+    if output.type == "said":
+        print(output.text, flush=True)  # a notification of the desktop; by network: webhooks.py
+    new = place.with_suffix(".new")
+    new.write_text(str(output.position))
+    new.replace(place)
+
+
+async def deliver(agent: pagefault.AsyncAgent, place: Path) -> None:
+    """Hand on all outputs, from where the last run came to: none is left out."""
+    after = position(place)
     async for output in agent.listen(after):
-        if output.type == "said":
-            print(output.text, flush=True)  # a notification, an e-mail, a webhook
         if output.position > after:
             after = output.position
-            await place.write_text(str(after))
+            hand_on(output, place)
 
 
 async def main() -> None:
@@ -34,9 +44,9 @@ async def main() -> None:
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     async with pagefault.open() as pf, asyncio.TaskGroup() as tasks:
         agent = await pf.agent("reminders", timers=True)
-        tasks.create_task(deliver(agent, anyio.Path(home_folder(None), "reminders.position")))
-        tasks.create_task(pf.serve())
         print(f"timers: {len(await agent.timers.list())}", flush=True)
+        tasks.create_task(deliver(agent, home_folder(None) / "reminders.position"))
+        tasks.create_task(pf.serve())
 
 
 with suppress(asyncio.CancelledError, KeyboardInterrupt):

@@ -43,7 +43,8 @@ async def follow(client: httpx2.AsyncClient, agent: pagefault.AsyncAgent) -> Non
             await asyncio.sleep(pause)
             pause = min(2 * pause, 300)
         after, pause = max(after, output.position), 0.5
-        await place.write_text(str(after))
+        await place.with_suffix(".new").write_text(str(after))
+        await place.with_suffix(".new").replace(place)
 
 
 async def main(*names: str) -> None:
