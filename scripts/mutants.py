@@ -65,6 +65,11 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a cancellation by asyncio taken for a fault of foreign code",
+        ("test_bulkheads.py::test_a_task_of_asyncio_that_is_cancelled_serves_no_longer",),
+        (Change("containment.py", "return was_asked or anyio", "return anyio"),),
+    ),
+    Mutant(
         "the pin of the open event dropped",
         ("test_memory_pressure.py::test_the_open_event_stays_in_view_through_a_flush",),
         (

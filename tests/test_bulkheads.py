@@ -514,6 +514,37 @@ async def test_a_cancellation_of_the_caller_is_still_one(tmp_path: Path) -> None
         await pair.check()
 
 
+class HeldStore(MemoryStore):
+    """Answers no question while it is ``held``."""
+
+    held = False
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.asked = asyncio.Event()
+
+    async def read(self, work: Any) -> Any:
+        if self.held:
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().read(work)
+
+
+async def test_a_task_of_asyncio_that_is_cancelled_serves_no_longer(tmp_path: Path) -> None:
+    """Task groups of asyncio cancel a task once; a server of HTTP cancels those of its requests so."""
+    store = HeldStore(MemoryDatabase())
+    parts = Parts(model=ScriptedModel(answer), store=store, embedder=NullEmbedder())
+    async with open_pair(tmp_path, parts) as pair:
+        store.held = True
+        serving = asyncio.create_task(pair.kernel.serve())
+        await store.asked.wait()  # in the middle of a look at the store
+        store.held = False
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=PATIENCE)
+        assert serving.cancelled()
+        await pair.check()
+
+
 def test_ctrl_c_still_interrupts_a_script(tmp_path: Path) -> None:
     @tool
     async def act() -> str:

@@ -114,6 +114,7 @@ async def test_a_damaged_agent_is_parked_alone(place: str, statement: str) -> No
             tasks.start_soon(kernel.serve)
             assert await said(kernel, "good") == ["ok"]
             await until(lambda: some_parked(kernel))
+            await kernel.idle()
             tasks.cancel_scope.cancel()
         assert [(a.name, bool(a.parked)) for a in await agents(kernel)] == [("bad", True), ("good", False)]
         with pytest.raises((ParkedError, DamageError), match="bad"):

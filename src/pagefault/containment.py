@@ -121,7 +121,7 @@ async def in_thread(call: Callable[..., T], *args: Any) -> T:
 @contextmanager
 def barrier() -> Generator[None]:
     """Around our own code that calls foreign code on its way: what comes out of it is an error of ours, or
-    the cancellation of the scope that it runs in."""
+    the cancellation of its task or of the scope that it runs in."""
     try:
         yield
     except BaseException as error:
@@ -166,8 +166,10 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 def _is_from_outside(error: BaseException) -> bool:
     """Return whether it ends this task for a reason that does not lie in it."""
     try:
+        task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError):
-            return anyio.current_effective_deadline() == -math.inf
-        return isinstance(error, GeneratorExit) and asyncio.current_task() is None
+            was_asked = bool(task and task.cancelling())  # by asyncio, whose task groups ask once
+            return was_asked or anyio.current_effective_deadline() == -math.inf
+        return isinstance(error, GeneratorExit) and task is None
     except RuntimeError:  # no event loop: a store's thread, or the coroutine is being collected
         return isinstance(error, GeneratorExit)
