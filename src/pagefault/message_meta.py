@@ -20,7 +20,10 @@ class SeenContext:
     """The main context that a model saw when it answered.
 
     Sizes are calibrated tokens. ``first`` and ``last`` are the log numbers of the oldest row in the queue and
-    of the newest row in the log; ``summary`` and ``pinned`` are as in ``QueueState``.
+    of the newest row in the log; ``summary`` and ``pinned`` are as in ``QueueState``. ``usable``: the window
+    without what is kept for the reply; ``head`` and ``fixed``: digests of the working context, and of
+    instructions and functions, by which they are recognised (``context.seen``). These three are at their
+    defaults in what earlier versions wrote.
     """
 
     window: int = 0
@@ -31,6 +34,9 @@ class SeenContext:
     last: int = 0
     summary: int | None = None
     pinned: int | None = None
+    usable: int = 0
+    head: str = ""
+    fixed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

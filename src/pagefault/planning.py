@@ -15,6 +15,7 @@ from pagefault.config import SMALLEST_WINDOW, AgentSettings
 from pagefault.context import fixed_tokens
 from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget
+from pagefault.context.seen import fixed_digest
 from pagefault.errors import UsageError
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.functions.offered import own_functions
@@ -76,7 +77,8 @@ def plan_of(
     page = policy.page_limit(room())
     taken = _LEAST_ROOM + settings.margin + (reserve / window if settings.reserve is None else 0.0)
     least = ceil((fixed() + full + (settings.reserve or 0)) / (1.0 - taken))
-    budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least))
+    digest = fixed_digest(instructions, executor.schemas)
+    budget = Budget(window, reserve, margin, fixed(), page, max(SMALLEST_WINDOW, least), digest)
     return Plan(instructions, executor, budget)
 
 

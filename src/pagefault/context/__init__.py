@@ -145,7 +145,7 @@ def contained(head: str) -> str:
 def _contained(lines: Sequence[str]) -> Iterator[str]:
     text, name = list[str](), ""
     for line in lines:
-        opened = None if name else _OPENING.fullmatch(line)
+        opened = None if name else SECTION_OPENING.fullmatch(line)
         if not opened and (not name or line != f"</{name}>"):
             text.append(line)
             continue
@@ -157,7 +157,8 @@ def _contained(lines: Sequence[str]) -> Iterator[str]:
         yield escaped("\n".join(text))
 
 
-_OPENING = re.compile(r'<([\w.-]{1,64})( about="[^"]*")?( read_only="true")?>', re.ASCII)
+SECTION_OPENING = re.compile(r'<([\w.-]{1,64})( about="[^"]*")?( read_only="true")?>', re.ASCII)
+"""The line that opens a section in a rendered working context; the first group is its name."""
 
 
 def stamp(at: datetime, zone: tzinfo) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pagefault.context import Queue
+from pagefault.context.seen import queue_rows
 from pagefault.storage import Store, Transaction, TurnHold
-from pagefault.types import AgentId, AgentRecord, EventKind, Message, QueueState, Role
+from pagefault.types import AgentId, AgentRecord, EventKind, Message, QueueState
 
 __all__ = ["append_numbered", "read_queue", "write_numbered"]
 
@@ -58,13 +59,10 @@ def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
     """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
     agent, state = record.id, record.queue
     rows = tx.messages(agent, first=state.start, appended=False)
-    ends = (row for row in rows if row.role is Role.SUMMARY or (row.role is Role.PREFETCH and not row.shown))
-    dropped = max((row.seq for row in ends), default=0)
-    rows = [row for row in rows if row.role is not Role.SUMMARY]
     queue = Queue(
         state,
         tx.message(agent, state.summary) if state.summary else None,
         tx.message(agent, state.pinned) if state.pinned else None,
-        tuple(row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped),
+        queue_rows(rows),
     )
     return queue, any(event.kind == EventKind.PRESSURE for event in tx.events(agent, state="pending"))

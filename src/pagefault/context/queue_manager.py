@@ -20,6 +20,7 @@ from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.queue_log import append_numbered, write_numbered
+from pagefault.context.seen import head_digest
 from pagefault.context.summary import Summary, summarise
 from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, SeenContext
@@ -34,7 +35,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The division of the window, in tokens. ``fixed`` (instructions and schemas) and ``page`` (what one
-    message or page may take) are uncalibrated. ``least``: the smallest window that would do."""
+    message or page may take) are uncalibrated. ``least``: the smallest window that would do; ``digest``: of
+    instructions and schemas."""
 
     window: int
     reserve: int
@@ -42,6 +44,7 @@ class Budget:
     fixed: int
     page: int
     least: int = 0
+    digest: str = ""
 
 
 @dataclass(slots=True)
@@ -104,6 +107,9 @@ class QueueManager:
             last=self.last_seq,
             summary=queue.state.summary,
             pinned=queue.state.pinned,
+            usable=sizes.usable,
+            head=head_digest(queue.state.head),
+            fixed=self.budget.digest,
         )
 
     def falls_short(self, reported: int) -> bool:

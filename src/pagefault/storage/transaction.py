@@ -107,6 +107,11 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         ``appended=False``: without those that were appended from outside (``Message.is_appended``)."""
         ...
 
+    def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
+        """The first row of the newest completion that begins at ``seq`` or before, or of the oldest one
+        ``behind`` it."""
+        ...
+
     def spent(
         self,
         agent: AgentId,
@@ -153,6 +158,11 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
 
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         """All versions of one section, oldest first."""
+        ...
+
+    def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
+        """Each section's newest version that was stored at this time or before, with its own time, in order
+        of creation; those that were removed by then have a limit of 0."""
         ...
 
     # archival storage

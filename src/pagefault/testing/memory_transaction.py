@@ -107,6 +107,12 @@ class MemoryTransaction(
         ]
         return found if newest is None else found[max(len(found) - newest, 0) :]
 
+    def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
+        rows = [row for row in self.messages(agent) if row.completion == row.seq]
+        if behind:
+            return next((row for row in rows if row.seq > seq), None)
+        return next((row for row in reversed(rows) if row.seq <= seq), None)
+
     def spent(
         self,
         agent: AgentId,
@@ -158,6 +164,11 @@ class MemoryTransaction(
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         owner = self._database.agents.get(agent)
         return list(owner.sections.get(name, ())) if owner else []
+
+    def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
+        owner = self._database.agents.get(agent)
+        kept = [[each for each in of if each[0] <= at] for of in owner.sections.values()] if owner else []
+        return [versions[-1] for versions in kept if versions]
 
     # search
     def search(self, agent: AgentId, tier: Tier, match: Match, filter: Filter, fingerprint: str) -> Found:

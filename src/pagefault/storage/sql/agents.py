@@ -35,6 +35,12 @@ _SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version,
 _SECTIONS = f"""
     {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
     WHERE s.agent = :agent AND token_limit > 0 ORDER BY s.id"""
+_SECTIONS_AT = f"""
+    {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name
+    WHERE s.agent = :agent AND v.version = (
+        SELECT max(o.version) FROM section_versions o
+        WHERE o.agent = s.agent AND o.name = s.name AND o.at <= :at
+    ) ORDER BY s.id"""
 _PUT_SECTION = """
     INSERT INTO sections AS s (agent, name, version) VALUES (:agent, :name, 1)
     ON CONFLICT (agent, name) DO UPDATE SET version = s.version + 1 RETURNING version"""
@@ -181,3 +187,7 @@ class SqlAgents(SqlTenancy):
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         history = f"{_SECTION} WHERE agent = :agent AND name = :name ORDER BY version"
         return [(moment(row[-1]), to_section(row)) for row in self._db.rows(history, agent=agent, name=name)]
+
+    def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
+        found = self._db.rows(_SECTIONS_AT, agent=agent, at=micros(at))
+        return [(moment(row[-1]), to_section(row)) for row in found]

@@ -130,6 +130,12 @@ class SqlRecall(SqlPart):
         )
         return [to_message(row) for row in reversed(found)]
 
+    def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
+        begins = f"{_MESSAGE} AND completion = seq AND seq"
+        which = f"{begins} > :seq ORDER BY seq" if behind else f"{begins} <= :seq ORDER BY seq DESC"
+        row = self._db.one(f"{which} LIMIT 1", agent=agent, seq=seq)
+        return to_message(row) if row else None
+
     def spent(
         self,
         agent: AgentId,
