@@ -15,7 +15,7 @@ from typing import Literal
 
 from pagefault.agent import Process
 from pagefault.config import zone_for
-from pagefault.context import Queue, Sizes, contained, schema_tokens
+from pagefault.context import Queue, Sizes, schema_tokens
 from pagefault.context.policy import Policy
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel
@@ -231,13 +231,12 @@ def _fixed(process: Process, tokens: int) -> tuple[ContextBlock, ...]:
 
 
 def _sections(process: Process, head: str, tokens: int) -> tuple[ContextBlock, ...]:
-    """The sections of the working context; the lines around them belong to those beside them."""
+    """The sections of the working context; the lines around all of them count as theirs."""
     count = process.memory.counter.count
-    parts = [(name, text) for name, text in rendered_sections(contained(head)) if name or text]
-    named = [(ContextBlock("section", 0, text, name=name), count(text)) for name, text in parts if name] or [
-        (ContextBlock("section", 0, head), count(head))
+    found = [
+        (ContextBlock("section", 0, text, name=name), count(text)) for name, text in rendered_sections(head)
     ]
-    return _scaled(named, tokens) if head else ()
+    return _scaled(found or [(ContextBlock("section", 0, head), 1)], tokens) if head else ()
 
 
 def _rows(queue: Queue, tokens: int, zone: tzinfo) -> tuple[ContextBlock, ...]:

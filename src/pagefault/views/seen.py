@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pagefault.context import SECTION_OPENING, Queue, render_sections
+from pagefault.context import SECTION_OPENING, Queue, contained, render_sections
 from pagefault.context.seen import head_digest, queue_rows
 from pagefault.message_meta import SeenContext
 from pagefault.storage import Transaction
@@ -61,12 +61,13 @@ def rendered_sections(head: str) -> list[tuple[str, str]]:
     """The sections of a rendered working context: each one's name, and its lines as the prompt shows them.
     Lines that are in no section have an empty name."""
     found, name = list[tuple[str, list[str]]](), ""
-    for line in head.split("\n"):
+    for line in contained(head).split("\n")[1:-1]:  # without those around all of it
         opened = None if name else SECTION_OPENING.fullmatch(line)
-        if opened or not found or not (name or not found[-1][0]):
-            found.append((opened[1] if opened else "", []))
-        name = opened[1] if opened else name
+        if opened:
+            name = opened[1]
+            found.append((name, []))
+        elif not name and (not found or found[-1][0]):
+            found.append(("", []))
         found[-1][1].append(line)
-        if name and line == f"</{name}>":
-            name = ""
+        name = "" if line == f"</{name}>" else name
     return [(name, "\n".join(lines)) for name, lines in found]
