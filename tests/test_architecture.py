@@ -259,6 +259,7 @@ LAYERS = (
         "views.context",
         "views.events",
         "views.offered",
+        "views.spending",
         "views.stored",
         "views.reply",
         "views.trace",
@@ -267,6 +268,7 @@ LAYERS = (
         "build",
         "views.overview",
         "views.structured",
+        "views.turns",
     },
 )
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
@@ -325,13 +327,9 @@ COMPLEXITY = 12
 # admission by number and memory, the ready queue in batches, following over signals, leases, the protocol
 # of workers; then archives: storage that agents share, shared sections, the outbox, sealed segments; then
 # what tools have: a context, choice by agent; approval, a state of a turn; images and files in the log; then
-<<<<<<< HEAD
-# memory without the agent: conversations appended at any time. To be lowered, not raised.
-CORE_LINES = 16_250
-=======
-# the digests by which a past main context is recognised. To be lowered, not raised.
-CORE_LINES = 16_050
->>>>>>> 895428c (Recognise the main context of an earlier step from the log)
+# memory without the agent: conversations appended at any time; the digests by which a past main context is
+# recognised. To be lowered, not raised.
+CORE_LINES = 16_330
 
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")

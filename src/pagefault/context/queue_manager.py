@@ -99,10 +99,7 @@ class QueueManager:
         """The main context as the model sees it now, for the log."""
         sizes, queue = self.sizes(), self.queue
         return SeenContext(
-            sizes.window,
-            sizes.instructions,
-            sizes.working_context,
-            sizes.queue,
+            sizes.window, sizes.instructions, sizes.working_context, sizes.queue,
             first=queue.rows[0].seq if queue.rows else self.last_seq,
             last=self.last_seq,
             summary=queue.state.summary,
@@ -110,7 +107,7 @@ class QueueManager:
             usable=sizes.usable,
             head=head_digest(queue.state.head),
             fixed=self.budget.digest,
-        )
+        )  # fmt: skip
 
     def falls_short(self, reported: int) -> bool:
         """Return whether the ``reported`` input tokens of a request fall short (``Truncation``)."""

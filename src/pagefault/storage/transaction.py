@@ -42,8 +42,7 @@ Due = tuple[AgentId, Schedule]
 class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, Protocol):
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
-    It sees all tenants: their agents by id and in lists, by name those of the default tenant, which has no
-    name.
+    It sees all tenants: agents by id and in lists; by name, those of the default tenant, which has no name.
     """
 
     def within(self, tenant: str, by: str = "") -> Transaction:
@@ -108,8 +107,7 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         ...
 
     def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
-        """The first row of the newest completion that begins at ``seq`` or before, or of the oldest one
-        ``behind`` it."""
+        """The first row of the last completion that begins at ``seq`` or before; or next ``behind`` it."""
         ...
 
     def spent(
@@ -161,8 +159,7 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         ...
 
     def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
-        """Each section's newest version that was stored at this time or before, with its own time, in order
-        of creation; those that were removed by then have a limit of 0."""
+        """Each section as last stored until then, with its time, in order of creation; removed: of limit 0."""
         ...
 
     # archival storage

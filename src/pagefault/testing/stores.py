@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pagefault.message_meta import MessageMeta
@@ -27,6 +27,7 @@ from pagefault.testing.store_media import MediaConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
 from pagefault.testing.store_search import SearchConformance
+from pagefault.testing.store_seen import SeenConformance
 from pagefault.testing.store_shared import SharedConformance
 from pagefault.testing.store_tenancy import TenancyConformance
 from pagefault.testing.store_turns import TurnConformance
@@ -207,23 +208,6 @@ class _RecallConformance(StoreOpening):
             assert seqs(last=5, roles=[Role.USER, Role.ASSISTANT], newest=2) == [4, 5]
             assert seqs(event=1, roles=[Role.USER], newest=1) == [1]
 
-    def test_the_completion_beside_a_row_is_found(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            thought = replace(said("hm"), role=Role.THOUGHT, completion=0)
-            for rows in ([said("hi")], [thought, thought, replace(thought, role=Role.RESULT)], [said("x")]):
-                db.write(lambda tx, rows=rows: tx.append(ana, rows))
-            db.write(lambda tx: tx.append(ana, [thought]))
-
-            def found(seq: int, *, behind: bool = False) -> int | None:
-                row = db.read(lambda tx: tx.completion_row(ana, seq, behind=behind))
-                assert row is None or row == db.read(lambda tx: tx.message(ana, row.seq))
-                return row and row.seq
-
-            assert [found(seq) for seq in (0, 1, 2, 4, 5, 6, 99)] == [None, None, 2, 2, 2, 6, 6]
-            assert [found(seq, behind=True) for seq in (0, 1, 2, 5, 6)] == [2, 2, 6, 6, None]
-            assert db.read(lambda tx: tx.completion_row(bob, 99)) is None
-
 
 class _MemoryConformance(StoreOpening):
     """Working context and archival storage."""
@@ -250,30 +234,6 @@ class _MemoryConformance(StoreOpening):
             assert len(db.read(lambda tx: tx.section_history(ana, "notes"))) == 2
             again = db.write(lambda tx: tx.put_section(ana, Section("notes", "", 40), NOW))
             assert db.read(lambda tx: tx.sections(ana)) == [again]
-
-    def test_sections_are_found_as_they_stood_at_a_time(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as db:
-            ana, bob = db.agent("ana"), db.agent("bob")
-            hours = [NOW + timedelta(hours=hour) for hour in range(4)]
-
-            def put(name: str, text: str, hour: int, limit: int = 50) -> Section:
-                return db.write(
-                    lambda tx: tx.put_section(ana, Section(name, "", limit, text, hour == 2), hours[hour])
-                )
-
-            first, human = put("persona", "old", 0), put("human", "", 1)
-            second, gone = put("persona", "new", 2), put("human", "", 3, limit=0)
-
-            def at(time: datetime) -> list[tuple[datetime, Section]]:
-                return db.read(lambda tx: tx.sections_at(ana, time))
-
-            just_before = timedelta(microseconds=1)
-            assert at(hours[0] - just_before) == []
-            assert at(hours[0]) == [(hours[0], first)]
-            assert at(hours[2] - just_before) == [(hours[0], first), (hours[1], human)]
-            assert at(hours[2]) == [(hours[2], second), (hours[1], human)]
-            assert at(hours[3] + just_before) == [(hours[2], second), (hours[3], gone)]
-            assert db.read(lambda tx: tx.sections_at(bob, hours[3])) == []
 
     def test_passages_are_numbered_and_a_number_is_not_used_again(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
@@ -307,5 +267,6 @@ class StoreConformance(
     SearchConformance,
     VectorConformance,
     TurnConformance,
+    SeenConformance,
 ):
     """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""

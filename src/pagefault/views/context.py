@@ -17,6 +17,7 @@ from pagefault.agent import Process
 from pagefault.config import zone_for
 from pagefault.context import Queue, Sizes, schema_tokens
 from pagefault.context.policy import Policy
+from pagefault.context.queue_manager import Budget
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import SeenContext
@@ -39,6 +40,7 @@ _OTHER_FIXED = (
 )
 _OTHER_HEAD = "No stored state of the sections is the working context of this step; only its size is known."
 _ROWS_GONE = "Rows that the queue showed at this step were removed from the log since."
+_INEXACT = 0.005  # the ratio is worked out from rounded numbers
 _LINES_NOW = "The lines are drawn by the settings as they are now."
 
 
@@ -122,7 +124,6 @@ class _Past:
     first: Message
     saw: SeenContext
     queue: Queue
-    whole: bool
     head: str | None
     steps: Sequence[int]
     before: Message | None
@@ -154,12 +155,12 @@ def _past(tx: Transaction, record: AgentRecord, at: int) -> _Past | None:
         return None
     saw = first.meta.saw
     head = head_seen(tx, record, saw, first.at)
-    queue, whole = queue_seen(tx, record.id, saw, head or "")
+    queue = queue_seen(tx, record.id, saw, head or "")
     turn = tx.messages(record.id, event=first.event) if first.event is not None else [first]
     steps = list(dict.fromkeys(row.completion for row in turn if row.completion is not None))
     before, after = _step_before(tx, record, first.seq - 1), _step_after(tx, record, first.seq)
     newest = _step_before(tx, record, record.last_seq)
-    return _Past(first, saw, queue, whole, head, steps, before, after, newest)
+    return _Past(first, saw, queue, head, steps, before, after, newest)
 
 
 def _now(process: Process, zone: tzinfo, newest: Message | None) -> ContextBlocks:
@@ -189,7 +190,7 @@ def _at_step(process: Process, past: _Past, zone: tzinfo) -> ContextBlocks:
         head = _sections(process, past.head, saw.working_context)
     elif saw.head:
         unknown.append(_OTHER_HEAD)
-    if not past.whole:
+    if not _is_whole(past, process.memory.budget):
         unknown.append(_ROWS_GONE)
     usable = saw.usable or saw.window - (live.window - live.usable)
     sizes = Sizes(saw.window, saw.window - usable, 0, saw.instructions, saw.working_context, saw.queue)
@@ -203,6 +204,15 @@ def _at_step(process: Process, past: _Past, zone: tzinfo) -> ContextBlocks:
         saw.window, usable, warn, flush, saw.instructions, saw.working_context, saw.queue, blocks,
         _place(past, zone), past.newest and past.newest.id, (*unknown, _LINES_NOW),
     )  # fmt: skip
+
+
+def _is_whole(past: _Past, budget: Budget) -> bool:
+    """Return whether the queue has the size that the log records, as far as the ratio of then is known."""
+    saw, queue = past.saw, past.queue
+    if (queue.summary is None) != (saw.summary is None) or (queue.pinned is None) != (saw.pinned is None):
+        return False
+    ratio = saw.instructions / budget.fixed
+    return saw.fixed != budget.digest or abs(queue.tokens * ratio - saw.queue) <= 2 + _INEXACT * saw.queue
 
 
 def _place(past: _Past, zone: tzinfo) -> SeenStep:

@@ -23,14 +23,12 @@ _STEPS_BACK = 32  # edits that are undone to find the working context of a step
 _INSTANT = timedelta(microseconds=1)
 
 
-def queue_seen(tx: Transaction, agent: AgentId, saw: SeenContext, head: str = "") -> tuple[Queue, bool]:
-    """The queue as it was, and whether all its rows are still there."""
-    rows = tx.messages(agent, first=saw.first, last=saw.last) if saw.last else []
+def queue_seen(tx: Transaction, agent: AgentId, saw: SeenContext, head: str = "") -> Queue:
+    """The queue as it was, of the rows that are still there."""
+    rows = tx.messages(agent, first=saw.first, last=saw.last, appended=False) if saw.last else []
     summary = tx.message(agent, saw.summary) if saw.summary else None
     pinned = tx.message(agent, saw.pinned) if saw.pinned else None
-    whole = len(rows) == saw.last - saw.first + 1 and (summary is None) == (saw.summary is None)
-    state = QueueState(saw.first, saw.summary, saw.pinned, head)
-    return Queue(state, summary, pinned, queue_rows(rows)), whole and (pinned is None) == (saw.pinned is None)
+    return Queue(QueueState(saw.first, saw.summary, saw.pinned, head), summary, pinned, queue_rows(rows))
 
 
 def head_seen(tx: Transaction, record: AgentRecord, saw: SeenContext, at: datetime) -> str | None:

@@ -23,7 +23,9 @@ from pagefault.types import AgentId, Event, EventState, Message, Role
 from pagefault.views.history import LogRow, log_row
 from pagefault.views.usage import Spending, prices_of, row_usage, spending_of
 
-__all__ = ["ContextSeen", "Trace", "TraceStep", "TraceTotals", "TracedEvent", "trace"]
+__all__ = [
+    "ContextSeen", "Trace", "TraceStep", "TraceTotals", "TracedEvent", "totals_of", "trace", "turn_rows",
+]  # fmt: skip
 
 _RECENT = 5  # events named beside a trace
 _LOOK_BACK = 400  # rows in which they are looked for
@@ -105,7 +107,7 @@ async def trace(kernel: Kernel, name: str, event: int | str | None = None) -> Tr
         TracedEvent(found.id, found.kind, with_media(found.text, found.media), found.state),
         steps,
         tuple(log_row(row, zone) for row in rows if row.completion is None),
-        _totals(rows, len(steps), prices),
+        totals_of(rows, prices),
         tuple(log_row(row, zone) for row in recent),
     )
 
@@ -118,10 +120,17 @@ def _read(
     event = tx.event(agent, id)
     if event is None:
         raise NotFoundError(f"There is no event {id}; `pagefault trace NAME` lists recent ones.")
-    own = tx.messages(agent, event=id)
-    rows = tx.messages(agent, first=own[0].seq, last=own[-1].seq) if own else []
-    turn = [row for row in rows if row.event == id or row.role in (Role.SUMMARY, Role.PREFETCH)]
-    return event, turn, _recent(tx, agent)
+    return event, turn_rows(tx, agent, id), _recent(tx, agent)
+
+
+def turn_rows(tx: Transaction, agent: AgentId, event: int) -> list[Message]:
+    """The rows of an event's turn, with the flushes that fell into it."""
+    own = tx.messages(agent, event=event)
+    if not own:
+        return []
+    first, last = own[0].seq, own[-1].seq
+    flushes = tx.messages(agent, first=first, last=last, roles=(Role.SUMMARY, Role.PREFETCH))
+    return sorted([*own, *(row for row in flushes if row.event != event)], key=lambda row: row.seq)
 
 
 def _event_of(tx: Transaction, agent: AgentId, asked: int | str | None) -> int:
@@ -189,10 +198,11 @@ def _spent(rows: Iterable[Message], prices: Prices) -> Spending:
     return spending_of(map(row_usage, rows), prices)
 
 
-def _totals(rows: Sequence[Message], steps: int, prices: Prices) -> TraceTotals:
+def totals_of(rows: Sequence[Message], prices: Prices) -> TraceTotals:
+    """The rows of a turn in numbers."""
     failed = [row for row in rows if row.role is Role.RESULT and row.meta.failed]
     return TraceTotals(
-        steps,
+        len({row.completion for row in rows if row.completion is not None}),
         sum(row.role is Role.CALL for row in rows),
         len(failed),
         (rows[-1].at - rows[0].at).total_seconds() if rows else 0.0,

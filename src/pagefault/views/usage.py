@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal, get_args
-from zoneinfo import ZoneInfo
 
 from pagefault.accounting.prices import Prices
 from pagefault.clock import When, time_of
@@ -23,8 +22,8 @@ from pagefault.types import AgentRecord, Message
 from pagefault.views.asking import zone_shown
 
 __all__ = [
-    "Part", "Spending", "UsageRow", "prices_of", "row_usage", "spending_of", "spending_of_totals", "usage",
-    "usage_after",
+    "Part", "Spending", "UsageRow", "period_for", "prices_of", "row_usage", "spending_of",
+    "spending_of_totals", "usage", "usage_after",
 ]  # fmt: skip
 
 Part = Literal["agent", "turn", "day", "model"]
@@ -172,7 +171,7 @@ def _parts(
         for row in tx.spent(record.id, since=start, until=stop):
             turns.setdefault(_turn(row), []).append(row)
         return {turn: add_up(rows) for turn, rows in turns.items()}
-    totals = tx.usage_totals(record.id, since=start, until=stop, step=_step(zone, now))
+    totals = tx.usage_totals(record.id, since=start, until=stop, step=period_for(zone, now))
     parts: dict[str, list[UsageTotal]] = {"": []} if by == "agent" else {}
     for total in totals:
         day = total.start.astimezone(zone).date().isoformat() if by == "day" else ""
@@ -185,7 +184,7 @@ def _turn(row: RowUsage) -> str:
     return f"m{row.seq} flush" if row.event is None else str(row.event)
 
 
-def _step(zone: ZoneInfo, now: datetime) -> timedelta:
+def period_for(zone: tzinfo, now: datetime) -> timedelta:
     """A period that no midnight of the zone falls into."""
     half_a_year = timedelta(days=182)
     offsets = [at.astimezone(zone).utcoffset() or _HOUR for at in (now, now - half_a_year)]

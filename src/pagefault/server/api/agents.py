@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from pagefault.config import AgentSettings
@@ -24,11 +24,17 @@ from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.problems import Problem
 from pagefault.views import agents
 from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
+from pagefault.views.asking import number_of
+from pagefault.views.context import ContextBlocks, context_blocks
 
 __all__ = ["make_agent", "routes"]
 
 routes = APIRouter(prefix="/agents", tags=["agents"])
 """The routes of agents."""
+
+At = Annotated[
+    str | None, Query(description="A message (m12): the last step that began with it or before it.")
+]
 
 
 class NewAgent(RequestBody):
@@ -104,6 +110,12 @@ async def delete_agent(name: Name, caller: AgentCaller) -> None:
 async def get_context(name: Name, caller: AgentCaller) -> ContextView:
     """Return the main context as the next request to the model would send it."""
     return await agents.context(caller.kernel, name)
+
+
+@routes.get("/{name}/context/blocks")
+async def get_context_blocks(name: Name, caller: AgentCaller, at: At = None) -> ContextBlocks:
+    """Return the main context as blocks with their tokens: as it stands, or as the model saw it at a step."""
+    return await context_blocks(caller.kernel, name, None if at is None else number_of(at, "m"))
 
 
 @routes.post("/{name}/flush")

@@ -25,6 +25,7 @@ from pagefault.views.asking import roles_of
 from pagefault.views.history import READABLE, LogRow, history
 from pagefault.views.memory import MessageHit, PassageHit
 from pagefault.views.trace import Trace
+from pagefault.views.turns import TurnSummary, turns
 from pagefault.views.usage import Part, UsageRow
 
 __all__ = ["routes"]
@@ -91,6 +92,16 @@ async def get_trace(
 ) -> Trace:
     """Return one turn step by step; that of the last user message if no event is named."""
     return await trace.trace(caller.kernel, name, event)
+
+
+@routes.get("/agents/{name}/turns")
+async def get_turns(
+    name: Name, caller: AgentCaller, limit: Limit = 20, cursor: Cursor = None
+) -> ItemList[TurnSummary]:
+    """List the turns, newest event first, with what each led to and what it cost."""
+    before = None if cursor is None else page_number(cursor)
+    found = await turns(caller.kernel, name, before=before, limit=min(limit, 100))
+    return ItemList(items=list(found.turns), next=None if found.before is None else str(found.before))
 
 
 @routes.get("/agents/{name}/search")
