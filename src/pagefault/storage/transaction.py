@@ -159,7 +159,7 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         ...
 
     def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
-        """Each section as last stored until then, with its time, in order of creation; removed: of limit 0."""
+        """Each section as last stored until then, with its time, by creation; removed: with a limit of 0."""
         ...
 
     # archival storage

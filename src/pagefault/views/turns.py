@@ -58,7 +58,8 @@ async def turns(kernel: Kernel, name: str, *, before: int | None = None, limit: 
     record, prices = await kernel.record(name), prices_of(kernel)
 
     def read(tx: Transaction) -> list[TurnSummary]:
-        newest = _newest(tx, record) if before is None else before - 1
+        newest = _newest(tx, record)
+        newest = newest if before is None else min(newest, before - 1)
         found = list[TurnSummary]()
         for number in range(newest, 0, -1):
             if event := tx.event(record.id, number):
