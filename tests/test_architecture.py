@@ -43,6 +43,7 @@ LAYERS = (
         "storage.holding",
         "storage.matching",
         "storage.media",
+        "storage.seen",
         "storage.sharing",
         "storage.segments",
         "storage.signals",

@@ -10,6 +10,7 @@ from pagefault.storage.approvals import ApprovalTransaction
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.media import MediaTransaction
+from pagefault.storage.seen import SeenTransaction
 from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.tenancy import TenancyTransaction
@@ -39,7 +40,9 @@ __all__ = ["Due", "Transaction"]
 Due = tuple[AgentId, Schedule]
 
 
-class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, Protocol):
+class Transaction(
+    SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, SeenTransaction, Protocol
+):  # fmt: skip
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
     It sees all tenants: agents by id and in lists; by name, those of the default tenant, which has no name.
@@ -106,10 +109,6 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
         ``appended=False``: without those that were appended from outside (``Message.is_appended``)."""
         ...
 
-    def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
-        """The first row of the last completion that begins at ``seq`` or before; or next ``behind`` it."""
-        ...
-
     def spent(
         self,
         agent: AgentId,
@@ -156,10 +155,6 @@ class Transaction(SharingTransaction, ApprovalTransaction, MediaTransaction, Ten
 
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         """All versions of one section, oldest first."""
-        ...
-
-    def sections_at(self, agent: AgentId, at: datetime) -> list[tuple[datetime, Section]]:
-        """Each section as last stored until then, with its time, by creation; removed: with a limit of 0."""
         ...
 
     # archival storage
