@@ -18,9 +18,9 @@ from pagefault.kernel.sending import outputs_until_closed
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.names import check_text
 from pagefault.quoting import inline
-from pagefault.types import Output
+from pagefault.types import Event, Output
 
-__all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke"]
+__all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke", "settle"]
 
 _MOST = 1000
 """Calls that are listed at once, of all agents."""
@@ -56,23 +56,47 @@ async def answer(
     if no such call waits, ``UsageError`` if it was decided on before or expired, or if the arguments are not
     those of the function.
     """
+    agent, number, made = await _answer(kernel, name, id, approved, note, arguments, remember, by)
+    async with listening(agent.listeners) as outputs:
+        after = (await kernel.record(name)).last_seq
+        event = await _decided(kernel, agent, number, made)
+        if event.state == "waiting" or kernel.scheduler.is_running:
+            async for output in outputs_until_closed(kernel.store, agent, event, outputs, after):
+                yield output
+
+
+async def settle(
+    kernel: Kernel, name: str, id: str, approved: bool, *, note: str = "", remember: Remember = "once",
+    by: str = "",
+) -> None:  # fmt: skip
+    """Decide on a call as ``answer`` does, and let the turn go on by itself; nothing of it is waited for."""
+    agent, number, made = await _answer(kernel, name, id, approved, note, None, remember, by)
+    await _decided(kernel, agent, number, made)
+
+
+async def _answer(
+    kernel: Kernel, name: str, id: str, approved: bool, note: str, arguments: Mapping[str, Any] | None,
+    remember: Remember, by: str,
+) -> tuple[AgentSlot, int, Answer]:  # fmt: skip
+    """The agent, the number of the call and the decision, after what has expired was put aside."""
     _check(approved, note, arguments, remember)
     agent, number, now = await kernel.find(name), _number(id), kernel.clock.now()
     agent_id = agent.record.id
     changed = None if arguments is None else await _changed(kernel, agent, number, arguments)
     if await kernel.store.write(lambda tx: expire(tx, agent_id, now)):
         kernel.scheduler.wake(agent)
-    made = Answer(approved, note, changed, remember, by)
-    async with listening(agent.listeners) as outputs:
-        after = (await kernel.record(name)).last_seq
-        event, decided = await kernel.store.write(lambda tx: decide(tx, agent_id, number, made, now))
-        if remember == "session":
-            kernel.assembly.allowed[agent_id].add(decided.name)
-        if event.state == "active":
-            kernel.scheduler.wake(agent)
-        if event.state == "waiting" or kernel.scheduler.is_running:
-            async for output in outputs_until_closed(kernel.store, agent, event, outputs, after):
-                yield output
+    return agent, number, Answer(approved, note, changed, remember, by)
+
+
+async def _decided(kernel: Kernel, agent: AgentSlot, number: int, made: Answer) -> Event:
+    """The event whose turn goes on, or waits for further decisions."""
+    id, now = agent.record.id, kernel.clock.now()
+    event, decided = await kernel.store.write(lambda tx: decide(tx, id, number, made, now))
+    if made.remember == "session":
+        kernel.assembly.allowed[id].add(decided.name)
+    if event.state == "active":
+        kernel.scheduler.wake(agent)
+    return event
 
 
 def _check(approved: bool, note: str, arguments: Mapping[str, Any] | None, remember: str) -> None:

@@ -27,7 +27,7 @@ from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
 from pagefault.views.asking import number_of
 from pagefault.views.context import ContextBlocks, context_blocks
 
-__all__ = ["make_agent", "routes"]
+__all__ = ["change_settings", "check_new_name", "make_agent", "routes"]
 
 routes = APIRouter(prefix="/agents", tags=["agents"])
 """The routes of agents."""
@@ -87,16 +87,29 @@ async def get_agent(name: Name, caller: AgentCaller) -> AgentDetail:
 async def change_agent(name: Name, body: AgentChange, caller: AgentCaller, request: Request) -> AgentDetail:
     """Change settings of an agent, or its name."""
     caller.require("admin")
-    if body.name not in (None, name) and not caller.may_name(body.name):
-        raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
+    if body.name is not None:
+        check_new_name(caller, name, body.name)
     if body.settings:
-        stored = dict((await caller.kernel.record(name)).settings)
-        defaults = options_of(request).agent
-        settings = settings_by(caller, stored | body.settings, defaults, stored.get("model"))
-        await caller.kernel.change_settings(name, settings)
+        await change_settings(caller, options_of(request).agent, name, body.settings)
     if body.name is not None and body.name != name:
         await caller.kernel.rename(name, body.name)
     return await agents.agent(caller.kernel, body.name or name)
+
+
+def check_new_name(caller: Caller, name: str, new: str) -> None:
+    """Raise a ``Problem`` if the caller may not give an agent this name."""
+    if new != name and not caller.may_name(new):
+        raise Problem(403, "Forbidden", "This key may not reach an agent of that name.")
+
+
+async def change_settings(
+    caller: Caller, defaults: AgentSettings, name: str, changes: Mapping[str, Any]
+) -> None:
+    """Change settings of an agent as a caller wants it; ``defaults``: the installation's."""
+    caller.require("admin")
+    stored = dict((await caller.kernel.record(name)).settings)
+    settings = settings_by(caller, stored | dict(changes), defaults, stored.get("model"))
+    await caller.kernel.change_settings(name, settings)
 
 
 @routes.delete("/{name}", status_code=204)

@@ -33,7 +33,7 @@ from pagefault.views import documents
 from pagefault.views.asking import tags_of
 from pagefault.views.documents import DocumentPage, DocumentView, PageFind
 
-__all__ = ["routes"]
+__all__ = ["loaded_items", "loading_events", "routes"]
 
 routes = APIRouter(prefix="/agents/{name}/documents", tags=["documents"])
 """The routes of documents."""
@@ -91,24 +91,25 @@ async def upload(
     caller.require("admin")
     sources, tags = [UploadSource(each, plain_file_name(each.filename)) for each in file], tags_of(tag or ())
     if wants_stream(request):
-        return event_stream(request, _progress(caller, name, sources, tags, title))
+        return event_stream(request, loading_events(caller, name, sources, tags, title))
     report = await load(caller.kernel, name, sources, tags=tags, title=title)
-    loaded = _report(report)
+    loaded = loaded_items(report)
     if all(item.state == "failed" for item in loaded.items):
         why = loaded.items[0].why
         raise Problem(422, "Not loaded", why, items=[item.model_dump() for item in loaded.items])
     return loaded
 
 
-async def _progress(
+async def loading_events(
     caller: Caller, name: str, sources: Sequence[UploadSource], tags: Sequence[str], title: str | None
 ) -> AsyncGenerator[ServerSentEvent]:
+    """Load sources; the events of their progress, the last one of which reports the outcome."""
     watch = _Progress()
 
     async def work() -> None:
         with watch.send:
             try:
-                watch.put("report", _report(await load(
+                watch.put("report", loaded_items(await load(
                     caller.kernel, name, sources, tags=tags, title=title, watch=watch
                 )))  # fmt: skip
             except PagefaultError as error:
@@ -130,7 +131,8 @@ def _item(item: SourceResult) -> LoadedItem:
     )
 
 
-def _report(report: LoadReport) -> LoadedItems:
+def loaded_items(report: LoadReport) -> LoadedItems:
+    """The outcome of loading."""
     event = report.event.id if report.event else None
     return LoadedItems(items=list(map(_item, report.items)), event=event, notice=report.notice)
 

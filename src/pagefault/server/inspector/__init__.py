@@ -4,6 +4,9 @@
     sessions.py   the visitor by a cookie, forms that only our own pages send;  signing_in.py: with a key
     assets.py     style, scripts, icons;  texts.py: languages;  markdown.py: what people and agents write
     agents.py     the list of agents;  chat.py: talking with one
+    memory.py     sections with their versions;  passages.py: passages and archives;  documents.py
+    searching.py  search with the reasons of its results;  settings.py: settings, name and end of an agent
+    events.py     what waits: approvals, inbox, parked events, timers
 
 A page is a route, a template and texts; ``docs/inspector.md`` shows how one is added. Left out: what stands
 behind them; the pages show views, and act through the kernel as the REST does.
@@ -13,7 +16,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from pagefault.server.inspector import agents, assets, signing_in
+from pagefault.server.inspector import (
+    agents,
+    assets,
+    documents,
+    events,
+    memory,
+    passages,
+    searching,
+    settings,
+    signing_in,
+)
 from pagefault.server.inspector.pages import error_page
 
 __all__ = ["PREFIXES", "error_page", "router"]
@@ -25,6 +38,6 @@ PREFIXES = ("/",)
 def router() -> APIRouter:
     """All pages."""
     routes = APIRouter(include_in_schema=False)
-    for module in (assets, signing_in, agents):
+    for module in (assets, signing_in, agents, memory, passages, searching, documents, events, settings):
         routes.include_router(module.routes)
     return routes
