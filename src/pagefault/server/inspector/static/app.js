@@ -2,6 +2,8 @@
 
 const REFRESH = 10_000; // milliseconds
 
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 setInterval(() => {
   const typing = document.activeElement?.matches("#agents a, #agents input");
   if (document.visibilityState === "visible" && !typing) {
