@@ -1,4 +1,4 @@
-"""What waits for an agent: calls that a person decides on, its inbox, parked events, timers; and grants."""
+"""The inbox of an agent: calls that a person decides on, events, parked ones, timers; and grants."""
 
 from __future__ import annotations
 
