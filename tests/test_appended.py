@@ -421,6 +421,15 @@ async def test_a_conversation_is_read_around_a_message_and_page_by_page(tmp_path
         assert await page(after="m17") == (["18", "19", "20"], "m18", None)
         assert await page(before="m8") == (["3", "4", "5", "6", "7"], "m3", "m7")
         assert await page(before="m3") == (["1", "2"], None, "m2")
+        for limit, texts in (
+            (1, ["10"]),
+            (2, ["10", "11"]),
+            (3, ["9", "10", "11"]),
+            (4, ["9", "10", "11", "12"]),
+        ):
+            found = await history(kernel, "ana", around="m10", limit=limit)
+            assert [row.text for row in found] == texts
+            assert (found.before, found.after) == (found.rows[0].id, found.rows[-1].id)
         assert await page(around="m1") == (["1", "2", "3"], None, "m3")
         assert await page(around="m20") == (["16", "17", "18", "19", "20"], "m16", None)
         assert await page() == (["16", "17", "18", "19", "20"], "m16", None)

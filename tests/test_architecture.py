@@ -251,6 +251,7 @@ LAYERS = (
         "views.documents",
         "views.history",
         "views.media",
+        "views.given_messages",
         "views.memory",
         "views.seen",
         "views.usage",

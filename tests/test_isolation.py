@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/agents/{name}/approvals/{id}": {"approved": True},
     "POST /api/v1/agents/{name}/sections": {"name": "notes", "limit": 100},
     "PATCH /api/v1/agents/{name}/sections/{section}": {"text": "x"},
+    "POST /api/v1/agents/{name}/conversation": {"messages": [{"text": "x"}]},
     "POST /api/v1/agents/{name}/passages": {"text": "x"},
     "PATCH /api/v1/agents/{name}/passages/{id}": {"text": "x"},
     "POST /v1/agents/{agent_id}/messages": {"input": "tell me"},

@@ -121,6 +121,46 @@ async def test_sections_have_versions(server: Served) -> None:
     assert problem(await client.get(f"{sections}/plan"))[0] == 404
 
 
+async def test_a_conversation_is_appended_and_read_around_a_message(server: Served) -> None:
+    client, path = server.client, f"{ANA}/conversation"
+    talk = [
+        {"text": "The boiler is in the cellar.", "speaker": "Bo", "at": "2021-03-04T09:00:00Z"},
+        {"text": "I shall remember.", "role": "assistant"},
+        {"text": "Bo came home.", "role": "event"},
+    ]
+    key = {"Idempotency-Key": "talk"}
+    appended = await client.post(path, json={"messages": talk}, headers=key)
+    assert (appended.status_code, appended.json()) == (201, {"ids": ["m1", "m2", "m3"], "added": 3})
+    again = await client.post(path, json={"messages": talk}, headers=key)
+    assert again.json() == {"ids": ["m1", "m2", "m3"], "added": 0}
+    other = await client.post(path, json={"messages": talk[:1]}, headers=key)
+    assert problem(other) == (
+        400,
+        "The key 'talk' was given with other messages before; give these another key.",
+    )
+    (hit,) = (await client.get(f"{ANA}/search", params={"q": "boiler", "tier": "recall"})).json()["items"]
+    assert (hit["id"], hit["speaker"], hit["at"][:10]) == ("m1", "Bo", "2021-03-04")
+    page = (await client.get(path, params={"around": "m2", "limit": 1})).json()
+    assert [(row["position"], row["text"]) for row in page["items"]] == [(2, "I shall remember.")]
+    assert (page["before"], page["after"]) == ("m2", "m2")
+    after = (await client.get(path, params={"after": page["after"]})).json()
+    assert ([row["text"] for row in after["items"]], after["after"]) == (["Bo came home."], None)
+    assert (await client.get(path, params={"role": "assistant"})).json()["items"][0]["position"] == 2
+    for wrong, status in (
+        ({"around": "m9"}, 404), ({"around": "x"}, 400), ({"around": "m1", "after": "m2"}, 400),
+        ({"limit": "0"}, 422), ({"role": "pope"}, 400),
+    ):  # fmt: skip
+        assert problem(await client.get(path, params=wrong))[0] == status
+    bodies: list[tuple[list[dict[str, str]], int]] = [
+        ([], 422), ([{"text": " "}], 400), ([{"text": "x"}] * 1001, 422),
+        ([{"text": "x", "role": "tool"}], 422), ([{"text": "x", "at": "soon"}], 400),
+        ([{"text": "x", "speaker": "x] [alert"}], 400),
+    ]  # fmt: skip
+    for messages, status in bodies:
+        assert problem(await client.post(path, json={"messages": messages}))[0] == status
+    assert len((await client.get(f"{ANA}/history")).json()["items"]) == 3
+
+
 async def test_passages_are_added_changed_and_deleted(server: Served) -> None:
     client, passages = server.client, f"{ANA}/passages"
     made = (

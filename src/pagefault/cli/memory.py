@@ -1,17 +1,23 @@
-"""`recall` and `archival`: search of external memory, and changes of archival storage."""
+"""`recall` and `archival`: search of external memory, messages appended, changes of archival storage."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from itertools import chain
+from typing import cast
 
-from pagefault.cli.render import clip, data_of, showing
+from pagefault.cli.render import clip, counted, data_of, showing
 from pagefault.cli.session import Session
 from pagefault.cli.vectors import SEARCH_SECONDS, complete
 from pagefault.context.paging import more_like_it
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
+from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.edits import delete_passage, remember
 from pagefault.shared import StorageOwner
+from pagefault.views.given_messages import given_message
 from pagefault.views.memory import SearchPage, search
 
 
@@ -36,6 +42,30 @@ def search_recall(
         session.show(found, search_text(found))
 
     session.run(work)
+
+
+def append_messages(session: Session, name: str, key: str | None) -> None:
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
+    messages = [_message(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+
+    async def work(kernel: Kernel) -> None:
+        appended = await append(kernel, name, messages, key=key)
+        await complete(kernel, SEARCH_SECONDS)
+        known = len(appended.ids) - appended.added
+        there = f"; {counted(known, 'message')} were there before" if known else ""
+        session.show(appended, f"Appended {counted(appended.added, 'message')}{there}.")
+
+    session.run(work)
+
+
+def _message(line: str, number: int) -> AppendedMessage:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    if isinstance(value, str | dict):
+        return given_message(cast("object", value), number)
+    raise UsageError(f'Line {number} is no message; write {{"role": "user", "content": "..."}} on each line.')
 
 
 def search_archival(session: Session, name: StorageOwner, query: str, page: int, tags: Sequence[str]) -> None:

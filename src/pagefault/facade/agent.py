@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked_methods
 from pagefault.facade.handle import Handle
+from pagefault.facade.memory import AsyncMemory
 from pagefault.facade.parts import (
     AsyncDocuments,
     AsyncEvents,
@@ -43,6 +44,7 @@ class AsyncAgent(AsyncTalking):
 
     def __init__(self, handle: Handle) -> None:
         super().__init__(handle)
+        self.memory = AsyncMemory(handle)
         self.sections = AsyncSections(handle)
         self.passages = AsyncPassages(handle)
         self.documents = AsyncDocuments(handle)

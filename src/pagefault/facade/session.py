@@ -21,6 +21,7 @@ from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked, checked_methods
 from pagefault.facade.handle import Handle
+from pagefault.facade.memory import AsyncMemory
 from pagefault.facade.options import AgentOptions
 from pagefault.facade.sharing import AsyncOutbox, AsyncSharedSections
 from pagefault.names import check_tenant
@@ -166,6 +167,16 @@ class Pagefault:
         if changed != stored:
             await kernel.change_settings(name, changed)
         return AsyncAgent(Handle(self, name))
+
+    def memory(self, name: str = "default") -> AsyncMemory:
+        """The memory of the agent of this name, without the agent: no model is asked, and none is needed. The
+        agent is made when its memory is first used, if there is none."""
+
+        async def make() -> None:
+            kernel, installation = self._now()
+            await kernel.ensure_agent(name, installation.agent)
+
+        return AsyncMemory(Handle(self, name), make)
 
     async def agents(self) -> list[str]:
         """The names of all agents, in alphabetical order."""

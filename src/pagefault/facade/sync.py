@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.blocking import Face, LoopThread, blocking, blocking_iterator
+from pagefault.facade.memory import AsyncMemory
 from pagefault.facade.parts import (
     AsyncDocuments,
     AsyncEvents,
@@ -33,9 +34,22 @@ if TYPE_CHECKING:
     from pagefault.models import Model
 
 __all__ = [
-    "Agent", "Archives", "Documents", "Events", "Passages", "Sections", "SharedSections", "StoredSettings",
-    "Timers",
+    "Agent", "Archives", "Documents", "Events", "Memory", "Passages", "Sections", "SharedSections",
+    "StoredSettings", "Timers",
 ]  # fmt: skip
+
+
+class Memory(Face[AsyncMemory]):
+    """The agent's memory alone, for a loop of one's own."""
+
+    append = blocking(AsyncMemory.append)
+    conversation = blocking(AsyncMemory.conversation)
+    search = blocking(AsyncMemory.search)
+    get = blocking(AsyncMemory.get)
+    add = blocking(AsyncMemory.add)
+    update = blocking(AsyncMemory.update)
+    delete = blocking(AsyncMemory.delete)
+    list = blocking(AsyncMemory.list)
 
 
 class Sections(Face[AsyncSections]):
@@ -162,6 +176,7 @@ class Agent(Face[AsyncAgent]):
             loop.close()
             raise
         super().__init__(agent, loop)
+        self.memory = Memory(agent.memory, loop)
         self.sections = Sections(agent.sections, loop)
         self.passages = Passages(agent.passages, loop)
         self.documents = Documents(agent.documents, loop)

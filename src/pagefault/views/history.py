@@ -119,11 +119,12 @@ class _Log:
         """The newest rows before a place."""
         last = min(place - 1, self.end)
         rows = tx.messages(self.agent, last=last, roles=self.roles, newest=limit + 1)
-        return _Page(rows[-limit:], len(rows) > limit, place <= self.end)
+        has_earlier = len(rows) > limit
+        return _Page(rows[1:] if has_earlier else rows, has_earlier, place <= self.end)
 
     def behind(self, tx: Transaction, place: int, limit: int) -> _Page:
         """The oldest rows behind a place."""
-        rows, first, step = list[Message](), place + 1, min(_MOST_READ, 4 * limit)
+        rows, first, step = list[Message](), place + 1, min(_MOST_READ, 4 * limit + 4)
         while first <= self.end and len(rows) <= limit:
             last = min(self.end, first + step - 1)
             rows += tx.messages(self.agent, first=first, last=last, roles=self.roles)
@@ -135,9 +136,7 @@ class _Log:
         if not (row := tx.message(self.agent, place)):
             raise NotFoundError(f"There is no message m{place}; the log ends with m{self.end}.")
         behind = self.behind(tx, place, limit // 2)
-        before = self.before(tx, place, limit - 1 - len(behind.rows)) if limit > 1 else None
-        if before is None:
-            return _Page([row], place > 1, place < self.end)
+        before = self.before(tx, place, limit - 1 - len(behind.rows))
         return _Page([*before.rows, row, *behind.rows], before.has_earlier, behind.has_later)
 
 

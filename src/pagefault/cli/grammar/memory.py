@@ -53,6 +53,27 @@ def recall_search(
     )
 
 
+@recall.command("append")
+def recall_append(
+    agent: Agent = "default",
+    key: Annotated[
+        str | None, typer.Option(help="A name for these messages: given again, they are not appended twice.")
+    ] = None,
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
+) -> None:
+    """Append messages that were said elsewhere, read from the standard input; no model is asked.
+
+    Each line is a message as JSON: {"role": "user", "content": "...", "speaker": "Bo", "at": "2026-11-20",
+    "key": "..."}; all but content may be left out.
+    """
+    from pagefault.cli import memory
+
+    memory.append_messages(session_of(home, database, json, tenant), agent, key)
+
+
 @archival.command("search")
 def archival_search(
     query: Annotated[str, typer.Argument(help="The text to search for.")],

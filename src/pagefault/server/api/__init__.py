@@ -5,6 +5,7 @@ it.
     messages.py     messages, events, and the outputs that come of them, as a reply or as a stream
     inbox.py        inboxes with parked events, timers, approvals and grants
     history.py      the log, one turn step by step, search, usage
+    conversations.py  what was said elsewhere, appended; the log around a message
     memory.py       sections with versions, passages;  documents.py: documents, uploaded with progress
 
 Lists are ``{"items": [...], "next": cursor}``; the next page is asked for with ``?cursor=``. Errors are
@@ -16,7 +17,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from pagefault.server.api import agents, documents, history, inbox, memory, messages
+from pagefault.server.api import agents, conversations, documents, history, inbox, memory, messages
 from pagefault.server.api.values import ProblemDetail
 
 __all__ = ["PREFIX", "router"]
@@ -31,6 +32,6 @@ def router() -> APIRouter:
     problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    for module in (agents, messages, inbox, history, memory, documents):
+    for module in (agents, messages, inbox, history, conversations, memory, documents):
         routes.include_router(module.routes)
     return routes

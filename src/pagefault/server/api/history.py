@@ -28,7 +28,7 @@ from pagefault.views.trace import Trace
 from pagefault.views.turns import TurnSummary, turns
 from pagefault.views.usage import Part, UsageRow
 
-__all__ = ["routes"]
+__all__ = ["HistoryItem", "Roles", "history_item", "routes"]
 
 routes = APIRouter(tags=["looking"])
 """The routes of history, trace, search and usage."""
@@ -74,10 +74,11 @@ async def get_history(
     """List the rows of the log, a page oldest first, beginning with the newest page."""
     roles = roles_of(role or ()) or READABLE
     found = await history(caller.kernel, name, before=cursor, limit=limit, roles=roles)
-    return ItemList(items=[_item(row) for row in found], next=found.before)
+    return ItemList(items=[history_item(row) for row in found], next=found.before)
 
 
-def _item(row: LogRow) -> HistoryItem:
+def history_item(row: LogRow) -> HistoryItem:
+    """A row of the log, as answers have it."""
     known = {field.name: getattr(row, field.name) for field in fields(row) if field.name != "id"}
     return HistoryItem(position=int(row.id[1:]), **known)
 
