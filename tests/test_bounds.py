@@ -229,7 +229,7 @@ async def test_a_turn_has_its_time(machine: Machine) -> None:
 
     script: list[Any] = [[call("slow", seconds=30, heartbeat=True)], [say("Next.")]]
     async with machine.open(ScriptedModel(script), tools=(slow,), turn_timeout=0.2) as rig:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             outputs = await rig.send("Do it.")
         assert "turn_timeout" in outputs[-2].text
         assert outputs[-1].type == "done"
@@ -245,7 +245,7 @@ async def test_the_summary_is_bounded_too(machine: Machine) -> None:
         bounded = process.memory.model
         assert isinstance(bounded, BoundedModel)
         bounded.model = Foreign(hangs)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             assert await rig.kernel.flush("ana")
         (summary,) = (row for row in await rig.log() if row.role is Role.SUMMARY)
         assert "no whole answer" in summary.meta.extracted
@@ -253,7 +253,7 @@ async def test_the_summary_is_bounded_too(machine: Machine) -> None:
 
 @pytest.mark.parametrize("answer", [ends_without_a_completion, cancels_itself])
 async def test_a_check_of_a_broken_model_ends(answer: Callable[[], Items]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         found = await check(Foreign(answer))
     assert found.error or found.calling == "none"
 

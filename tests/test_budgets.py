@@ -55,7 +55,7 @@ async def serving(
 
 async def ask(kernel: Kernel, name: str, text: str = "Hello.") -> list[Output]:
     shown = ("said", "alerted", "done")
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         return [output async for output in kernel.send(name, text) if output.type in shown]
 
 
@@ -180,7 +180,7 @@ async def test_serving_goes_on_by_the_clock_alone(tmp_path: Path) -> None:
         assert len(model.prompts) == 1
         clock.advance(24 * HOUR)
         async with kernel.listen("ana") as heard:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 assert (await heard.receive()).event == 2
         tasks.cancel_scope.cancel()
 

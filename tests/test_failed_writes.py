@@ -70,7 +70,7 @@ async def answers(kernel: Kernel) -> list[str]:
 
 
 async def ended(kernel: Kernel, text: str) -> None:
-    with anyio.fail_after(6):
+    with anyio.fail_after(60):
         async for _ in kernel.send("ana", text):
             pass
 
@@ -92,9 +92,9 @@ async def test_a_process_that_could_not_write_does_not_go_on_with_a_turn_that_an
     ):
         await one.store.write(lambda tx: tx.post(ANA, Event("message", "say abc", at=NOW)))
         await one.wake("ana")
-        with anyio.fail_after(6):
+        with anyio.fail_after(60):
             await asked.wait()
-        with anyio.fail_after(6):
+        with anyio.fail_after(60):
             while not await answers(two):
                 await two.recover()
                 await anyio.sleep(0.02)

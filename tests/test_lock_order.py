@@ -133,14 +133,14 @@ def test_marks_of_vectors_are_settled_in_the_order_in_which_they_are_put(databas
             waiting, locked = threading.Barrier(2), threading.Event()
 
             def settle(tx: Transaction) -> None:
-                waiting.wait(20)
-                locked.wait(20)
+                waiting.wait(60)
+                locked.wait(60)
                 tx.settle_vectors(["f"])
 
             def crosswise(tx: Transaction) -> None:
                 tx.post(ana, Event("message"))
                 tx.agent_by_id(ana)
-                waiting.wait(20)
+                waiting.wait(60)
                 locked.set()
                 for _ in range(100):
                     if ask(database, WAITS):

@@ -62,9 +62,9 @@ def test_requests_made_from_the_description_find_no_server_error(
         main(["--home", str(home), "agent", "create", "ana"])
     with process(home, {}) as (_, url):
         agent = f"{url}/api/v1/agents/ana"
-        httpx2.post(f"{agent}/messages", json={"text": "I am Ann."})
-        httpx2.post(f"{agent}/passages", json={"text": "Ann sails."})
-        httpx2.post(f"{agent}/schedules", json={"note": "sail", "when": "+2h"})
+        httpx2.post(f"{agent}/messages", json={"text": "I am Ann."}, timeout=60)
+        httpx2.post(f"{agent}/passages", json={"text": "Ann sails."}, timeout=60)
+        httpx2.post(f"{agent}/schedules", json={"note": "sail", "when": "+2h"}, timeout=60)
         checks = (
             "not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance"
         )

@@ -204,7 +204,7 @@ def test_a_slow_search_does_not_hold_up_a_write_and_sees_one_snapshot(database: 
         def slow(tx: Transaction) -> tuple[int, int]:
             before = len(tx.messages(ana))
             reading.set()
-            assert written.wait(10)
+            assert written.wait(60)
             return before, len(tx.messages(ana))
 
         search = asyncio.ensure_future(store.read(slow))
@@ -227,7 +227,7 @@ def test_work_that_was_cancelled_before_it_began_is_dropped(database: str) -> No
 
         def hold(tx: Transaction) -> None:
             begun.set()
-            assert go.wait(10)
+            assert go.wait(60)
             say(ana, "first", tx)
 
         first = asyncio.ensure_future(store.write(hold))

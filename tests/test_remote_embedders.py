@@ -218,7 +218,7 @@ def test_some_requests_are_open_at_a_time_and_no_more() -> None:
     def slow(request: ProviderRequest) -> RawReply | Refused:
         open_now.append(1)
         most.append(len(open_now))
-        together.wait(10)
+        together.wait(60)
         open_now.pop()
         return embeddings(request)
 

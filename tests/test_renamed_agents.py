@@ -62,7 +62,7 @@ async def test_a_reply_is_of_the_agent_that_has_the_event(machine: Machine, way:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 while not await rig.events():  # noqa: ASYNC110  until it is stored
                     await anyio.sleep(0.01)
             await kernel.rename("ana", "eva")

@@ -478,7 +478,7 @@ async def test_a_store_that_is_closed_gives_up_what_it_builds(database: str) -> 
         await a.add(200)
         assert await a.step() == "plan"
         async with held_up(a) as building:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await a.store.close()
             with pytest.raises(StorageError):
                 await building

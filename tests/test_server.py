@@ -142,12 +142,12 @@ async def test_who_waits_for_an_agent_that_is_deleted_is_told(machine: Machine, 
         async def send(client: httpx2.AsyncClient, path: str, **more: Any) -> None:
             answers.append(await client.request(method, path, **more))
 
-        async with httpx2.AsyncClient(base_url=url) as client, anyio.create_task_group() as tasks:
+        async with httpx2.AsyncClient(base_url=url, timeout=60) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(partial(send, client, path, json=body))
             path += "/stream" if way == "letta" else ""
             body = body | ({} if way == "rest" else {"stream": True})
             tasks.start_soon(partial(send, client, path, json=body, headers=STREAM))
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 while len(await rig.events()) < 2:  # noqa: ASYNC110  both are stored
                     await anyio.sleep(0.01)
                 await anyio.sleep(0.1)
@@ -192,7 +192,7 @@ async def test_a_stream_has_each_output_with_its_position(machine: Machine) -> N
     )
     async with machine.open(model) as rig, served(rig.kernel) as server, server.live() as url:
         async with (
-            httpx2.AsyncClient(base_url=url) as client,
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
             client.stream(
                 "POST", f"{API}/agents/ana/messages", json={"text": "Hi"}, headers=STREAM
             ) as answer,
@@ -219,7 +219,7 @@ async def test_a_stream_that_was_lost_goes_on_where_it_was_left(machine: Machine
     model = HaltingModel(steps, Gate(), gate)
     model.gates[0].opened.set()
     async with machine.open(model) as rig, served(rig.kernel) as server, server.live() as base:
-        async with httpx2.AsyncClient(base_url=base) as client:
+        async with httpx2.AsyncClient(base_url=base, timeout=60) as client:
             seen: list[Sent] = []
             headers = {**STREAM, "idempotency-key": "one"}
             url, body = f"{API}/agents/ana/messages", {"text": "Hi"}
@@ -277,7 +277,7 @@ async def test_all_outputs_of_an_agent_can_be_followed(machine: Machine) -> None
         async with (
             served(rig.kernel) as server,
             server.live() as url,
-            httpx2.AsyncClient(base_url=url) as client,
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
         ):
             listed = (await client.get(f"{API}/agents/ana/outputs")).json()
             assert [item["text"] for item in listed["items"]] == ["One."]
@@ -303,7 +303,7 @@ async def test_a_server_that_stops_lets_open_turns_end_and_begins_no_other(machi
 
         async with (
             server.live() as url,
-            httpx2.AsyncClient(base_url=url) as client,
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(post, client, "Hi")

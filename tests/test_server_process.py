@@ -95,7 +95,11 @@ def test_a_server_that_is_killed_in_mid_stream_loses_and_doubles_nothing(home: P
         with process(home, environment) as (server, url):
             with (
                 httpx2.stream(
-                    "POST", f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, headers=headers
+                    "POST",
+                    f"{url}/api/v1/agents/ana/messages",
+                    json={"text": "Hi"},
+                    headers=headers,
+                    timeout=60,
                 ) as answer,
                 suppress(httpx2.RemoteProtocolError),
             ):
@@ -103,16 +107,16 @@ def test_a_server_that_is_killed_in_mid_stream_loses_and_doubles_nothing(home: P
                     lines.append(line)
                     if len(sent(lines)) == 1:
                         server.send_signal(signal.SIGKILL)
-            assert server.wait(10) == -signal.SIGKILL
+            assert server.wait(60) == -signal.SIGKILL
         first = sent(lines)
         assert {type for type, _, _ in first} == {"delta"}
         with process(home, environment) as (_, url):
             resume = headers | {"last-event-id": str(first[-1][1])}
             with httpx2.stream(
-                "POST", f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, headers=resume
+                "POST", f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, headers=resume, timeout=60
             ) as answer:
                 rest = sent(list(answer.iter_lines()))
-            history = httpx2.get(f"{url}/api/v1/agents/ana/outputs").json()["items"]
+            history = httpx2.get(f"{url}/api/v1/agents/ana/outputs", timeout=60).json()["items"]
         committed = [
             (type, data["text"]) for type, _, data in first + rest if type not in ("delta", "retracted")
         ]
@@ -126,10 +130,10 @@ def test_a_server_ends_with_0_at_a_signal_and_its_log_has_the_requests(home: Pat
     with ProviderServer([Completion(TEXT)]) as provider, process(home, provider.environment) as (server, url):
         headers = {"x-request-id": "mine-1"}
         body = {"text": "My password is hunter2."}
-        answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json=body, headers=headers)
+        answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json=body, headers=headers, timeout=60)
         assert answer.json()["text"] == TEXT
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0
     log = home.with_suffix(".log").read_text()
     (line,) = [json.loads(line) for line in log.splitlines() if "mine-1" in line]
     assert (line["method"], line["path"], line["status"]) == ("POST", "/api/v1/agents/ana/messages", 200)
@@ -141,10 +145,10 @@ def test_several_workers_serve_one_address(home: Path) -> None:
         environment = provider.environment
         with process(home, environment, "--workers", "2") as (server, url):
             for _ in range(4):
-                answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, timeout=30)
+                answer = httpx2.post(f"{url}/api/v1/agents/ana/messages", json={"text": "Hi"}, timeout=60)
                 assert answer.json()["text"] == TEXT
             server.send_signal(signal.SIGTERM)
-            assert server.wait(20) == 0
+            assert server.wait(60) == 0
 
 
 @pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--port", "1")])

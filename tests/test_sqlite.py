@@ -135,12 +135,12 @@ def test_a_full_disk_is_refused_and_what_was_kept_is_kept(tmp_path: Path) -> Non
     connection.run("PRAGMA max_page_count = 1")  # no page more than it has stands for a full disk
     worker = Worker(connection, begin="BEGIN IMMEDIATE", together=8, name="test")
     record = AgentRecord("ana", {}, NOW)
-    ana = worker.submit(lambda tx: tx.create_agent(record)).result(10).id
-    assert worker.submit(lambda tx: say(ana, "kept", tx)).result(10) == 1
+    ana = worker.submit(lambda tx: tx.create_agent(record)).result(60).id
+    assert worker.submit(lambda tx: say(ana, "kept", tx)).result(60) == 1
     with pytest.raises(StorageError, match="cannot grow because the disk is full; free some space"):
-        worker.submit(lambda tx: say(ana, "too much " * 10_000, tx)).result(10)
-    assert worker.submit(lambda tx: say(ana, "again", tx)).result(10) == 2
-    worker.close().result(10)
+        worker.submit(lambda tx: say(ana, "too much " * 10_000, tx)).result(60)
+    assert worker.submit(lambda tx: say(ana, "again", tx)).result(60) == 2
+    worker.close().result(60)
 
 
 def test_a_read_cannot_write(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_close_that_is_given_up_still_ends_the_store(tmp_path: Path) -> None:
 
     def held(_: Transaction) -> None:
         begun.set()
-        assert free.wait(10)
+        assert free.wait(60)
 
     async def work() -> None:
         last = asyncio.ensure_future(store.write(held))
@@ -206,7 +206,7 @@ def test_a_slow_search_does_not_hold_up_a_write_and_sees_one_snapshot(tmp_path: 
         def slow(tx: Transaction) -> tuple[int, int]:
             before = len(tx.messages(ana))
             reading.set()
-            assert written.wait(10)
+            assert written.wait(60)
             return before, len(tx.messages(ana))
 
         search = asyncio.ensure_future(store.read(slow))
@@ -229,7 +229,7 @@ def test_work_that_was_cancelled_before_it_began_is_dropped(tmp_path: Path) -> N
 
         def hold(tx: Transaction) -> None:
             begun.set()
-            assert go.wait(10)
+            assert go.wait(60)
             say(ana, "first", tx)
 
         first = asyncio.ensure_future(store.write(hold))

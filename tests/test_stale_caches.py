@@ -67,7 +67,7 @@ async def two(open_one: Callable[[], Store], home: Path) -> AsyncGenerator[tuple
 
 
 async def said(kernel: Kernel, name: str, text: str) -> str:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         outputs = [output async for output in kernel.send(name, text)]
     assert outputs[-1].type == "done"
     return " ".join(output.text for output in outputs if output.type == "said")
@@ -126,7 +126,7 @@ async def test_who_waits_hears_the_agent_that_has_the_event(
         most, admission.most, admission.memory = admission.most, 0, None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 while not await one.store.read(pending):  # noqa: ASYNC110  until it is stored
                     await anyio.sleep(0.01)
             await renamed(other)

@@ -150,7 +150,7 @@ async def test_an_event_posted_while_nothing_was_to_be_followed_is_served(tmp_pa
             await store.paused.wait()
         await kernel.post("ana", Event("message", "hi"))
         store.go.set()
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await kernel.idle()
     assert [event.state for event in await other.read(lambda tx: tx.events(ana.id))] == ["done"]
 
@@ -182,7 +182,7 @@ def stopped_within_a_write(path: Path) -> Generator[subprocess.Popen[bytes]]:
             yield child
         finally:
             child.send_signal(signal.SIGCONT)
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the holder of a lock is known on Linux only")
@@ -245,6 +245,6 @@ def test_a_forked_process_does_not_keep_a_turn(tmp_path: Path) -> None:
             said = {it.stdout.readline() for _ in range(2)}
             sentence = f"The store of {path} was opened before the process forked; open it anew in the child."
             assert said == {"again\n", f"{sentence}\n"}
-            assert it.wait(20) == 0
+            assert it.wait(60) == 0
             assert runner.run(can_take_turn(store, AgentId(1)))  # the child is still there
         runner.run(store.close())

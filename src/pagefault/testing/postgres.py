@@ -64,7 +64,7 @@ def end_server(folder: Path) -> None:
     if marker.exists():
         with suppress(ProcessLookupError):
             os.kill(int(marker.read_text().split()[0]), signal.SIGINT)  # end what runs, then stop
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while marker.exists() and time.monotonic() < end:
             time.sleep(0.02)
 
