@@ -130,7 +130,7 @@ async def test_an_edit_that_was_overtaken_shows_both_texts_and_stores_nothing(
     assert answer.status_code == 409
     assert "Not saved: the section was changed meanwhile" in answer.text
     assert "<del>sails</del><ins>rows</ins>" in answer.text
-    assert '<pre class="leaf">Ana sails.</pre>' in answer.text
+    assert '<pre class="leaf" tabindex="0">Ana sails.</pre>' in answer.text
     assert re.search(r"<textarea[^>]*>\nAna rows\.</textarea>", answer.text)
     assert (await memory.section(rig.kernel, "ana", "human")).text == "Ana sails."
     (base,) = re.findall(r'name="version" value="(\d+)">\s*<textarea', answer.text)
