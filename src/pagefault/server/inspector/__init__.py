@@ -6,6 +6,7 @@
     agents.py     the list of agents;  chat.py: talking with one
     memory.py     sections with their versions;  passages.py: passages and archives;  documents.py
     searching.py  search with the reasons of its results;  settings.py: settings, name and end of an agent
+    fields.py     fields of forms as a browser sends them
     events.py     what waits: approvals, inbox, parked events, timers
 
 A page is a route, a template and texts; ``docs/inspector.md`` shows how one is added. Left out: what stands

@@ -10,6 +10,7 @@ from pagefault.ingest import load
 from pagefault.kernel.edits import delete_document
 from pagefault.server.api.documents import loaded_items, loading_events
 from pagefault.server.api.values import LARGEST, Name
+from pagefault.server.inspector.fields import tags_in
 from pagefault.server.inspector.pages import AgentVisit, redirect
 from pagefault.server.inspector.showing import address
 from pagefault.server.problems import Problem
@@ -57,7 +58,7 @@ async def upload(
     if not files:
         raise Problem(400, "Wrong request", "No file was chosen; choose one.")
     sources = [UploadSource(each, plain_file_name(each.filename)) for each in files]
-    words = [tag.strip("#") for tag in tags.replace(",", " ").split() if tag.strip("#")]
+    words = tags_in(tags)
     if wants_stream(page.request):
         return event_stream(page.request, loading_events(page.caller, name, sources, words, None))
     report = loaded_items(await load(page.kernel, name, sources, tags=words))

@@ -10,6 +10,7 @@ from pagefault.kernel import approvals as deciding
 from pagefault.kernel import parked
 from pagefault.kernel.edits import add_timer, remove_timer
 from pagefault.server.api.values import EventNumber, Name
+from pagefault.server.inspector.fields import plain_text
 from pagefault.server.inspector.pages import AgentVisit, redirect
 from pagefault.server.inspector.showing import address
 from pagefault.views import agents, approvals, events
@@ -71,7 +72,7 @@ async def add_schedule(
     """Set a timer, at a time or by a cron line."""
     page.caller.require("admin")
     await add_timer(
-        page.kernel, name, note.replace("\r\n", "\n"), when=when.strip() or None, cron=cron.strip() or None,
+        page.kernel, name, plain_text(note), when=when.strip() or None, cron=cron.strip() or None,
         catch_up=catch_up,
     )  # fmt: skip
     return _back(name, page)

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Form, Query, Response
 from pagefault.errors import StaleEditError, UsageError
 from pagefault.kernel import sections, shared_sections
 from pagefault.server.api.values import Name
+from pagefault.server.inspector.fields import plain_text
 from pagefault.server.inspector.pages import AgentVisit, WebPage, redirect
 from pagefault.server.inspector.showing import address
 from pagefault.server.problems import Problem, problem_of
@@ -66,7 +67,7 @@ async def add(
     page.caller.require("admin")
     section = section.strip()
     await sections.add_section(
-        page.kernel, name, section, description=description.strip(), limit=limit, text=_plain(text)
+        page.kernel, name, section, description=description.strip(), limit=limit, text=plain_text(text)
     )
     return redirect(page.request, address("agents", name, "memory", section))
 
@@ -94,7 +95,7 @@ async def edit(
 ) -> Response:
     """Store another text; shown with the text there is now if it was based on an earlier one."""
     page.caller.require("admin")
-    return await _saved(name, section, page, _plain(text), version)
+    return await _saved(name, section, page, plain_text(text), version)
 
 
 @routes.post("/{section}/restore")
@@ -206,8 +207,3 @@ async def _known_holders(page: WebPage, shared: SharedSectionView) -> tuple[str,
 async def _check_holders(page: WebPage, shared: SharedSectionView) -> None:
     if len(await _known_holders(page, shared)) < len(shared.agents):
         raise Problem(403, "Forbidden", "Agents that this key may not reach share this; use another key.")
-
-
-def _plain(text: str) -> str:
-    """A text of a form: a browser sends the ends of lines as two characters."""
-    return text.replace("\r\n", "\n")

@@ -10,6 +10,7 @@ from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import archives as archive_changes
 from pagefault.kernel import edits
 from pagefault.server.api.values import Name
+from pagefault.server.inspector.fields import plain_text, tags_in
 from pagefault.server.inspector.pages import AgentVisit, WebPage, redirect
 from pagefault.server.inspector.showing import address
 from pagefault.server.problems import Problem, problem_of
@@ -49,11 +50,11 @@ async def add(
     page.caller.require("admin")
     try:
         stored = await edits.remember(
-            page.kernel, name, _plain(text), tags=_tags(tags), at=at.strip() or None,
+            page.kernel, name, plain_text(text), tags=tags_in(tags), at=at.strip() or None,
             archive=archive or None,
         )  # fmt: skip
     except UsageError as error:
-        return await _listed(name, page, "", False, 1, typed=_plain(text), tags=tags, error=error)
+        return await _listed(name, page, "", False, 1, typed=plain_text(text), tags=tags, error=error)
     return redirect(page.request, address("agents", name, "passages") + f"#{stored.id}")
 
 
@@ -82,9 +83,13 @@ async def edit(
     """Store a passage anew with another text; one that was changed or deleted meanwhile is not there, and the
     text that was sent is offered as a new one."""
     page.caller.require("admin")
-    text = _plain(text)
+    text = plain_text(text)
     try:
-        stored = await edits.edit_passage(page.kernel, name, id, text, tags=_tags(tags))
+        old = await memory.passage(page.kernel, name, id)
+        is_same = tags == ", ".join(old.tags)  # a tag that has a comma stays one
+        stored = await edits.edit_passage(
+            page.kernel, name, id, text, tags=None if is_same else tags_in(tags)
+        )
     except NotFoundError as error:
         return await _listed(name, page, "", False, 1, typed=text, tags=tags, error=error)
     except UsageError as error:
@@ -158,12 +163,3 @@ async def _archives(page: WebPage) -> list[ArchiveView]:
     if not page.caller.is_limited:
         return list(found)
     return [each for each in found if await page.caller.reached(each.agents)]
-
-
-def _tags(text: str) -> list[str]:
-    return [tag for tag in text.replace(",", " ").split() if tag.strip("#")]
-
-
-def _plain(text: str) -> str:
-    """A text of a form: a browser sends the ends of lines as two characters."""
-    return text.replace("\r\n", "\n")

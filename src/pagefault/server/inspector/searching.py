@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response
 from pagefault.errors import UsageError
 from pagefault.retrieval.hits import PARTS
 from pagefault.server.api.values import Name
+from pagefault.server.inspector.fields import tags_in
 from pagefault.server.inspector.pages import AgentVisit, WebPage
 from pagefault.server.problems import problem_of
 from pagefault.types import Role
@@ -98,7 +99,7 @@ async def _found(
     return await memory.search(
         page.kernel, name, asked["q"], tier=tier, page=number, size=_PAGE, since=asked["since"] or None,
         until=asked["until"] or None, role=roles,
-        tags=[tag for tag in asked["tags"].replace(",", " ").split() if tag.strip("#")],
+        tags=tags_in(asked["tags"]),
         as_of=as_of or None, archive=asked["archive"] or None, speaker=asked["speaker"],
         document=asked["document"],
     )  # fmt: skip

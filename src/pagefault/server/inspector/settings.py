@@ -19,6 +19,7 @@ from pagefault.errors import UsageError
 from pagefault.server.api.agents import change_settings, check_new_name
 from pagefault.server.api.values import Name
 from pagefault.server.auth import options_of
+from pagefault.server.inspector.fields import names_in, plain_text
 from pagefault.server.inspector.pages import AgentVisit, WebPage, redirect
 from pagefault.server.inspector.showing import address
 from pagefault.server.problems import Problem, problem_of
@@ -106,7 +107,7 @@ def _values_of(form: FormData) -> dict[str, Any]:
     texts = {key: str(form.get(key, "")).strip() for key in (*_TEXTS, *_NUMBERS, *_NAMES)}
     switches = {key: key in form for key in _SWITCHES}
     tools = [str(each) for each in form.getlist("tool")] if form.get("tools") == "some" else None
-    instructions = str(form.get("instructions", "")).replace("\r\n", "\n")
+    instructions = plain_text(str(form.get("instructions", "")))
     return texts | switches | {"tools": tools, "instructions": instructions if instructions.strip() else None}
 
 
@@ -116,7 +117,7 @@ def _changes(settings: AgentSettings, values: Mapping[str, Any]) -> dict[str, An
     shown, changed = _texts_of(stored), dict[str, Any]()
     for key, value in values.items():
         if value != shown[key]:
-            changed[key] = value.replace(",", " ").split() if key in _NAMES else _parsed(key, value)
+            changed[key] = names_in(value) if key in _NAMES else _parsed(key, value)
     return changed
 
 
