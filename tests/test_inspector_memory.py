@@ -386,11 +386,11 @@ async def test_calls_are_approved_and_refused_with_their_arguments_whole(machine
     note = "x" * 3000 + "<script>"
     script = [[call("wire", heartbeat=True, to="Bo", amount=250, note=note)], [say("Done.")]]
     async with (
-        machine.open(ScriptedModel(script * 4), tools=(wire,)) as rig,
+        machine.open(ScriptedModel(script * 5), tools=(wire,)) as rig,
         served(rig.kernel) as server,
     ):
         for decision, result, granted in (
-            ("once", "sent 250", 0), ("refuse", "refused", 0), ("always", "sent 250", 1),
+            ("once", "sent 250", 0), ("refuse", "refused", 0), ("session", "sent 250", 0),
         ):  # fmt: skip
             await rig.send("Pay.")
             (waiting,) = await approvals.approvals(rig.kernel, "ana")
@@ -404,7 +404,16 @@ async def test_calls_are_approved_and_refused_with_their_arguments_whole(machine
             assert len(await approvals.grants(rig.kernel, "ana")) == granted
         again = await send(server, f"{ANA}/approvals/{waiting.id}", decision="once")
         assert again.status_code in (400, 404)
-        assert "Allowed for good" in await page_of(server, f"{ANA}/events")
+        assert "while this server runs" in await page_of(server, f"{ANA}/events")
+        await rig.send("Pay.")
+        assert await approvals.approvals(rig.kernel, "ana") == (), "it was not asked"
+        await sent(server, f"{ANA}/grants/wire/revoke")
+        await rig.send("Pay.")
+        (waiting,) = await approvals.approvals(rig.kernel, "ana")
+        await sent(server, f"{ANA}/approvals/{waiting.id}", decision="always")
+        await rig.kernel.idle()
+        assert [each.name for each in await approvals.grants(rig.kernel, "ana")] == ["wire"]
+        assert "until it is withdrawn" in await page_of(server, f"{ANA}/events")
         await sent(server, f"{ANA}/grants/wire/revoke")
         assert await approvals.grants(rig.kernel, "ana") == ()
 

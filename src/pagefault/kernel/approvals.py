@@ -20,7 +20,7 @@ from pagefault.names import check_text
 from pagefault.quoting import inline
 from pagefault.types import Event, Output
 
-__all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke", "settle"]
+__all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke", "session_grants", "settle"]
 
 _MOST = 1000
 """Calls that are listed at once, of all agents."""
@@ -139,6 +139,13 @@ async def grants(kernel: Kernel, name: str) -> list[Grant]:
     listed."""
     agent = (await kernel.record(name)).id
     return await kernel.store.read(lambda tx: tx.grants(agent))
+
+
+async def session_grants(kernel: Kernel, name: str) -> list[str]:
+    """The functions that an agent may call without being asked as long as this kernel is open, by name; other
+    processes have theirs."""
+    agent = (await kernel.record(name)).id
+    return sorted(kernel.assembly.allowed.get(agent, ()))
 
 
 async def revoke(kernel: Kernel, name: str, function: str) -> None:

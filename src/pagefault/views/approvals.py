@@ -16,7 +16,7 @@ from pagefault.quoting import visible
 from pagefault.types import AgentRecord, Output
 from pagefault.views.asking import zone_shown
 
-__all__ = ["ApprovalView", "GrantView", "approvals", "grants", "waiting_calls"]
+__all__ = ["ApprovalView", "GrantView", "approvals", "grants", "session_grants", "waiting_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ async def grants(kernel: Kernel, name: str) -> tuple[GrantView, ...]:
     zone = zone_shown(await kernel.record(name))
     found = await deciding.grants(kernel, name)
     return tuple(GrantView(grant.name, grant.at.astimezone(zone), grant.by) for grant in found)
+
+
+async def session_grants(kernel: Kernel, name: str) -> tuple[str, ...]:
+    """The functions that an agent may call without being asked while this process serves it, by name."""
+    return tuple(await deciding.session_grants(kernel, name))
 
 
 def waiting_calls(record: AgentRecord, output: Output) -> tuple[ApprovalView, ...]:

@@ -30,6 +30,7 @@ async def events_page(name: Name, page: AgentVisit) -> Response:
         name=name, about=await agents.summary(page.kernel, name),
         waiting=await approvals.approvals(page.kernel, name),
         grants=await approvals.grants(page.kernel, name),
+        session_grants=await approvals.session_grants(page.kernel, name),
         inbox=[each for each in found if each.state != "parked"],
         parked=[each for each in found if each.state == "parked"],
         timers=await agents.timers(page.kernel, name),
