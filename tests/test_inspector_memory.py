@@ -155,6 +155,9 @@ async def test_a_shared_section_is_edited_for_all(rig: Rig, server: Served) -> N
     await sent(server, f"{ANA}/memory/plan", text="Row.", version=1)
     assert (await memory.section(rig.kernel, "bo", "plan")).text == "Row."
     assert (await send(server, f"{ANA}/memory/plan", text="Swim.", version=1)).status_code == 409
+    await sent(server, f"{ANA}/memory/plan/restore", version=2, restored=1)
+    assert (await memory.section(rig.kernel, "bo", "plan")).text == "Sail."
+    await sent(server, f"{ANA}/memory/plan", text="Row.", version=3)
     assert (await memory.section(rig.kernel, "bo", "plan")).text == "Row."
 
 

@@ -41,6 +41,7 @@ async def documents_page(
     return page.show(
         "documents_part.html" if page.is_part else "documents.html",
         name=name, archive=archive, attached=attached, number=number,
+        is_read_only=any(name in each.readers for each in attached if each.name == archive),
         found=await documents.documents(page.kernel, owner, page=number),
     )  # fmt: skip
 

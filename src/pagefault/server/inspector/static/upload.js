@@ -53,6 +53,7 @@ form?.addEventListener("submit", (event) => {
   request.onprogress = () => { if (request.status === 200) seen += read(request.responseText.slice(seen)); };
   request.onload = () => {
     if (request.status === 200) seen += read(request.responseText.slice(seen));
+    else if (request.getResponseHeader("hx-redirect")) location.assign(request.getResponseHeader("hx-redirect"));
     else line(new DOMParser().parseFromString(request.responseText, "text/html").body.textContent.trim(), "bad");
   };
   request.onerror = () => line(form.dataset.failed, "bad");
