@@ -3,6 +3,7 @@
 ``session``   an open installation and its agents
 ``agent``     an agent in asynchronous code; thin: the kernel and the views do the work
 ``memory``    its memory alone, for a loop of one's own
+``memory_files``, ``anthropic_tool``  the same as files; Anthropic's memory tool over them
 ``parts``     its sections, passages, documents, timers and settings
 ``handle``    the agent's name, and the kernel while it is open
 ``options``   settings as keyword arguments

@@ -145,6 +145,17 @@ class AsyncMemory:
         """One page of the facts, newest first; ``tags``: only those with all of them."""
         return await self.search(tier="archival", page=page, size=size, tags=tags)
 
+    # files
+
+    async def file_command(self, command: str, *arguments: Any) -> str:
+        """Run a command of Anthropic's memory tool (view, create, str_replace, insert, delete, rename) on the
+        files under ``/memories``; ``pagefault.facade.anthropic_tool`` has the tool."""
+        from pagefault.facade.memory_files import COMMANDS, MemoryFiles
+
+        if command not in COMMANDS:
+            raise UsageError(f"{command!r} is not a command; commands are {', '.join(COMMANDS)}.")
+        return await getattr(MemoryFiles(await self._kernel(), self.name), command)(*arguments)
+
 
 def _fact(id: str) -> str:
     """The id; ``UsageError`` for that of a message."""

@@ -50,6 +50,7 @@ class Memory(Face[AsyncMemory]):
     update = blocking(AsyncMemory.update)
     delete = blocking(AsyncMemory.delete)
     list = blocking(AsyncMemory.list)
+    file_command = blocking(AsyncMemory.file_command)
 
 
 class Sections(Face[AsyncSections]):

@@ -1,0 +1,284 @@
+"""An agent's memory as files under ``/memories``, as Anthropic's memory tool asks for them.
+
+``/memories/sections/NAME`` are the sections of the working context; they can be viewed and edited. Every
+other file is one passage of archival storage, which has its path as title and tag, so that it is found by
+searching too. Results and errors are worded as those of the SDK's own tool over a folder. Leaves out the SDK
+(``facade.anthropic_tool``).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pagefault.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from pagefault.kernel import Kernel
+
+__all__ = ["COMMANDS", "MemoryFiles"]
+
+COMMANDS = ("view", "create", "str_replace", "insert", "delete", "rename")
+ROOT = "/memories"
+_TAG = "memories"  # of every file, and the beginning of the tag that is its path
+_SECTIONS = "sections"
+_LONGEST_PATH = 200  # characters
+_MOST_FILES = 1000  # in a listing
+_MOST_SHOWN = 40_000  # characters of one view
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it is stored: a section of a version, or a passage of an id."""
+
+    path: str
+    text: str
+    passage: str = ""
+    version: int = 0
+    locked: bool = False
+
+
+class MemoryFiles:
+    """The files of one agent. Every method raises ``UsageError`` or another ``PagefaultError`` with a
+    sentence for the model. Of two who edit one file at once the second is refused."""
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self._kernel = kernel
+        self._name = name
+
+    async def view(self, path: str, lines: Sequence[int] | None = None) -> str:
+        """The content of a file with line numbers, of ``lines`` from the first to the second (-1: the last),
+        or the listing of a folder."""
+        parts = _parts(path)
+        if (file := await self._file(parts)) is None:
+            return await self._listing(path, parts)
+        found = file.text.split("\n")
+        first, last = 1, len(found)
+        if lines is not None and len(lines) == 2:
+            first, last = max(1, lines[0]), len(found) if lines[1] == -1 else lines[1]
+        return f"Here's the content of {path} with line numbers:\n{_numbered(found[first - 1 : last], first)}"
+
+    async def create(self, path: str, text: str) -> str:
+        """Make a new file."""
+        parts = _parts(path)
+        await self._check_free(parts, path, f"File {path} already exists")
+        await self._store(parts, text)
+        return f"File created successfully at: {path}"
+
+    async def str_replace(self, path: str, old: str, new: str) -> str:
+        """Replace a text that occurs once."""
+        file = await self._to_edit(path)
+        if not old or (count := file.text.count(old)) == 0:
+            raise UsageError(
+                f"No replacement was performed, old_str `{old}` did not appear verbatim in {path}."
+            )
+        if count > 1:
+            places = (file.text[:at].count("\n") + 1 for at in _places(file.text, old))
+            raise UsageError(
+                f"No replacement was performed. Multiple occurrences of old_str `{old}` in lines: "
+                f"{', '.join(map(str, places))}. Please ensure it is unique"
+            )
+        changed = file.text[: file.text.index(old)].count("\n")
+        text = file.text.replace(old, new)
+        await self._write(file, text)
+        first = max(0, changed - 2)
+        return (
+            "The memory file has been edited. Here is the snippet showing the change (with line numbers):\n"
+            + _numbered(text.split("\n")[first : changed + 3], first + 1)
+        )
+
+    async def insert(self, path: str, line: int, text: str) -> str:
+        """Insert a text behind a line; 0: at the beginning."""
+        file = await self._to_edit(path)
+        lines = file.text.split("\n")
+        if lines[-1] == "":
+            lines.pop()
+        if not 0 <= line <= len(lines):
+            raise UsageError(
+                f"Invalid `insert_line` parameter: {line}. It should be within the range [0, {len(lines)}]."
+            )
+        lines.insert(line, text.rstrip("\n"))
+        await self._write(file, "\n".join(lines) + "\n")
+        return f"The file {path} has been edited."
+
+    async def delete(self, path: str) -> str:
+        """Delete a file, or a folder with all its files."""
+        from pagefault.kernel.edits import delete_passage
+
+        parts = _parts(path)
+        if not parts:
+            raise UsageError("Cannot delete the /memories directory itself")
+        _refuse_section(parts)
+        files = [file] if (file := await self._file(parts)) else await self._below(parts)
+        if not files:
+            raise NotFoundError(f"The path {path} does not exist")
+        for each in files:
+            await delete_passage(self._kernel, self._name, each.passage)
+        return f"Successfully deleted {path}"
+
+    async def rename(self, old: str, new: str) -> str:
+        """Give a file, or all files of a folder, another path."""
+        from pagefault.kernel.edits import delete_passage
+
+        source, target = _parts(old), _parts(new)
+        if not source:
+            raise UsageError("Cannot rename the /memories directory itself")
+        _refuse_section(source)
+        _refuse_section(target)
+        await self._check_free(target, new, f"The destination {new} already exists")
+        files = [file] if (file := await self._file(source)) else await self._below(source)
+        if not files:
+            raise NotFoundError(f"The path {old} does not exist")
+        if target[: len(source)] == source:
+            raise UsageError(f"{new} is inside of {old}")
+        for each in files:
+            await self._store((*target, *each.path.split("/")[len(source) :]), each.text)
+            await delete_passage(self._kernel, self._name, each.passage)
+        return f"Successfully renamed {old} to {new}"
+
+    # what is stored
+
+    async def _file(self, parts: Sequence[str]) -> _File | None:
+        if parts[:1] == (_SECTIONS,):
+            found = {file.path: file for file in await self._sections()}
+            return found.get("/".join(parts))
+        return next(iter(await self._passages(f"{_TAG}/{'/'.join(parts)}", 1)), None) if parts else None
+
+    async def _sections(self) -> list[_File]:
+        from pagefault.views.memory import sections
+
+        found = await sections(self._kernel, self._name)
+        return [_File(f"{_SECTIONS}/{s.name}", s.text, "", s.version, s.read_only) for s in found]
+
+    async def _passages(self, tag: str, most: int) -> list[_File]:
+        from pagefault.views.memory import search
+
+        files, page, pages = list[_File](), 1, 1
+        while page <= pages and len(files) < most:
+            found = await search(
+                self._kernel, self._name, tier="archival", tags=(tag,), page=page, size=min(most, _PAGE)
+            )
+            for hit in found:
+                paths = [each for each in getattr(hit, "tags", ()) if each.startswith(f"{_TAG}/")]
+                files += [_File(paths[0].partition("/")[2], hit.text, hit.id)] if paths else []
+            page, pages = page + 1, found.pages
+        return files
+
+    async def _below(self, parts: Sequence[str]) -> list[_File]:
+        """The files in a folder, and in those below it."""
+        files = [*await self._sections(), *await self._passages(_TAG, _MOST_FILES)]
+        within = "".join(f"{part}/" for part in parts)
+        return sorted((file for file in files if file.path.startswith(within)), key=lambda file: file.path)
+
+    async def _check_free(self, parts: Sequence[str], path: str, taken: str) -> None:
+        _refuse_section(parts)
+        if not parts or await self._file(parts) or await self._below(parts):
+            raise UsageError(taken)
+        for end in range(1, len(parts)):
+            if await self._file(parts[:end]):
+                raise UsageError(f"{ROOT}/{'/'.join(parts[:end])} is a file, so {path} cannot be below it")
+
+    async def _store(self, parts: Sequence[str], text: str) -> None:
+        from pagefault.kernel.edits import add_passages
+        from pagefault.names import check_text
+        from pagefault.types import Passage
+
+        check_text(text)
+        path = "/".join(parts)
+        passage = Passage(text, self._kernel.clock.now(), (_TAG, f"{_TAG}/{path}"), title=path)
+        await add_passages(self._kernel, self._name, [passage])
+
+    async def _to_edit(self, path: str) -> _File:
+        parts = _parts(path)
+        if file := await self._file(parts):
+            if file.locked:
+                raise UsageError(f"The file {path} is read-only.")
+            return file
+        if not parts or await self._below(parts):
+            raise UsageError(f"The path {path} is not a file.")
+        raise NotFoundError(f"The path {path} does not exist. Please provide a valid path.")
+
+    async def _write(self, file: _File, text: str) -> None:
+        from pagefault.kernel.edits import edit_passage
+        from pagefault.kernel.sections import edit_section
+        from pagefault.names import check_text
+
+        check_text(text)
+        try:
+            if file.passage:
+                await edit_passage(self._kernel, self._name, file.passage, text)
+            else:
+                section = file.path.partition("/")[2]
+                await edit_section(self._kernel, self._name, section, text, version=file.version)
+        except NotFoundError:
+            raise UsageError(
+                f"The file {ROOT}/{file.path} was changed by somebody else meanwhile; view it again."
+            ) from None
+
+    async def _listing(self, path: str, parts: Sequence[str]) -> str:
+        files = await self._below(parts)
+        if parts and not files and parts != (_SECTIONS,):
+            raise NotFoundError(f"The path {path} does not exist. Please provide a valid path.")
+        sizes = dict[str, int]()
+        for file in files:
+            rest = file.path.split("/")[len(parts) :]
+            for end in range(1, min(2, len(rest)) + 1):
+                key = "/".join(rest[:end]) + ("/" if end < len(rest) else "")
+                sizes[key] = sizes.get(key, 0) + len(file.text.encode("utf-8", "replace"))
+        base = path.rstrip("/")
+        total = sum(len(file.text.encode("utf-8", "replace")) for file in files)
+        shown = [f"{_size(total)}\t{base}", *(f"{_size(sizes[key])}\t{base}/{key}" for key in sorted(sizes))]
+        head = f"Here're the files and directories up to 2 levels deep in {path}, excluding hidden items:"
+        return _bounded("\n".join([head, *shown]))
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The names of a path below ``/memories``; ``UsageError`` for one that is no such path."""
+    if path != ROOT and not path.startswith(f"{ROOT}/"):
+        raise UsageError(f"Path must start with /memories, got: {path[:_LONGEST_PATH]!a}")
+    if len(path) > _LONGEST_PATH:
+        raise UsageError(f"The path has {len(path):,} characters, and may have {_LONGEST_PATH}")
+    parts = tuple(part for part in unicodedata.normalize("NFC", path[len(ROOT) :]).split("/") if part)
+    if ".." in parts or "." in parts:
+        raise UsageError(f"Path {path} would escape /memories directory")
+    for part in parts:
+        if not part.isprintable() or part != part.strip("# ") or "\\" in part:
+            raise UsageError(f"{part!a} cannot be the name of a file; use letters, digits, dots and dashes.")
+    return parts
+
+
+def _refuse_section(parts: Sequence[str]) -> None:
+    if parts[:1] == (_SECTIONS,):
+        raise UsageError(
+            "The files below /memories/sections are the agent's own sections: view and edit them; put new "
+            "files elsewhere below /memories."
+        )
+
+
+def _places(text: str, part: str) -> list[int]:
+    found, at = list[int](), text.find(part)
+    while at != -1 and len(found) < _PAGE:
+        found.append(at)
+        at = text.find(part, at + 1)
+    return found
+
+
+def _numbered(lines: Sequence[str], first: int) -> str:
+    return _bounded("\n".join(f"{number:>6}\t{line}" for number, line in enumerate(lines, first)))
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= _MOST_SHOWN:
+        return text
+    shown = text[:_MOST_SHOWN]
+    return f"{shown}…\n[cut at {_MOST_SHOWN:,} of {len(text):,} characters; view less of it with view_range]"
+
+
+def _size(size: int) -> str:
+    """A size as the SDK writes it: ``0B``, ``1.5K``."""
+    power = min(3, max(0, (size.bit_length() - 1) // 10))
+    scaled = size / 1024**power
+    return f"{int(scaled) if scaled == int(scaled) else format(scaled, '.1f')}{'BKMG'[power]}"
