@@ -152,7 +152,8 @@ async def test_logs_and_metrics_have_the_address_and_no_texts(
     assert SECRET not in metrics.text
 
 
-async def test_a_server_that_stops_says_so_and_keeps_the_message(machine: Machine) -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_server_that_stops_says_so_and_keeps_the_message(machine: Machine, mode: str) -> None:
     gate, reached = anyio.Event(), anyio.Event()
 
     class Gated(ScriptedModel):
@@ -166,7 +167,7 @@ async def test_a_server_that_stops_says_so_and_keeps_the_message(machine: Machin
     async with machine.open(model) as rig, served(rig.kernel, grace=0.1) as server, server.live() as url:
 
         async def ask() -> None:
-            async with connected(server, url=url) as asked:
+            async with connected(server, mode, url=url) as asked:
                 await asked.client.list_tools()  # else the client does so behind the call
                 got.update(await asked.data("send_message", text="Hi", key="k1"))
 

@@ -42,6 +42,8 @@ async def test_prompts_bring_what_is_known(machine: Machine, mode: str) -> None:
         for number in range(40):
             await edits.remember(kernel, "ana", f"The sister of number {number} " + "walks far away " * 20)
         await sections.edit_section(kernel, "ana", "human", "The user is Ann.\nShowing 9 of 9")
+        long = "The persona likes long stories. " * 200
+        await sections.add_section(kernel, "ana", "stories", limit=2_000, text=long)
         listed = (await asked.client.list_prompts()).prompts
         assert [prompt.name for prompt in listed] == [
             "what_do_you_know_about", "what_do_you_know", "remember_this_conversation",
@@ -54,6 +56,10 @@ async def test_prompts_bring_what_is_known(machine: Machine, mode: str) -> None:
         known = said(await asked.client.get_prompt("what_do_you_know"))
         assert "[section human: facts about the user]\nThe user is Ann." in known
         assert "\nShowing 9" not in known
+        for part in ("", "/2"):
+            section = await asked.resource(f"pagefault://sections/stories{part}")
+            assert "likes long stories" in section
+            assert HeuristicCounter().count(section) <= 1_000
         assert "add_memory" in said(await asked.client.get_prompt("remember_this_conversation"))
         for text in (about, known):
             assert HeuristicCounter().count(text) <= 1_000

@@ -41,6 +41,7 @@ TEMPLATES = tuple(
     ResourceTemplate(uri_template=_SCHEME + path, name=name, title=title, description=what, mime_type=_TYPE)
     for path, name, title, what in (
         ("sections/{section}", "section", "A section", "A section that the agent always has in view."),
+        ("sections/{section}/{part}", "section_part", "A part of a section", "Of a long section, from 1."),
         ("documents/{id}", "document", "A document", "Its title, and how many pages it has."),
         ("documents/{id}/{page}", "document_page", "A page of a document", "One page, from 1."),
         ("documents/{id}/{page}/{part}", "document_part", "A part of a page", "Of a long page, from 1."),
@@ -83,8 +84,11 @@ async def read_resource(access: MemoryAccess, uri: str) -> ReadResourceResult:
 
 def section_text(section: SectionView, text: str) -> str:
     """A section as data: its name and description, then its text."""
-    about = f"section {section.name}: {named(section.description, 200)}".rstrip(": ")
-    return f"[{about}]\n{quoted(visible(text))}"
+    return f"[{_section_label(section)}]\n{quoted(visible(text))}"
+
+
+def _section_label(section: SectionView) -> str:
+    return f"section {section.name}: {named(section.description, 200)}".rstrip(": ")
 
 
 def _address(kind: str, id: str) -> str:
@@ -100,9 +104,8 @@ def _parts(uri: str) -> Sequence[str]:
 async def _text_at(access: MemoryAccess, parts: Sequence[str]) -> str:
     try:
         match parts:
-            case ["sections", name]:
-                found = await memory.section(access.kernel, access.agent, name)
-                return section_text(found, found.text)
+            case ["sections", name, *part] if len(part) < 2:
+                return await _section(access, name, *map(_number, part))
             case ["memories", id, *part] if len(part) < 2:
                 return await _memory(access, id, *map(_number, part))
             case ["documents", id]:
@@ -119,6 +122,11 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 8 and int(text)):
         raise UsageError(f"{named(text)} is no number of a page; pages and parts are counted from 1.")
     return int(text)
+
+
+async def _section(access: MemoryAccess, name: str, part: int = 1) -> str:
+    found = await memory.section(access.kernel, access.agent, name)
+    return _part(access, _section_label(found), found.text, part, _address("sections", name))
 
 
 async def _memory(access: MemoryAccess, id: str, part: int = 1) -> str:
