@@ -28,7 +28,8 @@ from pagefault.build import open_kernel
 from pagefault.config import AgentSettings, Installation
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel, edits
-from pagefault.mcp import DEFAULT_TOKENS, MemoryAccess, memory_server
+from pagefault.mcp import DEFAULT_TOKENS, MemoryAccess
+from pagefault.mcp.serving import memory_server
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.types import Passage
 from pagefault.views import memory

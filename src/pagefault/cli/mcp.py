@@ -23,7 +23,8 @@ from pagefault.errors import UsageError
 try:
     from mcp.server.stdio import stdio_server
 
-    from pagefault.mcp import MemoryAccess, memory_server
+    from pagefault.mcp import MemoryAccess
+    from pagefault.mcp.serving import memory_server
 except ImportError as error:
     raise UsageError("MCP needs more packages; run: pip install 'pagefault[server]'.") from error
 

@@ -7,15 +7,15 @@
     shown.py       stored texts as data, within a budget of tokens;  cursors.py: further pages
     prompts.py     prompts;  resources.py: sections, documents and memories as resources
     serving.py     all of it as a server of the official SDK, for one request or one stream
+    exchange.py    one HTTP request, answered by such a server
 
 Nothing is held between requests: both versions of the protocol, 2026-07-28 and 2025-11-25, come to the same
-handlers. Left out: HTTP (``pagefault.server``) and the process that speaks over stdin and stdout
-(``pagefault.cli``).
+handlers. The SDK takes a second to import, so this module and ``access`` do without it. Left out: walls, keys
+and routes (``pagefault.server``), and the process that speaks over stdin and stdout (``pagefault.cli``).
 """
 
 from __future__ import annotations
 
-from pagefault.mcp.access import DEFAULT_TOKENS, FEWEST_TOKENS, MemoryAccess
-from pagefault.mcp.serving import memory_server
+from pagefault.mcp.access import DEFAULT_TOKENS, MemoryAccess
 
-__all__ = ["DEFAULT_TOKENS", "FEWEST_TOKENS", "MemoryAccess", "memory_server"]
+__all__ = ["DEFAULT_TOKENS", "MemoryAccess"]

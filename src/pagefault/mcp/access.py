@@ -8,13 +8,10 @@ from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.tenancy import KeyRole, has_role
 
-__all__ = ["DEFAULT_TOKENS", "FEWEST_TOKENS", "MemoryAccess"]
+__all__ = ["DEFAULT_TOKENS", "MemoryAccess"]
 
 DEFAULT_TOKENS = 4_000
 """Tokens that one result takes at most, its text and its structured form together."""
-
-FEWEST_TOKENS = 500
-"""The smallest budget: a label and an excerpt must fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ OAuth; a client sends its key as a Bearer token. The tools: ``pagefault.mcp``.""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from starlette.types import Receive, Scope, Send
 
-from pagefault.mcp import MemoryAccess, memory_server
+from pagefault.containment import in_thread
+from pagefault.mcp import MemoryAccess
 from pagefault.server.api.values import AgentCaller, IdempotencyKey, Name
 from pagefault.server.auth import options_of
 from pagefault.server.problems import Problem
@@ -23,6 +24,7 @@ PREFIXES = ("/mcp/",)
 """The beginnings of the paths that have errors of JSON-RPC."""
 
 _SERVER_FAULT = 500
+_INTERNAL_ERROR, _INVALID_REQUEST = -32603, -32600  # of JSON-RPC
 
 
 def router() -> APIRouter:
@@ -42,22 +44,19 @@ async def _answer(name: Name, caller: AgentCaller, request: Request, key: Idempo
 
 
 class _Exchange(Response):
-    """A response that the SDK makes, to one request."""
+    """A response that the SDK makes, to one request; it is imported for the first one, in a thread."""
 
     def __init__(self, access: MemoryAccess, most: int) -> None:
         super().__init__()
         self._access, self._most = access, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        manager = StreamableHTTPSessionManager(
-            memory_server(self._access), stateless=True, max_request_body_size=self._most
-        )
-        async with manager.run():
-            await manager.handle_request(scope, receive, send)
+        library = await in_thread(import_module, "pagefault.mcp.exchange")
+        await library.exchange(self._access, self._most, scope, receive, send)
 
 
 def shape(problem: Problem, _: Scope) -> Response:
     """An error as clients of the protocol show it. It comes before the message is read, so it has no id."""
-    code = INTERNAL_ERROR if problem.status_code >= _SERVER_FAULT else INVALID_REQUEST
+    code = _INTERNAL_ERROR if problem.status_code >= _SERVER_FAULT else _INVALID_REQUEST
     error = {"code": code, "message": problem.detail}
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, problem.status_code, problem.headers)

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from pagefault.config import AgentSettings
+from pagefault.mcp import DEFAULT_TOKENS
 
 __all__ = ["ServerOptions"]
 
@@ -30,6 +31,6 @@ class ServerOptions:
     grace: float = 30.0
     rate: int = 600
     user_secret: str = field(default="", repr=False)
-    mcp_tokens: int = 4_000
+    mcp_tokens: int = DEFAULT_TOKENS
     mcp_seconds: float = 300.0
     session_secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
