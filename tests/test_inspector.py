@@ -324,9 +324,16 @@ def test_markdown_brings_no_markup_of_its_own(text: str) -> None:
 
 def test_markdown_is_rendered() -> None:
     html = str(
-        markdown("# One\n\n**b** ~~s~~ [l](https://a.example)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- x\n")
+        markdown("# One\n\n**b** ~~s~~ [l](https://a.example)\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n- x\n")
     )
-    for part in ('<p class="heading h1">One</p>', "<strong>b</strong>", "<s>s</s>", "<table>", "<li>x</li>"):
+    for part in (
+        '<p class="heading h1">One</p>',
+        "<strong>b</strong>",
+        "<s>s</s>",
+        "<table>",
+        "<li>x</li>",
+        '<td class="align-right">2</td>',
+    ):
         assert part in html
     assert '<a href="https://a.example" rel="noopener noreferrer nofollow" target="_blank">l</a>' in html
     assert "\\u202e" in markdown("a\u202eb")

@@ -72,7 +72,8 @@ async def _look(session: Session, host: str) -> None:
 def _announce(session: Session, options: ServerOptions) -> None:
     name = f"[{options.host}]" if ":" in options.host else options.host
     url = f"http://{name}:{options.port}"
-    text = f"Serving agents at {url}. Open {url}/docs to see and try what can be asked; Ctrl-C stops."
+    text = f"Serving agents at {url}. Open it to talk with them, {url}/docs to see what programs can ask; "
+    text += "Ctrl-C stops."
     session.show({"url": url, "docs": f"{url}/docs"}, text)
 
 

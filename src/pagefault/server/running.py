@@ -21,6 +21,7 @@ from pagefault.kernel import Kernel
 from pagefault.kernel.streams import drain
 from pagefault.kernel.tenancy import has_keys
 from pagefault.quoting import inline
+from pagefault.server import inspector
 from pagefault.server.auth import is_loopback
 
 __all__ = ["bind", "check_host", "check_names", "serve", "stop_at_signals"]
@@ -73,6 +74,7 @@ async def serve(app: FastAPI, sockets: Sequence[socket.socket], stop: anyio.Even
         timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=int(grace) + _LEAVING,
     )  # fmt: skip
     server = _Server(config)
+    inspector.prepare()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.kernel.serve)
         tasks.start_soon(_stop, app, server, stop)

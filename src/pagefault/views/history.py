@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from pagefault.config import zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
+from pagefault.media import Media
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Message, Role
 from pagefault.views.asking import number_of
@@ -37,7 +38,8 @@ class LogRow:
     ``decision``: of a result, what a person decided on the call (``approved``, ``refused``, ``expired``), and
     ``decided_by`` who, if that was said. ``prefetch``: of a row that was prefetched, what it holds and took;
     of an event's, why none was.
-    ``extracted``: of a summary that the model did not write, the reason; else empty.
+    ``extracted``: of a summary that the model did not write, the reason; else empty. ``media``: images and
+    files that came with it, or that a tool returned.
     """
 
     id: str
@@ -54,6 +56,7 @@ class LogRow:
     decision: str = ""
     decided_by: str = ""
     prefetch: str = ""
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.meta.decision,
         row.meta.decided_by,
         _prefetch(row),
+        row.meta.media,
     )
 
 

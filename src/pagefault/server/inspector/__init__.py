@@ -20,6 +20,7 @@ from fastapi import APIRouter
 from pagefault.server.inspector import (
     agents,
     assets,
+    chat,
     documents,
     events,
     memory,
@@ -28,9 +29,9 @@ from pagefault.server.inspector import (
     settings,
     signing_in,
 )
-from pagefault.server.inspector.pages import error_page
+from pagefault.server.inspector.pages import error_page, prepare
 
-__all__ = ["PREFIXES", "error_page", "router"]
+__all__ = ["PREFIXES", "error_page", "prepare", "router"]
 
 PREFIXES = ("/",)
 """Where errors are pages for those who ask for HTML: wherever no other protocol has its own."""
@@ -39,6 +40,17 @@ PREFIXES = ("/",)
 def router() -> APIRouter:
     """All pages."""
     routes = APIRouter(include_in_schema=False)
-    for module in (assets, signing_in, agents, memory, passages, searching, documents, events, settings):
+    for module in (
+        assets,
+        signing_in,
+        agents,
+        chat,
+        memory,
+        passages,
+        searching,
+        documents,
+        events,
+        settings,
+    ):
         routes.include_router(module.routes)
     return routes

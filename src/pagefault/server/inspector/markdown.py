@@ -63,6 +63,13 @@ class _Renderer(RendererHTML):
         name = self.renderInlineAsText(tokens[idx].children, options, env) or url
         return Markup('<a href="{}" rel="{}" target="{}">{}</a>').format(url, *_AWAY.values(), name)
 
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        if style := str(tokens[idx].attrs.pop("style", "")):  # the policy lets no style stand in a page
+            tokens[idx].attrs["class"] = style.replace("text-align:", "align-")
+        return self.renderToken(tokens, idx, options, env)
+
+    td_open = th_open
+
     def heading_open(self, tokens: Sequence[Token], idx: int, *_: Any) -> str:
         return f'<p class="heading {tokens[idx].tag}">'
 

@@ -29,7 +29,7 @@ from pagefault.server.inspector.showing import FILTERS, address, ago, harmless
 from pagefault.server.inspector.texts import LANGUAGES, Translator, language_of
 from pagefault.server.problems import Problem, rest_shape
 
-__all__ = ["THEMES", "AgentVisit", "Visit", "WebPage", "error_page", "page_for", "redirect"]
+__all__ = ["THEMES", "AgentVisit", "Visit", "WebPage", "error_page", "page_for", "prepare", "redirect"]
 
 THEMES = ("auto", "light", "dark")
 """The themes of the pages; ``auto``: as the system has it."""
@@ -97,6 +97,13 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters.update(FILTERS)  # pyright: ignore[reportUnknownMemberType]  # not typed
     return environment
+
+
+def prepare() -> None:
+    """Read and compile all templates, so that the first view of a page does not wait for that."""
+    environment = _environment()
+    for name in environment.list_templates(["html"]):
+        environment.get_template(name)
 
 
 async def _visit(request: Request, caller: Annotated[Caller, Depends(visitor)]) -> WebPage:
