@@ -51,6 +51,7 @@ LAYERS = (
         "storage.usage",
     },
     {
+        "storage.acts",
         "storage.transaction",
     },
     {  # the protocols

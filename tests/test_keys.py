@@ -74,7 +74,9 @@ async def test_a_role_may_what_comes_before_it(machine: Machine) -> None:
             )
             assert (role, got) == (role, wanted)
         found = await acts(rig.kernel)
-        assert [(act.who, act.what) for act in found] == [("key admin", "changed the settings of ana")]
+        assert [(act.who, act.what) for act in found] == [
+            ("key admin", "changed the settings of ana: max_steps 12 -> 5")
+        ]
 
 
 async def test_a_key_is_for_agents_by_name_or_by_tag(machine: Machine) -> None:
@@ -339,6 +341,7 @@ def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     shown = run("key", "create", "web", "--tenant", "firm", "--agents", "ana,bo", "--speaks-for-users")
     assert re.fullmatch(r"pf_\S+\n", shown.out)  # the key alone, for KEY=$(pagefault key create ...)
     assert "it is shown this once" in shown.err
+    assert "There is no agent ana and no agent bo yet; the key reaches it once it is made." in shown.err
     listed = run("key", "list", "--tenant", "firm").out
     assert "pf_" not in listed
     assert "ana, bo" in listed
@@ -352,8 +355,9 @@ def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     assert run("key", "revoke", "ci", "--tenant", "firm").code == 0
     acts = [act["what"] for act in run("--json", "audit", "--tenant", "firm").json]
     assert acts == [
-        "revoked the key ci", "made ana", "set the quota", "made the key web, role chat",
-        "made the key ci, role admin",
+        "revoked the key ci", "made ana", "set the quota: agents none -> 1; daily_cost none -> 2.5",
+        "made the key web, role chat, for ana, bo, speaks for users",
+        "made the key ci, role admin, for all agents",
     ]  # fmt: skip
 
 

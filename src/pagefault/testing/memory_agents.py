@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pagefault.errors import NameTakenError, NotFoundError
 from pagefault.shared import Attachment, SharedKind, SharedRecord, is_shared, shared_name
+from pagefault.storage.acts import settings_changed
 from pagefault.testing.memory_tables import AgentTables, turned_over
 from pagefault.testing.memory_tenancy import MemoryTenancy
 from pagefault.types import AgentId, AgentRecord, QueueState
@@ -67,8 +68,9 @@ class MemoryAgents(MemoryTenancy):
                         self._changes.put(owner.outbox, number, replace(each, target=name))
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
+        record = self._agent(agent).record
         self._set_record(agent, settings=turned_over(settings))
-        self.note(f"changed the settings of {self._agent(agent).record.name}")
+        self.note(settings_changed(record.name, record.settings, settings))
 
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         self._set_record(agent, queue=queue)

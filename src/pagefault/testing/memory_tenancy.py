@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pagefault.errors import QuotaError, UsageError
 from pagefault.shared import is_shared
+from pagefault.storage.acts import key_made, quota_set
 from pagefault.tenancy import ApiKey, AuditEntry, Quota, QuotaKind
 from pagefault.testing.memory_tables import MemoryRows
 
@@ -22,7 +23,7 @@ class MemoryTenancy(MemoryRows):
         if digest in keys or (stored.tenant, stored.name) in taken:
             raise UsageError(f"There is a key {key.name} already; give another name, or revoke that one.")
         self._changes.put(keys, digest, stored)
-        self.note(f"made the key {key.name}, role {key.role}")
+        self.note(key_made(key))
 
     def key_of(self, digest: str) -> ApiKey | None:
         return self._database.keys.get(digest)
@@ -54,8 +55,8 @@ class MemoryTenancy(MemoryRows):
         return self._database.quotas.get(self.tenant or "")
 
     def put_quota(self, quota: Quota) -> None:
+        self.note(quota_set(self.quota(), quota))
         self._changes.put(self._database.quotas, self.tenant or "", quota)
-        self.note("set the quota")
 
     def check_quota(self, kind: QuotaKind) -> None:
         quota = self.quota()

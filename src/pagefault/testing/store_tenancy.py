@@ -43,9 +43,13 @@ class TenancyConformance(StoreOpening):
             tx = tx.within("firm", "Eva")
             ana = tx.create_agent(AgentRecord("ana", {}, NOW))
             tx.rename_agent(ana.id, "bo")
-            tx.save_settings(ana.id, {"model": "x"})
+            tx.save_settings(ana.id, {"model": "x", "tools": None, "instructions": "secret words"})
+            tx.save_settings(
+                ana.id, {"model": "http://me:pw@h/v1#m", "tools": ("f", "g"), "metadata": {"a": 1}}
+            )
             tx.put_quota(Quota(agents=5))
-            tx.put_key(ApiKey("ci", NOW), "d")
+            tx.put_quota(Quota(agents=6, daily_cost=2.5))
+            tx.put_key(ApiKey("ci", NOW, "read", ("ana", "bo"), speaks_for_users=True), "d")
             tx.delete_key("ci")
             tx.delete_agent(ana.id)
 
@@ -55,15 +59,20 @@ class TenancyConformance(StoreOpening):
 
         with self.opened(tmp_path) as db:
             refused(UsageError, lambda: db.write(fail))
-            assert db.read(lambda tx: tx.acts(9)) == []
+            assert db.read(lambda tx: tx.acts(99)) == []
             db.write(act)
             db.write(lambda tx: tx.within("firm").create_agent(AgentRecord("quiet", {}, NOW)))
         with self.opened(tmp_path) as db:
             found = db.read(lambda tx: tx.within("firm").acts(9))
             assert {(entry.who, entry.tenant) for entry in found} == {("Eva", "firm")}
             assert [entry.what for entry in reversed(found)] == [
-                "made ana", "renamed ana to bo", "changed the settings of bo", "set the quota",
-                "made the key ci, role chat", "revoked the key ci", "deleted bo",
+                "made ana", "renamed ana to bo",
+                "changed the settings of bo: instructions; model default -> x",
+                "changed the settings of bo: instructions; metadata; model x -> http://h/v1#m; "
+                "tools none -> f, g",
+                "set the quota: agents none -> 5", "set the quota: agents 5 -> 6; daily_cost none -> 2.5",
+                "made the key ci, role read, for ana, bo, speaks for users", "revoked the key ci",
+                "deleted bo",
             ]  # fmt: skip
             assert db.read(lambda tx: tx.acts(2, found[1].id)) == found[2:4]
             assert db.read(lambda tx: tx.within("").acts(9)) == list[AuditEntry]()

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from pagefault.errors import NameTakenError
 from pagefault.shared import is_shared
+from pagefault.storage.acts import settings_changed
 from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
 from pagefault.storage.sql.tenancy import SqlTenancy
 from pagefault.types import AgentId, AgentRecord, QueueState, Section
@@ -133,7 +134,8 @@ class SqlAgents(SqlTenancy):
         return [records[AgentId(id)] for id in ids]
 
     def delete_agent(self, agent: AgentId) -> None:
-        self._note_of(agent, "deleted {}")
+        if self.by and (record := self.agent_by_id(agent)):
+            self.note(f"deleted {record.name}")
         self._change("DELETE FROM agents WHERE id = :agent", f"agent {agent}", agent=agent)
         self._delete_owned(agent)
 
@@ -148,13 +150,10 @@ class SqlAgents(SqlTenancy):
             raise NameTakenError(name)
 
     def save_settings(self, agent: AgentId, settings: dict[str, object]) -> None:
-        self._note_of(agent, "changed the settings of {}")
+        if self.by and (record := self.agent_by_id(agent)):
+            self.note(settings_changed(record.name, record.settings, settings))
         save = "UPDATE agents SET settings = :settings WHERE id = :agent"
         self._change(save, f"agent {agent}", agent=agent, settings=json.dumps(settings))
-
-    def _note_of(self, agent: AgentId, what: str) -> None:
-        if self.by and (record := self.agent_by_id(agent)):
-            self.note(what.format(record.name))
 
     def save_queue(self, agent: AgentId, queue: QueueState) -> None:
         save = f"UPDATE agents SET {QUEUE} WHERE id = :agent"

@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any, get_args
 
 from pagefault.errors import QuotaError, UsageError
+from pagefault.storage.acts import key_made, quota_set
 from pagefault.storage.readable import UNREADABLE, require
 from pagefault.storage.rows import micros, moment
 from pagefault.storage.sql.part import SqlPart, now_micros
@@ -52,7 +53,7 @@ class SqlTenancy(SqlPart):
         )
         if made is None:
             raise UsageError(f"There is a key {key.name} already; give another name, or revoke that one.")
-        self.note(f"made the key {key.name}, role {key.role}")
+        self.note(key_made(key))
 
     def key_of(self, digest: str) -> ApiKey | None:
         found = self._db.one(f"{_KEYS} WHERE digest = :digest", digest=digest)
@@ -84,6 +85,7 @@ class SqlTenancy(SqlPart):
         return Quota(*found) if found else None
 
     def put_quota(self, quota: Quota) -> None:
+        self.note(quota_set(self.quota(), quota))
         agents, rows, documents, tokens, cost = astuple(quota)
         self._db.send(
             _PUT_QUOTA,
@@ -94,7 +96,6 @@ class SqlTenancy(SqlPart):
             tokens=tokens,
             cost=cost,
         )
-        self.note("set the quota")
 
     def check_quota(self, kind: QuotaKind) -> None:
         if self.tenant and (quota := self.quota()):
