@@ -31,6 +31,7 @@ __all__ = [
     "could_be_agent_name",
     "shown_kind",
     "shown_sender",
+    "system_key",
 ]
 
 LONGEST = 64  # characters
@@ -53,6 +54,11 @@ _WRITTEN_TOGETHER = (
     frozenset({"LATIN", "HAN", "HANGUL"}),
     frozenset({"LATIN", "HAN", "BOPOMOFO"}),
 )  # UTS 39, highly restrictive
+
+
+def system_key(text: str) -> str:
+    """The key of an event that the system makes, which no request can have: those are printable."""
+    return f"\x1f{text}"
 
 
 def check_agent_name(name: str) -> None:

@@ -25,6 +25,7 @@ from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.kernel.archives import post_to_attached
 from pagefault.kernel.edits import document_of, put_document
+from pagefault.names import system_key
 from pagefault.shared import Archive, StorageOwner
 from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
@@ -190,7 +191,8 @@ async def _tell_attached(
     """Post one event to each agent to which the archive is attached; return their names. Documents that were
     told of before are not told of again."""
     loaded = [(d.number, d.digest, str(d.at)) for item in items if (d := item.document)]
-    key, at = f"loaded:{archive.id}:{sha256(repr(loaded).encode()).hexdigest()}", kernel.clock.now()
+    digest, at = sha256(repr(loaded).encode()).hexdigest(), kernel.clock.now()
+    key = system_key(f"loaded:{archive.id}:{digest}")
 
     def event(name: str) -> Event:
         return Event(EventKind.UPLOAD_FINISHED, _event_text(items, name), key=key, at=at)

@@ -33,9 +33,9 @@ from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_tenant
 from pagefault.redaction import logger_of
 from pagefault.shared import StorageOwner
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Transaction
 from pagefault.storage.within import TenantStore
-from pagefault.types import AgentRecord, Event, EventKind, Output
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Output
 
 logger = logger_of(__name__)
 
@@ -46,7 +46,7 @@ class Kernel:
     ``tenant``. Not entered, it can be looked at and events can be posted, which then wait in the inbox; then
     ``close`` it. ``own_prices``: the user's, by model; ``loading``: the limits of documents."""
 
-    store: Store
+    store: TenantStore
     indexer: Indexer
     sealer: Sealer
     models: ModelSource
@@ -176,13 +176,13 @@ class Kernel:
         return checked(event, self.clock.now(), self.assembly.observers.trace)
 
     def posting(
-        self, name: str, event: Event, most: float = inf
+        self, name: str, event: Event, most: float = inf, only: AgentId | None = None
     ) -> AbstractAsyncContextManager[EventOutputs]:
         """Post an event as ``post`` does; give the id of the agent that has it, the event as stored, and the
-        outputs as ``send`` does, until ``most`` of the agent's were not taken."""
+        outputs as ``send`` does, until ``most`` of the agent's were not taken. ``only``: to this agent."""
         if not self.scheduler.is_running:
             raise UsageError("The kernel is not running; use it as `async with kernel:`.")
-        return posting(self.scheduler, self.tenant, name, self._checked(event), most)
+        return posting(self.scheduler, self.tenant, name, self._checked(event), most, only)
 
     async def send(self, name: str, event: Event | str) -> AsyncIterator[Output]:
         """Post an event (a string is a user message) and yield the outputs of its turn and no others, last

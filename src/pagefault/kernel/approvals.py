@@ -11,14 +11,15 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from pagefault.approvals import Approval, Grant, Remember
-from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.errors import FunctionError, NotFoundError, StaleAgentError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.deciding import Answer, decide, expire
 from pagefault.kernel.sending import outputs_until_closed
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.names import check_text
 from pagefault.quoting import inline
-from pagefault.types import Event, Output
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, Event, Output
 
 __all__ = ["Remember", "answer", "grants", "pending_approvals", "revoke", "session_grants", "settle"]
 
@@ -48,17 +49,19 @@ async def answer(
     arguments: Mapping[str, Any] | None = None,
     remember: Remember = "once",
     by: str = "",
+    only: AgentId | None = None,
 ) -> AsyncGenerator[Output]:
     """Decide on a call and, if the turn goes on then and this kernel runs turns, yield the outputs that come
     of it; the last is ``done``, or ``waiting`` if others are to be decided on.
 
-    ``note``: the model reads it with the result. ``arguments``: run it with these instead. ``NotFoundError``
-    if no such call waits, ``UsageError`` if it was decided on before or expired, or if the arguments are not
-    those of the function.
+    ``note``: the model reads it with the result. ``arguments``: run it with these instead. ``by``: who
+    decides, unless it is who the kernel acts for. ``only``: this agent, and no other that got the name
+    meanwhile. ``NotFoundError`` if no such call waits, ``UsageError`` if it was decided on before or expired,
+    or if the arguments are not those of the function.
     """
-    agent, number, made = await _answer(kernel, name, id, approved, note, arguments, remember, by)
+    agent, number, made = await _answer(kernel, name, id, approved, note, arguments, remember, by, only)
     async with listening(agent.listeners) as outputs:
-        after = (await kernel.record(name)).last_seq
+        after = await kernel.store.read(lambda tx: _last_seq(tx, agent.record.id, name))
         event = await _decided(kernel, agent, number, made)
         if event.state == "waiting" or kernel.scheduler.is_running:
             async for output in outputs_until_closed(kernel.store, agent, event, outputs, after):
@@ -70,22 +73,24 @@ async def settle(
     by: str = "",
 ) -> None:  # fmt: skip
     """Decide on a call as ``answer`` does, and let the turn go on by itself; nothing of it is waited for."""
-    agent, number, made = await _answer(kernel, name, id, approved, note, None, remember, by)
+    agent, number, made = await _answer(kernel, name, id, approved, note, None, remember, by, None)
     await _decided(kernel, agent, number, made)
 
 
 async def _answer(
     kernel: Kernel, name: str, id: str, approved: bool, note: str, arguments: Mapping[str, Any] | None,
-    remember: Remember, by: str,
+    remember: Remember, by: str, only: AgentId | None,
 ) -> tuple[AgentSlot, int, Answer]:  # fmt: skip
     """The agent, the number of the call and the decision, after what has expired was put aside."""
     _check(approved, note, arguments, remember)
     agent, number, now = await kernel.find(name), _number(id), kernel.clock.now()
+    if only not in (None, agent.record.id):
+        raise StaleAgentError(name)
     agent_id = agent.record.id
     changed = None if arguments is None else await _changed(kernel, agent, number, arguments)
     if await kernel.store.write(lambda tx: expire(tx, agent_id, now)):
         kernel.scheduler.wake(agent)
-    return agent, number, Answer(approved, note, changed, remember, by)
+    return agent, number, Answer(approved, note, changed, remember, by or kernel.store.by)
 
 
 async def _decided(kernel: Kernel, agent: AgentSlot, number: int, made: Answer) -> Event:
@@ -97,6 +102,12 @@ async def _decided(kernel: Kernel, agent: AgentSlot, number: int, made: Answer) 
     if event.state == "active":
         kernel.scheduler.wake(agent)
     return event
+
+
+def _last_seq(tx: Transaction, agent: AgentId, name: str) -> int:
+    if (record := tx.agent_by_id(agent)) is None:
+        raise StaleAgentError(name)
+    return record.last_seq
 
 
 def _check(approved: bool, note: str, arguments: Mapping[str, Any] | None, remember: str) -> None:

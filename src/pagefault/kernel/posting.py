@@ -38,11 +38,14 @@ def checked(event: Event, now: datetime, trace: Callable[[], str]) -> Event:
 
 @asynccontextmanager
 async def posting(
-    scheduler: Scheduler, tenant: str, name: str, event: Event, most: float
+    scheduler: Scheduler, tenant: str, name: str, event: Event, most: float, only: AgentId | None = None
 ) -> AsyncGenerator[EventOutputs]:
-    """Post an event, and hear its outputs until ``most`` of the agent's were not taken; 0: hear none."""
+    """Post an event, and hear its outputs until ``most`` of the agent's were not taken; 0: hear none.
+    ``StaleAgentError`` if the name is not that of ``only``."""
     agent = await scheduler.servable(tenant, name)
     while True:
+        if only not in (None, agent.record.id):
+            raise StaleAgentError(name)
         listeners = agent.listeners if most else set[MemoryObjectSendStream[Output]]()
         async with listening(listeners, most) as heard:
             since = await _log_end(scheduler, agent) if most and event.key else 0

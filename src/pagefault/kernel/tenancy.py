@@ -31,6 +31,7 @@ __all__ = [
     "records_named",
     "revoke_key",
     "set_quota",
+    "waiting_of_all",
 ]
 
 _PREFIX = "pf_"
@@ -86,6 +87,11 @@ async def keys(kernel: Kernel) -> list[ApiKey]:
 async def has_keys(kernel: Kernel) -> bool:
     """Return whether there is a key of any tenant."""
     return bool(await kernel.scheduler.store.read(lambda tx: tx.keys()))
+
+
+async def waiting_of_all(kernel: Kernel, most: int) -> int:
+    """The number of agents, of all tenants, with an event that can be served; counted up to ``most``."""
+    return len(await kernel.scheduler.store.read(lambda tx: tx.waiting(most)))
 
 
 async def records_named(kernel: Kernel, names: Iterable[str]) -> list[AgentRecord]:

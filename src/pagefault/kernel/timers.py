@@ -17,6 +17,7 @@ from pagefault.clock import next_due
 from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
 from pagefault.kernel.deciding import expire
+from pagefault.names import system_key
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
 from pagefault.storage.transaction import Due
@@ -90,7 +91,7 @@ def fire(tx: Transaction, agent: AgentId, now: datetime) -> int:
             continue
         missed = (now - schedule.due).total_seconds() > LATE
         if not (missed and schedule.catch_up == "skip"):
-            key = f"{schedule.id}@{schedule.due.astimezone(UTC).isoformat()}"
+            key = system_key(f"{schedule.id}@{schedule.due.astimezone(UTC).isoformat()}")
             tx.post(agent, Event(EventKind.TIMER, schedule.note, key=key, at=now, hops=schedule.hops))
             posted += 1
         if schedule.cron is None:

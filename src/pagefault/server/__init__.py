@@ -2,7 +2,8 @@
 
     running.py    a process that serves: signals, drain;  workers.py: several processes
     auth.py       the caller of a request;  walls.py: what stands before all routes
-    problems.py   errors as responses;  sse.py: outputs as server-sent events
+    problems.py   errors as responses;  hints.py: what to do, as requests;
+    sse.py        outputs as server-sent events;  revoking.py: their end with their key
     posting.py    events that requests post;  uploads.py: uploaded files
     api/          the REST under ``/api/v1``;  openai/: what clients of OpenAI speak
     letta/        Letta's REST under ``/v1``;  inspector/: pages for people, at ``/``
@@ -23,6 +24,7 @@ from pagefault.server import api, health, inspector, letta, mcp, metrics, openai
 from pagefault.server.auth import KeyRates
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes, rest_shape
+from pagefault.server.revoking import KeyWatch
 from pagefault.server.walls import Walls
 from pagefault.telemetry import Telemetry, Tracing
 
@@ -44,6 +46,7 @@ def create_app(
     )
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.state.rates, app.state.shapes = KeyRates(options.rate), shapes
+    app.state.watch = KeyWatch(kernel, options.recheck)
     app.include_router(health.router())
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models

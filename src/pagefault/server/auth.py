@@ -3,7 +3,7 @@
 As long as there is no key the server listens on the loopback only, and everybody there may do everything.
 From the first key on every request needs one, ``Authorization: Bearer pf_...``. A key sees its tenant alone,
 and of that the agents that it is for. It is looked up at each request: one that is revoked opens nothing any
-more.
+more, and its streams end (``revoking``).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 _NO_KEY = (
-    "This server needs a key; send it as Authorization: Bearer pf_..., `pagefault key create` makes one."
+    "This server needs a key; send it as Authorization: Bearer pf_..., and ask who runs the server for one."
 )
-_WRONG_KEY = "There is no such key, or it was revoked; `pagefault key create` makes one."
+_WRONG_KEY = "There is no such key, or it was revoked; ask who runs the server for one."
 _NOT_THERE = "There is no such agent, or none that this key may reach."
 
 
@@ -138,6 +138,7 @@ def key_caller(request: Request, key: ApiKey) -> Caller:
     """The caller that has this key, whose request is counted."""
     kernel: Kernel = request.app.state.kernel
     request.state.key = f"{key.tenant}/{key.name}" if key.tenant else key.name
+    request.state.api_key = key
     request.app.state.rates.take(key.tenant, key.name)
     own = kernel.within(key.tenant, f"key {key.name}")
     return Caller(own, key.name, key.tenant, key.role, key.agents, key.speaks_for_users, key.tag)

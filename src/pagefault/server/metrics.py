@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from pagefault.kernel.tenancy import waiting_of_all
 from pagefault.server.auth import Calling
 from pagefault.server.problems import Problem
 from pagefault.telemetry import Prometheus
@@ -26,7 +27,7 @@ def router(prometheus: Prometheus) -> APIRouter:
                 "Forbidden",
                 "The metrics are of all tenants and agents; use a key for all agents that is of no tenant.",
             )
-        prometheus.waiting(len(await caller.kernel.waiting(_MOST)))
+        prometheus.waiting(await waiting_of_all(caller.kernel, _MOST))
         return Response(prometheus.exposition(), media_type=CONTENT_TYPE)
 
     routes.add_api_route("/metrics", metrics, summary="Metrics for Prometheus", response_class=Response)

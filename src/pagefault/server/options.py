@@ -15,7 +15,8 @@ __all__ = ["ServerOptions"]
 class ServerOptions:
     """``agent``: the defaults of new agents. ``hosts``: further names by which requests may address the
     server, beside those of the loopback. ``body``: the most bytes of a request, ``upload``: of one with
-    files. ``heartbeat``: seconds between comments on an idle stream. ``grace``: seconds for open turns to end
+    files. ``heartbeat``: seconds between comments on an idle stream; ``recheck``: between two looks
+    at the key of one. ``grace``: seconds for open turns to end
     when the server stops. ``rate``: requests a minute that a key may send, 0 for no
     limit. ``user_secret``: the secret with which Open WebUI signs its users. ``mcp_tokens``: the most tokens
     of one result of MCP; ``mcp_seconds``: how long its ``send_message`` waits for a reply.
@@ -29,6 +30,7 @@ class ServerOptions:
     upload: int = 256 << 20
     heartbeat: float = 15.0
     grace: float = 30.0
+    recheck: float = 5.0
     rate: int = 600
     user_secret: str = field(default="", repr=False)
     mcp_tokens: int = DEFAULT_TOKENS

@@ -14,7 +14,7 @@ from pagefault.kernel.streams import MOST_BEHIND
 from pagefault.media import MediaContent
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
-from pagefault.types import Event, EventKind
+from pagefault.types import AgentId, Event, EventKind
 
 __all__ = ["checked_event", "posted", "posted_outputs", "sent_images"]
 
@@ -26,6 +26,10 @@ _ADMIN_KINDS = frozenset({EventKind.ALERT, EventKind.TIMER, EventKind.UPLOAD_FIN
 def checked_event(caller: Caller, event: Event) -> Event:
     """The event, if the caller may post it."""
     caller.require("chat")
+    if event.key and not event.key.isprintable():  # such are those of the system itself
+        raise Problem(
+            400, "Wrong request", "The key of an event has printable characters only; choose another."
+        )
     if event.sender is not None and not caller.speaks_for_users:
         raise Problem(403, "Forbidden", "This key may not say who the sender is; leave the sender out.")
     if event.kind in _ADMIN_KINDS:
@@ -60,9 +64,12 @@ async def posted(caller: Caller, name: str, event: Event) -> Event:
 
 
 @asynccontextmanager
-async def posted_outputs(caller: Caller, name: str, event: Event) -> AsyncGenerator[EventOutputs]:
-    """Post an event to an agent; give the agent's id, the event as stored, and the outputs of its turn."""
-    async with caller.kernel.posting(name, event, MOST_BEHIND) as (agent, stored, outputs):
+async def posted_outputs(
+    caller: Caller, name: str, event: Event, only: AgentId | None = None
+) -> AsyncGenerator[EventOutputs]:
+    """Post an event to an agent, to ``only`` this one whoever has the name by now; give the agent's id, the
+    event as stored, and the outputs of its turn."""
+    async with caller.kernel.posting(name, event, MOST_BEHIND, only) as (agent, stored, outputs):
         _check_repeated(event, stored)
         yield agent, stored, outputs
 

@@ -20,6 +20,7 @@ from starlette.types import Scope
 from pagefault import errors
 from pagefault.quoting import whole
 from pagefault.redaction import logger_of, redacted
+from pagefault.server.hints import for_clients
 from pagefault.server.logs import request_id
 
 __all__ = ["Problem", "Shape", "Shapes", "fault", "install", "known", "problem_of", "rest_shape"]
@@ -64,11 +65,20 @@ _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
 }
 
 
+_DATABASE = (
+    "The database did not do this; try again, and look before whether a change was kept. The log of the "
+    "server says why, by the request id."
+)
+"""For a client: what the error says of the database (files, processes, hosts) is for the log."""
+
+
 def problem_of(error: errors.PagefaultError) -> Problem:
     """One of our errors as a problem, without secrets."""
     kinds = [kind for kind in type(error).__mro__ if kind in _STATUS]
     status, title = _STATUS[kinds[0]] if kinds else (500, "Server fault")
-    return Problem(status, title, redacted(whole(str(error))))
+    if kinds and kinds[0] is errors.StorageError:
+        return Problem(status, title, _DATABASE)
+    return Problem(status, title, for_clients(redacted(whole(str(error)))))
 
 
 def rest_shape(problem: Problem, _: Scope) -> Response:

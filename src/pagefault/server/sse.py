@@ -6,18 +6,22 @@ and they begin again with the next completion. A client that goes away does not 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Annotated, Any, cast
 
+import anyio
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from pagefault.errors import PagefaultError
 from pagefault.kernel.posting import EventOutputs
 from pagefault.server.auth import options_of
 from pagefault.server.problems import Problem, known
+from pagefault.tenancy import ApiKey
 from pagefault.types import CLOSING, UNCOMMITTED, AgentId, Event, Output
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 OutputStream = AsyncIterator[Output]
+_REVOKED = "The key of this stream was revoked; take the stream up again with another key."
 
 
 def wants_stream(request: Request) -> bool:
@@ -63,10 +68,39 @@ def event_stream(
     request: Request, events: AsyncGenerator[ServerSentEvent], ping: Callable[[], ServerSentEvent] = _ping
 ) -> EventSourceResponse:
     """The response that sends these events, with comments, or what ``ping`` makes, while there are none."""
-    return EventSourceResponse(
+    return _KeyedStream(
         _until_failure(request, events), ping=options_of(request).heartbeat, sep="\n",
         ping_message_factory=ping,
     )  # fmt: skip
+
+
+class _KeyedStream(EventSourceResponse):
+    """A stream that ends with an ``error`` when the key of its request is revoked."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if (key := getattr(request.state, "api_key", None)) is None:
+            return await super().__call__(scope, receive, send)
+        with anyio.CancelScope() as streaming:
+            watch = asyncio.create_task(_when_revoked(request, key, streaming.cancel))
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                watch.cancel()
+        if streaming.cancelled_caught:
+            last = _failure(request, Problem(401, "No valid key", _REVOKED)).encode()
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _when_revoked(request: Request, key: ApiKey, then: Callable[[], None]) -> None:
+    await request.app.state.watch.until_revoked(key)
+    then()
+
+
+def _failure(request: Request, problem: Problem) -> ServerSentEvent:
+    """The last event of a stream that failed, in the shape of its protocol."""
+    response = request.app.state.shapes.respond(request.scope, problem)
+    return ServerSentEvent(bytes(response.body).decode(), event="error", sep="\n")
 
 
 async def _until_failure(
@@ -78,8 +112,7 @@ async def _until_failure(
             async for event in events:
                 yield event
     except PagefaultError as error:
-        response = request.app.state.shapes.respond(request.scope, known(error))
-        yield ServerSentEvent(bytes(response.body).decode(), event="error", sep="\n")
+        yield _failure(request, known(error))
 
 
 async def held(

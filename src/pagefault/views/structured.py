@@ -19,6 +19,7 @@ from pagefault.containment import Fault, barrier
 from pagefault.errors import ArgumentTypeError, OutputError
 from pagefault.functions.describing import JsonSchema, compact_schema
 from pagefault.models.json_text import read_json, repair_json
+from pagefault.names import system_key
 from pagefault.types import Event, EventKind
 from pagefault.views.reply import Reply
 
@@ -49,7 +50,7 @@ class StructuredOutput(Generic[T]):
     def asked_again(self, faults: str, key: str | None) -> Event:
         """The event that says what is wrong with the answer; of an event with a key, it has one too."""
         text = _ASKED.format(text=_AGAIN.format(faults=faults), schema=self.schema)
-        return Event(EventKind.ALERT, text, key=key and f"{key}#again")
+        return Event(EventKind.ALERT, text, key=key and system_key(f"{key}#again"))
 
     def read(self, text: str) -> T:
         """The value; ``ValueError`` says what is wrong with the text, in a sentence."""

@@ -14,6 +14,7 @@ from sse_starlette import ServerSentEvent
 
 from pagefault.errors import PagefaultError
 from pagefault.ingest import LoadReport, SourceResult, load
+from pagefault.ingest.extract import need_extra
 from pagefault.kernel.edits import delete_document
 from pagefault.server.api.messages import STREAMED
 from pagefault.server.api.values import (
@@ -90,6 +91,7 @@ async def upload(
     """Load files into archival storage; answered when all are done, or with their progress as a stream."""
     caller.require("admin")
     sources, tags = [UploadSource(each, plain_file_name(each.filename)) for each in file], tags_of(tag or ())
+    need_extra()
     if wants_stream(request):
         return event_stream(request, loading_events(caller, name, sources, tags, title))
     report = await load(caller.kernel, name, sources, tags=tags, title=title)

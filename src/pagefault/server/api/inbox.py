@@ -137,7 +137,7 @@ async def decide(name: Name, id: str, body: Decision, caller: AgentCaller, reque
     agent = (await caller.kernel.record(name)).id
     answer = deciding.answer(
         caller.kernel, name, id, body.approved,
-        note=body.note, arguments=body.arguments, remember=body.remember, by=caller.key,
+        note=body.note, arguments=body.arguments, remember=body.remember, by=caller.key, only=agent,
     )  # fmt: skip
     first, outputs = await begun(answer)
     if first is None:

@@ -72,12 +72,7 @@ async def _idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
     other: Annotated[str | None, Header(alias="X-Idempotency-Key", max_length=255)] = None,
 ) -> str | None:
-    given = key or other
-    if given is not None and not given.isprintable():
-        raise Problem(
-            400, "Wrong request", "An Idempotency-Key has printable characters only; choose another."
-        )
-    return given or None
+    return key or other or None
 
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

@@ -52,14 +52,14 @@ async def outputs_of_inputs(
     decided = decisions_of(decisions, waiting)
     for number, (row, each) in enumerate(decided, 1):
         made = approvals.answer(
-            caller.kernel, agent.name, row.id, each.approved, note=each.note, by=caller.key
+            caller.kernel, agent.name, row.id, each.approved, note=each.note, by=caller.key, only=agent.id
         )
         async with aclosing(made):
             async for output in made:
                 if output.type != "waiting" or number == len(decided):
                     yield output
     for event in events:
-        async with posted_outputs(caller, agent.name, event) as (_, stored, outputs):
+        async with posted_outputs(caller, agent.name, event, agent.id) as (_, stored, outputs):
             yield Output("noticed", "", stored.id, 0)  # the response begins before the model answers
             async for output in outputs:
                 yield output
