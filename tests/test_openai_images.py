@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -90,3 +92,38 @@ async def test_a_key_that_is_used_again_with_another_image_is_refused(machine: M
             answer = await client.post("/v1/chat/completions", json=chat(address(image)), headers=key)
             assert answer.status_code == status
         assert "was used for another event" in answer.json()["error"]["message"]
+
+
+async def test_an_address_that_redirects_into_the_servers_network_is_refused(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy stands for a public server, which redirects to the loopback, where an image is."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            is_public = self.path.startswith("http://images.example/")
+            self.send_response(302 if is_public else 200)
+            self.send_header("location", f"http://127.0.0.1:{proxy.server_port}/secret.png")
+            self.end_headers()
+            self.wfile.write(b"" if is_public else PNG)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "")
+        async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+            url = "http://images.example/a.png"
+            item = {"role": "user", "content": [{"type": "input_image", "image_url": url}]}
+            for path, body in (
+                ("/v1/chat/completions", chat(url)),
+                ("/v1/responses", {"model": "ana", "input": [item]}),
+            ):
+                answer = await server.client.post(path, json=body)
+                assert (answer.status_code, "private network" in answer.text) == (400, True), answer.text
+            assert await rig.events() == []
+        proxy.shutdown()
+    assert asked == [url, url]

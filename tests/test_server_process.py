@@ -22,6 +22,7 @@ from pagefault.models import Completion
 from pagefault.server.running import bind
 from pagefault.testing.providers import KEY, Delivery, ProviderServer
 from test_server import STREAM
+from waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +150,60 @@ def test_several_workers_serve_one_address(home: Path) -> None:
                 assert answer.json()["text"] == TEXT
             server.send_signal(signal.SIGTERM)
             assert server.wait(60) == 0
+
+
+def workers(server: subprocess.Popen[str]) -> dict[int, set[str]]:
+    """The processes that serve, each with the inodes of its sockets; any may end, or close a file."""
+    found: dict[int, set[str]] = {}
+    for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                sockets = found[int(child)] = set[str]()
+                for file in os.listdir(f"/proc/{child}/fd"):
+                    with suppress(OSError):
+                        sockets.add(os.readlink(f"/proc/{child}/fd/{file}"))
+    return found
+
+
+def inode_of(server_port: int, client_port: int) -> str:
+    """The inode of the server's end of a connection on the loopback."""
+    ends = f"0100007F:{server_port:04X} 0100007F:{client_port:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    return next(f"socket:[{line.split()[9]}]" for line in lines if ends in line)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes in /proc")
+def test_a_worker_that_is_killed_is_replaced_and_its_streams_go_on_at_another(home: Path) -> None:
+    with (
+        ProviderServer([HELD, *[Completion(TEXT)] * 9]) as provider,
+        process(home, provider.environment, "--workers", "2") as (server, url),
+    ):
+        port, headers = int(url.rpartition(":")[2]), {**STREAM, "idempotency-key": "one"}
+        address, lines, killed = f"{url}/api/v1/agents/ana/messages", list[str](), 0
+        with (
+            suppress(httpx2.RemoteProtocolError),
+            httpx2.stream("POST", address, json={"text": "Hi"}, headers=headers, timeout=60) as answer,
+        ):
+            client = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
+            for line in answer.iter_lines():
+                lines.append(line)
+                if len(sent(lines)) == 1 and not killed:
+                    inode = inode_of(port, client)
+                    (killed,) = (pid for pid, sockets in workers(server).items() if inode in sockets)
+                    os.kill(killed, signal.SIGKILL)
+        first = sent(lines)
+        assert {type for type, _, _ in first} == {"delta"}
+        resume = headers | {"last-event-id": str(first[-1][1])}
+        with httpx2.stream("POST", address, json={"text": "Hi"}, headers=resume, timeout=60) as answer:
+            rest = sent(list(answer.iter_lines()))
+        assert [type for type, _, _ in rest if type != "delta"] == ["retracted", "said", "done"]
+        assert len(provider.seen) == 2
+        eventually(lambda: len(workers(server)) == 2 and killed not in workers(server))
+        for _ in range(4):
+            assert httpx2.post(address, json={"text": "Hi"}, timeout=60).json()["text"] == TEXT
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+    assert f"worker {killed} ended with -9; another one starts" in home.with_suffix(".log").read_text()
 
 
 @pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--port", "1")])

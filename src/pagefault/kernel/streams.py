@@ -13,7 +13,7 @@ from functools import partial
 import anyio
 
 from pagefault.agent.output import output_of
-from pagefault.errors import NotFoundError
+from pagefault.errors import DamageError, NotFoundError
 from pagefault.kernel import Kernel
 from pagefault.kernel.posting import EventOutputs, outputs_of
 from pagefault.kernel.sending import whole
@@ -36,7 +36,7 @@ async def following(kernel: Kernel, name: str, number: int, after: int = 0) -> A
     agent = await kernel.find(name)
     async with listening(agent.listeners, MOST_BEHIND) as heard:
         kernel.scheduler.following.announce(agent)
-        since = (await kernel.record(name)).last_seq
+        since, _ = await _last(kernel, name)
         event = await _found(kernel, agent, number)
         yield agent.record.id, event, outputs_of(kernel.scheduler, agent, event, heard, since, after)
 
@@ -45,7 +45,7 @@ async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> Asy
     """The committed outputs of an agent behind a position (None: the last), of all its events, then all that
     come, deltas included, without an end."""
     async with kernel.listen(name, MOST_BEHIND) as heard:
-        since = (await kernel.record(name)).last_seq
+        since, _ = await _last(kernel, name)
         after = since if after is None else after
         for output in await kernel.outputs(name, after):
             yield output
@@ -57,14 +57,22 @@ async def outputs_after(kernel: Kernel, name: str, after: int | None = 0) -> Asy
 
 async def outputs_page(kernel: Kernel, name: str, after: int, most: int) -> list[Output]:
     """The first committed outputs of an agent behind a position, ``most`` at the most."""
-    record = await kernel.record(name)
-    found, last = list[Output](), record.last_seq
+    last, id = await _last(kernel, name)
+    found = list[Output]()
     for first in range(after + 1, last + 1, _ROWS):
-        rows = await kernel.store.read(partial(_rows, record.id, first, min(first + _ROWS - 1, last)))
+        rows = await kernel.store.read(partial(_rows, id, first, min(first + _ROWS - 1, last)))
         found += [output for row in rows if (output := output_of(row))]
         if len(found) >= most:
             break
     return found[:most]
+
+
+async def _last(kernel: Kernel, name: str) -> tuple[int, AgentId]:
+    """The last position of an agent's log; ``DamageError`` if that cannot be read."""
+    record = await kernel.record(name)
+    if record.damage:
+        raise DamageError(record.damage)
+    return record.last_seq, record.id
 
 
 def _rows(agent: AgentId, first: int, last: int, tx: Transaction) -> list[Message]:

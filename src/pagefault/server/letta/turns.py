@@ -79,6 +79,7 @@ class LettaTurn:
     events: list[int] = field(default_factory=list[int])
     waits: bool = False
     is_over: bool = False
+    has_failed: bool = False
     _held: list[Message] = field(default_factory=list[Message])
     _shown: dict[str, str] = field(default_factory=dict[str, str])
     _part: int = 2
@@ -107,6 +108,9 @@ class LettaTurn:
                 return await self._asked(output)
             case "done":
                 return self._release()
+            case "alerted":
+                made = await self._committed(output)
+                return made if self._has_row(output) else [*made, self._unserved(output)]
             case _:
                 return await self._committed(output)
 
@@ -157,16 +161,31 @@ class LettaTurn:
             | {"message_type": "error_message", "error_type": row.name, "message": row.text, "detail": None}
         ]
 
+    def _has_row(self, output: Output) -> bool:
+        return any(row.seq == output.position and row.role is Role.ALERT for row in self.rows)
+
+    def _unserved(self, output: Output) -> LettaMessage:
+        """An alert that is not in the log, as the agent cannot be served, as an error message."""
+        self.has_failed, self._part = True, self._part + 1
+        fields = self._fields(output)
+        return fields | {
+            "message_type": "error_message", "error_type": "alert", "message": output.text, "detail": None
+        }  # fmt: skip
+
     # pieces of what streams
+
+    def _fields(self, output: Output) -> LettaMessage:
+        """The fields of a message that is no row."""
+        id = letta_id("message", self.agent.id, output.position, self._part % 4096)
+        run = letta_id("run", self.agent.id, output.event) if output.event else None
+        return message_fields(id, self.kernel.clock.now(), run=run, seq=output.position)
 
     def _piece(self, output: Output) -> list[LettaMessage]:
         of = "said" if output.data.get("of") == "said" else "thought"
         if of not in self._shown:
             self._part += 1
         self._shown[of] = self._shown.get(of, "") + output.text
-        id = letta_id("message", self.agent.id, output.position, self._part % 4096)
-        run = letta_id("run", self.agent.id, output.event) if output.event else None
-        fields = message_fields(id, self.kernel.clock.now(), run=run, seq=output.position)
+        fields = self._fields(output)
         if of == "said":
             return [fields | {"message_type": "assistant_message", "content": output.text}]
         return [fields | {"message_type": "reasoning_message", "reasoning": output.text}]
@@ -187,7 +206,7 @@ class LettaTurn:
     @property
     def stop_reason(self) -> LettaMessage:
         """The reason why the turn ended, as a message."""
-        reason = stop_reason(self.rows, waits=self.waits) if self.is_over else "error"
+        reason = stop_reason(self.rows, waits=self.waits) if self.is_over and not self.has_failed else "error"
         return {"message_type": "stop_reason", "stop_reason": reason}
 
     @property
