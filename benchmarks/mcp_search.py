@@ -110,9 +110,8 @@ async def ask(client: Client, asked: int) -> None:
     await measured(client, "list_memories", [{"cursor": f"o{first.structured_content['total'] - 5}"}])
     long = [hit["id"] for result in found for hit in result.structured_content["memories"] if "cut" in hit]
     await measured(client, "get_memory", [{"id": id} for id in long[:asked] or ["p1"]])
-    await measured(
-        client, "add_memory", [{"text": f"My sister number {n} lives in Porto."} for n in range(10)]
-    )
+    added = [{"text": f"A new note: {query}"} for query in queries(10)]
+    await measured(client, "add_memory", added)
 
 
 async def run(options: argparse.Namespace) -> int:
