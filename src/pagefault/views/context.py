@@ -48,7 +48,8 @@ _LINES_NOW = "The lines are drawn by the settings as they are now."
 class ContextBlock:
     """One part of the prompt. ``tokens``: calibrated; ``id``: of a row, and its verbatim text is in the log;
     ``name``: of a function or a section, of the function that is called or answers, or of the speaker.
-    ``text``: as the prompt shows it. ``pinned``: the open event, kept in view though its time has passed."""
+    ``text``: as the prompt shows it. ``pinned``: the open event, kept in view though its time has passed;
+    ``event``: that of the row's turn."""
 
     kind: BlockKind
     tokens: int
@@ -59,6 +60,7 @@ class ContextBlock:
     pinned: bool = False
     failed: bool = False
     images: int = 0
+    event: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class ContextBlocks:
 
 async def context_blocks(kernel: Kernel, name: str, at: int | None = None) -> ContextBlocks:
     """The main context as it stands between two turns, or as the model saw it at the last step that began
-    with the row of number ``at`` or before. ``NotFoundError`` if there was none so early."""
+    with the row of number ``at`` or before; at the first one, if none did. ``NotFoundError`` if the model was
+    never asked."""
     process = await kernel.process(name)
     record, zone = process.record, zone_for(process.record)
     if at is None:
@@ -113,7 +116,7 @@ async def context_blocks(kernel: Kernel, name: str, at: int | None = None) -> Co
         return _now(process, zone, newest)
     found = await kernel.store.read(lambda tx: _past(tx, record, at))
     if found is None:
-        raise NotFoundError(f"The model was not asked before the message m{at}; look at a later one.")
+        raise NotFoundError(f"The model of {name} was not asked yet; send it a message first.")
     return _at_step(process, found, zone)
 
 
@@ -150,7 +153,7 @@ def _step_after(tx: Transaction, record: AgentRecord, seq: int) -> Message | Non
 
 
 def _past(tx: Transaction, record: AgentRecord, at: int) -> _Past | None:
-    first = _step_before(tx, record, at)
+    first = _step_before(tx, record, at) or _step_after(tx, record, at)
     if first is None or first.meta.saw is None:
         return None
     saw = first.meta.saw
@@ -258,7 +261,7 @@ def _block(row: Message, pinned: bool, zone: tzinfo) -> ContextBlock:
     name = row.name if row.role in (Role.CALL, Role.RESULT, Role.ALERT) else row.speaker
     return ContextBlock(
         row.role.value, 0, row.shown or row.text, row.id, name or "", row.at.astimezone(zone), pinned,
-        row.meta.failed, row.meta.images,
+        row.meta.failed, row.meta.images, row.event,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from pagefault.types import AgentRecord
 from pagefault.views.asking import zone_shown
 from pagefault.views.usage import Spending, period_for, prices_of, spending_of_totals
 
-__all__ = ["BudgetView", "DailyUsage", "DayUsage", "budgets", "daily_usage"]
+__all__ = ["LONGEST", "BudgetView", "DailyUsage", "DayUsage", "budgets", "daily_usage"]
 
 LONGEST = 366
 """The most days that are shown at once."""

@@ -12,7 +12,6 @@ from pagefault.accounting.prices import Prices
 from pagefault.errors import UsageError
 from pagefault.images import with_media
 from pagefault.kernel import Kernel
-from pagefault.quoting import inline
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Event, EventState, Role
 from pagefault.views.asking import zone_shown
@@ -28,7 +27,7 @@ _LONGEST = 240  # characters of an event's text
 
 @dataclass(frozen=True, slots=True)
 class TurnSummary:
-    """A turn by its event. ``text``: the beginning of what the event says; ``at``: when the event was
+    """A turn by its event. ``text``: the beginning of what the event says, in one line; ``at``: when it was
     admitted or, if that is still to come, posted; ``first``: id of its first row, empty if it has none yet;
     ``attempts``: times that the turn was begun since it last got on."""
 
@@ -87,6 +86,6 @@ def _summary(tx: Transaction, record: AgentRecord, event: Event, prices: Prices)
     text = event.text or (rows[0].text if rows else "")
     return TurnSummary(
         event.id, event.kind, event.sender or "", event.state,
-        inline(with_media(text, event.media), _LONGEST), at and at.astimezone(zone_shown(record)),
+        " ".join(with_media(text, event.media).split())[:_LONGEST], at and at.astimezone(zone_shown(record)),
         rows[0].id if rows else "", event.attempts, totals_of(rows, prices),
     )  # fmt: skip

@@ -8,6 +8,8 @@
     searching.py  search with the reasons of its results;  settings.py: settings, name and end of an agent
     fields.py     fields of forms as a browser sends them
     events.py     what waits: approvals, inbox, parked events, timers
+    context.py    the main context as blocks, now or at a step;  turns.py: turns, one as a flame
+    usage.py      tokens and money by day and model, budgets;  drawing.py: numbers to rectangles
 
 A page is a route, a template and texts; ``docs/inspector.md`` shows how one is added. Left out: what stands
 behind them; the pages show views, and act through the kernel as the REST does.
@@ -21,6 +23,7 @@ from pagefault.server.inspector import (
     agents,
     assets,
     chat,
+    context,
     documents,
     events,
     memory,
@@ -28,6 +31,8 @@ from pagefault.server.inspector import (
     searching,
     settings,
     signing_in,
+    turns,
+    usage,
 )
 from pagefault.server.inspector.pages import error_page, prepare
 
@@ -45,12 +50,15 @@ def router() -> APIRouter:
         signing_in,
         agents,
         chat,
+        context,
         memory,
         passages,
         searching,
         documents,
+        turns,
         events,
         settings,
+        usage,
     ):
         routes.include_router(module.routes)
     return routes

@@ -63,6 +63,16 @@ def percent(value: float) -> str:
     return f"{value:.0%}"
 
 
+def duration(seconds: float) -> str:
+    """A time that something took: ``12 ms``, ``3.4 s``, ``2 min 5 s``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def minute(at: datetime) -> str:
     """A time to the minute."""
     return at.strftime("%Y-%m-%d %H:%M")
@@ -84,8 +94,11 @@ def pretty(value: Any) -> str:
 
 
 FILTERS: Mapping[str, Any] = {
-    each.__name__: each for each in (verbatim, number, compact, money, size, percent, minute, second, pretty)
-}
+    each.__name__: each
+    for each in (
+        verbatim, number, compact, money, size, percent, duration, minute, second, pretty,
+    )
+}  # fmt: skip
 """The filters of the templates, by name."""
 
 
