@@ -430,7 +430,7 @@ async def test_what_is_not_here_is_refused_with_a_sentence(machine: Machine) -> 
             lambda: client.agents.messages.create(agent.id, input="Hi", override_model="openai/gpt-5"),
             lambda: client.agents.messages.create(
                 agent.id,
-                input=[{"type": "image", "source": {"type": "url", "url": "http://x/y.png"}}],
+                input=[{"type": "image", "source": {"type": "letta", "file_id": "file-1"}}],
             ),
         ]
         for attempt in tries:

@@ -1,4 +1,4 @@
-"""The inputs of a request to an agent: events to post, decisions on calls. Pure.
+"""The inputs of a request to an agent: messages to post, decisions on calls. Pure.
 
 An input that cannot be used as it is meant is refused with a sentence: an agent that gets half of a message
 would answer another one.
@@ -7,7 +7,7 @@ would answer another one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pagefault.quoting import inline
@@ -16,10 +16,18 @@ from pagefault.server.letta.ids import read_id
 from pagefault.server.problems import Problem
 from pagefault.types import Event, EventKind, Message
 
-__all__ = ["CallDecision", "decisions_of", "inputs_of"]
+__all__ = ["CallDecision", "MessageInput", "decisions_of", "inputs_of"]
 
 NOTICE = "notice"
 """The kind of the events that messages of the role ``system`` become."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInput:
+    """An event to post, and the addresses of the images that come with it."""
+
+    event: Event
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class CallDecision:
     note: str = ""
 
 
-def inputs_of(body: TurnBody) -> list[Event | CallDecision]:
+def inputs_of(body: TurnBody) -> list[MessageInput | CallDecision]:
     """The inputs of a request in their order. Messages of one user that follow one another are one event."""
     refusals = {
         "client_tools": "Tools of the client cannot be called here; give them to the program that serves.",
@@ -48,7 +56,7 @@ def inputs_of(body: TurnBody) -> list[Event | CallDecision]:
         if messages:
             raise _wrong("Give input or messages, not both.")
         messages = [MessageBody(role="user", content=body.input)]
-    found = list[Event | CallDecision]()
+    found = list[MessageInput | CallDecision]()
     for message in messages:
         found += _inputs(message)
     if not found:
@@ -56,7 +64,7 @@ def inputs_of(body: TurnBody) -> list[Event | CallDecision]:
     return _joined(found)
 
 
-def _inputs(message: MessageBody) -> list[Event | CallDecision]:
+def _inputs(message: MessageBody) -> list[MessageInput | CallDecision]:
     if message.type == "approval":
         return list(_decisions(message))
     if message.type not in (None, "message"):
@@ -71,22 +79,39 @@ def _inputs(message: MessageBody) -> list[Event | CallDecision]:
         )
     if message.content is None:
         raise _wrong("A message has no content; give its text.")
-    return [Event(kind, text_of(message.content), message.otid or None, message.name or None)]
+    text, images = _parts(message.content)
+    return [MessageInput(Event(kind, text, message.otid or None, message.name or None), images)]
 
 
-def text_of(content: str | Sequence[Any]) -> str:
-    """The text of a message; ``Problem`` for parts that are none."""
+def _parts(content: str | Sequence[Any]) -> tuple[str, tuple[str, ...]]:
+    """The text of a message and the addresses of its images; ``Problem`` for parts that are neither."""
     if isinstance(content, str):
-        return content
-    texts = list[str]()
+        return content, ()
+    texts, images = list[str](), list[str]()
     for part in content:
         given: Mapping[str, Any] = cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
-        text = given.get("text")
-        if given.get("type", "text") != "text" or not isinstance(text, str):
-            kind = inline(str(given.get("type", "text")))
-            raise Problem(501, "Not there yet", f"Content of the type {kind} is not taken here; send text.")
-        texts.append(text)
-    return "\n".join(texts)
+        kind, text = str(given.get("type", "text")), given.get("text")
+        if kind == "image":
+            images.append(_address(given.get("source")))
+        elif kind == "text" and isinstance(text, str):
+            texts.append(text)
+        else:
+            what = f"Content of the type {inline(kind)} is not taken here; send text and images."
+            raise Problem(501, "Not there yet", what)
+    return "\n".join(texts), tuple(images)
+
+
+def _address(source: Any) -> str:
+    """The address of an image; one that is sent as base64 gets a ``data:`` address."""
+    given: Mapping[str, Any] = cast("Mapping[str, Any]", source) if isinstance(source, Mapping) else {}
+    url, data, media = given.get("url"), given.get("data"), given.get("media_type")
+    if "file_id" in given:
+        raise Problem(501, "Not there yet", "Images by file_id are not taken here; send url or base64 data.")
+    if isinstance(url, str):
+        return url
+    if isinstance(data, str) and isinstance(media, str):
+        return f"data:{media};base64,{data}"
+    raise _wrong("An image has a source with url, or with media_type and data (base64); give one of the two.")
 
 
 def _decisions(message: MessageBody) -> Iterable[CallDecision]:
@@ -106,16 +131,17 @@ def _decisions(message: MessageBody) -> Iterable[CallDecision]:
         yield CallDecision(approve, call, note=reason if isinstance(reason, str) else "")
 
 
-def _joined(inputs: Sequence[Event | CallDecision]) -> list[Event | CallDecision]:
-    made = list[Event | CallDecision]()
+def _are_one(one: MessageInput, other: MessageInput) -> bool:
+    return (one.event.kind, one.event.sender) == (other.event.kind, other.event.sender)
+
+
+def _joined(inputs: Sequence[MessageInput | CallDecision]) -> list[MessageInput | CallDecision]:
+    made = list[MessageInput | CallDecision]()
     for each in inputs:
         last = made[-1] if made else None
-        if (
-            isinstance(each, Event)
-            and isinstance(last, Event)
-            and (last.kind, last.sender) == (each.kind, each.sender)
-        ):
-            made[-1] = Event(last.kind, f"{last.text}\n\n{each.text}", last.key, last.sender)
+        if isinstance(each, MessageInput) and isinstance(last, MessageInput) and _are_one(last, each):
+            text = "\n\n".join(filter(None, (last.event.text, each.event.text)))
+            made[-1] = MessageInput(replace(last.event, text=text), last.images + each.images)
         else:
             made.append(each)
     return made

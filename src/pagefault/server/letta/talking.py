@@ -28,11 +28,11 @@ from pagefault.server.letta.messages import (
 from pagefault.server.letta.paging import ListPage, NewestFirst
 from pagefault.server.letta.records import LettaAgent, agent_of, memory_of
 from pagefault.server.letta.states import settings_shown
-from pagefault.server.letta.turns import LettaTurn, outputs_of_inputs
-from pagefault.server.posting import checked_event, posted
+from pagefault.server.letta.turns import LettaTurn, events_of_inputs, outputs_of_inputs
+from pagefault.server.posting import posted
 from pagefault.server.problems import Problem
 from pagefault.server.sse import begun, event_stream
-from pagefault.types import AgentRecord, Event, Message, Output
+from pagefault.types import AgentRecord, Message, Output
 from pagefault.views.offered import program_tools
 from pagefault.views.stored import event_by_number, events_of, rows_between, rows_of_event
 
@@ -62,7 +62,7 @@ async def stream_messages(agent: LettaAgent, body: TurnBody, caller: Calling, re
 async def create_async(agent: LettaAgent, body: TurnBody, caller: Calling) -> JsonObject:
     """Send messages, and return a run without waiting for the turn."""
     inputs = inputs_of(body)
-    events = [checked_event(caller, each) for each in inputs if isinstance(each, Event)]
+    events = await events_of_inputs(caller, inputs)
     if len(events) != len(inputs):
         raise Problem(
             501, "Not there yet", "Decide on calls by messages or messages/stream, not in the background."

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pagefault.kernel import Kernel, approvals
 from pagefault.server.auth import Caller
 from pagefault.server.letta.ids import letta_id
-from pagefault.server.letta.inputs import CallDecision, decisions_of
+from pagefault.server.letta.inputs import CallDecision, MessageInput, decisions_of
 from pagefault.server.letta.messages import (
     LettaMessage,
     approval_request,
@@ -24,23 +24,33 @@ from pagefault.server.letta.messages import (
     stop_reason,
 )
 from pagefault.server.letta.records import memory_of
-from pagefault.server.posting import checked_event, posted_outputs
+from pagefault.server.posting import checked_event, posted_outputs, sent_images
 from pagefault.server.problems import Problem
 from pagefault.types import CLOSING, AgentRecord, Event, Message, Output, Role
 from pagefault.views.stored import rows_of_event
 
-__all__ = ["LettaTurn", "outputs_of_inputs"]
+__all__ = ["LettaTurn", "events_of_inputs", "outputs_of_inputs"]
+
+
+async def events_of_inputs(caller: Caller, inputs: Sequence[MessageInput | CallDecision]) -> list[Event]:
+    """The events among the inputs, with the bytes of their images, if the caller may post them all."""
+    messages = [each for each in inputs if isinstance(each, MessageInput)]
+    events = [checked_event(caller, each.event) for each in messages]
+    return [
+        replace(event, contents=await sent_images(caller, each.images))
+        for event, each in zip(events, messages, strict=True)
+    ]
 
 
 async def outputs_of_inputs(
-    caller: Caller, agent: AgentRecord, inputs: Sequence[Event | CallDecision]
+    caller: Caller, agent: AgentRecord, inputs: Sequence[MessageInput | CallDecision]
 ) -> AsyncGenerator[Output]:
     """Send the inputs, each when the turn of the one before is over, and yield the outputs of all.
 
     ``Problem`` before the first output if a call waits for a decision and there is none among the inputs.
     """
     caller.require("chat")
-    events = [checked_event(caller, each) for each in inputs if isinstance(each, Event)]
+    events = await events_of_inputs(caller, inputs)
     decisions = [each for each in inputs if isinstance(each, CallDecision)]
     waiting = (await memory_of(caller.kernel, agent)).waiting
     if waiting and not decisions:
