@@ -235,6 +235,25 @@ async def test_nothing_is_lost_or_doubled_when_the_server_goes_and_comes_back(
     await site.close()
 
 
+async def test_what_was_said_while_the_network_was_gone_comes_once(home: Path, browser: Browser) -> None:
+    async with site_over(home, browser) as site:
+        page = await site.open("/agents/ana")
+        await write(page, TEA)
+        await expect(page.locator("#rows > li.assistant").last).to_contain_text("How is Longjing")
+        shown = len(await ids(page))
+        await page.context.set_offline(True)
+        await site.kernel.post("ana", Event(EventKind.MESSAGE, "Compare the two plans for me."))
+        await site.kernel.idle("ana")
+        await write(page, "How do I list the files?")
+        await expect(page.locator("#outgoing li")).to_contain_text("not sent yet")
+        await page.context.set_offline(False)
+        await expect(page.locator("#rows > li.assistant pre", has_text="sort").last).to_be_visible()
+        await expect(page.locator("#outgoing li")).to_have_count(0)
+        now = await ids(page)
+        assert len(now) == len(set(now)) == shown + 6
+        assert (await _log(site.kernel))[-2:] == ["Compare the two plans for me.", "How do I list the files?"]
+
+
 async def test_errors_are_sentences_and_the_text_comes_back(home: Path, browser: Browser) -> None:
     async with site_over(home, browser) as site:
         page = await site.open("/agents/ana")

@@ -11,6 +11,9 @@ setInterval(() => {
   }
 }, REFRESH);
 
+const place = document.querySelector(".tabs [aria-current]"); // on a phone not all tabs are in view
+if (place) place.parentElement.scrollLeft = place.offsetLeft - place.parentElement.offsetLeft - 40;
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.getElementById("notices").replaceChildren();
 });

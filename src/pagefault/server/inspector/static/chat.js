@@ -89,14 +89,21 @@ async function news() {
   last = Math.max(last, Number(found.dataset.last));
   if (committed && shown === committed) clear();
   const state = page.getElementById("chat-state");
-  if (state.innerHTML !== get("chat-state").innerHTML) {
-    const has = get("chat-state").contains(document.activeElement);
-    if (!has || !state.querySelector(".approval")) get("chat-state").replaceWith(document.importNode(state, true));
-    htmx.process(get("chat-state"));
-  }
+  renew(document.importNode(state, true));
   settle();
   grown();
   if ("more" in found.dataset) again = true;
+}
+
+function renew(state) {
+  const old = get("chat-state"), active = document.activeElement;
+  if (state.innerHTML === old.innerHTML) return;
+  const had = old.contains(active) ? [active.form?.getAttribute("hx-post"), active.value] : null;
+  old.replaceWith(state);
+  htmx.process(state);
+  if (!had) return; // the focus stays on the same decision, or goes to the field when it is made
+  const same = [...state.querySelectorAll("button")].find((each) => each.form.getAttribute("hx-post") === had[0] && each.value === had[1]);
+  (same ?? field)?.focus();
 }
 
 // what is being said
