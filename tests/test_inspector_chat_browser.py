@@ -79,9 +79,7 @@ async def _log(kernel: Kernel) -> list[str]:
 # looking
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [("phone", "dark"), ("tablet", "light"), ("wide", "dark"), ("wide", "light")]
-)
+@pytest.mark.parametrize(("width", "theme"), [("phone", "dark"), ("tablet", "light"), ("wide", "dark")])
 async def test_pages_are_accessible_in_each_width(
     large: Path, browser: Browser, width: str, theme: str
 ) -> None:
