@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Approval", "Decision", "Grant", "Remember"]
+__all__ = ["Approval", "Decision", "Grant", "Remember", "function_of"]
 
 Decision = Literal["", "approved", "refused", "expired", "cancelled"]
 """The decision on a call; empty: it waits for one. ``cancelled``: its turn is to end."""
@@ -24,7 +24,8 @@ that is revoked."""
 class Approval:
     """One call that a person decides on. ``number``: of its row in the log; ``event``: in whose turn it is;
     ``arguments``: a JSON object, as the call would be run; ``expires``: when it counts as refused, None:
-    never. ``changed``: other arguments, with which it was approved; ``by``: who decided, if that was said."""
+    never. ``name``: the function's ``allowance``. ``changed``: other arguments, with which it was approved;
+    ``by``: who decided, if that was said."""
 
     number: int
     event: int
@@ -43,11 +44,25 @@ class Approval:
         """The handle by which it is decided: ``m`` and the number of its row."""
         return f"m{self.number}"
 
+    @property
+    def function(self) -> str:
+        return function_of(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A function that an agent may call without being asked, until that is revoked."""
+    """A function that an agent may call without being asked, until that is revoked; ``name``: its
+    ``allowance``."""
 
     name: str
     at: datetime
     by: str = ""
+
+    @property
+    def function(self) -> str:
+        return function_of(self.name)
+
+
+def function_of(allowance: str) -> str:
+    """The name of the function in ``files_write#3fa9c1d2``."""
+    return allowance.partition("#")[0]

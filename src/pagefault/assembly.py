@@ -39,6 +39,7 @@ from pagefault.functions.registry import ToolRegistry, lacking
 from pagefault.functions.results import Results
 from pagefault.functions.section_changes import SectionChanges, changed_sections, check_limits
 from pagefault.functions.syscalls import Syscalls
+from pagefault.functions.tool_source import OfferedTools, ToolSource
 from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
@@ -84,12 +85,14 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """Makes processes. ``serving`` gives the embedder in service; ``tools``: the program's;
-    ``limit``: the daily budget of all agents together; ``prices``: the user's own, by model."""
+    ``tool_servers``: what others serve; ``limit``: the daily budget of all agents together; ``prices``: the
+    user's own, by model."""
 
     store: Store
     models: ModelSource
     serving: Callable[[], Awaitable[Embedder]]
     parts: Parts
+    tool_servers: ToolSource
     tools: ToolRegistry = field(default_factory=ToolRegistry)
     limit: DailyLimit | None = None
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
@@ -124,9 +127,13 @@ class Assembly:
             return now, tx.sections(record.id), archival_storages(tx, now), *read_queue(tx, now)
 
         now, sections, storages, queue, warning_waits = await self.store.read(read)
-        if missing := self.tools.missing(settings_of(now).tools):
-            emit(Output("noticed", lacking(now.name, missing), None, now.last_seq))
-        process = await self.process(now, sections, emit, storages)
+        settings = settings_of(now)
+        served = await self.tool_servers.offered(settings.mcp, self.tools.taken())
+        missing = self.tools.missing(settings.tools)
+        for why in (*([lacking(now.name, missing)] if missing else []), *served.faults):
+            emit(Output("noticed", why, None, now.last_seq))
+        process = await self.process(now, sections, emit, storages, served)
+        process.writer.outdated = bool(served.faults)  # they are asked again before the next event
         process.take_over(now, queue, warning_waits)
         return process
 
@@ -136,7 +143,7 @@ class Assembly:
         check_agent_name(name)
         now = self.parts.clock.now()
         record = AgentRecord(name, settings.model_dump(mode="json"), now)
-        self.tools.check(settings.tools)
+        self._check_named(settings)
         self.models.trust(settings.model)
         window, _ = await self.models.window(settings.model, settings.window)
         declared = [s.section(window) for s in settings.declared_sections(window)]
@@ -165,8 +172,7 @@ class Assembly:
             settings = settings.model_copy(update={"served": None})
         if old.model != settings.model:  # named here, by a person; what is stored may come from elsewhere
             self.models.trust(settings.model)
-        if old.tools != settings.tools:
-            self.tools.check(settings.tools)
+        self._check_named(settings, old)
         record = replace(stored, settings=settings.model_dump(mode="json"))
         window = await self._window(settings)
         declared = [s.section(window) for s in settings.declared_sections(window)]
@@ -194,31 +200,37 @@ class Assembly:
 
         return await store.write(work)
 
+    def _check_named(self, settings: AgentSettings, old: AgentSettings | None = None) -> None:
+        """Raise ``UsageError`` for tools and servers of tools that are named now, and are not there."""
+        if old is None or old.tools != settings.tools:
+            self.tools.check(settings.tools)
+        if old is None or old.mcp != settings.mcp:
+            self.tool_servers.check(settings.mcp)
+
     async def process(
         self,
         record: AgentRecord,
         sections: Sequence[Section],
         emit: Callable[[Output], None] = lambda _: None,
         storages: ArchivalStorages | None = None,
+        served: OfferedTools | None = None,
     ) -> Process:
-        """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set."""
+        """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set.
+        ``served``: the tools of servers."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
         window, store = await self._window(settings), TenantStore(self.store, record.tenant)
-        model = self._model(record, settings, window)
+        model, policy = self._model(record, settings, window), parts.policy or settings.policy
         zone, zone_name = zone_of(settings)
         counter, storages = self._counter(settings), storages or ArchivalStorages(record.id)
-        names, policy = [each.name for each in storages.archives], self.parts.policy or settings.policy
-        plan = plan_of(settings, window, sections, counter, names, self.tools, policy)
+        names, offered = [each.name for each in storages.archives], served or OfferedTools()
+        plan = plan_of(settings, window, sections, counter, names, self.tools, policy, offered.functions)
         retriever = replace(self.retriever(zone), store=store, remembered=self.remembered)
         turn, results = OpenTurn(), Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter, results,
             self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened, turn.hops,
         )  # fmt: skip
-        letters = Correspondence(
-            record.id, record.name, parts.clock, settings.agents, settings.max_hops, settings.agent_rate,
-            turn.hops, lambda: turn.trace,
-        )  # fmt: skip
+        letters = self._correspondence(record, settings, turn)
         memory = QueueManager(
             record.id, store, model, policy, counter, parts.clock, plan.budget, turn.hops,
             self.models.image_tokens(settings.model, settings.images), Calibration(settings.models),
@@ -230,8 +242,9 @@ class Assembly:
         program = Program(
             store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
             settings.style, settings.max_steps, settings.warning_steps, settings.turn_timeout,
-            settings.fold_at_once, self.budgets(record, settings), self._served_window(settings),
-            self.observers,
+            settings.fold_at_once, self.budgets(record, settings),
+            partial(self.models.served_window, settings.model),
+            self.observers, lambda: self.tool_servers.version(settings.mcp) != offered.version,
         )  # fmt: skip
         return Process(record, program, memory, Rows(parts.clock, zone, parts.parsers), emit, turn)
 
@@ -241,8 +254,11 @@ class Assembly:
         is_observed = bool(self.observers.each)
         return ObservedModel(model, record.id, settings.model, self.observers) if is_observed else model
 
-    def _served_window(self, settings: AgentSettings) -> Callable[[], Awaitable[int | None]]:
-        return partial(self.models.served_window, settings.model)
+    def _correspondence(self, record: AgentRecord, settings: AgentSettings, turn: OpenTurn) -> Correspondence:
+        return Correspondence(
+            record.id, record.name, self.parts.clock, settings.agents, settings.max_hops,
+            settings.agent_rate, turn.hops, lambda: turn.trace,
+        )  # fmt: skip
 
     def _permissions(self, record: AgentRecord, settings: AgentSettings) -> Permissions:
         names, allowed = frozenset(settings.approval), self.allowed[record.id]

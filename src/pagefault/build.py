@@ -33,6 +33,7 @@ from pagefault.retrieval.service import EmbedderService
 from pagefault.storage import Store
 from pagefault.storage.row_transfer import TransferDatabase
 from pagefault.storage.within import TenantStore
+from pagefault.tool_servers.source import ToolServerSource
 
 if TYPE_CHECKING:
     from pagefault.models.directory.catalogue import Catalogue
@@ -48,17 +49,16 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     keep_private(home)
     installation = installation or load_installation(home)
     tools = ToolRegistry(parts.tools)
+    tool_servers = ToolServerSource(installation.mcp, home / "tool_servers.json")
     models = SingleModelSource(parts.model) if parts.model else catalogue_of(home, installation)
     cache = home / "cache"
     embedder = parts.embedder or make_embedder(installation.embedder, cache)
     reranker = parts.reranker or make_reranker(installation.reranker, cache)
     store = parts.store or open_store(home, installation)  # last: nothing would close it
     service = EmbedderService(
-        store,
-        embedder,
-        "" if parts.embedder else installation.embedder,
+        store, embedder, "" if parts.embedder else installation.embedder,
         lambda name: make_embedder(name, cache, named=installation.embedder),
-    )
+    )  # fmt: skip
 
     prices = installation.own_prices
     reranking = Reranking(reranker) if reranker else None
@@ -66,12 +66,13 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     indexer = Indexer(store, service, sealer.wake)
     deliverer = Deliverer(store, parts.clock, parts.shared_counter, indexer.wake)
     assembly = Assembly(
-        store, models, service.serving, parts, tools, installation.daily_limit, prices, reranking,
-        sent=deliverer.sent,
+        store, models, service.serving, parts, tool_servers, tools, installation.daily_limit, prices,
+        reranking, sent=deliverer.sent,
     )  # fmt: skip
     bound = installation.memory * MB if installation.memory else memory_limit()
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
+    tool_servers.attach(scheduler.slots.reload, lambda: scheduler.is_running)
     return Kernel(
         TenantStore(store, ""), indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
         installation.loading,

@@ -28,6 +28,7 @@ from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.section_settings import Metadata, SectionSettings
 from pagefault.shared import is_shared
+from pagefault.tool_server_settings import ToolServers, ToolServerSettings
 from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
 
@@ -59,9 +60,7 @@ class AgentSettings(BaseModel):
     style: Style = "memgpt"
     zone: str = Field(default="", description="IANA time zone or POSIX rule; empty: the machine's")
     instructions: str | None = Field(default=None, description="None: the shipped ones for the style")
-    prompt: Literal["auto", "short", "long"] = Field(
-        default="auto", description="which of the shipped instructions; auto: long from a 32k window on"
-    )
+    prompt: Literal["auto", "short", "long"] = Field(default="auto", description="the shipped instructions")
     sections: tuple[SectionSettings, ...] | None = Field(default=None, description="None: persona, human")
     reserve: int | None = Field(default=None, ge=64, description="the reply's share of the window")
     margin: float = Field(default=0.05, ge=0.0, le=0.3)
@@ -94,6 +93,7 @@ class AgentSettings(BaseModel):
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
     tools: ToolNames | None = Field(default=None, description="names of those offered; None: all")
+    mcp: ToolNames = Field(default=(), description="servers of tools that it uses, of config.toml")
     tags: ToolNames = Field(default=(), description="words by which API keys may be for agents")
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
     prefetch: float | None = Field(default=None, ge=0.0, le=0.25, description="None: by the window")
@@ -153,9 +153,7 @@ class Installation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database: str = Field(default="", repr=False, description="a PostgreSQL URL; empty: HOME/pagefault.db")
-    wake_url: str = Field(
-        default="", repr=False, description="a URL of the same database that no pooler stands before"
-    )
+    wake_url: str = Field(default="", repr=False, description="a URL of the same database, past any pooler")
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     embedder: str = "minilm"
     reranker: str = Field(default="", description="URL#MODEL or fastembed:MODEL; empty: none")
@@ -165,6 +163,7 @@ class Installation(BaseModel):
     total_daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day, of all")
     providers: dict[str, ProviderSettings] = {}
     prices: dict[str, PriceSettings] = {}
+    mcp: ToolServers = {}
     loading: LoadingSettings = LoadingSettings()
     agent: AgentSettings = AgentSettings()
 
@@ -263,6 +262,7 @@ _TABLES: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
     (Installation, "loading"): LoadingSettings,
     (Installation, "providers"): ProviderSettings,
     (Installation, "prices"): PriceSettings,
+    (Installation, "mcp"): ToolServerSettings,
     (AgentSettings, "sections"): SectionSettings,
 }
 """The settings that have fields of their own, by where they stand and their name."""

@@ -21,7 +21,7 @@ logger = logger_of(__name__)
 _DATABASE = "pagefault.db"
 OWN_NAMES = frozenset(
     {f"{_DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")}
-    | {f"{kept}.{end}" for kept in ("models", "trusted_servers") for end in ("json", "new")}
+    | {f"{kept}.{end}" for kept in ("models", "tool_servers", "trusted_servers") for end in ("json", "new")}
     | {"config.toml", "history", "locks", "cache"}
 )
 """The names of all that pagefault keeps in a home."""

@@ -216,9 +216,8 @@ class Process:
     def _flushed(self, row: Message | None) -> bool:
         if row and (output := output_of(row)):
             self.emit(output)
+        self.writer.outdated |= row is not None and self.program.has_new_functions()
         return row is not None
-
-    # a step: ask the model
 
     async def _ask(self) -> None:
         """Get one completion and commit it. A provider that says "too long" is believed and asked again

@@ -52,7 +52,7 @@ class Permissions:
 
     def may_ask(self, function: Function) -> bool:
         """Return whether calls of the function may need a decision."""
-        return function.name not in self.allowed and (
+        return function.allowance not in self.allowed and (
             function.name in self.names or function.approval is not False
         )
 
@@ -62,7 +62,7 @@ class Permissions:
         if not self.may_ask(function):
             return False
         grants = await self.store.read(lambda tx: tx.grants(self.agent))
-        if any(grant.name == function.name for grant in grants):
+        if any(grant.name == function.allowance for grant in grants):
             return False
         if function.name in self.names or not callable(function.approval):
             return True
@@ -79,7 +79,7 @@ class Permissions:
         """The approval to ask for, with the arguments that the call would be run with."""
         expires = None if self.timeout is None else now + timedelta(seconds=self.timeout)
         arguments = json.dumps(dict(prepared.values))
-        return Approval(call.seq, event, prepared.function.name, arguments, now, expires)
+        return Approval(call.seq, event, prepared.function.allowance, arguments, now, expires)
 
 
 async def _asked(
@@ -126,12 +126,12 @@ def waiting_output(event: int, position: int, approvals: list[Approval]) -> Outp
         {
             "id": each.id,
             "event": each.event,
-            "name": each.name,
+            "name": each.function,
             "arguments": json.loads(each.arguments),
             "asked": each.asked.isoformat(),
             "expires": each.expires and each.expires.isoformat(),
         }
         for each in open_ones
     ]
-    names = ", ".join(f"{each.name} ({each.id})" for each in open_ones)
+    names = ", ".join(f"{each.function} ({each.id})" for each in open_ones)
     return Output("waiting", f"Waiting for approval: {names}", event, position, data={"approvals": calls})

@@ -56,9 +56,10 @@ class CallReader:
         if approval is None or approval.decision != "approved":
             return prepare(call.name or "", call.text, from_text=call.meta.from_text)
         agreed = approval.arguments if approval.changed is None else approval.changed
-        prepared = prepare(approval.name, agreed, from_text=call.meta.from_text)
-        if prepared.function.name != approval.name:
-            raise FunctionError(f"{approval.name} was approved, and is not there any more; nothing was run.")
+        prepared = prepare(approval.function, agreed, from_text=call.meta.from_text)
+        if prepared.function.allowance != approval.name:
+            gone = "is not there any more as it was"
+            raise FunctionError(f"{approval.function} was approved, and {gone}; nothing was run.")
         return with_decision(prepared, approval)
 
 

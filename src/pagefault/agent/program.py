@@ -35,3 +35,6 @@ class Program:
     budgets: Budgets | None = None
     served_window: Callable[[], Awaitable[int | None]] | None = None  # the window the server says it serves
     observers: Observers = field(default_factory=Observers)
+    has_new_functions: Callable[[], bool] = lambda: (
+        False
+    )  # others than it runs with, from its next loading on

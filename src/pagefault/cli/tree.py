@@ -37,6 +37,7 @@ COMMANDS = {
     "load": ("document", "Load documents into an agent's archival storage."),
     "document": ("document", "Documents that were loaded."),
     "event": ("event", "Events in an agent's inbox."),
+    "tools": ("tools", "Servers of tools (MCP) that agents use: what they have, and what runs unasked."),
     "approval": ("approval", "Calls that wait until a person decides on them."),
     "outbox": ("section", "Changes on their way to what agents share, and those that are parked."),
     "schedule": ("event", "Timers."),

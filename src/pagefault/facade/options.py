@@ -41,6 +41,7 @@ class OtherOptions(TypedDict, total=False):
     evict: float
     summary: float
     page: float
+    mcp: Sequence[str]
     tags: Sequence[str]
     max_steps: int
     warning_steps: int

@@ -49,7 +49,7 @@ class Function:
     is ``idempotent``. ``timeout`` is in seconds. ``owner``: the class whose method ``call`` is, until it is
     bound to an instance. ``positional``: the parameters that are not given by name; ``contexts``: those that
     are given the ``ToolContext``. ``approval``: whether a person decides on each call, or a predicate on its
-    arguments that says so.
+    arguments that says so. ``definition``: the hash of the tool as a server describes it, if one does.
     """
 
     name: str
@@ -63,6 +63,12 @@ class Function:
     positional: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     approval: bool | Callable[..., object] = False
+    definition: str = ""
+
+    @property
+    def allowance(self) -> str:
+        """The name under which its calls are approved and allowed: with another definition, another one."""
+        return f"{self.name}#{self.definition}" if self.definition else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def validate(
             valid = takes.model_validate(given | listed)
         except ValidationError as still:
             raise FunctionError(_explain(name, takes, still)) from None
-    return {field.removeprefix(FIELD): getattr(valid, field) for field in takes.model_fields}, tuple(notes)
+    named = {field.removeprefix(FIELD): getattr(valid, field) for field in takes.model_fields}
+    return {**named, **(valid.model_extra or {})}, tuple(notes)
 
 
 def _listed(given: dict[str, Any], error: ValidationError) -> dict[str, list[Any]]:

@@ -27,10 +27,11 @@ from pagefault.functions.tools import ToolOptions
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
 
-__all__ = ["JsonSchema", "compact_schema", "describe"]
+__all__ = ["RESERVED", "JsonSchema", "compact_schema", "describe"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as every provider takes it
-_RESERVED = ("call_function", "describe_function")
+RESERVED = ("call_function", "describe_function", "find_functions")
+"""The names of the functions by which others are reached."""
 
 
 class JsonSchema(GenerateJsonSchema):
@@ -166,7 +167,7 @@ def _parameters(
 
 def _check_name(name: str) -> None:
     """Raise ``ArgumentTypeError`` for a name that no provider takes, or that is one of ours."""
-    if not _NAME.fullmatch(name) or name in _RESERVED:
+    if not _NAME.fullmatch(name) or name in RESERVED:
         raise ArgumentTypeError(
             f"{name!r} cannot be the name of a tool; give it one of up to 64 letters, digits, _ and - with "
             '@tool(name="...").'

@@ -20,6 +20,7 @@ from pagefault.errors import FunctionError, PagefaultError, UsageError
 from pagefault.functions import Function, Outcome, Prepared, arguments
 from pagefault.functions.arguments import HEARTBEAT
 from pagefault.functions.describing import describe
+from pagefault.functions.finding import found_functions
 from pagefault.functions.rendering import collected, outcome_of
 from pagefault.functions.tool_context import ToolContext
 from pagefault.models import FunctionSchema, plain_name
@@ -31,6 +32,7 @@ _TEXT_ONLY = (
     "{name} acts outside and was not run: its call was written as text, which may be a quotation. Tell the "
     "user; the setting text_tools lets such calls run."
 )
+_NAMED = 2_000  # characters of names that stand in the prompt
 _CLOSE = 0.85  # how alike a name must be to the only one that is, for a call to run
 
 
@@ -88,14 +90,25 @@ class FunctionExecutor:
         return replace(self, functions=table, context=context)
 
     def with_listed(self, names: frozenset[str]) -> FunctionExecutor:
-        """The same functions with those of ``names`` reached by ``call_function`` only."""
+        """The same functions with those of ``names`` reached by ``call_function`` only. Where the names
+        themselves would take much, they are found by words."""
 
         def parameters_of(name: str) -> str:
             return json.dumps(self._find(name)[0].schema.parameters, ensure_ascii=False)
 
-        lookup, unwrapped = _listing_functions()
-        about = f"The parameters of a further function: {', '.join(sorted(names))}."
-        lookup = replace(lookup, schema=replace(lookup.schema, description=about), call=parameters_of)
+        if not names:
+            return self
+        lookup, finder, unwrapped = _listing_functions()
+        about, listed = ", ".join(sorted(names)), [f for f in self.functions.values() if f.name in names]
+        if len(about) > _NAMED:
+            about = f"Find some of {len(names):,} further functions, with their parameters, by words."
+            call = partial(found_functions, functions=listed)
+            lookup = replace(finder, schema=replace(finder.schema, description=about), call=call)
+        else:
+            about = f"The parameters of a further function: {about}."
+            lookup = replace(lookup, schema=replace(lookup.schema, description=about), call=parameters_of)
+        about = f"Call a further function; see {lookup.name}."
+        unwrapped = replace(unwrapped, schema=replace(unwrapped.schema, description=about))
         extra = (lookup, unwrapped)
         return replace(self, functions={**self.functions, **{f.name: f for f in extra}}, listed=names)
 
@@ -148,7 +161,10 @@ class FunctionExecutor:
             return meant[0], (f"(There is no {name}; this is {meant[0].name}.)",)
         near = get_close_matches(plain, self.functions, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(self.functions)}.")
+        names = [each for each in self.functions if each not in self.listed]
+        if self.listed and len(", ".join(self.listed)) <= _NAMED:
+            names = list(self.functions)
+        raise FunctionError(f"There is no function {name}.{hint} Functions: {', '.join(names)}.")
 
 
 async def _call(prepared: Prepared, context: ToolContext[Any]) -> Outcome:
@@ -178,15 +194,19 @@ def _rendered(value: object) -> object:
 
 
 @cache
-def _listing_functions() -> tuple[Function, Function]:
-    """The two functions by which listed ones are reached, described once a process; ``with_listed`` gives the
-    first its call and its description, ``prepare`` unwraps calls of the second."""
+def _listing_functions() -> tuple[Function, Function, Function]:
+    """The functions by which listed ones are reached, described once a process; ``with_listed`` gives one of
+    the first two its call and its description, ``prepare`` unwraps calls of the third."""
 
     def describe_function(name: str) -> str:
         raise NotImplementedError(name)
+
+    def find_functions(words: str) -> str:
+        raise NotImplementedError(words)
 
     def call_function(name: str, arguments: dict[str, Any]) -> str:
         """Call a further function; see describe_function."""
         raise FunctionError(f"{name} cannot be called with {arguments!r}.")
 
-    return describe(describe_function, "query"), describe(call_function, "query")
+    whole = describe(call_function, "query")
+    return describe(describe_function, "query"), describe(find_functions, "query"), whole

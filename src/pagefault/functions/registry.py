@@ -8,7 +8,7 @@ from typing import Any
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions import Function
-from pagefault.functions.describing import describe
+from pagefault.functions.describing import RESERVED, describe
 from pagefault.functions.documents import document_functions
 from pagefault.functions.syscalls import memory_functions
 from pagefault.redaction import logger_of
@@ -51,6 +51,10 @@ class ToolRegistry:
     def chosen(self, names: Sequence[str] | None) -> tuple[Function, ...]:
         """The tools of these names that there are; all, if None."""
         return tuple(tool for tool in self._tools.values() if names is None or tool.name in names)
+
+    def taken(self) -> frozenset[str]:
+        """The names that no other tool can have: of these, and of pagefault's own functions."""
+        return frozenset(self._tools) | _own_names() | frozenset(RESERVED)
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """The names of which there is no tool."""

@@ -76,8 +76,9 @@ class Kernel:
         await self.close()
 
     async def close(self) -> None:
-        """Close the database and all connections to models; leaving ``async with`` does so."""
+        """Close the database and all connections to models and tools; leaving ``async with`` does so."""
         with anyio.CancelScope(shield=True):
+            await self.assembly.tool_servers.aclose()
             await self.models.aclose()
             await self.store.close()
 

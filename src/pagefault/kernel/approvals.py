@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from pagefault.approvals import Approval, Grant, Remember
+from pagefault.approvals import Approval, Grant, Remember, function_of
 from pagefault.errors import FunctionError, NotFoundError, StaleAgentError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.deciding import Answer, decide, expire
@@ -129,7 +129,7 @@ async def _changed(kernel: Kernel, agent: AgentSlot, number: int, arguments: Map
     """Other arguments as they are stored, if the function takes them."""
     id = agent.record.id
     waiting = await kernel.store.read(lambda tx: tx.approvals(id))
-    name = next((each.name for each in waiting if each.number == number), "")
+    name = next((each.function for each in waiting if each.number == number), "")
     try:
         text = json.dumps(dict(arguments), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -156,15 +156,20 @@ async def session_grants(kernel: Kernel, name: str) -> list[str]:
     """The functions that an agent may call without being asked as long as this kernel is open, by name; other
     processes have theirs."""
     agent = (await kernel.record(name)).id
-    return sorted(kernel.assembly.allowed.get(agent, ()))
+    return sorted({function_of(each) for each in kernel.assembly.allowed.get(agent, ())})
 
 
 async def revoke(kernel: Kernel, name: str, function: str) -> None:
     """Ask again before calls of a function, from the next one on; ``NotFoundError`` if none was allowed."""
     agent = (await kernel.record(name)).id
     allowed = kernel.assembly.allowed[agent]
-    was_allowed = function in allowed
-    allowed.discard(function)
-    if not await kernel.store.write(lambda tx: tx.revoke(agent, function)) and not was_allowed:
+    of_session = {each for each in allowed if function_of(each) == function}
+    allowed -= of_session
+
+    def work(tx: Transaction) -> list[bool]:
+        names = [grant.name for grant in tx.grants(agent) if grant.function == function]
+        return [tx.revoke(agent, name) for name in names]
+
+    if not await kernel.store.write(work) and not of_session:
         known = "`pagefault approval grants` lists what is"
         raise NotFoundError(f"{inline(function, 64)} is not allowed for good; {known}.")

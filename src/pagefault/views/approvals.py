@@ -59,7 +59,7 @@ async def grants(kernel: Kernel, name: str) -> tuple[GrantView, ...]:
     """The functions that an agent may call without being asked, by name."""
     zone = zone_shown(await kernel.record(name))
     found = await deciding.grants(kernel, name)
-    return tuple(GrantView(grant.name, grant.at.astimezone(zone), grant.by) for grant in found)
+    return tuple(GrantView(grant.function, grant.at.astimezone(zone), grant.by) for grant in found)
 
 
 async def session_grants(kernel: Kernel, name: str) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _view(record: AgentRecord, approval: Approval) -> ApprovalView:
     return ApprovalView(
         record.name,
         approval.id,
-        approval.name,
+        approval.function,
         arguments if isinstance(arguments, dict) else {},  # pyright: ignore[reportUnknownArgumentType]
         approval.asked.astimezone(zone),
         approval.expires and approval.expires.astimezone(zone),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pagefault.models.directory.kept import keep
+from pagefault.kept import keep
 from pagefault.models.endpoint import ModelFinding
 
 __all__ = ["Findings"]

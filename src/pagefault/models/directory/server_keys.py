@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from pagefault.addresses import server_of
-from pagefault.models.directory.kept import keep
+from pagefault.kept import keep
 from pagefault.models.directory.providers import SERVER_KEY
 
 __all__ = ["ServerKeys"]
