@@ -7,10 +7,8 @@ carries what is being said meanwhile. Left out: the main context, which stands b
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import Annotated
 
-import anyio
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from pagefault.kernel import approvals as deciding
@@ -35,7 +33,6 @@ routes = APIRouter(prefix="/agents/{name}")
 _PAGE = 40  # rows
 _NEWS = 200  # rows, of which a page that was away asks again
 _SPEAKS = "send_message"
-_SECONDS = 5.0  # that a decision is waited for; what comes of it is in the stream
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -121,10 +118,7 @@ async def decide(name: Name, id: str, page: AgentVisit, decision: Annotated[str,
     page.caller.require("chat")
     if decision not in ("approve", "refuse"):
         raise Problem(400, "Wrong request", page.t("Say whether the call is approved or refused."))
-    answer = deciding.answer(page.kernel, name, id, decision == "approve", by=page.caller.key)
-    async with aclosing(answer) as outputs:
-        with anyio.move_on_after(_SECONDS):
-            await anext(outputs, None)
+    await deciding.settle(page.kernel, name, id, decision == "approve", by=page.caller.key)
     return Response(status_code=204, headers=dict(SECURITY))
 
 
