@@ -283,6 +283,7 @@ async def test_a_long_memory_is_read_part_by_part(machine: Machine) -> None:
             assert "".join(parts) == text
 
 
+@pytest.mark.slow
 async def test_a_message_is_read_within_the_budget(machine: Machine) -> None:
     async with memory_of(machine, ScriptedModel([]), mcp_tokens=1_000) as asked:
         texts = [f"Line {n}: " + TEXTS[n % len(TEXTS)] * (1, 30, 400)[n % 3] for n in range(40)]
