@@ -1,21 +1,25 @@
-"""Faults under a server: damaged agents, a database that is lost, a disk that is full.
-A client gets a sentence, nobody else waits, and what was refused can be sent again."""
+"""Faults under a server: damaged agents, a database that is lost, a full disk, readers that do not read. A
+client gets a sentence, nobody else waits, and what was refused can be sent again."""
 
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Generator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import httpx2
 import pytest
 
 from conftest import Machine, Served, served
 from pagefault.config import parse_settings
+from pagefault.kernel.streams import MOST_BEHIND
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.models import ScriptedModel
@@ -205,3 +209,49 @@ async def test_a_full_disk_is_a_problem_and_all_goes_on_when_there_is_space(
         await limit(2**30)
         assert await said(server, "ana") == "ok"
         assert [event.state for event in await rig.events()] == ["done"] * 2
+
+
+# readers that do not read
+
+
+@pytest.mark.slow
+async def test_of_200_readers_those_that_do_not_read_hold_nobody_up(machine: Machine) -> None:
+    """What is kept for each is bounded; ``test_a_listener_that_takes_nothing_is_left_behind`` has the end."""
+    turns, text = 12, "word " * 16_000
+    model = ScriptedModel([text] * turns, 2_000_000, piece=16_000)
+    async with (
+        machine.open(model, style="native", window=2_000_000) as rig,
+        served(rig.kernel) as server,
+        server.live() as url,
+        AsyncExitStack() as streams,
+        anyio.create_task_group() as tasks,
+    ):
+        address = httpx2.URL(url)
+        accepts = f"host: {address.netloc.decode()}\r\naccept: text/event-stream"
+        request = f"GET {API}/agents/ana/outputs HTTP/1.1\r\n{accepts}\r\n\r\n"
+        heard = [0] * 100
+
+        async def read(n: int, stream: anyio.abc.SocketStream) -> None:
+            rest = b""
+            async for piece in stream:
+                *lines, rest = (rest + piece).split(b"\n")
+                heard[n] += sum(line.strip() == b"event: done" for line in lines)
+
+        agent = await rig.kernel.find("ana")
+        for n in range(len(heard)):
+            stream = await streams.enter_async_context(
+                await anyio.connect_tcp(address.host, address.port or 80)
+            )
+            await stream.send(request.encode())
+            tasks.start_soon(read, n, stream)
+            deaf = streams.enter_context(socket.socket())
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # the network keeps little for it
+            deaf.connect((address.host, address.port))
+            deaf.sendall(request.encode())
+        await until(lambda: len(agent.listeners) == 200)
+        for _ in range(turns):
+            assert await said(server, "ana") == text.strip()
+        await until(lambda: heard == [turns] * 100)
+        kept = [listener.statistics() for listener in agent.listeners]
+        assert [each.max_buffer_size for each in kept] == [MOST_BEHIND] * 200
+        tasks.cancel_scope.cancel()
