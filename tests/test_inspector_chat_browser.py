@@ -14,6 +14,7 @@ from inspector_home import HOSTILE, Gate, GatedModel, answering, opened
 from inspector_pages import NEEDS, PATIENCE, WIDTHS, Site, axe, chromium, filled, serving, site_over, until
 from pagefault.images import read_image
 from pagefault.kernel import Kernel
+from pagefault.kernel.tenancy import create_key, revoke_key
 from pagefault.types import Event, EventKind, Role
 from pagefault.views.history import rows_after
 
@@ -250,6 +251,29 @@ async def test_what_was_said_while_the_network_was_gone_comes_once(home: Path, b
         now = await ids(page)
         assert len(now) == len(set(now)) == shown + 6
         assert (await _log(site.kernel))[-2:] == ["Compare the two plans for me.", "How do I list the files?"]
+
+
+async def test_who_is_signed_out_signs_in_again_and_loses_nothing(home: Path, browser: Browser) -> None:
+    async with site_over(home, browser) as site:
+
+        async def sign_in(page: Page, name: str) -> None:
+            await page.get_by_label("API key").fill(await create_key(site.kernel, name))
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page).to_have_url(f"{site.url}/agents/ana")
+
+        await create_key(site.kernel, "first")
+        page = await site.open("/agents/ana")
+        assert await axe(page) == []
+        await sign_in(page, "ann")
+        await expect(page.get_by_role("button", name="Sign out (ann)")).to_be_visible()
+        await revoke_key(site.kernel, "ann")
+        await write(page, TEA)
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await sign_in(page, "bea")
+        await expect(page.locator("#rows > li.assistant").last).to_contain_text("How is Longjing")
+        await expect(page.locator("#outgoing li")).to_have_count(0)
+        assert (await _log(site.kernel)).count(TEA) == 1
+        await site.check(page)
 
 
 async def test_errors_are_sentences_and_the_text_comes_back(home: Path, browser: Browser) -> None:

@@ -8,7 +8,7 @@ const chat = get("chat"), scroller = get("scroller"), list = get("rows"), live =
 const liveSaid = get("live-said"), liveThought = get("live-thought"), liveProgress = get("live-progress");
 const writer = get("writer"), field = get("text"), stop = get("stop"), toEnd = get("to-end");
 const { base } = chat.dataset;
-const HEADERS = { "HX-Request": "true", "Accept": "text/html" };
+const HEADERS = { "HX-Request": "true", "HX-Current-URL": location.href, "Accept": "text/html" };
 const NEAR = 80; // pixels from the end within which the log follows
 const HIDDEN = 60_000, ASLEEP = 20_000, RETRY = 3_000; // milliseconds
 const COMMITTED = ["said", "thought", "called", "returned", "prefetched", "warned", "flushed", "alerted"];
@@ -170,7 +170,9 @@ function connect() {
   source.addEventListener("error", (failed) => {
     if (failed.data) source.close();
     linked(false);
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, Math.min(RETRY * 2 ** retry++, 30_000));
+    if (source.readyState !== EventSource.CLOSED) return;
+    sync(); // it says if somebody has to sign in again
+    setTimeout(connect, Math.min(RETRY * 2 ** retry++, 30_000));
   });
   for (const [type, handle] of Object.entries(heard)) {
     source.addEventListener(type, (message) => handle(JSON.parse(message.data)));
