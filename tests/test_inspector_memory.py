@@ -183,6 +183,8 @@ async def test_search_shows_why_a_result_stands_where_it_does(rig: Rig, server: 
     page = await page_of(server, f"{ANA}/search?q=boat")
     assert "My <mark>boat</mark> is called &lt;i&gt;Heron&lt;/i&gt;." in page
     assert "<mark>Boats</mark> need varnish." in page
+    (row, *_) = re.findall(r'href="(/agents/ana/log/m\d+)"', page)
+    assert "is called" in await page_of(server, row)
     assert re.search(r'<rect class="part-0" x="0\.0" width="[\d.]+"', page)
     assert re.search(r'<th scope="row">lexical</th>.*?<td class="num">0\.\d+</td>', page, re.S)
     assert "style=" not in page
