@@ -18,6 +18,7 @@ import time
 
 _GRACE = 0.3  # seconds from the end of its input to the first signal
 _PATIENCE = 1.5  # seconds from the first signal to the last
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: the signal at the end of the parent
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: what the server leaves behind becomes the guard's own
 
 
@@ -26,9 +27,7 @@ def main() -> int:
     lifeline, command = int(sys.argv[1]), sys.argv[2:]
     for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # meant for the process that started us
         signal.signal(each, signal.SIG_IGN)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    _control(_SUBREAPER, 1)
     awake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, _noted)
@@ -54,7 +53,15 @@ def _noted(_number: int, _frame: object) -> None:
     """The descriptor for signals has a byte then, which ends the waiting."""
 
 
+def _control(option: int, value: int) -> None:
+    """Set an option of this process, on Linux."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def _default_signals() -> None:
+    _control(_DEATH_SIGNAL, signal.SIGKILL)  # should the guard be killed
     for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(each, signal.SIG_DFL)
 
