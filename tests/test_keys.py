@@ -142,6 +142,9 @@ async def test_only_a_key_that_speaks_for_users_says_who_the_sender_is(machine: 
         assert await status(server.client, own, "POST", f"{AGENT}/messages", json=message) == 403
         assert await status(server.client, users, "POST", f"{AGENT}/messages", json=message) == 200
         assert [event.sender for event in await rig.events()] == ["Ann"]
+        said = {"messages": [{"text": "Hi"}, {"text": "Hi", "speaker": "Bo"}]}
+        assert await status(server.client, own, "POST", f"{AGENT}/conversation", json=said) == 403
+        assert await status(server.client, users, "POST", f"{AGENT}/conversation", json=said) == 201
 
 
 async def test_each_key_has_its_requests_a_minute(machine: Machine) -> None:

@@ -141,3 +141,4 @@ async def test_an_address_that_leads_nowhere_is_an_error_in_a_sentence(machine: 
             assert raised.value.code == -32602, (uri, str(raised.value))
             assert len(str(raised.value).splitlines()) == 1
             assert len(str(raised.value)) < 400
+            assert "`pagefault" not in str(raised.value)  # a client has no terminal

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Literal, cast, get_args
 
 from pagefault.clock import When, next_due, time_of
@@ -20,7 +21,7 @@ from pagefault.kernel.owners import find_stored, no_agent, no_archive, not_store
 from pagefault.names import check_text
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
-from pagefault.types import AgentRecord, Document, Message, Page, Passage, Schedule
+from pagefault.types import AgentRecord, Document, Event, EventKind, Message, Page, Passage, Schedule
 
 __all__ = [
     "add_passages",
@@ -33,6 +34,7 @@ __all__ = [
     "edit_passage",
     "put_document",
     "remember",
+    "remember_once",
     "remove_timer",
 ]
 
@@ -62,6 +64,35 @@ async def remember(
     stored = await kernel.store.write(work)
     kernel.indexer.wake()
     return stored
+
+
+async def remember_once(
+    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), known: str | None = None
+) -> tuple[Passage, bool]:
+    """Put a text into an agent's own storage unless it is there; return its passage, and whether it is new.
+    ``known``: the id of a passage that may have it. Of several who give a text at once, one stores it."""
+    if not text.strip():
+        raise UsageError("The text is empty; give the text to keep.")
+    record, now = await kernel.record(name), kernel.clock.now()
+    passage = Passage(text, now, _cleaned(tags))
+    key = f"memory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    seen = int(found[1]) if (found := re.fullmatch("p([0-9]{1,15})", known or "")) else 0
+
+    def work(tx: Transaction) -> tuple[Passage, bool]:
+        event = tx.post(record.id, Event(EventKind.APPENDED, "", key, at=now))
+        candidates = (tx.passage(record.id, number) for number in (event.started, seen) if number)
+        same = next((old for old in candidates if old and old.text == text and old.place is None), None)
+        stored = same or tx.insert_passage(record.id, passage)
+        if event.started != stored.number:
+            tx.set_event(record.id, event.id, "done", stored.number)
+        return stored, same is None
+
+    try:
+        stored, is_new = await kernel.store.write(work)
+    except NotFoundError:  # it was deleted meanwhile
+        raise no_agent(name) from None
+    kernel.indexer.wake()
+    return stored, is_new
 
 
 async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Passage]) -> tuple[str, ...]:
@@ -199,4 +230,4 @@ async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
 
 
 def _cleaned(tags: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag.strip("# ") for tag in tags))
+    return tuple(dict.fromkeys(filter(None, (tag.strip("# ") for tag in tags))))

@@ -6,6 +6,7 @@ asked in a wrong way is an error of the protocol. A fault of ours goes to the lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ T = TypeVar("T")
 Context = ServerRequestContext[Any, Any]
 
 _FAULT = "The memory failed on this request; the log of the server says why."
+_COMMAND = re.compile(r"[;,] `pagefault [^`]*`[^.;]*")  # a hint for who has a terminal
 _MINUTE = CacheHint(60_000, "private")
 
 
@@ -139,4 +141,4 @@ def _sentence(error: PagefaultError) -> str:
         return _FAULT
     if isinstance(error, OperatorError):
         logger.warning("%s: %s", type(error).__name__, error)
-    return visible(redacted(whole(str(error))))
+    return visible(redacted(whole(_COMMAND.sub("", str(error)))))

@@ -51,12 +51,12 @@ class DeleteMemory(ToolArguments):
 
 async def add_memory(access: MemoryAccess, given: AddMemory) -> ToolAnswer:
     """Keep a text, unless the agent's own storage has it."""
-    if found := await _same(access, given.text):
-        return ToolAnswer(
-            f"{found.id} has this text already; nothing was added.", {"id": found.id, "added": False}
-        )
-    stored = await edits.remember(access.kernel, access.agent, given.text, tags=given.tags)
-    return ToolAnswer(f"Kept as {stored.id}.", {"id": stored.id, "added": True})
+    found = await _same(access, given.text)
+    stored, is_new = await edits.remember_once(
+        access.kernel, access.agent, given.text, tags=given.tags, known=found.id if found else None
+    )
+    said = f"Kept as {stored.id}." if is_new else f"{stored.id} has this text already; nothing was added."
+    return ToolAnswer(said, {"id": stored.id, "added": is_new})
 
 
 async def update_memory(access: MemoryAccess, given: UpdateMemory) -> ToolAnswer:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.server.api.history import HistoryItem, Roles, history_item
 from pagefault.server.api.values import AgentCaller, IdempotencyKey, Limit, Name, RequestBody
+from pagefault.server.problems import Problem
 from pagefault.views.asking import roles_of
 from pagefault.views.history import READABLE, history
 
@@ -22,8 +23,9 @@ MessageId = Annotated[str | None, Query(description="The id of a message (m12)."
 
 
 class SaidElsewhere(RequestBody):
-    """A message that was said elsewhere. ``speaker``: who spoke, if the role does not say it; ``at``: when,
-    now if it is left out; ``key``: names the message, which is then appended once."""
+    """A message that was said elsewhere. ``speaker``: who spoke, if the role does not say it, from a key that
+    may speak for users; ``at``: when, now if it is left out; ``key``: names the message, which is then
+    appended once."""
 
     text: str
     role: Literal["user", "assistant", "event", "system"] = "user"
@@ -61,6 +63,8 @@ async def append_messages(
     """Append messages with their dates and speakers; no model is asked, and the agent finds them by
     searching."""
     caller.require("chat")
+    if not caller.speaks_for_users and any(each.speaker for each in body.messages):
+        raise Problem(403, "Forbidden", "This key may not say who the speaker is; leave the speakers out.")
     messages = [
         AppendedMessage(each.text, each.role, each.speaker, each.at, each.key) for each in body.messages
     ]
