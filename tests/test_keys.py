@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +16,24 @@ import httpx2
 import pytest
 from typer.main import get_command
 
-from conftest import Machine, Run, served
+from conftest import Machine, Run, Served, served
+from image_files import png
 from pagefault.cli.tree import COMMANDS, app
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NotFoundError, StorageError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.tenancy import acts, create_key, key_of, keys, revoke_key, set_quota
+from pagefault.kernel.tenancy import acts, counts, create_key, key_of, keys, revoke_key, set_quota
 from pagefault.redaction import redacted
-from pagefault.server.auth import KeyRates
+from pagefault.server.keys import KeyRates
 from pagefault.server.problems import Problem
 from pagefault.server.running import bind, check_host, check_names
-from pagefault.tenancy import Quota
+from pagefault.tenancy import ApiKey, Quota
 from pagefault.testing.models import ScriptedModel, call, say
+from test_inspector import sign_in
 
 pytestmark = pytest.mark.anyio
 
 AGENT = "/api/v1/agents/ana"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -158,18 +165,146 @@ async def test_each_key_has_its_requests_a_minute(machine: Machine) -> None:
 
 def test_requests_come_back_with_time() -> None:
     now = 0.0
-    limits = KeyRates(60, lambda: now)
+    limits, key = KeyRates(60, lambda: now), ApiKey("a", NOW)
     for _ in range(60):
-        limits.take("", "a")
+        limits.take(key)
     with pytest.raises(Problem, match="try again in 1 s"):
-        limits.take("", "a")
-    limits.take("firm", "a")
+        limits.take(key)
+    limits.take(replace(key, tenant="firm"))
     now = 1.0
-    limits.take("", "a")
+    limits.take(key)
     with pytest.raises(Problem):
-        limits.take("", "a")
-    for _ in range(9):
-        KeyRates(0).take("", "a")
+        limits.take(key)
+
+
+def test_a_rate_of_its_own_counts_instead_of_the_servers() -> None:
+    slow, fast, free = (ApiKey(name, NOW, rate=rate) for name, rate in (("s", 1), ("f", 4), ("0", 0)))
+    for per_minute in (0, 2):
+        limits = KeyRates(per_minute, lambda: 0.0)
+        for key, most in ((slow, 1), (fast, 4), (free, 99)):
+            for _ in range(most):
+                limits.take(key)
+        for key in (slow, fast):
+            with pytest.raises(Problem, match=f"has had its {key.rate} requests a minute"):
+                limits.take(key)
+
+
+JSON = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+
+
+def body_of(size: int) -> list[bytes]:
+    """A body that any protocol could have, in pieces."""
+    text = "x" * size
+    body = json.dumps({"model": "ana", "input": text, "text": text}).encode()
+    return [body[start : start + 100] for start in range(0, len(body), 100)]
+
+
+async def taken_into(taken: list[bytes], pieces: list[bytes]) -> AsyncGenerator[bytes]:
+    for piece in pieces:
+        taken.append(piece)
+        yield piece
+
+
+async def paths_of_protocols(server: Served, secret: str) -> dict[str, str]:
+    letta = (await server.client.get("/v1/agents/", headers=bearer(secret))).json()[0]["id"]
+    return {
+        "rest": f"{AGENT}/messages", "openai chat": "/v1/chat/completions", "openai": "/v1/responses",
+        "letta": f"/v1/agents/{letta}/messages", "mcp": "/mcp/ana",
+    }  # fmt: skip
+
+
+def sentence(answer: httpx2.Response) -> str:
+    """The sentence of an error, from where each protocol has it."""
+    found = answer.json()
+    if "error" in found:
+        return str(found["error"]["message"])
+    return str(found["detail"])
+
+
+async def test_a_body_above_the_limit_of_its_key_is_refused_unread_in_every_protocol(
+    machine: Machine,
+) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, body=2_000) as server:
+        small = await create_key(rig.kernel, "small", role="admin", body=1_000)
+        large = await create_key(rig.kernel, "large", role="admin", body=9_000)
+        usual = await create_key(rig.kernel, "usual", role="admin")
+        limits = (small, 1_000, "with this key"), (large, 2_000, "here"), (usual, 2_000, "here")
+        for protocol, path in (await paths_of_protocols(server, small)).items():
+            for secret, most, where in limits:
+                pieces, taken = body_of(most // 2 + 200), list[bytes]()
+                for content in (taken_into(taken, pieces), b"".join(pieces)):
+                    answer = await server.client.post(path, content=content, headers=JSON | bearer(secret))
+                    assert answer.status_code == 413, (protocol, most, answer.text)
+                    assert f"may have {most:,} bytes {where}" in sentence(answer), protocol
+                assert sum(map(len, taken)) <= most + 100, protocol
+        assert await rig.events() == []
+
+
+async def test_a_body_below_the_limit_of_its_key_is_taken(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("Hello.")]] * 2)) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "small", body=1_000)
+        body = json.dumps({"text": "x" * (1_000 - len(json.dumps({"text": ""})))}).encode()
+        for content in (body, taken_into([], [body[:500], body[500:]])):
+            answer = await server.client.post(
+                f"{AGENT}/messages",
+                content=content,
+                headers=bearer(secret) | {"content-type": JSON["content-type"]},
+            )
+            assert answer.json()["text"] == "Hello."
+
+
+async def test_a_session_and_an_upload_have_the_limit_of_the_key(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "small", role="admin", body=1_000)
+        files = {"file": ("a.txt", b"x" * 2_000)}
+        refused = await server.client.post(f"{AGENT}/documents", files=files, headers=bearer(secret))
+        assert "may have 1,000 bytes with this key" in sentence(refused)
+        assert (await sign_in(server.client, secret)).status_code == 303
+        pages = "/agents/ana"
+        for sent in (
+            await server.client.post(f"{pages}/documents", files=files),
+            await server.client.post(f"{pages}/chat/messages", data={"text": "x" * 2_000}),
+        ):
+            assert (sent.status_code, sentence(sent)) == (413, sentence(refused))
+        assert (await server.client.get(AGENT)).status_code == 401  # a session opens no other protocol
+        assert await rig.events() == []
+
+
+async def test_a_request_too_many_is_refused_unread_and_counted_once_in_every_protocol(
+    machine: Machine,
+) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        paths = await paths_of_protocols(server, "")
+        for number, (protocol, path) in enumerate(paths.items()):
+            secret = await create_key(rig.kernel, f"k{number}", role="read", rate=2, body=1_000)
+            refused = list[int]()
+            for _ in range(2):  # above the limit of the body: counted, though nobody asked for the caller
+                large = await server.client.post(path, content=b"x" * 1_001, headers=JSON | bearer(secret))
+                refused.append(large.status_code)
+            taken = list[bytes]()
+            content = taken_into(taken, body_of(200))
+            answer = await server.client.post(path, content=content, headers=JSON | bearer(secret))
+            assert (refused, answer.status_code) == ([413, 413], 429), protocol
+            assert int(answer.headers["retry-after"]) <= 30, protocol
+            assert "has had its 2 requests a minute" in sentence(answer), protocol
+            assert taken == [], protocol
+        assert await rig.events() == []
+
+
+async def test_a_database_that_is_away_while_a_body_is_read_is_said_as_such(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "ci")
+
+        async def away(*_: object) -> None:
+            raise StorageError("the server db.internal is gone")
+
+        paths = await paths_of_protocols(server, secret)
+        monkeypatch.setattr(type(rig.kernel.scheduler.store), "read", away)
+        for protocol, path in paths.items():
+            answer = await server.client.post(path, content=b"{}", headers=JSON | bearer(secret))
+            assert (answer.status_code, "db.internal" in answer.text) == (503, False), protocol
 
 
 async def test_the_server_is_shown_to_others_only_with_a_key(machine: Machine) -> None:
@@ -206,7 +341,7 @@ def test_every_command_about_agents_takes_a_tenant() -> None:
 
     root: Any = get_command(app)
     found = {path for name in COMMANDS for path in without(root.commands[name], name)}
-    of_no_agent = ("db ", "models", "bench ", "tenant ", "embedders", "serve", "tools ")  # tenant: the argument
+    of_no_agent = ("db ", "models", "bench ", "tenant ", "embedders", "serve", "tools ")  # it is the argument
     assert [path for path in sorted(found) if not path.startswith(of_no_agent)] == []
 
 
@@ -325,6 +460,30 @@ async def test_a_quota_is_reached_with_a_sentence_and_turns_end(machine: Machine
             await set_quota(rig.kernel, Quota(agents=1))
 
 
+async def test_a_tenant_that_has_its_bytes_of_images_says_words_alone(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("Nice.")]] * 4)) as rig, served(rig.kernel) as server:
+        firm = rig.kernel.within("firm")
+        await firm.create_agent("ana", await _settings(rig.kernel))
+        headers, pictures = bearer(await create_key(firm, "ci")), [png(shade=shade) for shade in (0, 99)]
+        await set_quota(firm, Quota(media_bytes=len(pictures[0])))
+
+        async def sent(*shown: bytes) -> httpx2.Response:
+            images = [f"data:image/png;base64,{b64encode(each).decode()}" for each in shown]
+            message = {"text": "Look.", "images": images}
+            return await server.client.post(f"{AGENT}/messages", headers=headers, json=message)
+
+        assert (await sent()).status_code == 200
+        assert (await sent(pictures[0])).status_code == 200
+        refused = await sent(pictures[1])
+        assert (refused.status_code, refused.json()["title"]) == (403, "Quota reached")
+        assert "as many media bytes as it may have" in refused.json()["detail"]
+        assert (await sent()).status_code == 200
+        assert (await counts(firm))["media_bytes"] == len(pictures[0])
+        assert (await counts(rig.kernel))["media_bytes"] == 0
+        await set_quota(firm, Quota(media_bytes=len(pictures[0]) + 1))
+        assert (await sent(pictures[1])).status_code == 200
+
+
 async def test_a_tenant_that_has_spent_its_day_waits(machine: Machine) -> None:
     async with machine.open(ScriptedModel([[say("One.")], [say("Two.")]])) as rig:
         firm, other = rig.kernel.within("firm"), rig.kernel.within("other")
@@ -345,11 +504,20 @@ def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     assert re.fullmatch(r"pf_\S+\n", shown.out)  # the key alone, for KEY=$(pagefault key create ...)
     assert "it is shown this once" in shown.err
     assert "There is no agent ana and no agent bo yet; the key reaches it once it is made." in shown.err
+    assert run("key", "create", "bulk", "--tenant", "firm", "--rate", "0", "--body", "100k").code == 0
     listed = run("key", "list", "--tenant", "firm").out
     assert "pf_" not in listed
     assert "ana, bo" in listed
+    assert re.search(r"^bulk .* no limit +100,000 ", listed, re.MULTILINE)
+    limits = {
+        key["name"]: (key["rate"], key["body"])
+        for key in run("--json", "key", "list", "--tenant", "firm").json
+    }
+    assert limits == {"bulk": (0, 100_000), "ci": (None, None), "web": (None, None)}
     assert run("key", "list").out == "There are no keys.\n"
-    assert run("tenant", "set", "firm", "--agents", "1", "--daily-cost", "2.5").code == 0
+    quota = ("--agents", "1", "--daily-cost", "2.5", "--media-bytes", "2G")
+    assert run("tenant", "set", "firm", *quota).code == 0
+    assert run("--json", "tenant", "show", "firm").json["quota"]["media_bytes"] == 2_000_000_000
     assert run("agent", "create", "ana", "--tenant", "firm").code == 0
     refused = run("--tenant", "firm", "agent", "create", "bo")
     assert "as many agents as it may have (1)" in refused.err
@@ -358,7 +526,9 @@ def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     assert run("key", "revoke", "ci", "--tenant", "firm").code == 0
     acts = [act["what"] for act in run("--json", "audit", "--tenant", "firm").json]
     assert acts == [
-        "revoked the key ci", "made ana", "set the quota: agents none -> 1; daily_cost none -> 2.5",
+        "revoked the key ci", "made ana",
+        "set the quota: agents none -> 1; daily_cost none -> 2.5; media_bytes none -> 2000000000",
+        "made the key bulk, role chat, for all agents, at any rate, 100,000 bytes a request",
         "made the key web, role chat, for ana, bo, speaks for users",
         "made the key ci, role admin, for all agents",
     ]  # fmt: skip
@@ -370,6 +540,18 @@ def test_wrong_options_of_keys_are_one_sentence_each(run: Run) -> None:
         (("key", "create", "ci", "--all", "--tag", "x"), "--all goes with neither"),
         (("key", "create", "ci", "--agents", "a b/c"), "cannot be an agent's name"),
         (("key", "create", "c i"), "cannot be a key's name"),
+        (("key", "create", "ci", "--body", "0"), "may have 1 to 1,000,000,000,000 bytes, not 0."),
+        (("key", "create", "ci", "--body", "9" * 15 + "T"), "may have 1 to 1,000,000,000,000 bytes, not"),
+        (
+            ("key", "create", "ci", "--body", "a lot"),
+            "--body takes a size in bytes, such as 100k or 10M, not a lot.",
+        ),
+        (("key", "create", "ci", "--rate", "9" * 20), "minute are 0 (no limit) to 1,000,000,000,000, not"),
+        (("tenant", "set", "firm", "--media-bytes", "-1"), "--media-bytes takes a size in bytes"),
+        (
+            ("tenant", "set", "firm", "--media-bytes", "9" * 15 + "T"),
+            "--media-bytes takes a number from 0 on",
+        ),
         (("key", "revoke", "none"), "There is no key none"),
         (("tenant", "set", "firm"), "Give a limit"),
         (("tenant", "set", "firm", "--rows", "many"), "--rows takes a number from 0 on, or none"),

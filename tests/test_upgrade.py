@@ -32,6 +32,7 @@ from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.sqlite import SQLiteStore, lexicon
 from pagefault.storage.sqlite.connection import Connection as FileConnection
 from pagefault.storage.terms import message_terms
+from pagefault.tenancy import ApiKey, Quota
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, AgentRecord, Message, Passage, Role
@@ -82,8 +83,16 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
-WITHOUT_TENANTS = tuple(f"DROP TABLE {name}" for name in ("api_keys", "audit", "quotas"))
+WITHOUT_LIMITS = (
+    "ALTER TABLE api_keys DROP COLUMN rate",
+    "ALTER TABLE api_keys DROP COLUMN body",
+    "ALTER TABLE quotas DROP COLUMN media_bytes",
+)
 """What makes the newest database one of the version before; each below goes one version further back."""
+WITHOUT_TENANTS = (
+    *WITHOUT_LIMITS,
+    *(f"DROP TABLE {name}" for name in ("api_keys", "audit", "quotas")),
+)
 WITHOUT_MEDIA = (*WITHOUT_TENANTS, "DROP TABLE media", "ALTER TABLE inbox DROP COLUMN media")
 WITHOUT_TRACE = (*WITHOUT_MEDIA, "ALTER TABLE inbox DROP COLUMN trace")
 WITHOUT_APPROVALS = (
@@ -467,6 +476,53 @@ def test_agents_that_wait_on_a_server_of_an_earlier_version_are_ready(
             )
             bind.commit()
     asyncio.run(look_who_is_ready(url))
+    databases.drop(url)
+
+
+def fill_tenant(bind: Bind) -> None:
+    """A key and a quota as code of 0017 made them."""
+    key = {"name": "ci", "digest": "d", "role": "chat", "speaks": True, "created": MICROS}
+    insert(bind, "api_keys", tenant="firm", **key)
+    insert(bind, "quotas", tenant="firm", agent_limit=3, row_limit=None, daily_cost=2.5)
+
+
+async def look_at_tenant(store: SQLiteStore | PostgresStore) -> None:
+    """They have no limits of their own, and get some."""
+    key = ApiKey("ci", START, "chat", speaks_for_users=True, tenant="firm")
+    assert await store.read(lambda tx: tx.key_of("d")) == key
+    assert await store.read(lambda tx: tx.within("firm").quota()) == Quota(agents=3, daily_cost=2.5)
+    quota, limited = Quota(media_bytes=2**40), ApiKey("slow", START, rate=1, body=2**40)
+    await store.write(lambda tx: tx.within("firm").put_quota(quota))
+    await store.write(lambda tx: tx.within("firm").put_key(limited, "e"))
+    assert await store.read(lambda tx: tx.within("firm").quota()) == quota
+    assert await store.read(lambda tx: tx.key_of("e")) == replace(limited, tenant="firm")
+    await store.close()
+
+
+def test_keys_and_quotas_of_a_file_without_limits_have_none(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as bind:
+        upgraded_to(bind, "0017")
+        fill_tenant(bind)
+        bind.commit()
+    engine.dispose()
+    asyncio.run(look_at_tenant(SQLiteStore.open(tmp_path / "a.db")))
+    clean(tmp_path / "a.db")
+
+
+@pytest.mark.slow
+def test_keys_and_quotas_of_a_server_without_limits_have_none(databases: Databases) -> None:
+    url = databases.new()
+    with psycopg.connect(url) as driver:
+        _ = [driver.execute(statement.encode()) for statement in WITHOUT_LIMITS]
+        driver.execute("UPDATE alembic_version SET version_num = '0017'")
+        driver.commit()
+        engine = create_engine("postgresql+psycopg://", creator=lambda: driver, poolclass=StaticPool)
+        with engine.connect() as bind:
+            fill_tenant(bind)
+            bind.commit()
+    asyncio.run(look_at_tenant(PostgresStore.open(url, connections=1)))
+    clean(url)
     databases.drop(url)
 
 

@@ -89,12 +89,12 @@ class StaleEditError(UsageError):
 
 
 class QuotaError(UsageError, FunctionError):
-    """A tenant has as many agents, rows or documents as it may."""
+    """A tenant has as many agents, rows, documents or bytes of media as it may."""
 
     def __init__(self, tenant: str, kind: str, limit: int) -> None:
         super().__init__(
-            f"The tenant {tenant} has as many {kind} as it may have ({limit:,}); delete some, or raise the "
-            f"limit with pagefault tenant set {tenant} --{kind} N."
+            f"The tenant {tenant} has as many {kind.replace('_', ' ')} as it may have ({limit:,}); delete "
+            f"some, or raise the limit with pagefault tenant set {tenant} --{kind.replace('_', '-')} N."
         )
 
 

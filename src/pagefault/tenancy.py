@@ -19,8 +19,8 @@ def has_role(role: KeyRole, needed: KeyRole) -> bool:
     return _RANKS.index(role) >= _RANKS.index(needed)
 
 
-QuotaKind = Literal["agents", "rows", "documents"]
-"""The things whose number a quota limits. Rows are messages and passages."""
+QuotaKind = Literal["agents", "rows", "documents", "media_bytes"]
+"""The things whose number a quota limits. Rows are messages and passages; media are images and files."""
 
 
 class AgentKey(NamedTuple):
@@ -38,7 +38,8 @@ class ApiKey:
     """A key of a tenant; its name is unique within the tenant, and its secret is not kept.
 
     ``agents``: the only ones it reaches, ``tag``: only those that have this tag; None: all of the tenant.
-    ``speaks_for_users``: it may name the sender of a message.
+    ``speaks_for_users``: it may name the sender of a message. ``rate``: requests a minute, 0 for no limit;
+    ``body``: the most bytes of a request; None: as the server has it for all.
     """
 
     name: str
@@ -48,6 +49,8 @@ class ApiKey:
     tag: str | None = None
     speaks_for_users: bool = False
     tenant: str = ""
+    rate: int | None = None
+    body: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,16 @@ class Quota:
     documents: int | None = None
     daily_tokens: int | None = None
     daily_cost: float | None = None
+    media_bytes: int | None = None
+
+    def limit(self, kind: QuotaKind) -> int | None:
+        """The most of a kind."""
+        match kind:
+            case "agents":
+                return self.agents
+            case "rows":
+                return self.rows
+            case "documents":
+                return self.documents
+            case "media_bytes":
+                return self.media_bytes

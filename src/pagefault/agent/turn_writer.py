@@ -33,8 +33,10 @@ _LONG = "The message is long: the model is shown page 1 of about {pages}, and ca
 
 def post_to(tx: Transaction, agent: AgentId, name: str, event: Event) -> tuple[Event, AgentRecord]:
     """Store an event for an agent; both as stored. ``StaleAgentError`` if the agent is gone or renamed,
-    ``QuotaError`` if its tenant may have no more rows."""
+    ``QuotaError`` if its tenant may have no more rows, or no more media."""
     try:
+        if event.contents and (record := tx.agent_by_id(agent)):
+            tx.within(record.tenant).check_quota("media_bytes")
         posted, stored = tx.post(agent, event), tx.agent_by_id(agent)
     except NotFoundError:
         raise StaleAgentError(name) from None

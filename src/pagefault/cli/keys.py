@@ -13,24 +13,28 @@ from pagefault.errors import UsageError
 from pagefault.kernel import Kernel, tenancy
 from pagefault.quoting import inline
 from pagefault.tenancy import ApiKey, KeyRole
+from pagefault.views.asking import bytes_of
 
 _LARGEST = 2**53
 
 
 def create(
-    session: Session, name: str, agents: str | None, tag: str | None, every: bool, role: str, speaks: bool
-) -> None:
+    session: Session, name: str, agents: str | None, tag: str | None, every: bool, role: str, speaks: bool,
+    rate: int | None, body: str | None,
+) -> None:  # fmt: skip
     """Make a key and print its secret."""
     if role not in get_args(KeyRole):
         raise UsageError(f"{inline(role, 64)} is no role; write read, chat or admin.")
     if every and (agents is not None or tag is not None):
         raise UsageError("--all goes with neither --agents nor --tag; give one of the three.")
+    most = None if body is None else bytes_of("body", body)
     names = None if agents is None else [each.strip() for each in agents.split(",") if each.strip()]
 
     async def work(kernel: Kernel) -> None:
         secret = await tenancy.create_key(
-            kernel, name, role=cast("KeyRole", role), agents=names, tag=tag, speaks_for_users=speaks
-        )
+            kernel, name, role=cast("KeyRole", role), agents=names, tag=tag, speaks_for_users=speaks,
+            rate=rate, body=most,
+        )  # fmt: skip
         data = {"name": name, "tenant": kernel.tenant, "role": role, "key": secret}
         session.show(data, secret)
         there = {record.name for record in await tenancy.records_named(kernel, names or ())}
@@ -48,11 +52,14 @@ def list_all(session: Session) -> None:
 
     async def work(kernel: Kernel) -> None:
         found = await tenancy.keys(kernel)
-        head = ["name", "role", "for", "speaks for users", "created"]
+        head = ["name", "role", "for", "speaks for users", "a minute", "bytes", "created"]
         rows = [
-            [key.name, key.role, _reached(key), "yes" if key.speaks_for_users else "", local(key.created)]
+            [
+                key.name, key.role, _reached(key), "yes" if key.speaks_for_users else "", _rate(key.rate),
+                "" if key.body is None else f"{key.body:,}", local(key.created),
+            ]
             for key in found
-        ]
+        ]  # fmt: skip
         session.show(found, table([head, *rows]) if rows else "There are no keys.")
 
     session.run(work)
@@ -62,6 +69,10 @@ def _reached(key: ApiKey) -> str:
     if key.tag is not None:
         return f"the tag {inline(key.tag, 64)}"
     return "all agents" if key.agents is None else ", ".join(key.agents) or "(none)"
+
+
+def _rate(rate: int | None) -> str:
+    return "" if rate is None else _limit(rate or None)
 
 
 def revoke(session: Session, name: str) -> None:
@@ -109,15 +120,18 @@ def set_quota(session: Session, wanted: Mapping[str, str | None]) -> None:
 
 
 def _number(name: str, text: str) -> Any:
-    """The limit as given: a whole number, for the cost any; ``none``: no limit."""
+    """The limit as given: a whole number, for the cost any, for bytes a size; ``none``: no limit."""
     if text == "none":
         return None
+    option = name.replace("_", "-")
     try:
-        number = float(text) if name == "daily_cost" else int(text)
+        if name == "media_bytes":
+            number = bytes_of(option, text)
+        else:
+            number = float(text) if name == "daily_cost" else int(text)
     except ValueError:
         number = -1
     if not 0 <= number < _LARGEST:
-        option = name.replace("_", "-")
         raise UsageError(f"--{option} takes a number from 0 on, or none, not {inline(text, 64)}.")
     return number
 

@@ -20,6 +20,7 @@ from pagefault.types import AgentRecord
 
 __all__ = [
     "acts",
+    "could_be_secret",
     "counts",
     "create_key",
     "digest_of",
@@ -36,6 +37,7 @@ __all__ = [
 
 _PREFIX = "pf_"
 _LONGEST = 128  # characters of a secret that is looked up
+_MOST = 10**12  # requests a minute, or bytes of one: more than any server takes
 
 
 async def create_key(
@@ -46,20 +48,27 @@ async def create_key(
     agents: Sequence[str] | None = None,
     tag: str | None = None,
     speaks_for_users: bool = False,
+    rate: int | None = None,
+    body: int | None = None,
 ) -> str:
     """Make a key of the kernel's tenant and return its secret, of which only the digest is stored.
 
     ``agents`` or ``tag``: it reaches these alone, or those that have this tag; without either, all of the
-    tenant. The agents need not be there yet.
+    tenant. The agents need not be there yet. ``rate``: its requests a minute, 0 for no limit; ``body``: the
+    most bytes of a request; without one it has the server's.
     """
     check_plain_name("key", name)
     if agents is not None and tag is not None:
         raise UsageError("A key is for agents by name or by tag, not both; give one of the two.")
     for agent in agents or ():
         check_agent_name(agent)
+    if not 0 <= (rate or 0) <= _MOST:
+        raise UsageError(f"A key's requests a minute are 0 (no limit) to {_MOST:,}, not {rate:,}.")
+    if not 1 <= (1 if body is None else body) <= _MOST:
+        raise UsageError(f"A key's requests may have 1 to {_MOST:,} bytes, not {body:,}.")
     secret = _PREFIX + secrets.token_urlsafe(32)
     reached = None if agents is None else tuple(sorted(set(agents)))
-    key = ApiKey(name, kernel.clock.now(), role, reached, tag, speaks_for_users)
+    key = ApiKey(name, kernel.clock.now(), role, reached, tag, speaks_for_users, rate=rate, body=body)
     await kernel.store.write(lambda tx: tx.put_key(key, digest_of(secret)))
     return secret
 
@@ -69,9 +78,12 @@ async def key_of(kernel: Kernel, secret: str) -> ApiKey | None:
 
     It is found by the digest of all of it: how long that takes says nothing of the secret.
     """
-    if not secret.startswith(_PREFIX) or len(secret) > _LONGEST or not secret.isascii():
-        return None
-    return await key_of_digest(kernel, digest_of(secret))
+    return await key_of_digest(kernel, digest_of(secret)) if could_be_secret(secret) else None
+
+
+def could_be_secret(secret: str) -> bool:
+    """Return whether a text has the form of a key's secret."""
+    return secret.startswith(_PREFIX) and len(secret) <= _LONGEST and secret.isascii()
 
 
 async def key_of_digest(kernel: Kernel, digest: str) -> ApiKey | None:

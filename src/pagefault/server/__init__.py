@@ -1,7 +1,8 @@
 """The server: agents over HTTP, in a REST of our own and in protocols that other clients speak.
 
     running.py    a process that serves: signals, drain;  workers.py: several processes
-    auth.py       the caller of a request;  walls.py: what stands before all routes
+    keys.py       the keys of a request, and their limits;  auth.py: its caller
+    walls.py      what stands before all routes
     problems.py   errors as responses;  hints.py: what to do, as requests;
     sse.py        outputs as server-sent events;  revoking.py: their end with their key
     posting.py    events that requests post;  uploads.py: uploaded files
@@ -21,7 +22,7 @@ from fastapi_offline import FastAPIOffline
 from pagefault import __version__
 from pagefault.kernel import Kernel
 from pagefault.server import api, health, inspector, letta, mcp, metrics, openai, problems
-from pagefault.server.auth import KeyRates
+from pagefault.server.keys import KeyRates, bearer_digest
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes, rest_shape
 from pagefault.server.revoking import KeyWatch
@@ -59,7 +60,8 @@ def create_app(
     shapes.add(letta.PREFIXES, letta.shape)
     shapes.add(mcp.PREFIXES, mcp.shape)
     problems.install(app, shapes)
-    app.add_middleware(Walls, options=options, shapes=shapes)
+    readers = bearer_digest, inspector.session_digest
+    app.add_middleware(Walls, options=options, shapes=shapes, readers=readers)
     if telemetry:
         app.include_router(metrics.router(telemetry.prometheus))
         provider = telemetry.opentelemetry and telemetry.opentelemetry.tracer_provider

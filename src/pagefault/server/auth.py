@@ -2,25 +2,24 @@
 
 As long as there is no key the server listens on the loopback only, and everybody there may do everything.
 From the first key on every request needs one, ``Authorization: Bearer pf_...``. A key sees its tenant alone,
-and of that the agents that it is for. It is looked up at each request: one that is revoked opens nothing any
-more, and its streams end (``revoking``).
+and of that the agents that it is for. It is looked up at each request (``keys``): one that is revoked opens
+nothing any more, and its streams end (``revoking``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
-from math import ceil
-from time import monotonic
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from pagefault.config import AgentSettings, parse_settings
 from pagefault.kernel import Kernel
-from pagefault.kernel.tenancy import has_keys, key_of, records_named
+from pagefault.kernel.tenancy import has_keys, records_named
 from pagefault.names import could_be_agent_name
+from pagefault.server.keys import bearer, bearer_digest, key_with
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
 from pagefault.tenancy import ApiKey, KeyRole, has_role
@@ -29,7 +28,6 @@ from pagefault.types import AgentRecord
 __all__ = [
     "Caller",
     "Calling",
-    "KeyRates",
     "caller",
     "is_loopback",
     "key_caller",
@@ -95,51 +93,23 @@ class Caller:
         await self.kernel.record(name)
 
 
-@dataclass(slots=True)
-class KeyRates:
-    """The requests of each key: ``per_minute`` of them, and as many at once, in this process; 0: no limit."""
-
-    per_minute: int
-    clock: Callable[[], float] = monotonic
-    _left: dict[tuple[str, str], tuple[float, float]] = field(
-        default_factory=dict[tuple[str, str], tuple[float, float]]
-    )  # by tenant and name of the key: requests, and when they were counted
-
-    def take(self, tenant: str, key: str) -> None:
-        """Count a request; raise a ``Problem`` with the seconds to wait if it is one too many."""
-        if not self.per_minute:
-            return
-        now, rate = self.clock(), self.per_minute / 60
-        left, since = self._left.get((tenant, key), (float(self.per_minute), now))
-        left = min(float(self.per_minute), left + (now - since) * rate)
-        if left < 1:
-            wait = ceil((1 - left) / rate)
-            what = f"This key has had its {self.per_minute:,} requests a minute; try again in {wait} s."
-            raise Problem(429, "Too many requests", what, {"retry-after": str(wait)})
-        self._left[tenant, key] = left - 1, now
-
-
 async def caller(request: Request) -> Caller:
     """The caller of a request, as a dependency of routes."""
     kernel: Kernel = request.app.state.kernel
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    secret = secret.strip() if scheme.lower() == "bearer" else ""
-    key = await key_of(kernel, secret)
+    key = await key_with(request, bearer_digest(request))
     if key is None:
         if not is_loopback(options_of(request).host) or await has_keys(kernel):
-            raise Problem(
-                401, "No valid key", _WRONG_KEY if secret else _NO_KEY, {"www-authenticate": "Bearer"}
-            )
+            why = _WRONG_KEY if bearer(request) else _NO_KEY
+            raise Problem(401, "No valid key", why, {"www-authenticate": "Bearer"})
         return Caller(kernel.within(kernel.tenant, "local"))
     return key_caller(request, key)
 
 
 def key_caller(request: Request, key: ApiKey) -> Caller:
-    """The caller that has this key, whose request is counted."""
+    """The caller that has this key."""
     kernel: Kernel = request.app.state.kernel
     request.state.key = f"{key.tenant}/{key.name}" if key.tenant else key.name
     request.state.api_key = key
-    request.app.state.rates.take(key.tenant, key.name)
     own = kernel.within(key.tenant, f"key {key.name}")
     return Caller(own, key.name, key.tenant, key.role, key.agents, key.speaks_for_users, key.tag)
 

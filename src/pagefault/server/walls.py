@@ -3,24 +3,28 @@ line.
 
 A page of the web can make a browser post to the loopback, or make a name of its own lead there (DNS
 rebinding); so a request must name this server as its host, and come from no other origin. CORS stays closed:
-no origin is ever allowed. Left out: who the caller is (``auth``)."""
+no origin is ever allowed. A body is cut where the server and the key of the request have their limits: of the
+key when the first byte is asked for, which is before routes know their caller. Left out: that (``auth``)."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
 from pagefault.redaction import logger_of
 from pagefault.server.auth import is_loopback
+from pagefault.server.keys import DigestReader, body_limit
 from pagefault.server.logs import request_id
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem, Shapes, fault
@@ -37,11 +41,13 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 @dataclass(slots=True)
 class Walls:
-    """The application behind the walls. ``shapes``: of the errors, as routes have them."""
+    """The application behind the walls. ``shapes``: of the errors, as routes have them; ``readers``: of the
+    keys that a request comes with."""
 
     app: ASGIApp
     options: ServerOptions
     shapes: Shapes
+    readers: Sequence[DigestReader]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,8 +67,8 @@ class Walls:
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: _Response) -> None:
         try:
             self._check(scope, headers)
-            limited = _Body(receive, self._most(headers))
-            limited.check(headers)
+            limited = _Body(receive, self._most(headers), self._limit_of_key(scope))
+            limited.declare(headers)
             with barrier():
                 await self.app(scope, limited, send)
         except (Problem, PagefaultError) as error:
@@ -75,6 +81,11 @@ class Walls:
     def _most(self, headers: Mapping[str, str]) -> int:
         has_files = headers.get("content-type", "").startswith("multipart/form-data")
         return self.options.upload if has_files else self.options.body
+
+    def _limit_of_key(self, scope: Scope) -> Callable[[], Awaitable[int | None]] | None:
+        """The call that finds the limit of the key; None where no route reads a body."""
+        is_read = scope["method"] not in ("GET", "HEAD")
+        return partial(body_limit, Request(scope), self.readers) if is_read else None
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -113,28 +124,38 @@ def _host_of(url: str) -> str:
 
 @dataclass(slots=True)
 class _Body:
-    """The receiving side, which ends with a ``Problem`` when a body is larger than ``most``."""
+    """The receiving side, which ends with a ``Problem`` when a body is larger than ``most``, or than the
+    limit ``of_key``, which is asked for once."""
 
     receive: Receive
     most: int
+    of_key: Callable[[], Awaitable[int | None]] | None
+    where: str = "here"
+    declared: int = 0
     read: int = 0
 
-    def check(self, headers: Mapping[str, str]) -> None:
+    def declare(self, headers: Mapping[str, str]) -> None:
+        """Take the size that the headers say: of a body that is too large nothing is read."""
         declared = headers.get("content-length", "")
         if declared.isascii() and declared.isdigit():
-            self._count(int(declared[:18]))
+            self.declared = int(declared[:18])
+        self._check()
 
     async def __call__(self) -> Message:
+        if ask := self.of_key:
+            self.of_key, limit = None, await ask()
+            if limit is not None and limit < self.most:
+                self.most, self.where = limit, "with this key"
+                self._check()
         message = await self.receive()
         self.read += len(message.get("body", b""))
-        self._count(self.read)
+        self._check()
         return message
 
-    def _count(self, size: int) -> None:
-        if size > self.most:
-            raise Problem(
-                413, "Too large", f"A request may have {self.most:,} bytes here; send less at once."
-            )
+    def _check(self) -> None:
+        if max(self.declared, self.read) > self.most:
+            what = f"A request may have {self.most:,} bytes {self.where}; send less at once."
+            raise Problem(413, "Too large", what)
 
 
 class _Response:

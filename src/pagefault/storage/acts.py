@@ -37,7 +37,9 @@ def key_made(key: ApiKey) -> str:
     reach = "all agents" if key.agents is None else ", ".join(key.agents) or "no agent"
     reach = reach if key.tag is None else f"the tag {inline(key.tag, 64)}"
     speaks = ", speaks for users" if key.speaks_for_users else ""
-    return f"made the key {key.name}, role {key.role}, for {reach}{speaks}"
+    rate = "" if key.rate is None else f", {key.rate:,} requests a minute" if key.rate else ", at any rate"
+    body = "" if key.body is None else f", {key.body:,} bytes a request"
+    return f"made the key {key.name}, role {key.role}, for {reach}{speaks}{rate}{body}"
 
 
 def _changes(old: Mapping[str, object], new: Mapping[str, object], absent: str = "none") -> str:

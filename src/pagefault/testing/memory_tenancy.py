@@ -61,7 +61,7 @@ class MemoryTenancy(MemoryRows):
     def check_quota(self, kind: QuotaKind) -> None:
         quota = self.quota()
         if self.tenant and quota:
-            limit = {"agents": quota.agents, "rows": quota.rows, "documents": quota.documents}[kind]
+            limit = quota.limit(kind)
             if limit is not None and self.count(kind) >= limit:
                 raise QuotaError(self.tenant, kind, limit)
 
@@ -71,4 +71,6 @@ class MemoryTenancy(MemoryRows):
             return sum(not is_shared(owner.record.name) for owner in owners)
         if kind == "documents":
             return sum(len(owner.documents) for owner in owners)
+        if kind == "media_bytes":
+            return sum(each.media.size for owner in owners for each in owner.media.values())
         return sum(owner.record.last_seq + owner.last.get("passage", 0) for owner in owners)

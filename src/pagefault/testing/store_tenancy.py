@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pagefault.errors import QuotaError, UsageError
+from pagefault.media import Media, MediaContent
 from pagefault.storage import Transaction
 from pagefault.tenancy import ApiKey, AuditEntry, Quota
 from pagefault.testing.store_opening import NOW, WILD, Opened, StoreOpening, refused
@@ -18,8 +19,8 @@ class TenancyConformance(StoreOpening):
     """Keys, quotas and acts are each tenant's own."""
 
     def test_a_key_is_found_by_its_digest_and_named_within_its_tenant(self, tmp_path: Path) -> None:
-        first = ApiKey("ci", NOW, "admin", ("ana", WILD[2]), None, speaks_for_users=True, tenant="firm")
-        second = ApiKey("ci", NOW, "read", None, "public")
+        first = ApiKey("ci", NOW, "admin", ("ana", WILD[2]), None, True, "firm", rate=0, body=2**40)
+        second = ApiKey("ci", NOW, "read", None, "public", rate=60)
         with self.opened(tmp_path) as db:
             db.write(lambda tx: tx.within("firm").put_key(first, "d1"))
             db.write(lambda tx: tx.put_key(second, "d2"))
@@ -49,7 +50,7 @@ class TenancyConformance(StoreOpening):
             )
             tx.put_quota(Quota(agents=5))
             tx.put_quota(Quota(agents=6, daily_cost=2.5))
-            tx.put_key(ApiKey("ci", NOW, "read", ("ana", "bo"), speaks_for_users=True), "d")
+            tx.put_key(ApiKey("ci", NOW, "read", ("ana", "bo"), None, True, rate=60, body=5_000), "d")
             tx.delete_key("ci")
             tx.delete_agent(ana.id)
 
@@ -63,7 +64,7 @@ class TenancyConformance(StoreOpening):
             db.write(act)
             db.write(lambda tx: tx.within("firm").create_agent(AgentRecord("quiet", {}, NOW)))
         with self.opened(tmp_path) as db:
-            found = db.read(lambda tx: tx.within("firm").acts(9))
+            found = db.read(lambda tx: tx.within("firm").acts(99))
             assert {(entry.who, entry.tenant) for entry in found} == {("Eva", "firm")}
             assert [entry.what for entry in reversed(found)] == [
                 "made ana", "renamed ana to bo",
@@ -71,7 +72,8 @@ class TenancyConformance(StoreOpening):
                 "changed the settings of bo: instructions; metadata; model x -> http://h/v1#m; "
                 "tools none -> f, g",
                 "set the quota: agents none -> 5", "set the quota: agents 5 -> 6; daily_cost none -> 2.5",
-                "made the key ci, role read, for ana, bo, speaks for users", "revoked the key ci",
+                "made the key ci, role read, for ana, bo, speaks for users, 60 requests a minute, "
+                "5,000 bytes a request", "revoked the key ci",
                 "deleted bo",
             ]  # fmt: skip
             assert db.read(lambda tx: tx.acts(2, found[1].id)) == found[2:4]
@@ -80,7 +82,7 @@ class TenancyConformance(StoreOpening):
     def test_a_quota_ends_what_a_tenant_may_make(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:
             made = db.write(lambda tx: tx.within("firm").create_agent(AgentRecord("ana", {}, NOW)))
-            quota = Quota(1, 3, 1, 1000, 2.5)
+            quota = Quota(1, 3, 1, 1000, 2.5, 6)
             db.write(lambda tx: tx.within("firm").put_quota(quota))
             assert db.read(lambda tx: (tx.within("firm").quota(), tx.quota())) == (quota, None)
             _refuses(db, lambda tx: tx.create_agent(AgentRecord("bo", {}, NOW)))
@@ -94,6 +96,13 @@ class TenancyConformance(StoreOpening):
                 db.write(lambda tx: tx.within("firm").insert_passage(made.id, Passage("words", NOW)))
             _refuses(db, lambda tx: tx.insert_passage(made.id, Passage("words", NOW)))
             db.write(lambda tx: tx.within("firm").post(made.id, Event("message", "the turn's own", at=NOW)))
+            for hash in ("a" * 64, "b" * 64):
+                content = MediaContent(Media(hash, "image/png", "", 3), b"123")
+                db.write(lambda tx: tx.within("firm").check_quota("media_bytes"))
+                for _ in range(2):  # the same bytes count once
+                    db.write(lambda tx, c=content: tx.within("firm").put_media(made.id, [c]))
+            _refuses(db, lambda tx: tx.check_quota("media_bytes"))
+            db.write(lambda tx: tx.within("other").check_quota("media_bytes"))
             db.write(lambda tx: tx.within("firm").put_quota(Quota()))
             db.write(lambda tx: tx.within("firm").insert_passage(made.id, Passage("words", NOW)))
 

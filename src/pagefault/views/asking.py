@@ -1,4 +1,4 @@
-"""Arguments of the views as people write them: names, times, ids, roles, tags, pages.
+"""Arguments of the views as people write them: names, times, ids, roles, tags, pages, sizes.
 
 Wrong ones raise ``UsageError``.
 """
@@ -10,15 +10,21 @@ from collections.abc import Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from pydantic import ByteSize, TypeAdapter
+
 from pagefault.config import zone_for
 from pagefault.context import paging
 from pagefault.errors import DamageError, FunctionError, UsageError
+from pagefault.quoting import inline
 from pagefault.types import AgentRecord, Role
 from pagefault.zones import zone_named
 
-__all__ = ["number_of", "page_of", "roles_of", "tags_of", "zone_shown"]
+__all__ = ["bytes_of", "number_of", "page_of", "roles_of", "tags_of", "zone_shown"]
 
 T = TypeVar("T")
+
+_SIZE = re.compile(r"\d{1,15}(\.\d{1,15})? ?([kmgt]i?)?b?", re.ASCII | re.IGNORECASE)
+_TO_BYTES = TypeAdapter(ByteSize)
 
 _KINDS = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
 
@@ -36,6 +42,14 @@ def number_of(id: str, letter: str) -> int:
     if re.fullmatch(rf"{letter}\d{{1,15}}", id):
         return int(id[1:])
     raise UsageError(f"{id!r} is not the id of {_KINDS[letter]}.")
+
+
+def bytes_of(option: str, text: str) -> int:
+    """The bytes of a size: ``100k`` is 100,000, ``1Mi`` or ``1MiB`` 1,048,576."""
+    size = text.strip()
+    if not _SIZE.fullmatch(size):
+        raise UsageError(f"--{option} takes a size in bytes, such as 100k or 10M, not {inline(text, 64)}.")
+    return int(_TO_BYTES.validate_python(size if size[-1:].lower() != "i" else f"{size}B"))
 
 
 def roles_of(given: Sequence[str]) -> tuple[Role, ...]:

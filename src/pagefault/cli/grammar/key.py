@@ -33,6 +33,16 @@ def key_create(
     speaks_for_users: Annotated[
         bool, typer.Option("--speaks-for-users", help="It may say who the sender of a message is.")
     ] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Requests a minute; 0: no limit. Without it the server's --rate."
+        ),
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The largest body of a request, e.g. 100k or 10M; bytes."),
+    ] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -41,7 +51,8 @@ def key_create(
     """Make a key and show it, once: only its digest is kept."""
     from pagefault.cli import keys
 
-    keys.create(session_of(home, database, json, tenant), name, agents, tag, all, role, speaks_for_users)
+    session = session_of(home, database, json, tenant)
+    keys.create(session, name, agents, tag, all, role, speaks_for_users, rate, body)
 
 
 @key.command("list")
@@ -76,6 +87,10 @@ def tenant_set(
     agents: Limit = None,
     rows: Limit = None,
     documents: Limit = None,
+    media_bytes: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The most bytes of images, e.g. 500M or 2G; `none`: no limit."),
+    ] = None,
     daily_tokens: Daily = None,
     daily_cost: Daily = None,
     home: Home = None,
@@ -87,7 +102,7 @@ def tenant_set(
 
     wanted = {
         "agents": agents, "rows": rows, "documents": documents, "daily_tokens": daily_tokens,
-        "daily_cost": daily_cost,
+        "daily_cost": daily_cost, "media_bytes": media_bytes,
     }  # fmt: skip
     keys.set_quota(session_of(home, database, json, name), wanted)
 

@@ -35,8 +35,9 @@ from pagefault.server.inspector import (
     usage,
 )
 from pagefault.server.inspector.pages import error_page, prepare
+from pagefault.server.inspector.sessions import session_digest
 
-__all__ = ["PREFIXES", "error_page", "prepare", "router"]
+__all__ = ["PREFIXES", "error_page", "prepare", "router", "session_digest"]
 
 PREFIXES = ("/",)
 """Where errors are pages for those who ask for HTML: wherever no other protocol has its own."""

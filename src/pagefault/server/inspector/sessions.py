@@ -16,11 +16,20 @@ from fastapi import Request, Response
 from starlette.datastructures import UploadFile
 
 from pagefault.kernel import Kernel
-from pagefault.kernel.tenancy import digest_of, key_of_digest
+from pagefault.kernel.tenancy import digest_of
 from pagefault.server.auth import Caller, caller, key_caller, options_of
+from pagefault.server.keys import key_with
 from pagefault.server.problems import Problem
 
-__all__ = ["begin_session", "check_form", "end_session", "form_token", "set_cookie", "visitor"]
+__all__ = [
+    "begin_session",
+    "check_form",
+    "end_session",
+    "form_token",
+    "session_digest",
+    "set_cookie",
+    "visitor",
+]
 
 _COOKIE = "pagefault_session"
 _LASTS = timedelta(hours=12)
@@ -30,8 +39,7 @@ _READS = frozenset({"GET", "HEAD"})
 async def visitor(request: Request) -> Caller:
     """The caller of a page, as a dependency of routes: by the session, else as of any request."""
     await check_form(request)
-    digest = _signed_in(request)
-    key = await key_of_digest(request.app.state.kernel, digest) if digest else None
+    key = await key_with(request, session_digest(request))
     return key_caller(request, key) if key else await caller(request)
 
 
@@ -71,7 +79,7 @@ def end_session(request: Request, response: Response) -> None:
     set_cookie(request, response, _COOKIE, "", 0)
 
 
-def _signed_in(request: Request) -> str:
+def session_digest(request: Request) -> str:
     """The digest of the key of the session; empty if there is none that holds."""
     secret, given = options_of(request).session_secret, request.cookies.get(_COOKIE, "")
     try:

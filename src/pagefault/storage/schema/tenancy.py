@@ -19,6 +19,8 @@ api_keys = Table(
     Column("tag", Text),  # null: any
     Column("speaks", Boolean, nullable=False),
     Column("created", BIG, nullable=False),
+    Column("rate", BIG),  # requests a minute; null: as the server has it
+    Column("body", BIG),  # bytes; null: as the server has it
     sqlite_with_rowid=False,
 )
 
@@ -43,5 +45,6 @@ quotas = Table(
     Column("document_limit", BIG),
     Column("daily_tokens", BIG),
     Column("daily_cost", Float),
+    Column("media_bytes", BIG),
     sqlite_with_rowid=False,
 )

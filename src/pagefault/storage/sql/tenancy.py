@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import asdict
 from typing import Any, get_args
 
 from pagefault.errors import QuotaError, UsageError
@@ -15,29 +15,30 @@ from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind
 
 __all__ = ["SqlTenancy"]
 
-_COLUMNS = "name, created, role, agents, tag, speaks, tenant"
+_COLUMNS = "name, created, role, agents, tag, speaks, tenant, rate, body"
 _PUT_KEY = f"""
     INSERT INTO api_keys ({_COLUMNS}, digest)
-    VALUES (:name, :created, :role, :agents, :tag, :speaks, :tenant, :digest)
+    VALUES (:name, :created, :role, :agents, :tag, :speaks, :tenant, :rate, :body, :digest)
     ON CONFLICT DO NOTHING RETURNING name"""
 _KEYS = f"SELECT {_COLUMNS} FROM api_keys"
 _DELETE_KEY = "DELETE FROM api_keys WHERE tenant = :tenant AND name = :name"
 _NOTE = "INSERT INTO audit (tenant, at, who, what) VALUES (:tenant, :at, :who, :what)"
 _ACTS = "SELECT id, at, who, what, tenant FROM audit WHERE id < :before"
 _QUOTA = """
-    SELECT agent_limit, row_limit, document_limit, daily_tokens, daily_cost FROM quotas
+    SELECT agent_limit, row_limit, document_limit, daily_tokens, daily_cost, media_bytes FROM quotas
     WHERE tenant = :tenant"""
 _PUT_QUOTA = """
-    INSERT INTO quotas (tenant, agent_limit, row_limit, document_limit, daily_tokens, daily_cost)
-    VALUES (:tenant, :agents, :rows, :documents, :tokens, :cost)
+    INSERT INTO quotas (tenant, agent_limit, row_limit, document_limit, daily_tokens, daily_cost, media_bytes)
+    VALUES (:tenant, :agents, :rows, :documents, :daily_tokens, :daily_cost, :media_bytes)
     ON CONFLICT (tenant) DO UPDATE SET agent_limit = excluded.agent_limit, row_limit = excluded.row_limit,
     document_limit = excluded.document_limit, daily_tokens = excluded.daily_tokens,
-    daily_cost = excluded.daily_cost"""
+    daily_cost = excluded.daily_cost, media_bytes = excluded.media_bytes"""
 _OF_TENANT = "FROM agents WHERE tenant = :tenant"
 _COUNTS: dict[QuotaKind, str] = {
     "agents": f"SELECT count(*) {_OF_TENANT} AND substr(name, 1, 8) NOT IN ('archive:', 'section:')",
     "rows": f"SELECT coalesce(sum(last_seq + last_passage), 0) {_OF_TENANT}",
     "documents": f"SELECT count(*) FROM documents WHERE agent IN (SELECT id {_OF_TENANT})",
+    "media_bytes": f"SELECT coalesce(sum(size), 0) FROM media WHERE agent IN (SELECT id {_OF_TENANT})",
 }
 _ROLES: tuple[str, ...] = get_args(KeyRole)
 
@@ -47,6 +48,7 @@ class SqlTenancy(SqlPart):
 
     def put_key(self, key: ApiKey, digest: str) -> None:
         values = {"name": key.name, "role": key.role, "tag": key.tag, "speaks": key.speaks_for_users}
+        values |= {"rate": key.rate, "body": key.body}
         agents = None if key.agents is None else json.dumps(key.agents)
         made = self._db.one(
             _PUT_KEY, tenant=self._own, created=micros(key.created), agents=agents, digest=digest, **values
@@ -86,20 +88,11 @@ class SqlTenancy(SqlPart):
 
     def put_quota(self, quota: Quota) -> None:
         self.note(quota_set(self.quota(), quota))
-        agents, rows, documents, tokens, cost = astuple(quota)
-        self._db.send(
-            _PUT_QUOTA,
-            tenant=self._own,
-            agents=agents,
-            rows=rows,
-            documents=documents,
-            tokens=tokens,
-            cost=cost,
-        )
+        self._db.send(_PUT_QUOTA, tenant=self._own, **asdict(quota))
 
     def check_quota(self, kind: QuotaKind) -> None:
         if self.tenant and (quota := self.quota()):
-            limit = {"agents": quota.agents, "rows": quota.rows, "documents": quota.documents}[kind]
+            limit = quota.limit(kind)
             if limit is not None and self.count(kind) >= limit:
                 raise QuotaError(self.tenant, kind, limit)
 
@@ -121,14 +114,16 @@ class SqlTenancy(SqlPart):
 
 def _to_key(row: Any) -> ApiKey:
     """The key of a row; one that cannot be read reaches nothing."""
-    name, created, role, agents, tag, speaks, tenant = row
+    name, created, role, agents, tag, speaks, tenant, rate, body = row
     try:
         listed = None if agents is None else json.loads(agents)
         require(name, role, tenant, tag or "", *(listed or ()), kind=str)
         require(listed or [], kind=list)
-        if role not in _ROLES:
-            raise ValueError(f"{role!r} is no role")
+        limits = [each for each in (rate, body) if each is not None]
+        require(*limits, kind=int)
+        if role not in _ROLES or min(limits, default=0) < 0:
+            raise ValueError(f"{role!r} is no role, or a limit is negative")
         names = None if listed is None else tuple(listed)
-        return ApiKey(name, moment(created), role, names, tag, bool(speaks), tenant)
+        return ApiKey(name, moment(created), role, names, tag, bool(speaks), tenant, rate, body)
     except UNREADABLE:
         return ApiKey(str(name), moment(0), "read", (), tenant=str(tenant))

@@ -351,7 +351,7 @@ CREATE TABLE api_keys (
 	agents TEXT, 
 	tag TEXT, 
 	speaks BOOLEAN NOT NULL, 
-	created INTEGER NOT NULL, 
+	created INTEGER NOT NULL, rate INTEGER, body INTEGER, 
 	PRIMARY KEY (tenant, name), 
 	UNIQUE (digest)
 )
@@ -372,10 +372,10 @@ CREATE TABLE quotas (
 	row_limit INTEGER, 
 	document_limit INTEGER, 
 	daily_tokens INTEGER, 
-	daily_cost FLOAT, 
+	daily_cost FLOAT, media_bytes INTEGER, 
 	PRIMARY KEY (tenant)
 )
  WITHOUT ROWID
 
 ;
-INSERT INTO alembic_version VALUES ('0017');
+INSERT INTO alembic_version VALUES ('0018');

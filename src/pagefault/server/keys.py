@@ -1,0 +1,82 @@
+"""The keys that a request comes with: each is looked up and counted once, before the body is read.
+
+Left out: what a key may do (``auth``), and the body (``walls``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from time import monotonic
+
+from fastapi import Request
+
+from pagefault.errors import PagefaultError
+from pagefault.kernel.tenancy import could_be_secret, digest_of, key_of_digest
+from pagefault.server.problems import Problem, known
+from pagefault.tenancy import ApiKey
+
+__all__ = ["DigestReader", "KeyRates", "bearer", "bearer_digest", "body_limit", "key_with"]
+
+DigestReader = Callable[[Request], str]
+"""Reads the digest of a key's secret from a request; empty if it has none."""
+
+
+@dataclass(slots=True)
+class KeyRates:
+    """The requests of each key: as many a minute as it may send, and as many at once, in this process.
+    ``per_minute``: of a key without a rate of its own; 0: no limit."""
+
+    per_minute: int
+    clock: Callable[[], float] = monotonic
+    _left: dict[tuple[str, str], tuple[float, float]] = field(
+        default_factory=dict[tuple[str, str], tuple[float, float]]
+    )  # by tenant and name of the key: requests, and when they were counted
+
+    def take(self, key: ApiKey) -> None:
+        """Count a request; raise a ``Problem`` with the seconds to wait if it is one too many."""
+        most = self.per_minute if key.rate is None else key.rate
+        if not most:
+            return
+        now, rate, of = self.clock(), most / 60, (key.tenant, key.name)
+        left, since = self._left.get(of, (float(most), now))
+        left = min(float(most), left + (now - since) * rate)
+        if left < 1:
+            wait = ceil((1 - left) / rate)
+            what = f"This key has had its {most:,} requests a minute; try again in {wait} s."
+            raise Problem(429, "Too many requests", what, {"retry-after": str(wait)})
+        self._left[of] = left - 1, now
+
+
+def bearer(request: Request) -> str:
+    """The secret that a request has in its header ``Authorization``; empty if it has none."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def bearer_digest(request: Request) -> str:
+    """The digest of the secret in the header; empty if it cannot be one of a key."""
+    secret = bearer(request)
+    return digest_of(secret) if could_be_secret(secret) else ""
+
+
+async def key_with(request: Request, digest: str) -> ApiKey | None:
+    """The key of this digest, whose request is counted when it is first asked for; None if there is none."""
+    if not digest:
+        return None
+    looked_up: dict[str, ApiKey | None] = request.scope.setdefault("state", {}).setdefault("keys", {})
+    if digest not in looked_up:
+        key = looked_up[digest] = await key_of_digest(request.app.state.kernel, digest)
+        if key:
+            request.app.state.rates.take(key)
+    return looked_up[digest]
+
+
+async def body_limit(request: Request, readers: Sequence[DigestReader]) -> int | None:
+    """The most bytes of a body by the keys that a request comes with; None if none of them says."""
+    try:
+        keys = [await key_with(request, read(request)) for read in readers]
+    except PagefaultError as error:  # whoever reads the body takes only a ``Problem`` for what it is
+        raise known(error) from None
+    return min((key.body for key in keys if key and key.body is not None), default=None)
