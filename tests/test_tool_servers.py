@@ -260,6 +260,23 @@ async def test_a_tool_that_cannot_be_offered_has_its_reason(desk: Desk) -> None:
     assert [name for name in functions(desk.model.prompts[-1]) if name.startswith("demo_")] == ["demo_add"]
 
 
+async def test_large_definitions_leave_room_for_other_servers(desk: Desk) -> None:
+    """What is kept of a server is bounded: a file that is too large to be read would lose what is known, and
+    allowed, of all servers."""
+    odd = {**TOOLS[0], "name": "talks", "description": "x" * 1_000_000}
+    schema = {"type": "object", "properties": {"a": {"type": "string", "description": "x" * 30_000}}}
+    large = [{"name": f"t{n}", "description": "x" * 30_000, "inputSchema": schema} for n in range(100)]
+    desk.serve(tools=[*TOOLS, odd, *large])
+    async with desk.open(["ok"]) as rig:
+        await rig.send("Go.")
+        tools = (await rig.kernel.assembly.tool_servers.state("demo")).tools
+    faults = {each.name: each.fault for each in tools}
+    assert (faults["add"], faults["t0"]) == ("", "")
+    assert faults["talks"] == "Its description has 1,000,000 characters; 32,768 are taken."
+    assert faults["t99"] == "The definitions of its server's tools are too large together."
+    assert (desk.home / "tool_servers.json").stat().st_size < 1_500_000
+
+
 # approval
 
 
@@ -313,6 +330,34 @@ async def test_a_tool_that_is_changed_has_to_be_allowed_anew(desk: Desk, allowed
         await rig.kernel.idle()
         desk.model.script = [use(f"demo_{name}", **arguments), "ok"]
         assert len(returned(await rig.send("And again."))) == 1
+
+
+async def test_a_tool_that_was_asked_for_cannot_say_later_that_it_only_reads(desk: Desk) -> None:
+    """What changes is a hint alone, which no hash has."""
+    path = str(desk.home / "out")
+    async with desk.open(["ok"]) as rig:
+        await rig.send("Go.")
+    desk.serve(tools=[{**each, "annotations": {"readOnlyHint": True}} for each in TOOLS])
+    async with desk.open([use("demo_write", path=path), "ok", use("demo_write", path=path), "ok"]) as rig:
+        assert (await rig.send("Go."))[-1].type == "waiting"
+        await approve(rig.kernel, False)
+        servers = rig.kernel.assembly.tool_servers
+        assert {each.name: each.permission for each in (await servers.state("demo")).tools}[
+            "write"
+        ] == "changed"
+    desk.settings["allow"] = ["write"]  # a person's word counts, whatever was before
+    async with desk.open([use("demo_write", path=path), "ok"]) as rig:
+        assert returned(await rig.send("Go.")) == ["written"]
+
+
+async def test_a_server_that_has_ever_new_names_does_not_fill_what_is_kept(desk: Desk) -> None:
+    servers = list[str]()
+    for start in (0, 1_000, 2_000):
+        desk.serve(tools=[{**TOOLS[0], "name": f"t{start + n}"} for n in range(1_000)])
+        async with desk.open(["ok"]) as rig:
+            state = await rig.kernel.assembly.tool_servers.state("demo")
+            servers.append(state.tools[0].permission)
+    assert servers == ["read-only", "read-only", "changed"]
 
 
 async def test_an_allowance_for_good_holds_for_one_definition(desk: Desk) -> None:

@@ -37,6 +37,7 @@ MakeStreams = Callable[[Gate], "AbstractAsyncContextManager[TransportStreams]"]
 
 _MOST_TOOLS = 1_000
 _MOST_PAGES = 100
+_MOST_CHARACTERS = 1_000_000  # of all definitions together
 _LONGEST_NAME = 128  # characters of a tool's own name
 _CALLS = 32  # at once; others wait
 _FRESH = 600.0  # seconds that a listing is taken for what the server has
@@ -239,19 +240,23 @@ def _client(streams: AbstractAsyncContextManager[TransportStreams]) -> Client:
 
 async def list_tools(client: Client) -> Listing:
     """All tools of a server, page by page, within bounds; those of unusable names are left out."""
-    found, cursor, note = dict[str, ToolDefinition](), None, ""
+    found, cursor, note, room = dict[str, ToolDefinition](), None, "", _MOST_CHARACTERS
     for _ in range(_MOST_PAGES):
         page = await client.list_tools(cursor=cursor)
         for tool in page.tools:
+            if len(found) > _MOST_TOOLS:
+                break
             if len(tool.name) <= _LONGEST_NAME and tool.name.isprintable() and tool.name:
-                found.setdefault(tool.name, _definition(tool))
+                if tool.name not in found:
+                    found[tool.name] = made = checked(_definition(tool), room)
+                    room -= made.size
             else:
                 note = "It has tools whose names cannot be used."
         if len(found) > _MOST_TOOLS or (cursor := page.next_cursor) is None:
             break
     if len(found) > _MOST_TOOLS or cursor is not None:
         note = f"It has more than {_MOST_TOOLS:,} tools; the first {_MOST_TOOLS:,} are offered."
-    return Listing(checked(list(found.values())[:_MOST_TOOLS]), note)
+    return Listing(tuple(found.values())[:_MOST_TOOLS], note)
 
 
 def _definition(tool: Tool) -> ToolDefinition:

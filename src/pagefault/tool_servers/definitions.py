@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, cast
@@ -18,7 +18,9 @@ from pagefault.tool_servers.schemas import Unusable, arguments_model, usable_sch
 __all__ = ["HASH", "ToolDefinition", "checked", "definition_of", "function_names", "tool_function"]
 
 _LONGEST_NAME = 64  # characters, as every provider takes it
-_LONGEST = 4_000  # characters of a description
+_LONGEST = 4_000  # characters of a description as models read it
+_LONGEST_KEPT = 32_768  # characters of a description
+_SHOWN = 200  # characters of the description of a tool that is not offered
 HASH = 16
 """The hexadecimal digits of a definition's hash."""
 
@@ -39,6 +41,11 @@ class ToolDefinition:
     def __post_init__(self) -> None:
         said = json.dumps([self.name, self.description, self.schema], sort_keys=True)
         object.__setattr__(self, "hash", sha256(said.encode()).hexdigest()[:HASH])
+
+    @property
+    def size(self) -> int:
+        """The characters that it takes as JSON."""
+        return len(json.dumps([self.name, self.description, self.schema], ensure_ascii=False))
 
 
 def definition_of(stored: object) -> ToolDefinition | None:
@@ -87,16 +94,18 @@ def tool_function(
     )  # fmt: skip
 
 
-def checked(definitions: Iterable[ToolDefinition]) -> tuple[ToolDefinition, ...]:
-    """Definitions with the fault of each that cannot be offered; without its schema, which may be large."""
-    found = list[ToolDefinition]()
-    for each in definitions:
-        try:
-            usable_schema(each.schema)
-            found.append(each)
-        except Unusable as fault:
-            found.append(replace(each, schema={}, fault=str(fault)))
-    return tuple(found)
+def checked(definition: ToolDefinition, room: int) -> ToolDefinition:
+    """The definition or, if it cannot be offered, its name and the fault, without what may be large.
+    ``room``: the characters that it may take."""
+    try:
+        if (length := len(definition.description)) > _LONGEST_KEPT:
+            raise Unusable(f"Its description has {length:,} characters; {_LONGEST_KEPT:,} are taken.")
+        usable_schema(definition.schema)
+        if definition.size > room:
+            raise Unusable("The definitions of its server's tools are too large together.")
+    except Unusable as fault:
+        return replace(definition, description=definition.description[:_SHOWN], schema={}, fault=str(fault))
+    return definition
 
 
 def _about(description: str) -> str:

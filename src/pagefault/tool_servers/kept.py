@@ -24,8 +24,8 @@ _LARGEST = 64 << 20  # bytes of the file
 @dataclass(slots=True)
 class KeptServer:
     """The knowledge of one server. ``tools``: as last listed, None: never; ``seen``: the definition by which
-    a tool ran unasked for the first time; ``allowed``: those that a person allowed. Both are hashes by
-    name."""
+    a tool ran unasked for the first time, or empty if it was asked for; ``allowed``: those that a person
+    allowed. Both are hashes by name."""
 
     tools: tuple[ToolDefinition, ...] | None = None
     seen: dict[str, str] = field(default_factory=dict[str, str])
@@ -55,7 +55,7 @@ class KeptServers:
             self._known = everything
             if self._path is not None:
                 stored = {each: asdict(values) for each, values in everything.items()}
-                keep(self._path, json.dumps(stored, ensure_ascii=False, indent=1))
+                keep(self._path, json.dumps(stored, ensure_ascii=False))
                 self._stamp = self._stamp_of()
 
     def _read(self) -> dict[str, KeptServer]:

@@ -31,6 +31,7 @@ __all__ = ["ToolServer"]
 
 _LONGEST_PAUSE = 60.0  # seconds until a server that failed is tried again
 _STEADY = 30.0  # seconds that a connection holds to count as one that works
+_MOST_SEEN = 2_000  # names; a tool beyond them is asked for, whatever it says
 _SHORTEST_SECRET = 6  # characters; a shorter value may be any word
 
 
@@ -97,7 +98,7 @@ class ToolServer:
 
     async def permission(self, definition: ToolDefinition) -> Permission:
         """Return whether calls of a tool run unasked. The definition by which it may is remembered when it is
-        listed, and another one asks."""
+        listed, and another one asks; so does one that says only later that it reads."""
         kept = await anyio.to_thread.run_sync(self._kept.read, self.name)
         name, hash = definition.name, definition.hash
         hashes = [each.partition("#")[2] for each in self.settings.allow if each.partition("#")[0] == name]
@@ -107,9 +108,10 @@ class ToolServer:
             return "changed"
         if not self._is_trusted(definition):
             return "ask"
-        if name not in kept.seen:
+        if self._is_unseen(definition, kept):
             await anyio.to_thread.run_sync(self._kept.change, self.name, partial(self._see, [definition]))
-        elif kept.seen[name] != hash:
+            kept = await anyio.to_thread.run_sync(self._kept.read, self.name)
+        if kept.seen.get(name) != hash:
             return "changed"
         return "allowed" if hashes else "read-only"
 
@@ -119,10 +121,18 @@ class ToolServer:
             definition.read_only and self.settings.believes_hints
         )
 
+    def _is_unseen(self, definition: ToolDefinition, kept: KeptServer) -> bool:
+        """Return whether a definition is to be remembered. That of a tool which was asked for is none, and
+        counts, so that a server which is believed cannot take its word back; but for one that is named."""
+        seen = kept.seen.get(definition.name)
+        if self._is_trusted(definition):
+            return seen is None or (not seen and definition.name in self.settings.allow)
+        return seen is None and self.settings.believes_hints
+
     def _see(self, definitions: Iterable[ToolDefinition], kept: KeptServer) -> None:
         for each in definitions:
-            if self._is_trusted(each):
-                kept.seen.setdefault(each.name, each.hash)
+            if self._is_unseen(each, kept) and (len(kept.seen) < _MOST_SEEN or each.name in kept.seen):
+                kept.seen[each.name] = each.hash if self._is_trusted(each) else ""
 
     async def allow(self, definition: ToolDefinition, allowed: bool) -> None:
         """Let calls of a tool run unasked as it is defined now; or take that back."""
@@ -206,7 +216,7 @@ class ToolServer:
         is_new = self.tools != listing.tools
         self.tools, self.note, self.fault, self._was_read = listing.tools, listing.note, "", True
         kept = await anyio.to_thread.run_sync(self._kept.read, self.name)
-        if is_new or any(self._is_trusted(each) and each.name not in kept.seen for each in listing.tools):
+        if is_new or any(self._is_unseen(each, kept) for each in listing.tools):
             await anyio.to_thread.run_sync(self._kept.change, self.name, edit)
 
     async def aclose(self) -> None:
