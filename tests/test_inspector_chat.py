@@ -115,6 +115,21 @@ async def test_images_are_shown_and_whatever_else_is_downloaded(machine: Machine
         assert (await server.client.get(f"{ANA}/media/{'0' * 64}", headers=HTML)).status_code == 404
 
 
+async def test_the_rest_of_a_folded_row_is_offered_in_the_fold_and_shown_open(machine: Machine) -> None:
+    calls = [call("working_context_append", section="human", text="long " * 400), say("ok")]
+    async with machine.open(ScriptedModel([calls])) as rig, served(rig.kernel) as server:
+        await rig.send("Note this")
+        folded = re.findall(
+            r"<details>(.*?)</details>", (await server.client.get(ANA, headers=HTML)).text, re.S
+        )
+        (offer,) = [
+            found for part in folded for found in re.findall(r'hx-get="([^"]+/chat/rows/m\d+)"', part)
+        ]
+        whole = (await server.client.get(offer, headers=HX)).text
+        assert "<details open>" in whole
+        assert "Show all" not in whole
+
+
 async def test_a_long_text_is_cut_and_can_be_had_whole(machine: Machine) -> None:
     async with machine.open(ScriptedModel([[say("ok")]])) as rig, served(rig.kernel) as server:
         await rig.send(f"{'long ' * 2000}END")

@@ -135,8 +135,8 @@ async def test_usage_shows_days_models_and_budgets(server: Served) -> None:
 
 async def test_pages_are_there_before_anything_was_said(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
-        assert "has had no turn" in await page(server, f"{ANA}/turns")
-        assert "Nothing was asked of a model" in await page(server, f"{ANA}/usage")
+        assert "There are no turns yet." in await page(server, f"{ANA}/turns")
+        assert "No model was called" in await page(server, f"{ANA}/usage")
         assert 'class="tile k-instructions"' in await page(server, f"{ANA}/context")
         assert "was not asked yet" in await page(server, f"{ANA}/context?at=1", status=404)
 

@@ -444,7 +444,9 @@ async def test_settings_are_changed_and_the_others_kept(rig: Rig, server: Served
     await sent(server, f"{ANA}/settings", **form)
     assert dict((await rig.kernel.record("ana")).settings) == before, "nothing was changed"
     changed = form | {"window": "16384", "daily_cost": "2.5", "approval": "wire", "timers": "on"}
-    await sent(server, f"{ANA}/settings", **(changed | {"instructions": "Be <kind>.\r\nBe short."}))
+    assert "settings are saved" not in await page_of(server, f"{ANA}/settings")
+    led = await sent(server, f"{ANA}/settings", **(changed | {"instructions": "Be <kind>.\r\nBe short."}))
+    assert "The settings are saved." in await page_of(server, led)
     after = dict((await rig.kernel.record("ana")).settings)
     assert {key: after[key] for key in after if after[key] != before.get(key)} == {
         "window": 16384, "daily_cost": 2.5, "approval": ["wire"], "timers": True,

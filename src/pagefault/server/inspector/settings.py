@@ -39,9 +39,9 @@ _CHANGED = "The settings were changed since this page was made; look at them aga
 
 
 @routes.get("")
-async def settings_page(name: Name, page: AgentVisit) -> Response:
-    """Show the settings of an agent in a form."""
-    return await _shown(name, page)
+async def settings_page(name: Name, page: AgentVisit, saved: bool = False) -> Response:
+    """Show the settings of an agent in a form, after a change with a notice that it is stored."""
+    return await _shown(name, page, saved=saved)
 
 
 @routes.post("")
@@ -57,7 +57,7 @@ async def change(name: Name, page: AgentVisit) -> Response:
         await change_settings(page.caller, options_of(page.request).agent, name, _changes(settings, values))
     except (UsageError, Problem) as error:
         return await _shown(name, page, values, error if isinstance(error, Problem) else problem_of(error))
-    return redirect(page.request, address("agents", name, "settings"))
+    return redirect(page.request, address("agents", name, "settings", saved=1))
 
 
 @routes.post("/rename")
@@ -81,14 +81,18 @@ async def delete(name: Name, page: AgentVisit, typed: str = Form("")) -> Respons
 
 
 async def _shown(
-    name: str, page: WebPage, typed: Mapping[str, Any] | None = None, problem: Problem | None = None
+    name: str,
+    page: WebPage,
+    typed: Mapping[str, Any] | None = None,
+    problem: Problem | None = None,
+    saved: bool = False,
 ) -> Response:
     settings = settings_of(await page.kernel.record(name))
     stored = settings.model_dump(mode="json")
     tools = program_tools(page.kernel)
     return page.show(
         "settings.html", problem.status_code if problem else 200, {},
-        name=name, stored=stored, values=_texts_of(stored) | dict(typed or {}),
+        name=name, stored=stored, saved=saved, values=_texts_of(stored) | dict(typed or {}),
         made_from=_digest(settings), why=problem.detail if problem else "",
         about=await agents.summary(page.kernel, name),
         tools=[(tool.name, tool.schema.description) for tool in tools],
