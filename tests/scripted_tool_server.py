@@ -46,7 +46,7 @@ TOOLS = [
         tool(name, "", {"size": {"type": "integer"}}, (), **READ_ONLY)
         for name in (
             "picture", "structured", "forged", "failing", "text", "link", "secret", "die", "hang", "flood",
-            "noise", "chatter", "endless_line", "elicit", "deep",
+            "noise", "chatter", "endless_line", "elicit", "deep", "halves", "refusing",
         )
     ),
 ]  # fmt: skip
@@ -103,6 +103,14 @@ def elicit(_: Json) -> Json:
     return text(f"I was told: {sys.stdin.readline()}")
 
 
+def refusing(_: Json) -> Json:
+    raise ValueError("x" * 7_000_000)
+
+
+def halves(_: Json) -> Json:
+    return text("cut \ud83d")
+
+
 CALLS: dict[str, Callable[[Json], Json]] = {
     "add": lambda given: text(str(given["a"] + given["b"])),
     "write": write,
@@ -136,6 +144,8 @@ CALLS: dict[str, Callable[[Json], Json]] = {
     "chatter": chatter,
     "endless_line": endless_line,
     "elicit": elicit,
+    "halves": halves,
+    "refusing": refusing,
     "deep": lambda given: {"content": [], "structuredContent": {"a": nested(given.get("size", 100))}},
 }
 
@@ -174,8 +184,11 @@ def main() -> None:
     while line := sys.stdin.readline():
         request = json.loads(line)
         if "id" in request and "method" in request:
-            result = answer(request["method"], request.get("params", {}))
             error = {"error": {"code": -32601, "message": "Method not found"}}
+            try:
+                result = answer(request["method"], request.get("params", {}))
+            except ValueError as why:
+                result, error = None, {"error": {"code": -32602, "message": str(why)}}
             send({"id": request["id"], **({"result": result} if result is not None else error)})
 
 

@@ -207,6 +207,13 @@ async def test_a_cancelled_turn_cancels_its_call(desk: Desk) -> None:
         assert [o.text for o in await rig.send("Are you there?") if o.type == "said"] == ["ok"]
 
 
+async def test_halves_of_characters_cost_no_result_and_long_refusals_are_cut(desk: Desk) -> None:
+    async with desk.open([use("demo_halves"), use("demo_refusing"), "ok"]) as rig:
+        cut, refused = returned(await rig.send("Go."))
+    assert cut == "cut \ufffd"
+    assert refused == f"Error: demo refuses the call: {'x' * 500}"
+
+
 async def test_a_question_of_the_server_is_refused(desk: Desk) -> None:
     async with desk.open([use("demo_elicit"), "ok"]) as rig:
         (result,) = returned(await rig.send("Go."))

@@ -93,7 +93,7 @@ class ServerConnection:
         """Take no more calls, and end when those that are made are over."""
         self._retired = True
         if not self._calls:
-            self.gate.close("it was left alone")
+            self.gate.close("it did not answer a call")
 
     async def end(self) -> None:
         """End the connection and what was started for it."""
@@ -158,7 +158,8 @@ class ServerConnection:
         return self._clean(str(error))
 
     def _clean(self, text: str) -> str:
-        return redacted(without(text, self.secrets))[:_LONGEST_FAULT]
+        read = text[: 20 * _LONGEST_FAULT]  # of 8 MB it would take a second
+        return redacted(without(read, self.secrets))[:_LONGEST_FAULT]
 
     @property
     def fault(self) -> str:
@@ -199,7 +200,7 @@ class ServerConnection:
         finally:
             self._calls -= 1
             if self._retired and not self._calls:
-                self.gate.close("it was left alone")
+                self.gate.close("it did not answer a call")
 
     def _broken_off(self) -> str:
         return f"{self.name} broke off: {self.fault}; whether the call had an effect is unknown."

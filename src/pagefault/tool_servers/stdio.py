@@ -6,6 +6,7 @@ program needs, and what its settings name. Its standard error is read slowly, an
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,15 +19,15 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import AsyncResource, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from pydantic import ValidationError
 
-from pagefault.quoting import inline
+from pagefault.quoting import in_texts, inline, whole
 from pagefault.tool_servers import guard
 from pagefault.tool_servers.gate import LARGEST_MESSAGE, Gate, ServerFault
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
     from mcp.shared.message import SessionMessage
+    from mcp_types import JSONRPCMessage
 
 __all__ = ["Command", "LastWords", "stdio_streams"]
 
@@ -138,15 +139,25 @@ async def _deliver(
     line: bytes, to_client: MemoryObjectSendStream[SessionMessage | Exception], gate: Gate
 ) -> None:
     from mcp.shared.message import SessionMessage
-    from mcp_types import jsonrpc_message_adapter
 
     gate.check(line)
-    try:
-        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except (ValidationError, ValueError):  # a line that is no message, as of a program that prints
+    if (message := _message(line)) is None:
         return gate.charge(len(line) or 1)
     gate.admit(message, len(line))
     await to_client.send(SessionMessage(message))
+
+
+def _message(line: bytes) -> JSONRPCMessage | None:
+    """The message of a line, also with halves of characters, as programs that cut texts write them; None if
+    it is none, as of a program that prints."""
+    from mcp_types import jsonrpc_message_adapter
+
+    with suppress(ValueError):
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+    with suppress(ValueError, RecursionError):
+        value = in_texts(whole, json.loads(line.decode("utf-8", "replace")))
+        return jsonrpc_message_adapter.validate_python(value, by_name=False)
+    return None
 
 
 async def _write(
