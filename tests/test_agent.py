@@ -8,6 +8,7 @@ import pytest
 from conftest import Machine
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions.tools import tool
+from pagefault.message_meta import StopName
 from pagefault.models import Completion, Delta, Prompt, Usage
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, Role
@@ -223,6 +224,7 @@ async def test_what_was_shown_of_a_cancelled_reply_stays_in_the_log(machine: Mac
         *_, reply, alert = await rig.log()
         assert (reply.role, reply.text, reply.meta.cut) == (Role.ASSISTANT, "Bees dance", True)
         assert alert.text == "The turn was cancelled. The reply above ends where it was interrupted."
+        assert alert.name == StopName.CANCELLED
         assert await rig.said("and now?") == "fine"
     assert "Bees dance" in [message.text for message in model.prompts[-1].messages]
 

@@ -16,6 +16,7 @@ import pytest
 
 from conftest import Machine
 from pagefault.errors import ModelError
+from pagefault.message_meta import StopName
 from pagefault.models import Call, Completion, Delta, Notice, Prompt, StreamItem
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.directory.check import check
@@ -231,7 +232,7 @@ async def test_a_turn_has_its_time(machine: Machine) -> None:
     async with machine.open(ScriptedModel(script), tools=(slow,), turn_timeout=0.2) as rig:
         with anyio.fail_after(60):
             outputs = await rig.send("Do it.")
-        assert "turn_timeout" in outputs[-2].text
+        assert ("turn_timeout" in outputs[-2].text, outputs[-2].name) == (True, StopName.STOPPED)
         assert outputs[-1].type == "done"
         assert await rig.said("And now?") == "Next."
 

@@ -129,7 +129,7 @@ async def test_a_turn_stops_between_two_requests_and_is_carried_on(tmp_path: Pat
         await kernel.recover()
         assert len(model.prompts) == 5
         rows = await kernel.store.read(lambda tx: tx.messages(tx.agents()[0].id))
-        assert [row.text for row in rows if row.name == "stopped"] == [
+        assert [row.text for row in rows if row.name == "max_steps"] == [
             "The limit of 5 steps for one event is reached; the turn ends here."
         ]
 

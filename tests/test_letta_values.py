@@ -83,7 +83,7 @@ def test_any_name_becomes_one_that_can_be_used(name: str) -> None:
 def test_names_are_numbered_until_they_are_free() -> None:
     assert free_name("a", {"a", "a-2"}) == "a-3"
     assert len(free_name("a" * 64, {"a" * 64})) == 64
-    assert free_name("b" * 32, {"b" * 32}, "_") == "b" * 30 + "_2"
+    assert free_name("b" * 32, {"b" * 32}, "_", 32) == "b" * 30 + "_2"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,11 @@ def test_the_reason_why_a_turn_ended() -> None:
     assert stop_reason([]) == "end_turn"
     assert stop_reason([], waits=True) == "requires_approval"
     assert stop_reason([alert("model_failed", "no")]) == "llm_api_error"
-    assert stop_reason([alert("stopped", "The turn was cancelled.")]) == "cancelled"
+    assert stop_reason([alert("cancelled", "The turn was cancelled.")]) == "cancelled"
+    assert stop_reason([alert("max_steps", "The limit of 5 steps is reached.")]) == "max_steps"
+    said = Message(Role.ASSISTANT, "I will ca", AT, meta=MessageMeta(cut=True))
+    for text in ("3 steps that were cancelled: no such tool", "The turn took more than 60 s."):
+        assert stop_reason([said, alert("stopped", text)]) == "error", "no word of a text says why"
 
 
 @given(st.lists(st.integers(1, 30), unique=True), st.integers(1, 5), st.booleans())

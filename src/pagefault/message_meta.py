@@ -8,11 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from pagefault.media import Media, media_of
 
-__all__ = ["NO_META", "MessageMeta", "RequestUsage", "SeenContext", "Usage", "meta_of", "values_of"]
+__all__ = [
+    "NO_META",
+    "MessageMeta",
+    "RequestUsage",
+    "SeenContext",
+    "StopName",
+    "Usage",
+    "meta_of",
+    "values_of",
+]
+
+
+class StopName(StrEnum):
+    """The names of alerts that end a turn before the model does."""
+
+    CANCELLED = "cancelled"
+    MAX_STEPS = "max_steps"
+    MODEL_FAILED = "model_failed"
+    TRUNCATED = "truncated"  # its server cuts prompts to less than the agent needs
+    STOPPED = "stopped"  # anything else: time, calls in vain, a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +75,7 @@ class MessageMeta:
     the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
     Prefetch: ``sources``; ``milliseconds``, the time that it took.
     Event: ``skipped``, why nothing was prefetched for it; ``stop``, as of an alert: it was only overheard.
-    Alert: ``stop``, it ends the turn.
+    Alert: ``stop``, it ends the turn; the row's ``name`` is a ``StopName``.
     Summary: ``messages``, the number of rows under it; ``through``, the newest of these; ``warned``, whether
     the model was warned before; ``extracted``, why the model did not write it.
     """

@@ -26,14 +26,11 @@ from pagefault.context.queue_log import read_queue
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, ModelError
 from pagefault.functions import Outcome
-from pagefault.message_meta import RequestUsage
+from pagefault.message_meta import RequestUsage, StopName
 from pagefault.models import Completion, Prompt
 from pagefault.observing import Ending, ObservedTurn
 from pagefault.storage import TurnHold
 from pagefault.types import AgentRecord, Event, EventKind, Message, Output, Role
-
-CANCELLED = "The turn was cancelled."
-"""The reason that the log gives of a turn that was ended from outside."""
 
 _TRIES = 5  # requests that one step may take when the provider says that the prompt is too long
 
@@ -130,7 +127,7 @@ class Process:
         if self.event is None and not await self._begin(event):
             return None
         if self.turn.is_cancelled:
-            return await self.stop(CANCELLED)
+            return await self.cancel()
         with anyio.move_on_after(self.program.turn_timeout):
             while not isinstance(action := self._next(self.turn.rows), Stop):
                 if not isinstance(action, Run):
@@ -166,20 +163,24 @@ class Process:
                 await self.writer.commit()  # calls of memory functions without a result, a turn that is over
         return True
 
-    async def stop(self, why: str) -> Output | None:
-        """End the open turn here: speech that was shown in part is kept, calls without a result get one, the
-        log says why, the event is done. Returns ``done``, None if no turn is open."""
+    async def cancel(self) -> Output | None:
+        """End the open turn, as somebody wishes."""
+        return await self.stop("The turn was cancelled.", StopName.CANCELLED)
+
+    async def stop(self, why: str, name: StopName = StopName.STOPPED) -> Output | None:
+        """End the open turn here: speech that was shown in part is kept, calls without a result get one, an
+        alert of this name says why, the event is done. Returns ``done``, None if no turn is open."""
         if self.event is None:
             return None
         if self._streaming and (said := self._streaming.speech.said.strip()):
             why = f"{why} The reply above ends where it was interrupted."
-            await self.writer.commit([self.rows.interrupted(said), self.rows.alert("stopped", why)])
+            await self.writer.commit([self.rows.interrupted(said), self.rows.alert(name, why)])
             return self._finish()
         while isinstance(action := self._next(self.turn.rows), Run):
             outcome = Outcome(f"Not run to its end: {why}", failed=True)
             await self.writer.commit(self.rows.result(action.call, outcome), call_memory=False)
         if not isinstance(self._next(self.turn.rows), Stop):
-            await self.writer.commit([self.rows.alert("stopped", why)])
+            await self.writer.commit([self.rows.alert(name, why)])
         return self._finish()
 
     async def flush(self, keep: int | None = None) -> bool:
@@ -263,7 +264,7 @@ class Process:
         return usage_of(completion, name, m.counted, m.counter, cut=cut, images=m.shows_images)
 
     async def _give_up(self, why: str) -> None:
-        await self.writer.commit([self.rows.alert("model_failed", why)])
+        await self.writer.commit([self.rows.alert(StopName.MODEL_FAILED, why)])
 
     def _owes_answer(self) -> bool:
         said = any(row.role is Role.ASSISTANT for row in self.turn.rows)

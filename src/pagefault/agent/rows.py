@@ -17,7 +17,7 @@ from pagefault.context import Sizes, label
 from pagefault.context.admission import FRAMED
 from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
-from pagefault.message_meta import MessageMeta, SeenContext
+from pagefault.message_meta import MessageMeta, SeenContext, StopName
 from pagefault.models import Completion
 from pagefault.models.bounds import MOST_CALLS
 from pagefault.names import shown_kind, shown_sender
@@ -52,7 +52,7 @@ class Rows:
         meta = MessageMeta(stop=event.kind == EventKind.OVERHEARD, media=event.media)
         return replace(self._labelled(role, label, text, event.kind), speaker=event.sender or "", meta=meta)
 
-    def alert(self, name: str, text: str) -> Message:
+    def alert(self, name: StopName, text: str) -> Message:
         """An alert that ends the turn."""
         return replace(self._labelled(Role.ALERT, "alert", text, name), meta=MessageMeta(stop=True))
 
@@ -62,7 +62,7 @@ class Rows:
         cuts = f"The server of {model} silently cuts prompts to about {served:,} tokens"
         if served < least:
             fix = f"have it serve {least:,} or more (Ollama: OLLAMA_CONTEXT_LENGTH)"
-            return self.alert("truncated", f"{cuts}, too few for this agent; {fix}.")
+            return self.alert(StopName.TRUNCATED, f"{cuts}, too few for this agent; {fix}.")
         text = f"{cuts}; the window, set to {wanted:,}, is {served:,} from now on, and nothing is lost."
         return Message(Role.ALERT, text, self.clock.now(), name="truncated")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pagefault.approvals import Approval
+from pagefault.message_meta import StopName
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, Message, Role, Style
 
@@ -76,9 +77,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The turn is over; ``alert`` says why if it was cut short."""
+    """The turn is over; ``alert`` says why if it was cut short, and ``name`` in one word."""
 
     alert: str = ""
+    name: StopName = StopName.STOPPED
 
 
 Action = Ask | Run | Stop
@@ -101,7 +103,7 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     results = [row for row in step if row.role is Role.RESULT]
     if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
-    return Stop(why) if (why := _exhausted(rows, steps, max_steps)) else Ask()
+    return _exhausted(rows, steps, max_steps) or Ask()
 
 
 def unanswered(step: Sequence[Message]) -> list[Message]:
@@ -110,13 +112,15 @@ def unanswered(step: Sequence[Message]) -> list[Message]:
     return [row for row in step if row.role is Role.CALL and row.call_id not in answered]
 
 
-def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: int) -> str:
-    """The reason why the model is not asked again, empty if it is."""
+def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: int) -> Stop | None:
+    """The end of the turn, with the reason why the model is not asked again; None if it is."""
     if failures := _in_vain(rows, steps[-_MOST_IN_VAIN:]):
-        return f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
+        why = f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
+        return Stop(why)
     if len(steps) >= max_steps:
-        return f"The limit of {max_steps} steps for one event is reached; the turn ends here."
-    return ""
+        why = f"The limit of {max_steps} steps for one event is reached; the turn ends here."
+        return Stop(why, StopName.MAX_STEPS)
+    return None
 
 
 def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Message]:

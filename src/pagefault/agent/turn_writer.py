@@ -226,7 +226,7 @@ class TurnWriter:
         """Store the rows, and the end of the turn if ``action`` is that."""
         event, memory = self.turn.event, self.memory
         if isinstance(action, Stop) and action.alert:
-            rows += self._number([self.rows.alert("stopped", action.alert)], len(rows))
+            rows += self._number([self.rows.alert(action.name, action.alert)], len(rows))
         queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
         if event is None or not isinstance(action, Stop):
             if event and rows and event.attempts > 1:  # it gets on

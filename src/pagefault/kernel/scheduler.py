@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from pagefault.agent import CANCELLED, Process
+from pagefault.agent import Process
 from pagefault.agent.parking import park_event
 from pagefault.agent.turn_writer import post_to
 from pagefault.clock import Clock
@@ -282,7 +282,7 @@ class Scheduler:
         finally:
             agent.cancel = None
         if scope.cancelled_caught:
-            done = await process.stop(CANCELLED)
+            done = await process.cancel()
         if done:
             agent.end(done)
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from pagefault.message_meta import StopName
 from pagefault.server.letta.ids import letta_id
 from pagefault.types import AgentId, Message, Role
 
@@ -19,6 +20,10 @@ LettaMessage = dict[str, Any]
 """A message as JSON values."""
 
 _SPEECH = "send_message"
+_STOP_REASONS: dict[str, str] = {
+    StopName.MODEL_FAILED: "llm_api_error", StopName.CANCELLED: "cancelled", StopName.MAX_STEPS: "max_steps",
+}  # fmt: skip
+"""The reasons by the names of alerts."""
 
 
 def messages_of(agent: AgentId, row: Message, waiting: Collection[int] = ()) -> list[LettaMessage]:
@@ -116,11 +121,7 @@ def stop_reason(rows: Iterable[Message], *, waits: bool = False) -> str:
     stops = [row for row in rows if row.role is Role.ALERT and row.meta.stop]
     if not stops:
         return "end_turn"
-    if stops[-1].name == "model_failed":
-        return "llm_api_error"
-    if any(row.role is Role.ASSISTANT and row.meta.cut for row in rows) or "cancel" in stops[-1].text:
-        return "cancelled"
-    return "max_steps" if "steps" in stops[-1].text else "error"
+    return _STOP_REASONS.get(stops[-1].name or "", "error")
 
 
 def run_usage(agent: AgentId, rows: Iterable[Message], events: Iterable[int] = ()) -> LettaMessage:
