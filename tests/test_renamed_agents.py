@@ -9,6 +9,7 @@ import pytest
 
 from conftest import Machine, served
 from pagefault.config import parse_settings
+from pagefault.errors import StaleAgentError
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.handle import Handle
 from pagefault.kernel.edits import remember
@@ -71,3 +72,17 @@ async def test_a_reply_is_of_the_agent_that_has_the_event(machine: Machine, way:
             await kernel.post("ana", Event("message", "Hello other"))
             await kernel.wake_waiting()
         assert found == [(222, ["p1"])]
+
+
+async def test_an_event_is_not_stored_for_another_agent_that_got_the_name(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        kernel, first = rig.kernel, (await rig.kernel.record("ana")).id
+        rig.kernel.scheduler.admission.most = 0  # no turn begins
+        await kernel.rename("ana", "eva")
+        await kernel.create_agent("ana", parse_settings({"zone": "UTC"}))
+        with pytest.raises(StaleAgentError):
+            await kernel.post("ana", Event("message", "for Eva"), first)
+        stored = await kernel.post("eva", Event("message", "for Eva"), first)
+        assert [event.id for event in await kernel.store.read(lambda tx: tx.events(first))] == [stored.id]
+        second = (await kernel.record("ana")).id
+        assert await kernel.store.read(lambda tx: tx.events(second)) == []

@@ -164,14 +164,14 @@ class Kernel:
 
     # events and outputs
 
-    async def post(self, name: str, event: Event) -> Event:
+    async def post(self, name: str, event: Event, only: AgentId | None = None) -> Event:
         """Store an event in an agent's inbox, then wake the agent. When this returns, it is safe.
 
-        ``UsageError`` for a kind, a sender or a text that no event can have, and for too many images;
-        ``ParkedError`` or ``DamageError`` if it cannot be served.
+        ``only``: as in ``posting``. ``UsageError`` for a kind, a sender or a text that no event can have, and
+        for too many images; ``ParkedError`` or ``DamageError`` if it cannot be served.
         """
-        async with posting(self.scheduler, self.tenant, name, self._checked(event), 0) as (_, posted, _):
-            return posted
+        async with posting(self.scheduler, self.tenant, name, self._checked(event), 0, only) as found:
+            return found[1]
 
     def _checked(self, event: Event) -> Event:
         return checked(event, self.clock.now(), self.assembly.observers.trace)

@@ -25,7 +25,7 @@ from pagefault.shared import Attachment, SharedRecord
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Event, EventKind, Section
 
-__all__ = ["attach", "delete", "detach", "edit", "share"]
+__all__ = ["attach", "delete", "detach", "edit", "share", "size_of"]
 
 _LIMIT = 200  # tokens
 _LONGEST_DESCRIPTION = 1_000  # characters
@@ -68,6 +68,11 @@ async def share(
     for each in agents[1:]:
         await attach(kernel, name, each, read_only=read_only)
     return made
+
+
+def size_of(kernel: Kernel, text: str) -> int:
+    """The tokens of a text as a shared section counts them, whichever model its agents have."""
+    return kernel.deliverer.counter.count(text)
 
 
 def _make(

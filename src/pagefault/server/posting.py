@@ -56,9 +56,10 @@ async def sent_images(caller: Caller, addresses: Sequence[str], **more: Any) -> 
     return await images_of(caller.kernel, lowered)
 
 
-async def posted(caller: Caller, name: str, event: Event) -> Event:
-    """Post an event to an agent without waiting for its turn; return it as stored."""
-    stored = await caller.kernel.post(name, event)
+async def posted(caller: Caller, name: str, event: Event, only: AgentId | None = None) -> Event:
+    """Post an event to an agent, to ``only`` this one whoever has the name by now, without waiting for its
+    turn; return it as stored."""
+    stored = await caller.kernel.post(name, event, only)
     _check_repeated(event, stored)
     return stored
 

@@ -17,7 +17,7 @@ from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
 from pagefault.server.letta.bodies import BlockBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id, section_number
-from pagefault.server.letta.names import free_name, section_name
+from pagefault.server.letta.names import LONGEST_SECTION, free_name, section_name
 from pagefault.server.letta.paging import NewestFirst, OldestFirst
 from pagefault.server.letta.records import (
     LettaAgent,
@@ -134,8 +134,8 @@ async def create_block(body: BlockBody, caller: Calling) -> JsonObject:
     kernel, text = caller.kernel, body.value or ""
     check_value(body.label or "block", text, body.limit)
     taken = {each.record.name for each in await shared_things(caller, "section")}
-    name = free_name(section_name(body.label or ""), taken, "_")
-    size = kernel.deliverer.counter.count(text)
+    name = free_name(section_name(body.label or ""), taken, "_", LONGEST_SECTION)
+    size = shared_sections.size_of(kernel, text)
     wanted = ceil(body.limit / CHARACTERS) if body.limit else _LIMIT
     made = await shared_sections.share(
         kernel, name, [], description=body.description or "", text=text,

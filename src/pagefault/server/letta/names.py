@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Container
+from itertools import chain, count
 
 from pagefault.errors import UsageError
 from pagefault.names import LONGEST, could_be_agent_name
 from pagefault.quoting import inline
 
-__all__ = ["agent_name", "archive_name", "free_name", "handle_of", "model_name", "section_name"]
+__all__ = [
+    "LONGEST_SECTION",
+    "agent_name",
+    "archive_name",
+    "free_name",
+    "handle_of",
+    "model_name",
+    "section_name",
+]
+
+LONGEST_SECTION = 32  # characters of a section's name
 
 _PROVIDERS = {"google_ai": "google", "google_vertex": "google", "lmstudio_openai": "lmstudio"}
 """The providers that Letta calls otherwise."""
@@ -38,24 +49,16 @@ def section_name(label: str) -> str:
     none is left."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    name = (f"b_{name}" if name[:1].isdigit() else name)[:32].rstrip("_")
+    name = (f"b_{name}" if name[:1].isdigit() else name)[:LONGEST_SECTION].rstrip("_")
     if not name:
         raise UsageError(f"{inline(label)!a} cannot be the label of a block; use letters of English.")
     return name
 
 
-def free_name(wanted: str, taken: Container[str], between: str = "-") -> str:
+def free_name(wanted: str, taken: Container[str], between: str = "-", longest: int = LONGEST) -> str:
     """The name, or with a number behind it the first that is not taken."""
-    return next(name for name in _numbered(wanted, between) if name not in taken)
-
-
-def _numbered(wanted: str, between: str) -> Iterator[str]:
-    yield wanted
-    number = 2
-    while True:
-        end = f"{between}{number}"
-        yield wanted[: (32 if between == "_" else LONGEST) - len(end)] + end
-        number += 1
+    ends = chain([""], (f"{between}{number}" for number in count(2)))
+    return next(name for end in ends if (name := wanted[: longest - len(end)] + end) not in taken)
 
 
 def model_name(handle: str) -> str:

@@ -67,7 +67,7 @@ async def create_async(agent: LettaAgent, body: TurnBody, caller: Calling) -> Js
         raise Problem(
             501, "Not there yet", "Decide on calls by messages or messages/stream, not in the background."
         )
-    stored = [await posted(caller, agent.name, event) for event in events]
+    stored = [await posted(caller, agent.name, event, agent.id) for event in events]
     return await _run(caller, agent, stored[-1].id)
 
 
