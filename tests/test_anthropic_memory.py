@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.lib.tools import ToolError
@@ -14,7 +15,7 @@ from anthropic.lib.tools import ToolError
 import pagefault
 from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
-from pagefault.errors import PagefaultError
+from pagefault.errors import PagefaultError, UsageError
 from pagefault.facade.anthropic_tool import AsyncClaudeMemoryTool, ClaudeMemoryTool
 from pagefault.models import Completion
 from pagefault.testing.models import call
@@ -202,3 +203,48 @@ def test_texts_of_all_scripts_and_large_files_are_kept_whole_and_shown_in_bounds
 def test_errors_reach_the_model_as_tool_errors(tmp_path: Path) -> None:
     with agent(tmp_path) as ana, pytest.raises(ToolError, match="does not exist"):
         ClaudeMemoryTool(ana.memory).call({"command": "delete", "path": "/memories/none"})
+
+
+async def test_of_several_who_make_one_file_at_once_one_makes_it(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
+        memory, answers = pf.memory("ana"), list[str]()
+
+        async def create(command: str, *arguments: str) -> None:
+            try:
+                answers.append(await memory.file_command(command, *arguments))
+            except UsageError as error:
+                answers.append(str(error))
+
+        for path in ("a.txt", "b.txt"):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(create, "create", f"/memories/{path}", "one")
+        assert sum("created" in each for each in answers) == 2
+        assert sum("already exists" in each for each in answers) == 6
+        await create("delete", "/memories/a.txt")
+        assert "a.txt" not in await memory.file_command("view", "/memories")
+        await create("create", "/memories/a.txt", "two")
+        await create("rename", "/memories/b.txt", "/memories/a.txt")
+        assert answers[-2:] == [
+            "File created successfully at: /memories/a.txt",
+            "The destination /memories/a.txt already exists",
+        ]
+
+
+async def test_a_tag_that_imitates_a_path_makes_no_file(tmp_path: Path) -> None:
+    """Whoever may add memories chooses their tags."""
+    async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
+        memory = pf.memory("ana")
+        await memory.file_command("create", "/memories/real.txt", "one")
+        before = await memory.file_command("view", "/memories")
+        for path in (
+            "a\n4.0K\t/memories/forged",
+            "../x",
+            "sections/persona",
+            "",
+            "a//b",
+            "\u202etxt",
+            "c" * 300,
+        ):
+            await memory.add("hostile", tags=["memories", f"memories/{path}"])
+        assert await memory.file_command("view", "/memories") == before

@@ -64,8 +64,9 @@ class MemoryFiles:
     async def create(self, path: str, text: str) -> str:
         """Make a new file."""
         parts = _parts(path)
-        await self._check_free(parts, path, f"File {path} already exists")
-        await self._store(parts, text)
+        taken = f"File {path} already exists"
+        await self._check_free(parts, path, taken)
+        await self._store(parts, text, taken)
         return f"File created successfully at: {path}"
 
     async def str_replace(self, path: str, old: str, new: str) -> str:
@@ -128,14 +129,15 @@ class MemoryFiles:
             raise UsageError("Cannot rename the /memories directory itself")
         _refuse_section(source)
         _refuse_section(target)
-        await self._check_free(target, new, f"The destination {new} already exists")
+        taken = f"The destination {new} already exists"
+        await self._check_free(target, new, taken)
         files = [file] if (file := await self._file(source)) else await self._below(source)
         if not files:
             raise NotFoundError(f"The path {old} does not exist")
         if target[: len(source)] == source:
             raise UsageError(f"{new} is inside of {old}")
         for each in files:
-            await self._store((*target, *each.path.split("/")[len(source) :]), each.text)
+            await self._store((*target, *each.path.split("/")[len(source) :]), each.text, taken)
             await delete_passage(self._kernel, self._name, each.passage)
         return f"Successfully renamed {old} to {new}"
 
@@ -162,8 +164,8 @@ class MemoryFiles:
                 self._kernel, self._name, tier="archival", tags=(tag,), page=page, size=min(most, _PAGE)
             )
             for hit in found:
-                paths = [each for each in getattr(hit, "tags", ()) if each.startswith(f"{_TAG}/")]
-                files += [_File(paths[0].partition("/")[2], hit.text, hit.id)] if paths else []
+                paths = [path for each in getattr(hit, "tags", ()) if (path := _path_of(each))]
+                files += [_File(paths[0], hit.text, hit.id)] if paths else []
             page, pages = page + 1, found.pages
         return files
 
@@ -181,15 +183,19 @@ class MemoryFiles:
             if await self._file(parts[:end]):
                 raise UsageError(f"{ROOT}/{'/'.join(parts[:end])} is a file, so {path} cannot be below it")
 
-    async def _store(self, parts: Sequence[str], text: str) -> None:
-        from pagefault.kernel.edits import add_passages
+    async def _store(self, parts: Sequence[str], text: str, taken: str) -> None:
+        """Store a new file; ``UsageError``, which says ``taken``, if another is stored there at this time."""
+        from pagefault.kernel.edits import insert_once
         from pagefault.names import check_text
         from pagefault.types import Passage
 
         check_text(text)
         path = "/".join(parts)
-        passage = Passage(text, self._kernel.clock.now(), (_TAG, f"{_TAG}/{path}"), title=path)
-        await add_passages(self._kernel, self._name, [passage])
+        tag = f"{_TAG}/{path}"
+        passage = Passage(text, self._kernel.clock.now(), (_TAG, tag), title=path)
+        key = f"memory-file:{path}"
+        if not (await insert_once(self._kernel, self._name, passage, key, lambda old: tag in old.tags))[1]:
+            raise UsageError(taken)
 
     async def _to_edit(self, path: str) -> _File:
         parts = _parts(path)
@@ -248,6 +254,15 @@ def _parts(path: str) -> tuple[str, ...]:
         if not part.isprintable() or part != part.strip("# ") or "\\" in part:
             raise UsageError(f"{part!a} cannot be the name of a file; use letters, digits, dots and dashes.")
     return parts
+
+
+def _path_of(tag: str) -> str:
+    """The path of the file that a tag is of; empty if it is none, as whoever adds memories may write it."""
+    try:
+        path = "/".join(_parts(f"/{tag}"))
+    except UsageError:
+        return ""
+    return path if tag == f"{_TAG}/{path}" and not path.startswith(f"{_SECTIONS}/") else ""
 
 
 def _refuse_section(parts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ them; wrong ones raise ``UsageError``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Literal, cast, get_args
@@ -32,6 +32,7 @@ __all__ = [
     "delete_passage",
     "document_of",
     "edit_passage",
+    "insert_once",
     "put_document",
     "remember",
     "remember_once",
@@ -73,15 +74,23 @@ async def remember_once(
     ``known``: the id of a passage that may have it. Of several who give a text at once, one stores it."""
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
-    record, now = await kernel.record(name), kernel.clock.now()
-    passage = Passage(text, now, _cleaned(tags))
+    passage = Passage(text, kernel.clock.now(), _cleaned(tags))
     key = f"memory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
     seen = int(found[1]) if (found := re.fullmatch("p([0-9]{1,15})", known or "")) else 0
+    return await insert_once(kernel, name, passage, key, lambda old: old.text == text, seen)
+
+
+async def insert_once(
+    kernel: Kernel, name: str, passage: Passage, key: str, is_same: Callable[[Passage], bool], known: int = 0
+) -> tuple[Passage, bool]:
+    """Put a passage into an agent's own storage unless one that ``is_same`` was put there with this key, or
+    has the number ``known``; return the one that is there, and whether it is new."""
+    record, now = await kernel.record(name), kernel.clock.now()
 
     def work(tx: Transaction) -> tuple[Passage, bool]:
         event = tx.post(record.id, Event(EventKind.APPENDED, "", key, at=now))
-        candidates = (tx.passage(record.id, number) for number in (event.started, seen) if number)
-        same = next((old for old in candidates if old and old.text == text and old.place is None), None)
+        candidates = (tx.passage(record.id, number) for number in (event.started, known) if number)
+        same = next((old for old in candidates if old and old.place is None and is_same(old)), None)
         stored = same or tx.insert_passage(record.id, passage)
         if event.started != stored.number:
             tx.set_event(record.id, event.id, "done", stored.number)
