@@ -240,6 +240,16 @@ async def test_a_body_above_the_limit_of_its_key_is_refused_unread_in_every_prot
         assert await rig.events() == []
 
 
+async def test_nothing_is_read_of_a_body_that_says_it_is_too_large(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "small", role="admin", body=1_000)
+        for protocol, path in (await paths_of_protocols(server, secret)).items():
+            pieces, taken = body_of(600), list[bytes]()
+            headers = JSON | bearer(secret) | {"content-length": str(sum(map(len, pieces)))}
+            answer = await server.client.post(path, content=taken_into(taken, pieces), headers=headers)
+            assert (answer.status_code, taken) == (413, []), protocol
+
+
 async def test_a_body_below_the_limit_of_its_key_is_taken(machine: Machine) -> None:
     async with machine.open(ScriptedModel([[say("Hello.")]] * 2)) as rig, served(rig.kernel) as server:
         secret = await create_key(rig.kernel, "small", body=1_000)
