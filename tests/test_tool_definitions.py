@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from pagefault.functions.executor import FunctionExecutor
 from pagefault.functions.finding import found_functions
 from pagefault.tool_servers.definitions import ToolDefinition, checked, function_names, tool_function
 from pagefault.tool_servers.gate import Gate, ServerFault
+from pagefault.tool_servers.kept import KeptServer, KeptServers
 from pagefault.tool_servers.schemas import Unusable, usable_schema
 
 
@@ -172,3 +175,23 @@ def test_an_agent_names_servers_that_are_there(run: Run, tmp_path: Any) -> None:
     assert "there is no program no-such" in listed.json[0]["fault"]
     assert "does not answer" in run("tools", "allow", "files", "x").err
     assert "There is no server of tools" in run("tools", "list", "others").err
+
+
+def test_those_who_change_what_is_kept_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Each has the file for itself, as a server and a command have."""
+    path = tmp_path / "home" / "tool_servers.json"
+
+    def allow(server: str) -> None:
+        kept = KeptServers(path)
+        for number in range(50):
+
+            def edit(each: KeptServer, tool: str = f"t{number}") -> None:
+                each.allowed[tool] = "hash"
+
+            kept.change(server, edit)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(allow, ("files", "tickets", "files")))
+    kept = KeptServers(path)
+    assert [len(kept.read(server).allowed) for server in ("files", "tickets")] == [50, 50]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in path.parent.iterdir())

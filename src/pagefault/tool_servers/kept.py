@@ -7,7 +7,8 @@ cannot be written to, it is known as long as the process lasts.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ from pagefault.tool_servers.definitions import ToolDefinition, definition_of
 __all__ = ["KeptServer", "KeptServers"]
 
 _LARGEST = 64 << 20  # bytes of the file
+_PATIENCE = 10.0  # seconds that a process which changes the file is waited for
 
 
 @dataclass(slots=True)
@@ -47,8 +49,8 @@ class KeptServers:
         return replace(known, seen=dict(known.seen), allowed=dict(known.allowed))
 
     def change(self, name: str, edit: Callable[[KeptServer], None]) -> None:
-        """Change what is known of a server."""
-        with self._lock:
+        """Change what is known of a server; one at a time, over all processes that have this home."""
+        with self._lock, self._held():
             server = self.read(name)
             edit(server)
             everything = {**self._read(), name: server}
@@ -57,6 +59,19 @@ class KeptServers:
                 stored = {each: asdict(values) for each, values in everything.items()}
                 keep(self._path, json.dumps(stored, ensure_ascii=False))
                 self._stamp = self._stamp_of()
+
+    @contextmanager
+    def _held(self) -> Generator[None]:
+        """Keep other processes from changing the file; not in a home in which nothing can be written."""
+        from filelock import FileLock, Timeout
+
+        with ExitStack() as stack:
+            if self._path is not None:
+                with suppress(OSError, Timeout):
+                    self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    lock = FileLock(self._path.with_suffix(".lock"), timeout=_PATIENCE, mode=0o600)
+                    stack.enter_context(lock)
+            yield
 
     def _read(self) -> dict[str, KeptServer]:
         """All that is known; from the file if that has changed since."""
