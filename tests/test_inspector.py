@@ -9,6 +9,8 @@ import tomllib
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from time import process_time
+from urllib.parse import quote, unquote
 
 import httpx2
 import pytest
@@ -163,6 +165,29 @@ async def test_nobody_is_led_to_another_server(machine: Machine, to: str) -> Non
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
         entered = await sign_in(server.client, await create_key(rig.kernel, "ann"), to)
         assert entered.headers["location"] == "/"
+
+
+async def test_addresses_in_any_script_are_led_to(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        secret = await create_key(rig.kernel, "ann")
+        asked = await server.client.get("/agents/卡尔?q=中", headers=HTML)
+        to = unquote(asked.headers["location"].removeprefix("/login?to="))
+        entered = await sign_in(server.client, secret, to)
+        assert entered.headers["location"] == "/agents/%E5%8D%A1%E5%B0%94?q=%E4%B8%AD"
+        form = {"form_token": token((await server.client.get("/", headers=HTML)).text), "theme": "dark"}
+        for to in ("/agents/卡尔", "/agents/\U0001f600", "/agents/\ufffd?é"):
+            chosen = await server.client.post("/look", data=form | {"to": to}, headers=HTML)
+            assert chosen.headers["location"] == quote(to, safe="/?")
+
+
+@pytest.mark.parametrize("url", ["http://[", "javascript:x", "//[v1.x]:y", "\xff"])
+async def test_a_part_asked_for_from_no_page_leads_to_sign_in(machine: Machine, url: str) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        await create_key(rig.kernel, "ann")
+        headers = {"hx-request": "true", "hx-current-url": url.encode("latin-1")}
+        answer = await server.client.get("/", headers=headers)
+        assert answer.status_code == 204
+        assert answer.headers["hx-redirect"].startswith("/login")
 
 
 # languages, themes
@@ -320,6 +345,24 @@ def test_markdown_brings_no_markup_of_its_own(text: str) -> None:
         names = set(re.findall(r'(\S+?)="[^"]*"', rest))
         assert names <= ({"href", "rel", "target", "title"} if tag == "a" else {"class"})
         assert not re.search(r'href="(?!https://)', rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000, "![" * 10_000, "> " * 10_000, "[!" * 6000 + "](a)](b)" * 900, "[a][" * 5000,
+        "**a" * 6600, "[" * 1_000_000, "|a|b|\n|-|-|\n" + "|c\n" * 6000,
+        "|a" * 3000 + "\n" + "|-" * 3000 + "\n" + "|b" * 3000,
+        "|" + "a|" * 900 + "\n|" + "-|" * 900 + "\n" + "a\n" * 8000,
+        "|" + "a|" * 60 + "\n|" + "-|" * 60 + "\n" + "a\n" * 9000,
+    ],
+    ids=lambda text: text[:6].strip(),
+)  # fmt: skip
+def test_markdown_is_no_work_beyond_its_length(text: str) -> None:
+    start = process_time()
+    html = markdown(text)
+    assert process_time() - start < 1.0  # it takes 20 ms, and a page has 40 of them
+    assert len(html) < 12 * len(text)
 
 
 def test_markdown_is_rendered() -> None:

@@ -1,7 +1,7 @@
 """Markdown of people and agents as HTML that can do nothing: no HTML of theirs, no images from elsewhere.
 
-Links lead to http, https and mailto alone. An image becomes a link to it. Long texts stay plain: reading
-them would take too long.
+Links lead to http, https and mailto alone. An image becomes a link to it. Texts that are long, or have so
+many marks that reading them would take too long, stay plain.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from pagefault.quoting import visible
 __all__ = ["markdown"]
 
 _LONGEST = 20_000  # characters
+_MOST_MARKS = 4000  # the parser's time grows with the square of their number
+_MOST_CELLS = 8000  # a row of a table is filled up to its width
+_MARKS = "[]*_`~<"
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _AWAY = {"rel": "noopener noreferrer nofollow", "target": "_blank"}
 
@@ -29,9 +32,16 @@ _AWAY = {"rel": "noopener noreferrer nofollow", "target": "_blank"}
 def markdown(text: str) -> Markup:
     """The text as HTML."""
     shown = visible(text)
-    if len(shown) > _LONGEST:
+    if len(shown) > _LONGEST or _is_work(shown):
         return Markup('<p class="plain">{}</p>').format(shown)
     return Markup(_parser().render(shown))
+
+
+def _is_work(text: str) -> bool:
+    """Return whether a text has more marks than one that somebody wrote to be read."""
+    lines = text.split("\n")
+    columns = max(line.count("|") for line in lines)
+    return sum(map(text.count, _MARKS)) > _MOST_MARKS or columns * len(lines) > _MOST_CELLS
 
 
 @cache

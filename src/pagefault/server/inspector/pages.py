@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse
@@ -33,6 +34,9 @@ __all__ = ["THEMES", "AgentVisit", "Visit", "WebPage", "error_page", "page_for",
 
 THEMES = ("auto", "light", "dark")
 """The themes of the pages; ``auto``: as the system has it."""
+
+_OF_ADDRESSES = "%/?#[]@!$&'()*+,;=:~"
+"""The characters that mean something in an address, which stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ def page_for(request: Request) -> WebPage:
 
 def redirect(request: Request, to: str) -> Response:
     """Lead the browser to another page of this server, whether htmx asked or not."""
+    to = quote(to, safe=_OF_ADDRESSES)  # a header has no other letters
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={**SECURITY, "hx-redirect": to})
     return Response(status_code=303, headers={**SECURITY, "location": to})
@@ -142,10 +147,16 @@ def error_page(problem: Problem, scope: Scope) -> Response:
     if "text/html" not in request.headers.get("accept", "") and "hx-request" not in request.headers:
         return rest_shape(problem, scope)
     if problem.status_code == 401:
-        here = (
-            URL(request.headers.get("hx-current-url", "")) if "hx-request" in request.headers else request.url
-        )
-        query = f"?{here.query}" if here.query else ""
-        return redirect(request, address("login", to=f"{here.path}{query}"))
+        return redirect(request, address("login", to=_asked_for(request)))
     template = "error_notice.html" if "hx-request" in request.headers else "error.html"
     return page_for(request).show(template, problem.status_code, dict(problem.headers or {}), problem=problem)
+
+
+def _asked_for(request: Request) -> str:
+    """The address of the page that the visitor sees, or wants to."""
+    is_part = "hx-request" in request.headers
+    here = URL(request.headers.get("hx-current-url", "")) if is_part else request.url
+    try:
+        return here.path + (f"?{here.query}" if here.query else "")
+    except ValueError:  # what a browser would never call an address
+        return "/"
