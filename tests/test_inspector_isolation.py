@@ -31,7 +31,7 @@ from pagefault.types import Event, EventKind
 from test_inspector import HTML, sign_in
 from test_row_security import protect, unprotect
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SECRET = "tangerine"
 PICTURE = read_image(png(4, 3))
@@ -49,7 +49,7 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /agents/{name}/memory/{section}": {"text": "taken over", "version": "1"},
     "POST /agents/{name}/memory/{section}/restore": {"version": "1", "restored": "1"},
     "POST /agents/{name}/memory/{section}/limit": {"limit": "300"},
-    "POST /agents/{name}/memory/{section}/remove": {"typed": "ana_plan"},
+    "POST /agents/{name}/memory/{section}/remove": {"typed": "human"},
     "POST /agents/{name}/passages": {"text": "planted", "archive": "ana-archive"},
     "POST /agents/{name}/passages/{id:path}": {"text": "taken over"},
     "POST /agents/{name}/passages/{id:path}/delete": {},
@@ -78,7 +78,7 @@ def wire(to: str) -> str:
 
 
 def answers(prompt: Prompt) -> Any:
-    text, usage = str(prompt.messages[-1].text), Usage(111_000, 0)
+    text, usage = str(prompt.messages[-1].text), Usage(111, 0)
     if "pay" in text and prompt.messages[-1].role == "user":
         return Completion(f"a {SECRET} in a thought", (call("wire", to=SECRET),), usage)
     return Completion("", (say(f"It is a {SECRET}." if SECRET in str(prompt) else "I do not know."),), usage)
@@ -166,8 +166,9 @@ def filled(server: Pages, path: str, name: str) -> str:
     """The path of a route with an agent's name and what ana has: ids, numbers, hashes."""
     ids = server.ids | {"documents": "d1", "/chat/rows": "m1", "/log/": "m1", "passages": "ana-archive/p1"}
     id = next(id for what, id in {**ids, "": "p1"}.items() if what in path)
+    section = "human" if path.endswith(("/limit", "/remove")) else "ana_plan"  # a shared one has neither
     values = {
-        "name": name, "id": id, "section": "ana_plan", "function": "wire", "number": "1", "index": "1",
+        "name": name, "id": id, "section": section, "function": "wire", "number": "1", "index": "1",
         "hash": server.ids["media"], "event": "1",
     }  # fmt: skip
     return re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: values[match[1]], path)
@@ -233,26 +234,26 @@ async def check_nothing_of_ana_is_reached(server: Pages, key: str) -> None:
         "/agents/bo/passages?archive=ana-archive", "/agents/bo/documents?archive=ana-archive",
         "/agents/bo/search?speaker=tangerine", "/agents/bo/context?at=3", "/agents/bo/events",
     ):  # fmt: skip
-        answer = await server.ask(key, "GET", path)
-        if (
-            "ana" in re.findall(r"\w+", answer.text)
-            or "in an archive" in answer.text
-            or answer.status_code >= 500
-        ):
-            wrong.append(f"{path}: {answer.status_code}")
+        text, other = await told(server, key, path), path.replace("ana-archive", "xyz-archive")
+        assert "ana" not in re.findall(r"[\w-]+", text), path
+        assert "in an archive" not in text, path
+        assert text.replace("ana-archive", "xyz-archive") == await told(server, key, other), (
+            path
+        )  # if there is one
     assert wrong == []
     assert await state(server) == before
 
 
 async def check_usage(server: Pages) -> None:
-    """111,000 tokens for each request, two of each agent."""
-    wanted = {"owner": {"444k"}, "neighbour": {"222k"}, "tagged": {"222k"}, "stranger": {"222k"}}
-    for key, sums in {**wanted, "installation": set[str]()}.items():
+    """All agents spent the same, and nobody sees more than what his own did."""
+    found = dict[str, int]()
+    for key in server.browsers:
         page = (await server.ask(key, "GET", "/usage")).text
-        assert set(re.findall(r"\b\d+k\b", page)) & {"111k", "222k", "333k", "444k", "666k"} == sums, (
-            key,
-            page,
-        )
+        found[key] = int(_first(r"<dt>Requests</dt><dd>([^<]+)", page))
+    one = found["neighbour"]
+    assert one > 0
+    wanted = {"owner": 2 * one, "reader": 2 * one, "talker": 2 * one, "installation": 0}
+    assert found == dict.fromkeys(server.browsers, one) | wanted
 
 
 async def test_usage_sums_are_of_agents_that_a_key_reaches(machine: Machine) -> None:
@@ -305,16 +306,24 @@ async def test_no_form_is_taken_from_elsewhere_and_no_page_changes_anything(mach
 async def test_the_owner_does_what_is_refused_to_others(machine: Machine) -> None:
     """So the tries of these tests are not refused for what is wrong with them."""
     async with pages(machine) as server:
-        order = ("/delete", "/rename", "/settings", "detach", "/remove", "/drop", "/retry", "/revoke")
+        last = ("{id:path}/delete", "/detach", "/settings", "/rename", "/settings/delete")
         routes = [each for each in of_agents(server) if "/stream" not in each[1]]
-        for method, path in sorted(routes, key=lambda each: (each[1].endswith(order), each[1])):
+        for method, path in sorted(routes, key=lambda each: [each[1].endswith(end) for end in last[::-1]]):
             at = filled(server, path, "ana") if await exists(server) else path
+            if path.endswith(("/chat/approvals/{id}", "/release", "/retry", "/drop")):
+                continue  # decided on by the other form; nothing is parked
             answer = await server.ask("owner", method, at, FORMS.get(f"{method} {path}"))
             assert answer.status_code not in (400, 403, 422, 500), (method, at, answer.text)
 
 
 async def exists(server: Pages) -> bool:
     return any(record.name == "ana" for record in await server.kernel.agents())
+
+
+async def told(server: Pages, key: str, path: str) -> str:
+    answer = await server.ask(key, "GET", path)
+    assert answer.status_code < 500, path
+    return re.sub(r'form_token" value="\w+', "", answer.text)
 
 
 @pytest.mark.parametrize("key", ["neighbour", "tagged", "stranger", "installation"])
@@ -331,7 +340,6 @@ def protected(database: str) -> Iterator[str]:
     unprotect(database)
 
 
-@pytest.mark.slow
 async def test_on_a_protected_database_pages_show_the_same(machine: Machine, protected: str) -> None:
     store = PostgresStore.open(protected, connections=2)
     try:
