@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from functools import partial
+from hashlib import sha256
 from typing import Any, get_args
 
 import anyio
@@ -21,6 +22,7 @@ from pagefault.mcp.tools import TOOLS
 from pagefault.models import Prompt, StreamItem
 from pagefault.tenancy import KeyRole
 from pagefault.testing.models import ScriptedModel, say
+from pagefault.types import AgentId
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +128,19 @@ async def test_a_call_that_is_repeated_does_nothing_more(machine: Machine, mode:
         sent = [await asked.data("send_message", text="Hi", key="k1") for _ in range(2)]
         assert (sent[0], len(model.prompts)) == (sent[1], 1)
         assert "another message" in await asked.failure("send_message", text="Bye", key="k1")
+
+
+async def test_no_key_of_a_message_takes_that_of_another_act(machine: Machine) -> None:
+    """Those of appended messages and of memories are the system's own."""
+    memory = sha256(b"Ann likes tea.").hexdigest()
+    async with memory_of(machine, ScriptedModel(answers)) as asked:
+        for key in ("append:k1", "said:k2", f"memory:{memory}"):
+            await asked.data("send_message", text="Hi", key=key)
+        assert (await asked.data("append_messages", messages=[{"text": "a"}], key="k1"))["added"] == 1
+        assert (await asked.data("append_messages", messages=[{"text": "b", "key": "k2"}]))["added"] == 1
+        assert (await asked.data("add_memory", text="Ann likes tea."))["added"]
+        for event in await asked.server.kernel.store.read(lambda tx: tx.events(AgentId(1))):
+            assert (event.kind == "message") is (event.key or "").isprintable()
 
 
 async def test_a_key_in_the_header_makes_a_message_count_once(machine: Machine) -> None:

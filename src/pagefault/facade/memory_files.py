@@ -193,7 +193,7 @@ class MemoryFiles:
         path = "/".join(parts)
         tag = f"{_TAG}/{path}"
         passage = Passage(text, self._kernel.clock.now(), (_TAG, tag), title=path)
-        key = f"memory-file:{path}"
+        key = f"\x1fmemory-file:{path}"
         if not (await insert_once(self._kernel, self._name, passage, key, lambda old: tag in old.tags))[1]:
             raise UsageError(taken)
 

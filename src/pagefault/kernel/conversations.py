@@ -117,13 +117,15 @@ def _groups(
     """The messages of a batch, the one of this ``number``, by their keys; one that is there twice is one."""
     if key is not None:
         return [
-            _Group(rows, _event(f"append:{_checked(key)}" + (f"#{number}" if number else ""), messages, now))
+            _Group(
+                rows, _event(f"\x1fappend:{_checked(key)}" + (f"#{number}" if number else ""), messages, now)
+            )
         ]
     groups, by_key = list[_Group](), dict[str, _Group]()
     for message, row in zip(messages, rows, strict=True):
         group = _Group([row])
         if message.key is not None:
-            group.event = _event(f"said:{_checked(message.key)}", [message], now)
+            group.event = _event(f"\x1fsaid:{_checked(message.key)}", [message], now)
             same = by_key.setdefault(message.key, group)
             _compare(same.event, group.event)
             group = same

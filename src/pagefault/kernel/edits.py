@@ -75,7 +75,7 @@ async def remember_once(
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     passage = Passage(text, kernel.clock.now(), _cleaned(tags))
-    key = f"memory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    key = f"\x1fmemory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
     seen = int(found[1]) if (found := re.fullmatch("p([0-9]{1,15})", known or "")) else 0
     return await insert_once(kernel, name, passage, key, lambda old: old.text == text, seen)
 
