@@ -507,13 +507,21 @@ async def test_a_tenant_that_has_spent_its_day_waits(machine: Machine) -> None:
         assert [o.text async for o in other.send("ana", "Hi") if o.type == "said"] == ["Two."]
 
 
+def test_what_is_made_for_a_tenant_is_said_with_the_tenant(run: Run) -> None:
+    alone = run("key", "create", "one", "--tenant", "firm", "--agents", "eva")
+    assert "There is no agent eva yet; the key reaches it once it is made." in alone.err
+    made = run("agent", "create", "eva", "--tenant", "firm").out
+    assert "`pagefault chat --agent eva --tenant firm` talks with it." in made
+    assert "`pagefault chat --agent eva` talks with it." in run("agent", "create", "eva").out
+
+
 def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     made = run("--json", "key", "create", "ci", "--tenant", "firm", "--role", "admin").json
     assert (made["name"], made["tenant"], made["role"], made["key"][:3]) == ("ci", "firm", "admin", "pf_")
     shown = run("key", "create", "web", "--tenant", "firm", "--agents", "ana,bo", "--speaks-for-users")
     assert re.fullmatch(r"pf_\S+\n", shown.out)  # the key alone, for KEY=$(pagefault key create ...)
     assert "it is shown this once" in shown.err
-    assert "There is no agent ana and no agent bo yet; the key reaches it once it is made." in shown.err
+    assert "There is no agent ana and no agent bo yet; the key reaches them once they are made." in shown.err
     assert run("key", "create", "bulk", "--tenant", "firm", "--rate", "0", "--body", "100k").code == 0
     listed = run("key", "list", "--tenant", "firm").out
     assert "pf_" not in listed

@@ -366,6 +366,11 @@ async def test_errors_are_problems(machine: Machine) -> None:
             assert problem["request_id"] == answer.headers["x-request-id"]
         unmarked = await client.post(f"{API}/agents/ana/messages", data={"text": "Hi"})
         assert unmarked.json()["detail"].endswith("give the header Content-Type: application/json.")
+        broken = await client.post(
+            f"{API}/agents/ana/messages", content='{"text":', headers={"Content-Type": "application/json"}
+        )
+        assert broken.status_code == 422
+        assert broken.json()["detail"].startswith("The body is not valid JSON: correct it at character 8")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ def create(
         declared = persona is not None or sections
         whole = _with_sections(settings, window, persona, sections) if declared else settings
         await kernel.create_agent(name, whole)
-        said = f"Agent {name} is created; `pagefault chat --agent {name}` talks with it."
+        tenant = f" --tenant {kernel.tenant}" if kernel.tenant else ""
+        said = f"Agent {name} is created; `pagefault chat --agent {name}{tenant}` talks with it."
         session.show(await agents.summary(kernel, name), said)
 
     session.run(work)

@@ -40,7 +40,8 @@ def create(
         there = {record.name for record in await tenancy.records_named(kernel, names or ())}
         if missing := [each for each in dict.fromkeys(names or ()) if each not in there]:
             named = " and no agent ".join(missing)
-            print(f"There is no agent {named} yet; the key reaches it once it is made.", file=sys.stderr)
+            them = "it once it is" if len(missing) == 1 else "them once they are"
+            print(f"There is no agent {named} yet; the key reaches {them} made.", file=sys.stderr)
         if not session.json:  # on stderr, so that KEY=$(pagefault key create NAME) is the key
             print(f"This is the key {name}; it is shown this once, so keep it now.", file=sys.stderr)
 

@@ -103,7 +103,9 @@ async def append_messages(access: MemoryAccess, given: AppendMessages) -> ToolAn
     new = f"{counted(done.added, 'message')} appended"
     data: dict[str, Any] = {"added": done.added, "first": done.ids[0], "last": done.ids[-1]}
     data |= {"ids": list(done.ids)} if len(done.ids) <= _NAMED else {}
-    return ToolAnswer(f"{new}; they are {done.ids[0]} to {done.ids[-1]}.", data)
+    first, last = done.ids[0], done.ids[-1]
+    named = f"its id is {first}" if first == last else f"their ids are {first} to {last}"
+    return ToolAnswer(f"{new}; {named}.", data)
 
 
 def _key_of(message: SaidMessage) -> str | None:

@@ -139,6 +139,9 @@ def _invalid(error: RequestValidationError) -> Problem:
     faults = [{"in": list(each["loc"]), "why": redacted(whole(str(each["msg"])))} for each in error.errors()]
     first = faults[0] if faults else {"in": ["body"], "why": "it is not valid"}
     place = ".".join(str(part) for part in first["in"])
+    if any(each["type"] == "json_invalid" for each in error.errors()):  # the place is an offset in the body
+        what = f"The body is not valid JSON: correct it at character {first['in'][-1]}."
+        return Problem(422, "Invalid request", what, errors=faults)
     return Problem(422, "Invalid request", f"{place}: {first['why']}.", errors=faults)
 
 
