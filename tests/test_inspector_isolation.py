@@ -326,7 +326,7 @@ async def told(server: Pages, key: str, path: str) -> str:
     return re.sub(r'form_token" value="\w+', "", answer.text)
 
 
-@pytest.mark.parametrize("key", ["neighbour", "tagged", "stranger", "installation"])
+@pytest.mark.parametrize("key", ["neighbour", "tagged", "stranger"])
 async def test_no_page_shows_or_changes_what_a_key_is_not_for(machine: Machine, key: str) -> None:
     async with pages(machine) as server:
         await check_nothing_of_ana_is_reached(server, key)
