@@ -51,6 +51,7 @@ from pagefault.types import (
     Schedule,
     Section,
 )  # fmt: skip
+from pagefault.views.spending import budgets
 
 pytestmark = pytest.mark.anyio
 
@@ -372,6 +373,8 @@ async def test_what_is_of_all_tenants_is_found(database: str, tmp_path: Path) ->
             await own.create_agent("ana", parse_settings({"zone": "UTC"}))
             heard = [output async for output in own.send("ana", "hello")]
         assert "The installation has reached its daily budget: 2,000 of 1,500 tokens" in heard[0].text
+        (shown,) = await budgets(kernel.within("third"), installation=True)
+        assert (shown.of, shown.spent.input + shown.spent.output) == ("installation", 2000)
         secret = await create_key(kernel.within("first"), "ci")
         found = await key_of(kernel, secret)
         assert found

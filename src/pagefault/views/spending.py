@@ -92,7 +92,10 @@ async def daily_usage(
 async def _records(kernel: Kernel, name: str | None, of: Collection[str] | None) -> list[AgentRecord]:
     if name:
         return [await kernel.record(name)]
-    return [] if of is None else [record for record in await kernel.agents() if record.name in of]
+    if of is None:
+        return []
+    names = frozenset(of)
+    return [record for record in await kernel.agents() if record.name in names]
 
 
 async def budgets(
@@ -115,12 +118,14 @@ async def budgets(
             if daily.is_set:
                 spent = tx.usage_of_all(day_of(now, UTC)[0], kernel.tenant)
                 shown.append(_view("tenant", kernel.tenant, daily, prices, now, spent))
-        if installation and limit is not None and limit.is_set:
-            spent = tx.usage_of_all(day_of(now, limit.zone)[0])
-            shown.append(_view("installation", "", limit, prices, now, spent))
         return shown
 
-    return tuple(await kernel.store.read(read))
+    shown = await kernel.store.read(read)
+    if installation and limit is not None and limit.is_set:
+        start = day_of(now, limit.zone)[0]
+        spent = await kernel.scheduler.store.read(lambda tx: tx.usage_of_all(start))  # of all tenants
+        shown.append(_view("installation", "", limit, prices, now, spent))
+    return tuple(shown)
 
 
 def _own(kernel: Kernel, record: AgentRecord) -> Budgets | None:
