@@ -43,6 +43,9 @@ HOSTILE_TEXTS: dict[str, str] = {
     ),
     # what libraries of the page would read
     "attributes of htmx": '<div hx-get="/hostile-htmx" hx-trigger="load" hx-on:load="hostile()">x</div>',
+    "a part that would go elsewhere": (
+        '<div id="notices" hx-swap-oob="innerHTML"><a href="/hostile-oob">Log in again</a></div>'
+    ),
     "a template": (
         "{{ 7 * 7 }} {% raw %} ${hostile()} #{hostile()} <%= hostile() %> {{ self.__init__.__globals__ }}"
     ),
