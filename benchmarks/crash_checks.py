@@ -297,7 +297,8 @@ def _turns(mind: Mind) -> Iterator[str]:
 
 def _timers(mind: Mind, hours: int) -> Iterator[str]:
     """Each timer fired once for each time it was due."""
-    fired = Counter(e["key"].split("@")[0] for e in mind.inbox if e["kind"] == "timer")
+    keys = [e["key"].removeprefix("\x1f") for e in mind.inbox if e["kind"] == "timer"]
+    fired = Counter(key.split("@")[0] for key in keys)
     wanted: Counter[str] = Counter()
     for args, result in mind.returned("schedule"):
         found = re.match(r"Scheduled as (t\d+)", result["text"])
@@ -307,7 +308,7 @@ def _timers(mind: Mind, hours: int) -> Iterator[str]:
     start = datetime(2026, 3, 1, 9, tzinfo=UTC)
     hourly = {(start + timedelta(hours=hour)).isoformat() for hour in range(1, hours + 1)}
     for timer in [t for t, times in wanted.items() if times == hours > 1]:
-        due = {e["key"].split("@")[1] for e in mind.inbox if (e["key"] or "").startswith(f"{timer}@")}
+        due = {key.split("@")[1] for key in keys if key.startswith(f"{timer}@")}
         if due != hourly:
             yield f"{timer} fired for {sorted(due)}"
 

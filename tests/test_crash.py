@@ -112,7 +112,7 @@ DAMAGE = {
         "things were said",
     ),
     "a timer fired twice": (
-        "UPDATE inbox SET key = 't1@again' WHERE kind = 'timer' AND key LIKE 't2@%T10%' AND agent = 3",
+        "UPDATE inbox SET key = 't1@again' WHERE kind = 'timer' AND key LIKE '%t2@%T10%' AND agent = 3",
         "timers fired",
     ),
     "a letter came twice": (

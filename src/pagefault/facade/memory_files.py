@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.names import system_key
 
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
@@ -193,7 +194,7 @@ class MemoryFiles:
         path = "/".join(parts)
         tag = f"{_TAG}/{path}"
         passage = Passage(text, self._kernel.clock.now(), (_TAG, tag), title=path)
-        key = f"\x1fmemory-file:{path}"
+        key = system_key(f"memory-file:{path}")
         if not (await insert_once(self._kernel, self._name, passage, key, lambda old: tag in old.tags))[1]:
             raise UsageError(taken)
 

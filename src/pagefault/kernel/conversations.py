@@ -20,7 +20,7 @@ from pagefault.config import zone_for
 from pagefault.errors import NotFoundError, QuotaError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import no_agent
-from pagefault.names import check_sender, check_text
+from pagefault.names import check_sender, check_text, system_key
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind, Message, Role
 
@@ -116,16 +116,13 @@ def _groups(
 ) -> list[_Group]:
     """The messages of a batch, the one of this ``number``, by their keys; one that is there twice is one."""
     if key is not None:
-        return [
-            _Group(
-                rows, _event(f"\x1fappend:{_checked(key)}" + (f"#{number}" if number else ""), messages, now)
-            )
-        ]
+        part = f"#{number}" if number else ""
+        return [_Group(rows, _event(system_key(f"append:{_checked(key)}{part}"), messages, now))]
     groups, by_key = list[_Group](), dict[str, _Group]()
     for message, row in zip(messages, rows, strict=True):
         group = _Group([row])
         if message.key is not None:
-            group.event = _event(f"\x1fsaid:{_checked(message.key)}", [message], now)
+            group.event = _event(system_key(f"said:{_checked(message.key)}"), [message], now)
             same = by_key.setdefault(message.key, group)
             _compare(same.event, group.event)
             group = same

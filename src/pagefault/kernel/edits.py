@@ -18,7 +18,7 @@ from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import find_stored, no_agent, no_archive, not_stored, storage_to_write
-from pagefault.names import check_text
+from pagefault.names import check_text, system_key
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Document, Event, EventKind, Message, Page, Passage, Schedule
@@ -75,7 +75,7 @@ async def remember_once(
     if not text.strip():
         raise UsageError("The text is empty; give the text to keep.")
     passage = Passage(text, kernel.clock.now(), _cleaned(tags))
-    key = f"\x1fmemory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    key = system_key(f"memory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}")
     seen = int(found[1]) if (found := re.fullmatch("p([0-9]{1,15})", known or "")) else 0
     return await insert_once(kernel, name, passage, key, lambda old: old.text == text, seen)
 
