@@ -29,6 +29,8 @@ MOVED = {
 }
 
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?!https?:|mailto:)(?P<file>[^)#]*)(?P<anchor>#[^)]*)?\)")
+_NOT_RUN = re.compile(r"^(```\w+) no-run$", re.MULTILINE)
+"""The opening of an example that the tests do not run; the generator would not take it for code."""
 _ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)[^>]*\b(?:src|href)="?(https?:)?//""")
 
 
@@ -40,7 +42,7 @@ def place_on_site(file: str) -> str | None:
 
 
 def page_for_site(text: str, file: str) -> str:
-    """The text of the repository's page ``file`` with the links it needs on the site."""
+    """The text of the repository's page ``file`` with the links and openings of code it needs on the site."""
     here = PurePosixPath(place_on_site(file) or file).parent
 
     def link(found: re.Match[str]) -> str:
@@ -54,7 +56,7 @@ def page_for_site(text: str, file: str) -> str:
             return found["text"]
         return f"[{found['text']}]({relpath(place, here)}{found['anchor'] or ''})"
 
-    return _LINK.sub(link, text)
+    return _LINK.sub(link, _NOT_RUN.sub(r"\1", text))
 
 
 def copy_pages() -> None:
