@@ -58,6 +58,7 @@ from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.deciding import Answer, decide
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
+from pagefault.names import system_key
 from pagefault.storage import Transaction
 from pagefault.testing.models import call
 from pagefault.testing.postgres import Databases
@@ -499,8 +500,7 @@ class AgentMachine(RuleBasedStateMachine):
         """A timer comes due once, whichever write the process dies at while it fires."""
         note = f"no{len(self.posted)}x timer"
         due = self.world.clock.now() + timedelta(seconds=60)
-        key = f"@{due.isoformat()}"
-        self.posted.append(key)
+        self.posted.append("")  # its key is known when the timer is made
         self.behave(Behaviour())
 
         async def set_timer() -> Schedule:
@@ -520,7 +520,7 @@ class AgentMachine(RuleBasedStateMachine):
             await self.host.store.write(lambda tx: tx.remove_schedule(ANA, made.number))
 
         made = self.run(set_timer())
-        self.posted[-1] = f"{made.id}{key}"
+        self.posted[-1] = system_key(f"{made.id}@{due.isoformat()}")
         self.world.clock.advance(60 + wait)
         for dies_at, before in deaths:
             self.run(life(dies_at, before))
