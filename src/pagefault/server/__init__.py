@@ -1,7 +1,7 @@
 """The server: agents over HTTP, in a REST of our own and in protocols that other clients speak.
 
     running.py    a process that serves: signals, drain;  workers.py: several processes
-    keys.py       the keys of a request, and their limits;  auth.py: its caller
+    keys.py       the keys of a request, and their limits (rates.py);  auth.py: its caller
     walls.py      what stands before all routes
     problems.py   errors as responses;  hints.py: what to do, as requests;
     sse.py        outputs as server-sent events;  revoking.py: their end with their key
@@ -25,6 +25,7 @@ from pagefault.server import api, health, inspector, letta, mcp, metrics, openai
 from pagefault.server.keys import KeyRates, bearer_digest
 from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Shapes, rest_shape
+from pagefault.server.rates import Allowances
 from pagefault.server.revoking import KeyWatch
 from pagefault.server.walls import Walls
 from pagefault.telemetry import Telemetry, Tracing
@@ -48,6 +49,7 @@ def create_app(
     app.state.kernel, app.state.options, app.state.stopping = kernel, options, False
     app.state.rates, app.state.shapes = KeyRates(options.rate), shapes
     app.state.watch = KeyWatch(kernel, options.recheck)
+    app.state.logins, app.state.signed_out = Allowances(), inspector.signed_out()
     app.include_router(health.router())
     app.include_router(api.router())
     app.include_router(letta.router())  # first: it has fixed paths under /v1/models

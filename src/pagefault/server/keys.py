@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from time import monotonic
 
 from fastapi import Request
@@ -15,6 +14,7 @@ from fastapi import Request
 from pagefault.errors import PagefaultError
 from pagefault.kernel.tenancy import could_be_secret, digest_of, key_of_digest
 from pagefault.server.problems import Problem, known
+from pagefault.server.rates import Allowances
 from pagefault.tenancy import ApiKey
 
 __all__ = ["DigestReader", "KeyRates", "bearer", "bearer_digest", "body_limit", "key_with"]
@@ -30,23 +30,17 @@ class KeyRates:
 
     per_minute: int
     clock: Callable[[], float] = monotonic
-    _left: dict[tuple[str, str], tuple[float, float]] = field(
-        default_factory=dict[tuple[str, str], tuple[float, float]]
-    )  # by tenant and name of the key: requests, and when they were counted
+    _allowances: Allowances = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._allowances = Allowances(self.clock)
 
     def take(self, key: ApiKey) -> None:
         """Count a request; raise a ``Problem`` with the seconds to wait if it is one too many."""
         most = self.per_minute if key.rate is None else key.rate
-        if not most:
-            return
-        now, rate, of = self.clock(), most / 60, (key.tenant, key.name)
-        left, since = self._left.get(of, (float(most), now))
-        left = min(float(most), left + (now - since) * rate)
-        if left < 1:
-            wait = ceil((1 - left) / rate)
+        if most and (wait := self._allowances.take((key.tenant, key.name), most)):
             what = f"This key has had its {most:,} requests a minute; try again in {wait} s."
             raise Problem(429, "Too many requests", what, {"retry-after": str(wait)})
-        self._left[of] = left - 1, now
 
 
 def bearer(request: Request) -> str:

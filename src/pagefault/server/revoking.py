@@ -1,4 +1,5 @@
-"""Streams end when their key is revoked, or changed, within some seconds: the key is looked up again.
+"""Streams end when their key is revoked, or changed, within some seconds: the key is looked up again. So do
+those of a session that is over.
 
 However many streams a key has, it is asked for once in that time. Left out: requests without a stream, which
 are answered.
@@ -31,9 +32,9 @@ class KeyWatch:
     _looked: dict[ApiKey, float] = field(default_factory=dict[ApiKey, float])
     _gone: set[ApiKey] = field(default_factory=set[ApiKey])
 
-    async def until_revoked(self, key: ApiKey) -> None:
-        """Wait until the key is no more."""
-        while await self._is_there(key):
+    async def until_revoked(self, key: ApiKey, is_over: Callable[[], bool] = bool) -> None:
+        """Wait until the key is no more, or the session of the stream is over."""
+        while not is_over() and await self._is_there(key):
             await self.sleep(self.every)
 
     async def _is_there(self, key: ApiKey) -> bool:

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 OutputStream = AsyncIterator[Output]
-_REVOKED = "The key of this stream was revoked; take the stream up again with another key."
+_REVOKED = "The key of this stream was revoked, or its session is over; take it up again with a valid key."
 
 
 def wants_stream(request: Request) -> bool:
@@ -93,7 +93,8 @@ class _KeyedStream(EventSourceResponse):
 
 
 async def _when_revoked(request: Request, key: ApiKey, then: Callable[[], None]) -> None:
-    await request.app.state.watch.until_revoked(key)
+    is_over = getattr(request.state, "is_over", bool)  # of a request without session: never
+    await request.app.state.watch.until_revoked(key, is_over)
     then()
 
 

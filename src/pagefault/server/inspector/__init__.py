@@ -1,7 +1,8 @@
 """The inspector: pages that show what the model sees and what it remembers, and change it.
 
     pages.py      a page for a visitor: rendering, errors as pages;  showing.py: values as a person reads them
-    sessions.py   the visitor by a cookie, forms that only our own pages send;  signing_in.py: with a key
+    sessions.py   the visitor by a cookie, forms that only our own pages send;  signed_out.py: those ended
+    signing_in.py with a key, and out again
     assets.py     style, scripts, icons;  texts.py: languages;  markdown.py: what people and agents write
     agents.py     the list of agents;  chat.py: talking with one
     memory.py     sections with their versions;  passages.py: passages and archives;  documents.py
@@ -35,9 +36,9 @@ from pagefault.server.inspector import (
     usage,
 )
 from pagefault.server.inspector.pages import error_page, prepare
-from pagefault.server.inspector.sessions import session_digest
+from pagefault.server.inspector.sessions import session_digest, signed_out
 
-__all__ = ["PREFIXES", "error_page", "prepare", "router", "session_digest"]
+__all__ = ["PREFIXES", "error_page", "prepare", "router", "session_digest", "signed_out"]
 
 PREFIXES = ("/",)
 """Where errors are pages for those who ask for HTML: wherever no other protocol has its own."""

@@ -1,15 +1,18 @@
 """The visitor of the pages: a session by cookie after a key was given, and forms that only our pages send.
 
-The cookie has a signed token with the digest of the key and an end; the key is looked up at each request, so
-that one that is revoked opens nothing any more. A request that changes something has the header that htmx and
-our scripts send, or the token of a form: no page of another origin can send either. Without keys, on the
-loopback, everybody there is in (``auth``).
+The cookie has a signed token with an id, the digest of the key and an end. The key is looked up at each
+request: one that is revoked opens nothing any more, and neither does a session that was ended
+(``signed_out``). A request that changes something has the header that htmx and our scripts send, or the token
+of a form: no page of another origin can send either. Without keys, on the loopback, everybody there is in
+(``auth``).
 """
 
 from __future__ import annotations
 
 import hmac
+import secrets
 from datetime import timedelta
+from functools import partial
 
 import jwt
 from fastapi import Request, Response
@@ -18,6 +21,7 @@ from starlette.datastructures import UploadFile
 from pagefault.kernel import Kernel
 from pagefault.kernel.tenancy import digest_of
 from pagefault.server.auth import Caller, caller, key_caller, options_of
+from pagefault.server.inspector.signed_out import BrowserSession, SignedOut
 from pagefault.server.keys import key_with
 from pagefault.server.problems import Problem
 
@@ -28,6 +32,7 @@ __all__ = [
     "form_token",
     "session_digest",
     "set_cookie",
+    "signed_out",
     "visitor",
 ]
 
@@ -39,8 +44,12 @@ _READS = frozenset({"GET", "HEAD"})
 async def visitor(request: Request) -> Caller:
     """The caller of a page, as a dependency of routes: by the session, else as of any request."""
     await check_form(request)
-    key = await key_with(request, session_digest(request))
-    return key_caller(request, key) if key else await caller(request)
+    session = _session(request)
+    key = await key_with(request, session.key) if session else None
+    if not (session and key):
+        return await caller(request)
+    request.state.is_over = partial(_is_over, request, session)
+    return key_caller(request, key)
 
 
 async def check_form(request: Request) -> None:
@@ -66,33 +75,65 @@ def form_token(request: Request) -> str:
 
 
 def begin_session(request: Request, response: Response, secret: str) -> None:
-    """Sign the visitor in with the secret of a key that there is."""
-    kernel: Kernel = request.app.state.kernel
-    ends = int((kernel.clock.now() + _LASTS).timestamp())
-    claims = {"sub": digest_of(secret), "aud": _COOKIE, "exp": ends}
+    """Sign the visitor in with the secret of a key that there is, in a new session in place of the last."""
+    _end(request)
+    ends = _now(request) + _LASTS.total_seconds()
+    claims = {"jti": secrets.token_urlsafe(16), "sub": digest_of(secret), "aud": _COOKIE, "exp": ends}
     token = jwt.encode(claims, options_of(request).session_secret, "HS256")
     set_cookie(request, response, _COOKIE, token, int(_LASTS.total_seconds()))
 
 
 def end_session(request: Request, response: Response) -> None:
-    """Sign the visitor out."""
+    """Sign the visitor out, and whoever has a copy of the cookie."""
+    _end(request)
     set_cookie(request, response, _COOKIE, "", 0)
 
 
 def session_digest(request: Request) -> str:
     """The digest of the key of the session; empty if there is none that holds."""
+    session = _session(request)
+    return session.key if session else ""
+
+
+def signed_out() -> SignedOut:
+    """The sessions that were ended, of a new server."""
+    return SignedOut(_LASTS.total_seconds())
+
+
+def _session(request: Request) -> BrowserSession | None:
+    """The session of the cookie; None if there is none that holds."""
     secret, given = options_of(request).session_secret, request.cookies.get(_COOKIE, "")
     try:
         token = jwt.decode(
-            given, secret, ["HS256"], {"require": ["exp", "sub"], "verify_exp": False}, audience=_COOKIE
-        )  # whether it is over says our clock
+            given, secret, ["HS256"], {"require": ["jti", "exp", "sub"], "verify_exp": False},
+            audience=_COOKIE,
+        )  # fmt: skip  # whether it is over says our clock
     except jwt.PyJWTError:
-        return ""
+        return None
+    session = BrowserSession(token["jti"], token["sub"], float(token["exp"]))
+    return None if _is_over(request, session) else session
+
+
+def _is_over(request: Request, session: BrowserSession) -> bool:
+    return session.ends <= _now(request) or _signed_out(request).has(session)
+
+
+def _end(request: Request) -> None:
+    if session := _session(request):
+        _signed_out(request).add(session, _now(request))
+
+
+def _signed_out(request: Request) -> SignedOut:
+    return request.app.state.signed_out
+
+
+def _now(request: Request) -> float:
     kernel: Kernel = request.app.state.kernel
-    return str(token["sub"]) if kernel.clock.now().timestamp() < token["exp"] else ""
+    return kernel.clock.now().timestamp()
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     """Set a cookie that no script reads and no other site has sent."""
-    is_safe = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+    first = request.headers.get("x-forwarded-proto", "").partition(",")[0]  # the visitor's: proxies append
+    is_safe = "https" in (request.url.scheme, first.strip().lower())
     response.set_cookie(name, value, seconds, path="/", secure=is_safe, httponly=True, samesite="strict")

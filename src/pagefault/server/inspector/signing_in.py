@@ -5,6 +5,7 @@ Left out: what a session is (``sessions``).
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -14,6 +15,7 @@ from pagefault.kernel.tenancy import has_keys, key_of
 from pagefault.server.auth import is_loopback, options_of
 from pagefault.server.inspector.pages import page_for, redirect
 from pagefault.server.inspector.sessions import begin_session, check_form, end_session, set_cookie
+from pagefault.server.problems import Problem
 
 __all__ = ["routes"]
 
@@ -21,6 +23,7 @@ routes = APIRouter()
 """The routes of signing in and out, and of language and theme."""
 
 _YEAR = 365 * 86_400  # seconds
+_TRIES = 10  # wrong keys a minute from one address
 
 
 @routes.get("/login")
@@ -38,9 +41,13 @@ async def login(
 ) -> Response:
     """Begin a session, if there is such a key."""
     await check_form(request)
-    secret = key.strip()
+    secret, logins, address = key.strip(), request.app.state.logins, _network(request)
+    if wait := logins.take(address, _TRIES):
+        what = f"Too many wrong keys came from this address; try again in {wait} s."
+        raise Problem(429, "Too many requests", what, {"retry-after": str(wait)})
     if await key_of(request.app.state.kernel, secret) is None:
         return page_for(request).show("login.html", 403, to=_within(to), wrong=True)
+    logins.give_back(address)
     response = redirect(request, _within(to))
     begin_session(request, response, secret)
     return response
@@ -69,6 +76,18 @@ async def look(
         if value.isalpha() and value.isascii() and len(value) < 8:
             set_cookie(request, response, name, value, _YEAR)
     return response
+
+
+def _network(request: Request) -> str:
+    """The address of the visitor; of IPv6 the network that one visitor has for itself (/64)."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
 
 
 def _within(to: str) -> str:
