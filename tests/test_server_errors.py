@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+import pagefault
 from conftest import Machine, served
 from pagefault.cli.tree import COMMANDS
 from pagefault.config import parse_settings
-from pagefault.errors import StaleAgentError, StorageError
+from pagefault.errors import ModelSetupError, StaleAgentError, StorageError
 from pagefault.kernel import edits
 from pagefault.kernel.approvals import answer, grants, pending_approvals
+from pagefault.kernel.tenancy import create_key
 from pagefault.names import system_key
 from pagefault.server.hints import REQUESTS, for_clients
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.memory_transaction import MemoryTransaction
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event
+from test_inspector import sign_in
 
 pytestmark = pytest.mark.anyio
 
@@ -40,9 +46,55 @@ async def test_an_error_hints_at_requests_and_not_at_commands(machine: Machine) 
             method, path = request.partition("?")[0].split()
             assert method.lower() in addresses[path], command
             assert command.split()[0] in COMMANDS, command
-    parked = for_clients("Agent a.b is parked: x. Mend that, then: pagefault agent release a.b")
+    parked = for_clients("Agent a.b is parked: x. Mend that, then: `pagefault agent release a.b`")
     assert parked.endswith("then: `POST /api/v1/agents/{name}/release`")
     assert for_clients("`pagefault key list` shows them.") == "`pagefault key list` on the server shows them."
+
+
+def test_sentences_name_commands_in_marks_by_which_they_are_found() -> None:
+    bare = re.compile(rf"(?<!`)\bpagefault (?:{'|'.join(COMMANDS)}) [\w<{{-]")
+    files = [file for file in SOURCE.rglob("*.py") if file.relative_to(SOURCE).parts[0] not in EDGES]
+    found = [(file.name, line) for file in files for line in sentences(file) if bare.search(line)]
+    assert len(files) > 300
+    assert found == []
+
+
+SOURCE = Path(pagefault.__file__).parent
+EDGES = ("cli", "bench", "mcp")
+"""The packages whose sentences are not those of errors that requests meet."""
+
+
+def sentences(file: Path) -> list[str]:
+    """The texts of a module, with its values written {}; not its docstrings."""
+    tree = ast.parse(file.read_text("utf-8"))
+    said = list[str]()
+    for node in ast.walk(tree):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        texts = [part.value if isinstance(part, ast.Constant) else "{}" for part in parts]
+        said += ["".join(text for text in texts if isinstance(text, str))]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    apart = {ast.get_docstring(node, False) for node in ast.walk(tree) if isinstance(node, documented)}
+    return [text for text in said if text not in apart]
+
+
+async def test_what_a_turn_failed_on_is_fixed_by_requests_too(machine: Machine) -> None:
+    failed = ModelSetupError("m is gone; run `pagefault agent set ana model=n`.")
+    async with machine.open(ScriptedModel([failed])) as rig, served(rig.kernel) as server:
+        asked = {"model": "ana", "messages": [{"role": "user", "content": "Hi"}]}
+        answer = await server.client.post("/v1/chat/completions", json=asked)
+        assert "`PATCH /api/v1/agents/{name}`" in answer.json()["error"]["message"]
+        absent = (await server.client.get("/v1/steps/")).json()["detail"]
+        assert absent.endswith("see `GET /api/v1/agents/{name}/trace`.")
+        keyless = (await server.client.get("/v1/client-side-access-tokens/")).json()["detail"]
+        assert keyless.endswith("make keys with `pagefault key create` on the server.")
+
+
+async def test_who_gave_a_wrong_key_is_told_whom_to_ask(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        await create_key(rig.kernel, "ann")
+        page = await sign_in(server.client, "pf_wrong")
+        assert "ask who runs the server for one" in page.text
+        assert "`pagefault" not in page.text
 
 
 class HeldStore(MemoryStore):

@@ -217,7 +217,7 @@ def test_its_refusal_says_how_to_give_it_the_key(tmp_path: Path, status: int) ->
         ask(tmp_path, f"{server.url}#m")
     assert str(caught.value) == (
         f"m at {server.url} wants a key, and PAGEFAULT_MODEL_KEY is not for it; if it is, "
-        f"run: pagefault models trust {server.url}#m."
+        f"run: `pagefault models trust {server.url}#m`."
     )
 
 

@@ -127,7 +127,7 @@ def open_distribution(place: Path | str, *, make: bool) -> Distribution:
     if isinstance(place, Path):
         raise UsageError(
             "A file of SQLite cannot be distributed; bring its agents to a PostgreSQL database with "
-            "pagefault db copy, and give the URL of that with --database."
+            "`pagefault db copy`, and give the URL of that with --database."
         )
     with _postgres(place):
         from pagefault.storage.postgres.distributing import Distribution

@@ -94,7 +94,7 @@ class QuotaError(UsageError, FunctionError):
     def __init__(self, tenant: str, kind: str, limit: int) -> None:
         super().__init__(
             f"The tenant {tenant} has as many {kind.replace('_', ' ')} as it may have ({limit:,}); delete "
-            f"some, or raise the limit with pagefault tenant set {tenant} --{kind.replace('_', '-')} N."
+            f"some, or raise the limit with `pagefault tenant set {tenant} --{kind.replace('_', '-')} N`."
         )
 
 
@@ -136,7 +136,7 @@ class ParkedError(OperatorError):
     """An agent is parked: its turns are not run, what is sent to it is refused."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"Agent {name} is parked: {why} Mend that, then: pagefault agent release {name}")
+        super().__init__(f"Agent {name} is parked: {why} Mend that, then: `pagefault agent release {name}`")
 
 
 class DailyBudgetSpent(OperatorError):

@@ -103,7 +103,7 @@ class Budgets:
             spent = tx.usage_totals(self.agent, since=start, step=QUARTER)
             if found := self.own.excess(spent, self.prices):
                 raise _spent(f"Agent {self.name}", found[1], end, self.own.zone, (
-                    f"pagefault agent set {self.name} daily_{found[0]}=N"
+                    f"`pagefault agent set {self.name} daily_{found[0]}=N`"
                 ))  # fmt: skip
         if self.whole is not None and self.whole.is_set:
             start, end = day_of(now, self.whole.zone)
@@ -119,7 +119,7 @@ class Budgets:
         spent = self.of_tenant.since(start, tx, self.tenant) if limit.is_set else ()
         if found := limit.excess(spent, self.prices):
             raise _spent(f"The tenant {self.tenant}", found[1], end, UTC, (
-                f"pagefault tenant set {self.tenant} --daily-{found[0]} N"
+                f"`pagefault tenant set {self.tenant} --daily-{found[0]} N`"
             ))  # fmt: skip
 
 

@@ -26,11 +26,13 @@ REQUESTS = {
 }
 """The commands that sentences name, each with the request that does the same."""
 _ANY = "|".join(sorted(map(re.escape, REQUESTS), key=len, reverse=True))
-_COMMAND = re.compile(rf"`pagefault ({_ANY})\b[^`]*`|\bpagefault ({_ANY})\b(?: [\w.:=-]*\w)*")
-_OTHER = re.compile(r"`pagefault [^`]*`")
+_COMMAND = re.compile(rf"`pagefault (?:({_ANY})\b)?[^`]*`")
 
 
 def for_clients(sentence: str) -> str:
     """A sentence with requests in the place of commands."""
-    said = _COMMAND.sub(lambda found: f"`{REQUESTS[found[1] or found[2]]}`", sentence)
-    return _OTHER.sub(lambda found: f"{found[0]} on the server", said)
+    return _COMMAND.sub(_for_client, sentence)
+
+
+def _for_client(found: re.Match[str]) -> str:
+    return f"`{REQUESTS[found[1]]}`" if found[1] else f"{found[0]} on the server"

@@ -29,13 +29,13 @@ logger = logger_of(__name__)
 
 
 class Problem(HTTPException):
-    """An error of a request. ``detail`` is one sentence: what is wrong, then how to fix it; ``more`` are
-    further members of the response's body."""
+    """An error of a request. ``detail`` is one sentence: what is wrong, then how to fix it, for a client;
+    ``more`` are further members of the response's body."""
 
     def __init__(
         self, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
     ) -> None:
-        super().__init__(status, detail, headers or {})
+        super().__init__(status, for_clients(detail), headers or {})
         self.title, self.more = title, more
 
 
@@ -78,7 +78,7 @@ def problem_of(error: errors.PagefaultError) -> Problem:
     status, title = _STATUS[kinds[0]] if kinds else (500, "Server fault")
     if kinds and kinds[0] is errors.StorageError:
         return Problem(status, title, _DATABASE)
-    return Problem(status, title, for_clients(redacted(whole(str(error)))))
+    return Problem(status, title, redacted(whole(str(error))))
 
 
 def rest_shape(problem: Problem, _: Scope) -> Response:

@@ -51,8 +51,8 @@ async def check_host(kernel: Kernel, host: str) -> None:
     everything."""
     if not is_loopback(host) and not await has_keys(kernel):
         raise UsageError(
-            f"The server has no key, and {host} is not the loopback; make one with pagefault key create "
-            "NAME, or leave --host out."
+            f"The server has no key, and {host} is not the loopback; make one with `pagefault key "
+            "create NAME`, or leave --host out."
         )
 
 

@@ -43,7 +43,7 @@ class ServerKeys:
 
     def refusal(self, name: str) -> str:
         """Return the end of a sentence, for a server that wants the key and may not have it."""
-        return f"{SERVER_KEY} is not for it; if it is, run: pagefault models trust {name}"
+        return f"{SERVER_KEY} is not for it; if it is, run: `pagefault models trust {name}`"
 
     def _kept(self) -> list[str]:
         if self._path is None:

@@ -107,8 +107,8 @@ for _what, (_path, _instead) in _ABSENT.items():
             _form, _refusal(_what, _instead), methods=_METHODS, include_in_schema=False, response_model=None
         )
 for _form, _what, _instead in (
-    ("/agents/{agent_id}/schedule", "schedules", "use timers: `pagefault schedule`, or /api/v1."),
-    ("/agents/{agent_id}/schedule/{rest:path}", "schedules", "use timers: `pagefault schedule`, or /api/v1."),
+    ("/agents/{agent_id}/schedule", "schedules", "use timers: /api/v1/agents/{name}/schedules."),
+    ("/agents/{agent_id}/schedule/{rest:path}", "schedules", "use timers: /api/v1/agents/{name}/schedules."),
     ("/agents/{agent_id}/identities/{rest:path}", "identities", "say who speaks by the name of a message."),
     ("/agents/{agent_id}/files/{rest:path}", "open files", "an agent reads every file of its folders."),
     ("/agents/{agent_id}/groups", "groups", "agents write to one another with the setting agents."),

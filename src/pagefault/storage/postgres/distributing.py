@@ -94,9 +94,9 @@ _IN_USE = (
     "and wait six seconds after one was killed."
 )
 _PROTECTED = (
-    "The database {place} is protected, which Citus does not support; run pagefault db protect --off first."
+    "The database {place} is protected, which Citus does not support; run `pagefault db protect --off` first."
 )
-_OLD = "The database {place} is not at the newest version; run pagefault db migrate first."
+_OLD = "The database {place} is not at the newest version; run `pagefault db migrate` first."
 _UNEQUAL = "The rows of {table} in {place} are not the same on the nodes; nothing was changed, so try again."
 
 
