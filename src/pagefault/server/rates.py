@@ -15,8 +15,8 @@ __all__ = ["Allowances"]
 
 @dataclass(slots=True)
 class Allowances:
-    """What is left to each of those that were counted last; ``kept``: the most of them. Whoever is forgotten
-    begins anew."""
+    """The times that are left to each of those that were counted last; ``kept``: the most of them. Whoever
+    is forgotten begins anew."""
 
     clock: Callable[[], float] = monotonic
     kept: int = 10_000
