@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -53,6 +54,7 @@ class Site:
             reduced_motion="reduce",
         )  # fmt: skip
         context.set_default_timeout(PATIENCE)
+        await context.add_init_script("window.hostile = () => { window.hit = 'hostile' }")
         self.contexts.append(context)
         return context
 
@@ -77,7 +79,8 @@ class Site:
             self.faults.append(message.text)
 
     def _asked(self, url: str) -> None:
-        if not url.startswith((self.url, "data:")):
+        is_ours = url.startswith((self.url, "data:"))
+        if not is_ours or "/hostile" in urlsplit(url).path:
             self.faults.append(f"asked for {url}")
 
     async def check(self, page: Page) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from hostile_texts import STORED_TEXTS
 from image_files import png
-from inspector_home import HOSTILE, Gate, GatedModel, answering, opened
+from inspector_home import Gate, GatedModel, answering, opened
 from inspector_pages import NEEDS, PATIENCE, WIDTHS, Site, axe, chromium, filled, serving, site_over, until
 from pagefault.images import read_image
 from pagefault.kernel import Kernel
@@ -104,7 +105,7 @@ async def test_hostile_text_does_nothing(small: Path, browser: Browser, width: i
                 "count => document.querySelectorAll('#rows > li').length > count", arg=count
             )
         await page.locator("#rows details").evaluate_all("all => all.forEach(each => { each.open = true; })")
-        for number in range(len(HOSTILE)):
+        for number in range(len(STORED_TEXTS)):
             assert await page.locator("#rows > li.user", has_text=f"#hostile{number:02}").count() == 1
         assert await page.locator("#rows li :is(script, style, iframe, form, base, meta, link)").count() == 0
         inside = "all => all.every(each => each.scrollWidth <= each.parentElement.clientWidth + 1)"

@@ -12,13 +12,12 @@ import httpx2
 import pytest
 
 from conftest import Machine, Rig, Served, served
-from hostile_texts import HOSTILE_TEXTS, SHORT
+from hostile_texts import SHORT, STORED_TEXTS
 from pagefault import tool
 from pagefault.kernel import archives, shared_sections
 from pagefault.kernel.edits import add_timer, remember
 from pagefault.kernel.sections import edit_section
 from pagefault.kernel.tenancy import create_key
-from pagefault.quoting import whole
 from pagefault.server.inspector.showing import address
 from pagefault.tenancy import KeyRole
 from pagefault.testing.models import ScriptedModel, call, say
@@ -607,7 +606,7 @@ async def fill_with_hostile_texts(rig: Rig, texts: Sequence[str]) -> None:
 
 @pytest.mark.slow
 async def test_hostile_text_is_text_on_every_page(rig: Rig, server: Served) -> None:
-    texts = [whole(text.replace("\0", "")) for text in HOSTILE_TEXTS.values()]
+    texts = STORED_TEXTS
     assert len(texts) >= 30
     await fill_with_hostile_texts(rig, texts)
     paths = [*PAGES, "passages?page=2", "passages?parts=true"]

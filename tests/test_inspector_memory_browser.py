@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Request, expect
+from playwright.async_api import Browser, expect
 
 from conftest import Machine, Rig
-from hostile_texts import HOSTILE_TEXTS
+from hostile_texts import STORED_TEXTS
 from inspector_pages import NEEDS, PATIENCE, WIDTHS, Site, axe, chromium, serving, until
 from pagefault.kernel import sections
 from pagefault.kernel.edits import add_timer, remember
-from pagefault.quoting import whole
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, EventKind
 from pagefault.views import approvals, documents, memory
@@ -162,7 +160,7 @@ async def test_a_call_is_approved_and_errors_are_notices(machine: Machine, brows
 
 async def test_hostile_text_does_nothing_on_a_phone(machine: Machine, browser: Browser) -> None:
     """All of the texts at once, wherever text comes in: nothing runs or is asked for, nothing overflows."""
-    texts = [whole(text.replace("\0", "")) for text in HOSTILE_TEXTS.values()]
+    texts = STORED_TEXTS
     assert len(texts) >= 30
     pay = call("wire", heartbeat=True, to=texts[0], amount=1, note="\n".join(texts))
     async with opened(machine, browser, pay) as (rig, site):
@@ -177,13 +175,6 @@ async def test_hostile_text_does_nothing_on_a_phone(machine: Machine, browser: B
         await rig.send("Pay.")
         context = await site.context(width=WIDTHS["phone"])
         page = await site.open(f"{ANA}/memory", context)
-
-        def watch(request: Request) -> None:
-            if urlsplit(request.url).path.startswith(("/hostile", "/agents/ana/hostile")):
-                site.faults.append(f"a text asked for {request.url}")
-
-        page.on("request", watch)
-        await context.add_init_script("window.hostile = () => { window.hit = 'hostile' }")
         more = [f"documents/d1/pages/{n}" for n in range(2, len(texts) + 1)]
         more += [f"search?q=boat&page={n}" for n in range(2, 8)] + ["passages?page=2", "passages?parts=true"]
         for path in (*PAGES, *more):
