@@ -81,6 +81,7 @@ async def test_who_reads_does_not_talk_and_who_is_for_others_sees_nothing(machin
             await sign_in(server.client, await create_key(rig.kernel, role, role=role))
             page = (await server.client.get(ANA, headers=HTML)).text
             assert ('id="writer"' in page) is may
+            assert ("may read this conversation and not write in it" in page) is not may
             for path, data in posts.items():
                 answer = await server.client.post(path, data=data, headers=HX)
                 assert (answer.status_code == 403) is not may

@@ -104,9 +104,12 @@ async def log_page(name: Name, id: str, page: AgentVisit) -> Response:
     if not any(row.id == id for row in found.rows):
         raise Problem(404, "Not found", page.t("There is no message {id} in the log.", id=id))
     rows = found.rows
-    behind = f"m{number + 2 * _AROUND + 1}" if number + _AROUND < await newest(page.kernel, name) else None
-    earlier = f"m{max(1, number - 2 * _AROUND - 1)}" if found.before else None
-    return page.show("log.html", name=name, rows=rows, id=id, earlier=earlier, behind=behind)
+    earlier = await history(page.kernel, name, before=rows[0].id, limit=_AROUND + 1, roles=tuple(Role))
+    later = await history(page.kernel, name, after=rows[-1].id, limit=_AROUND + 1, roles=tuple(Role))
+    return page.show(
+        "log.html", name=name, rows=rows, id=id, earlier=earlier.rows and earlier.rows[0].id,
+        behind=later.rows and later.rows[-1].id,
+    )  # fmt: skip
 
 
 async def _seen(page: WebPage, name: str, at: int | None) -> ContextBlocks:

@@ -94,6 +94,13 @@ async def find_page(
     return page.show("finds.html", name=name, document=document, found=found, find=find, excerpts=excerpts)
 
 
+@routes.get("/{id:path}")
+async def first_page(name: Name, id: str, page: AgentVisit) -> Response:
+    """Lead to the first page of a document."""
+    found = await documents.document(page.kernel, name, id)
+    return redirect(page.request, address("agents", name, "documents", found.id, "pages", 1))
+
+
 @routes.post("/{id:path}/delete")
 async def delete(name: Name, id: str, page: AgentVisit) -> Response:
     """Delete a document with its pages and passages."""
