@@ -55,8 +55,7 @@ async def test_conversations_and_facts_are_kept_and_found_without_a_model(tmp_pa
         )
         updated = await memory.update("p1", "Bo's sister lives in Lisbon.")
         assert (updated.id, updated.tags, updated.at) == ("p2", fact.tags, fact.at)
-        with pytest.raises(NotFoundError):
-            await memory.get("p1")
+        assert await memory.get("p1") == await memory.get("p2") == updated
         await memory.delete("p2")
         assert (await memory.list()).total == 0
         page = await memory.conversation("m1", limit=1)

@@ -127,7 +127,8 @@ class AsyncMemory:
         return await passage(kernel, self.name, stored.id)
 
     async def update(self, id: str, text: str, *, tags: Sequence[str] | None = None) -> PassageView:
-        """Replace the text of a fact, and its ``tags`` if given. It is stored anew, with another id."""
+        """Replace the text of a fact, and its ``tags`` if given. It is stored anew, with another id; each
+        that it had goes on naming it."""
         from pagefault.kernel.edits import edit_passage
         from pagefault.views.memory import passage
 

@@ -118,7 +118,7 @@ class MemoryFiles:
         if not files:
             raise NotFoundError(f"The path {path} does not exist")
         for each in files:
-            await delete_passage(self._kernel, self._name, each.passage)
+            await delete_passage(self._kernel, self._name, each.passage, exact=True)
         return f"Successfully deleted {path}"
 
     async def rename(self, old: str, new: str) -> str:
@@ -139,7 +139,7 @@ class MemoryFiles:
             raise UsageError(f"{new} is inside of {old}")
         for each in files:
             await self._store((*target, *each.path.split("/")[len(source) :]), each.text, taken)
-            await delete_passage(self._kernel, self._name, each.passage)
+            await delete_passage(self._kernel, self._name, each.passage, exact=True)
         return f"Successfully renamed {old} to {new}"
 
     # what is stored
@@ -216,7 +216,7 @@ class MemoryFiles:
         check_text(text)
         try:
             if file.passage:
-                await edit_passage(self._kernel, self._name, file.passage, text)
+                await edit_passage(self._kernel, self._name, file.passage, text, exact=True)
             else:
                 section = file.path.partition("/")[2]
                 await edit_section(self._kernel, self._name, section, text, version=file.version)

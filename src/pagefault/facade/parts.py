@@ -113,6 +113,7 @@ class AsyncPassages(_Part):
 
     async def edit(self, id: str, text: str, *, tags: Sequence[str] | None = None) -> str:
         """Replace the text of a passage, and its ``tags`` if given. It is stored anew: return its new id.
+        Those it had go on naming it.
 
         ``UsageError`` for a part of a document: load the changed document instead.
         """

@@ -17,7 +17,15 @@ from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import find_stored, no_agent, no_archive, not_stored, storage_to_write
+from pagefault.kernel.owners import (
+    find_edited,
+    find_stored,
+    no_agent,
+    no_archive,
+    not_stored,
+    note_edited,
+    storage_to_write,
+)
 from pagefault.names import check_text, system_key
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
@@ -113,26 +121,36 @@ async def add_passages(kernel: Kernel, name: StorageOwner, passages: Sequence[Pa
 
 
 async def edit_passage(
-    kernel: Kernel, name: StorageOwner, id: str, text: str, *, tags: Sequence[str] | None = None
-) -> Passage:
+    kernel: Kernel, name: StorageOwner, id: str, text: str, *, tags: Sequence[str] | None = None,
+    exact: bool = False,
+) -> Passage:  # fmt: skip
     """Store a passage anew with another text, and other ``tags`` if given, and delete the old one.
 
-    Returned with its new id, for indexes only grow. ``UsageError`` for a part of a document.
+    Returned with its new id, for indexes only grow; its earlier ids name it as before. One that has this
+    text and these tags stays as it is. ``exact``: only as it has this very id, so that of two who edit one
+    text the second is refused. ``UsageError`` for a part of a document.
     """
     if not text.strip():
         raise UsageError("The text is empty; delete the passage instead.")
-    record = await kernel.record(name)
+    record, now = await kernel.record(name), kernel.clock.now()
 
     def work(tx: Transaction) -> Passage:
-        storage, number = find_stored(tx, record, id, "p", to_change=True)
-        if (old := tx.passage(storage.id, number)) is None:
-            raise not_stored(record, id, "p")
-        if old.place is not None:
-            document = f"{id.rpartition('p')[0]}d{old.place.document}"
-            raise UsageError(f"{id} is part of document {document}; load the changed document.")
-        tx.delete_passage(storage.id, number)
-        kept = old.tags if tags is None else _cleaned(tags)
+        storage, first = find_stored(tx, record, id, "p", to_change=True)
+        while True:
+            number = first if exact else find_edited(tx, storage.id, first)
+            if (old := tx.passage(storage.id, number)) is None:
+                raise not_stored(record, id, "p")
+            if old.place is not None:
+                document = f"{id.rpartition('p')[0]}d{old.place.document}"
+                raise UsageError(f"{id} is part of document {document}; load the changed document.")
+            kept = old.tags if tags is None else _cleaned(tags)
+            if (old.text, old.tags) == (text, kept):
+                return replace(old, archive=storage.name)
+            if tx.delete_passage(storage.id, number):  # which nobody else has done meanwhile
+                break
         stored = tx.insert_passage(storage.id, replace(old, text=text, tags=kept, number=0))
+        for each in {first, number}:  # who keeps the first id is led to the newest in one step
+            note_edited(tx, storage.id, each, stored.number, now)
         return replace(stored, archive=storage.name)
 
     stored = await kernel.store.write(work)
@@ -140,14 +158,18 @@ async def edit_passage(
     return stored
 
 
-async def delete_passage(kernel: Kernel, name: StorageOwner, id: str) -> None:
-    """Delete the passage of this id (``p7``); ``NotFoundError`` if there is none."""
+async def delete_passage(kernel: Kernel, name: StorageOwner, id: str, *, exact: bool = False) -> None:
+    """Delete the passage of this id (``p7``) or, unless it has to be ``exact``, of an earlier id of it;
+    ``NotFoundError`` if there is none."""
     record = await kernel.record(name)
 
     def work(tx: Transaction) -> None:
-        storage, number = find_stored(tx, record, id, "p", to_change=True)
-        if not tx.delete_passage(storage.id, number):
-            raise not_stored(record, id, "p")
+        storage, first = find_stored(tx, record, id, "p", to_change=True)
+        number = first if exact else find_edited(tx, storage.id, first)
+        while not tx.delete_passage(storage.id, number):
+            missed, number = number, number if exact else find_edited(tx, storage.id, first)
+            if number == missed:
+                raise not_stored(record, id, "p")
 
     await kernel.store.write(work)
 

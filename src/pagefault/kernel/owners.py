@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.functions.archives import ArchivalStorages, AttachedArchive, archival_storages
+from pagefault.names import system_key
 from pagefault.quoting import inline
 from pagefault.shared import Archive, StorageOwner, archive_of, is_shared
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord
+from pagefault.types import AgentId, AgentRecord, Event, EventKind
 
 __all__ = [
+    "find_edited",
     "find_stored",
     "no_agent",
     "no_archive",
     "no_section",
     "not_stored",
+    "note_edited",
     "record_of",
     "storage_to_write",
     "storages_to_search",
 ]
 
 _NAMED = 8  # archives in an error
+_MOST_EDITS = 1_000  # of one passage, by which an id is followed
 
 
 def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
@@ -46,6 +52,27 @@ def find_stored(
     if to_change:
         _check_writable(storage, owner)
     return storage, number
+
+
+def find_edited(tx: Transaction, storage: AgentId, number: int) -> int:
+    """The number of the passage that the one of this number was edited into, at last; its own if it was not.
+    Each text of a passage is stored under a number of its own, and all of them name the newest."""
+    for _ in range(_MOST_EDITS):
+        edited = tx.event_of_key(storage, _key_of_edit(number))
+        if edited is None or (edited.started or 0) <= number:  # numbers grow, whatever a file has brought
+            break
+        number = edited.started or 0
+    return number
+
+
+def note_edited(tx: Transaction, storage: AgentId, old: int, new: int, now: datetime) -> None:
+    """Note that a passage is stored under another number now, for ``find_edited``."""
+    event = tx.post(storage, Event(EventKind.APPENDED, "", _key_of_edit(old), at=now))
+    tx.set_event(storage, event.id, "done", new)
+
+
+def _key_of_edit(number: int) -> str:
+    return system_key(f"edited:p{number}")
 
 
 def storages_to_search(

@@ -13,7 +13,7 @@ from pagefault.errors import NotFoundError
 from pagefault.kernel import edits
 from pagefault.mcp.access import MemoryAccess
 from pagefault.mcp.arguments import MemoryId, MemoryText, ToolArguments
-from pagefault.mcp.reading import no_memory
+from pagefault.mcp.reading import no_memory, passage_of
 from pagefault.mcp.shown import ToolAnswer
 from pagefault.views import memory
 from pagefault.views.memory import PassageHit
@@ -37,7 +37,7 @@ class AddMemory(ToolArguments):
 
 
 class UpdateMemory(ToolArguments):
-    """Replace the text of a memory. It gets a new id; its tags stay."""
+    """Replace the text of a memory. Its tags stay; it gets a new id, and the ids it had name it as before."""
 
     id: MemoryId
     text: MemoryText
@@ -60,14 +60,15 @@ async def add_memory(access: MemoryAccess, given: AddMemory) -> ToolAnswer:
 
 
 async def update_memory(access: MemoryAccess, given: UpdateMemory) -> ToolAnswer:
-    """Store a memory anew with another text; a repeated call finds it under its new id."""
+    """Store a memory anew with another text; a repeated call finds that it has it."""
+    before = await passage_of(access, given.id)
     try:
         stored = await edits.edit_passage(access.kernel, access.agent, given.id, given.text)
-    except NotFoundError:
-        if not (found := await _same(access, given.text)):
-            raise no_memory(given.id) from None
-        text = f"{given.id} is gone, and {found.id} has this text; nothing was changed."
-        return ToolAnswer(text, {"id": found.id, "updated": False})
+    except NotFoundError:  # it was deleted meanwhile
+        raise no_memory(given.id) from None
+    if stored.id == before.id:
+        text = f"{stored.id} has this text already; nothing was changed."
+        return ToolAnswer(text, {"id": stored.id, "updated": False})
     return ToolAnswer(f"{given.id} is now {stored.id}.", {"id": stored.id, "updated": True})
 
 

@@ -28,10 +28,8 @@ class MemoryInbox(MemoryMedia):
     # inbox
     def post(self, agent: AgentId, event: Event) -> Event:
         owner = self._agent(agent)
-        if event.key is not None:
-            for known in owner.events.values():
-                if known.key == event.key:
-                    return known
+        if event.key is not None and (known := self.event_of_key(agent, event.key)):
+            return known
         number = self._changes.next(owner.last, "event")
         stored = replace(event, id=number, state="pending", started=None, attempts=0, contents=())
         self.put_media(agent, event.contents)
@@ -43,6 +41,11 @@ class MemoryInbox(MemoryMedia):
     def event(self, agent: AgentId, event: int) -> Event | None:
         owner = self._database.agents.get(agent)
         return owner.events.get(event) if owner else None
+
+    def event_of_key(self, agent: AgentId, key: str) -> Event | None:
+        owner = self._database.agents.get(agent)
+        events = owner.events.values() if owner else ()
+        return next((event for event in events if event.key == key), None)
 
     def next_event(self, agent: AgentId) -> Event | None:
         if self.events(agent, state="waiting"):

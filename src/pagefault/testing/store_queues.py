@@ -27,6 +27,11 @@ class QueueConformance(StoreOpening):
             assert db.write(lambda tx: tx.post(bob, Event("message", "two", "k"))).text == "two"
             keyless = [db.write(lambda tx: tx.post(ana, Event("message", "same"))).id for _ in range(2)]
             assert keyless == [2, 3]
+            assert db.read(lambda tx: tx.event_of_key(ana, "k")) == again
+            assert db.read(lambda tx: (tx.event_of_key(ana, "K"), tx.event_of_key(AgentId(99), "k"))) == (
+                None,
+                None,
+            )
 
     def test_an_event_is_stored_with_all_that_its_sender_says(self, tmp_path: Path) -> None:
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

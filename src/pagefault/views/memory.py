@@ -16,7 +16,7 @@ from pagefault.config import settings_of, zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.archives import ArchivalStorages
 from pagefault.kernel import Kernel
-from pagefault.kernel.owners import find_stored, not_stored, storages_to_search
+from pagefault.kernel.owners import find_edited, find_stored, not_stored, storages_to_search
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, fold
 from pagefault.shared import Archive, StorageOwner
@@ -121,12 +121,13 @@ async def speakers(kernel: Kernel, name: str) -> tuple[str, ...]:
 
 
 async def passage(kernel: Kernel, name: StorageOwner, id: str) -> PassageView:
-    """The passage of this id (``p7``, ``manuals/p7``); ``NotFoundError`` if there is none."""
+    """The passage of this id (``p7``, ``manuals/p7``), or of an earlier id of it; ``NotFoundError`` if there
+    is none."""
     record = await kernel.record(name)
 
     def read(tx: Transaction) -> Passage | None:
         storage, number = find_stored(tx, record, id, "p")
-        found = tx.passage(storage.id, number)
+        found = tx.passage(storage.id, find_edited(tx, storage.id, number))
         return found and replace(found, archive=storage.name)
 
     if found := await kernel.store.read(read):

@@ -136,7 +136,7 @@ async def get_passage(name: Name, id: str, caller: AgentCaller) -> PassageView:
 
 @routes.patch("/passages/{id:path}")
 async def change_passage(name: Name, id: str, body: PassageChange, caller: AgentCaller) -> PassageView:
-    """Store a passage anew with another text; it gets another id."""
+    """Store a passage anew with another text; it gets another id, and those it had name it as before."""
     caller.require("admin")
     stored = await edits.edit_passage(caller.kernel, name, id, body.text, tags=body.tags)
     return await memory.passage(caller.kernel, name, stored.id)

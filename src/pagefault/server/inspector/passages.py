@@ -68,7 +68,7 @@ async def passage_page(name: Name, id: str, page: AgentVisit) -> Response:
 async def delete(name: Name, id: str, page: AgentVisit) -> Response:
     """Delete one passage."""
     page.caller.require("admin")
-    await edits.delete_passage(page.kernel, name, id)
+    await edits.delete_passage(page.kernel, name, id, exact=True)
     return redirect(page.request, address("agents", name, "passages"))
 
 
@@ -88,7 +88,7 @@ async def edit(
         old = await memory.passage(page.kernel, name, id)
         is_same = tags == ", ".join(old.tags)  # a tag that has a comma stays one
         stored = await edits.edit_passage(
-            page.kernel, name, id, text, tags=None if is_same else tags_in(tags)
+            page.kernel, name, id, text, tags=None if is_same else tags_in(tags), exact=True
         )
     except NotFoundError as error:
         return await _listed(name, page, "", False, 1, typed=text, tags=tags, error=error)

@@ -61,8 +61,8 @@ class SqlInbox(SqlMedia):
     def post(self, agent: AgentId, event: Event) -> Event:
         if event.key is not None:
             self._lock(agent)  # nobody else can be about to store the same key
-            if known := self._db.one(f"{_EVENT} AND key = :key", agent=agent, key=event.key):
-                return to_event(known)
+            if known := self.event_of_key(agent, event.key):
+                return known
         number = self._next("event", agent, also=_SINCE_NOW, now=now_micros())
         self._db.send(
             _POST,
@@ -83,6 +83,10 @@ class SqlInbox(SqlMedia):
 
     def event(self, agent: AgentId, event: int) -> Event | None:
         row = self._db.one(f"{_EVENT} AND number = :number", agent=agent, number=event)
+        return to_event(row) if row else None
+
+    def event_of_key(self, agent: AgentId, key: str) -> Event | None:
+        row = self._db.one(f"{_EVENT} AND key = :key", agent=agent, key=key)
         return to_event(row) if row else None
 
     def next_event(self, agent: AgentId) -> Event | None:
