@@ -552,6 +552,22 @@ def test_keys_and_quotas_from_the_command_line(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_tenants_are_listed_with_their_agents_and_keys(run: Run) -> None:
+    assert run("tenant", "list").out == "There are no tenants.\n"
+    assert run("--json", "tenant", "list").json == []
+    for tenant in ((), ("--tenant", "firm")):
+        assert run("agent", "create", "ana", *tenant).code == 0
+    assert run("agent", "create", "bo", "--tenant", "firm").code == 0
+    assert run("key", "create", "ci", "--tenant", "firm").code == 0
+    assert run("tenant", "set", "new", "--agents", "5").code == 0
+    rows = [line.split() for line in run("tenant", "list").out.splitlines()]
+    assert rows == [
+        ["tenant", "agents", "keys"], ["(default)", "1", "0"], ["firm", "2", "1"], ["new", "0", "0"],
+    ]  # fmt: skip
+    listed = run("--json", "tenant", "list").json
+    assert listed[1] == {"tenant": "firm", "agents": 2, "keys": 1}
+
+
 def test_wrong_options_of_keys_are_one_sentence_each(run: Run) -> None:
     for arguments, sentence in (
         (("key", "create", "ci", "--role", "root"), "root is no role; write read, chat or admin."),

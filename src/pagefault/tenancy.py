@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-__all__ = ["AgentKey", "ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind", "has_role"]
+__all__ = ["AgentKey", "ApiKey", "AuditEntry", "KeyRole", "Quota", "QuotaKind", "TenantCounts", "has_role"]
 
 KeyRole = Literal["read", "chat", "admin"]
 """The roles of a key: look; talk as well; change agents and their memory as well."""
@@ -51,6 +51,14 @@ class ApiKey:
     tenant: str = ""
     rate: int | None = None
     body: int | None = None
+
+
+class TenantCounts(NamedTuple):
+    """A tenant that has agents, keys or a quota; ``tenant`` is empty for the default one."""
+
+    tenant: str
+    agents: int
+    keys: int
 
 
 @dataclass(frozen=True, slots=True)

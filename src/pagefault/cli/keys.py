@@ -1,4 +1,4 @@
-"""Keys, tenants and the log of acts: `key create`, `list`, `revoke`, `tenant show`, `set`, `audit`."""
+"""Keys, tenants, the log of acts: `key create`, `list`, `revoke`; `tenant list`, `show`, `set`; `audit`."""
 
 from __future__ import annotations
 
@@ -82,6 +82,18 @@ def revoke(session: Session, name: str) -> None:
     async def work(kernel: Kernel) -> None:
         await tenancy.revoke_key(kernel, name)
         session.show({"revoked": name}, f"Revoked the key {name}.")
+
+    session.run(work)
+
+
+def list_tenants(session: Session) -> None:
+    """List the tenants of the installation."""
+
+    async def work(kernel: Kernel) -> None:
+        found = await tenancy.tenants(kernel)
+        rows = [[each.tenant or "(default)", f"{each.agents:,}", f"{each.keys:,}"] for each in found]
+        data = [each._asdict() for each in found]
+        session.show(data, table([["tenant", "agents", "keys"], *rows]) if rows else "There are no tenants.")
 
     session.run(work)
 

@@ -15,7 +15,7 @@ from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.names import check_agent_name, check_plain_name
 from pagefault.quoting import inline
-from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind
+from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind, TenantCounts
 from pagefault.types import AgentRecord
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "records_named",
     "revoke_key",
     "set_quota",
+    "tenants",
     "waiting_of_all",
 ]
 
@@ -99,6 +100,11 @@ async def keys(kernel: Kernel) -> list[ApiKey]:
 async def has_keys(kernel: Kernel) -> bool:
     """Return whether there is a key of any tenant."""
     return bool(await kernel.scheduler.store.read(lambda tx: tx.keys()))
+
+
+async def tenants(kernel: Kernel) -> list[TenantCounts]:
+    """All tenants that have agents, keys or a quota, by name; for whoever runs the installation."""
+    return await kernel.scheduler.store.read(lambda tx: tx.tenants())
 
 
 async def waiting_of_all(kernel: Kernel, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pagefault.tenancy import ApiKey, AuditEntry, Quota, QuotaKind
+from pagefault.tenancy import ApiKey, AuditEntry, Quota, QuotaKind, TenantCounts
 
 __all__ = ["TenancyTransaction"]
 
@@ -26,6 +26,10 @@ class TenancyTransaction(Protocol):
         ...
 
     def delete_key(self, name: str) -> bool: ...
+
+    def tenants(self) -> list[TenantCounts]:
+        """The tenants that have agents, keys or a quota, by name."""
+        ...
 
     # acts
     def note(self, what: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pagefault.errors import QuotaError, UsageError
 from pagefault.shared import is_shared
 from pagefault.storage.acts import key_made, quota_set
-from pagefault.tenancy import ApiKey, AuditEntry, Quota, QuotaKind
+from pagefault.tenancy import ApiKey, AuditEntry, Quota, QuotaKind, TenantCounts
 from pagefault.testing.memory_tables import MemoryRows
 
 __all__ = ["MemoryTenancy"]
@@ -39,6 +40,13 @@ class MemoryTenancy(MemoryRows):
                 self.note(f"revoked the key {name}")
                 return True
         return False
+
+    def tenants(self) -> list[TenantCounts]:
+        records = [owner.record for owner in self._database.agents.values()]
+        agents = Counter(record.tenant for record in records if not is_shared(record.name))
+        keys = Counter(key.tenant for key in self._database.keys.values())
+        names = sorted({*agents, *keys, *self._database.quotas})
+        return [TenantCounts(name, agents[name], keys[name]) for name in names if self.tenant in (None, name)]
 
     def note(self, what: str) -> None:
         if self.by:

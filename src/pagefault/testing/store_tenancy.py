@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pagefault.errors import QuotaError, UsageError
 from pagefault.media import Media, MediaContent
+from pagefault.shared import shared_name
 from pagefault.storage import Transaction
-from pagefault.tenancy import ApiKey, AuditEntry, Quota
+from pagefault.tenancy import ApiKey, AuditEntry, Quota, TenantCounts
 from pagefault.testing.store_opening import NOW, WILD, Opened, StoreOpening, refused
 from pagefault.types import AgentRecord, Document, Event, Page, Passage
 
@@ -38,6 +39,25 @@ class TenancyConformance(StoreOpening):
             assert not db.write(lambda tx: tx.within("other").delete_key("ci"))
             assert db.write(lambda tx: tx.within("firm").delete_key("ci"))
             assert db.read(lambda tx: tx.keys()) == [second]
+
+    def test_tenants_are_those_with_agents_keys_or_a_quota(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            assert db.read(lambda tx: tx.tenants()) == []
+            for tenant, names in (("firm", ("ana", "bo", shared_name("archive", "x"))), ("", ("ana",))):
+                for name in names:
+                    db.write(lambda tx, t=tenant, n=name: tx.within(t).create_agent(AgentRecord(n, {}, NOW)))
+            for tenant, digest in (("firm", "d1"), ("Éclair", "d2"), ("Éclair", "d3")):
+                key = ApiKey(f"key {digest}", NOW)
+                db.write(lambda tx, t=tenant, k=key, d=digest: tx.within(t).put_key(k, d))
+            db.write(lambda tx: tx.within("Acme").put_quota(Quota(agents=5)))
+        with self.opened(tmp_path) as db:
+            found = db.read(lambda tx: tx.tenants())
+            assert found == [
+                TenantCounts("", 1, 0), TenantCounts("Acme", 0, 0), TenantCounts("firm", 2, 1),
+                TenantCounts("Éclair", 0, 2),
+            ]  # fmt: skip
+            assert db.read(lambda tx: tx.within("firm").tenants()) == found[2:3]
+            assert db.read(lambda tx: tx.within("none").tenants()) == []
 
     def test_acts_are_noted_with_what_they_change_or_not_at_all(self, tmp_path: Path) -> None:
         def act(tx: Transaction) -> None:

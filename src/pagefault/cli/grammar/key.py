@@ -73,6 +73,14 @@ def key_revoke(
     keys.revoke(session_of(home, database, json, tenant), name)
 
 
+@tenant.command("list")
+def tenant_list(home: Home = None, database: Database = None, json: Json = False) -> None:
+    """List the tenants that have agents, keys or a quota."""
+    from pagefault.cli import keys
+
+    keys.list_tenants(session_of(home, database, json))
+
+
 @tenant.command("show")
 def tenant_show(name: TenantName, home: Home = None, database: Database = None, json: Json = False) -> None:
     """Show what a tenant has, and what it may have and spend."""

@@ -11,7 +11,7 @@ from pagefault.storage.acts import key_made, quota_set
 from pagefault.storage.readable import UNREADABLE, require
 from pagefault.storage.rows import micros, moment
 from pagefault.storage.sql.part import SqlPart, now_micros
-from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind
+from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind, TenantCounts
 
 __all__ = ["SqlTenancy"]
 
@@ -33,9 +33,13 @@ _PUT_QUOTA = """
     ON CONFLICT (tenant) DO UPDATE SET agent_limit = excluded.agent_limit, row_limit = excluded.row_limit,
     document_limit = excluded.document_limit, daily_tokens = excluded.daily_tokens,
     daily_cost = excluded.daily_cost, media_bytes = excluded.media_bytes"""
+_AN_AGENT = "substr(name, 1, 8) NOT IN ('archive:', 'section:')"
+_AGENTS_BY_TENANT = f"SELECT tenant, count(*) FROM agents WHERE {_AN_AGENT} GROUP BY tenant"
+_KEYS_BY_TENANT = "SELECT tenant, count(*) FROM api_keys GROUP BY tenant"
+_QUOTAS_BY_TENANT = "SELECT tenant, count(*) FROM quotas GROUP BY tenant"
 _OF_TENANT = "FROM agents WHERE tenant = :tenant"
 _COUNTS: dict[QuotaKind, str] = {
-    "agents": f"SELECT count(*) {_OF_TENANT} AND substr(name, 1, 8) NOT IN ('archive:', 'section:')",
+    "agents": f"SELECT count(*) {_OF_TENANT} AND {_AN_AGENT}",
     "rows": f"SELECT coalesce(sum(last_seq + last_passage), 0) {_OF_TENANT}",
     "documents": f"SELECT count(*) FROM documents WHERE agent IN (SELECT id {_OF_TENANT})",
     "media_bytes": f"SELECT coalesce(sum(size), 0) FROM media WHERE agent IN (SELECT id {_OF_TENANT})",
@@ -70,6 +74,13 @@ class SqlTenancy(SqlPart):
         if was_there:
             self.note(f"revoked the key {name}")
         return was_there
+
+    def tenants(self) -> list[TenantCounts]:
+        # Not one statement: where agents are spread over servers, keys are not beside them.
+        by_tenant = _AGENTS_BY_TENANT, _KEYS_BY_TENANT, _QUOTAS_BY_TENANT
+        agents, keys, quotas = (dict(self._db.rows(statement)) for statement in by_tenant)
+        names = sorted(name for name in agents | keys | quotas if self.tenant in (None, name))
+        return [TenantCounts(name, agents.get(name, 0), keys.get(name, 0)) for name in names]
 
     def note(self, what: str) -> None:
         if self.by:
