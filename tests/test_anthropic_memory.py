@@ -205,6 +205,66 @@ def test_errors_reach_the_model_as_tool_errors(tmp_path: Path) -> None:
         ClaudeMemoryTool(ana.memory).call({"command": "delete", "path": "/memories/none"})
 
 
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ({"command": "view"}, "`path`"),
+        ({"command": "view", "path": ["/memories"]}, "`path`"),
+        ({"command": "view", "path": "/memories/a.txt", "view_range": ["one", 2]}, "`view_range.0`"),
+        ({"command": "create", "path": "/memories/a.txt"}, "`file_text`"),
+        ({"command": "str_replace", "path": "/memories/a.txt", "old_str": "a"}, "`new_str`"),
+        (
+            {"command": "insert", "path": "/memories/a.txt", "insert_line": {}, "insert_text": ""},
+            "`insert_line`",
+        ),
+        ({"command": "rename", "old_path": "/memories/a.txt"}, "`new_path`"),
+        ({"command": "burn", "path": "/memories"}, "`command`"),
+        ({}, "`command`"),
+    ],
+)
+async def test_what_the_model_leaves_out_or_gets_wrong_is_a_tool_error(
+    tmp_path: Path, command: dict[str, Any], wrong: str
+) -> None:
+    """The SDK takes a command as it is; what is no ``ToolError`` would end as a traceback."""
+    async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
+        with pytest.raises(ToolError, match="Invalid") as error:
+            await AsyncClaudeMemoryTool(pf.memory("ana")).call(command)
+    assert wrong in str(error.value)
+    with agent(tmp_path) as ana, pytest.raises(ToolError, match="Invalid"):
+        ClaudeMemoryTool(ana.memory).call(command)
+
+
+async def test_hidden_files_are_not_listed_but_are_there(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
+        do = pf.memory("ana").file_command
+        for path in (".draft", "notes/.old/a.txt", "notes/b.txt"):
+            await do("create", f"/memories/{path}", "one")
+        listing = await do("view", "/memories")
+        assert "b.txt" in listing
+        assert ".draft" not in listing
+        assert ".old" not in listing
+        assert (await do("view", "/memories/.draft")).endswith("\tone")
+        assert "a.txt" in await do("view", "/memories/notes/.old")
+
+
+async def test_all_files_are_cleared_and_the_rest_of_the_memory_stays(tmp_path: Path) -> None:
+    async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
+        memory = pf.memory("ana")
+        tool = AsyncClaudeMemoryTool(memory, cache_control={"type": "ephemeral"})
+        assert tool.to_dict().get("cache_control") == {"type": "ephemeral"}
+        fact = await memory.add("Bo lives in Porto.")
+        for path in ("a.txt", "b/c.txt"):
+            await memory.file_command("create", f"/memories/{path}", "one")
+        assert "the sections stay" in str(await tool.clear_all_memory())
+        assert [hit.id for hit in await memory.list()] == [fact.id]
+        assert "sections/persona" in await memory.file_command("view", "/memories")
+    with agent(tmp_path) as ana:
+        sync = ClaudeMemoryTool(ana.memory, cache_control={"type": "ephemeral"})
+        sync.call({"command": "create", "path": "/memories/d.txt", "file_text": "one"})
+        sync.clear_all_memory()
+        assert "d.txt" not in ana.memory.file_command("view", "/memories")
+
+
 async def test_of_several_who_make_one_file_at_once_one_makes_it(tmp_path: Path) -> None:
     async with pagefault.open(tmp_path / "home", parts=Parts(embedder=NullEmbedder())) as pf:
         memory, answers = pf.memory("ana"), list[str]()

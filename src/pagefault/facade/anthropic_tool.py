@@ -10,8 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from anthropic.lib.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryTool, ToolError
+from anthropic.lib.tools import (
+    BetaAbstractMemoryTool,
+    BetaAsyncAbstractMemoryTool,
+    BetaFunctionToolResultType,
+    ToolError,
+)
+from anthropic.types.beta import BetaCacheControlEphemeralParam
+from anthropic.types.beta import (
+    BetaMemoryTool20250818Command as Command,
+)
 from anthropic.types.beta import (
     BetaMemoryTool20250818CreateCommand as Create,
 )
@@ -30,12 +40,15 @@ from anthropic.types.beta import (
 from anthropic.types.beta import (
     BetaMemoryTool20250818ViewCommand as View,
 )
+from pydantic import BaseModel, ValidationError
 
 from pagefault.errors import PagefaultError
 from pagefault.facade.memory import AsyncMemory
 from pagefault.facade.sync import Memory
 
 __all__ = ["AsyncClaudeMemoryTool", "ClaudeMemoryTool"]
+
+CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
 @contextmanager
@@ -47,12 +60,28 @@ def _told() -> Generator[None]:
         raise ToolError(str(error)) from error
 
 
+def _checked(command: CommandT) -> CommandT:
+    """The command, whose values the SDK takes as the model wrote them; ``ToolError`` if one is missing or
+    of the wrong type."""
+    try:
+        return type(command).model_validate(dict(command.__dict__))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ToolError(f"Invalid `{place}` parameter: {first['msg']}.") from None
+
+
 class ClaudeMemoryTool(BetaAbstractMemoryTool):
     """The tool for ``anthropic.Anthropic``; ``memory`` is that of a ``pagefault.Agent``."""
 
-    def __init__(self, memory: Memory) -> None:
-        super().__init__()
+    def __init__(
+        self, memory: Memory, *, cache_control: BetaCacheControlEphemeralParam | None = None
+    ) -> None:
+        super().__init__(cache_control=cache_control)
         self._memory = memory
+
+    def execute(self, command: Command) -> BetaFunctionToolResultType:
+        return super().execute(_checked(command))
 
     def _run(self, command: str, *arguments: object) -> str:
         with _told():
@@ -76,13 +105,21 @@ class ClaudeMemoryTool(BetaAbstractMemoryTool):
     def rename(self, command: Rename) -> str:
         return self._run("rename", command.old_path, command.new_path)
 
+    def clear_all_memory(self) -> str:
+        return self._run("clear")
+
 
 class AsyncClaudeMemoryTool(BetaAsyncAbstractMemoryTool):
     """The tool for ``anthropic.AsyncAnthropic``; ``memory`` is ``pf.memory("ana")`` or that of an agent."""
 
-    def __init__(self, memory: AsyncMemory) -> None:
-        super().__init__()
+    def __init__(
+        self, memory: AsyncMemory, *, cache_control: BetaCacheControlEphemeralParam | None = None
+    ) -> None:
+        super().__init__(cache_control=cache_control)
         self._memory = memory
+
+    async def execute(self, command: Command) -> BetaFunctionToolResultType:
+        return await super().execute(_checked(command))
 
     async def _run(self, command: str, *arguments: object) -> str:
         with _told():
@@ -105,3 +142,6 @@ class AsyncClaudeMemoryTool(BetaAsyncAbstractMemoryTool):
 
     async def rename(self, command: Rename) -> str:
         return await self._run("rename", command.old_path, command.new_path)
+
+    async def clear_all_memory(self) -> str:
+        return await self._run("clear")

@@ -149,8 +149,8 @@ class AsyncMemory:
     # files
 
     async def file_command(self, command: str, *arguments: Any) -> str:
-        """Run a command of Anthropic's memory tool (view, create, str_replace, insert, delete, rename) on the
-        files under ``/memories``; ``pagefault.facade.anthropic_tool`` has the tool."""
+        """Run a command of Anthropic's memory tool (view, create, str_replace, insert, delete, rename, clear)
+        on the files under ``/memories``; ``pagefault.facade.anthropic_tool`` has the tool."""
         from pagefault.facade.memory_files import COMMANDS, MemoryFiles
 
         if command not in COMMANDS:

@@ -3,17 +3,17 @@
 ``/memories/sections/NAME`` are the sections of the working context; they can be viewed and edited. Every
 other file is one passage of archival storage, which has its path as title and tag, so that it is found by
 searching too. Results and errors are worded as those of the SDK's own tool over a folder. Leaves out the SDK
-(``facade.anthropic_tool``).
+(``facade.anthropic_tool``) and what a path is (``facade.memory_paths``).
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.facade.memory_paths import ROOT, SECTIONS, TAG, parts_of, path_of, refuse_section
 from pagefault.names import system_key
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "MemoryFiles"]
 
-COMMANDS = ("view", "create", "str_replace", "insert", "delete", "rename")
-ROOT = "/memories"
-_TAG = "memories"  # of every file, and the beginning of the tag that is its path
-_SECTIONS = "sections"
-_LONGEST_PATH = 200  # characters
+COMMANDS = ("view", "create", "str_replace", "insert", "delete", "rename", "clear")
 _MOST_FILES = 1000  # in a listing
 _MOST_SHOWN = 40_000  # characters of one view
 _PAGE = 100
@@ -53,7 +49,7 @@ class MemoryFiles:
     async def view(self, path: str, lines: Sequence[int] | None = None) -> str:
         """The content of a file with line numbers, of ``lines`` from the first to the second (-1: the last),
         or the listing of a folder."""
-        parts = _parts(path)
+        parts = parts_of(path)
         if (file := await self._file(parts)) is None:
             return await self._listing(path, parts)
         found = file.text.split("\n")
@@ -64,7 +60,7 @@ class MemoryFiles:
 
     async def create(self, path: str, text: str) -> str:
         """Make a new file."""
-        parts = _parts(path)
+        parts = parts_of(path)
         taken = f"File {path} already exists"
         await self._check_free(parts, path, taken)
         await self._store(parts, text, taken)
@@ -110,10 +106,10 @@ class MemoryFiles:
         """Delete a file, or a folder with all its files."""
         from pagefault.kernel.edits import delete_passage
 
-        parts = _parts(path)
+        parts = parts_of(path)
         if not parts:
             raise UsageError("Cannot delete the /memories directory itself")
-        _refuse_section(parts)
+        refuse_section(parts)
         files = [file] if (file := await self._file(parts)) else await self._below(parts)
         if not files:
             raise NotFoundError(f"The path {path} does not exist")
@@ -121,15 +117,24 @@ class MemoryFiles:
             await delete_passage(self._kernel, self._name, each.passage, exact=True)
         return f"Successfully deleted {path}"
 
+    async def clear(self) -> str:
+        """Delete all files; the sections stay."""
+        from pagefault.kernel.edits import delete_passage
+
+        while files := await self._passages(TAG, _MOST_FILES):
+            for each in files:
+                await delete_passage(self._kernel, self._name, each.passage)
+        return f"All files below {ROOT} are deleted; the sections stay"
+
     async def rename(self, old: str, new: str) -> str:
         """Give a file, or all files of a folder, another path."""
         from pagefault.kernel.edits import delete_passage
 
-        source, target = _parts(old), _parts(new)
+        source, target = parts_of(old), parts_of(new)
         if not source:
             raise UsageError("Cannot rename the /memories directory itself")
-        _refuse_section(source)
-        _refuse_section(target)
+        refuse_section(source)
+        refuse_section(target)
         taken = f"The destination {new} already exists"
         await self._check_free(target, new, taken)
         files = [file] if (file := await self._file(source)) else await self._below(source)
@@ -145,16 +150,16 @@ class MemoryFiles:
     # what is stored
 
     async def _file(self, parts: Sequence[str]) -> _File | None:
-        if parts[:1] == (_SECTIONS,):
+        if parts[:1] == (SECTIONS,):
             found = {file.path: file for file in await self._sections()}
             return found.get("/".join(parts))
-        return next(iter(await self._passages(f"{_TAG}/{'/'.join(parts)}", 1)), None) if parts else None
+        return next(iter(await self._passages(f"{TAG}/{'/'.join(parts)}", 1)), None) if parts else None
 
     async def _sections(self) -> list[_File]:
         from pagefault.views.memory import sections
 
         found = await sections(self._kernel, self._name)
-        return [_File(f"{_SECTIONS}/{s.name}", s.text, "", s.version, s.read_only) for s in found]
+        return [_File(f"{SECTIONS}/{s.name}", s.text, "", s.version, s.read_only) for s in found]
 
     async def _passages(self, tag: str, most: int) -> list[_File]:
         from pagefault.views.memory import search
@@ -165,19 +170,19 @@ class MemoryFiles:
                 self._kernel, self._name, tier="archival", tags=(tag,), page=page, size=min(most, _PAGE)
             )
             for hit in found:
-                paths = [path for each in getattr(hit, "tags", ()) if (path := _path_of(each))]
+                paths = [path for each in getattr(hit, "tags", ()) if (path := path_of(each))]
                 files += [_File(paths[0], hit.text, hit.id)] if paths else []
             page, pages = page + 1, found.pages
         return files
 
     async def _below(self, parts: Sequence[str]) -> list[_File]:
         """The files in a folder, and in those below it."""
-        files = [*await self._sections(), *await self._passages(_TAG, _MOST_FILES)]
+        files = [*await self._sections(), *await self._passages(TAG, _MOST_FILES)]
         within = "".join(f"{part}/" for part in parts)
         return sorted((file for file in files if file.path.startswith(within)), key=lambda file: file.path)
 
     async def _check_free(self, parts: Sequence[str], path: str, taken: str) -> None:
-        _refuse_section(parts)
+        refuse_section(parts)
         if not parts or await self._file(parts) or await self._below(parts):
             raise UsageError(taken)
         for end in range(1, len(parts)):
@@ -192,14 +197,14 @@ class MemoryFiles:
 
         check_text(text)
         path = "/".join(parts)
-        tag = f"{_TAG}/{path}"
-        passage = Passage(text, self._kernel.clock.now(), (_TAG, tag), title=path)
+        tag = f"{TAG}/{path}"
+        passage = Passage(text, self._kernel.clock.now(), (TAG, tag), title=path)
         key = system_key(f"memory-file:{path}")
         if not (await insert_once(self._kernel, self._name, passage, key, lambda old: tag in old.tags))[1]:
             raise UsageError(taken)
 
     async def _to_edit(self, path: str) -> _File:
-        parts = _parts(path)
+        parts = parts_of(path)
         if file := await self._file(parts):
             if file.locked:
                 raise UsageError(f"The file {path} is read-only.")
@@ -227,11 +232,13 @@ class MemoryFiles:
 
     async def _listing(self, path: str, parts: Sequence[str]) -> str:
         files = await self._below(parts)
-        if parts and not files and parts != (_SECTIONS,):
+        if parts and not files and parts != (SECTIONS,):
             raise NotFoundError(f"The path {path} does not exist. Please provide a valid path.")
         sizes = dict[str, int]()
         for file in files:
             rest = file.path.split("/")[len(parts) :]
+            if any(part.startswith(".") for part in rest):
+                continue
             for end in range(1, min(2, len(rest)) + 1):
                 key = "/".join(rest[:end]) + ("/" if end < len(rest) else "")
                 sizes[key] = sizes.get(key, 0) + len(file.text.encode("utf-8", "replace"))
@@ -240,38 +247,6 @@ class MemoryFiles:
         shown = [f"{_size(total)}\t{base}", *(f"{_size(sizes[key])}\t{base}/{key}" for key in sorted(sizes))]
         head = f"Here're the files and directories up to 2 levels deep in {path}, excluding hidden items:"
         return _bounded("\n".join([head, *shown]))
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    """The names of a path below ``/memories``; ``UsageError`` for one that is no such path."""
-    if path != ROOT and not path.startswith(f"{ROOT}/"):
-        raise UsageError(f"Path must start with /memories, got: {path[:_LONGEST_PATH]!a}")
-    if len(path) > _LONGEST_PATH:
-        raise UsageError(f"The path has {len(path):,} characters, and may have {_LONGEST_PATH}")
-    parts = tuple(part for part in unicodedata.normalize("NFC", path[len(ROOT) :]).split("/") if part)
-    if ".." in parts or "." in parts:
-        raise UsageError(f"Path {path} would escape /memories directory")
-    for part in parts:
-        if not part.isprintable() or part != part.strip("# ") or "\\" in part:
-            raise UsageError(f"{part!a} cannot be the name of a file; use letters, digits, dots and dashes.")
-    return parts
-
-
-def _path_of(tag: str) -> str:
-    """The path of the file that a tag is of; empty if it is none, as whoever adds memories may write it."""
-    try:
-        path = "/".join(_parts(f"/{tag}"))
-    except UsageError:
-        return ""
-    return path if tag == f"{_TAG}/{path}" and not path.startswith(f"{_SECTIONS}/") else ""
-
-
-def _refuse_section(parts: Sequence[str]) -> None:
-    if parts[:1] == (_SECTIONS,):
-        raise UsageError(
-            "The files below /memories/sections are the agent's own sections: view and edit them; put new "
-            "files elsewhere below /memories."
-        )
 
 
 def _places(text: str, part: str) -> list[int]:
