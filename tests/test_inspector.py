@@ -285,6 +285,8 @@ async def test_errors_are_pages_for_browsers_and_problems_for_programs(machine: 
             assert "<h1>" in page.text
             program = await server.client.get(path)
             assert program.headers["content-type"] == "application/problem+json"
+        elsewhere = await server.client.get("/agents", headers=HTML)
+        assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/")
         rest = await server.client.get("/api/v1/nothing", headers=HTML)
         assert rest.headers["content-type"] == "application/problem+json"
 

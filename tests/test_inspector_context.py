@@ -71,6 +71,7 @@ async def test_a_step_is_shown_with_those_beside_it(server: Served) -> None:
     assert re.findall(r'data-at="(\d+)"', await page(server, f"{ANA}/context?at={after[0]}")) == after
     assert 'rel="prev" data-step="2"' in await page(server, f"{ANA}/context?at={after[0]}")
     assert "The lines are drawn by the settings as they are now." in second
+    assert (await page(server, f"{ANA}/context?at=m3")).replace("at=m3", "at=3") == second
     now = await page(server, f"{ANA}/context")
     assert "as it stands now" in now
     assert 'rel="next"' not in now

@@ -39,7 +39,7 @@ OPEN = {
     "GET /static/{version}/{name:path}", "GET /login", "POST /login", "POST /logout", "POST /look",
 }  # fmt: skip
 """Routes for anybody: they show nothing of an agent."""
-OF_TENANT = {"GET /", "POST /agents", "GET /usage"}
+OF_TENANT = {"GET /", "GET /agents", "POST /agents", "GET /usage"}
 FORMS: dict[str, dict[str, str]] = {
     "POST /agents/{name}/chat/messages": {"text": "tell me"},
     "POST /agents/{name}/chat/stop": {},

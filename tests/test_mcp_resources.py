@@ -69,6 +69,9 @@ async def test_prompts_bring_what_is_known(machine: Machine, mode: str) -> None:
         ):  # fmt: skip
             with pytest.raises(MCPError):
                 await asked.client.get_prompt(name, given)
+        for given in ({}, {"topic": " "}):
+            with pytest.raises(MCPError, match="takes a topic"):
+                await asked.client.get_prompt("what_do_you_know_about", given)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -109,6 +109,25 @@ async def test_messages_said_elsewhere_are_appended_found_and_read(machine: Mach
         assert model.prompts == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_arguments_are_taken_as_chat_apis_and_models_write_them(machine: Machine, mode: str) -> None:
+    async with memory_of(machine, ScriptedModel([]), mode) as asked:
+        assert (await asked.data("add_memory", text="The bike is red.", tags=None))["added"]
+        assert (await asked.data("list_memories", cursor=""))["total"] == 1
+        assert (await asked.data("search_memories", query="bike", cursor=""))["total"] == 1
+        messages = [
+            {"role": "user", "content": "Hello.", "name": "Ann", "date": "2025-06-01T10:00:00Z"},
+            {"role": "user", "text": "Bye.", "speaker": "Bo", "timestamp": "2025-06-01T10:01:00Z"},
+        ]
+        assert (await asked.data("append_messages", messages=messages))["added"] == 2
+        assert (await asked.data("append_messages", messages=messages))["added"] == 0
+        read = await asked.call("read_conversation", id="m1")
+        assert text_of(read).splitlines()[1:] == [
+            "[m1 2025-06-01 Sun 10:00 user Ann] Hello.",
+            "[m2 2025-06-01 Sun 10:01 user Bo] Bye.",
+        ]
+
+
 async def test_a_key_that_speaks_for_itself_names_no_speakers(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
         key = await create_key(rig.kernel, "own", role="chat")

@@ -44,7 +44,8 @@ async def test_conversations_and_facts_are_kept_and_found_without_a_model(tmp_pa
         assert (fact.id, fact.tags, fact.at.year) == ("p1", ("family",), 2021)
         assert {hit.id for hit in await memory.search("Porto")} == {"m1", "p1"}
         assert [hit.id for hit in await memory.search("Porto", tier="recall", role="user")] == ["m1"]
-        assert [hit.id for hit in await memory.list(tags="family")] == ["p1"]
+        listed = await memory.list(tags="family")
+        assert ([hit.id for hit in listed], len(listed), listed[0].id) == (["p1"], 1, "p1")
         assert await memory.get("p1") == fact
         said = await memory.get("m1")
         assert isinstance(said, LogRow)

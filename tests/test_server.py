@@ -333,6 +333,12 @@ async def test_agents_are_made_listed_changed_renamed_and_deleted(machine: Machi
         assert (made.status_code, made.json()["style"]) == (201, "native")
         assert made.headers["location"].endswith("/api/v1/agents/bob")
         assert (await client.post(f"{API}/agents", json={"name": "bob"})).status_code == 409
+        named = await client.post(f"{API}/agents", json={"name": "安娜"})
+        assert (named.status_code, (await client.get(named.headers["location"])).json()["name"]) == (
+            201,
+            "安娜",
+        )
+        assert (await client.delete(f"{API}/agents/安娜")).status_code == 204
         page = (await client.get(f"{API}/agents?limit=1")).json()
         assert ([item["name"] for item in page["items"]], page["next"]) == (["ana"], "ana")
         rest = (await client.get(f"{API}/agents?limit=1&cursor=ana")).json()

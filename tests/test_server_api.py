@@ -121,6 +121,20 @@ async def test_sections_have_versions(server: Served) -> None:
     assert problem(await client.get(f"{sections}/plan"))[0] == 404
 
 
+async def test_messages_are_taken_as_chat_apis_write_them(server: Served) -> None:
+    talk = [
+        {"role": "user", "content": "Hello.", "name": "Bo", "timestamp": "2021-03-04T09:00:00Z"},
+        {"role": "assistant", "content": "Hi.", "date": "2021-03-04T09:01:00Z"},
+    ]
+    answer = await server.client.post(f"{ANA}/conversation", json={"messages": talk})
+    assert (answer.status_code, answer.json()["added"]) == (201, 2)
+    rows = (await server.client.get(f"{ANA}/conversation")).json()["items"]
+    assert [(row["text"], row["speaker"], row["at"][:16]) for row in rows] == [
+        ("Hello.", "Bo", "2021-03-04T09:00"),
+        ("Hi.", "", "2021-03-04T09:01"),
+    ]
+
+
 async def test_a_conversation_is_appended_and_read_around_a_message(server: Served) -> None:
     client, path = server.client, f"{ANA}/conversation"
     talk = [

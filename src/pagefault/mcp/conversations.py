@@ -51,7 +51,7 @@ class SaidMessage(BaseModel):
         default="", validation_alias=AliasChoices("speaker", "name")
     )
     at: Annotated[str | None, Field(max_length=64, description="When it was said: ISO 8601; else now.")] = (
-        None
+        Field(default=None, validation_alias=AliasChoices("at", "date", "timestamp"))
     )
     key: RetryKey = None
 

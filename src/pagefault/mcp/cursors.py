@@ -27,7 +27,7 @@ class ListPlace:
     @classmethod
     def of(cls, cursor: str | None) -> ListPlace:
         """The place that a cursor names; ``UsageError`` for what is none."""
-        if cursor is None:
+        if not cursor:  # models write "" for none
             return cls()
         if not (found := _FORM.fullmatch(cursor)):
             raise UsageError("That is no cursor of this list; take the cursor of its page before.")

@@ -63,7 +63,8 @@ async def prompt_for(access: MemoryAccess, name: str, given: Mapping[str, str] |
 
 
 async def _about(access: MemoryAccess, given: Mapping[str, str] | None) -> str:
-    topic = (given or {}).get("topic", "")
+    if not (topic := (given or {}).get("topic", "").strip()):
+        raise UsageError(f"{_ABOUT} takes a topic; give a person, a thing or a question.")
     half = replace(access, tokens=access.tokens // 2 - 100)
     asked = checked_arguments(_ABOUT, SearchMemories, {"query": topic})
     memories = await search_memories(half, asked)

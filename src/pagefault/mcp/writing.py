@@ -31,9 +31,7 @@ class AddMemory(ToolArguments):
     already is not added again."""
 
     text: MemoryText
-    tags: Annotated[list[Tag], Field(max_length=32, description="Words to find it by.")] = Field(
-        default_factory=list[Tag]
-    )
+    tags: Annotated[list[Tag] | None, Field(max_length=32, description="Words to find it by.")] = None
 
 
 class UpdateMemory(ToolArguments):
@@ -53,7 +51,7 @@ async def add_memory(access: MemoryAccess, given: AddMemory) -> ToolAnswer:
     """Keep a text, unless the agent's own storage has it."""
     found = await _same(access, given.text)
     stored, is_new = await edits.remember_once(
-        access.kernel, access.agent, given.text, tags=given.tags, known=found.id if found else None
+        access.kernel, access.agent, given.text, tags=given.tags or (), known=found.id if found else None
     )
     said = f"Kept as {stored.id}." if is_new else f"{stored.id} has this text already; nothing was added."
     return ToolAnswer(said, {"id": stored.id, "added": is_new})

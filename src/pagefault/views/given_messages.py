@@ -1,7 +1,8 @@
 """Messages that were said elsewhere, as people and other libraries write them.
 
 A text, an ``AppendedMessage``, or a mapping of the shape of chat APIs, ``{"role": "user", "content": "..."}``
-with ``speaker`` (or ``name``), ``at`` and ``key`` besides. Wrong ones raise ``UsageError``.
+with ``speaker`` (or ``name``), ``at`` (or ``date``, ``timestamp``) and ``key`` besides. Wrong
+ones raise ``UsageError``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["given_message", "given_messages"]
 
 _FIELDS = {
     "role": "role", "content": "text", "text": "text", "name": "speaker", "speaker": "speaker", "at": "at",
-    "key": "key",
+    "date": "at", "timestamp": "at", "key": "key",
 }  # fmt: skip
 _EXAMPLE = '{"role": "user", "content": "..."}'
 

@@ -82,6 +82,12 @@ class SearchPage:
     def __iter__(self) -> Iterator[MessageHit | PassageHit]:
         return iter(self.results)
 
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __getitem__(self, place: int) -> MessageHit | PassageHit:
+        return self.results[place]
+
 
 async def sections(kernel: Kernel, name: str) -> tuple[SectionView, ...]:
     """The sections in the order of their creation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -64,7 +65,7 @@ async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None
 async def create_agent(body: NewAgent, caller: Calling, request: Request, response: Response) -> AgentDetail:
     """Make an agent."""
     await make_agent(caller, options_of(request).agent, body.name, body.settings)
-    response.headers["location"] = str(request.url_for("get_agent", name=body.name))
+    response.headers["location"] = str(request.url_for("get_agent", name=quote(body.name)))
     return await agents.agent(caller.kernel, body.name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.server.api.history import HistoryItem, Roles, history_item
@@ -23,14 +23,14 @@ MessageId = Annotated[str | None, Query(description="The id of a message (m12)."
 
 
 class SaidElsewhere(RequestBody):
-    """A message that was said elsewhere. ``speaker``: who spoke, if the role does not say it, from a key that
-    may speak for users; ``at``: when, now if it is left out; ``key``: names the message, which is then
-    appended once."""
+    """A message that was said elsewhere; ``content`` is another name of ``text``. ``speaker`` (or ``name``):
+    who spoke, if the role does not say it, from a key that may speak for users; ``at`` (or ``date``,
+    ``timestamp``): when, now if it is left out; ``key``: names the message, which is then appended once."""
 
-    text: str
+    text: str = Field(validation_alias=AliasChoices("text", "content"))
     role: Literal["user", "assistant", "event", "system"] = "user"
-    speaker: str = ""
-    at: str | None = None
+    speaker: str = Field(default="", validation_alias=AliasChoices("speaker", "name"))
+    at: str | None = Field(default=None, validation_alias=AliasChoices("at", "date", "timestamp"))
     key: str | None = None
 
 

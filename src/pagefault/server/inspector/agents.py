@@ -31,6 +31,12 @@ async def agents_page(
     return await _listed(page, find, number)
 
 
+@routes.get("/agents")
+async def listed_elsewhere(page: Visit) -> Response:
+    """Lead to the list, from the address that those of agents make one expect."""
+    return redirect(page.request, "/")
+
+
 @routes.post("/agents")
 async def create(
     page: Visit, name: Annotated[str, Form()] = "", model: Annotated[str, Form()] = ""

@@ -11,6 +11,7 @@ from math import ceil
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import BeforeValidator
 
 from pagefault.server.api.values import LARGEST, Name
 from pagefault.server.inspector.drawing import Box, flow, marker
@@ -36,7 +37,13 @@ _MARGIN = 1.2  # of the prompt, that such a part has
 _LONGEST = 6000  # characters of a text that is shown beside the map
 _AROUND = 8  # rows of the log around one
 
-At = Annotated[int | None, Query(ge=0, lt=LARGEST)]
+
+def _bare(at: object) -> object:
+    """The number in the id of a message, ``m12``, as the REST takes it too."""
+    return at.removeprefix("m") if isinstance(at, str) else at
+
+
+At = Annotated[int | None, BeforeValidator(_bare), Query(ge=0, lt=LARGEST)]
 
 
 @dataclass(frozen=True, slots=True)
