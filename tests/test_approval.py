@@ -286,6 +286,66 @@ def _hangs(**_: float) -> bool:
     return False
 
 
+_OF_ARGUMENTS: list[Callable[[Any], Any]] = [
+    lambda args: args["amount"] > 100,
+    lambda arguments: arguments["amount"] > 100,
+]
+_OF_CONTEXT: list[Callable[[Any, Any], Any]] = [
+    lambda ctx, args: ctx.agent == "ana" and args["amount"] > 100,
+    lambda context, amount: context.agent == "ana" and amount > 100,
+]
+
+
+@pytest.mark.parametrize("predicate", [*_OF_ARGUMENTS, *_OF_CONTEXT])
+def test_a_predicate_without_annotations_takes_all_arguments_and_the_context(
+    tmp_path: Path, predicate: Callable[..., object]
+) -> None:
+    @tool(approval=predicate)
+    def pay(to: str, amount: float) -> str:
+        """Pay somebody."""
+        return f"paid {amount:g} to {to}"
+
+    script: list[Item] = [[call("pay", to="bo", amount=5)], "ok", [call("pay", to="bo", amount=500)], "ok"]
+    with Agent("ana", home=tmp_path, parts=parts(script, pay), style="native") as ana:
+        assert not ana.send("Pay 5.").waiting
+        assert [w.arguments["amount"] for w in ana.send("Pay 500.").waiting] == [500]
+
+
+def test_a_parameter_of_the_function_comes_before_all_arguments(tmp_path: Path) -> None:
+    def risky(args: list[str]) -> bool:
+        return "-rf" in args
+
+    @tool(approval=risky)
+    def run(args: list[str]) -> str:
+        """Run a command."""
+        return " ".join(args)
+
+    script: list[Item] = [[call("run", args=["-v"])], "ok", [call("run", args=["-rf"])], "ok"]
+    with Agent("ana", home=tmp_path, parts=parts(script, run), style="native") as ana:
+        assert not ana.send("Run it.").waiting
+        assert len(ana.send("Run it.").waiting) == 1
+
+
+@pytest.mark.parametrize("approved", ["no", "False", "yes", 1, None])
+def test_a_decision_is_true_or_false_and_nothing_that_python_takes_for_it(
+    tmp_path: Path, approved: Any
+) -> None:
+    ran: list[str] = []
+
+    @tool(approval=True)
+    def pay(to: str) -> str:
+        """Pay somebody."""
+        ran.append(to)
+        return f"paid {to}"
+
+    with Agent("ana", home=tmp_path, parts=parts([[call("pay", to="bo")]], pay)) as ana:
+        (waiting,) = ana.send("Pay.").waiting
+        with pytest.raises(ArgumentTypeError, match="approved is True or False, and"):
+            ana.approve(waiting.id, approved)
+        assert not ran
+        assert ana.approvals() == (waiting,)
+
+
 @pytest.mark.parametrize("predicate", [_slow, _fails, _hangs, _any, _of_ana])
 def test_a_predicate_may_be_async_and_one_that_fails_means_ask(
     tmp_path: Path, predicate: Callable[..., object]

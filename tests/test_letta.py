@@ -381,6 +381,30 @@ async def test_tools_are_those_of_the_program(machine: Machine) -> None:
         await using(lambda: run(client))
 
 
+async def test_a_request_that_is_repeated_with_its_key_is_stored_once(machine: Machine) -> None:
+    def run(client: Letta) -> None:
+        agent = client.agents.create()
+        create, headers = client.agents.messages.create, {"Idempotency-Key": "k1"}
+        first, again = (create(agent.id, input="Hi.", extra_headers=headers).messages[-1] for _ in "ab")
+        assert first.model_dump() == again.model_dump()
+        streamed: Any = create(agent.id, input="Hi.", streaming=True, extra_headers=headers)
+        assert next(iter(streamed)).id == first.model_dump()["id"]
+        run = client.agents.messages.create_async(agent.id, input="Hi.", extra_headers=headers)
+        assert run.id == first.run_id
+        with pytest.raises(APIStatusError, match="used for another event"):
+            create(agent.id, input="Ho.", extra_headers={"X-Idempotency-Key": "k1"})
+        two: Any = [{"role": "system", "content": "It rains."}, {"role": "user", "content": "So?"}]
+        for _ in range(2):
+            create(agent.id, messages=two, extra_headers={"Idempotency-Key": "k2"})
+        users = [
+            each for each in client.agents.messages.list(agent.id) if each.message_type == "user_message"
+        ]
+        assert len(users) == 2
+
+    async with letta(machine) as (client, _):
+        await using(lambda: run(client))
+
+
 async def test_runs_in_the_background_cancelling_and_flushing(machine: Machine) -> None:
     def run(client: Letta) -> None:
         agent = client.agents.create()

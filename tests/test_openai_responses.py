@@ -186,6 +186,9 @@ async def test_each_place_of_a_stream_can_be_taken_up(machine: Machine) -> None:
             assert "Hello Ann.Well?".endswith(text)
             kinds = [event.type for event in whole if event.sequence_number > after]
             assert [event.type for event in rest] == kinds
+        last = whole[-1].sequence_number
+        nothing = await client.responses.retrieve(response.id, stream=True, starting_after=last)
+        assert [event async for event in nothing] == []
 
 
 async def test_a_response_in_the_background(machine: Machine) -> None:

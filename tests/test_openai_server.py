@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from conftest import Machine, Rig, served
 from pagefault.config import parse_settings
 from pagefault.errors import ModelSetupError
+from pagefault.kernel.approvals import pending_approvals
 from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.models import ScriptedModel, call, say
 
@@ -342,7 +343,8 @@ async def test_a_call_that_waits_for_a_decision_is_told(machine: Machine) -> Non
         client_of(rig) as client,
     ):
         text = await ask(client, {})
-        assert text.startswith("One moment.\nWaiting for approval: pay (m"), text
+        (waiting,) = await pending_approvals(rig.kernel)
+        assert text == f"One moment.\nWaiting for approval: pay(amount=3) ({waiting[1].id})"
 
 
 # what is not there

@@ -377,6 +377,13 @@ async def test_errors_are_problems(machine: Machine) -> None:
         )
         assert broken.status_code == 422
         assert broken.json()["detail"].startswith("The body is not valid JSON: correct it at character 8")
+        latin = await client.post(
+            f"{API}/agents/ana/messages",
+            content=b'{"text": "\xe9"}',
+            headers={"Content-Type": "application/json"},
+        )
+        assert (latin.status_code, latin.json()["title"]) == (422, "Invalid request")
+        assert latin.json()["detail"] == "The body is not valid JSON: send it in UTF-8."
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pagefault.containment import contained, in_thread
 from pagefault.errors import PagefaultError
 from pagefault.functions import Function, Outcome, Prepared
 from pagefault.functions.tool_context import ToolContext, is_tool_context
+from pagefault.functions.tools import ALL_ARGUMENTS, CONTEXT_NAMES
 from pagefault.storage import Store
 from pagefault.types import AgentId, Message, Output
 
@@ -85,12 +86,14 @@ class Permissions:
 async def _asked(
     predicate: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext[Any]
 ) -> object:
-    """The value of a predicate for the arguments that it names, and for the context if it asks for it; in a
-    thread unless it is asynchronous."""
+    """The value of a predicate for the arguments that it names, or that it takes as one, and for the context
+    if it asks for it; in a thread unless it is asynchronous."""
     parameters = inspect.signature(predicate).parameters.values()
     takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    named = {each.name for each in parameters}
-    given = {name: value for name, value in arguments.items() if takes_all or name in named}
+    named = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    given = {name: dict(arguments) for name in ALL_ARGUMENTS if name in named}
+    given |= {name: context for name in CONTEXT_NAMES if name in named}
+    given |= {name: value for name, value in arguments.items() if takes_all or name in named}
     hints = get_type_hints(predicate, include_extras=True) if inspect.isroutine(predicate) else {}
     given |= {name: context for name, hint in hints.items() if name in named and is_tool_context(hint)}
     if inspect.iscoroutinefunction(predicate):

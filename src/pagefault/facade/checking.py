@@ -31,6 +31,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "int | None": ((int, NoneType), "a whole number"),
     "float": ((int, float), "a number"),
+    "bool": ((bool,), "True or False"),
     "datetime | date | str | None": ((date, str, NoneType), "a time"),
     "When": ((date, timedelta, str, NoneType), "a time"),
 }
@@ -74,7 +75,7 @@ def _checked(name: str, kind: str, value: Any) -> Any:
 
 _EXAMPLES = {
     "a string": '"..."', "a path": '"some/path"', "a whole number": "1", "a number": "0.5",
-    "a time": '"tomorrow 9am"',
+    "a time": '"tomorrow 9am"', "True or False": "True",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from pagefault.functions import Function, FunctionKind
 from pagefault.functions.arguments import FIELD, HEARTBEAT
 from pagefault.functions.docstrings import read_docstring
 from pagefault.functions.tool_context import is_tool_context
-from pagefault.functions.tools import ToolOptions
+from pagefault.functions.tools import ALL_ARGUMENTS, CONTEXT_NAMES, ToolOptions
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
 
@@ -79,13 +79,14 @@ def _check_predicate(name: str, predicate: Any, offered: dict[str, Any]) -> None
             hints, parameters = get_type_hints(predicate), inspect.signature(predicate).parameters.values()
     except Fault:
         return  # a type that is not known yet
-    known = {*offered, *(name for name, hint in hints.items() if is_tool_context(hint))}
+    contexts = (name for name, hint in hints.items() if is_tool_context(hint))
+    known = {*offered, *ALL_ARGUMENTS, *CONTEXT_NAMES, *contexts}
     for each in parameters:
         is_free = each.default is not each.empty or each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
         if not is_free and each.name not in known:
             raise ArgumentTypeError(
                 f"{name}(): its predicate for approval takes {each.name}, which {name}() does not; "
-                "a predicate takes parameters of its function by their names."
+                "a predicate takes parameters of its function by their names, or all of them as args."
             )
 
 

@@ -12,9 +12,13 @@ from pydantic import BeforeValidator
 
 from pagefault.errors import ArgumentTypeError
 
-__all__ = ["ToolNames", "ToolOptions", "tool"]
+__all__ = ["ALL_ARGUMENTS", "CONTEXT_NAMES", "ToolNames", "ToolOptions", "tool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+ALL_ARGUMENTS, CONTEXT_NAMES = ("args", "arguments"), ("context", "ctx")
+"""Parameters of a predicate that are given all arguments as a mapping, or the context, if the function has no
+parameter of this name: a lambda cannot annotate them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ def tool(
     ``name``, ``description``: for the model, instead of the function's own. ``idempotent``: may be run again
     after a crash. ``timeout``: seconds, else the agent's setting. ``approval``: a person decides on each call
     before it is run, or on those for which a predicate, sync or async, returns a true value. It is given the
-    arguments that it names, valid, and the context if it asks for it, perhaps more than once; if it fails,
-    the person is asked.
+    arguments that it names, valid (all of them as ``args``), and the context if it asks for it (by its type
+    or as ``ctx``), perhaps more than once; if it fails, the person is asked.
     """
     options = ToolOptions(name, description, idempotent, timeout, approval)
 

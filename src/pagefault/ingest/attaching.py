@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import anyio.to_thread
 
@@ -65,6 +65,8 @@ async def attached(
     """The event, not posted yet, that brings a file to the agent of this name. ``called``: the file's name,
     by default its own; ``text``: what to say with it; ``kind``: by default, what its content is."""
     check_text(text)
+    if kind is not None and kind not in (kinds := get_args(AttachedKind)):
+        raise UsageError(f"kind is {', '.join(kinds)} or left out, and not {kind!r}.")
     read = await _read(kernel, source, called, typed)
     kind = kind or _kind(read)
     if kind == "image":

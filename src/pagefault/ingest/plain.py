@@ -24,7 +24,8 @@ __all__ = ["csv_table", "json_lines", "markdown", "text"]
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
 _DELIMITERS = ",;\t|"
 _ROWS = 50  # that the delimiter is guessed from
-_SAMPLE = 100_000  # characters of a table that these are within
+_SAMPLE = 100_000  # characters of a table that these are within, or of a text that is looked at
+_CONTROLS = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
@@ -32,7 +33,8 @@ def _text(data: bytes, bounds: Bounds) -> str:
     """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
     decoded = decode(data)
     bounds.check(len(decoded))
-    if "\0" in decoded:
+    controls = len(_CONTROLS.findall(decoded, 0, _SAMPLE))
+    if "\0" in decoded or (controls > 1 and controls * 50 > min(len(decoded), _SAMPLE)):
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     return decoded
 

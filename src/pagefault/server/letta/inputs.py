@@ -41,8 +41,9 @@ class CallDecision:
     note: str = ""
 
 
-def inputs_of(body: TurnBody) -> list[MessageInput | CallDecision]:
-    """The inputs of a request in their order. Messages of one user that follow one another are one event."""
+def inputs_of(body: TurnBody, key: str | None = None) -> list[MessageInput | CallDecision]:
+    """The inputs of a request in their order. Messages of one user that follow one another are one event.
+    ``key``: of the whole request, for the events that have none of their own."""
     refusals = {
         "client_tools": "Tools of the client cannot be called here; give them to the program that serves.",
         "override_model": "A request cannot choose the model; change that of the agent.",
@@ -61,7 +62,15 @@ def inputs_of(body: TurnBody) -> list[MessageInput | CallDecision]:
         found += _inputs(message)
     if not found:
         raise _wrong("There is no message; give input or messages.")
-    return _joined(found)
+    joined = _joined(found)
+    return [_with_key(each, key, number) for number, each in enumerate(joined)] if key else joined
+
+
+def _with_key(given: MessageInput | CallDecision, key: str, number: int) -> MessageInput | CallDecision:
+    if isinstance(given, CallDecision) or given.event.key:
+        return given
+    own = f"{key}/{number}" if number else key
+    return replace(given, event=replace(given.event, key=own))
 
 
 def _inputs(message: MessageBody) -> list[MessageInput | CallDecision]:

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pagefault.kernel.streams import following
+from pagefault.server.api.values import IdempotencyKey
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.bodies import LettaBody, TurnBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id
@@ -47,21 +48,25 @@ _CHUNK = 200  # rows of the log that are read at once
 
 
 @routes.post("/agents/{agent_id}/messages", response_model=None)
-async def create_messages(agent: LettaAgent, body: TurnBody, caller: Calling, request: Request) -> Any:
+async def create_messages(
+    agent: LettaAgent, body: TurnBody, caller: Calling, request: Request, key: IdempotencyKey
+) -> Any:
     """Send messages, and return those of the agent when its turn is over; or stream them."""
-    return await _answer(agent, body, caller, request, streams=bool(body.streaming))
+    return await _answer(agent, body, caller, request, key, streams=bool(body.streaming))
 
 
 @routes.post("/agents/{agent_id}/messages/stream", response_model=None)
-async def stream_messages(agent: LettaAgent, body: TurnBody, caller: Calling, request: Request) -> Any:
+async def stream_messages(
+    agent: LettaAgent, body: TurnBody, caller: Calling, request: Request, key: IdempotencyKey
+) -> Any:
     """Send messages, and stream those of the agent."""
-    return await _answer(agent, body, caller, request, streams=body.streaming is not False)
+    return await _answer(agent, body, caller, request, key, streams=body.streaming is not False)
 
 
 @routes.post("/agents/{agent_id}/messages/async")
-async def create_async(agent: LettaAgent, body: TurnBody, caller: Calling) -> JsonObject:
+async def create_async(agent: LettaAgent, body: TurnBody, caller: Calling, key: IdempotencyKey) -> JsonObject:
     """Send messages, and return a run without waiting for the turn."""
-    inputs = inputs_of(body)
+    inputs = inputs_of(body, key)
     events = await events_of_inputs(caller, inputs)
     if len(events) != len(inputs):
         raise Problem(
@@ -148,9 +153,9 @@ async def stream_run(run_id: str, caller: Calling, request: Request, body: Strea
 
 
 async def _answer(
-    agent: AgentRecord, body: TurnBody, caller: Caller, request: Request, *, streams: bool
+    agent: AgentRecord, body: TurnBody, caller: Caller, request: Request, key: str | None, *, streams: bool
 ) -> Response | JsonObject:
-    outputs = outputs_of_inputs(caller, agent, inputs_of(body))
+    outputs = outputs_of_inputs(caller, agent, inputs_of(body, key))
     types = body.include_return_message_types
     turn = _turn(caller, agent, pieces=streams and bool(body.stream_tokens), types=types)
     if streams:

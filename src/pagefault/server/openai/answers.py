@@ -40,9 +40,12 @@ class ClientAnswer:
 
     @property
     def notice(self) -> str:
-        """The calls that wait for a decision, for a client that shows text alone; empty if there are none."""
+        """The calls that wait for a decision, whole, for a client that shows text alone; empty if there are
+        none."""
         outputs = self.reply.outputs
-        return outputs[-1].text if outputs and outputs[-1].type == "waiting" else ""
+        if not outputs or outputs[-1].type != "waiting":
+            return ""
+        return "Waiting for approval: " + ", ".join(f"{call} ({call.id})" for call in self.reply.waiting)
 
     @property
     def text(self) -> str:

@@ -161,7 +161,8 @@ class ResponseEvents:
         number = self._next - 1 if waiting else self._next
         yield from self._approvals(waiting, number, unfinished)
         kind = {"failed": "response.failed", "completed": "response.completed"}.get(response["status"])
-        if kind:
+        was_seen = number == self.after and not waiting
+        if kind and not was_seen:  # the place is behind it if a longer text was taken back
             yield {"type": kind, "sequence_number": max(number, self.after), "response": response}
 
     def _approvals(self, calls: Sequence[ApprovalView], number: int, first: int) -> Iterator[dict[str, Any]]:
