@@ -17,10 +17,15 @@ import anyio.to_thread
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
+import pagefault
 from conftest import Run
 from mcp_clients import MODES, message, text_of
+from pagefault.assembly import Parts
+from pagefault.embedders.null import NullEmbedder
 from pagefault.mcp.tools import TOOLS
+from test_server_process import process as server_process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -141,6 +146,62 @@ async def test_two_clients_and_a_command_share_a_home(tmp_path: Path, run: Run) 
         assert "I like tea." in text_of(found)
         listed = await anyio.to_thread.run_sync(run, "archival", "list", "--agent", "ana")
         assert "Porto" in listed.out
+
+
+async def test_a_server_and_a_piped_client_share_a_home(tmp_path: Path) -> None:
+    """Both write at once, each reads at once what the other wrote, and no message of either is lost."""
+    home = tmp_path / "home"
+    async with (
+        client_of(home, MODES[1]) as piped,
+        serving(home) as url,
+        Client(streamable_http_client(f"{url}/mcp/ana"), mode=MODES[1], cache=None) as served,
+    ):
+        clients = {"piped": piped, "served": served}
+        failed = list[str]()
+
+        async def use(name: str, client: Client) -> None:
+            for number in range(4):
+                said = {"text": f"The {name} word {number} is said.", "key": f"{name}-{number}"}
+                question = {"text": f"The {name} question {number}?", "key": f"{name}.{number}"}
+                for tool, given in (
+                    ("add_memory", {"text": f"The {name} fact {number} is kept."}),
+                    ("append_messages", {"messages": [said]}),
+                    ("send_message", question),
+                ):
+                    result = await client.call_tool(tool, given)
+                    data: dict[str, Any] = result.structured_content or {}
+                    if result.is_error or data.get("state", "done") != "done":
+                        failed.append(text_of(result))
+
+        async with anyio.create_task_group() as tasks:
+            for name, client in clients.items():
+                tasks.start_soon(use, name, client)
+        assert failed == []
+        for client in clients.values():
+            assert (await client.call_tool("list_memories", {})).structured_content["total"] == 8
+            for of in clients:
+                for kind in ("word", "question"):
+                    found = await client.call_tool("search_conversations", {"query": f"The {of} {kind} 3"})
+                    assert f"The {of} {kind} 3" in text_of(found)
+        written = await piped.call_tool("add_memory", {"text": "The boiler is in the attic."})
+        id = written.structured_content["id"]
+        await served.call_tool("update_memory", {"id": id, "text": "The boiler is in the cellar."})
+        read = await piped.call_tool("get_memory", {"id": id})
+        assert read.structured_content["text"] == "The boiler is in the cellar."
+    async with pagefault.open(home, parts=Parts(embedder=NullEmbedder())) as pf:
+        rows = [row.text for row in await (await pf.agent("ana")).history(limit=500)]
+        for name in clients:
+            for number in range(4):
+                assert rows.count(f"The {name} word {number} is said.") == 1
+                assert rows.count(f"The {name} question {number}?") == 1
+        assert await pf.kernel.store.read(lambda tx: tx.waiting(9)) == []
+
+
+@asynccontextmanager
+async def serving(home: Path) -> AsyncGenerator[str]:
+    """`pagefault serve` on a home; gives its address."""
+    with server_process(home, environment()) as (_, url):
+        yield url
 
 
 def test_what_is_wrong_at_the_start_is_a_sentence(run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+import waiting
 from pagefault.config import parse_settings
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
@@ -140,15 +141,34 @@ async def test_without_the_sdk_there_is_one_sentence(desk: Desk, monkeypatch: py
         ("endless_line", "demo broke off: it sent a message of more than 8 MB"),
         ("noise", "demo broke off: it sends much that was not asked for"),
         ("chatter", "demo broke off: it sends much that was not asked for"),
+        (
+            "garbled",
+            'demo broke off: it sent an answer that cannot be read: ("jsonrpc": "2.0", "id": 3, "res',
+        ),
+        ("no_answer", 'demo broke off: it sent an answer that cannot be read: ("jsonrpc": "2.0", "id": 3)'),
+        ("babble", "demo did not answer within 2 s (it wrote what is no message: "),
     ],
 )
 async def test_a_hostile_server_costs_one_failed_result(desk: Desk, name: str, why: str) -> None:
-    desk.settings["timeout"] = 2.0 if name == "hang" else 30.0
+    desk.settings["timeout"] = 2.0 if name in ("hang", "babble") else 600.0
     async with desk.open([use(f"demo_{name}"), use("demo_add", a=1, b=2), "ok"]) as rig:
         failed, added = returned(await rig.send("Go."))
         assert failed.startswith(f"Error: {why}")
         assert "whether the call had an effect is unknown" in failed
+        assert failed.isprintable()
+        assert "<|im_start|>" not in repr(desk.model.prompts[-1])
         assert added == "3"
+
+
+async def test_what_a_server_prints_beside_its_answers_costs_nothing(desk: Desk) -> None:
+    """Lines on standard output that are no messages; 2 MB on standard error; a result of 7 MB."""
+    script = [use("demo_printing"), use("demo_shouting"), use("demo_large"), use("demo_add", a=1, b=2), "ok"]
+    async with desk.open(script) as rig:
+        printed, shouted, large, added = returned(await rig.send("Go."))
+        rows = await rig.log()
+    assert (printed, shouted, added) == ("printed", "shouted", "3")
+    assert large.startswith("x" * 100)
+    assert all(row.tokens < 10_000 for row in rows)
 
 
 async def test_a_server_that_goes_on_failing_is_left_alone_for_a_while(desk: Desk) -> None:
@@ -214,10 +234,42 @@ async def test_halves_of_characters_cost_no_result_and_long_refusals_are_cut(des
     assert refused == f"Error: demo refuses the call: {'x' * 500}"
 
 
-async def test_a_question_of_the_server_is_refused(desk: Desk) -> None:
-    async with desk.open([use("demo_elicit"), "ok"]) as rig:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("elicit", "Elicitation not supported"),
+        ("sample", "Sampling not supported"),
+        ("roots", "List roots not supported"),
+        ("unheard", "Method not found"),
+    ],
+)
+async def test_a_question_of_the_server_is_refused(desk: Desk, name: str, why: str) -> None:
+    desk.settings["timeout"] = 600.0
+    async with desk.open([use(f"demo_{name}"), "ok"]) as rig:
         (result,) = returned(await rig.send("Go."))
-        assert "Elicitation not supported" in result
+        assert why in result
+
+
+async def test_a_server_says_that_its_tools_are_others(desk: Desk) -> None:
+    """They are listed anew over the same connection; one that is another now runs no more unasked."""
+    pids = desk.home / "pids"
+    desk.serve(pids=str(pids))
+    async with desk.open([use("demo_renew"), "ok", use("demo_add", a=1, b=2), "ok"]) as rig:
+        source = rig.kernel.assembly.tool_servers
+        assert {each.permission for each in (await source.state("demo")).tools if each.name == "add"} == {
+            "read-only"
+        }
+        before = pids.read_text("utf-8")
+        desk.serve(tools=[tool("add", FORGED, **READ_ONLY), tool("new")], pids=str(pids))
+        assert returned(await rig.send("Go.")) == ["renewed"]
+
+        async def listed() -> bool:
+            found = [(each.name, each.permission) for each in (await source.state("demo")).tools]
+            return found == [("add", "changed"), ("new", "ask")]
+
+        await waiting.until(listed)
+        assert pids.read_text("utf-8") == before
+        assert "3" not in returned(await rig.send("Go on."))
 
 
 async def test_too_many_tools_are_cut_off(desk: Desk) -> None:

@@ -165,12 +165,48 @@ async def no_json(_: dict[str, Any]) -> Response:
     return Response("<html>no</html>", media_type="text/html")
 
 
+async def garbled(_: dict[str, Any]) -> Response:
+    return Response(b'{"jsonrpc": "2.0", "id": 3, "resu\xff', media_type="application/json")
+
+
+async def no_answer(message: dict[str, Any]) -> Response:
+    return JSONResponse({"jsonrpc": "2.0", "id": message["id"]})
+
+
+async def garbled_event(_: dict[str, Any]) -> Response:
+    return Response('event: message\ndata: {"jsonrpc": "2.0", \n\n', media_type="text/event-stream")
+
+
+async def broken_off(_: dict[str, Any]) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"jsonrpc": "2.0", '
+        raise ConnectionResetError
+
+    return StreamingResponse(pieces(), media_type="application/json")
+
+
 async def hang(_: dict[str, Any]) -> Response:
     await anyio.sleep(600)
     return Response()
 
 
-@pytest.mark.parametrize("answer", [flood, events, comments, packed, elsewhere, broken, no_json, hang])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        flood,
+        events,
+        comments,
+        packed,
+        elsewhere,
+        broken,
+        no_json,
+        hang,
+        garbled,
+        no_answer,
+        garbled_event,
+        broken_off,
+    ],
+)
 async def test_a_hostile_address_costs_one_failed_result(desk: Desk, answer: Answer) -> None:
     calls = 0
 
@@ -182,12 +218,13 @@ async def test_a_hostile_address_costs_one_failed_result(desk: Desk, answer: Ans
         text = {"content": [{"type": "text", "text": "fine"}]}
         return JSONResponse({"jsonrpc": "2.0", "id": message["id"], "result": text})
 
-    remote = {"trust_hints": True, "timeout": 2.0 if answer is hang else 30.0}
+    remote = {"trust_hints": True, "timeout": 2.0 if answer is hang else 600.0}
     async with hostile({"tools/call": once}) as url:
         script = [use("far_add", a=1, b=1), use("far_add", a=1, b=1), "ok"]
         async with desk.open(script, servers={"far": {"url": url, **remote}}, mcp=["far"]) as rig:
             failed, fine = returned(await rig.send("Go."))
     assert failed.startswith("Error: far ")
+    assert len(failed.splitlines()) == 1
     assert len(failed) < 600
     assert "Traceback" not in failed
     assert fine == "fine"

@@ -44,6 +44,7 @@ _FRESH = 600.0  # seconds that a listing is taken for what the server has
 _SETTLED = 2.0  # seconds between two listings
 _ENDING = 5.0  # seconds that the end of a process may take
 _LONGEST_FAULT = 500  # characters of an error of the server
+_UNREAD = ("Failed to parse JSON response", "Failed to parse SSE message")  # as the SDK says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +185,17 @@ class ServerConnection:
             if self.gate.heard_at < begun:
                 self.retire()
             raise FunctionError(
-                f"{self.name} did not answer within {seconds:g} s; whether the call had an effect is unknown."
+                f"{self.name} did not answer within {seconds:g} s{self._stray()}; whether the call had an "
+                "effect is unknown."
             ) from None
         except MCPError as error:
             if self.gate.is_closed:
                 raise FunctionError(self._broken_off()) from None
+            if error.error.message.startswith(_UNREAD):
+                raise FunctionError(
+                    f"{self.name} sent an answer that cannot be read; whether the call had an effect is "
+                    "unknown."
+                ) from None
             raise FunctionError(f"{self.name} refuses the call: {self._clean(error.error.message)}") from None
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             raise FunctionError(self._broken_off()) from None
@@ -201,6 +208,10 @@ class ServerConnection:
             self._calls -= 1
             if self._retired and not self._calls:
                 self.gate.close("it did not answer a call")
+
+    def _stray(self) -> str:
+        said = self._clean(self.gate.stray)
+        return f" (it wrote what is no message: {said})" if said else ""
 
     def _broken_off(self) -> str:
         return f"{self.name} broke off: {self.fault}; whether the call had an effect is unknown."

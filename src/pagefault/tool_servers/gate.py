@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from pagefault.errors import OperatorError
+from pagefault.quoting import inline
 
 if TYPE_CHECKING:
     from mcp_types import JSONRPCMessage
@@ -27,6 +28,7 @@ MOST_PARTS = 200_000
 
 _BURST, _RATE = 2_000.0, 100.0  # unasked messages at once, and a second; a message counts for each 4 kB
 _UNIT = 4_096
+_SHOWN = 80  # characters of what is no message
 
 
 class ServerFault(OperatorError):
@@ -36,13 +38,15 @@ class ServerFault(OperatorError):
 class Gate:
     """The bounds of one connection. ``is_closed``: it is over, for the reason in ``why``; ``heard_at``: when
     the last message came; ``news``: set when it is over, or when the server says that its tools are others;
-    ``dropped``: tools that were left out, because they are none of the protocol."""
+    ``dropped``: tools that were left out, because they are none of the protocol; ``stray``: the last line
+    that was no message, as of a program that prints."""
 
     def __init__(self) -> None:
         self.is_closed = False
         self.is_ending = False
         self.why = ""
         self.dropped = 0
+        self.stray = ""
         self.heard_at = 0.0
         self.news = anyio.Event()
         self._asked: set[str] = set()
@@ -81,6 +85,15 @@ class Gate:
         if method == "notifications/tools/list_changed":
             self.news.set()
         self.charge(size)
+
+    def stumble(self, line: bytes) -> None:
+        """Note a line that is no message; ``ServerFault`` if it was to be an answer, for whose call nothing
+        would come any more."""
+        if line.strip():
+            self.stray = inline(line[: 4 * _SHOWN].decode("utf-8", "replace"), _SHOWN)
+        if self._asked and b'"jsonrpc"' in line and b'"id"' in line and b'"method"' not in line:
+            raise ServerFault(f"it sent an answer that cannot be read: {self.stray}")
+        self.charge(len(line) or 1)
 
     def charge(self, size: int) -> None:
         """Take what was not asked for off the allowance."""

@@ -142,7 +142,7 @@ async def _deliver(
 
     gate.check(line)
     if (message := _message(line)) is None:
-        return gate.charge(len(line) or 1)
+        return gate.stumble(line)
     gate.admit(message, len(line))
     await to_client.send(SessionMessage(message))
 
