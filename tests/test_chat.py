@@ -11,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from pagefault.cli.render import plain
 from pagefault.cli.screens import JsonLines, Lines, Screen, Terminal
 from pagefault.config import AgentSettings
 from pagefault.errors import ModelError, UsageError
-from pagefault.models import Completion, Prompt
+from pagefault.models import Completion, Notice, Prompt, StreamItem
 from pagefault.testing.models import Item, ScriptedModel, call, say
 from pagefault.types import Event, Output
 
@@ -280,6 +281,50 @@ async def test_a_message_that_fails_gets_an_empty_line_and_an_alert(
     ran = capsys.readouterr()
     assert ran.out == "\nBack.\n"
     assert "The model is away." in ran.err
+
+
+class Away(ScriptedModel):
+    """Cannot be reached for a number of tries, those of its prompt's last word; from three on for ever."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
+        tries = int(prompt.messages[-1].text.split()[-1])
+        for number in range(tries):
+            yield Notice(f"It is away ({number}).", restart=True, unreachable=True)
+        if tries >= 3:
+            await anyio.sleep_forever()
+        async for item in super().stream(prompt):
+            yield item
+
+
+@pytest.mark.anyio
+async def test_a_model_that_cannot_be_reached_is_not_waited_for(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Away([[say("One.")], [say("Two.")]])
+    async with talking(machine, model, Lines()) as conversation:
+        with anyio.fail_after(60):
+            for text in ("try 2", "and 2"):
+                await conversation.say(text)
+            assert not conversation.unreached
+            await conversation.say("now 3")
+            assert conversation.unreached
+    ran = capsys.readouterr()
+    assert ran.out == "One.\nTwo.\n\n"
+    assert ran.err.count("It is away (2).") == 1
+    assert ran.err.count("The model cannot be reached, so the message is not answered; start its server") == 1
+
+
+@pytest.mark.slow
+def test_a_pipe_to_a_port_where_nothing_listens_ends_with_an_error(chat: Chat) -> None:
+    with socket.socket() as taken:  # bound, and nothing listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        ran = chat("Hello?\n", "--model", f"{url}#m")
+    assert (ran.code, ran.out) == (1, [""])
+    assert f"{url} cannot be reached" in ran.err
+    assert ran.err.splitlines()[-1] == (
+        "pagefault: A message was not answered, because the model could not be reached."
+    )
 
 
 @pytest.mark.anyio

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from pagefault.errors import ContextLengthExceeded, ModelError, ModelSetupError, ModelUnavailable
+from pagefault.errors import (
+    ContextLengthExceeded,
+    ModelError,
+    ModelSetupError,
+    ModelUnavailable,
+    ModelUnreachable,
+)
 from pagefault.models import Completion, Delta, Notice, Prompt, PromptMessage, StreamItem
 from pagefault.models.wrappers.limiter import Pace
 from pagefault.models.wrappers.retrying import RetryingModel
@@ -182,3 +188,16 @@ def test_it_can_be_left_in_the_middle() -> None:
         assert (await answer(model))[-1] == Completion("ok", model="big")
 
     anyio.run(run)
+
+
+def test_notices_say_when_no_model_has_a_connection() -> None:
+    away = ModelUnreachable("It cannot be reached.")
+
+    def flags(*models: Moody) -> list[bool]:
+        return [item.unreachable for item in asked(patient(*models)) if isinstance(item, Notice)]
+
+    assert flags(Moody(script=[[away], [DOWN], [away]])) == [True, False, True]
+    first, second = Moody(script=[[away]] * 4), Moody("small", script=[[away]])
+    assert flags(first, second)[:4] == [False] * 3 + [True]
+    first, second = Moody(script=[[away]] * 3), Moody("small", script=[[DOWN]])
+    assert not any(flags(first, second))

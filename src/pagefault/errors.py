@@ -25,6 +25,7 @@ PagefaultError
     ├── RerankerError        texts could not be scored; the ranking stays as it was
     └── ModelError           the provider failed
         ├── ModelUnavailable    it cannot answer now: retrying may help
+        │   └── ModelUnreachable    nothing answers at its address
         ├── ContextLengthExceeded
         │   └── BodyTooLarge        by its bytes, before anything was counted
         ├── ToolsUnsupported    it has no function calling: JSON mode may help
@@ -179,6 +180,10 @@ class ModelUnavailable(ModelError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ModelUnreachable(ModelUnavailable):
+    """There is no connection to the provider: its server does not run, or the address or network is wrong."""
 
 
 class ToolsUnsupported(ModelError):

@@ -131,7 +131,8 @@ class Stream:
                         attempts, halves = attempts + 1, HalfJoiner()
                         self._retract(again=True)
                         self.speech = Speech(self.style, f"{self.step}.{attempts}", self.held)
-                    self.emit(Output("noticed", item.text, self.event, self.position))
+                    data = {"unreachable": True} if item.unreachable else {}
+                    self.emit(Output("noticed", item.text, self.event, self.position, data=data))
         except Exception:
             self._retract()
             raise

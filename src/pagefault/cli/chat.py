@@ -17,7 +17,7 @@ from pagefault.cli.pipe import answer_pipe
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of
-from pagefault.errors import UsageError
+from pagefault.errors import ModelUnreachable, UsageError
 from pagefault.kernel import Kernel
 
 _OFFLINE = (
@@ -55,9 +55,10 @@ async def _chat(
 async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> bool:
     """Finish the agent's open turn, then talk until the input ends; return True if Ctrl-C ended it.
 
-    ``typed``: the file of the lines typed before.
+    ``typed``: the file of the lines typed before. ``ModelUnreachable`` at the end of a pipe if a message was
+    not answered for that reason.
     """
-    interrupted = False
+    interrupted = unreached = False
     async with kernel.listen(name) as outputs, anyio.create_task_group() as tasks:
         conversation = Conversation(kernel, name, screen, outputs)
         tasks.start_soon(conversation.listen)
@@ -65,7 +66,10 @@ async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> bo
             await talk(conversation, typed)
         else:
             interrupted = await answer_pipe(conversation)
+            unreached = conversation.unreached and not interrupted
         tasks.cancel_scope.cancel()
+    if unreached:
+        raise ModelUnreachable("A message was not answered, because the model could not be reached.")
     return interrupted
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pagefault.views.approvals import ApprovalView, approvals
 
 __all__ = ["Conversation"]
 
+_TRIES = 3  # that find no model, within some seconds, before a person is no longer kept waiting
 _NAMED = 3  # other agents that the notice of waiting events names
 
 
@@ -35,6 +37,9 @@ class Conversation:
     outputs: MemoryObjectReceiveStream[Output]
     _mine: set[int | None] = field(default_factory=set[int | None])
     _done: set[int | None] = field(default_factory=set[int | None])
+    unreached: bool = False  # a message was not answered, for nothing answered at the model's address
+    _waits: bool = False
+    _failed: int = 0
 
     async def undecided(self) -> tuple[ApprovalView, ...]:
         """The calls of the agent that wait for a decision."""
@@ -43,15 +48,16 @@ class Conversation:
     async def decide(self, call: ApprovalView, verdict: Verdict) -> None:
         """Decide on a call, and show what comes of it. Somebody else may have decided before."""
         self._mine.add(call.event)
-        try:
-            async for _ in answer(
-                self.kernel, self.name, call.id, verdict.approved,
-                note=verdict.note, remember=verdict.remember,
-            ):  # fmt: skip
-                pass
-        except (UsageError, NotFoundError) as error:
-            self.screen.notice(str(error), "yellow")
-        await self.kernel.idle(self.name)
+        with self._waiting():
+            try:
+                async for _ in answer(
+                    self.kernel, self.name, call.id, verdict.approved,
+                    note=verdict.note, remember=verdict.remember,
+                ):  # fmt: skip
+                    pass
+            except (UsageError, NotFoundError) as error:
+                self.screen.notice(str(error), "yellow")
+            await self.kernel.idle(self.name)
         await self.caught_up()
 
     async def refuse_mine(self) -> None:
@@ -65,6 +71,27 @@ class Conversation:
         """Show every output, as long as the chat lasts."""
         async for output in self.outputs:
             self._show(output)
+            if self._waits and output.data.get("unreachable"):
+                self._failed += 1
+                if self._failed == _TRIES:
+                    await self._give_up()
+            elif output.type not in ("noticed", "retracted"):
+                self._failed = 0
+
+    async def _give_up(self) -> None:
+        """End the turn of a model that cannot be reached: a kernel would try for minutes."""
+        self.unreached = True
+        why = "start its server or choose another with --model, then send it again"
+        self.screen.notice(f"The model cannot be reached, so the message is not answered; {why}.", "yellow")
+        await self.kernel.cancel(self.name)
+
+    @contextmanager
+    def _waiting(self) -> Generator[None]:
+        self._waits, self._failed = True, 0
+        try:
+            yield
+        finally:
+            self._waits = False
 
     def _show(self, output: Output) -> None:
         self.screen.show(output, output.event in self._mine)
@@ -96,7 +123,8 @@ class Conversation:
     async def _send(self, event: Event) -> None:
         posted = await self.kernel.post(self.name, event)
         self._mine.add(posted.id)
-        await self.kernel.idle(self.name)
+        with self._waiting():
+            await self.kernel.idle(self.name)
         await self.caught_up()
         if posted.id not in self._done:
             await self._explain(posted.id)
@@ -125,7 +153,8 @@ class Conversation:
         if waiting:
             rest = " and more" if len(waiting) > _NAMED else ""
             self.screen.notice(f"Events of other agents wait: {', '.join(waiting[:_NAMED])}{rest}{others}.")
-        await self.kernel.recover(self.name)
+        with self._waiting():
+            await self.kernel.recover(self.name)
         await self.caught_up()
 
     async def caught_up(self) -> None:

@@ -104,10 +104,11 @@ class Delta:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A notice to the person during a completion: a retry, a fallback model. ``restart``: the deltas so far
-    are void, and the completion starts again."""
+    are void, and the completion starts again. ``unreachable``: there is no connection to any model."""
 
     text: str
     restart: bool = False
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pagefault.errors import (
     ModelError,
     ModelSetupError,
     ModelUnavailable,
+    ModelUnreachable,
     RequestRefused,
     ToolsUnsupported,
 )
@@ -205,12 +206,12 @@ def cut_off(where: str) -> ModelUnavailable:
 
 def unreachable(
     where: str, error: BaseException, fix: str = "check the network and the address"
-) -> ModelUnavailable | ModelSetupError:
+) -> ModelUnreachable | ModelSetupError:
     """Return the error of a failed connection, with the reason behind ``error`` if it is known."""
     if failure := failure_of(error):
-        kind = ModelUnavailable if failure.may_pass else ModelSetupError
+        kind = ModelUnreachable if failure.may_pass else ModelSetupError
         return kind(failure.sentence(where))
-    return ModelUnavailable(f"{where} cannot be reached; {fix}.")
+    return ModelUnreachable(f"{where} cannot be reached; {fix}.")
 
 
 def filtered(where: str) -> ModelError:

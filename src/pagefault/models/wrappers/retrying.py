@@ -16,7 +16,7 @@ from types import TracebackType
 
 import anyio
 
-from pagefault.errors import ContextLengthExceeded, ModelError, ModelUnavailable
+from pagefault.errors import ContextLengthExceeded, ModelError, ModelUnavailable, ModelUnreachable
 from pagefault.models import Completion, Model, Notice, Prompt, StreamItem
 from pagefault.models.wrappers.limiter import NO_LIMITS, Pace, RateLimiter
 
@@ -83,7 +83,7 @@ class RetryingModel:
                 raise
             except ModelError as error:
                 wait, notice = attempt.after(error)
-            yield Notice(notice, restart=True)
+            yield Notice(notice, restart=True, unreachable=attempt.is_unreachable)
             await self.pace.sleep(wait)
 
     def wait(self, error: ModelUnavailable, tried: int) -> float:
@@ -126,6 +126,7 @@ class _Attempt:
     untried: int = 0
     deadline: float = field(init=False)
     failures: list[str] = field(default_factory=list[str])
+    unreached: set[int] = field(default_factory=set[int])  # the models whose last try had no connection
     tickets: dict[int, tuple[RateLimiter, int]] = field(default_factory=dict[int, tuple[RateLimiter, int]])
 
     def __post_init__(self) -> None:
@@ -139,6 +140,11 @@ class _Attempt:
     @property
     def limiter(self) -> RateLimiter:
         return self.tickets[self.order[0]][0]
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Return whether no model had a connection when it was last asked."""
+        return len(self.unreached) == len(self.owner.models)
 
     def queue(self) -> str:
         """Take a place in the provider's order; return a sentence if others are before it at a limit."""
@@ -167,6 +173,10 @@ class _Attempt:
 
     def after(self, error: ModelError) -> tuple[float, str]:
         """Return the seconds to wait before the next try, and a notice; raises the error if there is none."""
+        if isinstance(error, ModelUnreachable):
+            self.unreached.add(self.order[0])
+        else:
+            self.unreached.discard(self.order[0])
         may_pass = isinstance(error, ModelUnavailable)
         has_fallbacks = len(self.order) > 1
         if may_pass and (self.tried < self.owner.tries or not has_fallbacks):
