@@ -90,14 +90,14 @@ class Site:
         assert self.faults == [], self.faults
 
 
-async def axe(page: Page) -> list[str]:
-    """The serious findings of axe-core on a page, each with the elements."""
+async def axe(page: Page, *, every: bool = False) -> list[str]:
+    """The serious findings of axe-core on a page, or those of every weight, each with the elements."""
     await page.evaluate(_axe())  # past the policy, as a debugger does
     found = await page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:5])}"
         for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
+        if every or each["impact"] in ("serious", "critical")
     ]
 
 

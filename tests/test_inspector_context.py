@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -112,6 +113,20 @@ async def test_a_row_of_a_long_log_is_shown_with_its_neighbours_alone(server: Se
     assert 'rel="next"' in text
 
 
+async def test_of_a_queue_that_was_never_flushed_the_newest_rows_are_blocks(server: Served, rig: Rig) -> None:
+    record, at = await rig.kernel.record("ana"), rig.clock.now()
+    rows = [Message(Role.USER, f"heard {n}", at, f"[user] heard {n}", tokens=5) for n in range(2500)]
+    await rig.kernel.store.write(lambda tx: tx.append(record.id, rows))
+    seen, count = await context_blocks(rig.kernel, "ana"), len((await rig.process()).memory.queue.rows)
+    assert len([block for block in seen.blocks if block.id]) == 2000
+    assert sum(block.tokens for block in seen.blocks) == seen.prompt
+    (older,) = [block for block in seen.blocks if block.kind == "unknown"]
+    assert older.tokens > 0
+    text = await page(server, f"{ANA}/context")
+    assert f"{count - 2000:,} older rows of the queue are shown as one block; the log has them." in text
+    assert f"not known {older.name}, {older.tokens} tokens" in text
+
+
 async def test_a_turn_is_a_flame_of_its_steps(server: Served) -> None:
     text = await page(server, f"{ANA}/turns/1")
     bars = re.findall(r'<a href="#m\d+" class="bar-(\w+)', text)
@@ -132,6 +147,15 @@ async def test_usage_shows_days_models_and_budgets(server: Served) -> None:
         assert "of 5,000 tokens" in text
     assert len(re.findall('class="day"', await page(server, f"{ANA}/usage?days=7"))) == 7
     await page(server, "/usage?days=0", status=422)
+
+
+async def test_usage_says_of_how_many_agents_it_shows_budgets(server: Served, rig: Rig) -> None:
+    ana = await rig.kernel.record("ana")
+    for number in range(101):
+        await rig.kernel.store.write(lambda tx, n=number: tx.create_agent(replace(ana, name=f"b{n}")))
+    text = await page(server, "/usage")
+    assert "Of 102 agents, the budgets of the first 100 by name are looked at here" in text
+    assert "are looked at here" not in await page(server, f"{ANA}/usage")
 
 
 async def test_pages_are_there_before_anything_was_said(machine: Machine) -> None:

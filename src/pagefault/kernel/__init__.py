@@ -237,7 +237,7 @@ class Kernel:
 
     async def process(self, name: str) -> Process:
         """The agent, loaded as it now stands; to look at, between turns."""
-        return await self.scheduler.loaded(await self.find(name))
+        return await self.scheduler.loaded(await self.find(name), await self.record(name))
 
     async def flush(self, name: str, keep: int | None = None) -> bool:
         """Flush an agent's queue now, to ``keep`` tokens; False if nothing can be evicted, or it is in a turn

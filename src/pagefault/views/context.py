@@ -7,6 +7,7 @@ records, and ``unknown`` says so. The cost depends on the window, not on the len
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -41,6 +42,8 @@ _OTHER_FIXED = (
 _OTHER_HEAD = "No stored state of the sections is the working context of this step; only its size is known."
 _ROWS_GONE = "Rows that the queue showed at this step were removed from the log since."
 _INEXACT = 0.005  # the ratio is worked out from rounded numbers
+_LONGEST = 2000  # rows of the queue with blocks of their own; after an import there may be many more
+_OLDER = "{:,} older rows of the queue are shown as one block; the log has them."
 _LINES_NOW = "The lines are drawn by the settings as they are now."
 
 
@@ -79,12 +82,13 @@ class SeenStep:
 
 @dataclass(frozen=True, slots=True)
 class ContextBlocks:
-    """The main context in calibrated tokens and its blocks, in the order of the prompt.
+    """The main context in calibrated tokens and its blocks, in the order of the prompt; of a very long queue
+    the older rows are one block together, of the kind ``unknown``.
 
     ``usable``: the window without what is kept for the reply. ``warn`` and ``flush``: the size of the prompt
     from which on the model is warned and the queue is flushed. ``step``: None for the context as it stands,
     and ``newest`` the id of the last step, if there was one. ``unknown``: what is not known of a past step,
-    each a sentence.
+    or not shown, each a sentence.
     """
 
     window: int
@@ -176,7 +180,7 @@ def _now(process: Process, zone: tzinfo, newest: Message | None) -> ContextBlock
     warn, flush = _lines(process.memory.policy, sizes)
     return ContextBlocks(
         sizes.window, sizes.usable, warn, flush, sizes.instructions, sizes.working_context, sizes.queue,
-        blocks, None, newest and newest.id,
+        blocks, None, newest and newest.id, _not_shown(queue),
     )  # fmt: skip
 
 
@@ -205,7 +209,7 @@ def _at_step(process: Process, past: _Past, zone: tzinfo) -> ContextBlocks:
     )
     return ContextBlocks(
         saw.window, usable, warn, flush, saw.instructions, saw.working_context, saw.queue, blocks,
-        _place(past, zone), past.newest and past.newest.id, (*unknown, _LINES_NOW),
+        _place(past, zone), past.newest and past.newest.id, (*unknown, *_not_shown(past.queue), _LINES_NOW),
     )  # fmt: skip
 
 
@@ -253,8 +257,18 @@ def _sections(process: Process, head: str, tokens: int) -> tuple[ContextBlock, .
 
 
 def _rows(queue: Queue, tokens: int, zone: tzinfo) -> tuple[ContextBlock, ...]:
-    shown = [row for row in queue.in_order if row.shown or row.role is Role.CALL or row.meta.echo is not None]
-    return _scaled([(_block(row, row is queue.pinned, zone), row.tokens) for row in shown], tokens)
+    older, newest = queue.rows[:-_LONGEST], queue.rows[-_LONGEST:]
+    shown = [row for row in newest if row.shown or row.role is Role.CALL or row.meta.echo is not None]
+    parts = [(_block(row, row is queue.pinned, zone), row.tokens) for row in (*queue.front, *shown)]
+    if older:
+        together = ContextBlock("unknown", 0, "", name=f"{len(older):,} older rows")
+        parts.insert(len(queue.front), (together, sum(row.tokens for row in older)))
+    return _scaled(parts, tokens)
+
+
+def _not_shown(queue: Queue) -> tuple[str, ...]:
+    older = len(queue.rows) - _LONGEST
+    return (_OLDER.format(older),) if older > 0 else ()
 
 
 def _block(row: Message, pinned: bool, zone: tzinfo) -> ContextBlock:
@@ -279,13 +293,7 @@ def _lines(policy: Policy, sizes: Sizes) -> tuple[int, int]:
     """The sizes of the prompt from which on a policy warns and flushes."""
 
     def first(says: Callable[[Sizes], bool]) -> int:
-        low, high = 0, sizes.window
-        while low < high:
-            middle = (low + high) // 2
-            if says(replace(sizes, queue=middle)):
-                high = middle
-            else:
-                low = middle + 1
-        return min(sizes.window, sizes.head + low)
+        queue = bisect_left(range(sizes.window), True, key=lambda size: says(replace(sizes, queue=size)))
+        return min(sizes.window, sizes.head + queue)
 
     return first(policy.warns), first(policy.flushes)

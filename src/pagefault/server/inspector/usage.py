@@ -43,7 +43,7 @@ async def usage_page(page: Visit, days: Days = 30) -> Response:
     found = await daily_usage(page.kernel, days=days, of=names if caller.is_limited else None)
     whole = not (caller.is_limited or caller.tenant)
     limits = await budgets(page.kernel, names[:_MOST_BUDGETS], installation=whole)
-    return _show(page, "usage.html", found, limits, days)
+    return _show(page, "usage.html", found, limits, days, agents=len(names))
 
 
 @routes.get("/agents/{name}/usage")
@@ -54,8 +54,9 @@ async def agent_usage_page(name: Name, page: AgentVisit, days: Days = 30) -> Res
 
 
 def _show(
-    page: WebPage, template: str, found: DailyUsage, limits: Sequence[BudgetView], days: int, name: str = ""
-) -> Response:
+    page: WebPage, template: str, found: DailyUsage, limits: Sequence[BudgetView], days: int, name: str = "",
+    agents: int = 1,
+) -> Response:  # fmt: skip
     models = dict[str, Spending]()
     for used in found.used:
         models[used.model] = models.get(used.model, Spending()) + used.spent
@@ -64,7 +65,7 @@ def _show(
     return page.show(
         template, name=name, plot=_plot(found), found=found, spans=_SPANS, days=days, limits=limits,
         models=[(model, spent, width) for (model, spent), (_, width) in zip(ordered, widths, strict=True)],
-        base=("agents", name, "usage") if name else ("usage",),
+        base=("agents", name, "usage") if name else ("usage",), agents=agents, most=_MOST_BUDGETS,
     )  # fmt: skip
 
 
