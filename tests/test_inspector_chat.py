@@ -14,7 +14,7 @@ from pagefault.kernel.tenancy import create_key
 from pagefault.tenancy import KeyRole
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, EventKind
-from test_inspector import HTML, sign_in
+from test_inspector import HTML, sign_in, token
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +67,18 @@ async def test_a_message_with_a_key_is_stored_once(machine: Machine) -> None:
         assert other.status_code == 422
         empty = await server.client.post(f"{ANA}/chat/messages", data={"text": " "}, headers=HX)
         assert (empty.status_code, "write something" in empty.text) == (400, True)
+
+
+async def test_a_form_without_scripts_leads_back_to_the_conversation(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([[say("One.")]])) as rig, served(rig.kernel) as server:
+        form_token = token((await server.client.get(ANA, headers=HTML)).text)
+        answer = await server.client.post(
+            f"{ANA}/chat/messages", data={"text": "Hi", "form_token": form_token}, headers=HTML
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, ANA)
+        await rig.kernel.idle()
+        page = (await server.client.get(ANA, headers=HTML)).text
+        assert "One." in page
 
 
 async def test_who_reads_does_not_talk_and_who_is_for_others_sees_nothing(machine: Machine) -> None:

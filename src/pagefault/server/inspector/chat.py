@@ -15,7 +15,8 @@ from pagefault.kernel import approvals as deciding
 from pagefault.kernel.streams import outputs_after
 from pagefault.server.api.values import LARGEST, Name
 from pagefault.server.inspector.headers import SECURITY
-from pagefault.server.inspector.pages import AgentVisit, WebPage
+from pagefault.server.inspector.pages import AgentVisit, WebPage, redirect
+from pagefault.server.inspector.showing import address
 from pagefault.server.posting import checked_event, posted
 from pagefault.server.problems import Problem
 from pagefault.server.sse import LastEventId, event_stream, output_events, resumed
@@ -101,6 +102,8 @@ async def send(
         raise Problem(400, "Wrong request", page.t("The message is empty; write something."))
     event = checked_event(page.caller, Event(EventKind.MESSAGE, text, key or None))
     await posted(page.caller, name, event)
+    if not page.is_part:  # a browser without scripts would stay at the form as it was
+        return redirect(page.request, address("agents", name))
     return Response(status_code=204, headers=dict(SECURITY))
 
 
