@@ -692,8 +692,8 @@ def test_a_passage_is_edited(ana: Agent) -> None:
         ("honey",),
     )
     assert [hit.id for hit in ana.search("honey", tier="archival")] == [new]
-    with pytest.raises(UsageError, match=f"There is no passage {old}"):
-        ana.passages.edit(old, "again")
+    again = ana.passages.edit(old, "Ana sells lime honey.")  # an id leads to the newest text
+    assert {ana.passages.get(id).text for id in (old, new, again)} == {"Ana sells lime honey."}
 
 
 @pytest.mark.anyio

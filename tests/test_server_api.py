@@ -183,11 +183,12 @@ async def test_passages_are_added_changed_and_deleted(server: Served) -> None:
     assert (made["id"], made["tags"]) == ("p1", ["ann"])
     changed = (await client.patch(f"{passages}/p1", json={"text": "Ann rows."})).json()
     assert (changed["text"], changed["tags"]) == ("Ann rows.", ["ann"])
-    assert problem(await client.get(f"{passages}/p1"))[0] == 404
+    assert (await client.get(f"{passages}/p1")).json() == changed  # an id leads to the newest text
     listed = (await client.get(passages)).json()
     assert [item["text"] for item in listed["items"]] == ["Ann rows."]
     assert (await client.delete(f"{passages}/{changed['id']}")).status_code == 204
     assert (await client.get(passages)).json()["items"] == []
+    assert problem(await client.get(f"{passages}/p1"))[0] == 404
 
 
 async def test_documents_are_uploaded_read_and_deleted(server: Served) -> None:
