@@ -5,7 +5,7 @@ another process. Each connection talks to an agent of its own, one request after
 of FastAPI in the same server, and the same turns through ``Kernel.send`` without a server. CPU is that of
 the serving process, threads included; memory its resident set.
 
-    python benchmarks/server_load.py [--seconds 10] [--streams 1000] [--soak MINUTES]
+    python benchmarks/server_load.py [--seconds 10] [--streams 1000] [--rounds 5] [--soak MINUTES]
 
 The client is a Python process on the same machine, so its share of the processors is not the server's. Left
 out: TLS, a real model, several servers (``fleet.py``).
@@ -41,10 +41,11 @@ from turn_overhead import InstantModel, sentence
 
 CONNECTIONS = (1, 32, 256)
 AGENTS = max(CONNECTIONS)
+TURNS = 400
 PATHS = {
+    "echo": "/echo/{name}",
     "REST": "/api/v1/agents/{name}/messages",
     "OpenAI chat": "/v1/chat/completions",
-    "echo": "/echo/{name}",
 }
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -165,7 +166,7 @@ async def load(port: int, protocol: str, connections: int, seconds: float) -> li
     opened = [await Connection.open(port) for _ in range(connections)]
     end = time.perf_counter() + seconds
 
-    async def ask(number: int, connection: Connection) -> None:
+    async def keep_asking(number: int, connection: Connection) -> None:
         name, count = f"agent{number}", 0
         while (begin := time.perf_counter()) < end:
             answer = await connection.post(PATHS[protocol].format(name=name), body(protocol, name, count))
@@ -175,7 +176,7 @@ async def load(port: int, protocol: str, connections: int, seconds: float) -> li
 
     async with asyncio.TaskGroup() as tasks:
         for number, connection in enumerate(opened):
-            tasks.create_task(ask(number, connection))
+            tasks.create_task(keep_asking(number, connection))
     for connection in opened:
         connection.writer.close()
     return walls
@@ -183,27 +184,46 @@ async def load(port: int, protocol: str, connections: int, seconds: float) -> li
 
 def measure(seconds: float) -> None:
     print(f"{'':<14}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p95 ms':>9}{'CPU ms':>9}")
-    cost = dict[str, float]()
-    for protocol in ("echo", "REST", "OpenAI chat"):
+    for protocol in PATHS:
         with serving("echo" if protocol == "echo" else "pagefault") as child:
             asyncio.run(load(child.port, protocol, 1, 1.0))  # warm
             for connections in CONNECTIONS:
                 before, begin = child.cpu(), time.perf_counter()
                 walls = asyncio.run(load(child.port, protocol, connections, seconds))
                 took, cpu = time.perf_counter() - begin, (child.cpu() - before) * 1e3 / len(walls)
-                cost.setdefault(protocol, cpu)
                 p50, p95 = statistics.median(walls), statistics.quantiles(walls, n=20)[-1]
                 rate = len(walls) / took
                 print(f"{protocol:<14}{connections:>12}{rate:>12.1f}{p50:>9.1f}{p95:>9.1f}{cpu:>9.2f}")
-    with TemporaryDirectory() as home:
-        command = [sys.executable, __file__, "--serve", "turns", "--home", home]
-        bare = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    print(f"\nCPU of a turn through Kernel.send: {bare:.2f} ms")
-    for protocol in ("REST", "OpenAI chat"):
-        over = cost[protocol] - bare
-        print(
-            f"{protocol} over Kernel.send, one connection: {over:.2f} ms CPU (aim 3), echo {cost['echo']:.2f}"
-        )
+
+
+def overhead(rounds: int) -> None:
+    """CPU of the same turns of one new agent through ``Kernel.send`` and through the server, in turns."""
+    costs: list[tuple[float, ...]] = []
+    for _ in range(rounds):
+        with TemporaryDirectory() as home:
+            command = [sys.executable, __file__, "--serve", "turns", "--home", home]
+            bare = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        over: list[float] = []
+        for protocol in ("REST", "OpenAI chat"):
+            with serving("pagefault") as child:
+                asyncio.run(ask(child.port, protocol, range(-20, 0)))
+                before = child.cpu()
+                asyncio.run(ask(child.port, protocol, range(TURNS)))
+                over.append((child.cpu() - before) * 1e3 / TURNS - bare)
+        costs.append((bare, *over))
+    print(f"\nms CPU in {rounds} rounds: median (least to most)")
+    for name, each in zip(
+        ("Kernel.send", "REST over it", "OpenAI chat over it"), zip(*costs, strict=True), strict=True
+    ):
+        print(f"{name:<20}{statistics.median(each):>6.2f} ({min(each):.2f} to {max(each):.2f})")
+
+
+async def ask(port: int, protocol: str, numbers: range) -> None:
+    """Send messages to one agent, one after the other."""
+    connection = await Connection.open(port)
+    for number in numbers:
+        await connection.post(PATHS[protocol].format(name="agent0"), body(protocol, "agent0", number))
+    connection.writer.close()
 
 
 async def listen(child: Serving, count: int) -> None:
@@ -243,16 +263,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of each load")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--soak", type=float, default=0, help="minutes; then nothing else is measured")
+    parser.add_argument("--rounds", type=int, default=5, help="of comparing the cost of a turn")
     parser.add_argument("--serve", choices=("echo", "pagefault", "turns"), help=argparse.SUPPRESS)
     parser.add_argument("--home", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.serve:
-        asyncio.run(turns(given.home, 400) if given.serve == "turns" else serve(given.serve, given.home))
+        asyncio.run(turns(given.home, TURNS) if given.serve == "turns" else serve(given.serve, given.home))
     elif given.soak:
         with serving("pagefault") as child:
             asyncio.run(soak(child, given.soak))
     else:
         measure(given.seconds)
+        overhead(given.rounds)
         with serving("pagefault") as child:
             asyncio.run(listen(child, given.streams))
 

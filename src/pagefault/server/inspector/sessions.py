@@ -14,7 +14,6 @@ import secrets
 from datetime import timedelta
 from functools import partial
 
-import jwt
 from fastapi import Request, Response
 from starlette.datastructures import UploadFile
 
@@ -76,6 +75,8 @@ def form_token(request: Request) -> str:
 
 def begin_session(request: Request, response: Response, secret: str) -> None:
     """Sign the visitor in with the secret of a key that there is, in a new session in place of the last."""
+    import jwt
+
     _end(request)
     ends = _now(request) + _LASTS.total_seconds()
     claims = {"jti": secrets.token_urlsafe(16), "sub": digest_of(secret), "aud": _COOKIE, "exp": ends}
@@ -103,6 +104,10 @@ def signed_out() -> SignedOut:
 def _session(request: Request) -> BrowserSession | None:
     """The session of the cookie; None if there is none that holds."""
     secret, given = options_of(request).session_secret, request.cookies.get(_COOKIE, "")
+    if not given:
+        return None
+    import jwt  # 9 MB that a server without sessions does not hold
+
     try:
         token = jwt.decode(
             given, secret, ["HS256"], {"require": ["jti", "exp", "sub"], "verify_exp": False},
