@@ -14,18 +14,14 @@ from pagefault.errors import NameTakenError
 from pagefault.shared import is_shared
 from pagefault.storage.acts import settings_changed
 from pagefault.storage.rows import micros, moment, queue_values, to_agent, to_section
-from pagefault.storage.sql.tenancy import SqlTenancy
+from pagefault.storage.sql.tenancy import AN_AGENT, SqlTenancy
 from pagefault.types import AgentId, AgentRecord, QueueState, Section
 
-__all__ = ["AGENT", "KIND", "QUEUE", "SqlAgents"]
+__all__ = ["AGENT", "QUEUE", "SqlAgents"]
 
 AGENT = """
     SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant,
     parked, attachment_changes FROM agents"""
-KIND = "substr(name, 1, 8)"
-"""The start of a row's name, which is ``archive:`` or ``section:`` for what agents share."""
-AN_AGENT = f"{KIND} NOT IN ('archive:', 'section:')"
-"""Of a row of ``agents``: it is no archive and no shared section."""
 QUEUE = """
     start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
 _CREATE_AGENT = """

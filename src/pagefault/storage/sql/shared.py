@@ -10,7 +10,8 @@ from dataclasses import replace
 from pagefault.errors import NotFoundError
 from pagefault.shared import Attachment, SharedKind, SharedRecord, is_shared, shared_name
 from pagefault.storage.rows import micros, moment
-from pagefault.storage.sql.agents import KIND, SqlAgents
+from pagefault.storage.sql.agents import SqlAgents
+from pagefault.storage.sql.tenancy import KIND
 from pagefault.types import AgentId, AgentRecord
 
 __all__ = ["SqlShared"]

@@ -13,7 +13,7 @@ from pagefault.storage.rows import micros, moment
 from pagefault.storage.sql.part import SqlPart, now_micros
 from pagefault.tenancy import ApiKey, AuditEntry, KeyRole, Quota, QuotaKind, TenantCounts
 
-__all__ = ["SqlTenancy"]
+__all__ = ["AN_AGENT", "KIND", "SqlTenancy"]
 
 _COLUMNS = "name, created, role, agents, tag, speaks, tenant, rate, body"
 _PUT_KEY = f"""
@@ -33,13 +33,16 @@ _PUT_QUOTA = """
     ON CONFLICT (tenant) DO UPDATE SET agent_limit = excluded.agent_limit, row_limit = excluded.row_limit,
     document_limit = excluded.document_limit, daily_tokens = excluded.daily_tokens,
     daily_cost = excluded.daily_cost, media_bytes = excluded.media_bytes"""
-_AN_AGENT = "substr(name, 1, 8) NOT IN ('archive:', 'section:')"
-_AGENTS_BY_TENANT = f"SELECT tenant, count(*) FROM agents WHERE {_AN_AGENT} GROUP BY tenant"
+KIND = "substr(name, 1, 8)"
+"""The start of a row's name, which is ``archive:`` or ``section:`` for what agents share."""
+AN_AGENT = f"{KIND} NOT IN ('archive:', 'section:')"
+"""Of a row of ``agents``: it is no archive and no shared section."""
+_AGENTS_BY_TENANT = f"SELECT tenant, count(*) FROM agents WHERE {AN_AGENT} GROUP BY tenant"
 _KEYS_BY_TENANT = "SELECT tenant, count(*) FROM api_keys GROUP BY tenant"
 _QUOTAS_BY_TENANT = "SELECT tenant, count(*) FROM quotas GROUP BY tenant"
 _OF_TENANT = "FROM agents WHERE tenant = :tenant"
 _COUNTS: dict[QuotaKind, str] = {
-    "agents": f"SELECT count(*) {_OF_TENANT} AND {_AN_AGENT}",
+    "agents": f"SELECT count(*) {_OF_TENANT} AND {AN_AGENT}",
     "rows": f"SELECT coalesce(sum(last_seq + last_passage), 0) {_OF_TENANT}",
     "documents": f"SELECT count(*) FROM documents WHERE agent IN (SELECT id {_OF_TENANT})",
     "media_bytes": f"SELECT coalesce(sum(size), 0) FROM media WHERE agent IN (SELECT id {_OF_TENANT})",
