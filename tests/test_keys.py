@@ -608,3 +608,11 @@ def test_an_import_brings_no_tag_unasked(run: Run, tmp_path: Path) -> None:
     assert run("db", "export", "ana", str(tmp_path / "ana.jsonl")).code == 0
     assert run("db", "import", str(tmp_path / "ana.jsonl"), "--name", "bo").code == 0
     assert run("--json", "agent", "show", "bo").json["settings"]["tags"] == []
+
+
+def test_a_secret_too_short_to_sign_with_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEFAULT_SESSION_SECRET", "short")
+    ran = run("serve", "--port", "0")
+    assert (ran.code, ran.out) == (1, "")
+    why = "PAGEFAULT_SESSION_SECRET is too short to sign with; give at least 32 random characters."
+    assert ran.err == f"pagefault: {why}\n"

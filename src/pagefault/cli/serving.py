@@ -30,6 +30,7 @@ __all__ = ["serve"]
 
 _USER_SECRET = "PAGEFAULT_USER_SECRET"
 _SESSION_SECRET = "PAGEFAULT_SESSION_SECRET"
+_LEAST_SECRET = 32  # bytes: RFC 7518, 3.2
 
 
 def serve(
@@ -39,13 +40,14 @@ def serve(
     """Serve until a signal comes; open turns have ``grace`` seconds to end then."""
     installation = session.installation
     check_names(hosts)
+    session_secret = _session_secret()
     anyio.run(_look, session, host)  # what is wrong with the database is said before anything is started
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
         options = ServerOptions(
             host, port, installation.agent, tuple(hosts), grace=grace, rate=rate, mcp_tokens=mcp_tokens,
             user_secret=os.environ.get(_USER_SECRET, ""),
-            session_secret=os.environ.get(_SESSION_SECRET) or secrets.token_urlsafe(),
+            session_secret=session_secret,
         )  # fmt: skip
         _announce(session, options)
         if workers == 1:
@@ -54,6 +56,15 @@ def serve(
             logs.set_up()
             with _shared_metrics():
                 run_workers(partial(_work_beside, session, options), listener, workers)
+
+
+def _session_secret() -> str:
+    given = os.environ.get(_SESSION_SECRET)
+    if given and len(given.encode()) < _LEAST_SECRET:
+        raise UsageError(
+            f"{_SESSION_SECRET} is too short to sign with; give at least {_LEAST_SECRET} random characters."
+        )
+    return given or secrets.token_urlsafe()
 
 
 @contextmanager
