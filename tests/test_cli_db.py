@@ -331,6 +331,22 @@ def test_a_word_of_the_index_without_a_row_is_found(run: Run, ana: Path) -> None
     assert found.code == 1
 
 
+def test_what_cannot_be_looked_at_on_a_server_is_said(run: Run, ana: Path, database: str) -> None:
+    assert run("db", "copy", str(ana), database).code == 0
+    found = run("db", "check", "--deleted", "nowhere told", "--database", database)
+    assert (found.code, found.out.splitlines()[0]) == (
+        0,
+        "No row, no index and no file of the home holds it.",
+    )
+    assert "Not looked at: The server's write-ahead log" in found.out
+    there = run("db", "check", "--deleted", "under the mat", "--database", database, "--json")
+    assert there.code == 1
+    assert [finding["what"] for finding in there.json["findings"]] == [
+        "1 rows of passages (ana) hold 'under the mat'; they are not deleted."
+    ]
+    assert any("write-ahead log" in what for what in there.json["unseen"])
+
+
 # distribute
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import sqlite3
+import unicodedata
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 
 from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.postgres.connection import PostgresConnection, adapt
+from pagefault.storage.postgres.files import flush, unseen_in_files
+from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.transfer import PostgresTransfer
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.purge import Purge, truncate_log
 from pagefault.storage.sqlite.transaction import SQLiteTransaction
+from pagefault.storage.terms import terms
 from pagefault.storage.traces import count_in
 from pagefault.testing.postgres import Databases
 from pagefault.types import AgentId, AgentRecord, Document, Message, Page, Passage, Role
@@ -153,15 +161,108 @@ async def test_postgres_tells_live_rows_and_what_cannot_be_seen(databases: Datab
     ana = (
         await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {"of": "a\\b 100% Käse_x"}, NOW)))
     ).id
-    await store.write(lambda tx: tx.insert_passage(ana, Passage(f"{SECRET} one", NOW)))
+    notes = [*FILLED, f"{SECRET} one"]
+    await store.write(lambda tx: tx.insert_passages(ana, [Passage(text, NOW) for text in notes]))
     with closing(PostgresTransfer.open(url)) as database:
-        assert database.traces([SECRET.upper()]) == [
-            f"1 rows of passages hold {SECRET.upper()!r}; they are not deleted."
+        assert database.traces([SECRET.upper()])[0] == [
+            f"1 rows of passages (ana) hold {SECRET.upper()!r}; they are not deleted."
         ]
-        assert database.traces(["käse_x", "100% k"]) != []
-        assert database.traces(["käseyx", "100 k", "other"]) == []
-        await store.write(lambda tx: tx.delete_passage(ana, 1))
-        assert database.traces([SECRET]) == []
-        assert database.traces([SECRET], rewrite=True) == []
+        assert database.traces(["käse_x", "100% k", "a\\b 1"])[0] != []
+        assert database.traces(["käseyx", "100 k", "other"])[0] == []
+        await store.write(lambda tx: tx.delete_passage(ana, 401))
+        with psycopg.connect(url, autocommit=True) as driver:
+            driver.execute("VACUUM passages")
+        left, _ = database.traces([SECRET])
+        assert any("files of passages" in what for what in left), "VACUUM leaves the bytes"
+        left, unseen = database.traces([SECRET], rewrite=True)
+        assert not left
+        assert any("write-ahead log" in what for what in unseen)
     await store.close()
+    databases.drop(url)
+
+
+PLANTED = 'Ｑuérybird "told"\\n Größe'
+"""Letters in another Unicode form, quotes and a backslash, as texts and JSON have them."""
+
+
+def planted(databases: Databases, *statements: str) -> tuple[str, list[str]]:
+    """A new database with an agent in which these are executed: what is found of the planted word there."""
+    url, plain = databases.new(), unicodedata.normalize("NFKC", PLANTED)
+    prepare(conninfo_of(url, 10.0))
+    with psycopg.connect(url, autocommit=True) as driver:
+        adapt(driver)
+        values = {"word": PLANTED, "plain": plain, "json": json.dumps([PLANTED])}
+        for statement in statements:
+            driver.execute(statement.encode(), values)
+    with closing(PostgresTransfer.open(url)) as database:
+        return url, list(database.traces([plain.upper(), plain])[0])
+
+
+PLACES = {
+    "agents": "INSERT INTO agents (name, created, start, head, warned, ratio, settings) "
+    "VALUES ('ana', 0, 1, '', false, 1, %(json)s)",
+    "messages": "INSERT INTO messages (agent, seq, role, at, tokens, units, embed, meta, text, shown) "
+    "VALUES (1, 1, 'user', 0, 1, 0, false, '{}', '', %(word)s)",
+    "section_versions": "INSERT INTO section_versions "
+    "(agent, name, version, at, description, token_limit, text, read_only) "
+    "VALUES (1, 'human', 1, 0, '', 9, %(word)s, false)",
+    "document_pages": "INSERT INTO document_pages (agent, document, page, heading, text) "
+    "VALUES (1, 1, 1, %(word)s, '')",
+    "inbox": "INSERT INTO inbox (agent, number, kind, text, key, state) "
+    "VALUES (1, 1, 'message', '', %(word)s, 'done')",
+    "approvals": "INSERT INTO approvals "
+    "(agent, number, event, name, arguments, asked, decision, note, person) "
+    "VALUES (1, 1, 1, 'pay', %(json)s, 0, '', '', '')",
+    "audit": "INSERT INTO audit (tenant, at, who, what) VALUES ('', 0, 'x', %(word)s)",
+    "index_blocks": "INSERT INTO index_blocks (agent, tier, fingerprint, block, count, names, data) "
+    "VALUES (1, 'recall', '', 0, 1, %(json)s, '')",
+    "media": "INSERT INTO media (agent, hash, media_type, size, width, height, data) "
+    "VALUES (1, 'x', 'text/plain', 1, 0, 0, '\\x00ff'::bytea || convert_to(%(plain)s, 'UTF8') || '\\x00')",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", PLACES)
+def test_postgres_looks_into_every_table(databases: Databases, table: str) -> None:
+    url, found = planted(databases, PLACES[table])
+    assert any(what.startswith(f"1 rows of {table}") for what in found), found
+    databases.drop(url)
+
+
+@pytest.mark.slow
+def test_postgres_finds_what_is_left_of_rows_that_are_gone(databases: Databases) -> None:
+    """Of a row that was blanked, the units; of one that is gone, the vector; what ANALYZE sampled."""
+    units = ", ".join(f"(1, 'recall', '{unit}', 1, 1)" for unit in dict.fromkeys(terms(PLANTED)))
+    url, found = planted(
+        databases,
+        PLACES["messages"].replace("%(word)s", "''"),
+        f"INSERT INTO postings (agent, tier, unit, number, count) VALUES {units}",
+        "INSERT INTO vectors (agent, tier, fingerprint, number, part, text_hash, vector) "
+        "VALUES (1, 'archival', 'f', 7, 0, '', '[1,2]')",
+        "INSERT INTO speakers (agent, name) SELECT n, %(word)s FROM generate_series(1, 50) n",
+        "ANALYZE speakers",
+        "DELETE FROM speakers",
+        "VACUUM speakers",
+    )
+    word = unicodedata.normalize("NFKC", PLANTED).upper()
+    assert f"The lexical index has {word!r} for 1 rows that are not there." in found
+    assert "1 vectors in vectors are of rows that are not there." in found
+    assert any(what.startswith("The statistics of speakers.name hold") for what in found), found
+    databases.drop(url)
+
+
+@pytest.mark.slow
+def test_postgres_says_what_a_plain_user_cannot_look_at(databases: Databases) -> None:
+    """Nothing is guessed: the files are not read, and the answer says so."""
+    url = databases.new()
+    prepare(conninfo_of(url, 10.0))
+    role = f"plain_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as driver:
+        driver.execute(f"CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+        adapt(driver)
+        driver.execute(f"SET ROLE {role}".encode())
+        assert not flush(PostgresConnection(driver))
+        unseen = list(unseen_in_files(PostgresConnection(driver), False))
+        driver.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}".encode())
+    assert unseen[0].startswith("The space of removed rows in the tables' files")
     databases.drop(url)

@@ -37,10 +37,8 @@ from pagefault.transfer import (
 )
 
 _ABSENT = "The database and the other files of the home do not hold it."
-_ABSENT_FROM_SERVER = (
-    "No live row, no index and no file of the home holds it. Dead rows are gone after a VACUUM (--repair "
-    "runs VACUUM FULL); the server's log, replicas and backups are not looked at."
-)
+_ABSENT_FROM_SERVER = "No row, no index and no file of the home holds it."
+_REWRITTEN = "To write the tables anew, without what was removed: --repair (VACUUM FULL)."
 
 
 def migrate(session: Session, only_look: bool) -> None:
@@ -90,12 +88,16 @@ def look_for_deleted(session: Session, fix: bool, words: Sequence[str]) -> None:
     lines = sys.stdin.buffer.read().decode("utf-8", "replace").splitlines() if "-" in words else []
     wanted, place = checked_words([*(word for word in words if word != "-"), *lines]), _home_of(session)
     with closing(open_transfer(place)) as database:
-        found = [Finding(None, what) for what in database.traces(wanted, rewrite=fix)]
+        places, unseen = database.traces(wanted, rewrite=fix)
+        found = [Finding(None, what) for what in places]
         own = {f"{DATABASE}{part}" for part in ("", "-wal", "-shm", "-journal")}
         found += [Finding(None, what) for what in traces_in(session.folder, wanted, own)]
         absent = _ABSENT if isinstance(database, FileDatabase) else _ABSENT_FROM_SERVER
-    data = {"findings": list(map(_finding, found)), "repaired": []}
-    session.show(data, "\n".join(map(_line, found)) or absent)
+    data = {"findings": list(map(_finding, found)), "repaired": [], "unseen": unseen}
+    lines = [*map(_line, found)] or [absent]
+    lines += [f"Not looked at: {what}" for what in unseen]
+    lines += [_REWRITTEN] if unseen and not fix else []
+    session.show(data, "\n".join(lines))
     if found:
         raise SystemExit(1)
 

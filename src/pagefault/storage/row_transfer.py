@@ -281,9 +281,9 @@ class TransferDatabase(Protocol):
         """One transaction, committed at the end of the context, undone by what is raised in it."""
         ...
 
-    def traces(self, words: Sequence[str], *, rewrite: bool) -> list[str]:
-        """Complete the removal of what was deleted, with ``rewrite`` by writing all anew; return the places,
-        a sentence for each, where one of these words still is."""
+    def traces(self, words: Sequence[str], *, rewrite: bool) -> tuple[list[str], list[str]]:
+        """Complete the removal of what was deleted, with ``rewrite`` by writing all anew; return a sentence
+        for each place where one of these words still is, and for each that cannot be looked at."""
         ...
 
     def close(self) -> None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,13 +17,32 @@ from pagefault.errors import StorageError, UsageError
 from pagefault.quoting import normal
 from pagefault.storage.terms import terms
 
-__all__ = ["checked_words", "count_in", "folded", "folded_row", "forms", "needles", "sole_unit"]
+__all__ = [
+    "ByteCounter", "checked_words", "count_in", "folded", "folded_forms", "folded_row", "forms",
+    "needles", "row_sentences", "sole_unit",
+]  # fmt: skip
 
 _Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _FORMS: tuple[_Form, ...] = get_args(_Form)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SHORTEST = 4  # bytes: fewer stand somewhere in any file of vectors
 _CHUNK = 2**22  # bytes
+
+
+class ByteCounter:
+    """The places where a pattern stands in bytes that come in chunks."""
+
+    def __init__(self, wanted: Sequence[bytes]) -> None:
+        self._pattern = re.compile(b"|".join(map(re.escape, wanted)))
+        self._overlap = max(map(len, wanted)) - 1
+        self._before = b""
+        self.count = 0
+
+    def add(self, chunk: bytes) -> None:
+        text = self._before + chunk.lower()
+        # What begins in the part that was seen is not counted again.
+        self.count += len(self._pattern.findall(text)) - len(self._pattern.findall(self._before))
+        self._before = text[-self._overlap :]
 
 
 def checked_words(words: Iterable[str]) -> list[str]:
@@ -50,6 +69,11 @@ def folded_row(texts: Iterable[str | None]) -> str:
     return folded(whole)
 
 
+def folded_forms(word: str) -> set[str]:
+    """The forms of a word to look for in folded rows: as it is, and as JSON escapes it."""
+    return {folded(word), folded(json.dumps(word, ensure_ascii=False)[1:-1])}
+
+
 def forms(word: str) -> set[str]:
     """The spellings of a word that are looked for, as they are and as JSON escapes them."""
     composed = {unicodedata.normalize(form, word) for form in _FORMS}
@@ -70,17 +94,20 @@ def needles(word: str) -> list[bytes]:
 
 def count_in(file: Path, word: str) -> int:
     """The number of places in a file where a form of the word stands; 0 if there is no file."""
-    wanted, found, before = needles(word), 0, b""
-    pattern, overlap = re.compile(b"|".join(map(re.escape, wanted))), max(map(len, wanted)) - 1
+    counter = ByteCounter(needles(word))
     try:
         with file.open("rb") as source:
             while chunk := source.read(_CHUNK):
-                text = before + chunk.lower()
-                # What begins in the part that was seen is not counted again.
-                found += len(pattern.findall(text)) - len(pattern.findall(before))
-                before = text[-overlap:]
+                counter.add(chunk)
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({error.strerror}); make it readable.") from error
-    return found
+    return counter.count
+
+
+def row_sentences(rows: Mapping[tuple[str, str], tuple[int, set[str]]]) -> Iterator[str]:
+    """A sentence for each word and table of which rows have it; given how many do, and of which agents."""
+    for (word, table), (count, agents) in sorted(rows.items()):
+        of = f" ({', '.join(sorted(agents))})" if agents else ""
+        yield f"{count:,} rows of {table}{of} hold {word!r}; they are not deleted."

@@ -1,7 +1,6 @@
 """Raw rows of a PostgreSQL database: ``storage.row_transfer`` on a connection apart from the store's pool.
 
-Deleted words are looked for in live rows, postings and word blocks. No statement sees dead rows until they
-are vacuumed, nor the server's write-ahead log, replicas and backups.
+Leaves out where deleted words are looked for (``traces``, ``files``).
 """
 
 from __future__ import annotations
@@ -18,20 +17,27 @@ from pagefault.errors import StorageError
 from pagefault.storage.index.words import WordBlocks, decoded
 from pagefault.storage.postgres.connection import Driver, PostgresConnection, adapt, failure, place_of
 from pagefault.storage.postgres.dialect import OWNED_TABLES
+from pagefault.storage.postgres.files import file_traces, flush, unseen_in_files
 from pagefault.storage.postgres.hnsw import vectors_of_agent
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.segment_faults import (
     drop_unowned_tables,
     segment_faults,
-    segment_tables,
     unowned_tables,
     unseal_vectors,
 )
 from pagefault.storage.postgres.sessions import connect, is_pooled, limits_of, set_local
+from pagefault.storage.postgres.traces import (
+    lexical_traces,
+    row_traces,
+    statistics_traces,
+    tables_of,
+    vector_traces,
+)
 from pagefault.storage.postgres.transaction import PostgresPart
 from pagefault.storage.row_transfer import IndexFault, Row, TransferTable, Value
 from pagefault.storage.sql.transfer import SqlTransfer
-from pagefault.storage.traces import forms, sole_unit
+from pagefault.storage.traces import row_sentences
 from pagefault.types import AgentId, Tier
 
 __all__ = ["PostgresTransfer", "PostgresTransferRows"]
@@ -56,25 +62,8 @@ _ASTRAY = """
 _AGENTS = "SELECT id, tenant, name FROM agents WHERE id > :after ORDER BY id LIMIT :limit"
 _NAMES = "SELECT agent, tenant, name FROM agent_names WHERE agent > :after AND agent <= :last"
 
-_ROWLESS_OF = """
-    SELECT count(*) FROM unnest(:numbers::bigint[]) n (number) WHERE NOT EXISTS (
-        SELECT FROM {table} WHERE agent = :agent AND {column} = n.number)"""
-_NUMBERED = {"recall": ("messages", "seq"), "archival": ("passages", "number")}
-
 _BATCH = 10_000  # agents, units, blocks
 _LAST = (1 << 63) - 1
-_WITHOUT_TEXT = {"vectors", "vector_marks", "index_blocks", "postings", "word_blocks", "media"}
-_TABLES = ("agents", "agent_names", *OWNED_TABLES)
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\%_"})  # to LIKE
-_WORD_ROWS = "SELECT count(*) FROM {table} t WHERE t::text ILIKE ANY(:patterns::text[])"
-_BLOCKS_OF_ALL = """
-    SELECT w.agent, s.tier, w.block, w.count, w.data FROM word_blocks w
-    JOIN segments s ON s.agent = w.agent AND s.number = w.segment WHERE w.unit = :unit"""
-_ROWLESS = """
-    SELECT count(*) FROM postings p WHERE unit = :unit
-    AND NOT EXISTS (SELECT FROM messages m WHERE p.tier = 'recall' AND m.agent = p.agent AND m.seq = p.number)
-    AND NOT EXISTS (
-        SELECT FROM passages s WHERE p.tier = 'archival' AND s.agent = p.agent AND s.number = p.number)"""
 
 
 class PostgresTransferRows(PostgresPart, SqlTransfer):
@@ -134,6 +123,20 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
         found = [f"{count:,} rows of {table} belong to no agent." for table, count in astray.items() if count]
         return found + ([f"{nameless:,} agents are not listed under their names."] if nameless else [])
 
+    def traces(self, words: Sequence[str], readable: bool) -> tuple[list[str], list[str]]:
+        """The places that have one of the words; the files of tables if these are ``readable``."""
+        rows = row_traces(self._db, words)
+        there = {word for word, _ in rows}
+        absent = [word for word in words if word not in there]
+        found = [
+            *row_sentences(rows),
+            *lexical_traces(self._db, absent),
+            *vector_traces(self._db),
+            *statistics_traces(self._db, absent),
+            *(file_traces(self._db, absent) if readable else ()),
+        ]
+        return found, list(unseen_in_files(self._db, readable))
+
     def _unlike_names(self) -> tuple[int, int]:
         """Names without an agent, and agents without theirs; the tables may be on different servers."""
         astray, nameless, after, last = 0, 0, -1, 0
@@ -188,45 +191,19 @@ class PostgresTransfer:
         except psycopg.Error as error:
             raise failure(error, self._place) from error
 
-    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> list[str]:
+    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> tuple[list[str], list[str]]:
         try:
             connection = PostgresConnection(self._driver)
-            for table in (*_TABLES, *segment_tables(connection)) if rewrite else ():
-                self._driver.execute(f"VACUUM (FULL) {table}".encode())
-            return [trace for word in words for trace in _traces(connection, word)]
+            for table in (*tables_of(connection), "pg_catalog.pg_statistic") if rewrite else ():
+                self._driver.execute(f"VACUUM (FULL, ANALYZE) {table}".encode())
+            readable = flush(connection)
         except psycopg.Error as error:
             raise failure(error, self._place) from error
+        with self.reading() as rows:
+            return rows.traces(words, readable)
 
     def close(self) -> None:
         self._driver.close()
-
-
-def _traces(connection: PostgresConnection, word: str) -> Iterator[str]:
-    """Yield a sentence for each table or index that has the word."""
-    # A row as text has backslashes twice, and so has a pattern.
-    inner = [form.replace("\\", "\\\\") for form in forms(word) if "\0" not in form]
-    patterns = [f"%{form.translate(_SPECIAL)}%" for form in inner]
-    for table in _TABLES:
-        if table not in _WITHOUT_TEXT:
-            (count,) = connection.one(_WORD_ROWS.format(table=table), patterns=patterns)
-            if count:
-                yield f"{count:,} rows of {table} hold {word!r}; they are not deleted."
-    if unit := sole_unit(word):
-        count = connection.one(_ROWLESS, unit=unit)[0] + _rowless_in_blocks(connection, unit)
-        if count:
-            yield f"The lexical index has {word!r} for {count:,} rows that are not there."
-
-
-def _rowless_in_blocks(connection: PostgresConnection, unit: str) -> int:
-    """Count the rows that are not there but have the unit in a word block."""
-    count = 0
-    for agent, tier, *of in connection.rows(_BLOCKS_OF_ALL, unit=unit):
-        block, rows, data = of
-        table, column = _NUMBERED[tier]
-        rowless = _ROWLESS_OF.format(table=table, column=column)
-        numbers = decoded(WordBlocks.of([(block, rows, data)])).numbers.tolist()
-        count += connection.one(rowless, agent=agent, numbers=numbers)[0]
-    return count
 
 
 def _occurrences(batch: Sequence[Any]) -> list[int]:

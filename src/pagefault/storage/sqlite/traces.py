@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pagefault.storage.sqlite.connection import Connection
-from pagefault.storage.traces import count_in, folded, folded_row, sole_unit
+from pagefault.storage.traces import count_in, folded_forms, folded_row, row_sentences, sole_unit
 
 __all__ = ["traces", "used_pages"]
 
@@ -26,9 +26,7 @@ _PARTS = ("", "-wal", "-journal", "-shm")
 def traces(connection: Connection, words: Sequence[str]) -> Iterator[str]:
     """A sentence for each place that has one of the words."""
     rows = _rows(connection, words)
-    for (word, table), (count, agents) in sorted(rows.items()):
-        of = f" ({', '.join(sorted(agents))})" if agents else ""
-        yield f"{count:,} rows of {table}{of} hold {word!r}; they are not deleted."
+    yield from row_sentences(rows)
     there = {word for word, _ in rows}
     absent = [word for word in words if word not in there]
     for word, entries in sorted(_entries(connection, absent).items()):
@@ -63,12 +61,12 @@ def used_pages(path: Path) -> int:
 
 def _rows(connection: Connection, words: Sequence[str]) -> dict[tuple[str, str], tuple[int, set[str]]]:
     """The rows that have a word, by word and table: how many, and of which agents."""
-    wanted = {word: folded(word) for word in words}
+    wanted = {word: folded_forms(word) for word in words}
     names = dict(connection.rows("SELECT id, name FROM agents"))
     found = defaultdict[tuple[str, str], tuple[int, set[str]]](lambda: (0, set()))
     for (table,) in connection.rows(_TABLES):
         for agent, text in _texts(connection, table):
-            for word in [word for word, plain in wanted.items() if plain in text]:
+            for word in [word for word, forms in wanted.items() if any(form in text for form in forms)]:
                 count, agents = found[word, table]
                 owner = set[str]() if agent is None else {str(names.get(agent, agent))}
                 found[word, table] = count + 1, agents | owner

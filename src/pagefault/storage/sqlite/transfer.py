@@ -111,7 +111,7 @@ class SQLiteTransfer:
         finally:
             copy.close()
 
-    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> list[str]:
+    def traces(self, words: Sequence[str], *, rewrite: bool = False) -> tuple[list[str], list[str]]:
         if rewrite:
             with self.writing():
                 owe(self._connection)
@@ -124,7 +124,7 @@ class SQLiteTransfer:
             found.append("Others use the database; what was deleted is purged when they let it. Try again.")
         elif pages := used_pages(self._connection.path):
             found.append(f"{pages:,} unused pages hold what was deleted by an earlier version of pagefault.")
-        return found
+        return found, []
 
     def close(self) -> None:
         self._connection.close()
