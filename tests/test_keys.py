@@ -320,7 +320,7 @@ async def test_a_database_that_is_away_while_a_body_is_read_is_said_as_such(
 async def test_the_server_is_shown_to_others_only_with_a_key(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, host="0.0.0.0") as server:
         for host in ("0.0.0.0", "192.0.2.1", "::", "example.org"):
-            with pytest.raises(UsageError, match="make one with pagefault key create"):
+            with pytest.raises(UsageError, match="make one with `pagefault key create NAME`"):
                 await check_host(rig.kernel, host)
         for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8"):
             await check_host(rig.kernel, host)
