@@ -27,7 +27,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.ingest import Bytes, load
 from pagefault.kernel import Kernel, archives, shared_sections
-from pagefault.kernel.edits import delete_passage
+from pagefault.kernel.edits import add_passages, delete_passage
 from pagefault.models import Prompt
 from pagefault.shared import Archive
 from pagefault.storage import Filter, Match, Store
@@ -114,7 +114,18 @@ async def make(place: Place) -> None:
         for name in NAMES:
             await archives.attach(kernel, ARCHIVES[0], name)
         await shared_sections.share(kernel, "plan", NAMES, text="start", limit=8_000)
+        await fill(place, kernel)
         await kernel.idle()
+
+
+async def fill(place: Place, kernel: Kernel) -> None:
+    """Bring the first archive to a size at which the first life seals it, however short it is."""
+    words = [f"first{number}" for number in range(2 * SIZES.small)]
+    texts = [Passage(f"{WORDS[0]} {word}", kernel.clock.now()) for word in words]
+    await add_passages(kernel, Archive(ARCHIVES[0]), texts)
+    for word in words:
+        place.note("try", "insert", ARCHIVES[0], word, NAMES[0])
+        place.note("done", "insert", ARCHIVES[0], word, NAMES[0])
 
 
 def live(place: Place, seed: int) -> None:
