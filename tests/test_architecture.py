@@ -248,6 +248,7 @@ LAYERS = (
         "kernel.shared_sections",
         "kernel.tools",
         "views.hits",
+        "views.naming",
         "views.sharing",
     },
     {
@@ -274,6 +275,7 @@ LAYERS = (
     },
     {
         "build",
+        "views.held",
         "views.overview",
         "views.structured",
         "views.turns",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pagefault import __version__
 from pagefault.build import DATABASE, database_versions, open_distribution, open_transfer
+from pagefault.cli.new_file import new_file
 from pagefault.cli.progress import progress
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
@@ -122,7 +122,7 @@ def distribute(session: Session, only_look: bool) -> None:
 
 def backup(session: Session, target: Path) -> None:
     """Copy a file while agents run; of a server's database, export all agents."""
-    with closing(open_transfer(_home_of(session))) as database, _new(target) as part, progress() as bar:
+    with closing(open_transfer(_home_of(session))) as database, new_file(target) as part, progress() as bar:
         if isinstance(database, FileDatabase):
             bar.begin("pages", 1)
             database.backup(part, bar.reach)
@@ -154,7 +154,7 @@ def export(session: Session, name: str, target: str) -> None:
             moved = export_agents(database, [name], sys.stdout.buffer, __version__, bar, tenant)
             sys.stdout.buffer.flush()
         else:
-            with _new(Path(target)) as part, part.open("wb") as file:
+            with new_file(Path(target)) as part, part.open("wb") as file:
                 moved = export_agents(database, [name], file, __version__, bar, tenant)
     if target == "-":
         console(stderr=True).print(plain(_table(moved)))
@@ -248,25 +248,6 @@ def _report(
     if left_out and defaults and not trust:
         left_out.append(f"The model is {defaults.model}; import with --trust to take what was left out.")
     session.show(data, "\n".join([_table(moved), *left_out]) if moved else nothing)
-
-
-@contextmanager
-def _new(target: Path) -> Generator[Path]:
-    """A file to write beside ``target`` (0600), which becomes it when all is written, and else goes."""
-    if target.exists():
-        raise UsageError(f"{target} is there already; choose another name.")
-    if not target.parent.is_dir():
-        raise UsageError(f"There is no folder {target.parent}; make it, or write the file elsewhere.")
-    part = target.with_name(f"{target.name}.part")
-    os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.rename(target)
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
 
 
 @contextmanager

@@ -45,6 +45,7 @@ COMMANDS = {
     "tenant": ("key", "Tenants: what each may have and spend."),
     "audit": ("key", "Show who did what to agents, keys and quotas."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
+    "export": ("export", "Write all that is held of a person as JSON Lines."),
     "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
     "db": ("db", "The database: upgrades, checks, backups, copies."),
     "bench": ("bench", "Benchmarks: the paper's experiments, and the quality of search."),

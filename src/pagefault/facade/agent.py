@@ -27,6 +27,7 @@ from pagefault.facade.talking import AsyncTalking
 if TYPE_CHECKING:
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
+    from pagefault.views.held import HeldItem
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
     from pagefault.views.reply import Reply
@@ -171,6 +172,13 @@ class AsyncAgent(AsyncTalking):
 
         kernel = self._handle.kernel
         return (await edits.remember(kernel, self.name, text, tags=tags, at=at, archive=archive)).id
+
+    async def export(self, *, speaker: str) -> tuple[HeldItem, ...]:
+        """All that is held of the person of this name by the agent and by what is attached to it: what they
+        sent and attached, what was answered to them, and what names them, whoever wrote it."""
+        from pagefault.views.held import held_of
+
+        return tuple([item async for item in held_of(self._handle.kernel, speaker, [self.name])])
 
     async def context(self) -> ContextView:
         """The main context as the next request would send it, with the size of each part."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.models import Model
     from pagefault.types import Output
     from pagefault.views.approvals import ApprovalView
+    from pagefault.views.held import HeldItem
 
 __all__ = ["Pagefault", "open"]
 
@@ -181,6 +182,13 @@ class Pagefault:
     async def agents(self) -> list[str]:
         """The names of all agents, in alphabetical order."""
         return [record.name for record in await self.kernel.agents()]
+
+    async def export(self, *, speaker: str, agents: Sequence[str] | None = None) -> tuple[HeldItem, ...]:
+        """All that is held of the person of this name: by these agents and what is attached to them; None: by
+        all agents, archives and shared sections."""
+        from pagefault.views.held import held_of
+
+        return tuple([item async for item in held_of(self.kernel, speaker, agents)])
 
     async def parked(self) -> dict[str, str]:
         """The agents that are not served, each with the reason."""

@@ -211,6 +211,7 @@ class Agent(Face[AsyncAgent]):
     history = blocking(AsyncAgent.history)
     search = blocking(AsyncAgent.search)
     remember = blocking(AsyncAgent.remember)
+    export = blocking(AsyncAgent.export)
     context = blocking(AsyncAgent.context)
     flush = blocking(AsyncAgent.flush)
     usage = blocking(AsyncAgent.usage)

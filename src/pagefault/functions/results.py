@@ -24,6 +24,7 @@ PAGE = 5  # results on one page
 _LARGEST_PAGE = 1200  # tokens: more than this is not read, whatever the window
 _LABEL = 24  # tokens that an id, a date and a source take
 _LONGEST_TITLE = 48  # characters
+_HEAD = 600  # characters of a document that its event begins with
 
 
 def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
@@ -60,6 +61,12 @@ def brief(title: str, longest: int = _LONGEST_TITLE) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 page``, ``1,000 pages``"""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def document_line(id: str, title: str, pages: int, begins: str) -> str:
+    """The words by which an event says that it brought a document, with its ``begins``, the first page."""
+    named = f'{id} "{brief(title, 80)}" ({counted(pages, "page")})'
+    return f"is in archival storage: {named}. It begins: {brief(begins, _HEAD)}"
 
 
 def _quote(part: str, before: str) -> str:

@@ -20,7 +20,7 @@ import anyio.to_thread
 from pagefault.addresses import clean_url
 from pagefault.config import LoadingSettings
 from pagefault.errors import ArgumentTypeError, UsageError
-from pagefault.functions.results import brief, counted
+from pagefault.functions.results import brief, document_line
 from pagefault.images import Image, from_data_url, image_type, read_image, returned_media
 from pagefault.ingest.loading import load
 from pagefault.ingest.sources import Bytes, Skipped, SourceContent, find
@@ -38,8 +38,6 @@ ImageSource = MediaContent | Image | bytes | str | Path
 """An image that is sent: as bytes, by its path, or by its address (``https:`` or ``data:``)."""
 
 AttachedKind = Literal["image", "file", "transcript"]
-
-_HEAD = 600  # characters of a document that its event begins with
 
 
 async def images_of(
@@ -165,7 +163,5 @@ async def _document(kernel: Kernel, name: str, read: SourceContent) -> str:
     if item.document is None:
         raise UsageError(f"{source.label} cannot be attached: {item.why}")
     document, page = item.document, await document_page(kernel, name, item.document.id)
-    begins = brief(page.text, _HEAD)
-    loaded = f'{source.label} is in archival storage: {document.id} "{brief(document.title, 80)}"'
-    lines = [f"{loaded} ({counted(document.pages, 'page')}). It begins: {begins}", report.notice]
-    return "\n".join(filter(None, lines))
+    line = document_line(document.id, document.title, document.pages, page.text)
+    return "\n".join(filter(None, (f"{source.label} {line}", report.notice)))

@@ -7,6 +7,7 @@ it.
     history.py      the log, one turn step by step, search, usage
     conversations.py  what was said elsewhere, appended; the log around a message
     memory.py       sections with versions, passages;  documents.py: documents, uploaded with progress
+    held.py         all that is held of a person
 
 Lists are ``{"items": [...], "next": cursor}``; the next page is asked for with ``?cursor=``. Errors are
 problems of RFC 9457. Left out: the protocols of others, which have packages of their own."""
@@ -17,7 +18,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from pagefault.server.api import agents, conversations, documents, history, inbox, memory, messages
+from pagefault.server.api import agents, conversations, documents, held, history, inbox, memory, messages
 from pagefault.server.api.values import ProblemDetail
 
 __all__ = ["PREFIX", "router"]
@@ -32,6 +33,6 @@ def router() -> APIRouter:
     problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    for module in (agents, messages, inbox, history, conversations, memory, documents):
+    for module in (agents, messages, inbox, history, conversations, memory, documents, held):
         routes.include_router(module.routes)
     return routes
