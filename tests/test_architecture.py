@@ -21,6 +21,7 @@ LAYERS = (
     },
     {
         "message_meta",
+        "outputs",
     },
     {
         "errors",
@@ -44,16 +45,21 @@ LAYERS = (
         "storage.holding",
         "storage.matching",
         "storage.media",
+        "storage.scheduling",
         "storage.seen",
         "storage.sharing",
         "storage.segments",
         "storage.signals",
         "storage.tenancy",
+        "storage.transfer_tables",
         "storage.usage",
     },
     {
         "kept",
         "storage.acts",
+        "storage.withdrawing",
+    },
+    {
         "storage.transaction",
     },
     {  # the protocols

@@ -229,6 +229,7 @@ class Assembly:
         syscalls = Syscalls(
             record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter, results,
             self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened, turn.hops,
+            turn.served,
         )  # fmt: skip
         letters = self._correspondence(record, settings, turn)
         memory = QueueManager(

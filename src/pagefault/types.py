@@ -15,6 +15,10 @@ from typing import Any, Literal, NewType
 
 from pagefault.media import Media, MediaContent
 from pagefault.message_meta import NO_META, MessageMeta, RequestUsage
+from pagefault.outputs import CLOSING as CLOSING
+from pagefault.outputs import UNCOMMITTED as UNCOMMITTED
+from pagefault.outputs import Output as Output
+from pagefault.outputs import OutputType as OutputType
 
 AgentId = NewType("AgentId", int)
 
@@ -52,7 +56,8 @@ class Message:
     in whose turn the row was written. ``completion`` is shared by the thought, speech, calls and results
     of one model completion. ``speaker`` is who spoke, where the role does not say it: an event's sender.
     ``usage`` has the requests that were answered since the row before it was committed. ``seq`` is 0 until
-    the row is stored.
+    the row is stored. ``withdrawn``: the log number of the row that says that this one was undone; None: it
+    counts. ``erased``: it was forgotten, and has no content any more.
     """
 
     role: Role
@@ -68,6 +73,8 @@ class Message:
     seq: int = 0
     speaker: str = ""
     usage: tuple[RequestUsage, ...] = ()
+    withdrawn: int | None = None
+    erased: bool = False
 
     @property
     def id(self) -> str:
@@ -130,45 +137,10 @@ class Event:
     contents: tuple[MediaContent, ...] = field(default=(), repr=False, compare=False)
 
 
-OutputType = Literal[
-    "delta", "retracted", "noticed", "progress", "said", "thought", "called", "returned",
-    "prefetched", "warned", "flushed", "alerted", "waiting", "done",
-]  # fmt: skip
-
-
-UNCOMMITTED: frozenset[OutputType] = frozenset({"delta", "retracted", "noticed", "progress"})
-"""Outputs that are not in the log; their position is the last one before them."""
-
-
-CLOSING: frozenset[OutputType] = frozenset({"waiting", "done"})
-"""Outputs after which the sender of an event hears no more of it: its turn is over, or waits for a decision.
-They are not in the log either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One item of the output buffer, which is a view of the log.
-
-    ``position`` is the log number of the row it shows; a consumer that went away asks again from there.
-    ``delta`` and ``retracted`` are not in the log: they carry an ``attempt`` id in ``data`` and the last
-    position before them, and a delta in ``of`` whether it is ``said``, ``thought`` or ``thinking``, and in
-    ``call`` which of a completion's calls says it.
-    ``noticed`` (a retry, another model that takes over) is not in the log either, nor is ``progress`` (what
-    the tool ``name`` reports of its call, whose id is in ``data``). ``done`` closes an event's turn;
-    ``waiting`` says that it waits until calls of it are decided on, which ``data`` lists.
-    """
-
-    type: OutputType
-    text: str
-    event: int | None
-    position: int
-    name: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A named part of the working context. ``limit`` is in tokens."""
+    """A named part of the working context. ``limit`` is in tokens. ``born``: the last number of the log when
+    this version was stored; None: not known."""
 
     name: str
     description: str
@@ -176,6 +148,7 @@ class Section:
     text: str = ""
     read_only: bool = False
     version: int = 0
+    born: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +167,10 @@ class Place:
 class Passage:
     """One text object of archival storage. ``source`` says where it came from (empty: the agent),
     ``title`` what it is called; ``place`` is set for a chunk of a document. ``archive``: the name of the
-    archive through which an agent reads it; empty in its own storage, and as stored."""
+    archive through which an agent reads it; empty in its own storage, and as stored.
+    ``event``: the inbox id of the event in whose turn the agent stored it; None: it is from outside.
+    ``born``: the last number of the log when it was stored; None: not known. ``withdrawn``: as of a message.
+    """
 
     text: str
     at: datetime
@@ -204,6 +180,9 @@ class Passage:
     title: str = ""
     place: Place | None = None
     archive: str = ""
+    event: int | None = None
+    born: int | None = field(default=None, compare=False)
+    withdrawn: int | None = None
 
     @property
     def id(self) -> str:
@@ -247,7 +226,8 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in.
-    ``parked``: why it does not fire any more. ``hops``: as of the event in whose turn it was set."""
+    ``parked``: why it does not fire any more. ``event``: the event in whose turn it was set, None: from
+    outside; ``hops``: as of that event. ``withdrawn``: as of a message; it does not fire."""
 
     note: str
     due: datetime
@@ -257,6 +237,8 @@ class Schedule:
     number: int = 0
     parked: str = ""
     hops: int = 0
+    event: int | None = None
+    withdrawn: int | None = None
 
     @property
     def id(self) -> str:
@@ -286,7 +268,7 @@ class AgentRecord:
     """An agent as stored: its name, which is unique within its ``tenant``, its settings (JSON values, see
     ``config.AgentSettings``), its queue. ``parked``: why none of its turns is run; ``damage``: what of it
     could not be read, and is left out here; ``attachment_changes`` counts how often what is attached to it
-    has changed."""
+    has changed. ``hold``: why nothing of it may be forgotten; empty: it may."""
 
     name: str
     settings: Mapping[str, Any]
@@ -298,3 +280,4 @@ class AgentRecord:
     parked: str = ""
     damage: str = ""
     attachment_changes: int = 0
+    hold: str = ""

@@ -53,6 +53,10 @@ class OpenTurn:
         """The messages between agents that the open event follows from."""
         return self.event.hops if self.event else 0
 
+    def served(self) -> int | None:
+        """The id of the open event."""
+        return self.event.id if self.event else None
+
     def opened(self) -> int | None:
         """The log number of the open event, None between turns."""
         return self.rows[0].seq if self.rows else None

@@ -46,8 +46,8 @@ class Syscalls:
     """The memory functions of one agent.
 
     ``opened`` gives the open event's log number (search does not find the question itself), ``hops`` the
-    messages between agents that it follows from, ``paged_in_limit`` is the size in tokens of the section that
-    ``page_in`` fills.
+    messages between agents that it follows from, ``served`` its id; ``paged_in_limit`` is the size in tokens
+    of the section that ``page_in`` fills.
     """
 
     agent: AgentId
@@ -63,6 +63,7 @@ class Syscalls:
     paged_in_limit: int
     opened: Callable[[], int | None]
     hops: Callable[[], int]
+    served: Callable[[], int | None]
 
     @property
     def storages(self) -> ArchivalStorages:
@@ -160,6 +161,8 @@ class Syscalls:
         if self.storages.sends(tx, storage, passage):
             self.sections.sent()
             return f"Sent to {archive}, where it gets its id."
+        if storage.id == self.agent:  # in an archive this number would be any attached agent's
+            passage = replace(passage, event=self.served())
         try:
             (saved,) = tx.insert_passages(storage.id, [passage])
         except NotFoundError:
@@ -198,9 +201,8 @@ class Syscalls:
         due = next_due(cron, now, self.zone) if cron else self._moment(when, ahead=True)
         if due <= now:
             raise FunctionError(f"{when} is in the past; it is {stamp(now, self.zone)}.")
-        made = tx.add_schedule(
-            self.agent, Schedule(note, due, self.zone_name, cron or None, hops=self.hops())
-        )
+        timer = Schedule(note, due, self.zone_name, cron or None, hops=self.hops(), event=self.served())
+        made = tx.add_schedule(self.agent, timer)
         return f"Scheduled as {made.id}; due {stamp(due, self.zone)}."
 
     def unschedule(self, tx: Transaction, id: str) -> str:

@@ -20,7 +20,7 @@ from pagefault.kernel.deciding import expire
 from pagefault.names import system_key
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
-from pagefault.storage.transaction import Due
+from pagefault.storage.scheduling import Due
 from pagefault.types import AgentId, Event, EventKind, Schedule
 from pagefault.zones import zone_named
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0018"
+HEAD = "0019"
 
 _LEASES = "0012"
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
 from pagefault.media import loaded
-from pagefault.message_meta import NO_META, MessageMeta, RequestUsage, Usage, meta_of, values_of
+from pagefault.message_meta import NO_META, MessageMeta, meta_of, values_of
 from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
 from pagefault.storage.readable import UNREADABLE, reads, require
-from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal
+from pagefault.storage.times import micros, moment
+from pagefault.storage.usage_rows import to_usage, usage_text
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -37,7 +36,6 @@ __all__ = [
     "micros",
     "moment",
     "passage_values",
-    "quarters",
     "queue_values",
     "speakers_of",
     "storable",
@@ -48,48 +46,32 @@ __all__ = [
     "to_meta",
     "to_page",
     "to_passage",
-    "to_row_usage",
     "to_schedule",
     "to_section",
-    "to_total",
-    "to_usage",
-    "total_values",
-    "usage_text",
 ]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def micros(at: datetime) -> int:
-    """An aware time as the tables hold it: microseconds since 1970, UTC."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def moment(stored: int) -> datetime:
-    """The aware UTC time that ``micros`` stored."""
-    return _EPOCH + timedelta(microseconds=stored)
 
 
 def to_agent(row: Any) -> AgentRecord:
     """The agent; one of which something cannot be read has its name and id, and says so as ``damage``."""
     (
         name, settings, created, number, last_seq, start, summary, pinned, head, warned, ratio, tenant,
-        parked, changes,
+        parked, changes, hold,
     ) = row  # fmt: skip
     try:
-        require(settings, head, parked or "", kind=str)
+        require(settings, head, parked or "", hold or "", kind=str)
         require(start, last_seq, summary or 0, pinned or 0, kind=int)
         queue = QueueState(start, summary, pinned, head, bool(warned), float(ratio))
         values = dict(_settings(settings))
         id, at = AgentId(number), moment(created)
-        return AgentRecord(name, values, at, queue, id, last_seq, tenant, parked or "", "", changes)
+        state = (parked or "", "", changes, hold or "")
+        return AgentRecord(name, values, at, queue, id, last_seq, tenant, *state)
     except UNREADABLE as error:
         empty = QueueState()
         damage = f"The stored row of agent {name} cannot be read ({error})"
         return AgentRecord(
-            str(name), {}, _EPOCH, empty, AgentId(number), 0, str(tenant), str(parked or ""), damage
-        )
+            str(name), {}, moment(0), empty, AgentId(number), 0, str(tenant), str(parked or ""), damage,
+            hold=str(hold or ""),
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -121,17 +103,17 @@ def to_event(row: Any) -> Event:
 
 def to_schedule(row: Any) -> Schedule:
     """The schedule; one that cannot be read is parked, with the reason."""
-    note, due, zone, cron, catch_up, number, parked, hops, _ = row
-    when = _EPOCH
+    note, due, zone, cron, catch_up, number, parked, hops, event, withdrawn, _ = row
+    when = moment(0)
     try:
         when = moment(due)
         require(note, zone, cron or "", parked or "", kind=str)
         if catch_up not in ("once", "skip"):
             raise ValueError(f"{catch_up!r} is no way to catch up")
-        return Schedule(note, when, zone, cron, catch_up, number, parked or "", hops)
+        return Schedule(note, when, zone, cron, catch_up, number, parked or "", hops, event, withdrawn)
     except UNREADABLE as error:
         why = f"The stored timer {number} cannot be read ({error})."
-        return Schedule(str(note), when, "UTC", number=number, parked=why)
+        return Schedule(str(note), when, "UTC", number=number, parked=why, withdrawn=withdrawn)
 
 
 def queue_values(queue: QueueState) -> dict[str, Any]:
@@ -178,10 +160,11 @@ def speakers_of(rows: Iterable[Message]) -> list[str]:
 
 @reads("message", 10)
 def to_message(row: Any) -> Message:
-    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage = row
+    role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage, *marks = row
+    withdrawn, erased = marks
     return Message(
         Role(role), text, moment(at), shown, tokens, event, completion, call_id, name, to_meta(meta), seq,
-        speaker, to_usage(usage),
+        speaker, to_usage(usage), withdrawn, bool(erased),
     )  # fmt: skip
 
 
@@ -189,77 +172,10 @@ def to_meta(stored: str) -> MessageMeta:
     return NO_META if stored == "{}" else meta_of(json.loads(stored))
 
 
-def usage_text(usage: Sequence[RequestUsage]) -> str | None:
-    """The usage of a row as stored: a JSON list of an object for each request, zeros left out; None without
-    any."""
-    return json.dumps([_usage_values(request) for request in usage]) if usage else None
-
-
-def _usage_values(request: RequestUsage) -> dict[str, Any]:
-    rest = {"counted": request.counted, "answered": _plain(request.answered)}
-    marks = {"estimated": request.estimated, "cut": request.cut, "images": request.images}
-    values = {"model": _plain(request.model), **asdict(request.usage), **rest, **marks}
-    return {name: value for name, value in values.items() if value}
-
-
-def _plain(name: str) -> str:
-    """A model's name that every database can find in JSON: PostgreSQL reads no null from it."""
-    return storable(name).replace("\0", "\ufffd")
-
-
-def to_usage(stored: str | None) -> tuple[RequestUsage, ...]:
-    return () if stored is None else tuple(_to_request(values) for values in json.loads(stored))
-
-
-def _to_request(values: dict[str, Any]) -> RequestUsage:
-    tokens = Usage(**{name: values[name] for name in _TOKENS if name in values})
-    rest = {name: values[name] for name in _REST if name in values}
-    return RequestUsage(values["model"], tokens, **rest)
-
-
-_TOKENS = ("input", "output", "cached", "written", "thinking")
-_REST = ("counted", "answered", "estimated", "cut", "images")
-
-
-@reads("message", 0)
-def to_row_usage(row: Any) -> RowUsage:
-    seq, at, event, role, usage = row
-    return RowUsage(seq, moment(at), event, Role(role), to_usage(usage))
-
-
-def total_values(agent: AgentId, total: UsageTotal) -> dict[str, Any]:
-    return {
-        "agent": agent,
-        "start": quarters(total.start),
-        "model": _plain(total.model),
-        "answered": _plain(total.answered),
-        "tier": total.tier,
-        "requests": total.requests,
-        "estimated": total.estimated,
-        **asdict(total.usage),
-        "measured": total.measured,
-        "off": total.off,
-    }
-
-
-_QUARTER = QUARTER // _MICROSECOND
-
-
-def quarters(at: datetime) -> int:
-    """The number of the quarter of an hour that a time is in, counted from 1970."""
-    return micros(at) // _QUARTER
-
-
-def to_total(row: Any) -> UsageTotal:
-    start, model, answered, tier, requests, estimated, *tokens, measured, off = row
-    at = moment(start * _QUARTER)
-    return UsageTotal(at, model, answered, tier, requests, estimated, Usage(*tokens), measured, off)
-
-
 @reads("section", 0)
 def to_section(row: Any) -> Section:
-    name, description, limit, text, read_only, version, _ = row
-    return Section(name, description, limit, text, bool(read_only), version)
+    name, description, limit, text, read_only, version, born, _ = row
+    return Section(name, description, limit, text, bool(read_only), version, born)
 
 
 def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, Any]:
@@ -279,14 +195,20 @@ def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, An
         "start": place and place.start,
         "stop": place and place.stop,
         "text": passage.text,
+        "event": passage.event,
+        "born": passage.born,
     }
 
 
-@reads("passage", 10)
+@reads("passage", 13)
 def to_passage(row: Any) -> Passage:
-    text, at, tags, source, title, document, page, section, start, stop, number = row
+    text, at, tags, source, title, document, page, section, start, stop, *marks, number = row
     place = None if document is None else Place(document, page, section, start, stop)
-    return Passage(text, moment(at), tuple(json.loads(tags)), source, number, title, place)
+    event, born, withdrawn = marks
+    return Passage(
+        text, moment(at), tuple(json.loads(tags)), source, number, title, place,
+        event=event, born=born, withdrawn=withdrawn,
+    )  # fmt: skip
 
 
 @reads("document", 7)

@@ -10,11 +10,13 @@ from pagefault.storage.approvals import ApprovalTransaction
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
 from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.media import MediaTransaction
+from pagefault.storage.scheduling import SchedulingTransaction
 from pagefault.storage.seen import SeenTransaction
 from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.tenancy import TenancyTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
+from pagefault.storage.withdrawing import WithdrawingTransaction
 from pagefault.types import (
     AgentId,
     AgentRecord,
@@ -26,7 +28,6 @@ from pagefault.types import (
     Passage,
     QueueState,
     Role,
-    Schedule,
     Section,
     Tier,
 )
@@ -35,13 +36,12 @@ if TYPE_CHECKING:  # numpy takes longer to import than all of this package
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Due", "Transaction"]
-
-Due = tuple[AgentId, Schedule]
+__all__ = ["Transaction"]
 
 
 class Transaction(
-    SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, SeenTransaction, Protocol
+    SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, SeenTransaction,
+    SchedulingTransaction, WithdrawingTransaction, Protocol,
 ):  # fmt: skip
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
@@ -93,7 +93,7 @@ class Transaction(
         """The names of those who ever spoke in the log, in alphabetical order; not the empty one."""
         ...
 
-    def message(self, agent: AgentId, seq: int) -> Message | None: ...
+    def message(self, agent: AgentId, seq: int) -> Message | None: ...  # also one that was undone
     def messages(
         self,
         agent: AgentId,
@@ -104,9 +104,11 @@ class Transaction(
         event: int | None = None,
         newest: int | None = None,
         appended: bool = True,
+        withdrawn: bool = False,
     ) -> list[Message]:
         """Rows with first <= seq <= last in order of seq; ``newest`` keeps only that many of the newest.
-        ``appended=False``: without those that were appended from outside (``Message.is_appended``)."""
+        ``appended=False``: without those that were appended from outside (``Message.is_appended``);
+        ``withdrawn``: also those that were undone."""
         ...
 
     def spent(
@@ -119,7 +121,8 @@ class Transaction(
         newest: int | None = None,
     ) -> list[RowUsage]:
         """The usage of rows with since <= at < until, oldest first; only those with a request to ``model``;
-        ``newest`` keeps that many of the newest. Of a long log only these rows are read."""
+        ``newest`` keeps that many of the newest; none of rows that were undone. Of a long log only these rows
+        are read."""
         ...
 
     def usage_totals(
@@ -131,7 +134,8 @@ class Transaction(
         step: timedelta = timedelta(hours=1),
     ) -> list[UsageTotal]:
         """The usage of rows with since <= at < until, exact to the row, summed by period, model and price
-        tier, in order of time, then model. It reads sums that are kept: quick, however long the log is.
+        tier, in order of time, then model. It reads sums that are kept: quick, however long the log is. Rows
+        that were undone count, for they were paid for (``withdrawn_usage``).
 
         ``step``: the length of a period, a multiple of 15 minutes; periods are counted from 1970 in UTC. An
         hour suits time zones of whole hours, 15 minutes all. A period in which nothing was used is left out.
@@ -235,19 +239,6 @@ class Transaction(
 
     def count_sent(self, agent: AgentId, sender: str, since: datetime) -> int:
         """Count the messages of another agent in the inbox, sent after ``since``, served ones included."""
-        ...
-
-    # schedules
-    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule: ...
-    def schedules(self, agent: AgentId) -> list[Schedule]: ...
-    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
-    def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
-    def park_schedule(self, agent: AgentId, number: int, why: str) -> None: ...
-    def due_schedules(
-        self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
-    ) -> list[Due]:
-        """Up to ``limit`` schedules with due <= now that are not parked, oldest first: of all agents or of
-        one; those ``after`` the last of an earlier list."""
         ...
 
     # search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pagefault.storage.terms import passage_terms
@@ -25,7 +25,8 @@ class MemoryArchive(MemoryTenancy):
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
         owner = self._agent(agent)
         self.check_quota("rows")
-        stored = replace(passage, number=self._changes.next(owner.last, "passage"))
+        number = self._changes.next(owner.last, "passage")
+        stored = replace(passage, number=number, born=owner.record.last_seq)
         self._changes.put(owner.passages, stored.number, stored)
         self._index(owner, "archival", stored.number, passage_terms(stored.title, stored.text))
         return stored
@@ -36,25 +37,27 @@ class MemoryArchive(MemoryTenancy):
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
         owner = self._database.agents.get(agent)
-        return owner.passages.get(number) if owner else None
+        found = owner.passages.get(number) if owner else None
+        return found if found and found.withdrawn is None else None
 
     def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
         return [found for number in numbers if (found := self.passage(agent, number))]
 
     def delete_passage(self, agent: AgentId, number: int) -> bool:
-        if self.passage(agent, number) is None:
-            return False
+        return self.passage(agent, number) is not None and self.erase_passages(agent, [number]) == 1
+
+    def erase_passages(self, agent: AgentId, numbers: Collection[int]) -> int:
         owner = self._agent(agent)
-        self._changes.drop(owner.passages, number)
-        if ("archival", number) in owner.units:  # a text without units is not indexed
-            self._changes.drop(owner.units, ("archival", number))
-        for key in [key for key in owner.vectors if key[1:] == ("archival", number)]:
-            self._changes.drop(owner.vectors, key)
-        return True
+        there = owner.passages.keys() & set(numbers)
+        for number in there:
+            self._changes.drop(owner.passages, number)
+            self._unindex(owner, "archival", number)
+        return len(there)
 
     def holdings(self, agent: AgentId) -> tuple[int, int]:
         owner = self._database.agents.get(agent)
-        return (len(owner.passages), len(owner.documents)) if owner else (0, 0)
+        passages = owner.passages.values() if owner else ()
+        return sum(p.withdrawn is None for p in passages), len(owner.documents) if owner else 0
 
     # documents
     def put_document(
@@ -99,7 +102,7 @@ class MemoryArchive(MemoryTenancy):
         owner = self._agent(agent)
         for passage in list(owner.passages.values()):
             if passage.place and passage.place.document == number:
-                self.delete_passage(agent, passage.number)
+                self.erase_passages(agent, [passage.number])
         self._changes.drop(owner.documents, number)
         self._changes.drop(owner.pages, number)
         return True

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pagefault.errors import NotFoundError
 from pagefault.shared import is_shared
-from pagefault.storage.transaction import Due
+from pagefault.storage.scheduling import Due
 from pagefault.testing.memory_media import MemoryMedia
 from pagefault.types import (
     AgentId,
@@ -118,26 +118,29 @@ class MemoryInbox(MemoryMedia):
         self._changes.put(owner.schedules, stored.number, stored)
         return stored
 
-    def schedules(self, agent: AgentId) -> list[Schedule]:
+    def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
         owner = self._database.agents.get(agent)
-        return [owner.schedules[number] for number in sorted(owner.schedules)] if owner else []
+        every = [owner.schedules[number] for number in sorted(owner.schedules)] if owner else []
+        return [each for each in every if withdrawn or each.withdrawn is None]
+
+    def _schedule(self, agent: AgentId, number: int) -> Schedule | None:
+        return next((each for each in self.schedules(agent) if each.number == number), None)
 
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
         owner = self._agent(agent)
-        if number not in owner.schedules:
+        if self._schedule(agent, number) is None:
             raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
         self._changes.put(owner.schedules, number, replace(owner.schedules[number], due=due))
 
     def remove_schedule(self, agent: AgentId, number: int) -> bool:
-        owner = self._database.agents.get(agent)
-        if owner is None or number not in owner.schedules:
+        if self._schedule(agent, number) is None:
             return False
-        self._changes.drop(owner.schedules, number)
+        self._changes.drop(self._agent(agent).schedules, number)
         return True
 
     def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
         owner = self._agent(agent)
-        if number not in owner.schedules:
+        if self._schedule(agent, number) is None:
             raise NotFoundError(f"There is no schedule {number}; it may have been deleted.")
         self._changes.put(owner.schedules, number, replace(owner.schedules[number], parked=why))
 
@@ -147,7 +150,7 @@ class MemoryInbox(MemoryMedia):
         def place(found: Due) -> tuple[datetime, AgentId, int]:
             return found[1].due, found[0], found[1].number
 
-        every = [(a, s) for a, owner in self._database.agents.items() for s in owner.schedules.values()]
+        every = [(of, each) for of in self._database.agents for each in self.schedules(of)]
         due = [found for found in every if found[1].due <= now and not found[1].parked]
         chosen = [f for f in due if agent in (None, f[0]) and (after is None or place(f) > place(after))]
         return sorted(chosen, key=place)[:limit]

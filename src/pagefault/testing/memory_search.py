@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pagefault.storage import BEST_WINDOW, SESSION_GAP, Filter, Found, Match
 from pagefault.types import Message, Passage
 
-__all__ = ["SearchRow", "document_of", "find_rows", "passes", "session_numbers", "title_of"]
+__all__ = ["SearchRow", "document_of", "find_rows", "is_indexed", "passes", "session_numbers", "title_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -148,6 +148,11 @@ def _saturation(units: Sequence[str], unit: str, mean: float) -> float:
 
 def document_of(item: Message | Passage) -> int:
     return item.place.document if isinstance(item, Passage) and item.place else 0
+
+
+def is_indexed(item: Message | Passage) -> bool:
+    """Return whether the row is in the indexes: neither undone nor forgotten."""
+    return item.withdrawn is None and not (isinstance(item, Message) and item.erased)
 
 
 def title_of(item: Message | Passage) -> str:

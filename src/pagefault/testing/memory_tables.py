@@ -17,6 +17,7 @@ from pagefault.media import MediaContent
 from pagefault.shared import Attachment, Outgoing
 from pagefault.storage import EmbedderRecord
 from pagefault.storage.signals import SignalArrivals
+from pagefault.storage.withdrawing import Tombstone
 from pagefault.tenancy import ApiKey, AuditEntry, Quota
 from pagefault.types import (
     AgentId,
@@ -58,6 +59,7 @@ class AgentTables:
     approvals: dict[int, Approval] = field(default_factory=dict[int, Approval])
     grants: dict[str, Grant] = field(default_factory=dict[str, Grant])
     media: dict[str, MediaContent] = field(default_factory=dict[str, MediaContent])  # by hash
+    tombstones: dict[int, Tombstone] = field(default_factory=dict[int, Tombstone])
     deliveries: dict[AgentId, int] = field(default_factory=dict[AgentId, int])  # by sender
     units: dict[tuple[Tier, int], list[str]] = field(default_factory=dict[tuple[Tier, int], "list[str]"])
     vectors: dict[tuple[str, Tier, int], NDArray[np.float32]] = field(
@@ -144,6 +146,10 @@ class MemoryRows:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
         return self._database.agents[agent]
 
+    def _rows(self, owner: AgentTables, tier: Tier) -> list[tuple[int, Message | Passage]]:
+        """The rows of a tier by number."""
+        return [*(owner.messages if tier == "recall" else owner.passages).items()]
+
     def _set_record(self, agent: AgentId, **changes: Any) -> None:
         owner = self._agent(agent)
         self._changes.set_record(owner, replace(owner.record, **changes))
@@ -151,3 +157,9 @@ class MemoryRows:
     def _index(self, owner: AgentTables, tier: Tier, number: int, units: list[str]) -> None:
         if units:
             self._changes.put(owner.units, (tier, number), units)
+
+    def _unindex(self, owner: AgentTables, tier: Tier, number: int) -> None:
+        if (tier, number) in owner.units:  # a text without units is not indexed
+            self._changes.drop(owner.units, (tier, number))
+        for key in [key for key in owner.vectors if key[1:] == (tier, number)]:
+            self._changes.drop(owner.vectors, key)

@@ -15,19 +15,20 @@ from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import add_up
 from pagefault.testing.memory_agents import MemoryAgents
 from pagefault.testing.memory_approvals import MemoryApprovals
-from pagefault.testing.memory_archive import MemoryArchive
 from pagefault.testing.memory_inbox import MemoryInbox
 from pagefault.testing.memory_outbox import MemoryOutbox
 from pagefault.testing.memory_search import (
     SearchRow,
     document_of,
     find_rows,
+    is_indexed,
     passes,
     session_numbers,
     title_of,
 )
 from pagefault.testing.memory_tables import turned_over
 from pagefault.testing.memory_vectors import MemoryVectors
+from pagefault.testing.memory_withdrawing import MemoryWithdrawing
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -43,7 +44,7 @@ __all__ = ["MemoryTransaction"]
 
 
 class MemoryTransaction(
-    MemoryAgents, MemoryOutbox, MemoryArchive, MemoryInbox, MemoryApprovals, MemoryVectors
+    MemoryAgents, MemoryOutbox, MemoryWithdrawing, MemoryInbox, MemoryApprovals, MemoryVectors
 ):
     """``pagefault.storage.Transaction`` on dictionaries."""
 
@@ -93,6 +94,7 @@ class MemoryTransaction(
         event: int | None = None,
         newest: int | None = None,
         appended: bool = True,
+        withdrawn: bool = False,
     ) -> list[Message]:
         owner = self._database.agents.get(agent)
         if owner is None:
@@ -104,6 +106,7 @@ class MemoryTransaction(
             if (roles is None or message.role in roles)
             and (event is None or message.event == event)
             and (appended or not message.is_appended)
+            and (withdrawn or message.withdrawn is None)
         ]
         return found if newest is None else found[max(len(found) - newest, 0) :]
 
@@ -122,9 +125,19 @@ class MemoryTransaction(
         model: str | None = None,
         newest: int | None = None,
     ) -> list[RowUsage]:
+        return self._spent(self.messages(agent), since, until, model, newest)
+
+    def _spent(
+        self,
+        rows: Sequence[Message],
+        since: datetime | None,
+        until: datetime | None,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[RowUsage]:
         found = [
             RowUsage(row.seq, row.at, row.event, row.role, row.usage)
-            for row in self.messages(agent)
+            for row in rows
             if row.usage
             and (since is None or row.at >= since)
             and (until is None or row.at < until)
@@ -141,12 +154,24 @@ class MemoryTransaction(
         until: datetime | None = None,
         step: timedelta = timedelta(hours=1),
     ) -> list[UsageTotal]:
-        return add_up(self.spent(agent, since=since, until=until), step)
+        return add_up(self._spent(self.messages(agent, withdrawn=True), since, until), step)
+
+    def withdrawn_usage(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta = timedelta(hours=1),
+    ) -> list[UsageTotal]:
+        undone = [row for row in self.messages(agent, withdrawn=True) if row.withdrawn is not None]
+        return add_up(self._spent(undone, since, until), step)
 
     def usage_of_all(self, since: datetime, tenant: str | None = None) -> list[UsageTotal]:
         owners = self._database.agents.items()
         agents = [id for id, owner in owners if tenant is None or owner.record.tenant == tenant]
-        return add_up(row for agent in agents for row in self.spent(agent, since=since))
+        rows = [row for agent in agents for row in self.messages(agent, withdrawn=True)]
+        return add_up(self._spent(rows, since, None))
 
     # working context
     def sections(self, agent: AgentId) -> list[Section]:
@@ -157,7 +182,7 @@ class MemoryTransaction(
     def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
         owner = self._agent(agent)
         versions = owner.sections.get(section.name, [])
-        stored = replace(section, version=len(versions) + 1)
+        stored = replace(section, version=len(versions) + 1, born=owner.record.last_seq)
         self._changes.put(owner.sections, section.name, [*versions, (at, stored)])
         return stored
 
@@ -175,7 +200,7 @@ class MemoryTransaction(
         owner = self._database.agents.get(agent)
         if owner is None:
             return find_rows([], match)
-        items = list((owner.messages if tier == "recall" else owner.passages).items())
+        items = [(number, item) for number, item in self._rows(owner, tier) if is_indexed(item)]
         default = [isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT for _, item in items]
         times = [(item.at, known) for (_, item), known in zip(items, default, strict=True)]
         sessions = session_numbers(times) if tier == "recall" else [document_of(item) for _, item in items]
@@ -199,5 +224,9 @@ class MemoryTransaction(
 
     def texts(self, agent: AgentId, tier: Tier, numbers: Sequence[int]) -> dict[int, str]:
         owner = self._database.agents.get(agent)
-        rows = () if owner is None else (owner.messages if tier == "recall" else owner.passages).items()
-        return {number: f"{title_of(item)} {item.text}" for number, item in rows if number in numbers}
+        rows = () if owner is None else self._rows(owner, tier)
+        return {
+            number: f"{title_of(item)} {item.text}"
+            for number, item in rows
+            if number in numbers and item.withdrawn is None
+        }

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from pagefault.errors import EmbedderError
 from pagefault.storage import EmbedderRecord, PendingVector
 from pagefault.storage.segments import SealStep, SegmentSizes
-from pagefault.testing.memory_search import (
-    title_of,
-)
+from pagefault.testing.memory_search import is_indexed, title_of
 from pagefault.testing.memory_tables import MemoryRows
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
@@ -35,8 +33,8 @@ class MemoryVectors(MemoryRows):
             (item.at, PendingVector(agent, tier, number, item.text, title_of(item)))
             for agent, owner in self._database.agents.items()
             for tier in tiers
-            for number, item in (owner.messages if tier == "recall" else owner.passages).items()
-            if item.text.strip() and (fingerprint, tier, number) not in owner.vectors
+            for number, item in self._rows(owner, tier)
+            if item.text.strip() and is_indexed(item) and (fingerprint, tier, number) not in owner.vectors
             if isinstance(item, Passage) or item.role in SEARCHED_BY_DEFAULT
         ]
         return [pending for _, pending in sorted(found, key=lambda one: one[0])[:limit]]
@@ -54,7 +52,7 @@ class MemoryVectors(MemoryRows):
             if owner is None:
                 continue
             row = (owner.messages if item.tier == "recall" else owner.passages).get(item.number)
-            if row is not None and row.text == item.text:
+            if row is not None and is_indexed(row) and row.text == item.text:
                 kept = windows.astype(np.float16).astype(np.float32)
                 self._changes.put(owner.vectors, (fingerprint, item.tier, item.number), kept)
 

@@ -33,6 +33,7 @@ from pagefault.testing.store_tenancy import TenancyConformance
 from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.testing.store_vectors import VectorConformance
+from pagefault.testing.store_withdrawing import WithdrawingConformance
 from pagefault.types import (
     AgentRecord,
     Event,
@@ -268,5 +269,6 @@ class StoreConformance(
     VectorConformance,
     TurnConformance,
     SeenConformance,
+    WithdrawingConformance,
 ):
     """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""

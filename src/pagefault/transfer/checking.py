@@ -9,25 +9,25 @@ of the rows. Only what follows from the rows can be repaired; the rest needs a b
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pagefault.storage.row_transfer import AGENT, OWNED, IndexSize, TransferDatabase, TransferRows, units_of
 from pagefault.storage.usage import add_up
 from pagefault.transfer.approvals import approval_faults
+from pagefault.transfer.archival import document_faults, passage_faults
+from pagefault.transfer.known import TABLES, KnownRows
 from pagefault.transfer.media import media_faults
 from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.sharing import sharing_faults
-from pagefault.transfer.values import agent_faults, row_faults, some
+from pagefault.transfer.values import agent_faults, is_counted, row_faults, some
 from pagefault.types import AgentId, EventKind, Role, Tier
 
 __all__ = ["Finding", "check", "repair"]
 
-_TABLES = {table.name: table for table in OWNED}
 _UNOWNED = "No segment has the table"
 _TIERS: tuple[Tier, ...] = get_args(Tier)
 
@@ -86,23 +86,6 @@ def repair(database: TransferDatabase, findings: Iterable[Finding]) -> None:
         rows.drop_unowned_tables()
 
 
-@dataclass(slots=True)
-class _Known:
-    """The values that one agent's tables are compared with."""
-
-    rows: TransferRows
-    agent: AgentId
-    own: dict[str, Any]
-    embedded: dict[str, set[int]] = field(default_factory=dict[str, "set[int]"])  # by tier, to have vectors
-    passages: set[int] = field(default_factory=set[int])
-
-    def table(self, name: str) -> Iterator[dict[str, Any]]:
-        table = _TABLES[name]
-        for batch in self.rows.rows(self.agent, table):
-            for row in batch:
-                yield dict(zip(table.columns, row, strict=True))
-
-
 def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
     """The values that cannot be read, a sentence for each."""
     yield from agent_faults(name)
@@ -114,29 +97,32 @@ def _damaged(rows: TransferRows, name: str, agent: AgentId) -> Iterator[str]:
 
 
 def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
-    known = _Known(rows, agent, dict(zip(AGENT.columns, rows.agent(agent), strict=True)))
+    known = KnownRows(rows, agent, dict(zip(AGENT.columns, rows.agent(agent), strict=True)))
     yield from _log(known)
     yield from _sections(known)
     yield from _inbox(known)
-    yield from _archive(known)
-    yield from _documents(known)
+    yield from passage_faults(known)
+    yield from document_faults(known)
     yield from _vectors(known)
     yield from (*approval_faults(rows, agent), *media_faults(rows, agent))
 
 
-def _log(known: _Known) -> Iterator[str]:
+def _log(known: KnownRows) -> Iterator[str]:
     own, expected, astray = known.own, 1, list[int]()
     summaries, embedded = set[int](), set[int]()
     speakers, repeats = {row["name"] for row in known.table("speakers")}, Repeats()
     for row in known.table("messages"):
-        repeats.add(row)
+        if row["withdrawn"] is None:
+            repeats.add(row)
         if row["seq"] != expected:
             yield f"The log has message {row['seq']} where {expected} should stand."
         expected = row["seq"] + 1
-        if row["role"] == Role.SUMMARY:
+        if row["role"] == Role.SUMMARY and row["withdrawn"] is None:
             summaries.add(row["seq"])
         if row["embed"]:
             embedded.add(row["seq"])
+        if row["withdrawn"] is None and not row["erased"]:
+            known.messages.add(row["seq"])
         if row["speaker"] and row["speaker"] not in speakers:
             yield f"The speaker of message {row['seq']} is not known by name."
         if _is_astray(row, own):
@@ -144,7 +130,7 @@ def _log(known: _Known) -> Iterator[str]:
     if expected != own["last_seq"] + 1:
         yield f"The log ends at message {expected - 1}, but {own['last_seq']} were counted."
     if astray:
-        yield f"{some('message', astray)} name an event or a completion that never was."
+        yield f"{some('message', astray)} name an event, a completion or an undoing that never was."
     yield from _queue(own, summaries)
     yield from _repeated(repeats)
     known.embedded["recall"] = embedded
@@ -161,8 +147,9 @@ def _repeated(repeats: Repeats) -> Iterator[str]:
 
 
 def _is_astray(row: dict[str, Any], own: dict[str, Any]) -> bool:
-    """Return True if a message names an event or a completion that was never counted."""
-    return (row["event"] or 0) > own["last_event"] or (row["completion"] or 0) > own["last_seq"]
+    """Return True if a message names an event, a completion or an undoing that was never counted."""
+    named = max(row["completion"] or 0, row["withdrawn"] or 0)
+    return (row["event"] or 0) > own["last_event"] or named > own["last_seq"]
 
 
 def _queue(own: dict[str, Any], summaries: set[int]) -> Iterator[str]:
@@ -174,17 +161,17 @@ def _queue(own: dict[str, Any], summaries: set[int]) -> Iterator[str]:
         yield f"The queue's open event is message {own['pinned']}, which never was."
 
 
-def _sections(known: _Known) -> Iterator[str]:
+def _sections(known: KnownRows) -> Iterator[str]:
     versions = defaultdict[str, set[int]](set)
     for row in known.table("section_versions"):
         versions[row["name"]].add(row["version"])
     for row in known.table("sections"):
-        if not _is_counted(versions.pop(row["name"], set()), row["version"]):
+        if not is_counted(versions.pop(row["name"], set()), row["version"]):
             yield f"The section {row['name']} lacks some of its {row['version']} versions."
     yield from (f"The section {name} has a history, but is not there." for name in versions)
 
 
-def _inbox(known: _Known) -> Iterator[str]:
+def _inbox(known: KnownRows) -> Iterator[str]:
     numbers, active, astray = set[int](), list[int](), list[int]()
     for row in known.table("inbox"):
         numbers.add(row["number"])
@@ -194,7 +181,7 @@ def _inbox(known: _Known) -> Iterator[str]:
             astray.append(row["number"])
         if row["state"] in ("active", "waiting"):
             active.append(row["number"])
-    if not _is_counted(numbers, known.own["last_event"]):
+    if not is_counted(numbers, known.own["last_event"]):
         yield f"The inbox has {len(numbers):,} events, but {known.own['last_event']:,} were counted."
     if astray:
         yield f"{some('event', astray)} are not in the order of service."
@@ -204,45 +191,7 @@ def _inbox(known: _Known) -> Iterator[str]:
         yield "There are timers that were not counted."
 
 
-def _archive(known: _Known) -> Iterator[str]:
-    embedded, tags = set[int](), set[tuple[int, str]]()
-    for row in known.table("passages"):
-        known.passages.add(row["number"])
-        if row["embed"]:
-            embedded.add(row["number"])
-        tags.update((row["number"], tag) for tag in json.loads(row["tags"]))
-    known.embedded["archival"] = embedded
-    if max(known.passages, default=0) > known.own["last_passage"]:
-        yield f"There are passages behind number {known.own['last_passage']}, the last one counted."
-    indexed = {(row["number"], row["tag"]) for row in known.table("passage_tags")}
-    if astray := sorted({number for number, _ in tags ^ indexed}):
-        yield f"{some('passage', astray)} are not found by their tags."
-    yield from _deletions(known)
-
-
-def _deletions(known: _Known) -> Iterator[str]:
-    gone = [(row["change"], row["number"]) for row in known.table("deletions")]
-    if astray := sorted(number for _, number in gone if number in known.passages):
-        yield f"{some('passage', astray)} are said to be deleted, but are there."
-    if any(change > known.own["archival_changes"] for change, _ in gone):
-        yield "There are deletions that were not counted."
-
-
-def _documents(known: _Known) -> Iterator[str]:
-    pages = defaultdict[int, set[int]](set)
-    for row in known.table("document_pages"):
-        pages[row["document"]].add(row["page"])
-    there = {row["number"]: row["pages"] for row in known.table("documents")}
-    if astray := [n for n in sorted(there.keys() | pages) if not _is_counted(pages[n], there.get(n, 0))]:
-        yield f"{some('document', astray)} lack pages, or have too many."
-    if max(there, default=0) > known.own["last_document"]:
-        yield f"There are documents behind number {known.own['last_document']}, the last one counted."
-    chunks = ((row["number"], row["document"], row["page"]) for row in known.table("passages"))
-    if astray := [n for n, document, page in chunks if document and page not in pages[document]]:
-        yield f"{some('passage', astray)} are of a page of a document that is not there."
-
-
-def _vectors(known: _Known) -> Iterator[str]:
+def _vectors(known: KnownRows) -> Iterator[str]:
     lengths = defaultdict[str, set[int]](set)
     first, more = (
         defaultdict[tuple[str, str], set[int]](set),
@@ -265,7 +214,7 @@ def _vectors(known: _Known) -> Iterator[str]:
     yield from _lengths(known, lengths)
 
 
-def _lengths(known: _Known, lengths: Mapping[str, set[int]]) -> Iterator[str]:
+def _lengths(known: KnownRows, lengths: Mapping[str, set[int]]) -> Iterator[str]:
     dimensions = {record.fingerprint: record.dimensions for record in known.rows.embedders()}
     for fingerprint, found in sorted(lengths.items()):
         # A database of an early version has no record until the embedder is used again.
@@ -274,7 +223,7 @@ def _lengths(known: _Known, lengths: Mapping[str, set[int]]) -> Iterator[str]:
 
 
 def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
-    table = _TABLES["messages" if tier == "recall" else "passages"]
+    table = TABLES["messages" if tier == "recall" else "passages"]
     counted, stored = rows.index_sizes(agent, tier)
     expected, often, indexed, total = Counter[str](), Counter[str](), 0, 0
     for batch in rows.rows(agent, table):
@@ -293,8 +242,3 @@ def _of_index(rows: TransferRows, agent: AgentId, tier: Tier) -> Iterator[str]:
         yield f"The lexical index of {tier} is wrong about {wrong + len(expected):,} units."
     if stale := rows.stale_blocks(agent, tier):
         yield f"{some('block', stale)} of {tier}, which searches read, differ from their rows."
-
-
-def _is_counted(numbers: set[int], last: int) -> bool:
-    """Return True if these are the numbers from 1 to ``last``, which may be any."""
-    return len(numbers) == last and numbers == set(range(1, len(numbers) + 1))

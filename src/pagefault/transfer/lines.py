@@ -26,7 +26,7 @@ from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Val
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
 
-FORMAT = 4
+FORMAT = 5
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
@@ -35,6 +35,13 @@ _ADDED: dict[int, dict[str, dict[str, Any]]] = {
     1: {"agents": {"tenant": ""}, "inbox": {"attempts": 0}},
     2: {"agents": {"last_outgoing": 0}},
     3: {"inbox": {"media": None}},
+    4: {
+        "agents": {"hold": None},
+        "messages": {"withdrawn": None, "erased": False},
+        "section_versions": {"born": None},
+        "passages": {"born": None, "event": None, "withdrawn": None},
+        "schedules": {"event": None, "withdrawn": None},
+    },
 }
 """The columns, by table, that the format after this one added."""
 _AGAIN = "have it exported again."

@@ -32,12 +32,13 @@ from pagefault.zones import zone_named
 __all__ = ["agent_faults", "called", "named", "refuse_damaged", "row_faults", "some", "whole"]
 
 _OPTIONAL = {
-    "agents": {"summary", "pinned"},
-    "shared": {"summary", "pinned"},
-    "messages": {"event", "completion", "call_id", "name", "usage"},
-    "passages": {"document", "page", "start", "stop"},
+    "agents": {"summary", "pinned", "hold"},
+    "shared": {"summary", "pinned", "hold"},
+    "messages": {"event", "completion", "call_id", "name", "usage", "withdrawn"},
+    "section_versions": {"born"},
+    "passages": {"document", "page", "start", "stop", "born", "event", "withdrawn"},
     "inbox": {"key", "sender", "at", "started", "rank", "media"},
-    "schedules": {"cron"},
+    "schedules": {"cron", "event", "withdrawn"},
     "approvals": {"expires", "changed", "decided"},
 }
 _SHOWN = 20  # sentences about what is damaged
@@ -164,12 +165,15 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("approvals", "expires"): _time,
     ("approvals", "decided"): _time,
     ("grants", "at"): _time,
+    ("tombstones", "at"): _time,
+    ("tombstones", "counts"): _object,
 }
 
 
 _IN_SHARED: Mapping[str, set[str]] = {
-    "archive": {"passages", "passage_tags", "deletions", "documents", "document_pages", "vectors"},
-    "section": {"sections", "section_versions", "outbox"},
+    "archive": {"passages", "passage_tags", "deletions", "documents", "document_pages", "vectors"}
+    | {"tombstones"},
+    "section": {"sections", "section_versions", "outbox", "tombstones"},
 }
 """The tables in which an archive or a shared section has rows. It has no inbox, and so no turns."""
 
@@ -278,3 +282,8 @@ def some(what: str, numbers: list[int]) -> str:
     return f"{what.capitalize()}s {listed}" + (
         f" and {len(numbers) - _EXAMPLES:,} more" if numbers[_EXAMPLES:] else ""
     )
+
+
+def is_counted(numbers: set[int], last: int) -> bool:
+    """Return True if these are the numbers from 1 to ``last``, which may be any."""
+    return len(numbers) == last and numbers == set(range(1, len(numbers) + 1))

@@ -121,10 +121,12 @@ class Columns:
         self._default.extend(default)
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Mark rows as deleted."""
-        held = self.number.view
-        gone = np.searchsorted(held, np.array(sorted(numbers), np.int64))
-        if len(gone := gone[gone < len(held)]):
+        """Mark rows as deleted; those that are not held have left before."""
+        held, asked = self.number.view, np.array(sorted(numbers), np.int64)
+        gone = np.searchsorted(held, asked)
+        there = gone < len(held)
+        there[there] = held[gone[there]] == asked[there]
+        if len(gone := gone[there]):
             self._alive.put(gone, False)
             self._default.put(gone, False)
 

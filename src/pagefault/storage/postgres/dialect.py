@@ -17,7 +17,7 @@ OWNED_TABLES = (
     "messages", "speakers", "sections", "section_versions", "passages", "passage_tags", "deletions",
     "documents", "document_pages", "inbox", "schedules", "vectors", "vector_marks", "postings", "agent_names",
     "usage_totals", "index_blocks", "attachments", "outbox", "deliveries", "segments", "word_blocks",
-    "approvals", "grants", "media",
+    "approvals", "grants", "media", "recall_deletions", "tombstones",
 )  # fmt: skip
 """The tables with rows of an agent."""
 _TABLES = {*OWNED_TABLES, "agents", "embedders", "api_keys", "audit", "quotas"}

@@ -19,9 +19,10 @@ from pagefault.storage.postgres.connection import Half, PostgresConnection
 from pagefault.storage.postgres.policies import protect_segment
 from pagefault.storage.postgres.sessions import WITHOUT_LIMIT
 from pagefault.storage.segments import WORDS, Segment
+from pagefault.storage.sql.source import DELETIONS
 from pagefault.types import AgentId, Tier
 
-__all__ = ["HnswSegments", "SealedTables", "delete_tables", "table_of", "vectors_of_agent", "withdraw"]
+__all__ = ["HnswSegments", "SealedTables", "delete_tables", "table_of", "take_out", "vectors_of_agent"]
 
 _DIMENSIONS = 4_000  # the most that the index takes
 _LEAST = 20_000  # rows of a segment, even where the memory to build it is short
@@ -66,7 +67,8 @@ _FINISH = (
     "ANALYZE {table}",
 )
 _WITHOUT_DELETED = """
-    DELETE FROM {table} s USING deletions d WHERE d.agent = :agent AND d.number = s.number RETURNING s.part"""
+    DELETE FROM {table} s USING {deletions} d WHERE d.agent = :agent AND d.number = s.number
+    RETURNING s.part"""
 _DROP_BLOCKS = "DELETE FROM index_blocks WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"
 # An earlier pagefault reads vectors from this table alone.
 _EARLIER = """
@@ -87,9 +89,9 @@ _UNREAD = """
     SELECT number FROM vectors WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint
     AND part = -1 AND number <= :last ORDER BY number"""
 _OVERLAPPING = """
-    SELECT number FROM segments WHERE agent = :agent AND tier = 'archival' AND fingerprint <> ''
+    SELECT number FROM segments WHERE agent = :agent AND tier = :tier AND fingerprint <> ''
     AND state = 'sealed' AND first <= :highest AND last >= :lowest"""
-_WITHDRAW = """
+_TAKE_OUT = """
     WITH gone AS (DELETE FROM {table} WHERE number = ANY(:numbers::bigint[]) RETURNING part)
     UPDATE segments SET dead = dead + (SELECT count(*) FROM gone WHERE part = 0)
     WHERE agent = :agent AND number = :number"""
@@ -164,10 +166,9 @@ class HnswSegments:
         return self._db.one(f"SELECT count(*) FROM {table} WHERE part = 0")[0]
 
     def publish(self, agent: AgentId, segment: Segment) -> int:
-        gone: list[tuple[int]] = []
-        if segment.tier == "archival":
-            deleted = _WITHOUT_DELETED.format(table=table_of(agent, segment.number))
-            gone = self._db.rows(deleted, agent=agent)
+        table = table_of(agent, segment.number)
+        deleted = _WITHOUT_DELETED.format(table=table, deletions=DELETIONS[segment.tier])
+        gone: list[tuple[int]] = self._db.rows(deleted, agent=agent)
         of = {"agent": agent, "tier": segment.tier, "fingerprint": segment.fingerprint}
         self._db.send(_DROP_BLOCKS, **of)
         return sum(part == 0 for (part,) in gone)
@@ -187,11 +188,11 @@ class HnswSegments:
         return False
 
 
-def withdraw(connection: PostgresConnection, agent: AgentId, numbers: Collection[int]) -> None:
-    """Delete passages from the sealed segments, the agent being locked."""
+def take_out(connection: PostgresConnection, agent: AgentId, tier: Tier, numbers: Collection[int]) -> None:
+    """Delete rows from the sealed segments, the agent being locked."""
     bounds = {"lowest": min(numbers), "highest": max(numbers)}
-    for (number,) in connection.rows(_OVERLAPPING, agent=agent, **bounds):
-        statement = _WITHDRAW.format(table=table_of(agent, number))
+    for (number,) in connection.rows(_OVERLAPPING, agent=agent, tier=tier, **bounds):
+        statement = _TAKE_OUT.format(table=table_of(agent, number))
         connection.send(statement, agent=agent, number=number, numbers=list(numbers))
 
 

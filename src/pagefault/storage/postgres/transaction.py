@@ -49,6 +49,12 @@ class PostgresPart(SqlPart):
     def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
         postings.index(self._db, agent, tier, rows)
 
+    def _unenter(self, agent: AgentId, tier: Tier, rows: Mapping[int, Sequence[str]]) -> None:
+        for number, units in rows.items():
+            postings.unindex(self._db, agent, tier, number, units)
+        unseal(self._db, agent, tier, rows)
+        hnsw.take_out(self._db, agent, tier, rows)
+
     def _source(self) -> PostgresSource:
         return PostgresSource(self._db)
 
@@ -109,17 +115,17 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
 
         return taken
 
-    def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
+    def _taken(self, statement: str, agent: AgentId, **values: Any) -> Sequence[int]:
         self._come_to(agent)
-        return super()._take(statement, agent, **values)
+        return super()._taken(statement, agent, **values)
 
     def _lock(self, agent: AgentId) -> None:
         self._come_to(agent)
         super()._lock(agent)
 
-    def _require(self, agent: AgentId) -> None:
+    def _require(self, agent: AgentId) -> int:
         self._come_to(agent)
-        super()._require(agent)
+        return super()._require(agent)
 
     def fence(self, agent: AgentId) -> int | None:
         if agent not in self._fences:
@@ -136,12 +142,6 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         for own in before - self._locked - {agent}:
             super()._lock(own)
         self._locked |= {*before, agent}
-
-    def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
-        for number, units in rows.items():
-            postings.unindex(self._db, agent, "archival", number, units)
-        unseal(self._db, agent, "archival", rows)
-        hnsw.withdraw(self._db, agent, rows)
 
     def _segment_kinds(self) -> Sequence[SegmentKind]:
         return (HnswSegments(self._db), WordSegments(self._db)) if self.reaches_others else ()

@@ -17,6 +17,7 @@ from pagefault.storage.index.words import WordBlocks, decoded, encoded, without
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.postgres.source import sent_array
 from pagefault.storage.segments import WORDS, Segment
+from pagefault.storage.sql.source import DELETIONS
 from pagefault.types import AgentId, Tier
 
 __all__ = ["WordSegments", "unseal"]
@@ -33,7 +34,7 @@ _NUMBERED: dict[Tier, tuple[str, str, str]] = {
 
 _COUNT = "SELECT count(*) FROM {table} WHERE agent = :agent AND {number} BETWEEN :first AND :last"
 _LAST_BUILT = "SELECT coalesce(max(unit), '') FROM word_blocks WHERE agent = :agent AND segment = :segment"
-_CHANGES = "SELECT archival_changes FROM agents WHERE id = :agent"
+_CHANGES = "SELECT {tier}_changes FROM agents WHERE id = :agent"
 _OPEN = "agent = :agent AND tier = :tier AND unit > :after AND number > :above AND number <= :last"
 # The unit that a step ends with; null for the last step.
 _BOUND = f"""
@@ -53,7 +54,7 @@ _PARTS = """
 _LOCK = "SELECT id FROM agents WHERE id = :agent FOR NO KEY UPDATE"
 _IS_BUILDING = """
     SELECT true FROM segments WHERE agent = :agent AND number = :segment AND state = 'building'"""
-_GONE = "SELECT number FROM deletions WHERE agent = :agent AND change > :change"
+_GONE = "SELECT number FROM {deletions} WHERE agent = :agent AND change > :change"
 _PUT = """
     INSERT INTO word_blocks (agent, segment, block, count, unit, data) VALUES (:agent,
     unnest(:segments::bigint[]), unnest(:blocks::bigint[]), unnest(:counts::integer[]),
@@ -117,7 +118,7 @@ class WordSegments:
     def build(self, agent: AgentId, segment: Segment, sealed: Sequence[Segment]) -> int | None:
         """The agent is locked only while blocks are written; till then rows that were read may be deleted."""
         tier = segment.tier
-        (change,) = self._db.one(_CHANGES, agent=agent) or (0,)
+        (change,) = self._db.one(_CHANGES.format(tier=tier), agent=agent) or (0,)
         (after,) = self._db.one(_LAST_BUILT, agent=agent, segment=segment.number)
         of = {"agent": agent, "after": after, "parts": [part.number for part in sealed]}
         above = sealed[-1].last if sealed else segment.first - 1
@@ -130,7 +131,7 @@ class WordSegments:
         self._db.one(_LOCK, agent=agent)
         if not self._db.one(_IS_BUILDING, agent=agent, segment=segment.number):
             return None  # the index was made anew, or the agent deleted
-        gone = self._db.rows(_GONE, agent=agent, change=change) if tier == "archival" else []
+        gone = self._db.rows(_GONE.format(deletions=DELETIONS[tier]), agent=agent, change=change)
         units, blocks = _together(parts, opened, np.array(gone, np.int64).ravel())
         _put(self._db, agent, [segment.number] * len(units), units, blocks)
         return None if bound else self.measure(agent, tier, WORDS, segment.first, segment.last)

@@ -5,8 +5,11 @@ count per agent from 1 and are never used again; ``id`` counts over all agents i
 only one back end has (a lexical index, a vector type of its own) is in that back end and its migrations.
 """
 
-from pagefault.storage.schema import approvals, index, media, queues, sharing, tenancy
+from pagefault.storage.schema import approvals, forgetting, index, media, queues, sharing, tenancy
 from pagefault.storage.schema.columns import metadata
 from pagefault.storage.schema.memory import agents, messages
 
-__all__ = ["agents", "approvals", "index", "media", "messages", "metadata", "queues", "sharing", "tenancy"]
+__all__ = [
+    "agents", "approvals", "forgetting", "index", "media", "messages", "metadata", "queues", "sharing",
+    "tenancy",
+]  # fmt: skip

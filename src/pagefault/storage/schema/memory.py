@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, UniqueConstraint, false, text
 
 from pagefault.storage.schema.columns import (
     BIG,
@@ -21,6 +21,7 @@ __all__ = [
     "messages",
     "passage_tags",
     "passages",
+    "recall_deletions",
     "section_versions",
     "sections",
     "speakers",
@@ -67,6 +68,7 @@ agents = Table(
     Column("ready", BIG),
     Column("undecided", BIG),  # since when its open turn waits for a decision: until then it is not ready
     Column("unembedded", BIG),  # since when rows of it may wait for a vector; null: none does
+    Column("hold", Text),  # why nothing of it may be forgotten; null: it may
     Column("holder", Text),  # the worker that has its lease; only where ``workers`` lists them: PostgreSQL
     UniqueConstraint("tenant", "name"),
     sqlite_autoincrement=True,
@@ -106,6 +108,9 @@ messages = Table(
     Column("usage", Text),  # message_meta.RequestUsage, a JSON list; null for most rows
     Column("text", Text, nullable=False),
     Column("shown", Text, nullable=False),
+    # The row that says that this one was undone; null: it counts. Then it has neither units nor vectors.
+    Column("withdrawn", BIG),
+    Column("erased", Boolean, nullable=False, server_default=false()),  # it was forgotten
     UniqueConstraint("agent", "seq"),
     Index("messages_of_event", "agent", "event", "seq"),
     sqlite_autoincrement=True,
@@ -117,6 +122,14 @@ Index(
     messages.c.at,
     sqlite_where=text("usage IS NOT NULL"),
     postgresql_where=text("usage IS NOT NULL"),
+)
+
+Index(
+    "messages_withdrawn",
+    messages.c.agent,
+    messages.c.at,
+    sqlite_where=text("withdrawn IS NOT NULL"),
+    postgresql_where=text("withdrawn IS NOT NULL"),
 )
 
 # storage.usage.UsageTotal; ``start`` counts quarters of an hour since 1970.
@@ -167,6 +180,7 @@ section_versions = Table(
     Column("token_limit", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("read_only", Boolean, nullable=False),
+    Column("born", BIG),  # the last row of the log when it was stored; null: not known
 )
 
 passages = Table(
@@ -187,9 +201,20 @@ passages = Table(
     Column("start", BIG),
     Column("stop", BIG),
     Column("text", Text, nullable=False),
+    Column("born", BIG),  # as of a section's version
+    Column("event", BIG),  # the event in whose turn the agent stored it; null: it is from outside
+    Column("withdrawn", BIG),  # as of a message
     UniqueConstraint("agent", "number"),
     Index("passages_of_document", "agent", "document", "number"),
     sqlite_autoincrement=True,
+)
+
+Index(
+    "passages_of_event",
+    passages.c.agent,
+    passages.c.event,
+    sqlite_where=text("event IS NOT NULL"),
+    postgresql_where=text("event IS NOT NULL"),
 )
 
 passage_tags = Table(
@@ -202,14 +227,18 @@ passage_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# Numbers of deleted passages, and the value of ``archival_changes`` that their deletion made.
-deletions = Table(
-    "deletions",
-    metadata,
-    agent_column(primary_key=True),
-    Column("change", BIG, primary_key=True, autoincrement=False),
-    number_column(primary_key=True),
-    sqlite_with_rowid=False,
+# Numbers of passages that were deleted or withdrawn, and the value of ``archival_changes`` that this made;
+# of rows of the log that left the indexes, with that of ``recall_changes``.
+deletions, recall_deletions = (
+    Table(
+        name,
+        metadata,
+        agent_column(primary_key=True),
+        Column("change", BIG, primary_key=True, autoincrement=False),
+        number_column(primary_key=True),
+        sqlite_with_rowid=False,
+    )
+    for name in ("deletions", "recall_deletions")
 )
 
 documents = Table(

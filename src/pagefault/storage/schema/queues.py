@@ -51,6 +51,8 @@ schedules = Table(
     Column("note", Text, nullable=False),
     Column("parked", Text),  # why it does not fire
     Column("hops", Integer, nullable=False, server_default="0"),
+    Column("event", BIG),  # the event in whose turn it was set; null: it is from outside
+    Column("withdrawn", BIG),  # the row of the log that says that it was undone; null: it counts
 )
 Index(
     "schedules_due",

@@ -21,14 +21,15 @@ __all__ = ["AGENT", "QUEUE", "SqlAgents"]
 
 AGENT = """
     SELECT name, settings, created, id, last_seq, start, summary, pinned, head, warned, ratio, tenant,
-    parked, attachment_changes FROM agents"""
+    parked, attachment_changes, hold FROM agents"""
 QUEUE = """
     start = :start, summary = :summary, pinned = :pinned, head = :head, warned = :warned, ratio = :ratio"""
 _CREATE_AGENT = """
     INSERT INTO agents (tenant, name, created, start, summary, pinned, head, warned, ratio, settings)
     VALUES (:tenant, :name, :created, :start, :summary, :pinned, :head, :warned, :ratio, :settings)
     ON CONFLICT DO NOTHING RETURNING id"""
-_SECTION = "SELECT v.name, description, token_limit, text, read_only, v.version, at FROM section_versions v"
+_SECTION = """
+    SELECT v.name, description, token_limit, text, read_only, v.version, born, at FROM section_versions v"""
 _SECTIONS = f"""
     {_SECTION} JOIN sections s ON s.agent = v.agent AND s.name = v.name AND s.version = v.version
     WHERE s.agent = :agent AND token_limit > 0 ORDER BY s.id"""
@@ -42,8 +43,8 @@ _PUT_SECTION = """
     INSERT INTO sections AS s (agent, name, version) VALUES (:agent, :name, 1)
     ON CONFLICT (agent, name) DO UPDATE SET version = s.version + 1 RETURNING version"""
 _PUT_SECTION_VERSION = """
-    INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only)
-    VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only)"""
+    INSERT INTO section_versions (agent, name, version, at, description, token_limit, text, read_only, born)
+    VALUES (:agent, :name, :version, :at, :description, :limit, :text, :read_only, :born)"""
 
 
 class SqlAgents(SqlTenancy):
@@ -164,7 +165,7 @@ class SqlAgents(SqlTenancy):
         return [to_section(row) for row in self._db.rows(_SECTIONS, agent=agent)]
 
     def put_section(self, agent: AgentId, section: Section, at: datetime) -> Section:
-        self._require(agent)
+        born = self._require(agent)
         (version,) = self._db.one(_PUT_SECTION, agent=agent, name=section.name)
         self._db.send(
             _PUT_SECTION_VERSION,
@@ -176,8 +177,9 @@ class SqlAgents(SqlTenancy):
             limit=section.limit,
             text=section.text,
             read_only=section.read_only,
+            born=born,
         )
-        return replace(section, version=version)
+        return replace(section, version=version, born=born)
 
     def section_history(self, agent: AgentId, name: str) -> list[tuple[datetime, Section]]:
         history = f"{_SECTION} WHERE agent = :agent AND name = :name ORDER BY version"

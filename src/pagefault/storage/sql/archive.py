@@ -1,41 +1,39 @@
 """Archival storage: passages, and documents with their pages and chunks.
 
 Each insertion and each deletion, of however many passages, is one change of the archive; a deletion is
-recorded too, so that an index in memory can follow. Leaves out searching.
+recorded too, so that an index in memory can follow. Leaves out searching, and withdrawing (``withdrawing``).
 """
 
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
+from pagefault.storage.sql.leaving import SqlLeaving
 from pagefault.storage.sql.tenancy import SqlTenancy
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place
 
-__all__ = ["SqlArchive"]
+__all__ = ["PASSAGES", "SqlArchive"]
 
 _TOGETHER = 1000  # passages or pages in one statement
 _TAKE_PASSAGES = """
     UPDATE agents SET last_passage = last_passage + :count, archival_rows = archival_rows + :rows,
     archival_units = archival_units + :units, archival_changes = archival_changes + 1,
-    unembedded = coalesce(unembedded, :since) WHERE id = :agent RETURNING last_passage"""
-_PASSAGES = """
-    SELECT text, at, tags, source, title, document, page, section, start, stop, number FROM passages
-    WHERE agent = :agent"""
-_DELETE_PASSAGES = "DELETE FROM passages WHERE agent = :agent AND {which} RETURNING number, title, text"
-_LEAVE_ARCHIVE = """
-    UPDATE agents SET archival_rows = archival_rows - :rows, archival_units = archival_units - :units,
-    archival_changes = archival_changes + 1 WHERE id = :agent RETURNING archival_changes"""
-_HOLDINGS = """
-    SELECT (SELECT count(*) FROM passages WHERE agent = :agent),
+    unembedded = coalesce(unembedded, :since) WHERE id = :agent RETURNING last_passage, last_seq"""
+PASSAGES = """
+    SELECT text, at, tags, source, title, document, page, section, start, stop, event, born, withdrawn, number
+    FROM passages WHERE agent = :agent"""
+_COUNTS = " AND withdrawn IS NULL"
+_DELETE_PASSAGES = """
+    DELETE FROM passages WHERE agent = :agent AND {which} RETURNING number, title, text, withdrawn"""
+_HOLDINGS = f"""
+    SELECT (SELECT count(*) FROM passages WHERE agent = :agent{_COUNTS}),
     (SELECT count(*) FROM documents WHERE agent = :agent)"""
-_UNTAG = "DELETE FROM passage_tags WHERE agent = :agent"
-_FORGET_VECTORS = "DELETE FROM vectors WHERE agent = :agent AND tier = 'archival'"
 _DOCUMENT = "SELECT source, title, media, digest, at, pages, tags, number FROM documents WHERE agent = :agent"
 _INSERT_DOCUMENT = """
     INSERT INTO documents (agent, number, source, title, media, digest, at, pages, tags)
@@ -47,12 +45,8 @@ _DELETE_PAGES = "DELETE FROM document_pages WHERE agent = :agent AND document = 
 _DELETE_DOCUMENT = "DELETE FROM documents WHERE agent = :agent AND number = :number"
 
 
-class SqlArchive(SqlTenancy):
+class SqlArchive(SqlLeaving, SqlTenancy):
     """The part of a transaction on passages and documents."""
-
-    @abstractmethod
-    def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
-        """Take passages (number to units) out of the lexical index."""
 
     # passages
     def insert_passage(self, agent: AgentId, passage: Passage) -> Passage:
@@ -61,7 +55,7 @@ class SqlArchive(SqlTenancy):
     def insert_passages(self, agent: AgentId, passages: Sequence[Passage]) -> list[Passage]:
         self.check_quota("rows")
         units = [passage_terms(passage.title, passage.text) for passage in passages]
-        last = self._take(
+        last, born = self._taken(
             _TAKE_PASSAGES,
             agent,
             count=len(passages),
@@ -70,7 +64,7 @@ class SqlArchive(SqlTenancy):
             since=min((micros(p.at) for p in passages if p.text.strip()), default=None),
         )
         first = last - len(passages) + 1
-        stored = [_stored(passage, number) for number, passage in enumerate(passages, first)]
+        stored = [_stored(passage, number, born) for number, passage in enumerate(passages, first)]
         for start in range(0, len(stored), _TOGETHER):
             part, of = stored[start : start + _TOGETHER], units[start : start + _TOGETHER]
             self._store_passages(agent, part, of)
@@ -92,31 +86,26 @@ class SqlArchive(SqlTenancy):
         return found[0] if found else None
 
     def passages(self, agent: AgentId, numbers: Sequence[int]) -> list[Passage]:
-        chosen = f"{_PASSAGES} AND {self._db.dialect.among('number', 'numbers', int)}"
+        chosen = f"{PASSAGES}{_COUNTS} AND {self._db.dialect.among('number', 'numbers', int)}"
         rows = self._db.rows(chosen, agent=agent, numbers=self._db.listed(list(numbers)))
         found = {row[-1]: to_passage(row) for row in rows}
         return [found[number] for number in numbers if number in found]
 
     def delete_passage(self, agent: AgentId, number: int) -> bool:
-        return self._delete_passages(agent, "number = :value", number) > 0
+        return self._delete_passages(agent, f"number = :value{_COUNTS}", value=number) > 0
 
-    def _delete_passages(self, agent: AgentId, which: str, value: int) -> int:
-        """Delete the passages that a condition on ``:value`` names, with all that hangs on them."""
-        self._lock(agent)
-        gone = self._db.rows(_DELETE_PASSAGES.format(which=which), agent=agent, value=value)
-        if not gone:
-            return 0
-        units = {number: passage_terms(title, text) for number, title, text in gone}
-        rows, total = sum(map(bool, units.values())), sum(map(len, units.values()))
-        change = self._take(_LEAVE_ARCHIVE, agent, rows=rows, units=total)
-        deletions = [{"agent": agent, "change": change, "number": number} for number in units]
-        self._db.insert("deletions", agent, deletions)
+    def erase_passages(self, agent: AgentId, numbers: Collection[int]) -> int:
         among = self._db.dialect.among("number", "numbers", int)
-        numbers = self._db.listed(list(units))
-        for statement in (_UNTAG, _FORGET_VECTORS):
-            self._db.send(f"{statement} AND {among}", agent=agent, numbers=numbers)
-        self._withdraw(agent, units)
-        self._source().drop_blocks(agent, "archival", units)
+        return self._delete_passages(agent, among, numbers=self._db.listed(sorted(numbers)))
+
+    def _delete_passages(self, agent: AgentId, which: str, **values: Any) -> int:
+        """Delete the passages that a condition names, with all that hangs on them."""
+        self._lock(agent)
+        gone = self._db.rows(_DELETE_PASSAGES.format(which=which), agent=agent, **values)
+        units = {
+            number: passage_terms(title, text) for number, title, text, withdrawn in gone if withdrawn is None
+        }
+        self._leave(agent, "archival", units)  # what was withdrawn has left before
         return len(gone)
 
     def holdings(self, agent: AgentId) -> tuple[int, int]:
@@ -179,12 +168,12 @@ class SqlArchive(SqlTenancy):
         return [to_page(row) for row in rows]
 
     def delete_document(self, agent: AgentId, number: int) -> bool:
-        self._delete_passages(agent, "document = :value", number)
+        self._delete_passages(agent, "document = :value", value=number)
         self._db.send(_DELETE_PAGES, agent=agent, number=number)
         return self._db.changed(_DELETE_DOCUMENT, agent=agent, number=number)
 
 
-def _stored(passage: Passage, number: int) -> Passage:
+def _stored(passage: Passage, number: int, born: int) -> Passage:
     """The passage with its number, and with texts that UTF-8 can hold."""
     place = passage.place
     if place and (section := storable(place.section)) is not place.section:
@@ -192,6 +181,7 @@ def _stored(passage: Passage, number: int) -> Passage:
     return replace(
         passage,
         number=number,
+        born=born,
         text=storable(passage.text),
         tags=tuple(map(storable, passage.tags)),
         source=storable(passage.source),

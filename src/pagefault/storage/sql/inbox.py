@@ -7,12 +7,12 @@ from datetime import datetime
 
 from pagefault.media import dumped
 from pagefault.storage.rows import micros, to_event, to_schedule
+from pagefault.storage.scheduling import Due
 from pagefault.storage.sql.media import SqlMedia
 from pagefault.storage.sql.part import now_micros
-from pagefault.storage.transaction import Due
 from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
 
-__all__ = ["SqlInbox"]
+__all__ = ["SCHEDULE", "SqlInbox"]
 
 _EVENT = """
     SELECT kind, text, key, sender, at, number, state, started, attempts, parked, hops, trace, media
@@ -46,12 +46,15 @@ _RANKS = {
     "done": "rank IS NULL AND state <> 'parked'",
     "parked": "rank IS NULL AND state = 'parked'",
 }
-_SCHEDULE = "SELECT note, due, zone, cron, catch_up, number, parked, hops, agent FROM schedules"
+SCHEDULE = """
+    SELECT note, due, zone, cron, catch_up, number, parked, hops, event, withdrawn, agent FROM schedules"""
+_COUNTS = " AND withdrawn IS NULL"
 _ADD_SCHEDULE = """
-    INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note, hops)
-    VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note, :hops)"""
-_MOVE_SCHEDULE = "UPDATE schedules SET due = :due WHERE agent = :agent AND number = :number"
-_REMOVE_SCHEDULE = "DELETE FROM schedules WHERE agent = :agent AND number = :number"
+    INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note, hops, event)
+    VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note, :hops, :event)"""
+_MOVE_SCHEDULE = f"UPDATE schedules SET due = :due WHERE agent = :agent AND number = :number{_COUNTS}"
+_PARK_SCHEDULE = f"UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number{_COUNTS}"
+_REMOVE_SCHEDULE = f"DELETE FROM schedules WHERE agent = :agent AND number = :number{_COUNTS}"
 
 
 class SqlInbox(SqlMedia):
@@ -150,11 +153,12 @@ class SqlInbox(SqlMedia):
             catch_up=schedule.catch_up,
             note=schedule.note,
             hops=schedule.hops,
+            event=schedule.event,
         )
         return replace(schedule, number=number)
 
-    def schedules(self, agent: AgentId) -> list[Schedule]:
-        found = f"{_SCHEDULE} WHERE agent = :agent ORDER BY number"
+    def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
+        found = f"{SCHEDULE} WHERE agent = :agent{'' if withdrawn else _COUNTS} ORDER BY number"
         return [to_schedule(row) for row in self._db.rows(found, agent=agent)]
 
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
@@ -164,13 +168,12 @@ class SqlInbox(SqlMedia):
         return self._db.changed(_REMOVE_SCHEDULE, agent=agent, number=number)
 
     def park_schedule(self, agent: AgentId, number: int, why: str) -> None:
-        park = "UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number"
-        self._change(park, f"schedule {number}", agent=agent, number=number, why=why or None)
+        self._change(_PARK_SCHEDULE, f"schedule {number}", agent=agent, number=number, why=why or None)
 
     def due_schedules(
         self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
     ) -> list[Due]:
-        due = f"{_SCHEDULE} WHERE due <= :now AND parked IS NULL"
+        due = f"{SCHEDULE} WHERE due <= :now AND parked IS NULL{_COUNTS}"
         due += "" if agent is None else " AND agent = :agent"
         due += "" if after is None else " AND (due, agent, number) > (:due, :owner, :number)"
         behind = {"due": micros(after[1].due), "owner": after[0], "number": after[1].number} if after else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pagefault.errors import NotFoundError
@@ -21,6 +21,7 @@ RAISED = f"coalesce(nullif(lease_fence, {2**63 - 1}), 0) + 1"
 """The fence of the next holder; after the last number, which only damage reaches, it begins again."""
 
 _FIND_AGENT = "SELECT id FROM agents WHERE id = :agent"
+_LAST_SEQ = "SELECT last_seq FROM agents WHERE id = :agent"
 _FENCE = "SELECT lease_fence FROM agents WHERE id = :agent"
 _FIRST = "(SELECT min(rank) FROM inbox WHERE agent = :agent AND rank IS NOT NULL)"
 _SETTLE = f"""
@@ -52,6 +53,11 @@ class SqlPart(ABC):
         """Enter rows (number, units) into the lexical index; a row without units is not entered."""
 
     @abstractmethod
+    def _unenter(self, agent: AgentId, tier: Tier, rows: Mapping[int, Sequence[str]]) -> None:
+        """Take rows (number to units) out of the lexical index and of sealed segments; the agent is
+        locked."""
+
+    @abstractmethod
     def _register(self, agent: AgentId, tenant: str, name: str) -> bool:
         """Make an agent known by a new name; False if the name is taken."""
 
@@ -66,11 +72,15 @@ class SqlPart(ABC):
     def _take(self, statement: str, agent: AgentId, **values: Any) -> int:
         """Run an UPDATE of ``agents`` that returns a number; the agent stays locked. ``NotFoundError`` if
         there is no such agent."""
+        return self._taken(statement, agent, **values)[0]
+
+    def _taken(self, statement: str, agent: AgentId, **values: Any) -> Sequence[int]:
+        """As ``_take``, of a statement that returns several numbers."""
         taken = self._db.one(f"{statement}, lease_fence", agent=agent, **values)
         if taken is None:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
-        self._fences[agent] = taken[1]
-        return taken[0]
+        self._fences[agent] = taken[-1]
+        return taken[:-1]
 
     def fence(self, agent: AgentId) -> int | None:
         """The agent's fence, which stays what it is until the end of the transaction. None: no such agent."""
@@ -99,10 +109,11 @@ class SqlPart(ABC):
         if lock := self._db.dialect.lock:
             self._db.send(_FIND_AGENT + lock, agent=agent)
 
-    def _require(self, agent: AgentId) -> None:
-        """Lock the agent; ``NotFoundError`` if there is none."""
-        if self._db.one(_FIND_AGENT + self._db.dialect.lock, agent=agent) is None:
+    def _require(self, agent: AgentId) -> int:
+        """Lock the agent, and return the last number of its log; ``NotFoundError`` if there is none."""
+        if (found := self._db.one(_LAST_SEQ + self._db.dialect.lock, agent=agent)) is None:
             raise NotFoundError(f"There is no agent {agent}; it may have been deleted.")
+        return found[0]
 
     def _change(self, statement: str, what: str, **values: Any) -> None:
         """Change one row; ``NotFoundError`` if it is not there."""

@@ -12,22 +12,19 @@ from pagefault.storage.rows import (
     is_embedded,
     message_values,
     micros,
-    quarters,
     queue_values,
     speakers_of,
     storable,
     to_message,
-    to_row_usage,
-    to_total,
-    total_values,
 )
 from pagefault.storage.sql.agents import QUEUE
 from pagefault.storage.sql.part import EVER, SqlPart
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
+from pagefault.storage.usage_rows import quarters, to_row_usage, to_total, total_values
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, EventKind, Message, QueueState, Role
 
-__all__ = ["ADD_TOTAL", "ROW_USAGE", "TOTALS", "SqlRecall"]
+__all__ = ["ADD_TOTAL", "COUNTS", "NOT_APPENDED", "ROW_USAGE", "TOTALS", "SqlRecall"]
 
 _TAKE_SEQS = """
     UPDATE agents SET last_seq = last_seq + :count, recall_rows = recall_rows + :rows,
@@ -35,9 +32,10 @@ _TAKE_SEQS = """
     unembedded = coalesce(unembedded, :since){queue}
     WHERE id = :agent RETURNING last_seq"""
 _MESSAGE = """
-    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage
-    FROM messages WHERE agent = :agent"""
-_NOT_APPENDED = f"""
+    SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage,
+    withdrawn, erased FROM messages WHERE agent = :agent"""
+COUNTS = " AND withdrawn IS NULL"
+NOT_APPENDED = f"""
     AND NOT (shown = '' AND name IS NOT NULL AND name = '{EventKind.APPENDED}'
     AND role IN ({", ".join(f"'{role}'" for role in SEARCHED_BY_DEFAULT)}))"""  # types.Message.is_appended
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
@@ -114,10 +112,12 @@ class SqlRecall(SqlPart):
         event: int | None = None,
         newest: int | None = None,
         appended: bool = True,
+        withdrawn: bool = False,
     ) -> list[Message]:
         chosen = f"{_MESSAGE} AND seq BETWEEN :first AND :last"
         chosen += "" if event is None else " AND event = :event"
-        chosen += "" if appended else _NOT_APPENDED
+        chosen += "" if appended else NOT_APPENDED
+        chosen += "" if withdrawn else COUNTS
         chosen += "" if roles is None else f" AND {self._db.dialect.among('role', 'roles', str)}"
         found = self._db.rows(
             chosen + _NEWEST_FIRST,
@@ -131,7 +131,7 @@ class SqlRecall(SqlPart):
         return [to_message(row) for row in reversed(found)]
 
     def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
-        begins = f"{_MESSAGE} AND completion = seq AND seq"
+        begins = f"{_MESSAGE}{COUNTS} AND completion = seq AND seq"
         which = f"{begins} > :seq ORDER BY seq" if behind else f"{begins} <= :seq ORDER BY seq DESC"
         row = self._db.one(f"{which} LIMIT 1", agent=agent, seq=seq)
         return to_message(row) if row else None
@@ -145,7 +145,20 @@ class SqlRecall(SqlPart):
         model: str | None = None,
         newest: int | None = None,
     ) -> list[RowUsage]:
-        chosen = f"{ROW_USAGE} AND at >= :since AND at < :until"
+        return self._spent(COUNTS, since, until, agent=agent, model=model, newest=newest)
+
+    def _spent(
+        self,
+        which: str,
+        since: datetime | None,
+        until: datetime | None,
+        *,
+        agent: AgentId,
+        model: str | None = None,
+        newest: int | None = None,
+    ) -> list[RowUsage]:
+        """The usage of the rows that a condition names (empty: all)."""
+        chosen = f"{ROW_USAGE}{which} AND at >= :since AND at < :until"
         chosen += "" if model is None else f" AND {self._db.dialect.answered_by}"
         found = self._db.rows(
             f"{chosen} ORDER BY at DESC, seq DESC LIMIT :newest",
@@ -167,7 +180,7 @@ class SqlRecall(SqlPart):
     ) -> list[UsageTotal]:
         start, end = whole_quarters(since, until)
         if start is not None and end is not None and start >= end:
-            return add_up(self.spent(agent, since=since, until=until), step)
+            return add_up(self._spent("", since, until, agent=agent), step)
         found = self._db.rows(
             TOTALS,
             agent=agent,
@@ -177,10 +190,20 @@ class SqlRecall(SqlPart):
         )
         totals = [to_total(row) for row in found]
         if since != start:
-            totals += add_up(self.spent(agent, since=since, until=start))
+            totals += add_up(self._spent("", since, start, agent=agent))
         if until != end:
-            totals += add_up(self.spent(agent, since=end, until=until))
+            totals += add_up(self._spent("", end, until, agent=agent))
         return merged(totals, step)
+
+    def withdrawn_usage(
+        self,
+        agent: AgentId,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta = timedelta(hours=1),
+    ) -> list[UsageTotal]:
+        return add_up(self._spent(" AND withdrawn IS NOT NULL", since, until, agent=agent), step)
 
     def usage_of_all(self, since: datetime, tenant: str | None = None) -> list[UsageTotal]:
         statement = _TOTALS_OF_ALL.format(of="" if tenant is None else _OF_TENANT)

@@ -24,7 +24,10 @@ from pagefault.storage.index.blocks import SIZE, block_of, seal_all
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.types import AgentId, Tier
 
-__all__ = ["SqlSource", "fill_blocks", "numbers_of"]
+__all__ = ["DELETIONS", "SqlSource", "fill_blocks", "numbers_of"]
+
+DELETIONS: dict[Tier, str] = {"recall": "recall_deletions", "archival": "deletions"}
+"""Of each tier, the table of the numbers that left its indexes."""
 
 _LAST = {"recall": "last_seq", "archival": "last_passage"}
 _COUNTERS = """
@@ -33,10 +36,12 @@ _COUNTERS = """
 _ROWS = {
     "recall": """
         SELECT seq, at, role, speaker, 0, units, {question} FROM messages
-        WHERE agent = :agent AND seq > :after AND seq < :stop ORDER BY seq LIMIT :limit""",
+        WHERE agent = :agent AND seq > :after AND seq < :stop AND withdrawn IS NULL AND NOT erased
+        ORDER BY seq LIMIT :limit""",
     "archival": """
         SELECT number, at, '', '', coalesce(document, 0), units, {question} FROM passages
-        WHERE agent = :agent AND number > :after AND number < :stop ORDER BY number LIMIT :limit""",
+        WHERE agent = :agent AND number > :after AND number < :stop AND withdrawn IS NULL
+        ORDER BY number LIMIT :limit""",
 }
 _VECTORS = """
     SELECT number, {vector} FROM vectors
@@ -64,8 +69,10 @@ _TAGGED = """
     GROUP BY number HAVING count(*) = :count ORDER BY number"""
 
 _TEXTS = {
-    "recall": "SELECT seq, text FROM messages WHERE agent = :agent AND {among}",
-    "archival": "SELECT number, title || ' ' || text FROM passages WHERE agent = :agent AND {among}",
+    "recall": "SELECT seq, text FROM messages WHERE agent = :agent AND withdrawn IS NULL AND {among}",
+    "archival": """
+        SELECT number, title || ' ' || text FROM passages
+        WHERE agent = :agent AND withdrawn IS NULL AND {among}""",
 }
 
 

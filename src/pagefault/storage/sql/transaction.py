@@ -21,14 +21,16 @@ from pagefault.storage.sql.recall import SqlRecall
 from pagefault.storage.sql.segments import SqlSegments
 from pagefault.storage.sql.shared import SqlShared
 from pagefault.storage.sql.vectors import SqlVectors
+from pagefault.storage.sql.withdrawing import SqlWithdrawing
 from pagefault.types import AgentId, Tier
 
 __all__ = ["SqlTransaction"]
 
 
 class SqlTransaction(
-    SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlInbox, SqlApprovals, SqlVectors, SqlSegments
-):
+    SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlWithdrawing, SqlInbox, SqlApprovals, SqlVectors,
+    SqlSegments,
+):  # fmt: skip
     """Everything on one connection, inside a transaction that the store opened.
 
     ``cache``: the indexes that searches keep in memory; None in a transaction that writes, whose changes may

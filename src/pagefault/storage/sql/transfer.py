@@ -20,13 +20,13 @@ from pagefault.storage.row_transfer import (
     TransferTable,
     units_of,
 )
-from pagefault.storage.rows import to_row_usage, to_total, total_values
 from pagefault.storage.segments import WORDS
 from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.part import EVER
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
 from pagefault.storage.sql.vectors import SqlVectors
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
+from pagefault.storage.usage_rows import to_row_usage, to_total, total_values
 from pagefault.tenancy import AgentKey
 from pagefault.types import AgentId, Tier
 
@@ -35,8 +35,8 @@ __all__ = ["BATCH", "SqlTransfer"]
 BATCH = 200  # rows: texts may be large
 _TIERS: dict[str, Tier] = {"messages": "recall", "passages": "archival"}
 _SOURCES = {
-    "recall": ("messages", "seq", "role, meta, text"),
-    "archival": ("passages", "number", "title, text"),
+    "recall": ("messages", "seq", "role, meta, text, withdrawn"),
+    "archival": ("passages", "number", "title, text, withdrawn"),
 }
 _COUNT = """
     UPDATE agents SET {tier}_rows = (SELECT count(*) FROM {table} WHERE agent = :agent AND units > 0),

@@ -21,7 +21,7 @@ _LAST = """
     SELECT coalesce(max(number), 0), (SELECT coalesce(max(last), 0) FROM segments s WHERE s.agent = :agent
         AND s.tier = :tier AND s.fingerprint = :fingerprint AND s.state = 'sealed')
     FROM vectors WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"""
-_TEXTS = "SELECT {number}, text FROM {table} WHERE agent = :agent AND {among}"
+_TEXTS = "SELECT {number}, text FROM {table} WHERE agent = :agent AND embed AND {among}"
 _HAVE = """
     SELECT number FROM vectors
     WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint AND part <= 0 AND {among}"""

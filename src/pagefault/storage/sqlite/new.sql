@@ -17,7 +17,7 @@ CREATE TABLE messages (
 	name TEXT, 
 	meta TEXT NOT NULL, 
 	text TEXT NOT NULL, 
-	shown TEXT NOT NULL, speaker TEXT DEFAULT '' NOT NULL, usage TEXT, 
+	shown TEXT NOT NULL, speaker TEXT DEFAULT '' NOT NULL, usage TEXT, withdrawn INTEGER, erased BOOLEAN DEFAULT 0 NOT NULL, 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, seq)
 );
@@ -39,7 +39,7 @@ CREATE TABLE section_versions (
 	description TEXT NOT NULL, 
 	token_limit INTEGER NOT NULL, 
 	text TEXT NOT NULL, 
-	read_only BOOLEAN NOT NULL, 
+	read_only BOOLEAN NOT NULL, born INTEGER, 
 	PRIMARY KEY (agent, name, version), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
@@ -52,7 +52,7 @@ CREATE TABLE passages (
 	embed BOOLEAN NOT NULL, 
 	tags TEXT NOT NULL, 
 	source TEXT NOT NULL, 
-	text TEXT NOT NULL, title TEXT DEFAULT '' NOT NULL, document INTEGER, page INTEGER, section TEXT DEFAULT '' NOT NULL, start INTEGER, stop INTEGER, 
+	text TEXT NOT NULL, title TEXT DEFAULT '' NOT NULL, document INTEGER, page INTEGER, section TEXT DEFAULT '' NOT NULL, start INTEGER, stop INTEGER, born INTEGER, event INTEGER, withdrawn INTEGER, 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, number)
 );
@@ -89,7 +89,7 @@ CREATE TABLE schedules (
 	cron TEXT, 
 	zone TEXT NOT NULL, 
 	catch_up TEXT NOT NULL, 
-	note TEXT NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, 
+	note TEXT NOT NULL, parked TEXT, hops INTEGER DEFAULT '0' NOT NULL, event INTEGER, withdrawn INTEGER, 
 	PRIMARY KEY (agent, number), 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
 );
@@ -186,7 +186,7 @@ CREATE TABLE "agents" (
 	head TEXT NOT NULL, 
 	warned BOOLEAN NOT NULL, 
 	ratio FLOAT NOT NULL, 
-	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, attachment_changes INTEGER DEFAULT '0' NOT NULL, undecided INTEGER, 
+	settings TEXT NOT NULL, lease_fence INTEGER DEFAULT '0' NOT NULL, parked TEXT, ready INTEGER, holder TEXT, unembedded INTEGER, last_outgoing INTEGER DEFAULT '0' NOT NULL, last_segment INTEGER DEFAULT '0' NOT NULL, attachment_changes INTEGER DEFAULT '0' NOT NULL, undecided INTEGER, hold TEXT, 
 	UNIQUE (tenant, name)
 );
 CREATE TABLE usage_totals (
@@ -378,4 +378,28 @@ CREATE TABLE quotas (
  WITHOUT ROWID
 
 ;
-INSERT INTO alembic_version VALUES ('0018');
+CREATE TABLE recall_deletions (
+	agent INTEGER NOT NULL, 
+	change INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	PRIMARY KEY (agent, change, number), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE TABLE tombstones (
+	agent INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	at INTEGER NOT NULL, 
+	person TEXT NOT NULL, 
+	counts TEXT NOT NULL, 
+	PRIMARY KEY (agent, number), 
+	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+CREATE INDEX messages_withdrawn ON messages (agent, at) WHERE withdrawn IS NOT NULL;
+CREATE INDEX passages_of_event ON passages (agent, event) WHERE event IS NOT NULL;
+INSERT INTO alembic_version VALUES ('0019');

@@ -24,6 +24,10 @@ class SQLitePart(SqlPart):
     def _enter(self, agent: AgentId, tier: Tier, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
         lexicon.index(self._db, agent, tier, rows)
 
+    def _unenter(self, agent: AgentId, tier: Tier, rows: Mapping[int, Sequence[str]]) -> None:
+        for number in rows:
+            lexicon.unindex(self._db, agent, tier, number)
+
     def _source(self) -> SQLiteSource:
         return SQLiteSource(self._db)
 
@@ -41,10 +45,6 @@ class SQLiteTransaction(SQLitePart, SqlTransaction):
         """Raise the agent's fence, for who has just taken its turn; None if there is no such agent."""
         row = self._db.one(_RAISE_FENCE, agent=agent)
         return row[0] if row else None
-
-    def _withdraw(self, agent: AgentId, rows: Mapping[int, Sequence[str]]) -> None:
-        for number in rows:
-            lexicon.unindex(self._db, agent, "archival", number)
 
     def _delete_owned(self, agent: AgentId) -> None:
         lexicon.unindex_agent(self._db, agent)  # the rest goes by foreign keys

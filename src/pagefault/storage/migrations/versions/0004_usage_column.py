@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from alembic import op
 
 from pagefault.storage.migrations.postgres_base import has_partitions, partitions_of
-from pagefault.storage.rows import moment, to_usage, total_values, usage_text
+from pagefault.storage.times import moment
 from pagefault.storage.usage import RowUsage, add_up
+from pagefault.storage.usage_rows import to_usage, total_values, usage_text
 from pagefault.types import AgentId, Role
 
 revision = "0004"

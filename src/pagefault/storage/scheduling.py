@@ -1,0 +1,31 @@
+"""The part of the transaction protocol on schedules: timers, and which are due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from pagefault.types import AgentId, Schedule
+
+__all__ = ["Due", "SchedulingTransaction"]
+
+Due = tuple[AgentId, Schedule]
+
+
+class SchedulingTransaction(Protocol):
+    """The work on timers."""
+
+    def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule: ...
+    def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
+        """The timers by number; ``withdrawn``: also those that were undone, which nothing else here finds."""
+        ...
+
+    def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...
+    def remove_schedule(self, agent: AgentId, number: int) -> bool: ...
+    def park_schedule(self, agent: AgentId, number: int, why: str) -> None: ...
+    def due_schedules(
+        self, now: datetime, limit: int, *, agent: AgentId | None = None, after: Due | None = None
+    ) -> list[Due]:
+        """Up to ``limit`` schedules with due <= now that are not parked, oldest first: of all agents or of
+        one; those ``after`` the last of an earlier list."""
+        ...
