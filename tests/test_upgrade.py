@@ -35,7 +35,16 @@ from pagefault.storage.terms import message_terms
 from pagefault.tenancy import ApiKey, Quota
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
-from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, AgentRecord, Message, Passage, Role
+from pagefault.types import (
+    SEARCHED_BY_DEFAULT,
+    AgentId,
+    AgentRecord,
+    Message,
+    Passage,
+    Role,
+    Schedule,
+    Section,
+)
 
 START = datetime(2026, 11, 1, 12, 7, tzinfo=UTC)
 MICROS = round(START.timestamp()) * 1_000_000
@@ -83,12 +92,23 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
+WITHOUT_WITHDRAWN = (
+    "DROP INDEX messages_withdrawn",
+    "DROP INDEX passages_of_event",
+    *(f"DROP TABLE {name}" for name in ("recall_deletions", "tombstones")),
+    "ALTER TABLE agents DROP COLUMN hold",
+    *(f"ALTER TABLE messages DROP COLUMN {name}" for name in ("withdrawn", "erased")),
+    *(f"ALTER TABLE passages DROP COLUMN {name}" for name in ("born", "event", "withdrawn")),
+    "ALTER TABLE section_versions DROP COLUMN born",
+    *(f"ALTER TABLE schedules DROP COLUMN {name}" for name in ("event", "withdrawn")),
+)
+"""What makes the newest database one of the version before; each below goes one version further back."""
 WITHOUT_LIMITS = (
+    *WITHOUT_WITHDRAWN,
     "ALTER TABLE api_keys DROP COLUMN rate",
     "ALTER TABLE api_keys DROP COLUMN body",
     "ALTER TABLE quotas DROP COLUMN media_bytes",
 )
-"""What makes the newest database one of the version before; each below goes one version further back."""
 WITHOUT_TENANTS = (
     *WITHOUT_LIMITS,
     *(f"DROP TABLE {name}" for name in ("api_keys", "audit", "quotas")),
@@ -522,6 +542,63 @@ def test_keys_and_quotas_of_a_server_without_limits_have_none(databases: Databas
             fill_tenant(bind)
             bind.commit()
     asyncio.run(look_at_tenant(PostgresStore.open(url, connections=1)))
+    clean(url)
+    databases.drop(url)
+
+
+async def undo_what_was_there(store: SQLiteStore | PostgresStore) -> None:
+    """Of what was stored before, nobody knows in whose turn, and all of it counts; then some is undone."""
+    ana = AgentId(1)
+    rows = await store.read(lambda tx: tx.messages(ana))
+    assert [(row.withdrawn, row.erased) for row in rows] == [(None, False)] * len(DIGITS)
+    (passage,) = await store.read(lambda tx: tx.passages(ana, [1]))
+    (timer,) = await store.read(lambda tx: tx.schedules(ana))
+    assert (passage.born, passage.event, timer.event) == (None, None, None)
+    ((_, section),) = await store.read(lambda tx: tx.section_history(ana, "human"))
+    assert section.born is None
+    assert [agent.hold for agent in await store.read(lambda tx: tx.agents())] == [""]
+    await store.write(lambda tx: tx.withdraw_rows(ana, 2, len(DIGITS) + 1))
+    await store.write(lambda tx: tx.withdraw_passages(ana, 1, numbers=[1]))
+    await store.write(lambda tx: tx.put_section(ana, Section("human", "", 9, "y"), START))
+    match = Match(("34",))
+    found = await store.read(lambda tx: tx.search(ana, "recall", match, Filter(), "f"))
+    assert found.number[found.matched].tolist() == [1]
+    await store.write(lambda tx: tx.append(ana, [replace(rows[0], event=None)]))
+    await store.close()
+
+
+async def fill_without_marks(store: SQLiteStore | PostgresStore) -> None:
+    ana = (await store.write(lambda tx: tx.create_agent(AgentRecord("ana", {}, START)))).id
+    rows = [Message(Role.USER, shown, START) for shown, _ in DIGITS]
+    await store.write(lambda tx: tx.append(ana, rows))
+    await store.write(lambda tx: tx.insert_passage(ana, Passage("kept", START, ("t",))))
+    await store.write(lambda tx: tx.put_section(ana, Section("human", "", 9, "x"), START))
+    await store.write(lambda tx: tx.add_schedule(ana, Schedule("tea", START, "UTC")))
+    await store.close()
+
+
+def test_what_a_file_has_from_before_undoing_can_be_undone(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    asyncio.run(fill_without_marks(SQLiteStore.open(file)))
+    with closing(sqlite3.connect(file)) as old:
+        _ = [old.execute(statement) for statement in WITHOUT_WITHDRAWN]
+        old.execute("UPDATE alembic_version SET version_num = '0018'")
+        old.commit()
+    clean(file)
+    asyncio.run(undo_what_was_there(SQLiteStore.open(file)))
+    clean(file)
+
+
+@pytest.mark.slow
+def test_what_a_server_has_from_before_undoing_can_be_undone(databases: Databases) -> None:
+    url = databases.new()
+    asyncio.run(fill_without_marks(PostgresStore.open(url, connections=1)))
+    with psycopg.connect(url) as old:
+        _ = [old.execute(statement.encode()) for statement in WITHOUT_WITHDRAWN]
+        old.execute("UPDATE alembic_version SET version_num = '0018'")
+        old.commit()
+    clean(url)
+    asyncio.run(undo_what_was_there(PostgresStore.open(url, connections=1)))
     clean(url)
     databases.drop(url)
 

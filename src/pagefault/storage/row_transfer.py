@@ -74,7 +74,7 @@ class IndexFault:
 
 def units_of(tier: Tier, row: Mapping[str, Value]) -> list[str]:
     """The lexical units of a row of ``messages`` or ``passages``, given by column."""
-    if row["withdrawn"] is not None:
+    if row.get("withdrawn") is not None:  # an earlier version has no such column
         return []
     text = str(row["text"])
     if tier == "recall":

@@ -15,7 +15,7 @@ from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import add_up
 from pagefault.testing.memory_agents import MemoryAgents
 from pagefault.testing.memory_approvals import MemoryApprovals
-from pagefault.testing.memory_inbox import MemoryInbox
+from pagefault.testing.memory_erasing import MemoryErasing
 from pagefault.testing.memory_outbox import MemoryOutbox
 from pagefault.testing.memory_search import (
     SearchRow,
@@ -44,7 +44,7 @@ __all__ = ["MemoryTransaction"]
 
 
 class MemoryTransaction(
-    MemoryAgents, MemoryOutbox, MemoryWithdrawing, MemoryInbox, MemoryApprovals, MemoryVectors
+    MemoryAgents, MemoryOutbox, MemoryWithdrawing, MemoryErasing, MemoryApprovals, MemoryVectors
 ):
     """``pagefault.storage.Transaction`` on dictionaries."""
 

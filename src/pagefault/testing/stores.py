@@ -23,6 +23,7 @@ from pagefault.storage import Transaction
 from pagefault.testing.store_agents import AgentConformance
 from pagefault.testing.store_approvals import ApprovalConformance
 from pagefault.testing.store_documents import DocumentConformance
+from pagefault.testing.store_forgetting import ForgettingConformance
 from pagefault.testing.store_media import MediaConformance
 from pagefault.testing.store_opening import NOW, WILD, StoreOpening, refused, said
 from pagefault.testing.store_queues import QueueConformance
@@ -270,5 +271,6 @@ class StoreConformance(
     TurnConformance,
     SeenConformance,
     WithdrawingConformance,
+    ForgettingConformance,
 ):
     """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""

@@ -55,6 +55,9 @@ class PostgresPart(SqlPart):
         unseal(self._db, agent, tier, rows)
         hnsw.take_out(self._db, agent, tier, rows)
 
+    def _purge(self) -> None:
+        """What is overwritten is in dead rows until the server vacuums them."""
+
     def _source(self) -> PostgresSource:
         return PostgresSource(self._db)
 

@@ -58,6 +58,10 @@ class SqlPart(ABC):
         locked."""
 
     @abstractmethod
+    def _purge(self) -> None:
+        """See that nothing of what this transaction overwrites stays in the database's files."""
+
+    @abstractmethod
     def _register(self, agent: AgentId, tenant: str, name: str) -> bool:
         """Make an agent known by a new name; False if the name is taken."""
 

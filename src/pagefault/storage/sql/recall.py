@@ -24,14 +24,14 @@ from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
 from pagefault.storage.usage_rows import quarters, to_row_usage, to_total, total_values
 from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, EventKind, Message, QueueState, Role
 
-__all__ = ["ADD_TOTAL", "COUNTS", "NOT_APPENDED", "ROW_USAGE", "TOTALS", "SqlRecall"]
+__all__ = ["ADD_TOTAL", "COUNTS", "MESSAGE", "NOT_APPENDED", "ROW_USAGE", "TOTALS", "SqlRecall"]
 
 _TAKE_SEQS = """
     UPDATE agents SET last_seq = last_seq + :count, recall_rows = recall_rows + :rows,
     recall_units = recall_units + :units, recall_changes = recall_changes + 1,
     unembedded = coalesce(unembedded, :since){queue}
     WHERE id = :agent RETURNING last_seq"""
-_MESSAGE = """
+MESSAGE = """
     SELECT role, text, at, shown, tokens, event, completion, call_id, name, meta, seq, speaker, usage,
     withdrawn, erased FROM messages WHERE agent = :agent"""
 COUNTS = " AND withdrawn IS NULL"
@@ -99,7 +99,7 @@ class SqlRecall(SqlPart):
         return [name for (name,) in self._db.rows(names, agent=agent)]
 
     def message(self, agent: AgentId, seq: int) -> Message | None:
-        row = self._db.one(f"{_MESSAGE} AND seq = :seq", agent=agent, seq=seq)
+        row = self._db.one(f"{MESSAGE} AND seq = :seq", agent=agent, seq=seq)
         return to_message(row) if row else None
 
     def messages(
@@ -114,7 +114,7 @@ class SqlRecall(SqlPart):
         appended: bool = True,
         withdrawn: bool = False,
     ) -> list[Message]:
-        chosen = f"{_MESSAGE} AND seq BETWEEN :first AND :last"
+        chosen = f"{MESSAGE} AND seq BETWEEN :first AND :last"
         chosen += "" if event is None else " AND event = :event"
         chosen += "" if appended else NOT_APPENDED
         chosen += "" if withdrawn else COUNTS
@@ -131,7 +131,7 @@ class SqlRecall(SqlPart):
         return [to_message(row) for row in reversed(found)]
 
     def completion_row(self, agent: AgentId, seq: int, *, behind: bool = False) -> Message | None:
-        begins = f"{_MESSAGE}{COUNTS} AND completion = seq AND seq"
+        begins = f"{MESSAGE}{COUNTS} AND completion = seq AND seq"
         which = f"{begins} > :seq ORDER BY seq" if behind else f"{begins} <= :seq ORDER BY seq DESC"
         row = self._db.one(f"{which} LIMIT 1", agent=agent, seq=seq)
         return to_message(row) if row else None

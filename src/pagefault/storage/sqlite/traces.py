@@ -17,9 +17,11 @@ _TABLES = """
 # A row of the index has the agent, a bit for the tier, and the number as its id (``lexicon``).
 _WITHOUT_ROW = """
     SELECT DISTINCT doc FROM lexicon_postings WHERE term = :term AND NOT EXISTS (
-        SELECT 1 FROM messages WHERE doc >> 32 & 1 = 0 AND agent = doc >> 33 AND seq = doc & 0xFFFFFFFF
+        SELECT 1 FROM messages
+        WHERE doc >> 32 & 1 = 0 AND agent = doc >> 33 AND seq = doc & 0xFFFFFFFF AND units > 0
     ) AND NOT EXISTS (
-        SELECT 1 FROM passages WHERE doc >> 32 & 1 = 1 AND agent = doc >> 33 AND number = doc & 0xFFFFFFFF)"""
+        SELECT 1 FROM passages
+        WHERE doc >> 32 & 1 = 1 AND agent = doc >> 33 AND number = doc & 0xFFFFFFFF AND units > 0)"""
 _PARTS = ("", "-wal", "-journal", "-shm")
 
 

@@ -8,6 +8,7 @@ from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
+from pagefault.storage.sqlite.purge import owe
 from pagefault.storage.sqlite.source import SQLiteSource
 from pagefault.types import AgentId, Tier
 
@@ -27,6 +28,9 @@ class SQLitePart(SqlPart):
     def _unenter(self, agent: AgentId, tier: Tier, rows: Mapping[int, Sequence[str]]) -> None:
         for number in rows:
             lexicon.unindex(self._db, agent, tier, number)
+
+    def _purge(self) -> None:
+        owe(self._db)
 
     def _source(self) -> SQLiteSource:
         return SQLiteSource(self._db)
