@@ -228,8 +228,7 @@ class Assembly:
         turn, results = OpenTurn(), Results(storages, zone, counter, plan.budget.page)
         syscalls = Syscalls(
             record.id, record.name, store, retriever, parts.clock, zone, zone_name, counter, results,
-            self._context(record, settings, turn), settings.paged_in_limit(window), turn.opened, turn.hops,
-            turn.served,
+            self._context(record, settings, turn), settings.paged_in_limit(window), turn,
         )  # fmt: skip
         letters = self._correspondence(record, settings, turn)
         memory = QueueManager(

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
@@ -41,13 +41,21 @@ _LABEL = 24  # tokens that a paged-in line's id, date and source take
 _NEIGHBOURS = 3  # rows shown on either side of a short message
 
 
+class ServedTurn(Protocol):
+    """The turn in which functions are called."""
+
+    def opened(
+        self,
+    ) -> int | None: ...  # the log number of its event: search does not find the question itself
+    def served(self) -> int | None: ...  # the id of its event
+    def hops(self) -> int: ...  # the messages between agents that its event follows from
+
+
 @dataclass(frozen=True, slots=True)
 class Syscalls:
     """The memory functions of one agent.
 
-    ``opened`` gives the open event's log number (search does not find the question itself), ``hops`` the
-    messages between agents that it follows from, ``served`` its id; ``paged_in_limit`` is the size in tokens
-    of the section that ``page_in`` fills.
+    ``paged_in_limit`` is the size in tokens of the section that ``page_in`` fills.
     """
 
     agent: AgentId
@@ -61,9 +69,7 @@ class Syscalls:
     results: Results
     sections: WorkingContext
     paged_in_limit: int
-    opened: Callable[[], int | None]
-    hops: Callable[[], int]
-    served: Callable[[], int | None]
+    turn: ServedTurn
 
     @property
     def storages(self) -> ArchivalStorages:
@@ -111,18 +117,18 @@ class Syscalls:
 
     async def memory_search(self, query: str, page: int = 1) -> Outcome:
         """Search recall and archival storage."""
-        recall = await self._found(query, Filter(before=self.opened()), page)
+        recall = await self._found(query, Filter(before=self.turn.opened()), page)
         archival = await self._archival(query, Filter(), page)
         return await self._shown(recall.merged(archival), query, page)
 
     async def recall_search(self, query: str, page: int = 1) -> Outcome:
         """Search the message log."""
-        hits = await self._found(query, Filter(before=self.opened()), page)
+        hits = await self._found(query, Filter(before=self.turn.opened()), page)
         return await self._shown(hits, query, page)
 
     async def recall_search_by_date(self, start: str, end: str, page: int = 1) -> Outcome:
         """Messages between two ISO dates or times, oldest first."""
-        span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.opened())
+        span = Filter(since=self._moment(start), until=self._moment(end, end=True), before=self.turn.opened())
         hits = await self._found("", span, page)
         return await self._shown(hits[::-1], "", page)
 
@@ -162,7 +168,7 @@ class Syscalls:
             self.sections.sent()
             return f"Sent to {archive}, where it gets its id."
         if storage.id == self.agent:  # in an archive this number would be any attached agent's
-            passage = replace(passage, event=self.served())
+            passage = replace(passage, event=self.turn.served())
         try:
             (saved,) = tx.insert_passages(storage.id, [passage])
         except NotFoundError:
@@ -201,7 +207,9 @@ class Syscalls:
         due = next_due(cron, now, self.zone) if cron else self._moment(when, ahead=True)
         if due <= now:
             raise FunctionError(f"{when} is in the past; it is {stamp(now, self.zone)}.")
-        timer = Schedule(note, due, self.zone_name, cron or None, hops=self.hops(), event=self.served())
+        timer = Schedule(
+            note, due, self.zone_name, cron or None, hops=self.turn.hops(), event=self.turn.served()
+        )
         made = tx.add_schedule(self.agent, timer)
         return f"Scheduled as {made.id}; due {stamp(due, self.zone)}."
 

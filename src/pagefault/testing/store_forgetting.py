@@ -1,4 +1,4 @@
-"""The store suite's part on what is forgotten: nothing of it is found or read any more, and the rest is there."""
+"""The store suite's part on what is forgotten: nothing of it is found or read, and the rest is there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ __all__ = ["ForgettingConformance"]
 PAID = RequestUsage("x:a", Usage(100, 10))
 PICTURE = MediaContent(Media("a" * 64, "image/png", "", 3, 1, 1), b"abc")
 SHARED = MediaContent(Media("b" * 64, "image/png", "", 3, 1, 1), b"abd")
+NAMED = replace(PICTURE.media, name="kiwi.png")
+DECIDED = MessageMeta(sources=("m1",), decided_by="Kiwi", decision="approved")
 ROWS = [
     replace(
-        said("kiwi asked", meta=MessageMeta(media=(replace(PICTURE.media, name="kiwi.png"), SHARED.media), images=1)),
+        said("kiwi asked", meta=MessageMeta(media=(NAMED, SHARED.media), images=1)),
         event=1, shown="kiwi asked", speaker="Kiwi", tokens=3, name="kiwi-kind",
     ),
     replace(
@@ -31,7 +33,7 @@ ROWS = [
         event=1, completion=2, call_id="c1", name="search",
     ),
     replace(
-        said("kiwi found", Role.RESULT, meta=MessageMeta(sources=("m1",), decided_by="Kiwi", decision="approved")),
+        said("kiwi found", Role.RESULT, meta=DECIDED),
         event=1, completion=2, call_id="c1", name="search",
     ),
     replace(said("plum said", Role.ASSISTANT), event=1, shown="plum said", speaker="Bo"),
@@ -40,8 +42,13 @@ ROWS = [
 ]  # fmt: skip
 
 
+def numbers(row: Message) -> tuple[object, ...]:
+    """The part of a row that stays."""
+    return row.seq, row.role, row.at, row.event, row.completion, row.usage
+
+
 class ForgettingConformance(StoreOpening):
-    """What is forgotten."""
+    """Erasing, tombstones and holds."""
 
     def _filled(self, db: Opened) -> AgentId:
         ana = db.agent("ana")
@@ -58,10 +65,8 @@ class ForgettingConformance(StoreOpening):
             after = db.read(lambda tx: tx.messages(ana))
             assert "kiwi" not in str([asdict(row) for row in after]).casefold()
             assert after[3] == before[3]
-            kept = [(row.seq, row.role, row.at, row.event, row.completion, row.usage) for row in before]
-            assert [
-                (row.seq, row.role, row.at, row.event, row.completion, row.usage) for row in after
-            ] == kept
+            kept = list(map(numbers, before))
+            assert list(map(numbers, after)) == kept
             assert [row.erased for row in after] == [True, True, True, False, True, True]
             assert [(row.call_id, row.name) for row in after[1:3]] == [("c1", "search")] * 2
             assert after[1].meta == MessageMeta(saw=SeenContext(8192), heartbeat=True)
@@ -112,9 +117,8 @@ class ForgettingConformance(StoreOpening):
             db.write(lambda tx: tx.insert_passage(ana, Passage("kiwi kept", NOW, ("kiwi",))))
             db.write(lambda tx: tx.insert_passage(ana, Passage("plum kept", NOW)))
             marker = db.write(lambda tx: tx.append(ana, [said("undone", Role.ALERT)]))[0].seq
-            db.write(
-                lambda tx: (tx.withdraw_rows(ana, 1, marker), tx.withdraw_passages(ana, marker, numbers=[1]))
-            )
+            db.write(lambda tx: tx.withdraw_rows(ana, 1, marker))
+            db.write(lambda tx: tx.withdraw_passages(ana, marker, numbers=[1]))
             assert db.write(lambda tx: tx.erase_rows(ana, [1, 2, 3, 5, 6])) == 5
             rows = db.read(lambda tx: tx.messages(ana, withdrawn=True))
             assert [row.withdrawn for row in rows] == [7, 7, 7, 7, None, 7, None]

@@ -44,7 +44,7 @@ def marker(tx_rows: int) -> Message:
 
 
 class WithdrawingConformance(StoreOpening):
-    """What was undone."""
+    """Withdrawing, which undoes."""
 
     def _two_turns(self, db: Opened) -> AgentId:
         """An agent with two turns: of apples, rows 1 to 4, and of pears, 5 to 8."""

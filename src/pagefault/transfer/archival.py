@@ -39,7 +39,7 @@ def _deletions(known: KnownRows, table: str, there: set[int], tier: Tier, called
     if astray := sorted(number for _, number in gone if number in there):
         yield f"{some(called, astray)} are said to be deleted, but are there."
     if any(change > known.own[f"{tier}_changes"] for change, _ in gone):
-        yield f"There are deletions of {tier} that were not counted."
+        yield "There are deletions that were not counted."
 
 
 def document_faults(known: KnownRows) -> Iterator[str]:

@@ -24,7 +24,7 @@ from pagefault.transfer.moving import Watch
 from pagefault.transfer.repeats import Repeats
 from pagefault.transfer.sharing import sharing_faults
 from pagefault.transfer.values import agent_faults, is_counted, row_faults, some
-from pagefault.types import AgentId, EventKind, Role, Tier
+from pagefault.types import AgentId, EventKind, Tier
 
 __all__ = ["Finding", "check", "repair"]
 
@@ -109,20 +109,14 @@ def _of_agent(rows: TransferRows, agent: AgentId) -> Iterator[str]:
 
 def _log(known: KnownRows) -> Iterator[str]:
     own, expected, astray = known.own, 1, list[int]()
-    summaries, embedded = set[int](), set[int]()
     speakers, repeats = {row["name"] for row in known.table("speakers")}, Repeats()
     for row in known.table("messages"):
+        known.note(row)
         if row["withdrawn"] is None:
             repeats.add(row)
         if row["seq"] != expected:
             yield f"The log has message {row['seq']} where {expected} should stand."
         expected = row["seq"] + 1
-        if row["role"] == Role.SUMMARY and row["withdrawn"] is None:
-            summaries.add(row["seq"])
-        if row["embed"]:
-            embedded.add(row["seq"])
-        if row["withdrawn"] is None and not row["erased"]:
-            known.messages.add(row["seq"])
         if row["speaker"] and row["speaker"] not in speakers:
             yield f"The speaker of message {row['seq']} is not known by name."
         if _is_astray(row, own):
@@ -130,10 +124,9 @@ def _log(known: KnownRows) -> Iterator[str]:
     if expected != own["last_seq"] + 1:
         yield f"The log ends at message {expected - 1}, but {own['last_seq']} were counted."
     if astray:
-        yield f"{some('message', astray)} name an event, a completion or an undoing that never was."
-    yield from _queue(own, summaries)
+        yield f"{some('message', astray)} name an event or a completion, or an undoing, that never was."
+    yield from _queue(own, known.summaries)
     yield from _repeated(repeats)
-    known.embedded["recall"] = embedded
 
 
 def _repeated(repeats: Repeats) -> Iterator[str]:
@@ -206,7 +199,7 @@ def _vectors(known: KnownRows) -> Iterator[str]:
         else:
             more[*key, row["number"]].add(row["part"])
     for (tier, fingerprint), numbers in sorted(first.items()):
-        if astray := sorted(numbers - known.embedded[tier]):
+        if astray := sorted(numbers - known.embedded.get(tier, set())):
             yield f"{fingerprint} has vectors of {some('row', astray)} of {tier}, which are to have none."
     for (tier, fingerprint, number), parts in sorted(more.items()):
         if number not in first[tier, fingerprint] or parts != set(range(1, len(parts) + 1)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pagefault.storage.row_transfer import OWNED, TransferRows
-from pagefault.types import AgentId
+from pagefault.types import AgentId, Role
 
 __all__ = ["TABLES", "KnownRows"]
 
@@ -24,7 +24,18 @@ class KnownRows:
     own: dict[str, Any]
     embedded: dict[str, set[int]] = field(default_factory=dict[str, "set[int]"])  # by tier, to have vectors
     messages: set[int] = field(default_factory=set[int])  # that are in the indexes
+    summaries: set[int] = field(default_factory=set[int])  # that were not undone
     passages: set[int] = field(default_factory=set[int])
+
+    def note(self, row: dict[str, Any]) -> None:
+        """Note which sets a row of the log is in."""
+        seq, counts = row["seq"], row["withdrawn"] is None
+        if counts and row["role"] == Role.SUMMARY:
+            self.summaries.add(seq)
+        if counts and not row["erased"]:
+            self.messages.add(seq)
+        if row["embed"]:
+            self.embedded.setdefault("recall", set()).add(seq)
 
     def table(self, name: str) -> Iterator[dict[str, Any]]:
         table = TABLES[name]

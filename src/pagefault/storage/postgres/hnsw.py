@@ -67,8 +67,7 @@ _FINISH = (
     "ANALYZE {table}",
 )
 _WITHOUT_DELETED = """
-    DELETE FROM {table} s USING {deletions} d WHERE d.agent = :agent AND d.number = s.number
-    RETURNING s.part"""
+    DELETE FROM {table} s USING {deletions} d WHERE d.agent = :agent AND d.number = s.number RETURNING part"""
 _DROP_BLOCKS = "DELETE FROM index_blocks WHERE agent = :agent AND tier = :tier AND fingerprint = :fingerprint"
 # An earlier pagefault reads vectors from this table alone.
 _EARLIER = """

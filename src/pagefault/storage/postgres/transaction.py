@@ -56,7 +56,7 @@ class PostgresPart(SqlPart):
         hnsw.take_out(self._db, agent, tier, rows)
 
     def _purge(self) -> None:
-        """What is overwritten is in dead rows until the server vacuums them."""
+        """Dead rows have what is overwritten until the server vacuums them."""
 
     def _source(self) -> PostgresSource:
         return PostgresSource(self._db)

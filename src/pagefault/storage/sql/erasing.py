@@ -67,9 +67,7 @@ class SqlErasing(SqlInbox, SqlLeaving):
             self._db.many(_BLANK_ROW, [{name: each[name] for name in _KEPT} for each in blank])
             erased += [replace(row, text="", shown="") for row in rows]
         self._drop_media(agent, (media.hash for row in erased for media in row.meta.media))
-        for name in speakers_of(erased):
-            if self._db.one(_SPOKEN, agent=agent, name=name) is None:
-                self._db.send(_DELETE_SPEAKER, agent=agent, name=name)
+        self._drop_speakers(agent, speakers_of(erased))
         self._purge()
         return len(erased)
 
@@ -97,6 +95,11 @@ class SqlErasing(SqlInbox, SqlLeaving):
         for hash in sorted(set(hashes)):
             if not any(self._db.one(each, agent=agent, pattern=f"%{hash}%") for each in _REFERRING):
                 self._db.send(_DELETE_MEDIA, agent=agent, hash=hash)
+
+    def _drop_speakers(self, agent: AgentId, names: Iterable[str]) -> None:
+        for name in names:
+            if self._db.one(_SPOKEN, agent=agent, name=name) is None:
+                self._db.send(_DELETE_SPEAKER, agent=agent, name=name)
 
     def erase_schedules(self, agent: AgentId, numbers: Collection[int]) -> int:
         self._require(agent)
