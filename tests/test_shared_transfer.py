@@ -381,7 +381,8 @@ def changed(content: bytes, *lines: dict[str, Any], **values: Any) -> bytes:
     return b"".join([head, *rows, dump({"end": end})])
 
 
-TIMER = {"number": 1, "due": 1, "cron": None, "zone": "UTC", "catch_up": "once", "note": "x"}
+TIMER: dict[str, Any] = {"number": 1, "due": 1, "cron": None, "zone": "UTC", "catch_up": "once", "note": "x"}
+TIMER |= {"event": None, "withdrawn": None}
 
 
 def test_a_changed_file_is_one_that_is_imported(place: Path | str, tmp_path: Path) -> None:
@@ -398,7 +399,7 @@ def test_a_shared_section_without_one_text_is_refused(
         version = {"name": name, "version": 1, "at": 1, "description": "", "token_limit": limit, "text": ""}
         rows += [
             {"sections": {"name": name, "version": 1}},
-            {"section_versions": version | {"read_only": False}},
+            {"section_versions": version | {"read_only": False, "born": None}},
         ]
     head, *rest = export(place, "bob").splitlines(keepends=True)
     content = changed(b"".join([dump(json.loads(head) | {"agent": "section:plan"}), *rest]), *rows)

@@ -11,7 +11,7 @@ from pagefault.message_meta import MessageMeta, RequestUsage, SeenContext, Usage
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.withdrawing import Tombstone
 from pagefault.testing.store_opening import NOW, Opened, StoreOpening, refused, said, unit
-from pagefault.types import AgentId, Event, EventKind, Passage, Role, Schedule, Section
+from pagefault.types import AgentId, Event, EventKind, Message, Passage, Role, Schedule, Section
 
 __all__ = ["ForgettingConformance"]
 
