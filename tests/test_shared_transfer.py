@@ -381,8 +381,10 @@ def changed(content: bytes, *lines: dict[str, Any], **values: Any) -> bytes:
     return b"".join([head, *rows, dump({"end": end})])
 
 
-TIMER: dict[str, Any] = {"number": 1, "due": 1, "cron": None, "zone": "UTC", "catch_up": "once", "note": "x"}
-TIMER |= {"event": None, "withdrawn": None}
+TIMER = {
+    "number": 1, "due": 1, "cron": None, "zone": "UTC", "catch_up": "once", "note": "x", "event": None,
+    "withdrawn": None,
+}  # fmt: skip
 
 
 def test_a_changed_file_is_one_that_is_imported(place: Path | str, tmp_path: Path) -> None:
