@@ -75,7 +75,8 @@ class MessageMeta:
     the call (``approved``, ``refused``, ``expired``), and ``decided_by``, who that was.
     Prefetch: ``sources``; ``milliseconds``, the time that it took.
     Event: ``skipped``, why nothing was prefetched for it; ``stop``, as of an alert: it was only overheard.
-    Alert: ``stop``, it ends the turn; the row's ``name`` is a ``StopName``.
+    Alert: ``stop``, it ends the turn; the row's ``name`` is a ``StopName``. ``point``, of the alert that rows
+    were withdrawn: the row behind which they were.
     Summary: ``messages``, the number of rows under it; ``through``, the newest of these; ``warned``, whether
     the model was warned before; ``extracted``, why the model did not write it.
     """
@@ -102,6 +103,7 @@ class MessageMeta:
     extracted: str = ""
     media: tuple[Media, ...] = ()
     images: int = 0
+    point: int = 0
 
     @property
     def shown_images(self) -> tuple[Media, ...]:

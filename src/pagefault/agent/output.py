@@ -18,6 +18,9 @@ from pagefault.models import Completion, Delta, Model, Prompt
 from pagefault.quoting import HalfJoiner, in_texts, whole
 from pagefault.types import EventKind, Message, Output, OutputType, Role, Style
 
+WITHDRAWN = "withdrawn"
+"""The name of the alert that rows before it were withdrawn. It is not shown in the prompt."""
+
 _TYPES: dict[Role, OutputType] = {
     Role.ASSISTANT: "said",
     Role.THOUGHT: "thought",
@@ -32,6 +35,9 @@ _TYPES: dict[Role, OutputType] = {
 def output_of(row: Message) -> Output | None:
     """The output a row shows; None for inputs, for a thought or prefetch of nothing, and for what was said
     elsewhere."""
+    if row.role is Role.ALERT and row.name == WITHDRAWN:
+        reach = {"from": row.meta.point + 1, "to": row.seq - 1}
+        return Output("withdrawn", row.text, row.event, row.seq, row.name, reach)
     kind = None if row.is_appended else _TYPES.get(row.role)
     if row.role is Role.ALERT and row.name in tuple(EventKind):
         kind = "warned" if row.name == EventKind.PRESSURE else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pagefault.cli.slash import Slash
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.approvals import answer
+from pagefault.kernel.posting import EventOutputs
 from pagefault.names import check_text
 from pagefault.types import Event, EventKind, Output
 from pagefault.views.approvals import ApprovalView, approvals
@@ -120,9 +121,19 @@ class Conversation:
         await self._send(await attached(self.kernel, self.name, source, text=text, typed=True))
         return ""
 
+    async def answered(self, posting: AbstractAsyncContextManager[EventOutputs]) -> str:
+        """Post an event again, as ``say`` does; what there is to say of it is in its outputs."""
+        async with posting as (_, posted, _):
+            self._mine.add(posted.id)
+        await self._served(posted)
+        return ""
+
     async def _send(self, event: Event) -> None:
         posted = await self.kernel.post(self.name, event)
         self._mine.add(posted.id)
+        await self._served(posted)
+
+    async def _served(self, posted: Event) -> None:
         with self._waiting():
             await self.kernel.idle(self.name)
         await self.caught_up()
@@ -165,7 +176,7 @@ class Conversation:
 
     async def slash(self, line: str) -> bool:
         """Run a slash command; False if the line is a message."""
-        ran = await Slash(self.kernel, self.name, self.screen.notice, self.attach).run(line)
+        ran = await Slash(self.kernel, self.name, self.screen.notice, self.attach, self.answered).run(line)
         await self.caught_up()
         return ran
 

@@ -1,4 +1,4 @@
-"""The slash commands of a chat: memory, files, approvals, usage, and a flush.
+"""The slash commands of a chat: memory, files, approvals, usage, undo, and a flush.
 
 A slash command is a line that starts with a slash and one word; its answer is a notice, never a message.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from pagefault.cli.agents import section_text
 from pagefault.cli.approvals import call_text
 from pagefault.cli.memory import search_text
 from pagefault.cli.render import gauge, row_line
+from pagefault.cli.undoing import undone_lines
 from pagefault.cli.usage import usage_table
 from pagefault.errors import PagefaultError
 from pagefault.kernel import Kernel
+from pagefault.kernel.posting import EventOutputs
+from pagefault.kernel.withdrawing import edited, retried, undo
 from pagefault.types import Tier
 from pagefault.views.agents import context
 from pagefault.views.approvals import approvals, grants
@@ -34,6 +38,9 @@ HELP = """\
 /approvals        calls that wait for a decision, and functions allowed for good
 /usage            tokens and cost, by model
 /flush            flush the queue now
+/undo [N]         withdraw the last turn, or the last N turns
+/retry            withdraw the last answer, and have it given anew
+/edit TEXT        say your last message otherwise, and have it answered anew
 /help             this list
 /quit             leave"""
 
@@ -41,12 +48,13 @@ HELP = """\
 @dataclass(frozen=True, slots=True)
 class Slash:
     """The slash commands over one agent. ``show`` prints an answer; ``attach`` sends the file that a line
-    names."""
+    names; ``answered`` shows how an event that is posted again is answered."""
 
     kernel: Kernel
     name: str
     show: Callable[[str], None]
     attach: Callable[[str], Awaitable[str]]
+    answered: Callable[[AbstractAsyncContextManager[EventOutputs]], Awaitable[str]]
 
     async def run(self, line: str) -> bool:
         """Run the line if it is a slash command; False if it is a message."""
@@ -62,6 +70,9 @@ class Slash:
             "approvals": self._approvals,
             "usage": self._usage,
             "flush": self._flush,
+            "undo": self._undo,
+            "retry": self._retry,
+            "edit": self._edit,
             "help": self._help,
         }
         command = commands.get(found[1].lower())
@@ -113,6 +124,17 @@ class Slash:
 
     async def _flush(self, _: str) -> str:
         return "" if await self.kernel.flush(self.name) else "There is nothing to flush."
+
+    async def _undo(self, turns: str) -> str:
+        if turns and not re.fullmatch("[0-9]{1,9}", turns):
+            return "Write how many turns to withdraw: /undo 2"
+        return "\n".join(undone_lines(await undo(self.kernel, self.name, turns=int(turns or 1))))
+
+    async def _retry(self, _: str) -> str:
+        return await self.answered(retried(self.kernel, self.name))
+
+    async def _edit(self, text: str) -> str:
+        return await self.answered(edited(self.kernel, self.name, None, text))
 
 
 def leaves(line: str) -> bool:

@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": ("serve", "Serve agents over HTTP, until interrupted."),
     "mcp": ("mcp", "Serve an agent's memory to a client of MCP, over stdin and stdout."),
     "agent": ("agent", "The agents of this home."),
+    "undo": ("undo", "Withdraw the last turns of an agent: they stay in the log, and nowhere else."),
     "trace": ("look", "Show why it said that: each step of an event's turn, from the log alone."),
     "usage": ("look", "Show tokens and cost, by agent, turn, day or model."),
     "recall": ("memory", "Recall storage: every message ever, verbatim."),

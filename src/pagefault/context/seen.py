@@ -1,19 +1,27 @@
-"""The main context in a few words, for the log: which rows a queue has, and digests of what stands before it.
+"""The main context in a few words, for the log: which rows a queue has, and digests of what stands before it, by
+which a past working context is found again.
 
-Left out: finding it again (``views.seen``).
+Left out: finding the queue again (``views.seen``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2s
 
+from pagefault.context import render_sections
+from pagefault.message_meta import SeenContext
 from pagefault.models import FunctionSchema
-from pagefault.types import Message, Role
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, AgentRecord, Message, Role
 
-__all__ = ["fixed_digest", "head_digest", "queue_rows"]
+__all__ = ["fixed_digest", "head_digest", "head_seen", "queue_rows"]
+
+_STEPS_BACK = 32  # edits that are undone to find the working context of a step
+_INSTANT = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=256)
@@ -38,3 +46,27 @@ def queue_rows(rows: Sequence[Message]) -> tuple[Message, ...]:
         for row in rows
         if row.role is not Role.SUMMARY and (row.role is not Role.PREFETCH or row.seq > dropped)
     )
+
+
+def head_seen(tx: Transaction, record: AgentRecord, saw: SeenContext, at: datetime) -> str | None:
+    """The working context of a step that was committed ``at`` this time; None if no state of the sections
+    has its digest, or the log does not record one."""
+    if not saw.head:
+        return None
+    if head_digest(record.queue.head) == saw.head:
+        return record.queue.head
+    summary = tx.message(record.id, saw.summary) if saw.summary else None
+    for since in (summary.at if summary else record.created, at):
+        for head in _states(tx, record.id, since):
+            if head_digest(head) == saw.head:
+                return head
+    return None
+
+
+def _states(tx: Transaction, agent: AgentId, at: datetime) -> Iterator[str]:
+    """The working context as it stood at a time, then before the last edit, and the one before that."""
+    for _ in range(_STEPS_BACK):
+        if not (found := tx.sections_at(agent, at)):
+            return
+        yield render_sections([section for _, section in found if section.limit])
+        at = max(time for time, _ in found) - _INSTANT

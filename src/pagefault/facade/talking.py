@@ -6,6 +6,7 @@ Leaves out what else can be done with an agent (``facade.agent``).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pagefault.facade.inputs import Images
     from pagefault.images import Image
     from pagefault.ingest.attaching import AttachedKind
+    from pagefault.kernel.posting import EventOutputs
+    from pagefault.kernel.withdrawing import UndoReport
     from pagefault.views.reply import Reply
 
 __all__ = ["AsyncTalking"]
@@ -83,12 +86,46 @@ class AsyncTalking:
         return (await media(self._handle.kernel, self.name, hash)).data
 
     async def _reply(self, event: Event) -> Reply:
+        return await self._reply_to(self._handle.kernel.posting(self.name, event))
+
+    async def _reply_to(self, posting: AbstractAsyncContextManager[EventOutputs]) -> Reply:
         from pagefault.views.reply import reply_of
 
-        kernel = self._handle.kernel
-        async with kernel.posting(self.name, event) as (agent, _, outputs):
+        async with posting as (agent, _, outputs):
             collected = [output async for output in outputs]
-        return await reply_of(kernel, agent, collected)
+        return await reply_of(self._handle.kernel, agent, collected)
+
+    # what was said, taken back
+
+    async def undo(self, to: int | str | None = None, turns: int = 1) -> UndoReport:
+        """Withdraw the last turns, so many, or all that came behind a position (``m12``), and return what was
+        withdrawn and what stays because it happened outside.
+
+        Messages, passages and timers of these turns are out of prompt, search and summary from then on, and
+        the sections as they were; the log keeps the rows, marked. ``UsageError``, and nothing is done, if
+        there is nothing to undo, and while the agent is in a turn or waits for a decision.
+        """
+        from pagefault.kernel.withdrawing import undo
+
+        return await undo(self._handle.kernel, self.name, to=to, turns=turns)
+
+    async def rewind(self, at: int | str) -> UndoReport:
+        """Withdraw all that came behind a position (``m12``), as ``undo(to=at)`` does."""
+        return await self.undo(to=at)
+
+    async def edit(self, position: int | str | None, text: str) -> Reply:
+        """Say a user's message (``m12``; None: the last one) otherwise: what came since is withdrawn as by
+        ``undo``, and the message, with this text, is answered anew. Return the reply."""
+        from pagefault.kernel.withdrawing import edited
+
+        return await self._reply_to(edited(self._handle.kernel, self.name, position, text))
+
+    async def retry(self) -> Reply:
+        """Withdraw the last answer, as ``undo`` does, and have the same event answered anew. Return the
+        reply. What was overheard since is kept, behind it."""
+        from pagefault.kernel.withdrawing import retried
+
+        return await self._reply_to(retried(self._handle.kernel, self.name))
 
     async def stream(self, event: str | Event, *, images: Images = ()) -> AsyncGenerator[Output]:
         """Send an event and yield its outputs as they come, deltas included; the last one is ``done``, or

@@ -17,6 +17,7 @@ __all__ = [
     "add_section",
     "check_version",
     "edit_section",
+    "edited_notice",
     "remove_section",
     "set_limit",
     "without",
@@ -44,11 +45,15 @@ async def edit_section(
         if (size := counter.count(text)) > found.limit:
             raise UsageError(f"{section} would take {size} of {found.limit} tokens; shorten the text.")
         tx.put_section(record.id, replace(found, text=text), now)
-        text_of_event = f"Section {section} of your working context was edited; it now reads: {text}"
-        tx.post(record.id, Event(EventKind.EDITED, text_of_event, at=now))
+        tx.post(record.id, Event(EventKind.EDITED, edited_notice(section, text), at=now))
 
     await kernel.store.write(edit)
     await kernel.wake(name)
+
+
+def edited_notice(section: str, text: str) -> str:
+    """The text of the event by which an agent learns that a section was edited."""
+    return f"Section {section} of your working context was edited; it now reads: {text}"
 
 
 def check_version(tx: Transaction, owner: AgentId, section: Section, version: int | None) -> None:

@@ -25,7 +25,7 @@ from pagefault.message_meta import SeenContext
 from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Message, Role
-from pagefault.views.seen import head_seen, queue_seen, rendered_sections
+from pagefault.views.seen import queue_seen, rendered_sections
 
 __all__ = ["BlockKind", "ContextBlock", "ContextBlocks", "SeenStep", "context_blocks"]
 

@@ -2,25 +2,19 @@
 
 The log keeps of each completion which rows its queue showed and two digests: of the working context, and of
 instructions and functions (``SeenContext``). Rows are never changed and sections keep their versions, so both
-come back as they were, and what does not have its digest is not taken for it. Left out: sizes and how it is
-shown (``context``).
+come back as they were, and what does not have its digest is not taken for it. Left out: the working
+context (``context.seen``), sizes and how it is shown (``context``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-
-from pagefault.context import SECTION_OPENING, Queue, contained, render_sections
-from pagefault.context.seen import head_digest, queue_rows
+from pagefault.context import SECTION_OPENING, Queue, contained
+from pagefault.context.seen import queue_rows
 from pagefault.message_meta import SeenContext
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord, QueueState
+from pagefault.types import AgentId, QueueState
 
-__all__ = ["head_seen", "queue_seen", "rendered_sections"]
-
-_STEPS_BACK = 32  # edits that are undone to find the working context of a step
-_INSTANT = timedelta(microseconds=1)
+__all__ = ["queue_seen", "rendered_sections"]
 
 
 def queue_seen(tx: Transaction, agent: AgentId, saw: SeenContext, head: str = "") -> Queue:
@@ -29,30 +23,6 @@ def queue_seen(tx: Transaction, agent: AgentId, saw: SeenContext, head: str = ""
     summary = tx.message(agent, saw.summary) if saw.summary else None
     pinned = tx.message(agent, saw.pinned) if saw.pinned else None
     return Queue(QueueState(saw.first, saw.summary, saw.pinned, head), summary, pinned, queue_rows(rows))
-
-
-def head_seen(tx: Transaction, record: AgentRecord, saw: SeenContext, at: datetime) -> str | None:
-    """The working context of a step that was committed ``at`` this time; None if no state of the sections
-    has its digest, or the log does not record one."""
-    if not saw.head:
-        return None
-    if head_digest(record.queue.head) == saw.head:
-        return record.queue.head
-    summary = tx.message(record.id, saw.summary) if saw.summary else None
-    for since in (summary.at if summary else record.created, at):
-        for head in _states(tx, record.id, since):
-            if head_digest(head) == saw.head:
-                return head
-    return None
-
-
-def _states(tx: Transaction, agent: AgentId, at: datetime) -> Iterator[str]:
-    """The working context as it stood at a time, then before the last edit, and the one before that."""
-    for _ in range(_STEPS_BACK):
-        if not (found := tx.sections_at(agent, at)):
-            return
-        yield render_sections([section for _, section in found if section.limit])
-        at = max(time for time, _ in found) - _INSTANT
 
 
 def rendered_sections(head: str) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@ it.
 
     agents.py       agents: made, listed, changed, deleted; their context and the state of their turns
     messages.py     messages, events, and the outputs that come of them, as a reply or as a stream
+    undoing.py      undo, edit and retry
     inbox.py        inboxes with parked events, timers, approvals and grants
     history.py      the log, one turn step by step, search, usage
     conversations.py  what was said elsewhere, appended; the log around a message
@@ -18,7 +19,17 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from pagefault.server.api import agents, conversations, documents, held, history, inbox, memory, messages
+from pagefault.server.api import (
+    agents,
+    conversations,
+    documents,
+    held,
+    history,
+    inbox,
+    memory,
+    messages,
+    undoing,
+)
 from pagefault.server.api.values import ProblemDetail
 
 __all__ = ["PREFIX", "router"]
@@ -33,6 +44,6 @@ def router() -> APIRouter:
     problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    for module in (agents, messages, inbox, history, conversations, memory, documents, held):
+    for module in (agents, messages, undoing, inbox, history, conversations, memory, documents, held):
         routes.include_router(module.routes)
     return routes

@@ -139,6 +139,7 @@ const heard = {
   progress: (data) => reported(`${data.name}: ${data.text}`),
   waiting: over,
   done: over,
+  withdrawn: () => location.reload(),
 };
 for (const type of COMMITTED) heard[type] = (data) => { committed = attempt; event = data.event; running(true); sync(); };
 

@@ -1,0 +1,124 @@
+"""Undo, edit and retry: what came since a point of the log is withdrawn, and said or answered anew.
+
+It is done by whoever takes the agent's turn, between turns, in one transaction: a process that dies before
+has undone nothing, one that dies after it all. Left out: what that does (``rewinding``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from math import inf
+
+import anyio
+
+from pagefault.agent.output import output_of
+from pagefault.errors import InTurnError, TurnHeldError, UsageError
+from pagefault.kernel import Kernel, inbox
+from pagefault.kernel.owners import no_agent
+from pagefault.kernel.points import Point, before_edit, before_retry, before_turns, point_at, position_of
+from pagefault.kernel.posting import EventOutputs, outputs_of
+from pagefault.kernel.rewinding import Rewound, UndoReport, rewind
+from pagefault.kernel.slot import AgentSlot, listening
+from pagefault.storage import Transaction
+from pagefault.types import AgentRecord, EventKind
+
+__all__ = ["UndoReport", "edited", "retried", "undo"]
+
+_LOOKS = 0.01  # seconds between looks whether a turn is over
+
+FindPoint = Callable[[Transaction, AgentRecord], Point]
+
+
+async def undo(kernel: Kernel, name: str, *, to: int | str | None = None, turns: int = 1) -> UndoReport:
+    """Withdraw the last turns of an agent, so many, or all that came behind a position (``m12``), and return
+    what that did.
+
+    ``UsageError``, and nothing is done, if there is nothing to undo, if a turn waits for a decision, and
+    (``InTurnError``) while the agent is in a turn.
+    """
+    if to is None:
+        find: FindPoint = partial(before_turns, turns=turns)
+    else:
+        find = partial(point_at, position=position_of(to))
+    agent = await kernel.find(name)
+    return (await _rewound(kernel, agent, find)).report
+
+
+def edited(
+    kernel: Kernel, name: str, position: int | str | None, text: str, most: float = inf
+) -> AbstractAsyncContextManager[EventOutputs]:
+    """Withdraw a user's message (None: the last one) with all behind it, and post it with another text in the
+    same transaction; give the agent's id, the event, and its outputs as ``Kernel.posting`` does."""
+    number = None if position is None else position_of(position)
+    return _answered_anew(
+        kernel, name, partial(before_edit, position=number, text=text, now=kernel.clock.now()), most
+    )
+
+
+def retried(kernel: Kernel, name: str, most: float = inf) -> AbstractAsyncContextManager[EventOutputs]:
+    """Withdraw the last turn in which the model was asked, and post its event again, as ``edited`` does."""
+    return _answered_anew(kernel, name, partial(before_retry, now=kernel.clock.now()), most)
+
+
+@asynccontextmanager
+async def _answered_anew(
+    kernel: Kernel, name: str, find: FindPoint, most: float
+) -> AsyncGenerator[EventOutputs]:
+    if not kernel.scheduler.is_running:
+        raise UsageError("The kernel is not running; use it as `async with kernel:`.")
+    agent = await kernel.scheduler.servable(kernel.tenant, name)
+    async with listening(agent.listeners, most) as heard:
+        event = (await _rewound(kernel, agent, find)).posted[0]
+        yield agent.record.id, event, outputs_of(kernel.scheduler, agent, event, heard, 0)
+
+
+async def _rewound(kernel: Kernel, agent: AgentSlot, find: FindPoint) -> Rewound:
+    """Go back to the point that is found, and report it to all who listen."""
+    await _until_between_turns(agent)
+    try:
+        async with kernel.store.turn_lock(agent.record.id) as hold:
+            process = await kernel.scheduler.loaded(agent)
+            await inbox.catch_up(kernel.store, agent, process.record)
+            program, now = process.program, kernel.clock.now()
+
+            def work(tx: Transaction) -> Rewound:
+                record = _resting(tx, agent.record)
+                point = find(tx, record)
+                return rewind(tx, record, point, program.executor, program.fold_at_once, now)
+
+            with anyio.CancelScope(shield=True):
+                done = await kernel.store.write(work, hold)
+                await process.load()
+                agent.record = process.record
+                if output := output_of(done.marker):
+                    agent.emit(output)
+    except TurnHeldError:
+        raise InTurnError(agent.record.name) from None
+    kernel.scheduler.wake(agent)
+    return done
+
+
+async def _until_between_turns(agent: AgentSlot) -> None:
+    """Return when the agent is in no turn here; ``InTurnError`` if it is in one of an event. That of a warning,
+    which nobody sent, is waited for."""
+    while agent.running:
+        event = agent.process.event if agent.process else None
+        if event is not None and event.kind != EventKind.PRESSURE:
+            raise InTurnError(agent.record.name)
+        await anyio.sleep(_LOOKS)
+
+
+def _resting(tx: Transaction, known: AgentRecord) -> AgentRecord:
+    """The agent as it is stored, between turns."""
+    record = tx.agent_by_id(known.id)
+    if record is None:
+        raise no_agent(known.name)
+    if tx.events(record.id, state="waiting"):
+        raise UsageError(
+            f"A turn of agent {record.name} waits for a decision; decide on the call or cancel the turn first."
+        )
+    if tx.events(record.id, state="active"):
+        raise InTurnError(record.name)
+    return record

@@ -1,0 +1,65 @@
+"""Undo, edit and retry: what was said is taken back, and answered anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from pagefault.kernel.streams import MOST_BEHIND
+from pagefault.kernel.withdrawing import UndoReport, edited, retried
+from pagefault.kernel.withdrawing import undo as withdraw
+from pagefault.server.api.messages import STREAMED, ReplyBody, answer
+from pagefault.server.api.values import LARGEST, AgentCaller, Name, RequestBody
+from pagefault.server.auth import Caller
+from pagefault.server.problems import Problem
+
+__all__ = ["routes"]
+
+routes = APIRouter(prefix="/agents/{name}", tags=["undo"])
+"""The routes of undo, edit and retry."""
+
+
+class Undo(RequestBody):
+    """The turns to withdraw: the last ones, or all behind a row of the log."""
+
+    turns: int | None = Field(default=None, ge=1, lt=LARGEST, description="So many turns; by default 1.")
+    to: str | None = Field(default=None, description="The id of a row (m12); 0: all is withdrawn.")
+
+
+class Edit(RequestBody):
+    """A user's message with another text."""
+
+    text: str
+    message: str | None = Field(default=None, description="The id of the message (m12); null: the last one.")
+
+
+@routes.post("/undo")
+async def undo(name: Name, body: Undo, caller: AgentCaller) -> UndoReport:
+    """Withdraw turns: they stay in the log and are out of all else."""
+    _check(caller)
+    if body.turns is not None and body.to is not None:
+        raise Problem(400, "Wrong request", "Give turns or to, not both.")
+    return await withdraw(caller.kernel, name, to=body.to, turns=body.turns or 1)
+
+
+@routes.post("/edit", response_model=ReplyBody, responses=STREAMED)
+async def edit(name: Name, body: Edit, caller: AgentCaller, request: Request) -> Any:
+    """Withdraw a user's message with all that came since, and send it with another text; answered as a
+    message is."""
+    _check(caller)
+    posting = edited(caller.kernel, name, body.message, body.text, MOST_BEHIND)
+    return await answer(request, caller, posting, None)
+
+
+@routes.post("/retry", response_model=ReplyBody, responses=STREAMED)
+async def retry(name: Name, caller: AgentCaller, request: Request) -> Any:
+    """Withdraw the last answer, and have it given anew; answered as a message is."""
+    _check(caller)
+    return await answer(request, caller, retried(caller.kernel, name, MOST_BEHIND), None)
+
+
+def _check(caller: Caller) -> None:
+    """Raise a ``Problem`` if the caller may not take back what others said."""
+    caller.require("chat" if caller.speaks_for_users else "admin")
