@@ -112,17 +112,26 @@ class AsyncAgent(AsyncTalking):
     # memory
 
     async def history(
-        self, *, before: str | None = None, limit: int = 50, roles: Sequence[str] = ()
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        roles: Sequence[str] = (),
+        withdrawn: bool = False,
     ) -> History:
         """The newest ``limit`` messages, oldest first, or the newest before the message of id ``before``.
 
         ``roles``: those of rows to show; user messages, speech, events and alerts if none are named.
+        ``withdrawn``: also those that were undone.
         """
         from pagefault.views.asking import roles_of
         from pagefault.views.history import READABLE, history
 
         shown = roles_of(roles) or READABLE
-        return await history(self._handle.kernel, self.name, before=before, limit=limit, roles=shown)
+        kernel = self._handle.kernel
+        return await history(
+            kernel, self.name, before=before, limit=limit, roles=shown, withdrawn=withdrawn
+        )
 
     async def search(
         self,
@@ -193,10 +202,15 @@ class AsyncAgent(AsyncTalking):
     # accounts
 
     async def usage(
-        self, *, since: datetime | date | str | None = None, until: datetime | date | str | None = None
+        self,
+        *,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
+        withdrawn: bool = False,
     ) -> Spending:
-        """The tokens and the cost of all requests to models; times as in ``search``."""
-        (row,) = await self.usage_by("agent", since=since, until=until)
+        """The tokens and the cost of all requests to models; times as in ``search``. ``withdrawn``: also of
+        turns that were undone, which were paid for."""
+        (row,) = await self.usage_by("agent", since=since, until=until, withdrawn=withdrawn)
         return row.spent
 
     async def usage_by(
@@ -205,11 +219,15 @@ class AsyncAgent(AsyncTalking):
         *,
         since: datetime | date | str | None = None,
         until: datetime | date | str | None = None,
+        withdrawn: bool = False,
     ) -> tuple[UsageRow, ...]:
         """The same by turn, day or model."""
         from pagefault.views.usage import usage
 
-        return await usage(self._handle.kernel, self.name, by=part, since=since, until=until)
+        kernel = self._handle.kernel
+        return await usage(
+            kernel, self.name, by=part, since=since, until=until, withdrawn=withdrawn
+        )
 
     async def trace(self, event: int | str | None = None) -> Trace:
         """One turn step by step: what was in the context, what was called, what it cost.

@@ -95,7 +95,8 @@ class ArchivalStorages:
     def item(self, tx: Transaction, hit: Hit) -> Message | Passage | None:
         """The row of a hit; None if it is gone, or its archive is not attached any more."""
         if hit.tier == "recall":
-            return tx.message(self.agent, hit.number)
+            row = tx.message(self.agent, hit.number)
+            return row if row and row.withdrawn is None else None
         storage = self._of(tx, hit.owner)
         passage = tx.passage(storage.id, hit.number) if storage else None
         return replace(passage, archive=storage.name) if passage and storage else None

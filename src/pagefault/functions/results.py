@@ -28,8 +28,8 @@ _HEAD = 600  # characters of a document that its event begins with
 
 
 def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
-    """The row of this id; ``FunctionError`` if there is none."""
-    if row := tx.message(agent, number(id, "m")):
+    """The row of this id; ``FunctionError`` if there is none, or it was undone."""
+    if (row := tx.message(agent, number(id, "m"))) and row.withdrawn is None:
         return row
     raise FunctionError(f"There is no message {id}; ids stand in search results.")
 

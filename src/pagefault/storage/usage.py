@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pagefault.message_meta import RequestUsage, Usage
 from pagefault.types import Role
 
-__all__ = ["QUARTER", "RowUsage", "UsageTotal", "add_up", "merged", "whole_quarters"]
+__all__ = ["QUARTER", "RowUsage", "UsageTotal", "add_up", "merged", "whole_quarters", "without"]
 
 QUARTER = timedelta(minutes=15)
 """The period of a stored total. Every time zone's midnight is at the start of one."""
@@ -71,6 +71,17 @@ def merged(totals: Iterable[UsageTotal], step: timedelta) -> list[UsageTotal]:
     return [found[key] for key in sorted(found)]
 
 
+def without(totals: Iterable[UsageTotal], others: Iterable[UsageTotal]) -> list[UsageTotal]:
+    """Totals less those of others, which are a part of them, of the same periods; none of no request."""
+    taken = {(each.start, each.model, each.answered, each.tier): each for each in others}
+    left = (
+        _sum(each, taken[key], -1) if key in taken else each
+        for each in totals
+        for key in ((each.start, each.model, each.answered, each.tier),)
+    )
+    return [each for each in left if each.requests]
+
+
 def _of_request(at: datetime, request: RequestUsage) -> UsageTotal:
     tier = _TIERS[max(0, bisect_left(_TIERS, request.usage.input) - 1)]
     ratio = request.ratio
@@ -88,15 +99,15 @@ def _of_request(at: datetime, request: RequestUsage) -> UsageTotal:
     )
 
 
-def _sum(one: UsageTotal, other: UsageTotal) -> UsageTotal:
+def _sum(one: UsageTotal, other: UsageTotal, sign: int = 1) -> UsageTotal:
     pairs = zip(astuple(one.usage), astuple(other.usage), strict=True)
     return replace(
         one,
-        requests=one.requests + other.requests,
-        estimated=one.estimated + other.estimated,
-        usage=Usage(*map(sum, pairs)),
-        measured=one.measured + other.measured,
-        off=one.off + other.off,
+        requests=one.requests + sign * other.requests,
+        estimated=one.estimated + sign * other.estimated,
+        usage=Usage(*(mine + sign * more for mine, more in pairs)),
+        measured=one.measured + sign * other.measured,
+        off=one.off + sign * other.off,
     )
 
 

@@ -39,7 +39,7 @@ class LogRow:
     ``decided_by`` who, if that was said. ``prefetch``: of a row that was prefetched, what it holds and took;
     of an event's, why none was.
     ``extracted``: of a summary that the model did not write, the reason; else empty. ``media``: images and
-    files that came with it, or that a tool returned.
+    files that came with it, or that a tool returned. ``withdrawn``: it was undone.
     """
 
     id: str
@@ -57,6 +57,7 @@ class LogRow:
     decided_by: str = ""
     prefetch: str = ""
     media: tuple[Media, ...] = ()
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +82,19 @@ async def history(
     around: str | None = None,
     limit: int = 50,
     roles: Sequence[Role] = READABLE,
+    withdrawn: bool = False,
 ) -> History:
     """The newest ``limit`` rows of these roles; or the newest before the message of id ``before``, the oldest
     behind that of id ``after``, or that of id ``around`` amid as many before it as behind it, whatever its
-    own role. ``NotFoundError`` if there is no message ``around`` which to look."""
+    own role. ``withdrawn``: rows that were undone, too. ``NotFoundError`` if there is no message ``around``
+    which to look."""
     if limit < 1:
         raise UsageError(f"A history of {limit} rows is none; ask for 1 or more.")
     if len(asked := [id for id in (before, after, around) if id]) > 1:
         raise UsageError("Ask for the rows before, after or around a message: one of them.")
     record = await kernel.record(name)
-    log, place = _Log(record.id, record.last_seq, roles), number_of(asked[0], "m") if asked else _END
+    log = _Log(record.id, record.last_seq, roles, withdrawn)
+    place = number_of(asked[0], "m") if asked else _END
     read = log.around if around else log.behind if after else log.before
     page = await kernel.store.read(lambda tx: read(tx, place, limit))
     zone, rows = zone_for(record), page.rows
@@ -112,16 +116,19 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """The log of an agent up to the row of number ``end``, of some roles."""
+    """The log of an agent up to the row of number ``end``, of some roles, perhaps with rows that were undone."""
 
     agent: AgentId
     end: int
     roles: Sequence[Role]
+    withdrawn: bool
 
     def before(self, tx: Transaction, place: int, limit: int) -> _Page:
         """The newest rows before a place."""
         last = min(place - 1, self.end)
-        rows = tx.messages(self.agent, last=last, roles=self.roles, newest=limit + 1)
+        rows = tx.messages(
+            self.agent, last=last, roles=self.roles, newest=limit + 1, withdrawn=self.withdrawn
+        )
         has_earlier = len(rows) > limit
         return _Page(rows[1:] if has_earlier else rows, has_earlier, place <= self.end)
 
@@ -130,7 +137,9 @@ class _Log:
         rows, first, step = list[Message](), place + 1, min(_MOST_READ, 4 * limit + 4)
         while first <= self.end and len(rows) <= limit:
             last = min(self.end, first + step - 1)
-            rows += tx.messages(self.agent, first=first, last=last, roles=self.roles)
+            rows += tx.messages(
+                self.agent, first=first, last=last, roles=self.roles, withdrawn=self.withdrawn
+            )
             first, step = last + 1, min(_MOST_READ, 2 * step)
         return _Page(rows[:limit], place >= 1, len(rows) > limit)
 
@@ -174,6 +183,7 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.meta.decided_by,
         _prefetch(row),
         row.meta.media,
+        row.withdrawn is not None,
     )
 
 

@@ -17,8 +17,8 @@ from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import Usage
 from pagefault.storage import RowUsage, Transaction, UsageTotal
-from pagefault.storage.usage import QUARTER, add_up
-from pagefault.types import AgentRecord, Message
+from pagefault.storage.usage import QUARTER, add_up, without
+from pagefault.types import AgentId, AgentRecord, Message
 from pagefault.views.asking import zone_shown
 
 __all__ = [
@@ -136,11 +136,13 @@ async def usage(
     by: Part = "agent",
     since: When = None,
     until: When = None,
+    withdrawn: bool = False,
 ) -> tuple[UsageRow, ...]:
     """The usage of one agent, or of all of them by name; the parts in the order in which they came.
 
     ``since`` is inclusive, ``until`` exclusive (a date without a time is included); both are read in each
-    agent's zone. By agent, one that has made no request has a row of zeros.
+    agent's zone. By agent, one that has made no request has a row of zeros. ``withdrawn``: that of turns which
+    were undone too.
     """
     if by not in get_args(Part):
         raise UsageError(f"Usage is not added up by {by!r}; write one of {', '.join(get_args(Part))}.")
@@ -150,7 +152,7 @@ async def usage(
     now = kernel.clock.now()
 
     def read(tx: Transaction) -> list[dict[str, list[UsageTotal]]]:
-        return [_parts(tx, record, by, since, until, now) for record in records]
+        return [_parts(tx, record, by, since, until, now, withdrawn) for record in records]
 
     found, prices = await kernel.store.read(read), prices_of(kernel)
     return tuple(
@@ -161,22 +163,35 @@ async def usage(
 
 
 def _parts(
-    tx: Transaction, record: AgentRecord, by: Part, since: When, until: When, now: datetime
+    tx: Transaction, record: AgentRecord, by: Part, since: When, until: When, now: datetime, withdrawn: bool
 ) -> dict[str, list[UsageTotal]]:
     """An agent's totals by the name of their part. Only turns are read from the log, the rest from sums."""
     zone = zone_shown(record)
     start, stop = time_of(since, now, zone), time_of(until, now, zone, end=True)
     if by == "turn":
         turns: dict[str, list[RowUsage]] = {}
-        for row in tx.spent(record.id, since=start, until=stop):
+        for row in _spent(tx, record.id, start, stop, withdrawn):
             turns.setdefault(_turn(row), []).append(row)
         return {turn: add_up(rows) for turn, rows in turns.items()}
-    totals = tx.usage_totals(record.id, since=start, until=stop, step=period_for(zone, now))
+    step = period_for(zone, now)
+    totals = tx.usage_totals(record.id, since=start, until=stop, step=step)
+    if not withdrawn and (undone := tx.withdrawn_usage(record.id, since=start, until=stop, step=step)):
+        totals = without(totals, undone)
     parts: dict[str, list[UsageTotal]] = {"": []} if by == "agent" else {}
     for total in totals:
         day = total.start.astimezone(zone).date().isoformat() if by == "day" else ""
         parts.setdefault(total.model if by == "model" else day, []).append(total)
     return parts
+
+
+def _spent(
+    tx: Transaction, agent: AgentId, start: datetime | None, stop: datetime | None, withdrawn: bool
+) -> list[RowUsage]:
+    """The usage of rows, oldest first; that of rows which were undone is read from the whole log."""
+    if not withdrawn:
+        return tx.spent(agent, since=start, until=stop)
+    rows = (row for row in tx.messages(agent, withdrawn=True) if row.usage)
+    return [row_usage(row) for row in rows if (not start or row.at >= start) and (not stop or row.at < stop)]
 
 
 def _turn(row: RowUsage) -> str:

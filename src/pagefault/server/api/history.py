@@ -40,6 +40,9 @@ Since = Annotated[str | None, Query(description="From this time on: ISO 8601, or
 Until = Annotated[str | None, Query(description="Before this time; a date without a time is included.")]
 
 
+Withdrawn = Annotated[bool, Query(description="Also what was undone.")]
+
+
 class HistoryItem(BaseModel):
     """A row of the log. ``position``: its number; ``event``: that of the event in whose turn it was
     written."""
@@ -58,6 +61,7 @@ class HistoryItem(BaseModel):
     decision: str
     decided_by: str
     prefetch: str
+    withdrawn: bool
 
 
 class SearchList(ItemList[MessageHit | PassageHit]):
@@ -69,11 +73,18 @@ class SearchList(ItemList[MessageHit | PassageHit]):
 
 @routes.get("/agents/{name}/history")
 async def get_history(
-    name: Name, caller: AgentCaller, limit: Limit = 50, cursor: Cursor = None, role: Roles = None
+    name: Name,
+    caller: AgentCaller,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    role: Roles = None,
+    withdrawn: Withdrawn = False,
 ) -> ItemList[HistoryItem]:
     """List the rows of the log, a page oldest first, beginning with the newest page."""
     roles = roles_of(role or ()) or READABLE
-    found = await history(caller.kernel, name, before=cursor, limit=limit, roles=roles)
+    found = await history(
+        caller.kernel, name, before=cursor, limit=limit, roles=roles, withdrawn=withdrawn
+    )
     return ItemList(items=[history_item(row) for row in found], next=found.before)
 
 
@@ -142,11 +153,12 @@ async def get_usage(
     by: Part = "agent",
     since: Since = None,
     until: Until = None,
+    withdrawn: Withdrawn = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ItemList[UsageRow]:
     """List tokens and money of an agent, added up by turn, day or model, or all together."""
-    found = await usage.usage(caller.kernel, name, by=by, since=since, until=until)
+    found = await usage.usage(caller.kernel, name, by=by, since=since, until=until, withdrawn=withdrawn)
     return page_of(found, cursor, limit)
 
 
