@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from machine_witness import ANA, ARCHIVES, Witness
@@ -16,7 +16,9 @@ from pagefault.approvals import Approval
 from pagefault.errors import FunctionError
 from pagefault.functions.describing import describe
 from pagefault.functions.executor import FunctionExecutor
+from pagefault.functions.syscalls import PAGED_IN
 from pagefault.kernel.conversations import APPENDED_ROLES, AppendedMessage
+from pagefault.kernel.points import is_marker
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role
@@ -32,31 +34,49 @@ class Dump:
     record: AgentRecord
     log: list[Message]
     events: list[Event]
-    versions: dict[str, int]  # of each section
+    versions: dict[str, int]  # of each section, without those that an undo made
     passages: list[Passage]
     archived: list[Passage]
     approvals: list[Approval]
     unfound: list[int]  # user rows newly evicted that a search for their own words does not bring
+    haunting: list[int]  # user rows that were undone, and are found still
 
 
 def dump(tx: Transaction, searched: int = 0) -> Dump:
     """Read all; of the rows behind ``searched`` that are evicted the newest are searched for."""
     record = tx.agent_by_id(ANA)
     assert record is not None
-    log = tx.messages(ANA)
+    log = tx.messages(ANA, withdrawn=True)
+    undone = [row for row in log if row.role is Role.USER and row.withdrawn is not None]
     found = [archive.id for name in ARCHIVES if (archive := tx.shared("archive", name))]
     saved = sum(row.role is Role.RESULT and row.text.startswith("Saved as") for row in log)
     evicted = [row for row in log[searched : record.queue.start - 1] if row.role is Role.USER]
+    evicted = [row for row in evicted if row.withdrawn is None]
     return Dump(
         record,
         log,
         tx.events(ANA),
-        {s.name: len(tx.section_history(ANA, s.name)) for s in tx.sections(ANA)},
+        {s.name: _versions(tx, s.name, log) for s in tx.sections(ANA)},
         tx.passages(ANA, range(1, saved + 3)),
         [passage for id in found for passage in tx.passages(id, range(1, 1000))],
         tx.approvals(ANA),
         [row.seq for row in evicted[-2:] if not _found(tx, row)],
+        [row.seq for row in undone[-2:] if _found(tx, row)],
     )
+
+
+def _versions(tx: Transaction, section: str, log: Sequence[Message]) -> int:
+    """The versions of a section since it was last made, those not counted that an undo put back: they were
+    stored right before the row that says so."""
+    history = [each for _, each in tx.section_history(ANA, section)]
+    removed = [n for n, each in enumerate(history, 1) if not each.limit]
+    marked = {row.seq - 1 for row in log if is_marker(row)}
+    return sum(each.born not in marked for each in history[max(removed, default=0) :])
+
+
+def live(log: Sequence[Message]) -> list[Message]:
+    """The rows that count: those that were not undone."""
+    return [row for row in log if row.withdrawn is None]
 
 
 def _found(tx: Transaction, row: Message) -> bool:
@@ -66,19 +86,20 @@ def _found(tx: Transaction, row: Message) -> bool:
 
 
 def check_append_only(before: Sequence[Message], now: Dump) -> None:
-    assert now.log[: len(before)] == before, "a row of the log changed"
+    kept = [now if was.withdrawn else replace(now, withdrawn=None) for was, now in zip(before, now.log)]  # noqa: B905
+    assert kept == before, "a row of the log changed"
     assert [row.seq for row in now.log] == list(range(1, len(now.log) + 1))
     assert now.record.last_seq == len(now.log)
 
 
 def check_queue(now: Dump) -> None:
     """The queue is a view: its summary is the newest one and covers all that lies before its start."""
-    state = now.record.queue
-    summaries = [row for row in now.log if row.role is Role.SUMMARY]
+    state, log = now.record.queue, live(now.log)
+    summaries = [row for row in log if row.role is Role.SUMMARY]
     assert state.summary == (summaries[-1].seq if summaries else None)
     apart = (Role.SUMMARY, Role.PREFETCH)
     below = [
-        row for row in now.log if row.seq < state.start and row.role not in apart and not row.is_appended
+        row for row in log if row.seq < state.start and row.role not in apart and not row.is_appended
     ]
     if summaries:
         assert summaries[-1].meta.messages == len(below)
@@ -89,6 +110,7 @@ def check_queue(now: Dump) -> None:
     if state.pinned is not None:
         assert state.pinned in [row.seq for row in below if row.event is not None]
     assert now.unfound == [], "evicted and not to be found"
+    assert now.haunting == [], "undone and found"
 
 
 def check_turns(now: Dump, *, all_done: bool) -> None:
@@ -98,7 +120,8 @@ def check_turns(now: Dump, *, all_done: bool) -> None:
     handled = [id for id, _ in turns]
     assert len(handled) == len(set(handled)), "two turns overlap, or one was run twice"
     events = {event.id: event for event in now.events}
-    for id, (opening, *_) in turns:
+    for id, (opening, *rest) in turns:
+        assert {row.withdrawn for row in rest} <= {opening.withdrawn}, "a turn was undone in part"
         event = events[id or 0]
         assert event.state != "pending"
         assert opening.role is _ROLES.get(EventKind(event.kind), Role.EVENT)
@@ -170,7 +193,7 @@ def check_appended(now: Dump, given: Sequence[AppendedMessage]) -> None:
     assert [(row.text, row.speaker, row.role, row.at) for row in rows] == [
         (each.text, each.speaker, APPENDED_ROLES[each.role], each.at) for each in given
     ]
-    assert not [row.seq for row in rows if row.tokens or row.event or row.completion]
+    assert not [row.seq for row in rows if row.tokens or row.event or row.completion or row.withdrawn]
     kept = [event for event in now.events if event.kind == EventKind.APPENDED]
     assert {event.state for event in kept} <= {"done"}
 
@@ -181,9 +204,11 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     saved = [(told, text) for name, text, told in results if name == "archival_insert" and "/" not in told]
     deleted = {told.split()[0] for name, _, told in results if name == "archival_delete"}
     assert [text for text, _ in saved] == [f"Saved as p{n}." for n in range(1, len(saved) + 1)]
+    deleted |= {row.text.split()[2].rstrip(".") for row in now.log if row.withdrawn and _has_saved(row)}
     kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted]
     assert [(p.number, p.text) for p in now.passages] == kept
     sizes = [found.group(1) for *_, told in results if (found := _SIZE.fullmatch(told))]
+    sizes = [name for name in sizes if name != PAGED_IN or PAGED_IN in now.versions]
     assert Counter(now.versions) == Counter(now.versions.keys()) + Counter(sizes) + edits
     said = [text for name, text, _ in results if name == "send_message"]
     spoken = [
@@ -193,6 +218,10 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     assert max(poked.values(), default=0) <= 1, "an outside tool ran twice"
     done = [told for name, _, told in results if name == "poke"]
     assert set(done) <= {f"poked {number}" for number in poked}
+
+
+def _has_saved(row: Message) -> bool:
+    return row.role is Role.RESULT and not row.meta.failed and row.text.startswith("Saved as p")
 
 
 def check_decisions(now: Dump, names: Sequence[str], witness: Witness) -> None:

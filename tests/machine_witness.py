@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
+from pagefault.kernel.points import is_marker
 from pagefault.models import Prompt
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.storage import Transaction
@@ -33,6 +34,7 @@ class View:
     pressed: set[int]  # warnings that wait
     dropped: int  # the row until which what was prefetched is out of view
     opening: str  # how the open event's row is shown
+    undone: tuple[int, int]  # the row by which rows were undone last, and the one behind which they were
 
 
 def view(tx: Transaction) -> View:
@@ -46,6 +48,7 @@ def view(tx: Transaction) -> View:
     rows = [row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped]
     active = tx.events(ANA, state="active")
     opened = tx.messages(ANA, event=active[0].id) if active else []
+    markers = [row for row in tx.messages(ANA, roles=[Role.ALERT]) if is_marker(row)]
     return View(
         record,
         [row.shown for row in (*front, *rows) if row is not None and row.shown],
@@ -53,6 +56,7 @@ def view(tx: Transaction) -> View:
         {e.id for e in tx.events(ANA, state="pending") if e.kind == EventKind.PRESSURE},
         dropped,
         opened[0].shown if opened else "",
+        (markers[-1].seq, markers[-1].meta.point) if markers else (0, 0),
     )
 
 
@@ -85,7 +89,8 @@ class Witness:
     allowed: set[int] = field(default_factory=set[int])  # numbers of which somebody tried to approve a strike
     forbidden: set[int] = field(default_factory=set[int])  # those of which a refusal is known to be stored
     _inside: list[Asker] = field(default_factory=list[Asker])
-    _before: tuple[int | None, bytes] = (None, b"")
+    _sent: list[tuple[int, int | None, bytes]] = field(default_factory=list[tuple[int, int | None, bytes]])
+    _undone: tuple[int, int] = (0, 0)
     _offered: str = ""
     _changes: int = 0  # of the functions offered
     _event: int = 0
@@ -139,13 +144,17 @@ class Witness:
     def _goes_on_from_the_last(self, prompt: Prompt, now: View) -> None:
         offered = repr(prompt.functions)
         sent = "\n".join([offered, *(repr(m) for m in prompt.messages)]).encode()
-        flush, before = self._before
+        if self._undone != now.undone:  # it goes on from the last request before that point
+            self._undone, point = now.undone, now.undone[1]
+            self._sent = [each for each in self._sent if each[0] <= point]
+        _, flush, before = self._sent[-1] if self._sent else (0, None, b"")
         if self._offered and offered != self._offered:
             self._changes += 1
             assert self._changes <= now.record.attachment_changes, "other functions, and nothing was attached"
         elif flush == now.dropped:
             assert sent.startswith(before), "the prefix moved without a flush"
-        self._before, self._offered = (now.dropped, sent), offered
+        self._sent.append((now.record.last_seq, now.dropped, sent))
+        self._offered = offered
 
     def _serves_warnings_first(self, now: View) -> None:
         (event,) = now.active

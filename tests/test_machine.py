@@ -49,6 +49,7 @@ from machine_moves import (
     strikes,
     text_of,
 )
+from machine_undo import TakeBack, check_taken_back, take_back, undone_since
 from machine_witness import ANA, Witness
 from pagefault.approvals import Approval
 from pagefault.config import parse_settings
@@ -86,6 +87,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.shelf = Shelf()
         self.appended: list[AppendedMessage] = []
         self.log: list[Message] = []
+        self.again: set[int] = set()  # events that were posted once more
         self.searched = 0
         self.serial = 0
         self.started = False
@@ -233,6 +235,35 @@ class AgentMachine(RuleBasedStateMachine):
         first = len(self.appended)
         self.appended += given
         return f"a{first}", [replace(each, key=f"a{first + n}") for n, each in enumerate(given)]
+
+    @rule(
+        behaviour=behaviours(), how=st.sampled_from(("turns", "to", "edit", "retry")), far=st.integers(1, 12),
+        text=short, deaths=st.one_of(st.just([]), deaths),
+    )  # fmt: skip
+    def take_back(
+        self, behaviour: Behaviour, how: TakeBack, far: int, text: str, deaths: list[tuple[int, bool]]
+    ) -> None:
+        """Turns are undone, or a message is said otherwise, or answered anew, by a process that may die in it;
+        who heard nothing looks whether it was done."""
+        self.behave(behaviour)
+        before = self.run(self.host.store.read(dump))
+
+        async def life(dies_at: int | None, before_write: bool) -> None:
+            if deaths:
+                await self.host.stop()
+                self.host = await self.world.boot(dies_at, before=before_write)
+            with suppress(Killed):
+                await self.host.kernel.wake_waiting()
+                await self.host.served()
+                if undone_since(before.log, await self.host.store.read(dump)) == 0:
+                    with suppress(UsageError):  # there is nothing, or a turn waits
+                        await take_back(self.host.kernel, how, far, text, before)
+            await self.host.served()
+
+        for dies_at, before_write in deaths:
+            self.run(life(dies_at, before_write))
+        self.run(life(None, True))
+        self.again |= check_taken_back(before, self.run(self.host.store.read(dump)), how)
 
     @rule(name=st.sampled_from(("human", "persona")), text=short)
     def edit(self, name: str, text: str) -> None:
@@ -545,7 +576,7 @@ class AgentMachine(RuleBasedStateMachine):
         check_appended(now, self.appended)
         keys = Counter(event.key for event in now.events if event.key and event.kind != EventKind.APPENDED)
         assert keys == Counter(self.posted), "an event was lost or doubled"
-        told = sum(event.kind == EventKind.EDITED for event in now.events)
+        told = sum(event.kind == EventKind.EDITED and event.id not in self.again for event in now.events)
         assert told == self.edits.total() + self.shelf.notices
         self.shelf.check(self.log, now)
         self.log, self.searched = now.log, now.record.queue.start - 1
