@@ -98,9 +98,7 @@ def check_queue(now: Dump) -> None:
     summaries = [row for row in log if row.role is Role.SUMMARY]
     assert state.summary == (summaries[-1].seq if summaries else None)
     apart = (Role.SUMMARY, Role.PREFETCH)
-    below = [
-        row for row in log if row.seq < state.start and row.role not in apart and not row.is_appended
-    ]
+    below = [row for row in log if row.seq < state.start and row.role not in apart and not row.is_appended]
     if summaries:
         assert summaries[-1].meta.messages == len(below)
         assert summaries[-1].meta.through == below[-1].seq

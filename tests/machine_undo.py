@@ -1,4 +1,4 @@
-"""Undo, edit and retry as moves of the state machine in ``test_machine``, and what must be true after each."""
+"""Undo, edit and retry as moves of the state machine in ``test_machine``; what must be true after each."""
 
 from __future__ import annotations
 

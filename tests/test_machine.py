@@ -243,8 +243,8 @@ class AgentMachine(RuleBasedStateMachine):
     def take_back(
         self, behaviour: Behaviour, how: TakeBack, far: int, text: str, deaths: list[tuple[int, bool]]
     ) -> None:
-        """Turns are undone, or a message is said otherwise, or answered anew, by a process that may die in it;
-        who heard nothing looks whether it was done."""
+        """Turns are undone, or a message is said otherwise, or answered anew, by a process that may die in
+        it; who heard nothing looks whether it was done."""
         self.behave(behaviour)
         before = self.run(self.host.store.read(dump))
 

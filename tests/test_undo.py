@@ -13,15 +13,21 @@ import pagefault
 from conftest import Machine, Run, served
 from pagefault import Agent, Event, tool
 from pagefault.assembly import Parts
+from pagefault.build import open_kernel
+from pagefault.cli.conversation import Conversation
+from pagefault.cli.screens import Lines
+from pagefault.config import Installation
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import InTurnError, NotFoundError, UsageError
 from pagefault.kernel.conversations import AppendedMessage, append
+from pagefault.kernel.sections import edit_section
 from pagefault.kernel.withdrawing import edited, undo
 from pagefault.models import Prompt
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Output, Role
+from pagefault.views.memory import sections
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +137,19 @@ def test_to_a_position(tmp_path: Path) -> None:
         assert (report.point, report.asked, report.turns) == ("m4", "", 1)
 
 
+def test_to_the_last_that_was_said_is_to_the_end_of_its_turn(tmp_path: Path) -> None:
+    """A person sees the ids of what was said, not those of the results behind it."""
+    with agent(tmp_path, ScriptedModel([])) as ana:
+        ana.send("one")
+        said = ana.history(limit=1).rows[0]
+        with pytest.raises(UsageError, match="nothing to undo behind m3"):
+            ana.undo(to=said.id)
+        ana.send("two")
+        report = ana.undo(to=said.id)
+        assert (said.id, report.point, report.asked) == ("m3", "m4", "")
+        assert texts(ana) == ["one", "ok"]
+
+
 # memory
 
 
@@ -158,16 +177,23 @@ def test_sections_passages_and_timers_are_as_they_were(tmp_path: Path) -> None:
         assert list(ana.timers.list()) == []
 
 
-def test_an_edit_from_outside_that_the_agent_has_not_heard_of_goes_with_its_notice(tmp_path: Path) -> None:
-    with agent(tmp_path, ScriptedModel([])) as ana:
-        ana.send("one")
-        before = ana.sections.read("human").text
-        ana.send("two")
-        ana.sections.write("human", "Another.")
-        ana.undo(to="m4")
-        assert ana.sections.read("human").text == before
-        ana.send("three")
-        assert not any(e.kind == "edited" and e.state == "pending" for e in ana.events.list())
+async def test_an_edit_from_outside_that_the_agent_has_not_heard_of_goes_with_its_notice(
+    machine: Machine,
+) -> None:
+    async with machine.open(ScriptedModel([])) as rig:
+        await rig.send("one")
+        before = await sections(rig.kernel, "ana")
+        await rig.send("two")
+        aside = open_kernel(machine.home, rig.parts, Installation())  # not entered: it serves nobody
+        await edit_section(aside, "ana", "human", "Another.")
+        report = await undo(rig.kernel, "ana")
+        assert report.sections == ("human",)
+        assert [each.text for each in await sections(rig.kernel, "ana")] == [each.text for each in before]
+        await rig.send("three")
+        assert [(event.kind, event.state) for event in await rig.events()] == [
+            ("message", "done"), ("message", "done"), ("edited", "done"), ("message", "done"),
+        ]  # fmt: skip
+        assert [row.role for row in await rig.log() if row.event == 3] == []
 
 
 def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
@@ -177,7 +203,7 @@ def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
         return f"sent to {to}"
 
     script = [
-        [call("archival_insert", heartbeat=True, text="Old."), say("ok")],
+        [call("archival_insert", text="Old."), say("ok")],
         [
             call("mail", heartbeat=True, to="bo"),
             call("archival_delete", heartbeat=True, id="p1"),
@@ -232,7 +258,7 @@ def test_across_a_flush_the_earlier_summary_is_back(tmp_path: Path) -> None:
     model = ScriptedModel(lambda prompt: [say("ok")] if prompt.functions else "They talked.")
     with agent(tmp_path, model, window=4096) as ana:
         fill(ana, 2)
-        last = max(row.id for row in ana.history(limit=1))
+        last = ana.outputs()[-1].position
         size = len(asked(model)[-1].messages)
         number = 2
         while "flushed" not in [output.type for output in ana.outputs()]:
@@ -255,7 +281,7 @@ def test_across_several_flushes(tmp_path: Path) -> None:
             fill(ana, 1, number)
             number += 1
         fill(ana, 1, number)
-        last, summary = ana.history(limit=1).rows[-1].id, ana.context().summary
+        last, summary = ana.outputs()[-1].position, ana.context().summary
         before = ana.context()
         while len([o for o in ana.outputs() if o.type == "flushed"]) < 5:
             number += 1
@@ -329,7 +355,7 @@ def test_of_a_group_message(tmp_path: Path) -> None:
             ("Bo", "I bring cake."),
         ]  # fmt: skip
         ana.undo()
-        assert [row.text for row in ana.history()][-2:] == ["At noon on Tuesday.", "Withdrawn: m14."]
+        assert [row.text for row in ana.history()][-2:] == ["At noon on Tuesday.", "Withdrawn: m12."]
 
 
 # edit and retry
@@ -424,15 +450,17 @@ async def test_while_another_process_runs_the_agent(machine: Machine) -> None:
 
 
 async def test_a_turn_that_was_broken_off_is_carried_on_first(machine: Machine) -> None:
+    begun = anyio.Event()
+
     class Dead(ScriptedModel):
         async def stream(self, prompt: Prompt) -> Any:
+            begun.set()
             await anyio.sleep_forever()
-            yield
+            yield prompt
 
     async with machine.open(Dead([])) as rig:
         await rig.kernel.post("ana", Event("message", "one"))
-        while not await rig.log():
-            await anyio.sleep(0.01)
+        await begun.wait()
     async with machine.open(ScriptedModel([])) as rig:
         with pytest.raises(InTurnError):
             await undo(rig.kernel, "ana")
@@ -465,8 +493,10 @@ async def test_edit_posts_in_the_same_transaction(machine: Machine) -> None:
 # the other faces
 
 
-def test_on_the_command_line(run: Run) -> None:
-    run("chat", "--agent", "ana", stdin="Hello there.\nMy boat is Bluebell.\n")
+def test_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    with agent(tmp_path / "home", ScriptedModel([])) as ana:
+        ana.send("Hello there.")
+        ana.send("My boat is Bluebell.")
     report = run("undo", "ana", "--json").json
     assert (report["turns"], report["point"]) == (1, "m4")
     assert run("undo", "ana", "--to", "0").out.startswith("Withdrawn: 1 turn, 4 rows behind m0.")
@@ -476,17 +506,31 @@ def test_on_the_command_line(run: Run) -> None:
     assert (both.code, "--turns or --to, not both" in both.err) == (1, True)
 
 
-def test_in_the_chat(run: Run) -> None:
-    lines = "Hello there.\nMy boat is Bluebell.\n/undo\n/undo 1\n/undo\n/undo x\n/retry\nOne.\n/edit Two.\n/retry\n"
-    said = run("chat", "--agent", "ana", stdin=lines)
-    assert said.code == 0
-    assert said.err.count("Withdrawn: m") == 4
-    assert "There is nothing to undo" in said.err
-    assert "Write how many turns to withdraw: /undo 2" in said.err
-    assert "There is nothing to retry" in said.err
-    shown = run("recall", "search", "--agent", "ana").out
-    assert "Two." in shown
-    assert "One." not in shown
+async def test_in_the_chat(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ScriptedModel([[say(text)] for text in ("one", "two", "three", "four", "five")])
+    async with machine.open(model) as rig, rig.kernel.listen("ana") as outputs:
+        async with anyio.create_task_group() as tasks:
+            chat = Conversation(rig.kernel, "ana", Lines(), outputs)
+            tasks.start_soon(chat.listen)
+            await chat.say("Hello.")
+            for line in ("/undo", "/undo", "/undo x", "/retry"):
+                assert await chat.slash(line)
+            await chat.say("One.")
+            for line in ("/edit Two.", "/retry"):
+                assert await chat.slash(line)
+            tasks.cancel_scope.cancel()
+        rows = [row.text for row in await rig.log() if row.role in (Role.USER, Role.ASSISTANT)]
+    said = capsys.readouterr()
+    assert said.out == "one\ntwo\nthree\nfour\n"
+    assert rows == ["Two.", "four"]
+    assert said.err.splitlines() == [
+        "Withdrawn: m1 to m4.",
+        "There is nothing to undo: agent ana has had no turn, or all were withdrawn.",
+        "Write how many turns to withdraw: /undo 2",
+        "There is nothing to retry: agent ana has answered nothing that stands.",
+        "Withdrawn: m6 to m9.",
+        "Withdrawn: m11 to m14.",
+    ]
 
 
 async def test_over_http(machine: Machine) -> None:
@@ -509,7 +553,13 @@ async def test_over_http(machine: Machine) -> None:
         stream = await client.post("/api/v1/agents/ana/retry", headers={"accept": "text/event-stream"})
         assert "event: done" in stream.text
         rows = (await client.get("/api/v1/agents/ana/history?withdrawn=true")).json()["items"]
-        assert [row["text"] for row in rows if row["role"] == "user"] == ["one", "two", "three", "three", "three"]
+        assert [row["text"] for row in rows if row["role"] == "user"] == [
+            "one",
+            "two",
+            "three",
+            "three",
+            "three",
+        ]
         assert [row["withdrawn"] for row in rows if row["role"] == "user"] == [True, True, True, True, False]
 
 

@@ -10,7 +10,7 @@ __all__ = ["CLOSING", "UNCOMMITTED", "Output", "OutputType"]
 
 OutputType = Literal[
     "delta", "retracted", "noticed", "progress", "said", "thought", "called", "returned",
-    "prefetched", "warned", "flushed", "alerted", "waiting", "done",
+    "prefetched", "warned", "flushed", "withdrawn", "alerted", "waiting", "done",
 ]  # fmt: skip
 
 

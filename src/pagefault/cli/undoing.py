@@ -23,7 +23,7 @@ def undo(session: Session, name: str, turns: int, to: str | None) -> None:
 
 def undo_text(report: UndoReport) -> str:
     """A report whole."""
-    whole = f"{report.asked} is in the middle of a turn, which is withdrawn as a whole." if report.asked else ""
+    whole = f"{report.asked} is in the middle of a turn, which goes as a whole." if report.asked else ""
     done = f"Withdrawn: {counted(report.turns, 'turn')}, {counted(report.rows, 'row')} behind {report.point}."
     kept = f"Not undone: {fold('; '.join(report.not_undone))}." if report.not_undone else ""
     return "\n".join(filter(None, [done, whole, *undone_lines(report), kept]))

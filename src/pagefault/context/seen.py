@@ -1,5 +1,5 @@
-"""The main context in a few words, for the log: which rows a queue has, and digests of what stands before it, by
-which a past working context is found again.
+"""The main context in a few words, for the log: which rows a queue has, and digests of what stands before it,
+by which a past working context is found again.
 
 Left out: finding the queue again (``views.seen``).
 """

@@ -129,9 +129,7 @@ class AsyncAgent(AsyncTalking):
 
         shown = roles_of(roles) or READABLE
         kernel = self._handle.kernel
-        return await history(
-            kernel, self.name, before=before, limit=limit, roles=shown, withdrawn=withdrawn
-        )
+        return await history(kernel, self.name, before=before, limit=limit, roles=shown, withdrawn=withdrawn)
 
     async def search(
         self,
@@ -225,9 +223,7 @@ class AsyncAgent(AsyncTalking):
         from pagefault.views.usage import usage
 
         kernel = self._handle.kernel
-        return await usage(
-            kernel, self.name, by=part, since=since, until=until, withdrawn=withdrawn
-        )
+        return await usage(kernel, self.name, by=part, since=since, until=until, withdrawn=withdrawn)
 
     async def trace(self, event: int | str | None = None) -> Trace:
         """One turn step by step: what was in the context, what was called, what it cost.

@@ -1,4 +1,4 @@
-"""Points of an agent's log to go back to: the last rows of turns, by position, by number of turns, by message.
+"""Points of an agent's log to go back to: by position, by a number of turns, by a message.
 
 Left out: going back (``rewinding``).
 """
@@ -24,8 +24,8 @@ _UNANSWERED = (EventKind.PRESSURE, EventKind.OVERHEARD)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row of the log, by number, behind which all is withdrawn. ``asked``: the number that was asked for, if
-    that is in the middle of a turn; ``events``: to be posted then."""
+    """A row of the log, by number, behind which all is withdrawn. ``asked``: the number that was asked for,
+    if that is in the middle of a turn; ``events``: to be posted then."""
 
     seq: int
     asked: int | None = None
@@ -47,18 +47,21 @@ def is_marker(row: Message) -> bool:
 
 
 def point_at(tx: Transaction, record: AgentRecord, position: int) -> Point:
-    """The point of a position: it itself or, in the middle of a turn, the row before that turn.
-    ``UsageError`` if there is nothing behind it."""
+    """The point of a position: it itself or, in the middle of a turn, the row before that turn; of the last
+    that was said in a turn, the end of the turn. ``UsageError`` if there is nothing behind it."""
     if not 0 <= position <= record.last_seq:
         raise UsageError(f"There is no m{position}; the log of agent {record.name} ends with "
                          f"m{record.last_seq}.")  # fmt: skip
+    point = Point(position)
     rows = tx.messages(record.id, first=position + 1, appended=False)
-    if all(map(is_marker, rows)):
-        raise UsageError(f"There is nothing to undo behind m{position}.")
     opened = next((row.event for row in rows if row.event is not None), None)
     if opened is not None and (first := _first(tx, record.id, opened)) <= position:
-        return Point(first - 1, position)
-    return Point(position)
+        rest = [row for row in rows if row.event == opened]
+        is_said = all(row.role is Role.RESULT for row in rest)
+        point = Point(rest[-1].seq) if is_said else Point(first - 1, position)
+    if all(is_marker(row) for row in rows if row.seq > point.seq):
+        raise UsageError(f"There is nothing to undo behind m{position}.")
+    return point
 
 
 def before_turns(tx: Transaction, record: AgentRecord, turns: int) -> Point:
@@ -121,7 +124,7 @@ def before_retry(tx: Transaction, record: AgentRecord, now: datetime) -> Point:
         if event is not None and event.kind == EventKind.OVERHEARD:
             overheard.append(event)
         last = first - 1
-    raise UsageError(f"There is nothing to retry: agent {record.name} has had no turn, or all were withdrawn.")
+    raise UsageError(f"There is nothing to retry: agent {record.name} has answered nothing that stands.")
 
 
 def _anew(event: Event, now: datetime) -> Event:

@@ -1,4 +1,4 @@
-"""An agent as it was at a point of its log: the queue and the sections of then, what was made since withdrawn.
+"""An agent as it was at a point of its log: queue and sections of then, and what was made since withdrawn.
 
 One transaction of whoever has the agent's turn, between turns. The log grows by a row that says so, and loses
 none. Left out: which point that is (``points``), and the API for people (``withdrawing``).
@@ -32,10 +32,10 @@ __all__ = ["Rewound", "UndoReport", "rewind"]
 class UndoReport:
     """The effect of an undo.
 
-    ``point``: the id of the row behind which all was withdrawn (``m0``: nothing stays); ``asked``: the id that
-    was asked for, if that is in the middle of a turn, which is withdrawn as a whole. ``turns``, ``rows``: how
-    many were withdrawn. ``sections``: those whose text is as it was; ``passages`` and ``timers``: the ids of
-    those that were withdrawn. ``not_undone``: what was done outside, or is shared, and stays.
+    ``point``: the id of the row behind which all was withdrawn (``m0``: nothing stays); ``asked``: the id
+    that was asked for, if that is in the middle of a turn, which is withdrawn as a whole. ``turns``,
+    ``rows``: how many were withdrawn. ``sections``: those whose text is as it was; ``passages``, ``timers``:
+    the ids of those that were withdrawn. ``not_undone``: what was done outside, or is shared, and stays.
     """
 
     point: str
@@ -75,9 +75,7 @@ def rewind(
         f"m{point.seq}", len(events), count, f"m{point.asked}" if point.asked is not None else "", sections,
         tuple(f"p{number}" for number in sorted(passages)), tuple(timer.id for timer in timers), beyond,
     )  # fmt: skip
-    draft = Message(
-        Role.ALERT, _sentence(report, by), now, name=WITHDRAWN, meta=MessageMeta(point=point.seq)
-    )
+    draft = Message(Role.ALERT, _sentence(report, by), now, name=WITHDRAWN, meta=MessageMeta(point=point.seq))
     (marker,) = tx.append(agent, [draft], _queue_at(tx, record, point.seq, folds))
     _clear_inbox(tx, agent, rows, undone)
     posted = tuple(post_to(tx, agent, record.name, event)[0] for event in point.events)

@@ -1,4 +1,4 @@
-"""The calls of turns that are undone: which of their effects stay, because they happened outside or are shared."""
+"""The effects of turns that stay when these are undone: they happened outside, or are shared."""
 
 from __future__ import annotations
 

@@ -101,8 +101,8 @@ async def _rewound(kernel: Kernel, agent: AgentSlot, find: FindPoint) -> Rewound
 
 
 async def _until_between_turns(agent: AgentSlot) -> None:
-    """Return when the agent is in no turn here; ``InTurnError`` if it is in one of an event. That of a warning,
-    which nobody sent, is waited for."""
+    """Return when the agent is in no turn here; ``InTurnError`` if it is in one. That of a warning, which
+    nobody sent, is waited for."""
     while agent.running:
         event = agent.process.event if agent.process else None
         if event is not None and event.kind != EventKind.PRESSURE:
@@ -117,7 +117,7 @@ def _resting(tx: Transaction, known: AgentRecord) -> AgentRecord:
         raise no_agent(known.name)
     if tx.events(record.id, state="waiting"):
         raise UsageError(
-            f"A turn of agent {record.name} waits for a decision; decide on the call or cancel the turn first."
+            f"A turn of agent {record.name} waits for a decision; decide on the call or cancel the turn."
         )
     if tx.events(record.id, state="active"):
         raise InTurnError(record.name)

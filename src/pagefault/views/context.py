@@ -19,6 +19,7 @@ from pagefault.config import zone_for
 from pagefault.context import Queue, Sizes, schema_tokens
 from pagefault.context.policy import Policy
 from pagefault.context.queue_manager import Budget
+from pagefault.context.seen import head_seen
 from pagefault.errors import NotFoundError
 from pagefault.kernel import Kernel
 from pagefault.message_meta import SeenContext

@@ -116,7 +116,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """The log of an agent up to the row of number ``end``, of some roles, perhaps with rows that were undone."""
+    """The log of an agent up to the row of number ``end``, of some roles, perhaps with what was undone."""
 
     agent: AgentId
     end: int

@@ -141,8 +141,8 @@ async def usage(
     """The usage of one agent, or of all of them by name; the parts in the order in which they came.
 
     ``since`` is inclusive, ``until`` exclusive (a date without a time is included); both are read in each
-    agent's zone. By agent, one that has made no request has a row of zeros. ``withdrawn``: that of turns which
-    were undone too.
+    agent's zone. By agent, one that has made no request has a row of zeros. ``withdrawn``: that of turns
+    which were undone too.
     """
     if by not in get_args(Part):
         raise UsageError(f"Usage is not added up by {by!r}; write one of {', '.join(get_args(Part))}.")

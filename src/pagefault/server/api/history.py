@@ -82,9 +82,7 @@ async def get_history(
 ) -> ItemList[HistoryItem]:
     """List the rows of the log, a page oldest first, beginning with the newest page."""
     roles = roles_of(role or ()) or READABLE
-    found = await history(
-        caller.kernel, name, before=cursor, limit=limit, roles=roles, withdrawn=withdrawn
-    )
+    found = await history(caller.kernel, name, before=cursor, limit=limit, roles=roles, withdrawn=withdrawn)
     return ItemList(items=[history_item(row) for row in found], next=found.before)
 
 
