@@ -251,13 +251,19 @@ LAYERS = (
         "views.highlights",
     },
     {
+        "kernel.points",
         "kernel.shared_sections",
         "kernel.tools",
+        "kernel.undoable",
         "views.hits",
         "views.naming",
         "views.sharing",
     },
     {
+        "kernel.rewinding",
+    },
+    {
+        "kernel.withdrawing",
         "views.approvals",
         "views.archives",
         "views.documents",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pagefault.errors import InTurnError, NotFoundError, UsageError
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.sections import edit_section
 from pagefault.kernel.withdrawing import edited, undo
-from pagefault.models import Prompt
+from pagefault.models import Notice, Prompt, StreamItem
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
@@ -428,7 +429,7 @@ async def test_while_another_process_runs_the_agent(machine: Machine) -> None:
     begun, goes_on = anyio.Event(), anyio.Event()
 
     class Slow(ScriptedModel):
-        async def stream(self, prompt: Prompt) -> Any:
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
             begun.set()
             await goes_on.wait()
             async for item in super().stream(prompt):
@@ -453,10 +454,10 @@ async def test_a_turn_that_was_broken_off_is_carried_on_first(machine: Machine) 
     begun = anyio.Event()
 
     class Dead(ScriptedModel):
-        async def stream(self, prompt: Prompt) -> Any:
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
             begun.set()
             await anyio.sleep_forever()
-            yield prompt
+            yield Notice(prompt.instructions)
 
     async with machine.open(Dead([])) as rig:
         await rig.kernel.post("ana", Event("message", "one"))

@@ -16,14 +16,22 @@ from pagefault.quoting import inline
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Role
 
-__all__ = ["Point", "before_edit", "before_retry", "before_turns", "is_marker", "point_at", "position_of"]
+__all__ = [
+    "RewindPoint",
+    "before_edit",
+    "before_retry",
+    "before_turns",
+    "is_marker",
+    "point_at",
+    "position_of",
+]
 
 _READ = 64  # rows read at once to find a turn
 _UNANSWERED = (EventKind.PRESSURE, EventKind.OVERHEARD)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class RewindPoint:
     """A row of the log, by number, behind which all is withdrawn. ``asked``: the number that was asked for,
     if that is in the middle of a turn; ``events``: to be posted then."""
 
@@ -46,25 +54,25 @@ def is_marker(row: Message) -> bool:
     return row.role is Role.ALERT and row.name == WITHDRAWN
 
 
-def point_at(tx: Transaction, record: AgentRecord, position: int) -> Point:
+def point_at(tx: Transaction, record: AgentRecord, position: int) -> RewindPoint:
     """The point of a position: it itself or, in the middle of a turn, the row before that turn; of the last
     that was said in a turn, the end of the turn. ``UsageError`` if there is nothing behind it."""
     if not 0 <= position <= record.last_seq:
         raise UsageError(f"There is no m{position}; the log of agent {record.name} ends with "
                          f"m{record.last_seq}.")  # fmt: skip
-    point = Point(position)
+    point = RewindPoint(position)
     rows = tx.messages(record.id, first=position + 1, appended=False)
     opened = next((row.event for row in rows if row.event is not None), None)
     if opened is not None and (first := _first(tx, record.id, opened)) <= position:
         rest = [row for row in rows if row.event == opened]
         is_said = all(row.role is Role.RESULT for row in rest)
-        point = Point(rest[-1].seq) if is_said else Point(first - 1, position)
+        point = RewindPoint(rest[-1].seq) if is_said else RewindPoint(first - 1, position)
     if all(is_marker(row) for row in rows if row.seq > point.seq):
         raise UsageError(f"There is nothing to undo behind m{position}.")
     return point
 
 
-def before_turns(tx: Transaction, record: AgentRecord, turns: int) -> Point:
+def before_turns(tx: Transaction, record: AgentRecord, turns: int) -> RewindPoint:
     """The point before the last turns, so many; warnings of memory pressure do not count. ``UsageError`` if
     there are fewer."""
     if turns < 1:
@@ -75,7 +83,7 @@ def before_turns(tx: Transaction, record: AgentRecord, turns: int) -> Point:
             raise UsageError(_too_few(record.name, found, turns))
         event, first = turn
         last, found = first - 1, found + (event is None or event.kind != EventKind.PRESSURE)
-    return Point(last)
+    return RewindPoint(last)
 
 
 def _too_few(name: str, found: int, turns: int) -> str:
@@ -86,7 +94,7 @@ def _too_few(name: str, found: int, turns: int) -> str:
 
 def before_edit(
     tx: Transaction, record: AgentRecord, position: int | None, text: str, now: datetime
-) -> Point:
+) -> RewindPoint:
     """The point before the turn of a user's message (None: the last one), which is posted with another text.
     ``NotFoundError`` if there is no such row; ``UsageError`` if it is no message of a user that stands."""
     check_text(text)
@@ -98,7 +106,7 @@ def before_edit(
         raise UsageError(f"{row.id} is no message of a user to the agent; only such a message can be edited.")
     if row.withdrawn is not None:
         raise UsageError(f"{row.id} was withdrawn; edit a message that stands.")
-    return Point(_first(tx, agent, event.id) - 1, events=(_anew(replace(event, text=text), now),))
+    return RewindPoint(_first(tx, agent, event.id) - 1, events=(_anew(replace(event, text=text), now),))
 
 
 def _user_row(tx: Transaction, record: AgentRecord, position: int | None) -> Message:
@@ -112,7 +120,7 @@ def _user_row(tx: Transaction, record: AgentRecord, position: int | None) -> Mes
     return rows[0]
 
 
-def before_retry(tx: Transaction, record: AgentRecord, now: datetime) -> Point:
+def before_retry(tx: Transaction, record: AgentRecord, now: datetime) -> RewindPoint:
     """The point before the last turn in which the model was asked, whose event is posted again. What was
     overheard since is posted again behind it. ``UsageError`` if there is no such turn."""
     last, overheard = record.last_seq, list[Event]()
@@ -120,7 +128,7 @@ def before_retry(tx: Transaction, record: AgentRecord, now: datetime) -> Point:
         event, first = turn
         if event is not None and event.kind not in _UNANSWERED:
             events = (event, *reversed(overheard))
-            return Point(first - 1, events=tuple(_anew(each, now) for each in events))
+            return RewindPoint(first - 1, events=tuple(_anew(each, now) for each in events))
         if event is not None and event.kind == EventKind.OVERHEARD:
             overheard.append(event)
         last = first - 1

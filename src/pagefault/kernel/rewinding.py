@@ -17,7 +17,7 @@ from pagefault.context.seen import head_seen
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.functions.sharing import held_section
 from pagefault.functions.syscalls import PAGED_IN
-from pagefault.kernel.points import Point, is_marker
+from pagefault.kernel.points import RewindPoint, is_marker
 from pagefault.kernel.sections import edited_notice
 from pagefault.kernel.undoable import beyond_undoing, timers_set
 from pagefault.message_meta import MessageMeta
@@ -58,8 +58,9 @@ class Rewound:
 
 
 def rewind(
-    tx: Transaction, record: AgentRecord, point: Point, executor: FunctionExecutor, folds: bool, now: datetime
-) -> Rewound:
+    tx: Transaction, record: AgentRecord, point: RewindPoint, executor: FunctionExecutor, folds: bool,
+    now: datetime,
+) -> Rewound:  # fmt: skip
     """Withdraw what lies behind the point, and post the events of it. ``folds``: the agent folds edits of its
     sections at once."""
     agent, by = record.id, record.last_seq + 1
@@ -95,24 +96,40 @@ def _queue_at(tx: Transaction, record: AgentRecord, point: int, folds: bool) -> 
     agent, old = record.id, record.queue
     summary = next(iter(tx.messages(agent, last=point, roles=[Role.SUMMARY], newest=1)), None)
     number = summary.seq if summary else None
-    completion = tx.completion_row(agent, point) if point else None
-    saw = completion.meta.saw if completion and completion.seq > (number or 0) else None
-    head = None
-    if saw and completion and saw.summary == number:
-        head = head_seen(tx, record, saw, completion.at)
-    elif number == old.summary and not folds:
-        head = old.head
-    elif summary and not folds:
-        head = render_sections([each for _, each in tx.sections_at(agent, summary.at) if each.limit])
+    asked = _asked_since(tx, agent, number, point)
     if number == old.summary:
         start, pinned = min(old.start, point + 1), old.pinned
     else:
         start = summary.meta.through + 1 if summary else 1
-        pinned = saw.pinned if saw and saw.summary == number else None
+        pinned = asked.meta.saw.pinned if asked and asked.meta.saw else None
     alerts = tx.messages(agent, first=max(start, (number or 0) + 1), last=point, roles=[Role.ALERT])
     warned = any(row.name == EventKind.PRESSURE for row in alerts)
-    head = render_sections(tx.sections(agent)) if head is None else head
-    return QueueState(start, number, pinned, head, warned, old.ratio)
+    return QueueState(start, number, pinned, _head_at(tx, record, summary, asked, folds), warned, old.ratio)
+
+
+def _asked_since(tx: Transaction, agent: AgentId, summary: int | None, point: int) -> Message | None:
+    """The first row of the last completion up to a point; None if there is none since the flush of that
+    summary."""
+    asked = tx.completion_row(agent, point)
+    saw = asked.meta.saw if asked and asked.seq > (summary or 0) else None
+    return asked if saw and saw.summary == summary else None
+
+
+def _head_at(
+    tx: Transaction, record: AgentRecord, summary: Message | None, asked: Message | None, folds: bool
+) -> str:
+    """The working context as the prompt had it: that which the model saw last (``asked``), if it has been
+    asked since the flush of this ``summary``; else that of the flush. If it is not known any more, the
+    sections as they are now."""
+    if asked and asked.meta.saw:
+        head = head_seen(tx, record, asked.meta.saw, asked.at)
+        if head is not None:
+            return head
+    elif not folds and record.queue.summary == (summary.seq if summary else None):
+        return record.queue.head
+    elif not folds and summary:
+        return render_sections([each for _, each in tx.sections_at(record.id, summary.at) if each.limit])
+    return render_sections(tx.sections(record.id))
 
 
 def _put_back(

@@ -15,13 +15,20 @@ __all__ = ["beyond_undoing", "timers_set"]
 
 _LONGEST = 64  # characters of a name that a model gave
 _SET = re.compile(r"Scheduled as (t\d+);")
+_EFFECTS = {
+    "send_to_agent": "agent {name} was sent a message",
+    "archival_insert": "archive {archive} was written",
+    "archival_delete": "passage {id} was deleted",
+    "unschedule": "timer {id} was removed",
+}
+"""The effects of memory functions that are not taken back; an insert only if it is into an archive."""
 _UNTOUCHED = ("refused", "expired", "cancelled")
 
 
 def beyond_undoing(
     tx: Transaction, record: AgentRecord, rows: Sequence[Message], executor: FunctionExecutor
 ) -> tuple[str, ...]:
-    """What these rows, which are to be withdrawn, did that stays, each in a few words with the row's id."""
+    """The effects of rows that stay when these are withdrawn, each in a few words with the row's id."""
     results = {row.call_id: row for row in rows if row.role is Role.RESULT}
     found = list[str]()
     for row in rows:
@@ -47,23 +54,12 @@ def _of_call(call: Message, result: Message, executor: FunctionExecutor) -> Iter
     except FunctionError:  # it was valid when it ran: a function that is not there any more
         yield f"{inline(call.name or '', _LONGEST)} ran ({call.id})"
         return
-    function, values = prepared.function, prepared.values
-    if function.kind == "tool":
-        yield f"{function.name} {'may have run' if result.meta.failed else 'ran'} ({call.id})"
-    if result.meta.failed or function.kind != "memory":
-        return
-    given = {name: inline(str(value), _LONGEST) for name, value in values.items()}
-    match function.name:
-        case "send_to_agent":
-            yield f"agent {given.get('name')} was sent a message ({call.id})"
-        case "archival_insert" if given.get("archive"):
-            yield f"archive {given['archive']} was written ({call.id})"
-        case "archival_delete":
-            yield f"passage {given.get('id')} was deleted ({call.id})"
-        case "unschedule":
-            yield f"timer {given.get('id')} was removed ({call.id})"
-        case _:
-            pass
+    if prepared.function.kind == "tool":
+        yield f"{prepared.function.name} {'may have run' if result.meta.failed else 'ran'} ({call.id})"
+    elif not result.meta.failed and (said := _EFFECTS.get(prepared.function.name)):
+        given = {name: inline(str(value), _LONGEST) for name, value in prepared.values.items()}
+        if prepared.function.name != "archival_insert" or given.get("archive"):
+            yield f"{said.format_map(given)} ({call.id})"
 
 
 def _of_timer(tx: Transaction, record: AgentRecord, row: Message) -> Iterator[str]:

@@ -13,22 +13,30 @@ from math import inf
 
 import anyio
 
+from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.errors import InTurnError, TurnHeldError, UsageError
 from pagefault.kernel import Kernel, inbox
 from pagefault.kernel.owners import no_agent
-from pagefault.kernel.points import Point, before_edit, before_retry, before_turns, point_at, position_of
+from pagefault.kernel.points import (
+    RewindPoint,
+    before_edit,
+    before_retry,
+    before_turns,
+    point_at,
+    position_of,
+)
 from pagefault.kernel.posting import EventOutputs, outputs_of
 from pagefault.kernel.rewinding import Rewound, UndoReport, rewind
 from pagefault.kernel.slot import AgentSlot, listening
-from pagefault.storage import Transaction
+from pagefault.storage import Transaction, TurnHold
 from pagefault.types import AgentRecord, EventKind
 
 __all__ = ["UndoReport", "edited", "retried", "undo"]
 
 _LOOKS = 0.01  # seconds between looks whether a turn is over
 
-FindPoint = Callable[[Transaction, AgentRecord], Point]
+FindPoint = Callable[[Transaction, AgentRecord], RewindPoint]
 
 
 async def undo(kernel: Kernel, name: str, *, to: int | str | None = None, turns: int = 1) -> UndoReport:
@@ -81,23 +89,29 @@ async def _rewound(kernel: Kernel, agent: AgentSlot, find: FindPoint) -> Rewound
         async with kernel.store.turn_lock(agent.record.id) as hold:
             process = await kernel.scheduler.loaded(agent)
             await inbox.catch_up(kernel.store, agent, process.record)
-            program, now = process.program, kernel.clock.now()
-
-            def work(tx: Transaction) -> Rewound:
-                record = _resting(tx, agent.record)
-                point = find(tx, record)
-                return rewind(tx, record, point, program.executor, program.fold_at_once, now)
-
-            with anyio.CancelScope(shield=True):
-                done = await kernel.store.write(work, hold)
-                await process.load()
-                agent.record = process.record
-                if output := output_of(done.marker):
-                    agent.emit(output)
+            done = await _written(kernel, agent, process, find, hold)
     except TurnHeldError:
         raise InTurnError(agent.record.name) from None
     kernel.scheduler.wake(agent)
     return done
+
+
+async def _written(
+    kernel: Kernel, agent: AgentSlot, process: Process, find: FindPoint, hold: TurnHold
+) -> Rewound:
+    program, now, known = process.program, kernel.clock.now(), agent.record
+
+    def work(tx: Transaction) -> Rewound:
+        record = _resting(tx, known)
+        return rewind(tx, record, find(tx, record), program.executor, program.fold_at_once, now)
+
+    with anyio.CancelScope(shield=True):
+        done = await kernel.store.write(work, hold)
+        await process.load()
+        agent.record = process.record
+        if output := output_of(done.marker):
+            agent.emit(output)
+        return done
 
 
 async def _until_between_turns(agent: AgentSlot) -> None:
