@@ -105,13 +105,14 @@ async def _written(
         record = _resting(tx, known)
         return rewind(tx, record, find(tx, record), program.executor, program.fold_at_once, now)
 
+    done = list[Rewound]()
     with anyio.CancelScope(shield=True):
-        done = await kernel.store.write(work, hold)
+        done.append(await kernel.store.write(work, hold))
         await process.load()
         agent.record = process.record
-        if output := output_of(done.marker):
+        if output := output_of(done[0].marker):
             agent.emit(output)
-        return done
+    return done[0]
 
 
 async def _until_between_turns(agent: AgentSlot) -> None:
