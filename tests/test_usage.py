@@ -454,13 +454,13 @@ async def test_a_slash_command_tells_what_was_spent_by_model(machine: Machine) -
     answer = Completion(calls=(say("hi"),), usage=Usage(100_000, 1000), target=MINI)
     told: list[str] = []
 
-    async def attach(line: str) -> str:
-        raise AssertionError(line)
+    async def unasked(given: object) -> str:
+        raise AssertionError(given)
 
     async with machine.open(ScriptedModel([answer]), window=200_000) as rig:
         rig.kernel.own_prices = OWN
         await rig.send("hello")
-        assert await Slash(rig.kernel, "ana", told.append, attach).run("/usage")
+        assert await Slash(rig.kernel, "ana", told.append, unasked, unasked).run("/usage")
     assert MINI in told[0]
     assert "$0.0156" in told[0]
 
