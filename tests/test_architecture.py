@@ -361,7 +361,7 @@ COMPLEXITY = 12
 # what tools have: a context, choice by agent; approval, a state of a turn; images and files in the log; then
 # memory without the agent: conversations appended at any time; the digests by which a past main context is
 # recognised; functions of servers, found by words; earlier ids of edited passages; then what was undone or
-# forgotten: both in the values and in the protocol of stores; points to go back to, the queue as it was at one,
+# forgotten: both in the values and in the protocol of stores; points to go back to, the queue as it was,
 # and what cannot be undone. To be lowered, not raised.
 CORE_LINES = 16_920
 
