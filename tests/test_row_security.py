@@ -34,6 +34,7 @@ from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.policies import BY_TENANT, CONFINE, PROTECTED, SHARED
 from pagefault.storage.postgres.protection import Protection, ProtectionReport
 from pagefault.storage.segments import SegmentSizes
+from pagefault.storage.withdrawing import Tombstone
 from pagefault.storage.within import TenantStore
 from pagefault.tenancy import ApiKey, Quota
 from pagefault.testing.models import ScriptedModel
@@ -52,6 +53,7 @@ from pagefault.types import (
     Section,
 )  # fmt: skip
 from pagefault.views.spending import budgets
+from test_upgrade import WITHOUT_TENANTS
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +134,10 @@ def attempt(driver: Driver, statement: str) -> list[Any] | None:
 def fill(tx: Transaction, id: AgentId, archive: AgentId, word: str) -> None:
     """Write a row of each kind, with the word wherever there is text."""
     usage = (RequestUsage("offline", Usage(1, 1)),)
-    tx.append(id, [Message(Role.USER, word, NOW, usage=usage, speaker=word)])
+    said = Message(Role.USER, word, NOW, usage=usage, speaker=word)
+    tx.append(id, [said, said])
+    tx.erase_rows(id, [2])
+    tx.put_tombstone(id, Tombstone(NOW, word, {"rows": 1}))
     tx.put_section(id, Section("notes", word, 100), NOW)
     tx.attach(id, Attachment("archive", "papers", NOW))
     document = Document("d.txt", word, "text/plain", "0" * 64, NOW, 1)
@@ -345,8 +350,8 @@ async def test_segments_are_protected_whenever_they_were_sealed(database: str) -
 async def test_a_table_that_is_not_protected_is_closed_and_an_upgrade_protects_it(
     database: str, role: str
 ) -> None:
-    for table in ("api_keys", "audit", "quotas"):  # those of the last migration
-        rows(database, f"DROP TABLE {table}")
+    for statement in WITHOUT_TENANTS:
+        rows(database, statement)
     rows(database, "UPDATE alembic_version SET version_num = '0016'")
     rows(database, "CREATE TABLE quotas (tenant text)")
     with confined(database, role, "first") as driver:
