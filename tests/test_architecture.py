@@ -256,6 +256,7 @@ LAYERS = (
         "kernel.tools",
         "kernel.undoable",
         "views.hits",
+        "views.held_items",
         "views.naming",
         "views.sharing",
     },

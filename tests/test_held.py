@@ -21,7 +21,7 @@ from pagefault.shared import SharedRecord
 from pagefault.storage import Transaction
 from pagefault.testing.models import ScriptedModel, say
 from pagefault.types import AgentId, Event, Message, Passage, Role, Schedule, Section
-from pagefault.views.held import HeldItem
+from pagefault.views.held_items import HeldItem
 from pagefault.views.naming import PersonName, texts_in
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +164,28 @@ async def test_a_text_cannot_claim_a_document_of_another(pf: pagefault.Pagefault
     held = await ana.export(speaker="Bo")
     assert ids(held, "document") == []
     assert "secret" not in json.dumps([item.line() for item in held])
+
+
+async def test_what_was_undone_or_removed_is_held_still(pf: pagefault.Pagefault) -> None:
+    await pf.agent("ana")
+    record = await pf.kernel.record("ana")
+
+    def fill(tx: Transaction) -> None:
+        said = Message(Role.USER, "I am Bo.", NOW, "x")
+        tx.append(record.id, [said, Message(Role.ALERT, "undone", NOW, name="withdrawn")])
+        tx.insert_passages(record.id, [Passage("Bo is ill.", NOW)])
+        tx.put_section(record.id, Section("notes", "", 100, "Bo."), NOW)
+        tx.put_section(record.id, Section("notes", "", 0), NOW)
+        tx.withdraw_rows(record.id, 1, 2)
+        tx.withdraw_passages(record.id, 2, numbers=[1])
+
+    await pf.kernel.store.write(fill)
+    held = await pf.export(speaker="Bo")
+    assert [(item.kind, item.id, item.line().get("undone", False)) for item in held] == [
+        ("message", "m1", True),
+        ("passage", "p1", True),
+        ("section", "notes", False),
+    ]
 
 
 async def test_an_agent_that_there_is_not_is_named(pf: pagefault.Pagefault) -> None:

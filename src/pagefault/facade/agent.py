@@ -27,7 +27,7 @@ from pagefault.facade.talking import AsyncTalking
 if TYPE_CHECKING:
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
-    from pagefault.views.held import HeldItem
+    from pagefault.views.held_items import HeldItem
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
     from pagefault.views.reply import Reply

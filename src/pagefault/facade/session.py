@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.models import Model
     from pagefault.types import Output
     from pagefault.views.approvals import ApprovalView
-    from pagefault.views.held import HeldItem
+    from pagefault.views.held_items import HeldItem
 
 __all__ = ["Pagefault", "open"]
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -35,50 +34,16 @@ from pagefault.types import (
     Section,
 )
 from pagefault.views.asking import zone_shown
+from pagefault.views.held_items import HeldItem, HeldKind, HeldWhy
 from pagefault.views.naming import PersonName, texts_in
-from pagefault.views.stored import events_of, passage_numbers, passages_of, rows_between
+from pagefault.views.stored import events_of
 
-__all__ = ["HeldItem", "HeldKind", "export_lines", "held_of"]
+__all__ = ["export_lines", "held_of"]
 
-HeldKind = Literal[
-    "event", "message", "section", "passage", "document", "page", "timer", "approval", "grant", "outgoing",
-    "setting",
-]  # fmt: skip
-"""The kinds of what is held."""
-
-_Why = Literal["sent", "answered", "attached", "decided", "names"]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LATER = datetime(9999, 1, 1, tzinfo=UTC)
 _BATCH = 200  # rows, passages, pages
 _QUOTING = (Role.RESULT, Role.PREFETCH)  # roles of rows with lines about different people
-
-
-@dataclass(frozen=True, slots=True)
-class HeldItem:
-    """One thing that is held of a person.
-
-    ``why``: they ``sent`` or ``attached`` it, it was ``answered`` to them, they ``decided`` it, or it
-    ``names`` them. ``owner``: the agent, or what agents share by its stored name (``archive:manuals``);
-    ``id``: by which it is known there (``m12``, ``p7``, ``d1``, the name of a section ...). ``at``: in the
-    agent's zone.
-    ``text``: of a page or a row the whole, unless ``part``: the lines that name them. ``about`` has what else
-    is stored with it.
-    """
-
-    kind: HeldKind
-    why: _Why
-    owner: str
-    id: str
-    at: datetime | None
-    text: str
-    part: bool = False
-    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def line(self) -> dict[str, Any]:
-        """The item as JSON values, without what is empty."""
-        at = self.at and self.at.isoformat()
-        values = {"kind": self.kind, "why": self.why, "owner": self.owner, "id": self.id, "at": at}
-        values |= {"text": self.text, "part": self.part, **self.about}
-        return {name: value for name, value in values.items() if value or name == "text"}
 
 
 async def export_lines(
@@ -147,7 +112,7 @@ class _Owner:
             yield item
 
     def _item(
-        self, kind: HeldKind, why: _Why, id: str, at: datetime | None, text: str,
+        self, kind: HeldKind, why: HeldWhy, id: str, at: datetime | None, text: str,
         about: Mapping[str, Any] = _NOTHING, *, part: bool = False,
     ) -> HeldItem:  # fmt: skip
         stored = {name: value for name, value in about.items() if value}
@@ -178,7 +143,8 @@ class _Owner:
 
     async def _messages(self, own: set[int]) -> AsyncGenerator[HeldItem]:
         for first in range(1, self._record.last_seq + 1, _BATCH):
-            for row in await rows_between(self._kernel, self._id, first, first + _BATCH - 1):
+            read = partial(_rows, agent=self._id, first=first, last=first + _BATCH - 1)
+            for row in await self._kernel.store.read(read):
                 if item := self._message(row, own):
                     yield item
 
@@ -191,9 +157,10 @@ class _Owner:
         text = self._person.lines_of(row.text) if part else row.text
         about = {"role": row.role.value, "name": row.name, "speaker": row.speaker, "event": row.event}
         about |= {"media": _files(row.meta.media), "decision": row.meta.decision if why == "decided" else ""}
+        about |= {"undone": row.withdrawn is not None}
         return self._item("message", why, row.id, row.at, text, about, part=part)
 
-    def _why_of(self, row: Message, own: set[int]) -> _Why | None:
+    def _why_of(self, row: Message, own: set[int]) -> HeldWhy | None:
         inner = texts_in(row.text) if row.role in (Role.CALL, Role.RESULT) else ()
         if why := self._why(row.speaker, row.text, *inner, *(media.name for media in row.meta.media)):
             return why
@@ -204,11 +171,12 @@ class _Owner:
     # archival storage
 
     async def _archival(self, own: Sequence[Event]) -> AsyncGenerator[HeldItem]:
-        numbers = await passage_numbers(self._kernel, self._id)
-        for start in range(0, len(numbers), _BATCH):
-            for passage in await passages_of(self._kernel, self._id, numbers[start : start + _BATCH]):
-                if item := self._passage(passage):
+        after = 0
+        while found := await self._kernel.store.read(partial(_passages, agent=self._id, after=after)):
+            for passage in found:
+                if passage.place is None and (item := self._passage(passage)):
                     yield item
+            after = found[-1].number
         for document in await self._kernel.store.read(lambda tx: tx.documents(self._id)):
             async for item in self._document(document, own):
                 yield item
@@ -217,6 +185,7 @@ class _Owner:
         if not self._person.is_in(passage.text, passage.title, passage.source, *passage.tags):
             return None
         about = {"title": passage.title, "source": passage.source, "tags": list(passage.tags)}
+        about |= {"undone": passage.withdrawn is not None}
         return self._item("passage", "names", passage.id, passage.at, passage.text, about)
 
     async def _document(self, document: Document, own: Sequence[Event]) -> AsyncGenerator[HeldItem]:
@@ -245,9 +214,9 @@ class _Owner:
     # what is small
 
     def _rest(self, tx: Transaction) -> Iterator[HeldItem]:
-        for section in tx.sections(self._id):
-            yield from self._section(section, tx.section_history(self._id, section.name))
-        for timer in tx.schedules(self._id):
+        for _, section in tx.sections_at(self._id, _LATER):  # those that were removed, too
+            yield from self._section(tx.section_history(self._id, section.name))
+        for timer in tx.schedules(self._id, withdrawn=True):
             yield from self._timer(timer)
         yield from self._decisions(tx)
         for effect in tx.outgoing(self._id):
@@ -259,12 +228,12 @@ class _Owner:
             if self._person.is_in(*texts_in(text)):
                 yield self._item("setting", "names", name, None, text)
 
-    def _section(self, now: Section, history: Sequence[tuple[datetime, Section]]) -> Iterator[HeldItem]:
+    def _section(self, history: Sequence[tuple[datetime, Section]]) -> Iterator[HeldItem]:
         """Each version of a section that names them, or is called as they are."""
         for at, section in history:
             if self._person.is_in(section.name, section.description, section.text):
                 about = {"description": section.description, "version": section.version}
-                about |= {"current": section.version == now.version}
+                about |= {"current": section is history[-1][1]}
                 yield self._item("section", "names", section.name, at, section.text, about)
 
     def _timer(self, timer: Schedule) -> Iterator[HeldItem]:
@@ -283,6 +252,14 @@ class _Owner:
         for grant in tx.grants(self._id):
             if self._person.is_of(grant.by):
                 yield self._item("grant", "decided", grant.name, grant.at, grant.name)
+
+
+def _rows(tx: Transaction, *, agent: AgentId, first: int, last: int) -> Sequence[Message]:
+    return tx.messages(agent, first=first, last=last, withdrawn=True)
+
+
+def _passages(tx: Transaction, *, agent: AgentId, after: int) -> Sequence[Passage]:
+    return tx.stored_passages(agent, after, _BATCH)
 
 
 def _pages(tx: Transaction, *, agent: AgentId, number: int, first: int, last: int) -> Any:
