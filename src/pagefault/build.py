@@ -19,6 +19,7 @@ from pagefault.errors import UsageError
 from pagefault.functions.registry import ToolRegistry
 from pagefault.kernel import Kernel
 from pagefault.kernel.admission import Admission
+from pagefault.kernel.forgetting.asking import with_forgetting
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
@@ -73,10 +74,10 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     tool_servers.attach(scheduler.slots.reload, lambda: scheduler.is_running)
-    return Kernel(
+    return with_forgetting(Kernel(
         TenantStore(store, ""), indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
         installation.loading,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def open_store(home: Path, installation: Installation) -> Store:

@@ -78,6 +78,13 @@ class InTurnError(UsageError):
         super().__init__(f"Agent {name} is in the middle of a turn; try again when it is done.")
 
 
+class OpenTurnError(InTurnError):
+    """The same, of a turn that nobody runs. ``state``: as it stands, and what to do."""
+
+    def __init__(self, name: str, state: str) -> None:
+        UsageError.__init__(self, f"A turn of {name} {state}; then try again.")
+
+
 class StaleEditError(UsageError):
     """An edit of a section that is based on an earlier text. ``section``, ``text`` and ``version``: as it is
     now; nothing was written."""

@@ -33,6 +33,7 @@ COMMANDS = {
     "usage": ("look", "Show tokens and cost, by agent, turn, day or model."),
     "recall": ("memory", "Recall storage: every message ever, verbatim."),
     "archival": ("memory", "Archival storage: documents and facts."),
+    "forget": ("forget", "Forget a text, ids, a person or a time: everywhere, for good."),
     "archive": ("archive", "Archives: archival storage with a name, attached to any number of agents."),
     "section": ("section", "Sections of the working context that agents share."),
     "load": ("document", "Load documents into an agent's archival storage."),

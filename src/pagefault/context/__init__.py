@@ -17,6 +17,7 @@ from pagefault.media import MediaContent
 from pagefault.models import Call, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 from pagefault.quoting import escaped, inline, one_word, whole
+from pagefault.text_caches import caches_texts
 from pagefault.types import Message, QueueState, Role, Section
 
 SCHEMA_OVERHEAD = 4
@@ -142,6 +143,9 @@ def contained(head: str) -> str:
     return "\n".join([first, *_contained(lines[:-1]), lines[-1]])
 
 
+caches_texts(contained)
+
+
 def _contained(lines: Sequence[str]) -> Iterator[str]:
     text, name = list[str](), ""
     for line in lines:
@@ -244,7 +248,8 @@ class Compiler:
     def _add(self, rows: Sequence[Message]) -> None:
         messages = self._messages
         for row in rows:
-            if not row.shown and row.role is not Role.CALL and row.meta.echo is None:
+            is_shown = row.shown or row.role is Role.CALL or (row.erased and row.role is Role.RESULT)
+            if not is_shown and row.meta.echo is None:
                 continue
             if row.role in (Role.THOUGHT, Role.ASSISTANT, Role.CALL):
                 joins = row.completion is not None and row.completion == self._open_completion
@@ -258,12 +263,14 @@ class Compiler:
                 messages.append(PromptMessage("user", row.shown, images=self._images.get(row.seq, ())))
 
 
+_FORGOTTEN = "[forgotten]"
 _NOTHING_YET = PromptMessage("assistant", "")
 
 
 def _returned(row: Message, images: tuple[MediaContent, ...]) -> PromptMessage:
     name = row.name and one_word(row.name)
-    return PromptMessage("tool", row.shown, call_id=row.call_id, name=name, images=images)
+    shown = _FORGOTTEN if row.erased else row.shown  # a call must have its result
+    return PromptMessage("tool", shown, call_id=row.call_id, name=name, images=images)
 
 
 def _joined(message: PromptMessage, row: Message) -> PromptMessage:

@@ -12,7 +12,8 @@ from typing import TypeVar
 from pagefault.context import Queue
 from pagefault.context.seen import queue_rows
 from pagefault.storage import Store, Transaction, TurnHold
-from pagefault.types import AgentId, AgentRecord, EventKind, Message, QueueState
+from pagefault.text_caches import FORGOTTEN, note_forgotten
+from pagefault.types import AgentId, AgentRecord, EventKind, Message, QueueState, Role
 
 __all__ = ["append_numbered", "read_queue", "write_numbered"]
 
@@ -59,6 +60,9 @@ def read_queue(tx: Transaction, record: AgentRecord) -> tuple[Queue, bool]:
     """Read an agent's queue as it stands in the log, and whether a warning waits in its inbox."""
     agent, state = record.id, record.queue
     rows = tx.messages(agent, first=state.start, appended=False)
+    for row in rows:
+        if row.name == FORGOTTEN and row.role is Role.ALERT:  # perhaps in another process
+            note_forgotten((agent, record.created), row.seq)
     queue = Queue(
         state,
         tx.message(agent, state.summary) if state.summary else None,

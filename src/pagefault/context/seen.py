@@ -16,6 +16,7 @@ from pagefault.context import render_sections
 from pagefault.message_meta import SeenContext
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
+from pagefault.text_caches import caches_texts
 from pagefault.types import AgentId, AgentRecord, Message, Role
 
 __all__ = ["fixed_digest", "head_digest", "head_seen", "queue_rows"]
@@ -28,6 +29,9 @@ _INSTANT = timedelta(microseconds=1)
 def head_digest(head: str) -> str:
     """The digest of a rendered working context, 12 hexadecimal digits."""
     return blake2s(head.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+caches_texts(head_digest)
 
 
 def fixed_digest(instructions: str, functions: Sequence[FunctionSchema]) -> str:

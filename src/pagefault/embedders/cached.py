@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pagefault.embedders import Embedder, Scale, Vectors
 from pagefault.embedders.pair import reads
+from pagefault.text_caches import holds_texts
 
 __all__ = ["CachedEmbedder"]
 
@@ -43,6 +44,11 @@ class CachedEmbedder:
         self._embedder = embedder
         self._file = _VectorFile(file, limit)
         self._dimensions: int | None = None
+        holds_texts(self)
+
+    def forget_texts(self) -> None:
+        """Delete the file: of which texts its vectors are cannot be seen."""
+        self._file.discard()
 
     @property
     def fingerprint(self) -> str:
@@ -153,12 +159,13 @@ class _VectorFile:
                 return work(db)
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-                self._discard()
+                self.discard()
         except OSError:
             pass  # no folder, no permission: no cache
         return None
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Delete the file; nothing depends on it."""
         for suffix in ("", "-wal", "-shm"):
             try:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

@@ -216,6 +216,8 @@ class Agent(Face[AsyncAgent]):
     search = blocking(AsyncAgent.search)
     remember = blocking(AsyncAgent.remember)
     export = blocking(AsyncAgent.export)
+    forget = blocking(AsyncAgent.forget)
+    tombstones = blocking(AsyncAgent.tombstones)
     context = blocking(AsyncAgent.context)
     flush = blocking(AsyncAgent.flush)
     usage = blocking(AsyncAgent.usage)

@@ -14,10 +14,11 @@ __all__ = ["own_functions"]
 
 def own_functions(settings: AgentSettings, archives: Sequence[str]) -> tuple[Function, ...]:
     """The functions of pagefault itself, in the order of the prompt. ``archives``: the names of those
-    attached, which may have documents."""
+    attached, which may have documents. ``forget`` is offered if the setting approval names it."""
     speech, some = settings.style == "memgpt", bool(archives)
+    forgets = "forget" in settings.approval
     offered = memory_functions(
-        speech=speech, timers=settings.timers, agents=bool(settings.agents), archives=some
+        speech=speech, timers=settings.timers, agents=bool(settings.agents), archives=some, forgets=forgets
     )
     if settings.documents or some:
         offered += document_functions(archives=some)

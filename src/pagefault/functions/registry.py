@@ -82,5 +82,5 @@ def lacking(agent: str, names: Sequence[str]) -> str:
 @cache
 def _own_names() -> frozenset[str]:
     """The names of pagefault's own functions, offered to an agent or not."""
-    own = memory_functions(speech=True, timers=True, agents=True, archives=True)
+    own = memory_functions(speech=True, timers=True, agents=True, archives=True, forgets=True)
     return frozenset(f.name for f in (*own, *document_functions(archives=True)))

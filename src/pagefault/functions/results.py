@@ -30,6 +30,8 @@ _HEAD = 600  # characters of a document that its event begins with
 def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
     """The row of this id; ``FunctionError`` if there is none, or it was undone."""
     if (row := tx.message(agent, number(id, "m"))) and row.withdrawn is None:
+        if row.erased:
+            raise FunctionError(f"Message {id} was forgotten; nothing of it is left.")
         return row
     raise FunctionError(f"There is no message {id}; ids stand in search results.")
 

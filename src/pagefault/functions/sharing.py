@@ -22,6 +22,7 @@ from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Passage, Section
 
 __all__ = [
+    "FORGET",
     "SharedText",
     "apply_outgoing",
     "edit_shared",
@@ -33,6 +34,9 @@ __all__ = [
     "update_copy",
     "write_shared",
 ]
+
+FORGET = "forget"
+"""The kind of what an agent sends to itself, to forget a text once its turn is over."""
 
 _WRITTEN = "written"  # the kind of a new text on its way to the copies
 

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 
 from pagefault.clock import Clock, moment, next_due
 from pagefault.context import stamp
-from pagefault.errors import FunctionError, NotFoundError
+from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.functions import Function, FunctionKind, Outcome
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
 from pagefault.functions.describing import describe
 from pagefault.functions.results import Results, find_row, label_of
 from pagefault.functions.section_edits import SectionEdit
+from pagefault.functions.sharing import FORGET, send
 from pagefault.functions.working_context import WorkingContext
+from pagefault.literal_query import LiteralQuery
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline, quoted
 from pagefault.retrieval import Ranking, Retriever, excerpt
@@ -197,6 +199,16 @@ class Syscalls:
         self.sections.sent()
         return f"{id} will be deleted soon."
 
+    def forget(self, tx: Transaction, text: str) -> str:
+        """Forget all that contains text, for good: messages, passages, everywhere."""
+        try:
+            LiteralQuery(text)
+        except UsageError as error:
+            raise FunctionError(str(error)) from None
+        send(tx, self.agent, self.name, FORGET, self.clock.now(), text=text)
+        self.sections.sent()
+        return "All that contains it will be forgotten when this turn is over."
+
     # events to come
 
     def schedule(self, tx: Transaction, note: str, when: str = "", cron: str = "") -> str:
@@ -234,10 +246,11 @@ class Syscalls:
 
 @cache
 def memory_functions(
-    *, speech: bool, timers: bool, agents: bool, archives: bool = False
+    *, speech: bool, timers: bool, agents: bool, archives: bool = False, forgets: bool = False
 ) -> tuple[Function, ...]:
     """The functions offered to an agent, in the order of the prompt, described once a process and not bound
-    yet. ``speech``: send_message; ``archives``: the parameter ``archive``."""
+    yet. ``speech``: send_message; ``archives``: the parameter ``archive``; ``forgets``: forget, of which a
+    person decides on each call."""
     memory: list[Callable[..., str | Outcome]] = [
         Syscalls.working_context_append, Syscalls.working_context_replace,
         Syscalls.archival_insert, Syscalls.archival_delete, Syscalls.page_in, Syscalls.page_out,
@@ -252,6 +265,8 @@ def memory_functions(
         memory += [Syscalls.schedule, Syscalls.unschedule]
         queries.append(Syscalls.list_schedules)
     sending = (sending_function(),) if agents else ()
+    if forgets:
+        sending += (replace(_described(Syscalls.forget, "memory", ""), approval=True),)
     hidden = "" if archives else "archive"
     described = (_described(f, "query", hidden) for f in queries)
     return (*(_described(f, "memory", hidden) for f in memory), *sending, *described)

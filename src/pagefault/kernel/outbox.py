@@ -22,6 +22,7 @@ from pagefault.clock import Clock
 from pagefault.containment import barrier
 from pagefault.errors import FunctionError, NotFoundError, PagefaultError, StorageError
 from pagefault.functions.sharing import SharedText, apply_outgoing, hops_of, text_of, update_copy
+from pagefault.kernel.asked import AskedForgetting
 from pagefault.models.tokens import Counter
 from pagefault.redaction import logger_of
 from pagefault.shared import Attachment, Outgoing, SharedRecord, is_shared
@@ -45,13 +46,15 @@ _LONGEST_PAUSE = 300.0  # seconds between tries
 @dataclass(slots=True)
 class Deliverer:
     """Applies what is in the outboxes. ``counter`` measures shared sections, ``applied`` is called after a
-    change of an archive, ``wake`` with each agent that has got an event."""
+    change of an archive, ``wake`` with each agent that has got an event; ``asked``: what agents have asked to
+    be forgotten."""
 
     store: Store
     clock: Clock
     counter: Counter
     applied: Callable[[], None]
     wake: Callable[[AgentRecord], None] = lambda _: None
+    asked: AskedForgetting = field(default_factory=AskedForgetting)
     _loop: asyncio.AbstractEventLoop | None = None
     _sent: anyio.Event = field(default_factory=anyio.Event)
     _one: anyio.Lock = field(default_factory=anyio.Lock)
@@ -70,7 +73,7 @@ class Deliverer:
         self._loop, further = asyncio.get_running_loop(), list[float]()
         while True:
             await self.deliver()
-            with anyio.move_on_after(further.pop() if further else None):
+            with anyio.move_on_after(further.pop() if further else _AGAIN[1] if self.asked.waiting else None):
                 await self._sent.wait()
             if self._sent.is_set():
                 self._sent, further = anyio.Event(), list(_AGAIN)
@@ -80,6 +83,7 @@ class Deliverer:
         """Apply all that is in the outboxes and not parked; False if something must be tried again later."""
         done = True
         async with self._one:
+            self.asked.waiting.clear()
             try:
                 for of_sections in (False, True):  # what agents have sent them goes on to the copies
                     with barrier():
@@ -90,7 +94,7 @@ class Deliverer:
             except PagefaultError as error:
                 logger.warning("%s", error)
                 return False
-        return done
+        return await self.asked.run(self._park) and done
 
     async def _contained(self, sender: AgentRecord) -> bool:
         try:
@@ -105,6 +109,7 @@ class Deliverer:
         rows = [row for row in rows if not row.parked]
         if is_shared(sender.name):
             return not rows or await self._update_copies(SharedRecord.of(sender), rows)
+        rows = self.asked.taken(sender, rows)
         held_up = set[str]()  # what comes later to a target must not overtake what comes first
         for row in rows:
             if row.target not in held_up and not await self._apply(sender, row):

@@ -10,13 +10,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from pagefault.retrieval.hits import Ranking
+from pagefault.text_caches import holds_texts
 
 __all__ = ["Remembered"]
 
 _LEAST = 4 << 10  # bytes that an empty one counts, with its key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Remembered:
     """Rankings by what was asked for; the oldest go when all together take more than ``limit`` bytes. The
     last one stays whatever its size."""
@@ -24,6 +25,14 @@ class Remembered:
     limit: int = 64 << 20
     nbytes: int = 0
     _rankings: OrderedDict[object, Ranking] = field(default_factory=OrderedDict[object, Ranking])
+
+    def __post_init__(self) -> None:
+        holds_texts(self)
+
+    def forget_texts(self) -> None:
+        """Forget all searches: what was asked for is text."""
+        self._rankings.clear()
+        self.nbytes = 0
 
     def get(self, key: object) -> Ranking | None:
         """Return the ranking of a search; None if it was never made or is forgotten."""

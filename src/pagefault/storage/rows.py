@@ -14,6 +14,7 @@ from pagefault.storage import LONGEST_NAME
 from pagefault.storage.readable import UNREADABLE, reads, require
 from pagefault.storage.times import micros, moment
 from pagefault.storage.usage_rows import to_usage, usage_text
+from pagefault.text_caches import caches_texts
 from pagefault.types import (
     SEARCHED_BY_DEFAULT,
     AgentId,
@@ -80,6 +81,9 @@ def _settings(stored: str) -> Mapping[str, Any]:
     values = json.loads(stored)
     require(values, kind=dict)
     return values
+
+
+caches_texts(_settings)
 
 
 _STATES: tuple[str, ...] = get_args(EventState)

@@ -22,6 +22,7 @@ import Stemmer  # pyright: ignore[reportMissingTypeStubs]
 
 from pagefault.message_meta import MessageMeta
 from pagefault.quoting import normal
+from pagefault.text_caches import caches_texts
 
 __all__ = ["UNSPACED", "is_character", "message_terms", "passage_terms", "terms"]
 
@@ -57,6 +58,7 @@ _english = cast(
     Stemmer.Stemmer("english", 0).stemWord,  # pyright: ignore[reportUnknownMemberType]
 )
 _stem = lru_cache(maxsize=50_000)(_english)
+caches_texts(_stem)
 
 
 class _Folding(dict[int, str]):

@@ -198,6 +198,10 @@ class Transaction(
         """The pages from first to last, both included, that there are."""
         ...
 
+    def erase_page(self, agent: AgentId, number: int, page: Page) -> bool:
+        """Put a page in the place of the one of its number, from which something was forgotten."""
+        ...
+
     def delete_document(self, agent: AgentId, number: int) -> bool:
         """Delete a document with its pages and its chunks."""
         ...

@@ -96,6 +96,14 @@ class MemoryArchive(MemoryTenancy):
         pages = owner.pages.get(number, ()) if owner else ()
         return sorted((p for p in pages if first <= p.number <= last), key=lambda page: page.number)
 
+    def erase_page(self, agent: AgentId, number: int, page: Page) -> bool:
+        owner = self._agent(agent)
+        pages = owner.pages.get(number, ())
+        edited = tuple(page if each.number == page.number else each for each in pages)
+        if pages:
+            self._changes.put(owner.pages, number, edited)
+        return any(each.number == page.number for each in pages)
+
     def delete_document(self, agent: AgentId, number: int) -> bool:
         if self.document(agent, number) is None:
             return False

@@ -17,10 +17,13 @@ from pagefault.storage import Transaction
 from pagefault.types import AgentId, Message, Role
 from pagefault.views.asking import number_of
 
-__all__ = ["READABLE", "History", "LogRow", "history", "log_row", "newest", "rows_after"]
+__all__ = ["FORGOTTEN_TEXT", "READABLE", "History", "LogRow", "history", "log_row", "newest", "rows_after"]
 
 READABLE = (Role.USER, Role.ASSISTANT, Role.EVENT, Role.ALERT)
 """The roles of a page unless others are asked for: what was said, and what came to the agent."""
+
+FORGOTTEN_TEXT = "[forgotten]"
+"""The text of a row of which nothing else is left."""
 
 _END = 10**15  # behind every row
 _MOST_READ = 4096  # rows read at once to find some of a role
@@ -171,7 +174,7 @@ def log_row(row: Message, zone: tzinfo) -> LogRow:
         row.id,
         row.role,
         row.at.astimezone(zone),
-        row.text,
+        FORGOTTEN_TEXT if row.erased else row.text,
         row.name,
         row.speaker,
         row.event,

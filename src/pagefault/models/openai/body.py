@@ -15,6 +15,7 @@ from typing import Any
 from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.image_parts import as_base64, images_apart
+from pagefault.text_caches import holds_texts
 
 __all__ = ["BodyBuilder", "tool"]
 
@@ -54,6 +55,12 @@ class BodyBuilder:
         self._kept: OrderedDict[_Key, tuple[tuple[PromptMessage, ...], bytes]] = OrderedDict()
         self._size = 0
         self._tools: dict[int, tuple[Sequence[FunctionSchema], bytes]] = {}
+        holds_texts(self)
+
+    def forget_texts(self) -> None:
+        """Drop the bytes of all conversations; they are built anew."""
+        self._kept.clear()
+        self._size = 0
 
     def adapt(self, said: str, prompt: Prompt) -> str | None:
         """Leave out an optional field that the server refused, from now on; ``said`` is its sentence.

@@ -20,6 +20,7 @@ from typing import Any
 
 from pagefault.quoting import normal
 from pagefault.storage.terms import UNSPACED
+from pagefault.text_caches import caches_texts
 
 __all__ = ["START", "Language", "Lists", "Phrases", "languages", "plain", "spoken"]
 
@@ -275,6 +276,9 @@ def spoken(text: str, context: str = "") -> tuple[Language, ...]:
         if language.may_be_of(text):
             found.setdefault(language.script, []).append(language)
     return tuple(language for some in found.values() for language in _likely(some, text, context))
+
+
+caches_texts(spoken)
 
 
 def _likely(some: list[Language], text: str, context: str) -> list[Language]:

@@ -9,6 +9,7 @@ it.
     conversations.py  what was said elsewhere, appended; the log around a message
     memory.py       sections with versions, passages;  documents.py: documents, uploaded with progress
     held.py         all that is held of a person
+    forgetting.py   what is forgotten, everywhere
 
 Lists are ``{"items": [...], "next": cursor}``; the next page is asked for with ``?cursor=``. Errors are
 problems of RFC 9457. Left out: the protocols of others, which have packages of their own."""
@@ -23,6 +24,7 @@ from pagefault.server.api import (
     agents,
     conversations,
     documents,
+    forgetting,
     held,
     history,
     inbox,
@@ -44,6 +46,7 @@ def router() -> APIRouter:
     problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    for module in (agents, messages, undoing, inbox, history, conversations, memory, documents, held):
+    resources = (agents, messages, undoing, inbox, history, conversations, memory, documents, held)
+    for module in (*resources, forgetting):
         routes.include_router(module.routes)
     return routes

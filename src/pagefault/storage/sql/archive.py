@@ -41,6 +41,9 @@ _INSERT_DOCUMENT = """
 _PAGES = """
     SELECT page, heading, text FROM document_pages
     WHERE agent = :agent AND document = :number AND page BETWEEN :first AND :last ORDER BY page"""
+_ERASE_PAGE = """
+    UPDATE document_pages SET heading = :heading, text = :text
+    WHERE agent = :agent AND document = :number AND page = :page"""
 _DELETE_PAGES = "DELETE FROM document_pages WHERE agent = :agent AND document = :number"
 _DELETE_DOCUMENT = "DELETE FROM documents WHERE agent = :agent AND number = :number"
 
@@ -166,6 +169,14 @@ class SqlArchive(SqlLeaving, SqlTenancy):
     def document_pages(self, agent: AgentId, number: int, first: int, last: int) -> list[Page]:
         rows = self._db.rows(_PAGES, agent=agent, number=number, first=first, last=last)
         return [to_page(row) for row in rows]
+
+    def erase_page(self, agent: AgentId, number: int, page: Page) -> bool:
+        of = {"agent": agent, "number": number, "page": page.number}
+        changed = self._db.changed(
+            _ERASE_PAGE, **of, heading=storable(page.heading), text=storable(page.text)
+        )
+        self._purge()
+        return changed
 
     def delete_document(self, agent: AgentId, number: int) -> bool:
         self._delete_passages(agent, "document = :value", value=number)

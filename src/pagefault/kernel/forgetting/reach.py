@@ -1,0 +1,196 @@
+"""The reach of a forgetting: the agent, what it shares, the copies that others have, and its forks.
+
+Archives and shared sections that an agent may write to are its memory as its own are. Others that are
+attached to such a section have copies of its text, and were told of it; their own logs are theirs otherwise.
+A fork is the agent once more, and is gone through as a whole. What stays all the same is named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan
+from pagefault.kernel.forgetting.planning import (
+    LogFacts,
+    plan_archival,
+    plan_inbox,
+    plan_log,
+    plan_outgoing,
+    quoting_rows,
+)
+from pagefault.kernel.forgetting.sections import plan_sections
+from pagefault.kernel.forgetting.selection import Selection
+from pagefault.kernel.forgetting.settings import edited_settings, stubborn_settings
+from pagefault.kernel.forgetting.summaries import plan_summaries
+from pagefault.names import system_key
+from pagefault.shared import SharedRecord, is_shared
+from pagefault.storage import Transaction
+from pagefault.types import AgentId, AgentRecord, EventKind
+
+__all__ = ["FORKED", "plan_again", "plan_forgetting"]
+
+
+FORKED = system_key("forked")
+"""The key of the event in a fork's inbox whose text, JSON, says when the agent was ``created`` of which it is
+one: that tells it from others."""
+
+
+def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) -> ForgetPlan:
+    """Every place that has something of what is selected; nothing is changed."""
+    planner = _Planner(tx, selection)
+    planner.plan_agent(record)
+    for fork in _forks(tx, record):
+        planner.plan_agent(fork)
+    planner.plan_copies()
+    planner.finish()
+    return ForgetPlan(tuple(each for each in planner.plans.values() if not each.is_empty), planner.kept())
+
+
+def plan_again(tx: Transaction, selection: Selection, known: OwnerPlan) -> list[OwnerPlan]:
+    """The plan of one agent as it stands now, with what it may write to of what it shares, itself first.
+    ``known``: as it was planned before; what quotes things that are gone by now stands there alone."""
+    record = tx.agent_by_id(known.id)
+    if record is None:
+        return []
+    planner = _Planner(tx, selection)
+    if known.copies_only:
+        planner.plan_copy(record)
+    else:
+        planner.plan_agent(record)
+    planner.plans[record.id].rows |= known.rows
+    planner.finish()
+    return list(planner.plans.values())
+
+
+@dataclass(slots=True)
+class _Planner:
+    tx: Transaction
+    selection: Selection
+    plans: dict[AgentId, OwnerPlan] = field(default_factory=dict[AgentId, OwnerPlan])
+    _facts: dict[AgentId, LogFacts] = field(default_factory=dict[AgentId, LogFacts])
+    _read_only: dict[AgentId, OwnerPlan] = field(default_factory=dict[AgentId, OwnerPlan])
+
+    def plan_agent(self, record: AgentRecord) -> None:
+        """Add an agent with what it may write to of what it shares."""
+        if record.id in self.plans:
+            return
+        plan = self.plans[record.id] = OwnerPlan(record)
+        plan_archival(self.tx, plan, self.selection)
+        for shared, read_only in _attached(self.tx, record):
+            self._plan_shared(shared, read_only)
+        self._facts[record.id] = plan_log(self.tx, plan, self.selection)
+
+    def _plan_shared(self, shared: SharedRecord, read_only: bool) -> None:
+        known = self._read_only if read_only else self.plans
+        if shared.id in known:
+            return
+        plan = known[shared.id] = OwnerPlan(shared.row)
+        plan_archival(self.tx, plan, self.selection)
+        plan_sections(self.tx, plan, self.selection, (), ())
+        plan_inbox(self.tx, plan, self.selection)
+        plan_outgoing(self.tx, plan, self.selection)
+
+    def plan_copies(self) -> None:
+        """Add the agents that have a copy of a shared section with something of it."""
+        for plan in [each for each in self.plans.values() if each.record.name.startswith("section:")]:
+            if plan.is_empty and not self.selection.is_by_text:
+                continue
+            shared = SharedRecord.of(plan.record)
+            for agent in self.tx.attached_to("section", shared.name):
+                record = self.tx.agent_by_id(agent)
+                if record and agent not in self.plans:
+                    self.plan_copy(record)
+
+    def plan_copy(self, record: AgentRecord) -> None:
+        """Add an agent for its copies of shared sections, and what it was told of them."""
+        plan = self.plans[record.id] = OwnerPlan(record, copies_only=True)
+        self._facts[record.id] = plan_log(self.tx, plan, self.selection, only=EventKind.EDITED)
+
+    def finish(self) -> None:
+        """Add what follows from what was found so far, in the agents' logs, sections and queues."""
+        everything = list(self.plans.values())
+        for agent, facts in self._facts.items():
+            plan = self.plans[agent]
+            reached = [plan, *(each for each in everything if is_shared(each.record.name))]
+            plan.rows |= quoting_rows(facts, reached)
+            plan_summaries(self.tx, plan, facts)
+            only = EventKind.EDITED if plan.copies_only else None
+            self._plan_working_context(plan, reached)
+            plan_inbox(self.tx, plan, self.selection, only=only)
+            if only is None:
+                plan_outgoing(self.tx, plan, self.selection)
+            if only is None and (query := self.selection.query) and self.selection.is_by_text:
+                plan.settings = edited_settings(plan.record.settings, query)
+
+    def _plan_working_context(self, plan: OwnerPlan, reached: Sequence[OwnerPlan]) -> None:
+        ids = {id for each in reached for id in each.gone_ids()}
+        copies = {each.name for each in self.tx.attachments(plan.id) if each.kind == "section"}
+        plan_sections(self.tx, plan, self.selection, ids, copies)
+        if plan.copies_only:
+            plan.sections = [each for each in plan.sections if each.name in copies]
+        head, query = plan.record.queue.head, self.selection.query
+        plan.head = bool(plan.sections) or bool(query and query.is_in(head))
+
+    def kept(self) -> tuple[str, ...]:
+        """A sentence for each place that has something of it and stays."""
+        found = list[str]()
+        for plan in self._read_only.values():
+            if count := sum(1 for _ in plan.places()):
+                shared = SharedRecord.of(plan.record)
+                found.append(
+                    f"The {shared.kind} {shared.name}, attached read-only, has it in {count:,} places; "
+                    "forget it with an agent that may change that."
+                )
+        query = self.selection.query
+        if query is not None and self.selection.is_by_text:
+            for plan in self.plans.values():
+                found += _stubborn(self.tx, plan, self.selection)
+        return tuple(found)
+
+
+def _attached(tx: Transaction, record: AgentRecord) -> Iterator[tuple[SharedRecord, bool]]:
+    """The archives and sections that an agent is attached to, and whether it may only read them."""
+    for each in tx.attachments(record.id):
+        if shared := tx.within(record.tenant).shared(each.kind, each.name):
+            yield shared, each.read_only
+
+
+def _forks(tx: Transaction, record: AgentRecord) -> list[AgentRecord]:
+    """The agents that were copied from this one, and from these."""
+    family, found = [record.created.isoformat()], list[AgentRecord]()
+    others = [each for each in tx.within(record.tenant).agents() if each.id != record.id]
+    origins = {each.id: _origin(tx, each) for each in others}
+    while family:
+        origin = family.pop()
+        forks = [each for each in others if origins[each.id] == origin and each not in found]
+        family += [each.created.isoformat() for each in forks]
+        found += forks
+    return found
+
+
+def _origin(tx: Transaction, agent: AgentRecord) -> str | None:
+    """The time at which the agent was made of which this one is a fork; None if it is none."""
+    event = tx.event_of_key(agent.id, FORKED)
+    try:
+        made: object = json.loads(event.text) if event else None
+    except ValueError:
+        return None
+    created = cast("dict[str, object]", made).get("created") if isinstance(made, dict) else None
+    return created if isinstance(created, str) else None
+
+
+def _stubborn(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Iterator[str]:
+    """Names that have the query; they can be changed, but not forgotten in silence."""
+    query, name = selection.query, plan.record.name
+    if query is None:
+        return
+    if query.is_in(name, plan.record.tenant):
+        yield f"The name of {name} has it; rename it."
+    for setting in stubborn_settings(plan.settings or plan.record.settings, query):
+        yield f"The setting {setting} of {name} has it; change it."
+    for section in tx.sections(plan.id):
+        if query.is_in(section.name):
+            yield f"The name of the section {section.name} of {name} has it; remove that section."
