@@ -21,10 +21,9 @@ async def recover(scheduler: Scheduler, agent: AgentSlot | None) -> None:
     if not await _serve(scheduler, agent):
         return
     leases = await scheduler.store.workers.others()
-    if leases:
-        while leases & await scheduler.store.workers.others():  # noqa: ASYNC110  others renew or reap them
-            await anyio.sleep(_LOOK)
-        await _serve(scheduler, agent)
+    while leases & await scheduler.store.workers.others():  # noqa: ASYNC110  others renew or reap them
+        await anyio.sleep(_LOOK)
+    await _serve(scheduler, agent)  # again though there be no lease: one may just have been reaped
 
 
 async def _serve(scheduler: Scheduler, agent: AgentSlot | None) -> bool:
