@@ -169,7 +169,7 @@ def test_both_faces_have_the_same_methods() -> None:
 def test_a_method_of_one_is_documented_by_the_other(name: str) -> None:
     one, other = getattr(Agent, name), getattr(pagefault.AsyncAgent, name)
     assert one.__doc__ == other.__doc__ != None  # noqa: E711
-    assert inspect.signature(one) == inspect.signature(other)
+    assert inspect.signature(one).parameters == inspect.signature(other).parameters
     assert not inspect.iscoroutinefunction(one)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "SharedRecord",
     "StorageOwner",
     "archive_of",
+    "draft_name",
     "is_shared",
     "shared_name",
 ]
@@ -124,6 +125,12 @@ def archive_of(row: AgentRecord) -> str:
     return row.name.removeprefix("archive:") if is_shared(row.name) else ""
 
 
+def draft_name(name: str) -> str:
+    """The stored name of a fork while it is made, which no agent has."""
+    return f"forking:{name}"
+
+
 def is_shared(name: str) -> bool:
-    """Return True for the stored name of an archive or shared section, which no agent has."""
-    return name.startswith(("archive:", "section:"))
+    """Return True for the stored name of an archive or shared section, or of a fork that is not whole yet,
+    which no agent has."""
+    return name.startswith(("archive:", "section:", "forking:"))

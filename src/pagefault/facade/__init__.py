@@ -4,6 +4,7 @@
 ``agent``     an agent in asynchronous code; thin: the kernel and the views do the work
 ``memory``    its memory alone, for a loop of one's own
 ``memory_files``, ``anthropic_tool``  the same as files; Anthropic's memory tool over them
+``past``      the agent at an earlier position of its log
 ``parts``     its sections, passages, documents, timers and settings
 ``handle``    the agent's name, and the kernel while it is open
 ``options``   settings as keyword arguments

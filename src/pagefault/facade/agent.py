@@ -21,6 +21,7 @@ from pagefault.facade.parts import (
     AsyncSettings,
     AsyncTimers,
 )
+from pagefault.facade.past import AsyncPastAgent
 from pagefault.facade.sharing import AsyncSharedSections
 from pagefault.facade.talking import AsyncTalking
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pagefault.kernel.forgetting import ForgetReceipt, Tombstone
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
+    from pagefault.views.comparing import MemoryDifference
     from pagefault.views.held_items import HeldItem
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
@@ -266,6 +268,34 @@ class AsyncAgent(AsyncTalking):
         from pagefault.views.trace import trace
 
         return await trace(self._handle.kernel, self.name, event)
+
+    # the past, and others like it
+
+    def at(self, position: int | str) -> AsyncPastAgent:
+        """The agent as it was when its log ended with this row (``m12``): what it knew then, read-only."""
+        return AsyncPastAgent(self._handle, position)
+
+    async def fork(self, name: str, *, at: int | str | None = None) -> AsyncAgent:
+        """Copy the agent to a new one of this name, and return that. ``at``: as it was at a position
+        (``m12``).
+
+        Timers and what waits in the inbox stay with this one; archives and shared sections are shared. A turn
+        that is open is waited for. ``UsageError`` if the name is taken, or the tenant may have no more. In a
+        script it is open as long as this one, and closing it closes both.
+        """
+        from pagefault.kernel.forking import fork
+
+        await fork(self._handle.kernel, self.name, name, at=at)
+        return AsyncAgent(Handle(self._handle.opened, name))
+
+    async def diff(
+        self, other: str | None = None, *, at: int | str | None = None, other_at: int | str | None = None
+    ) -> MemoryDifference:
+        """The memory that differs between this agent and another (None: this one itself), each as it is or as
+        it was ``at`` a position."""
+        from pagefault.views.comparing import compare
+
+        return await compare(self._handle.kernel, self.name, other or self.name, at=at, other_at=other_at)
 
     # the agent itself
 

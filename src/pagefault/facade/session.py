@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.models import Model
     from pagefault.types import Output
     from pagefault.views.approvals import ApprovalView
+    from pagefault.views.comparing import MemoryDifference
     from pagefault.views.held_items import HeldItem
 
 __all__ = ["Pagefault", "open"]
@@ -189,6 +190,14 @@ class Pagefault:
         from pagefault.views.held import held_of
 
         return tuple([item async for item in held_of(self.kernel, speaker, agents)])
+
+    async def diff(
+        self, first: str, second: str, *, at: int | str | None = None, other_at: int | str | None = None
+    ) -> MemoryDifference:
+        """The memory that differs between two agents; ``at`` and ``other_at``: as they were at a position."""
+        from pagefault.views.comparing import compare
+
+        return await compare(self.kernel, first, second, at=at, other_at=other_at)
 
     async def parked(self) -> dict[str, str]:
         """The agents that are not served, each with the reason."""

@@ -23,6 +23,7 @@ from pagefault.facade.parts import (
     AsyncSettings,
     AsyncTimers,
 )
+from pagefault.facade.past import AsyncPastAgent
 from pagefault.facade.session import open as open_installation
 from pagefault.facade.sharing import AsyncSharedSections
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from pagefault.models import Model
 
 __all__ = [
-    "Agent", "Archives", "Documents", "Events", "Memory", "Passages", "Sections", "SharedSections",
-    "StoredSettings", "Timers",
+    "Agent", "Archives", "Documents", "Events", "Memory", "Passages", "PastAgent", "Sections",
+    "SharedSections", "StoredSettings", "Timers",
 ]  # fmt: skip
 
 
@@ -141,6 +142,16 @@ class StoredSettings(Face[AsyncSettings]):
     change = blocking(AsyncSettings.change)
 
 
+class PastAgent(Face[AsyncPastAgent]):
+    """The agent as it was at a position of its log."""
+
+    sections = blocking(AsyncPastAgent.sections)
+    history = blocking(AsyncPastAgent.history)
+    passages = blocking(AsyncPastAgent.passages)
+    context = blocking(AsyncPastAgent.context)
+    diff = blocking(AsyncPastAgent.diff)
+
+
 class Agent(Face[AsyncAgent]):
     """One agent by name, made if there is none. ``model`` and ``options`` (``OtherOptions`` lists them) are
     its settings: a new agent takes them over the installation's defaults; of one that exists those given are
@@ -176,6 +187,10 @@ class Agent(Face[AsyncAgent]):
         except BaseException:
             loop.close()
             raise
+        self._begin(agent, loop)
+        atexit.register(self.close)
+
+    def _begin(self, agent: AsyncAgent, loop: LoopThread) -> None:
         super().__init__(agent, loop)
         self.memory = Memory(agent.memory, loop)
         self.sections = Sections(agent.sections, loop)
@@ -186,7 +201,6 @@ class Agent(Face[AsyncAgent]):
         self.settings = StoredSettings(agent.settings, loop)
         self.archives = Archives(agent.archives, loop)
         self.shared_sections = SharedSections(agent.shared_sections, loop)
-        atexit.register(self.close)
 
     @property
     def name(self) -> str:
@@ -223,8 +237,26 @@ class Agent(Face[AsyncAgent]):
     usage = blocking(AsyncAgent.usage)
     usage_by = blocking(AsyncAgent.usage_by)
     trace = blocking(AsyncAgent.trace)
+    diff = blocking(AsyncAgent.diff)
     rename = blocking(AsyncAgent.rename)
     delete = blocking(AsyncAgent.delete)
+
+    def at(self, position: int | str) -> PastAgent:
+        """The agent as it was when its log ended with this row (``m12``): what it knew then, read-only."""
+        return PastAgent(self._inner.at(position), self._loop)
+
+    def fork(self, name: str, *, at: int | str | None = None) -> Agent:
+        """Copy the agent to a new one of this name, and return that. ``at``: as it was at a position
+        (``m12``).
+
+        Timers and what waits in the inbox stay with this one; archives and shared sections are shared. A turn
+        that is open is waited for. ``UsageError`` if the name is taken, or the tenant may have no more. In a
+        script it is open as long as this one, and closing it closes both.
+        """
+        forked = self._loop.call(lambda: self._inner.fork(name, at=at))
+        agent = Agent.__new__(Agent)
+        agent._begin(forked, self._loop)
+        return agent
 
     def close(self) -> None:
         """Stop the agent and close the database; an open turn is carried on at the next start."""

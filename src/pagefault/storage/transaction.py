@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pagefault.storage.approvals import ApprovalTransaction
 from pagefault.storage.embedding import EmbedderRecord, PendingVector
+from pagefault.storage.forking import ForkingTransaction
 from pagefault.storage.matching import Filter, Found, Match
 from pagefault.storage.media import MediaTransaction
 from pagefault.storage.scheduling import SchedulingTransaction
@@ -41,7 +42,7 @@ __all__ = ["Transaction"]
 
 class Transaction(
     SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, SeenTransaction,
-    SchedulingTransaction, WithdrawingTransaction, Protocol,
+    SchedulingTransaction, WithdrawingTransaction, ForkingTransaction, Protocol,
 ):  # fmt: skip
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 
@@ -202,9 +203,7 @@ class Transaction(
         """Put a page in the place of the one of its number, from which something was forgotten."""
         ...
 
-    def delete_document(self, agent: AgentId, number: int) -> bool:
-        """Delete a document with its pages and its chunks."""
-        ...
+    def delete_document(self, agent: AgentId, number: int) -> bool: ...  # with its pages and its chunks
 
     # inbox
     def post(self, agent: AgentId, event: Event) -> Event:

@@ -16,6 +16,7 @@ from pagefault.storage.usage import add_up
 from pagefault.testing.memory_agents import MemoryAgents
 from pagefault.testing.memory_approvals import MemoryApprovals
 from pagefault.testing.memory_erasing import MemoryErasing
+from pagefault.testing.memory_forking import MemoryForking
 from pagefault.testing.memory_outbox import MemoryOutbox
 from pagefault.testing.memory_search import (
     SearchRow,
@@ -44,8 +45,9 @@ __all__ = ["MemoryTransaction"]
 
 
 class MemoryTransaction(
-    MemoryAgents, MemoryOutbox, MemoryWithdrawing, MemoryErasing, MemoryApprovals, MemoryVectors
-):
+    MemoryForking, MemoryAgents, MemoryOutbox, MemoryWithdrawing, MemoryErasing, MemoryApprovals,
+    MemoryVectors,
+):  # fmt: skip
     """``pagefault.storage.Transaction`` on dictionaries."""
 
     def within(self, tenant: str, by: str = "") -> Self:

@@ -3,7 +3,7 @@ it.
 
     agents.py       agents: made, listed, changed, deleted; their context and the state of their turns
     messages.py     messages, events, and the outputs that come of them, as a reply or as a stream
-    undoing.py      undo, edit and retry
+    undoing.py      undo, edit and retry;  forking.py: forks, differences, the past
     inbox.py        inboxes with parked events, timers, approvals and grants
     history.py      the log, one turn step by step, search, usage
     conversations.py  what was said elsewhere, appended; the log around a message
@@ -25,6 +25,7 @@ from pagefault.server.api import (
     conversations,
     documents,
     forgetting,
+    forking,
     held,
     history,
     inbox,
@@ -46,7 +47,7 @@ def router() -> APIRouter:
     problems: dict[str, Any] = {"description": "A problem (RFC 9457)", "content": content}
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
-    resources = (agents, messages, undoing, inbox, history, conversations, memory, documents, held)
-    for module in (*resources, forgetting):
+    of_agents = (agents, messages, undoing, forking, inbox, history, conversations, memory, documents)
+    for module in (*of_agents, held, forgetting):
         routes.include_router(module.routes)
     return routes

@@ -18,6 +18,7 @@ from pagefault.storage.postgres.word_segments import WordSegments, unseal
 from pagefault.storage.segments import SegmentKind
 from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
+from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.types import AgentId, AgentRecord, Tier
 
 __all__ = ["OutOfOrderError", "PostgresPart", "PostgresTransaction"]
@@ -145,6 +146,11 @@ class PostgresTransaction(PostgresPart, SqlTransaction):
         for own in before - self._locked - {agent}:
             super()._lock(own)
         self._locked |= {*before, agent}
+
+    def _raw(self) -> SqlTransfer:
+        from pagefault.storage.postgres.transfer import PostgresTransferRows  # it is made of parts of this
+
+        return PostgresTransferRows(self._db)
 
     def _segment_kinds(self) -> Sequence[SegmentKind]:
         return (HnswSegments(self._db), WordSegments(self._db)) if self.reaches_others else ()

@@ -71,8 +71,9 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
 
     _db: PostgresConnection
 
-    def __init__(self, driver: Driver) -> None:
-        super().__init__(PostgresConnection(driver))
+    def __init__(self, connection: PostgresConnection, driver: Driver | None = None) -> None:
+        """``driver``: the connection's, unless the transaction is a pipeline already."""
+        super().__init__(connection)
         self._driver = driver
 
     def _column(self, name: str) -> str:
@@ -85,7 +86,8 @@ class PostgresTransferRows(PostgresPart, SqlTransfer):
         return vectors_of_agent(self._db, agent) if "vector" in table.columns else table.name
 
     def restore(self, agent: AgentId, table: TransferTable, rows: Sequence[Row]) -> None:
-        with nullcontext() if is_pooled(self._driver) else self._driver.pipeline():
+        driver = self._driver
+        with nullcontext() if driver is None or is_pooled(driver) else driver.pipeline():
             super().restore(agent, table, rows)
 
     def _clear_index(self, agent: AgentId) -> None:
@@ -187,7 +189,7 @@ class PostgresTransfer:
         try:
             with self._driver.transaction():
                 set_local(self._driver, limits_of(self._driver, 0))
-                yield PostgresTransferRows(self._driver)
+                yield PostgresTransferRows(PostgresConnection(self._driver), self._driver)
         except psycopg.Error as error:
             raise failure(error, self._place) from error
 

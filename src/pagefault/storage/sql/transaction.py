@@ -16,6 +16,7 @@ from pagefault.storage.sql.approvals import SqlApprovals
 from pagefault.storage.sql.archive import SqlArchive
 from pagefault.storage.sql.dialect import SqlConnection
 from pagefault.storage.sql.erasing import SqlErasing
+from pagefault.storage.sql.forking import SqlForking
 from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.recall import SqlRecall
 from pagefault.storage.sql.segments import SqlSegments
@@ -28,8 +29,8 @@ __all__ = ["SqlTransaction"]
 
 
 class SqlTransaction(
-    SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlWithdrawing, SqlErasing, SqlApprovals, SqlVectors,
-    SqlSegments,
+    SqlForking, SqlShared, SqlOutbox, SqlRecall, SqlArchive, SqlWithdrawing, SqlErasing, SqlApprovals,
+    SqlVectors, SqlSegments,
 ):  # fmt: skip
     """Everything on one connection, inside a transaction that the store opened.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast, get_args
 
 from pagefault.errors import NameTakenError, NotFoundError
-from pagefault.shared import is_shared
+from pagefault.shared import draft_name, is_shared
 from pagefault.storage.index.blocks import seal_all, stale_blocks
 from pagefault.storage.row_transfer import (
     AGENT,
@@ -23,8 +23,9 @@ from pagefault.storage.row_transfer import (
 from pagefault.storage.segments import WORDS
 from pagefault.storage.sql.outbox import SqlOutbox
 from pagefault.storage.sql.part import EVER
+from pagefault.storage.sql.raw_rows import SqlRawRows
 from pagefault.storage.sql.recall import ADD_TOTAL, ROW_USAGE, TOTALS
-from pagefault.storage.sql.vectors import SqlVectors
+from pagefault.storage.sql.tenancy import KIND
 from pagefault.storage.usage import QUARTER, RowUsage, UsageTotal, add_up, merged
 from pagefault.storage.usage_rows import to_row_usage, to_total, total_values
 from pagefault.tenancy import AgentKey
@@ -75,30 +76,19 @@ _CHANGED = """
     WHERE id = :agent"""
 
 
-class SqlTransfer(SqlVectors, SqlOutbox):
+class SqlTransfer(SqlRawRows, SqlOutbox):
     """Raw rows on a connection inside a transaction."""
 
     @abstractmethod
     def _clear_index(self, agent: AgentId) -> None:
         """Empty the agent's lexical index."""
 
-    def _column(self, name: str) -> str:
-        """A column as it is read."""
-        return name
-
-    def _read(self, table: TransferTable, rows: Sequence[Row]) -> Sequence[Row]:
-        """Rows of a table as they are handed over."""
-        del table
-        return rows
-
-    def _relation(self, agent: AgentId, table: TransferTable) -> str:
-        """The name of a table, or the SQL of what stands for it, with ``:agent``."""
-        del agent
-        return table.name
-
     def agents(self) -> dict[AgentKey, AgentId]:
         order = self._db.dialect.by_code_point
-        found = self._db.rows(f"SELECT name, tenant, id FROM agents ORDER BY name{order}, tenant{order}")
+        whole = f"{KIND} <> '{draft_name('')}'"  # a fork that is not finished is no agent yet
+        found = self._db.rows(
+            f"SELECT name, tenant, id FROM agents WHERE {whole} ORDER BY name{order}, tenant{order}"
+        )
         return {AgentKey(name, tenant): AgentId(id) for name, tenant, id in found}
 
     def agent(self, agent: AgentId) -> Row:
@@ -132,10 +122,8 @@ class SqlTransfer(SqlVectors, SqlOutbox):
         if table is DELIVERIES:
             yield from filter(None, [self._marks(agent)])
             return
-        columns = ", ".join(map(self._column, table.columns))
         ordered = f" ORDER BY {table.order}" if table.order else ""
-        chosen = f"SELECT {columns} FROM {self._relation(agent, table)} r WHERE agent = :agent{ordered}"
-        for batch in self._db.batches(chosen, table.batch, agent=agent):
+        for batch in self._db.batches(f"{self._chosen(agent, table)}{ordered}", table.batch, agent=agent):
             yield self._read(table, batch)
 
     def unapplied(self, agent: AgentId, outbox: Sequence[Row]) -> Sequence[Row]:
@@ -201,9 +189,13 @@ class SqlTransfer(SqlVectors, SqlOutbox):
             self._enter(agent, tier, [(v[number], u) for v, u in zip(batch, units, strict=True)])
         self._db.insert(table.name, agent, batch)
 
-    def finish(self, agent: AgentId) -> None:
+    def count_indexed(self, agent: AgentId) -> None:
+        """Count anew what BM25 goes by."""
         for table, tier in _TIERS.items():
             self._db.send(_COUNT.format(tier=tier, table=table), agent=agent)
+
+    def finish(self, agent: AgentId) -> None:
+        self.count_indexed(agent)
         self._add_up(agent)
         self.settle(agent)
         self._advance_marks(agent)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pagefault.storage.sql.part import RAISED, SqlPart
 from pagefault.storage.sql.transaction import SqlTransaction
+from pagefault.storage.sql.transfer import SqlTransfer
 from pagefault.storage.sqlite import lexicon
 from pagefault.storage.sqlite.connection import Connection
 from pagefault.storage.sqlite.purge import owe
@@ -49,6 +50,11 @@ class SQLiteTransaction(SQLitePart, SqlTransaction):
         """Raise the agent's fence, for who has just taken its turn; None if there is no such agent."""
         row = self._db.one(_RAISE_FENCE, agent=agent)
         return row[0] if row else None
+
+    def _raw(self) -> SqlTransfer:
+        from pagefault.storage.sqlite.transfer import SQLiteTransferRows  # it is made of this module's parts
+
+        return SQLiteTransferRows(self._db)
 
     def _delete_owned(self, agent: AgentId) -> None:
         lexicon.unindex_agent(self._db, agent)  # the rest goes by foreign keys

@@ -1,0 +1,183 @@
+"""Forks: an agent copied under another name, whole or not at all, while it and all others go on.
+
+The copy is made in short transactions, as a draft that nobody sees, and becomes an agent in the last one
+(``storage.forking``); a turn of the agent that is open then is waited for. What is left of a fork whose
+process ended is deleted before the next one. Each fork has a note of its origin, for forgetting to find it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import anyio
+
+from pagefault.assembly import check_new_name
+from pagefault.errors import InTurnError, NotFoundError, TurnHeldError, UsageError
+from pagefault.functions.executor import FunctionExecutor
+from pagefault.kernel import Kernel
+from pagefault.kernel.points import is_marker, point_at, position_of
+from pagefault.kernel.rewinding import rewind
+from pagefault.names import system_key
+from pagefault.storage import Transaction, TurnHold
+from pagefault.storage.forking import ForkPlace
+from pagefault.types import AgentId, AgentRecord, Event, EventKind
+
+__all__ = ["ForkOrigin", "fork", "forks_of", "origin_of"]
+
+_TRIES = 3  # of a fork whose agent's log is changed, by forgetting, while it is copied
+_LONGEST_TURN = 60.0  # seconds that an open turn is waited for
+_PAUSE = 0.1  # seconds between looks whether it is over
+_KEY = system_key("forked")
+
+
+@dataclass(frozen=True, slots=True)
+class ForkOrigin:
+    """The agent of which a fork was made, as it was called then. ``created`` tells it from others, and is the
+    same after a rename or a move to another database; ``at``: the number of the last row that both have."""
+
+    name: str
+    created: datetime
+    at: int
+
+
+async def fork(kernel: Kernel, name: str, new: str, *, at: int | str | None = None) -> AgentRecord:
+    """Copy an agent to a new one of another name and return that; with a position ``at`` (``m12``) as it was
+    then: what came since is withdrawn in the fork, as by ``withdrawing.undo``, passages from outside too.
+
+    ``UsageError`` for a name or a position that is none, ``NameTakenError`` and ``QuotaError`` if it cannot
+    be had, ``InTurnError`` if a turn of the agent stays open or waits for a decision.
+    """
+    record = await kernel.record(name)
+    await kernel.store.read(lambda tx: check_new_name(tx, new))
+    back = None
+    if at is not None:
+        if not 0 <= (position := position_of(at)) <= record.last_seq:
+            raise UsageError(
+                f"There is no m{position}; the log of agent {name} ends with m{record.last_seq}."
+            )
+        program = (await kernel.process(name)).program
+        back = _Back(position, program.executor, program.fold_at_once)
+    await _clear(kernel)
+    for _ in range(_TRIES):
+        if made := await _copied(kernel, record, new, back):
+            kernel.forget(new)
+            kernel.indexer.wake()
+            return made
+    raise UsageError(f"The log of agent {name} was changed again and again meanwhile; fork it once more.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """The position that a fork is to go back to, and how its agent works."""
+
+    position: int
+    executor: FunctionExecutor
+    folds: bool
+
+
+async def _copied(kernel: Kernel, record: AgentRecord, new: str, back: _Back | None) -> AgentRecord | None:
+    """Return the fork; None, and there is nothing of it, if its rows are others than those that were read."""
+    now = kernel.clock.now()
+    draft = (await kernel.store.write(lambda tx: tx.begin_fork(record.id, new, now))).id
+    async with kernel.store.turn_lock(draft) as hold:
+        made = None
+        try:
+            place: ForkPlace | None = ForkPlace()
+            while place is not None:
+                place = await kernel.store.write(
+                    lambda tx, place=place: tx.copy_next(record.id, draft, place), hold
+                )
+            made = await _finished(kernel, record, draft, new, hold, back)
+        finally:
+            if made is None:
+                with anyio.CancelScope(shield=True):
+                    await kernel.scheduler.store.write(lambda tx: _delete(tx, draft), hold)
+    return made
+
+
+async def _finished(
+    kernel: Kernel, record: AgentRecord, draft: AgentId, new: str, hold: TurnHold, back: _Back | None
+) -> AgentRecord | None:
+    """Make the draft an agent, between two turns of the other."""
+
+    def work(tx: Transaction) -> AgentRecord | None:
+        check_new_name(tx, new)
+        made = tx.finish_fork(record.id, draft, new)
+        if made is None:
+            return None
+        last = made.last_seq if back is None else _go_back(tx, made, back, kernel.clock.now())
+        _note_origin(tx, made, ForkOrigin(record.name, record.created, last), kernel)
+        return tx.agent_by_id(made.id)
+
+    end = anyio.current_time() + _LONGEST_TURN
+    while True:
+        try:
+            return await kernel.store.write(work, hold)
+        except InTurnError:
+            waits = await kernel.store.read(lambda tx: tx.events(record.id, state="waiting"))
+            if waits or anyio.current_time() > end:
+                raise
+        await anyio.sleep(_PAUSE)
+
+
+def _go_back(tx: Transaction, fork: AgentRecord, back: _Back, now: datetime) -> int:
+    """Withdraw what came behind a position, if anything did; return the last row that stands."""
+    if all(map(is_marker, tx.messages(fork.id, first=back.position + 1, appended=False))):
+        point, by = back.position, fork.last_seq + 1
+    else:
+        found = point_at(tx, fork, back.position)
+        point, by = found.seq, rewind(tx, fork, found, back.executor, back.folds, now).marker.seq
+    after = list[int]()
+    while batch := tx.stored_passages(fork.id, after[-1] if after else 0):
+        after = [each.number for each in batch]
+        since = [each.number for each in batch if each.born is not None and each.born > point]
+        tx.withdraw_passages(fork.id, by, numbers=since)
+    return point
+
+
+def _note_origin(tx: Transaction, fork: AgentRecord, origin: ForkOrigin, kernel: Kernel) -> None:
+    text = json.dumps({"name": origin.name, "created": origin.created.isoformat(), "at": origin.at})
+    event = tx.post(fork.id, Event(EventKind.EDITED, text, _KEY, at=kernel.clock.now()))
+    tx.set_event(fork.id, event.id, "done")
+    tx.settle(fork.id)
+
+
+def origin_of(tx: Transaction, agent: AgentId) -> ForkOrigin | None:
+    """The origin of a fork; None for an agent that is none."""
+    if (event := tx.event_of_key(agent, _KEY)) is None:
+        return None
+    try:
+        noted = json.loads(event.text)
+        return ForkOrigin(str(noted["name"]), datetime.fromisoformat(noted["created"]), int(noted["at"]))
+    except (ValueError, TypeError, KeyError):  # a file has brought it
+        return None
+
+
+def forks_of(tx: Transaction, record: AgentRecord) -> list[AgentRecord]:
+    """The agents of the same tenant that were forked from this one, and those forked from them, by name."""
+    origins = [
+        (each, origin)
+        for each in tx.agents()
+        if each.tenant == record.tenant and (origin := origin_of(tx, each.id))
+    ]
+    known, wanted = {record.id: record}, {record.created}
+    while more := [each for each, of in origins if of.created in wanted and each.id not in known]:
+        known |= {each.id: each for each in more}
+        wanted = {each.created for each in more}
+    return sorted((each for id, each in known.items() if id != record.id), key=lambda each: each.name)
+
+
+async def _clear(kernel: Kernel) -> None:
+    """Delete the drafts of which nobody makes an agent any more."""
+    for draft in await kernel.store.read(lambda tx: tx.drafts()):
+        with suppress(TurnHeldError, NotFoundError):
+            async with kernel.store.turn_lock(draft.id) as hold:
+                await kernel.scheduler.store.write(lambda tx, id=draft.id: _delete(tx, id), hold)
+
+
+def _delete(tx: Transaction, draft: AgentId) -> None:
+    if tx.agent_by_id(draft):
+        tx.delete_agent(draft)
