@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "same_lines.py"
-MOST = 82
+MOST = 88  # six of them the heads of methods that each database has its own way to do
 
 
 def test_few_lines_are_the_same_in_both_databases() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked_methods
+from pagefault.facade.forgetting import AsyncForgetting
 from pagefault.facade.handle import Handle
 from pagefault.facade.memory import AsyncMemory
 from pagefault.facade.parts import (
@@ -23,14 +24,11 @@ from pagefault.facade.parts import (
 )
 from pagefault.facade.past import AsyncPastAgent
 from pagefault.facade.sharing import AsyncSharedSections
-from pagefault.facade.talking import AsyncTalking
 
 if TYPE_CHECKING:
-    from pagefault.kernel.forgetting import ForgetReceipt, Tombstone
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
     from pagefault.views.comparing import MemoryDifference
-    from pagefault.views.held_items import HeldItem
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
     from pagefault.views.reply import Reply
@@ -43,7 +41,7 @@ T = TypeVar("T")
 
 
 @checked_methods
-class AsyncAgent(AsyncTalking):
+class AsyncAgent(AsyncForgetting):
     """One agent. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
 
     def __init__(self, handle: Handle) -> None:
@@ -182,44 +180,6 @@ class AsyncAgent(AsyncTalking):
 
         kernel = self._handle.kernel
         return (await edits.remember(kernel, self.name, text, tags=tags, at=at, archive=archive)).id
-
-    async def export(self, *, speaker: str) -> tuple[HeldItem, ...]:
-        """All that is held of the person of this name by the agent and by what is attached to it: what they
-        sent and attached, what was answered to them, and what names them, whoever wrote it."""
-        from pagefault.views.held import held_of
-
-        return tuple([item async for item in held_of(self._handle.kernel, speaker, [self.name])])
-
-    async def forget(
-        self,
-        query: str = "",
-        *,
-        ids: Sequence[str] = (),
-        speaker: str = "",
-        since: datetime | date | str | None = None,
-        until: datetime | date | str | None = None,
-        dry_run: bool = False,
-        by: str = "",
-    ) -> ForgetReceipt:
-        """Forget what meets all that is given, everywhere, for good; return the receipt.
-
-        ``query``: a text that it contains literally, apart from case, Unicode form and white space.
-        ``ids``: of messages, passages, documents and timers (``m12``, ``p7``, ``manuals/p7``). Times as in
-        ``search``. What quotes it goes with it, and summaries over it are written anew. ``dry_run``: change
-        nothing, and list in ``places`` all that would be changed. ``by``: at whose word, for the tombstone.
-        """
-        from pagefault.kernel.forgetting.asking import ask_to_forget
-
-        return await ask_to_forget(
-            self._handle.kernel, self.name, query, ids=ids, speaker=speaker, since=since, until=until,
-            dry_run=dry_run, by=by,
-        )  # fmt: skip
-
-    async def tombstones(self) -> tuple[Tombstone, ...]:
-        """The forgettings so far: when, at whose word and how many items of each kind, the oldest first."""
-        from pagefault.kernel.forgetting.asking import tombstones
-
-        return await tombstones(self._handle.kernel, self.name)
 
     async def context(self) -> ContextView:
         """The main context as the next request would send it, with the size of each part."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,7 +19,7 @@ from pagefault.quoting import normal
 from pagefault.storage.terms import terms
 
 __all__ = [
-    "ByteCounter", "checked_words", "count_in", "folded", "folded_forms", "folded_row", "forms",
+    "ByteCounter", "by_place", "checked_words", "count_in", "folded", "folded_forms", "folded_row", "forms",
     "needles", "row_sentences", "sole_unit",
 ]  # fmt: skip
 
@@ -104,6 +105,18 @@ def count_in(file: Path, word: str) -> int:
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({error.strerror}); make it readable.") from error
     return counter.count
+
+
+def by_place(
+    found: Iterable[tuple[str, str, int | None]], names: Mapping[int, object]
+) -> dict[tuple[str, str], tuple[int, set[str]]]:
+    """By word and table: how many rows have it, and of which agents; given word, table and agent of each."""
+    places = defaultdict[tuple[str, str], tuple[int, set[str]]](lambda: (0, set()))
+    for word, table, agent in found:
+        count, agents = places[word, table]
+        owner = set[str]() if agent is None else {str(names.get(agent, agent))}
+        places[word, table] = count + 1, agents | owner
+    return dict(places)
 
 
 def row_sentences(rows: Mapping[tuple[str, str], tuple[int, set[str]]]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pagefault.storage.index.words import WordBlocks, decoded
 from pagefault.storage.postgres.connection import PostgresConnection
 from pagefault.storage.row_transfer import units_of
 from pagefault.storage.terms import terms
-from pagefault.storage.traces import folded_forms, folded_row, needles
+from pagefault.storage.traces import by_place, folded_forms, folded_row, needles
 from pagefault.types import Tier
 
 __all__ = ["lexical_traces", "row_traces", "statistics_traces", "tables_of", "vector_traces"]
@@ -79,17 +79,21 @@ def tables_of(connection: PostgresConnection) -> list[str]:
 
 def row_traces(connection: PostgresConnection, words: Sequence[str]) -> _Found:
     """The rows of every table that have a word, by word and table: how many, and of which agents."""
-    wanted = {word: folded_forms(word) for word in words}
-    plain = [form for forms in wanted.values() for form in forms if form.isascii() and "\0" not in form]
-    names = {id: str(name) for id, name in connection.rows("SELECT id, name FROM agents")}
-    found = defaultdict[tuple[str, str], tuple[int, set[str]]](lambda: (0, set()))
+    forms = {word: folded_forms(word) for word in words}
+    plain = [form for each in forms.values() for form in each if form.isascii() and "\0" not in form]
+    return by_place(
+        _all_having(connection, forms, plain), dict(connection.rows("SELECT id, name FROM agents"))
+    )
+
+
+def _all_having(
+    connection: PostgresConnection, forms: Mapping[str, set[str]], plain: Sequence[str]
+) -> Iterator[tuple[str, str, int | None]]:
     for table in (table for table in tables_of(connection) if table not in _LEXICAL):
         columns = dict(connection.rows(_COLUMNS, table=table))
         owner = "agent" if "agent" in columns else "NULL::bigint"
-        for word, agent in _having(connection, table, owner, columns, wanted, plain):
-            count, agents = found[word, table]
-            found[word, table] = count + 1, agents | ({names.get(agent, str(agent))} if agent else set())
-    return dict(found)
+        for word, agent in _having(connection, table, owner, columns, forms, plain):
+            yield word, table, agent
 
 
 def _having(

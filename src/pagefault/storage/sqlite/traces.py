@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pagefault.storage.sqlite.connection import Connection
-from pagefault.storage.traces import count_in, folded_forms, folded_row, row_sentences, sole_unit
+from pagefault.storage.traces import by_place, count_in, folded_forms, folded_row, row_sentences, sole_unit
 
 __all__ = ["traces", "used_pages"]
 
@@ -64,15 +64,14 @@ def used_pages(path: Path) -> int:
 def _rows(connection: Connection, words: Sequence[str]) -> dict[tuple[str, str], tuple[int, set[str]]]:
     """The rows that have a word, by word and table: how many, and of which agents."""
     wanted = {word: folded_forms(word) for word in words}
-    names = dict(connection.rows("SELECT id, name FROM agents"))
-    found = defaultdict[tuple[str, str], tuple[int, set[str]]](lambda: (0, set()))
-    for (table,) in connection.rows(_TABLES):
-        for agent, text in _texts(connection, table):
-            for word in [word for word, forms in wanted.items() if any(form in text for form in forms)]:
-                count, agents = found[word, table]
-                owner = set[str]() if agent is None else {str(names.get(agent, agent))}
-                found[word, table] = count + 1, agents | owner
-    return found
+    found = (
+        (word, table, agent)
+        for (table,) in connection.rows(_TABLES)
+        for agent, text in _texts(connection, table)
+        for word, forms in wanted.items()
+        if any(form in text for form in forms)
+    )
+    return by_place(found, dict(connection.rows("SELECT id, name FROM agents")))
 
 
 def _texts(connection: Connection, table: str) -> Iterator[tuple[int | None, str]]:
