@@ -69,7 +69,7 @@ async def measured(folder: Path, rows: int) -> None:
     async with open_kernel(folder, parts, Installation()) as kernel:
         await filled(kernel, rows)
         other = (await kernel.create_agent("other", parse_settings({}))).id
-        waits, is_over = list[float](), False
+        waits, seconds, is_over = list[float](), 0.0, False
         row = Message(Role.USER, "between", kernel.clock.now())
 
         async def write() -> None:
