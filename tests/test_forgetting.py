@@ -359,6 +359,18 @@ async def test_a_client_of_the_server_forgets(machine: Machine) -> None:
         assert "what to forget" in wrong.json()["detail"]
 
 
+def test_what_was_typed_in_chats_is_forgotten_too(run: Run, tmp_path: Path) -> None:
+    run("agent", "create", "ana", "--model", "offline:demo")
+    typed = tmp_path / "home" / "history"
+    kept = "\n# 2026-03-01 09:00:00\n+hello\n+#what\n", "\n# 2026-03-01 09:02:00\n+bye\n"
+    typed.write_text(f"{kept[0]}\n# 2026-03-01 09:01:00\n+well,\n+THE code is  4711-aurora\n{kept[1]}")
+    assert "1 message typed in chats" in run("forget", SECRET, "--agent", "ana", "--dry-run").out
+    assert "4711" in typed.read_text()
+    assert "typed in chats: 1" in run("forget", SECRET, "--agent", "ana", "--yes").out
+    assert typed.read_text() == "".join(kept)
+    assert run("forget", SECRET, "--agent", "ana", "--yes").out.startswith("There is nothing")
+
+
 def test_the_command_lists_asks_and_forgets(run: Run) -> None:
     run("agent", "create", "ana", "--model", "offline:demo")
     run("archival", "insert", SECRET, "--agent", "ana")

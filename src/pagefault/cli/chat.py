@@ -16,6 +16,7 @@ from pagefault.cli.person import talk
 from pagefault.cli.pipe import answer_pipe
 from pagefault.cli.screens import Screen, Terminal, screen_for
 from pagefault.cli.session import Session
+from pagefault.cli.typed_lines import FILE
 from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings, settings_of
 from pagefault.errors import ModelUnreachable, UsageError
 from pagefault.kernel import Kernel
@@ -49,7 +50,7 @@ async def _chat(
         _, notice = await kernel.window(settings)
         if notice:
             screen.notice(notice, "yellow")
-        return await converse(kernel, name, screen, session.folder / "history")
+        return await converse(kernel, name, screen, session.folder / FILE)
 
 
 async def converse(kernel: Kernel, name: str, screen: Screen, typed: Path) -> bool:

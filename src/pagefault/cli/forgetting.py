@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pagefault.cli.render import counted, local
 from pagefault.cli.session import Session
+from pagefault.cli.typed_lines import forget_typed
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.forgetting import ForgetReceipt
@@ -33,14 +34,14 @@ def forget(
         )
 
     async def work(kernel: Kernel) -> None:
-        planned = await ask(kernel, dry_run=True)
-        if dry_run or not planned.total:
-            return session.show(planned, _plan_text(planned, len(planned.places)))
-        question = f"{_plan_text(planned, _LISTED)}\nForget all this, for good?"
+        planned, typed = await ask(kernel, dry_run=True), forget_typed(session.folder, query, dry_run=True)
+        if dry_run or not (planned.total or typed):
+            return session.show(planned, _plan_text(planned, len(planned.places), typed))
+        question = f"{_plan_text(planned, _LISTED, typed)}\nForget all this, for good?"
         if not sure(question):
             raise UsageError("Nothing is forgotten; say --yes if you mean it, or --dry-run to list it all.")
         receipt = await ask(kernel, dry_run=False)
-        session.show(receipt, _receipt_text(receipt))
+        session.show(receipt, _receipt_text(receipt, forget_typed(session.folder, query)))
 
     session.run(work)
 
@@ -60,15 +61,18 @@ def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items()) or "nothing"
 
 
-def _plan_text(planned: ForgetReceipt, most: int) -> str:
-    if not planned.total:
+def _plan_text(planned: ForgetReceipt, most: int, typed: int) -> str:
+    if not (planned.total or typed):
         return "\n".join(["There is nothing of it to forget.", *planned.kept])
     lines = [f"{place.kind} {place.id} of {place.owner} ({place.why})" for place in planned.places[:most]]
     more = len(planned.places) - len(lines)
-    head = f"{counted(planned.total, 'place')} would be forgotten:"
-    return "\n".join([head, *lines, *([f"and {more:,} more"] if more else []), *planned.kept])
+    head = f"{counted(planned.total + typed, 'place')} would be forgotten:"
+    lines += [f"and {more:,} more"] if more else []
+    lines += [f"{counted(typed, 'message')} typed in chats, in the terminal's history"] if typed else []
+    return "\n".join([head, *lines, *planned.kept])
 
 
-def _receipt_text(receipt: ForgetReceipt) -> str:
-    head = f"Forgotten at {local(receipt.at)} ({_counts_text(receipt.counts)})."
+def _receipt_text(receipt: ForgetReceipt, typed: int) -> str:
+    counts = {**receipt.counts, **({"typed in chats": typed} if typed else {})}
+    head = f"Forgotten at {local(receipt.at)} ({_counts_text(counts)})."
     return "\n".join([head, *receipt.kept, *receipt.out_of_reach])
