@@ -136,10 +136,14 @@ async def edit_passage(
 
     def work(tx: Transaction) -> Passage:
         storage, first = find_stored(tx, record, id, "p", to_change=True)
+        missed = 0
         while True:
             number = first if exact else find_edited(tx, storage.id, first)
             if (old := tx.passage(storage.id, number)) is None:
-                raise not_stored(record, id, "p")
+                if number == missed:
+                    raise not_stored(record, id, "p")
+                missed = number  # if it was edited just now, the next look finds its next number
+                continue
             if old.place is not None:
                 document = f"{id.rpartition('p')[0]}d{old.place.document}"
                 raise UsageError(f"{id} is part of document {document}; load the changed document.")
