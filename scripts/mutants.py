@@ -401,7 +401,7 @@ MUTANTS = (
         (
             Change(
                 "functions/syscalls.py",
-                "hits = await self._found(query, Filter(before=self.opened()), page)",
+                "hits = await self._found(query, Filter(before=self.turn.opened()), page)",
                 "hits = await self._found(query, Filter(), page)",
             ),
         ),
