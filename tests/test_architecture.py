@@ -228,6 +228,7 @@ LAYERS = (
         "kernel.forgetting.plan",
         "kernel.forgetting.selection",
         "kernel.forgetting.texts",
+        "kernel.origins",
     },
     {
         "kernel.forgetting.planning",

@@ -19,9 +19,9 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel, archives, shared_sections
 from pagefault.kernel.forgetting import ForgetReceipt
 from pagefault.kernel.forgetting.asking import ask_to_forget
-from pagefault.kernel.forgetting.reach import FORKED
 from pagefault.literal_query import LiteralQuery
 from pagefault.message_meta import MessageMeta
+from pagefault.names import system_key
 from pagefault.storage import Transaction
 from pagefault.storage.row_transfer import OWNED, TransferDatabase, Value
 from pagefault.storage.traces import count_in
@@ -73,7 +73,12 @@ async def planted(kernel: Kernel) -> list[Planter]:
     for planter in planters[:2]:
         await kernel.store.write(lambda tx, of=planter: summarised(tx, of))
     created = (await kernel.record("ana")).created.isoformat()
-    origin = Event(EventKind.EDITED, json.dumps({"name": "ana", "created": created}), FORKED, at=NOW)
+    origin = Event(
+        EventKind.EDITED,
+        json.dumps({"name": "ana", "created": created, "at": 0}),
+        system_key("forked"),
+        at=NOW,
+    )
     await kernel.store.write(lambda tx: tx.post(ids["fork"], origin))
     for name in ("ana", "fork"):
         for event in await kernel.store.read(lambda tx, name=name: tx.events(ids[name], state="pending")):

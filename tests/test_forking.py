@@ -23,7 +23,8 @@ from pagefault.errors import InTurnError, NameTakenError, NotFoundError, QuotaEr
 from pagefault.images import read_image
 from pagefault.kernel import archives, edits, sections, shared_sections
 from pagefault.kernel.conversations import AppendedMessage, append
-from pagefault.kernel.forking import fork, forks_of, origin_of
+from pagefault.kernel.forking import fork
+from pagefault.kernel.origins import forks_of, origin_of
 from pagefault.shared import Archive
 from pagefault.storage import EmbedderRecord, Filter, Match, Store, Transaction
 from pagefault.storage.forking import ForkPlace

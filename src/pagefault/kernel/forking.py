@@ -2,12 +2,12 @@
 
 The copy is made in short transactions, as a draft that nobody sees, and becomes an agent in the last one
 (``storage.forking``); a turn of the agent that is open then is waited for. What is left of a fork whose
-process ended is deleted before the next one. Each fork has a note of its origin, for forgetting to find it.
+process ended is deleted before the next one. Each fork has a note of its origin
+(``origins``).
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,29 +18,18 @@ from pagefault.assembly import check_new_name
 from pagefault.errors import InTurnError, NotFoundError, TurnHeldError, UsageError
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.kernel import Kernel
+from pagefault.kernel.origins import ForkOrigin, note_origin
 from pagefault.kernel.points import is_marker, point_at, position_of
 from pagefault.kernel.rewinding import rewind
-from pagefault.names import system_key
 from pagefault.storage import Transaction, TurnHold
 from pagefault.storage.forking import ForkPlace
-from pagefault.types import AgentId, AgentRecord, Event, EventKind
+from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["ForkOrigin", "fork", "forks_of", "origin_of"]
+__all__ = ["fork"]
 
 _TRIES = 3  # of a fork whose agent's log is changed, by forgetting, while it is copied
 _LONGEST_TURN = 60.0  # seconds that an open turn is waited for
 _PAUSE = 0.1  # seconds between looks whether it is over
-_KEY = system_key("forked")
-
-
-@dataclass(frozen=True, slots=True)
-class ForkOrigin:
-    """The agent of which a fork was made, as it was called then. ``created`` tells it from others, and is the
-    same after a rename or a move to another database; ``at``: the number of the last row that both have."""
-
-    name: str
-    created: datetime
-    at: int
 
 
 async def fork(kernel: Kernel, name: str, new: str, *, at: int | str | None = None) -> AgentRecord:
@@ -109,7 +98,7 @@ async def _finished(
         if made is None:
             return None
         last = made.last_seq if back is None else _go_back(tx, made, back, kernel.clock.now())
-        _note_origin(tx, made, ForkOrigin(record.name, record.created, last), kernel)
+        note_origin(tx, made, ForkOrigin(record.name, record.created, last), kernel.clock.now())
         return tx.agent_by_id(made.id)
 
     end = anyio.current_time() + _LONGEST_TURN
@@ -136,38 +125,6 @@ def _go_back(tx: Transaction, fork: AgentRecord, back: _Back, now: datetime) -> 
         since = [each.number for each in batch if each.born is not None and each.born > point]
         tx.withdraw_passages(fork.id, by, numbers=since)
     return point
-
-
-def _note_origin(tx: Transaction, fork: AgentRecord, origin: ForkOrigin, kernel: Kernel) -> None:
-    text = json.dumps({"name": origin.name, "created": origin.created.isoformat(), "at": origin.at})
-    event = tx.post(fork.id, Event(EventKind.EDITED, text, _KEY, at=kernel.clock.now()))
-    tx.set_event(fork.id, event.id, "done")
-    tx.settle(fork.id)
-
-
-def origin_of(tx: Transaction, agent: AgentId) -> ForkOrigin | None:
-    """The origin of a fork; None for an agent that is none."""
-    if (event := tx.event_of_key(agent, _KEY)) is None:
-        return None
-    try:
-        noted = json.loads(event.text)
-        return ForkOrigin(str(noted["name"]), datetime.fromisoformat(noted["created"]), int(noted["at"]))
-    except (ValueError, TypeError, KeyError):  # a file has brought it
-        return None
-
-
-def forks_of(tx: Transaction, record: AgentRecord) -> list[AgentRecord]:
-    """The agents of the same tenant that were forked from this one, and those forked from them, by name."""
-    origins = [
-        (each, origin)
-        for each in tx.agents()
-        if each.tenant == record.tenant and (origin := origin_of(tx, each.id))
-    ]
-    known, wanted = {record.id: record}, {record.created}
-    while more := [each for each, of in origins if of.created in wanted and each.id not in known]:
-        known |= {each.id: each for each in more}
-        wanted = {each.created for each in more}
-    return sorted((each for id, each in known.items() if id != record.id), key=lambda each: each.name)
 
 
 async def _clear(kernel: Kernel) -> None:

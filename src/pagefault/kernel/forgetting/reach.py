@@ -7,10 +7,8 @@ A fork is the agent once more, and is gone through as a whole. What stays all th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan
 from pagefault.kernel.forgetting.planning import (
@@ -25,24 +23,19 @@ from pagefault.kernel.forgetting.sections import plan_sections
 from pagefault.kernel.forgetting.selection import Selection
 from pagefault.kernel.forgetting.settings import edited_settings, stubborn_settings
 from pagefault.kernel.forgetting.summaries import plan_summaries
-from pagefault.names import system_key
+from pagefault.kernel.origins import forks_of
 from pagefault.shared import SharedRecord, is_shared
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, EventKind
 
-__all__ = ["FORKED", "plan_again", "plan_forgetting"]
-
-
-FORKED = system_key("forked")
-"""The key of the event in a fork's inbox whose text, JSON, says when the agent was ``created`` of which it is
-one: that tells it from others."""
+__all__ = ["plan_again", "plan_forgetting"]
 
 
 def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) -> ForgetPlan:
     """Every place that has something of what is selected; nothing is changed."""
     planner = _Planner(tx, selection)
     planner.plan_agent(record)
-    for fork in _forks(tx, record):
+    for fork in forks_of(tx, record):
         planner.plan_agent(fork)
     planner.plan_copies()
     planner.finish()
@@ -156,30 +149,6 @@ def _attached(tx: Transaction, record: AgentRecord) -> Iterator[tuple[SharedReco
     for each in tx.attachments(record.id):
         if shared := tx.within(record.tenant).shared(each.kind, each.name):
             yield shared, each.read_only
-
-
-def _forks(tx: Transaction, record: AgentRecord) -> list[AgentRecord]:
-    """The agents that were copied from this one, and from these."""
-    family, found = [record.created.isoformat()], list[AgentRecord]()
-    others = [each for each in tx.within(record.tenant).agents() if each.id != record.id]
-    origins = {each.id: _origin(tx, each) for each in others}
-    while family:
-        origin = family.pop()
-        forks = [each for each in others if origins[each.id] == origin and each not in found]
-        family += [each.created.isoformat() for each in forks]
-        found += forks
-    return found
-
-
-def _origin(tx: Transaction, agent: AgentRecord) -> str | None:
-    """The time at which the agent was made of which this one is a fork; None if it is none."""
-    event = tx.event_of_key(agent.id, FORKED)
-    try:
-        made: object = json.loads(event.text) if event else None
-    except ValueError:
-        return None
-    created = cast("dict[str, object]", made).get("created") if isinstance(made, dict) else None
-    return created if isinstance(created, str) else None
 
 
 def _stubborn(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Iterator[str]:
