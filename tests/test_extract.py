@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -17,6 +18,7 @@ from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.chunk import CHUNK, Chunk, chunks, spans
 from pagefault.ingest.extract import extract, media_of
 from pagefault.ingest.pages import PAGE, Extracted, Heading, Leaf, clean, markdown_headings, paginate
+from pagefault.ingest.reading import Reading, ReadingOptions
 from pagefault.models.tokens import HeuristicCounter
 
 COUNTER = HeuristicCounter()
@@ -24,11 +26,12 @@ BOUNDS = Bounds(seconds=60, memory=1024, characters=2_000_000, pages=500)
 SENTENCE = "The tide turns at noon, and the harbour master writes it into his book. "
 
 
-def read(data: bytes, name: str, declared: str = "") -> Extracted:
+def read(data: bytes, name: str, declared: str = "", **options: Any) -> Extracted:
     def on_page(done: int, total: int) -> None:
         assert 0 < done <= total
 
-    return extract(data, media_of(name, declared, data), BOUNDS, on_page)
+    reading = Reading(BOUNDS, ReadingOptions(**options), on_page)
+    return extract(data, media_of(name, declared, data), reading)
 
 
 def cut(leaves: Sequence[Leaf], *, markdown: bool) -> list[Chunk]:
@@ -52,7 +55,9 @@ def refusal(data: bytes, name: str) -> str:
 def test_a_pdf_keeps_its_pages_and_its_outline_gives_their_headings() -> None:
     seen: list[tuple[int, int]] = []
     data = pdf(["One.", "Two.", "", "Four."], title="On tides", chapters={1: "Ebb", 3: "Flow"})
-    found = extract(data, "application/pdf", BOUNDS, lambda done, total: seen.append((done, total)))
+    found = extract(
+        data, "application/pdf", Reading(BOUNDS, on_page=lambda done, total: seen.append((done, total)))
+    )
     assert found.title == "On tides"
     assert not found.markdown
     assert [leaf.text for leaf in found.leaves] == ["One.", "Two.", "", "Four."]

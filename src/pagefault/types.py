@@ -193,9 +193,9 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A loaded document. ``source`` is its path or URL and names it; ``digest`` is the SHA-256 of its bytes,
-    hexadecimal; ``media`` its media type; ``pages`` how many pages it can be leafed through by;
-    ``archive`` as of a passage."""
+    """A loaded document. ``source`` is its path or URL and names it; ``digest`` is the SHA-256 of its bytes
+    (and of the options of reading, if there were any), hexadecimal; ``media`` its media type; ``pages`` how
+    many pages it can be leafed through by; ``archive`` as of a passage."""
 
     source: str
     title: str

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from getpass import getpass
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -16,7 +17,7 @@ from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.cli.vectors import LOAD_SECONDS, complete
 from pagefault.errors import UsageError
-from pagefault.ingest import Bytes, SourceResult, find
+from pagefault.ingest import Bytes, ReadingOptions, SourceResult, find
 from pagefault.ingest import load as load_sources
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
@@ -27,8 +28,18 @@ from pagefault.views.agents import EmbedderProgress
 from pagefault.views.asking import tags_of
 
 
+def options_of(encoding: str, ocr: bool, password: str) -> ReadingOptions:
+    """The options of reading; a password of ``-`` is asked for, so that no history of commands has it."""
+    return ReadingOptions(encoding, ocr, getpass("Password: ") if password == "-" else password)
+
+
 def load(
-    session: Session, name: StorageOwner, targets: Sequence[str], tags: Sequence[str], title: str | None
+    session: Session,
+    name: StorageOwner,
+    targets: Sequence[str],
+    tags: Sequence[str],
+    title: str | None,
+    options: ReadingOptions,
 ) -> None:
     """Load sources, show the progress on stderr and the result of each; exit with 1 if any failed."""
     failed: list[SourceResult] = []
@@ -40,7 +51,9 @@ def load(
         shown = bar if bar.console.is_terminal else nullcontext()
         with shown:
             watch = _Watch(bar, bar.add_task("", total=len(sources), now=""))
-            report = await load_sources(kernel, name, sources, tags=tags_of(tags), title=title, watch=watch)
+            report = await load_sources(
+                kernel, name, sources, tags=tags_of(tags), title=title, watch=watch, options=options
+            )
         if report.notice:
             console(stderr=True).print(Text(plain(report.notice), "yellow"))
         failed.extend(item for item in report.items if item.state == "failed")
@@ -96,7 +109,7 @@ def _bar() -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """Shows progress on a bar, and what failed or was skipped as lines above it."""
+    """Shows progress on a bar, and what failed, was skipped or needs a note as lines above it."""
 
     bar: Progress
     task: TaskID
@@ -112,6 +125,8 @@ class _Watch:
         if item.state in ("failed", "skipped"):
             style = "yellow" if item.state == "failed" else "dim"
             self.bar.console.print(Text(f"{item.state}: {plain(item.source)}: {plain(item.why)}", style))
+        for note in item.notes:
+            self.bar.console.print(Text(f"note: {plain(item.source)}: {plain(note)}", "yellow"))
 
 
 def _item_data(item: SourceResult) -> dict[str, Any]:
@@ -121,6 +136,7 @@ def _item_data(item: SourceResult) -> dict[str, Any]:
         about |= {"pages": document.pages, "tags": list(document.tags)}
     if item.state in ("loaded", "replaced"):
         about["passages"] = item.chunks
+    about |= {"notes": list(item.notes)} if item.notes else {}
     return about | ({"why": item.why} if item.why else {})
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pagefault.cli.session import Session
 
 __all__ = [
-    "Agent", "Database", "Home", "Json", "Model", "Name", "Page", "Style", "Tags", "Tenant", "Window", "Zone",
-    "command_group", "given", "session_of",
+    "Agent", "Database", "Encoding", "Home", "Json", "Model", "Name", "Ocr", "Page", "Password", "Style",
+    "Tags", "Tenant", "Window", "Zone", "command_group", "given", "session_of",
 ]  # fmt: skip
 
 
@@ -49,6 +49,13 @@ def _tenant(context: typer.Context, value: str | None) -> str | None:
 Home = Annotated[
     Path | None,
     typer.Option(help="Where the data is kept; else $PAGEFAULT_HOME, else ~/.pagefault.", callback=_home),
+]
+Encoding = Annotated[
+    str, typer.Option(help="The character set of text, such as cp1251; detected by default.", metavar="NAME")
+]
+Ocr = Annotated[bool, typer.Option("--ocr", help="Recognise the text of scanned pages; tesseract does it.")]
+Password = Annotated[
+    str, typer.Option(help="The password of PDFs that have one; - asks for it.", metavar="TEXT")
 ]
 Database = Annotated[
     str | None,

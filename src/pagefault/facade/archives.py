@@ -80,14 +80,24 @@ class AsyncArchives:
             await archives.detach(self._opened.kernel, name, agent)
 
     async def load(
-        self, name: str, *targets: str | Path, tags: Sequence[str] = (), title: str | None = None
+        self,
+        name: str,
+        *targets: str | Path,
+        tags: Sequence[str] = (),
+        title: str | None = None,
+        encoding: str = "",
+        ocr: bool = False,
+        password: str = "",
     ) -> LoadReport:
         """Load files, folders and URLs into an archive, once for all its agents; each learns of it by an
         event. The rest as ``AsyncDocuments.load``."""
         from pagefault import ingest
 
         sources = list(ingest.find([str(target) for target in targets]))
-        return await ingest.load(self._opened.kernel, Archive(name), sources, tags=tags, title=title)
+        how = ingest.ReadingOptions(encoding, ocr, password)
+        return await ingest.load(
+            self._opened.kernel, Archive(name), sources, tags=tags, title=title, options=how
+        )
 
     async def insert(self, name: str, text: str, *, tags: Sequence[str] = (), at: When = None) -> str:
         """Put a text into an archive and return its id (``manuals/p7``). ``at``: its time; None: now."""

@@ -157,17 +157,28 @@ class AsyncDocuments(_Part):
     """The documents that were loaded, by id (``d1``)."""
 
     async def load(
-        self, *targets: str | Path, tags: Sequence[str] = (), title: str | None = None
+        self,
+        *targets: str | Path,
+        tags: Sequence[str] = (),
+        title: str | None = None,
+        encoding: str = "",
+        ocr: bool = False,
+        password: str = "",
     ) -> LoadReport:
         """Load files, folders and URLs into archival storage; the agent learns of it by an event.
 
-        ``title`` is for a single document. The report says of each source whether it was loaded, and why not;
+        ``title`` is for a single document; ``encoding`` is the character set of text, by default detected;
+        with ``ocr`` the text of scanned pages is recognised; ``password`` opens PDFs that have one, and is
+        not kept. The report says of each source whether it was loaded, what of it was left out, and why not;
         ``UsageError`` if the extra ``pagefault[documents]`` is not installed.
         """
         from pagefault import ingest
 
         sources = list(ingest.find([str(target) for target in targets]))
-        return await ingest.load(self._agent.kernel, self._agent.name, sources, tags=tags, title=title)
+        how = ingest.ReadingOptions(encoding, ocr, password)
+        return await ingest.load(
+            self._agent.kernel, self._agent.name, sources, tags=tags, title=title, options=how
+        )
 
     async def list(self, *, page: int = 1) -> DocumentList:
         """One page of the documents, newest first; ``page`` from 1."""

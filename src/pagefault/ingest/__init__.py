@@ -3,6 +3,7 @@
     sources.py   paths and URLs to sources; reading them within limits
     reader.py    the child process that reads documents;  worker.py: that process itself
     extract.py   the kind of a file; plain.py, pdf.py, markup.py, html/ read the kinds
+    reading.py   a document at work: its options, and notes for the report
     pages.py     a document's pages and headings;  bounds.py: how much there may be of them
     chunk.py     pages to chunks
     loading.py   all of it, and an event for the agent
@@ -20,14 +21,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pagefault.ingest.loading import LoadReport, SourceResult, load
+    from pagefault.ingest.reading import ReadingOptions
     from pagefault.ingest.sources import Bytes, File, Skipped, Url, find
 
-__all__ = ["Bytes", "File", "LoadReport", "Skipped", "SourceResult", "Url", "find", "load"]
+__all__ = ["Bytes", "File", "LoadReport", "ReadingOptions", "Skipped", "SourceResult", "Url", "find", "load"]
+
+_HOMES = {"LoadReport": "loading", "ReadingOptions": "reading", "SourceResult": "loading", "load": "loading"}
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module 'pagefault.ingest' has no attribute {name!r}")
-        home = "loading" if name in ("LoadReport", "SourceResult", "load") else "sources"
+        home = _HOMES.get(name, "sources")
         return getattr(import_module(f"pagefault.ingest.{home}"), name)

@@ -6,21 +6,22 @@ Left out: the readers (``plain``, ``pdf``, ``markup``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 from pagefault.errors import UsageError
 from pagefault.ingest import markup, plain
-from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.markup import zip_media
 from pagefault.ingest.pages import Extracted
 from pagefault.ingest.pdf import pdf
+from pagefault.ingest.reading import Reading
 
 __all__ = ["extract", "is_known", "media_of", "need_extra"]
 
 PDF = "application/pdf"
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_READERS: dict[str, Callable[[bytes, Bounds], Extracted]] = {
+_READERS: dict[str, Callable[[bytes, Reading], Extracted]] = {
     "text/plain": plain.text,
     "text/markdown": plain.markdown,
     "text/html": markup.html,
@@ -28,6 +29,7 @@ _READERS: dict[str, Callable[[bytes, Bounds], Extracted]] = {
     "application/jsonl": plain.json_lines,
     "application/epub+zip": markup.epub,
     _DOCX: markup.docx,
+    PDF: pdf,
 }
 _SUFFIXES = {
     ".txt": "text/plain",
@@ -83,19 +85,18 @@ def media_of(name: str, declared: str, data: bytes) -> str:
         return known
     declared = declared.partition(";")[0].strip().lower()
     declared = _ALIASES.get(declared, declared)
-    if declared == PDF or (declared in _READERS and declared != "text/plain"):
+    if declared in _READERS and declared != "text/plain":
         return declared
     head = data[:1024].lstrip().lower()
     return "text/html" if head.startswith((b"<!doctype html", b"<html")) else "text/plain"
 
 
-def extract(data: bytes, media: str, bounds: Bounds, on_page: Callable[[int, int], None]) -> Extracted:
-    """Read a document; a ``UsageError`` has the reason if that fails. ``on_page(done, total)`` reports the
-    progress of slow kinds."""
+def extract(data: bytes, media: str, reading: Reading) -> Extracted:
+    """Read a document; a ``UsageError`` has the reason if that fails. Its notes come with it."""
     if not data.strip():
         raise UsageError("It is empty.")
-    read = pdf(data, bounds, on_page) if media == PDF else _READERS[media](data, bounds)
-    bounds.check(sum(len(leaf.text) for leaf in read.leaves), len(read.leaves))
+    read = _READERS[media](data, reading)
+    reading.check(sum(len(leaf.text) for leaf in read.leaves), len(read.leaves))
     if not any(leaf.text.strip() for leaf in read.leaves):
         raise UsageError("There is no text in it.")
-    return read
+    return replace(read, notes=tuple(reading.notes))

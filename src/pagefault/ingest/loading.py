@@ -21,6 +21,7 @@ from pagefault.functions.results import brief, counted
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.extract import need_extra
 from pagefault.ingest.reader import DocumentReader, ReadDocument
+from pagefault.ingest.reading import ReadingOptions
 from pagefault.ingest.sources import DocumentSource, Skipped
 from pagefault.kernel import Kernel
 from pagefault.kernel.archives import post_to_attached
@@ -32,17 +33,20 @@ from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passa
 __all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
 
 _NAMED = 12  # documents that the event names
+_NOTES = 200  # characters of the notes on each
 
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """The outcome for one source. ``why`` gives the reason if it was skipped or failed."""
+    """The outcome for one source. ``why`` gives the reason if it was skipped or failed; ``notes``: sentences
+    on what of it was not read as it stands."""
 
     source: str
     state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
     document: Document | None = None
     chunks: int = 0
     why: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,11 @@ async def load(
     title: str | None = None,
     watch: LoadProgress | None = None,
     announce: bool = True,
+    options: ReadingOptions | None = None,
 ) -> LoadReport:
     """Load sources for the agent of this name, or into an archive. ``title`` is for a single document.
-    ``announce``: an event tells of what was loaded. ``UsageError`` if the packages are missing,
-    ``NotFoundError`` without agent or archive.
+    ``announce``: an event tells of what was loaded; ``options``: how it is read. ``UsageError`` if the
+    packages are missing, ``NotFoundError`` without agent or archive.
 
     If it is cancelled, the event for the documents stored so far is still posted.
     """
@@ -93,8 +98,9 @@ async def load(
     if title is not None and sum(not isinstance(source, Skipped) for source in sources) != 1:
         raise UsageError("A title is for one document; leave it out, or name one file.")
     record, watch = await kernel.record(name), watch or SilentProgress()
-    reader = DocumentReader(_bounds(kernel.loading), watch.page)
-    loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader)
+    options = options or ReadingOptions()
+    reader = DocumentReader(_bounds(kernel.loading), watch.page, options)
+    loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader, options.mark)
     items: list[SourceResult] = []
     event, notice, informed = None, "", ()
     try:
@@ -135,13 +141,15 @@ class _Loader:
     tags: tuple[str, ...]
     title: str | None
     reader: DocumentReader
+    mark: str
 
     async def one(self, source: DocumentSource | Skipped) -> SourceResult:
         if isinstance(source, Skipped):
             return SourceResult(source.name, "skipped", why=source.why)
         try:
             read = await source.read(self.kernel.loading)
-            digest, name = sha256(read.data).hexdigest(), read.name or source.name
+            digest = sha256(read.data + self.mark.encode()).hexdigest()
+            name = read.name or source.name
             known = await document_of(self.kernel, self.owner, name)
             if known and self._is_same(known, digest):
                 return SourceResult(name, "unchanged", known)
@@ -154,7 +162,8 @@ class _Loader:
         now = self.kernel.clock.now()
         document = Document(name, title, found.media, digest, now, 0, self.tags)
         stored = await self._store(document, found)
-        return SourceResult(name, "replaced" if known else "loaded", stored, len(found.chunks))
+        state = "replaced" if known else "loaded"
+        return SourceResult(name, state, stored, len(found.chunks), notes=found.notes)
 
     def _is_same(self, known: Document, digest: str) -> bool:
         return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)
@@ -202,8 +211,13 @@ async def _tell_attached(
 
 def _event_text(items: Sequence[SourceResult], archive: str = "") -> str:
     """Return the event's text: the loaded documents by the ids that the document functions take."""
-    documents = [replace(item.document, archive=archive) for item in items if item.document]
-    named = [f'{d.id} "{brief(d.title, 80)}" ({counted(d.pages, "page")})' for d in documents[:_NAMED]]
-    more = len(documents) - len(named)
+    loaded = [(replace(item.document, archive=archive), item.notes) for item in items if item.document]
+    named = [_named(document, notes) for document, notes in loaded[:_NAMED]]
+    more = len(loaded) - len(named)
     also = f"; and {more} more, see document_list" if more else ""
     return f"Loaded into {f'archive {archive}' if archive else 'archival storage'}: {', '.join(named)}{also}."
+
+
+def _named(document: Document, notes: Sequence[str]) -> str:
+    said = f"; {brief(' '.join(notes), _NOTES).rstrip('.')}" if notes else ""
+    return f'{document.id} "{brief(document.title, 80)}" ({counted(document.pages, "page")}{said})'

@@ -13,9 +13,9 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
 from pagefault.errors import UsageError
-from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.html import read_html
 from pagefault.ingest.pages import Extracted, Leaf, paginate
+from pagefault.ingest.reading import Reading
 
 __all__ = ["docx", "epub", "html", "zip_media"]
 
@@ -44,13 +44,13 @@ _BROKEN = (
 )
 
 
-def html(data: bytes, bounds: Bounds) -> Extracted:
+def html(data: bytes, reading: Reading) -> Extracted:
     """Read a page of HTML without menus and the like; its title is the first ``h1``, else ``title``."""
-    title, leaves = _from_html(data, bounds, whole=False)
+    title, leaves = _from_html(data, reading, whole=False)
     return Extracted(title, leaves, markdown=True)
 
 
-def docx(data: bytes, bounds: Bounds) -> Extracted:
+def docx(data: bytes, reading: Reading) -> Extracted:
     """Read a Word document."""
     if data.startswith(_OLD_OFFICE):
         raise UsageError("It is encrypted, or an old .doc; save it as .docx without a password.")
@@ -69,11 +69,11 @@ def docx(data: bytes, bounds: Bounds) -> Extracted:
         read = mammoth.convert_to_html(BytesIO(data), style_map=_STYLES, convert_image=pictures)
     except _BROKEN as error:
         raise UsageError(f"It is not a .docx that can be read ({error}); it may be damaged.") from None
-    first, leaves = _from_html(str(read.value).encode(), bounds, whole=True)
+    first, leaves = _from_html(str(read.value).encode(), reading, whole=True)
     return Extracted(title or first, leaves, markdown=True)
 
 
-def epub(data: bytes, bounds: Bounds) -> Extracted:
+def epub(data: bytes, reading: Reading) -> Extracted:
     """Read an electronic book: the files of its spine, in order."""
     leaves: list[Leaf] = []
     try:
@@ -84,8 +84,8 @@ def epub(data: bytes, bounds: Bounds) -> Extracted:
             if set(spine) & _encrypted(archive):
                 raise UsageError("It is encrypted (DRM); only a book without it can be loaded.")
             for name in dict.fromkeys(spine):  # a spine may name a file many times
-                leaves += _from_html(archive.read(name), bounds, whole=True)[1]
-                bounds.check(sum(len(leaf.text) for leaf in leaves), len(leaves))
+                leaves += _from_html(archive.read(name), reading, whole=True)[1]
+                reading.check(sum(len(leaf.text) for leaf in leaves), len(leaves))
     except _BROKEN as error:
         raise UsageError(f"It is not an EPUB that can be read ({error}); it may be damaged.") from None
     return Extracted(title, tuple(leaves), markdown=True)
@@ -103,10 +103,10 @@ def zip_media(data: bytes) -> str | None:
     return "application/epub+zip" if "META-INF/container.xml" in names else None
 
 
-def _from_html(data: bytes, bounds: Bounds, *, whole: bool) -> tuple[str, tuple[Leaf, ...]]:
+def _from_html(data: bytes, reading: Reading, *, whole: bool) -> tuple[str, tuple[Leaf, ...]]:
     """Return the title and the pages of one file of HTML."""
     page = read_html(data, whole=whole)
-    bounds.check(len(page.text))
+    reading.check(len(page.text))
     return page.title, tuple(paginate(page.text, page.headings, markdown=True))
 
 

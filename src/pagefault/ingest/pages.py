@@ -60,11 +60,12 @@ class Leaf:
 @dataclass(frozen=True, slots=True)
 class Extracted:
     """A document as read. ``title`` is empty if it has none; ``markdown`` is True if the text of its pages is
-    Markdown."""
+    Markdown; ``notes``: sentences on what of it was not read as it stands."""
 
     title: str
     leaves: tuple[Leaf, ...]
     markdown: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def clean(text: str) -> str:

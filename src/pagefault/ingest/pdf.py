@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from pagefault.errors import UsageError
-from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean, heading_path
+from pagefault.ingest.reading import Reading
 
 __all__ = ["pdf"]
 
@@ -20,8 +19,8 @@ _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _NO_TITLE = re.compile(r"untitled|microsoft \w+ - |.*\.\w{2,4}$", re.IGNORECASE)
 
 
-def pdf(data: bytes, bounds: Bounds, on_page: Callable[[int, int], None]) -> Extracted:
-    """Read a PDF; ``on_page(done, total)`` is called after each page. The heading of a page is the last
+def pdf(data: bytes, reading: Reading) -> Extracted:
+    """Read a PDF and report each page. The heading of a page is the last
     entry of the document's outline before it."""
     pdfium: Any = import_module("pypdfium2")
     try:
@@ -32,14 +31,14 @@ def pdf(data: bytes, bounds: Bounds, on_page: Callable[[int, int], None]) -> Ext
         raise UsageError("It is not a PDF that can be read; it may be damaged.") from None
     try:
         total, size = len(document), 0
-        bounds.check(0, total)
+        reading.check(0, total)
         headings, leaves = _outline(document), list[Leaf]()
         for index in range(total):
             under = headings.get(index, leaves[-1].headings if leaves else ())
             leaves.append(Leaf(_page_text(document, index), under))
             size += len(leaves[-1].text)
-            bounds.check(size)
-            on_page(index + 1, total)
+            reading.check(size)
+            reading.on_page(index + 1, total)
         title = str(document.get_metadata_value("Title") or "").strip()
     except pdfium.PdfiumError as error:
         raise UsageError(f"It is damaged ({error}); save it again from its source.") from None

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Any, cast
 
 from pagefault.errors import UsageError
-from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.characters import decode
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
+from pagefault.ingest.reading import Reading
 
 __all__ = ["csv_table", "json_lines", "markdown", "text"]
 
@@ -29,24 +29,24 @@ _CONTROLS = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
-def _text(data: bytes, bounds: Bounds) -> str:
+def _text(data: bytes, reading: Reading) -> str:
     """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
     decoded = decode(data)
-    bounds.check(len(decoded))
+    reading.check(len(decoded))
     controls = len(_CONTROLS.findall(decoded, 0, _SAMPLE))
     if "\0" in decoded or (controls > 1 and controls * 50 > min(len(decoded), _SAMPLE)):
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     return decoded
 
 
-def text(data: bytes, bounds: Bounds) -> Extracted:
+def text(data: bytes, reading: Reading) -> Extracted:
     """Plain text."""
-    return Extracted("", tuple(paginate(clean(_text(data, bounds)), (), markdown=False)))
+    return Extracted("", tuple(paginate(clean(_text(data, reading)), (), markdown=False)))
 
 
-def markdown(data: bytes, bounds: Bounds) -> Extracted:
+def markdown(data: bytes, reading: Reading) -> Extracted:
     """Markdown; its title is that of the front matter, else its first heading."""
-    source, title = clean(_text(data, bounds)), ""
+    source, title = clean(_text(data, reading)), ""
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
         title = _field(front["fields"], "title")
@@ -62,9 +62,9 @@ def _field(front_matter: str, name: str) -> str:
     return found[1:-1].strip() if len(found) > 1 and found[0] == found[-1] and found[0] in "\"'" else found
 
 
-def csv_table(data: bytes, bounds: Bounds) -> Extracted:
+def csv_table(data: bytes, reading: Reading) -> Extracted:
     """A table whose first row names its columns."""
-    source = _text(data, bounds)
+    source = _text(data, reading)
     if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
         rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
     else:
@@ -72,7 +72,7 @@ def csv_table(data: bytes, bounds: Bounds) -> Extracted:
     try:
         names = next(rows, list[str]())
         records = (("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1))
-        return _records(records, bounds)
+        return _records(records, reading)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
 
@@ -98,10 +98,10 @@ def _fields(names: list[str], row: list[str]) -> Iterator[str]:
             yield f"{name or f'column {index + 1}'}: {value.strip()}"
 
 
-def json_lines(data: bytes, bounds: Bounds) -> Extracted:
+def json_lines(data: bytes, reading: Reading) -> Extracted:
     """One JSON value a line."""
     records: list[tuple[str, str]] = []
-    for number, line in enumerate(_text(data, bounds).split("\n"), 1):
+    for number, line in enumerate(_text(data, reading).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -109,7 +109,7 @@ def json_lines(data: bytes, bounds: Bounds) -> Extracted:
         except (ValueError, RecursionError):
             raise UsageError(f"Line {number} is not JSON; correct that line.") from None
         records.append((_record(value), f"record {len(records) + 1}"))
-    return _records(records, bounds)
+    return _records(records, reading)
 
 
 def _record(value: object) -> str:
@@ -125,7 +125,7 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _records(records: Iterable[tuple[str, str]], bounds: Bounds) -> Extracted:
+def _records(records: Iterable[tuple[str, str]], reading: Reading) -> Extracted:
     """Return records (text, name) one after another with a blank line between; the name is the heading."""
     headings: list[Heading] = []
     parts: list[str] = []
@@ -135,5 +135,5 @@ def _records(records: Iterable[tuple[str, str]], bounds: Bounds) -> Extracted:
             headings.append(Heading(start, name))
             parts.append(f"{body}\n\n")
             start += len(body) + 2
-            bounds.check(start)  # each row names its columns again
+            reading.check(start)  # each row names its columns again
     return Extracted("", tuple(paginate("".join(parts), headings, markdown=False)))

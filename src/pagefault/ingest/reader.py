@@ -24,7 +24,9 @@ import anyio.to_thread
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds, raising
 from pagefault.ingest.chunk import Chunk
+from pagefault.ingest.reading import ReadingOptions
 from pagefault.ingest.sources import SourceContent
+from pagefault.quoting import inline
 
 __all__ = ["DocumentReader", "ReadDocument"]
 
@@ -38,24 +40,30 @@ _KEPT = frozenset((
     "DYLD_LIBRARY_PATH",
 ))  # fmt: skip
 _ANSWER = 64 << 20  # bytes of an answer beside its text
+_NOTES, _NOTE = 40, 400  # of one document; characters of each
 _WINDOWLESS = 0x08000000  # CREATE_NO_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A document as read: its title (may be empty), media type, pages (text, first heading), and chunks."""
+    """A document as read: its title (may be empty), media type, pages (text, first heading), chunks, notes on
+    what was not read as it stands."""
 
     title: str
     media: str
     leaves: tuple[tuple[str, str], ...]
     chunks: tuple[Chunk, ...]
+    notes: tuple[str, ...] = ()
 
 
 class DocumentReader:
     """Reads documents one at a time; ``close`` ends the process. ``on_page`` is called from a thread."""
 
-    def __init__(self, bounds: Bounds, on_page: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, bounds: Bounds, on_page: Callable[[int, int], None], options: ReadingOptions | None = None
+    ) -> None:
         self._bounds = bounds
+        self._options = options or ReadingOptions()
         self._on_page = on_page
         self._process: subprocess.Popen[bytes] | None = None
         self._at_work = Lock()
@@ -89,7 +97,8 @@ class DocumentReader:
             about = {"file": content.file, "declared": content.declared, "size": len(content.data)}
             source, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
             try:
-                source.write(json.dumps(about | {"bounds": asdict(self._bounds)}).encode() + b"\n")
+                about |= {"bounds": asdict(self._bounds), "options": asdict(self._options)}
+                source.write(json.dumps(about).encode() + b"\n")
                 source.write(content.data)
                 source.flush()
                 return self._gather(answers)
@@ -109,8 +118,9 @@ class DocumentReader:
                     text.encode()  # ValueError for half a surrogate pair
                     leaves.append((text, heading))
                     cut += _chunks(text, len(leaves), cast(list[object], places))
-                case {"title": str(title), "media": str(media)}:
-                    return ReadDocument(title, media, tuple(leaves), tuple(cut))
+                case {"title": str(title), "media": str(media), "notes": [*notes]}:
+                    said = tuple(inline(str(note), _NOTE) for note in cast(list[object], notes)[:_NOTES])
+                    return ReadDocument(title, media, tuple(leaves), tuple(cut), said)
                 case {"refused": str(why)}:
                     raise UsageError(why)
                 case {"failed": str(fault)}:

@@ -21,6 +21,7 @@ from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.chunk import chunks
 from pagefault.ingest.extract import extract, media_of
+from pagefault.ingest.reading import Reading, ReadingOptions
 from pagefault.models.tokens import HeuristicCounter
 
 __all__ = ["main"]
@@ -51,7 +52,8 @@ def main() -> None:
         data = source.read(request["size"])
         _restrict(bounds)
         _end_with_parent(True)
-        _answer(data, request["file"], request["declared"], bounds, send, answers.flush)
+        reading = Reading(bounds, ReadingOptions(**request["options"]))
+        _answer(data, request["file"], request["declared"], reading, send, answers.flush)
         _end_with_parent(False)
         faulthandler.cancel_dump_traceback_later()
         answers.flush()
@@ -61,7 +63,7 @@ def _answer(
     data: bytes,
     file: str,
     declared: str,
-    bounds: Bounds,
+    reading: Reading,
     send: Callable[[Mapping[str, Any]], None],
     flush: Callable[[], None],
 ) -> None:
@@ -69,9 +71,10 @@ def _answer(
         send({"done": done, "total": total})
         flush()
 
+    reading.on_page = on_page
     try:
         media = media_of(file, declared, data)
-        read = extract(data, media, bounds, on_page)
+        read = extract(data, media, reading)
         counter = HeuristicCounter()
         for page, leaf in enumerate(read.leaves, 1):
             found = chunks(leaf, page, counter, markdown=read.markdown)
@@ -79,11 +82,11 @@ def _answer(
             send(
                 {"text": leaf.text, "heading": leaf.headings[0].path if leaf.headings else "", "chunks": cut}
             )
-        send({"title": read.title[:1000], "media": media})
+        send({"title": read.title[:1000], "media": media, "notes": read.notes})
     except UsageError as error:
         send({"refused": str(error)})
     except MemoryError:
-        send({"refused": bounds.out_of_memory})
+        send({"refused": reading.bounds.out_of_memory})
     except RecursionError:
         send({"refused": _DEEP})
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from pagefault.cli.options import Database, Home, Json, Page, Tags, Tenant, command_group, session_of
+from pagefault.cli.options import (
+    Database,
+    Encoding,
+    Home,
+    Json,
+    Ocr,
+    Page,
+    Password,
+    Tags,
+    Tenant,
+    command_group,
+    session_of,
+)
 from pagefault.errors import UsageError
 
 __all__ = ["archive"]
@@ -96,6 +108,9 @@ def archive_load(
     targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
     tag: Tags = None,
     title: Annotated[str | None, typer.Option(help="The title; for a single document.")] = None,
+    encoding: Encoding = "",
+    ocr: Ocr = False,
+    password: Password = "",
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -105,7 +120,8 @@ def archive_load(
     from pagefault.cli import documents
     from pagefault.shared import Archive
 
-    documents.load(session_of(home, database, json, tenant), Archive(name), targets, tag or [], title)
+    how = documents.options_of(encoding, ocr, password)
+    documents.load(session_of(home, database, json, tenant), Archive(name), targets, tag or [], title, how)
 
 
 @archive.command("insert")

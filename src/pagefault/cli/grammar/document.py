@@ -9,9 +9,12 @@ import typer
 from pagefault.cli.options import (
     Agent,
     Database,
+    Encoding,
     Home,
     Json,
+    Ocr,
     Page,
+    Password,
     Tags,
     Tenant,
     command_group,
@@ -35,6 +38,9 @@ def load(
     agent: Agent = "default",
     tag: Tags = None,
     title: Annotated[str | None, typer.Option(help="The title; for a single document.")] = None,
+    encoding: Encoding = "",
+    ocr: Ocr = False,
+    password: Password = "",
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -48,7 +54,8 @@ def load(
     """
     from pagefault.cli import documents
 
-    documents.load(session_of(home, database, json, tenant), agent, targets, tag or [], title)
+    how = documents.options_of(encoding, ocr, password)
+    documents.load(session_of(home, database, json, tenant), agent, targets, tag or [], title, how)
 
 
 @document.command("list")

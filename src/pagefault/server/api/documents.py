@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sse_starlette import ServerSentEvent
 
 from pagefault.errors import PagefaultError
-from pagefault.ingest import LoadReport, SourceResult, load
+from pagefault.ingest import LoadReport, ReadingOptions, SourceResult, load
 from pagefault.ingest.extract import need_extra
 from pagefault.kernel.edits import delete_document
 from pagefault.server.api.messages import STREAMED
@@ -41,13 +41,15 @@ routes = APIRouter(prefix="/agents/{name}/documents", tags=["documents"])
 
 
 class LoadedItem(BaseModel):
-    """The outcome for one file. ``document``: its id; ``why``: the reason if it failed."""
+    """The outcome for one file. ``document``: its id; ``why``: the reason if it failed; ``notes``: sentences
+    on what of it was not read as it stands."""
 
     source: str
     state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
     document: str | None
     passages: int
     why: str
+    notes: list[str] = []
 
 
 class LoadedItems(BaseModel):
@@ -87,14 +89,18 @@ async def upload(
     file: Annotated[list[UploadFile], File(description="One file or several.")],
     tag: Annotated[list[str] | None, Form(description="A tag; may be repeated.")] = None,
     title: Annotated[str | None, Form(description="The title, for a single file.")] = None,
+    encoding: Annotated[str, Form(description="The character set of text; detected by default.")] = "",
+    ocr: Annotated[bool, Form(description="Recognise the text of scanned pages.")] = False,
+    password: Annotated[str, Form(description="The password of PDFs that have one.")] = "",
 ) -> Any:
     """Load files into archival storage; answered when all are done, or with their progress as a stream."""
     caller.require("admin")
     sources, tags = [UploadSource(each, plain_file_name(each.filename)) for each in file], tags_of(tag or ())
+    options = ReadingOptions(encoding, ocr, password)
     need_extra()
     if wants_stream(request):
-        return event_stream(request, loading_events(caller, name, sources, tags, title))
-    report = await load(caller.kernel, name, sources, tags=tags, title=title)
+        return event_stream(request, loading_events(caller, name, sources, tags, title, options))
+    report = await load(caller.kernel, name, sources, tags=tags, title=title, options=options)
     loaded = loaded_items(report)
     if all(item.state == "failed" for item in loaded.items):
         why = loaded.items[0].why
@@ -103,7 +109,12 @@ async def upload(
 
 
 async def loading_events(
-    caller: Caller, name: str, sources: Sequence[UploadSource], tags: Sequence[str], title: str | None
+    caller: Caller,
+    name: str,
+    sources: Sequence[UploadSource],
+    tags: Sequence[str],
+    title: str | None,
+    options: ReadingOptions | None = None,
 ) -> AsyncGenerator[ServerSentEvent]:
     """Load sources; the events of their progress, the last one of which reports the outcome."""
     watch = _Progress()
@@ -112,7 +123,7 @@ async def loading_events(
         with watch.send:
             try:
                 watch.put("report", loaded_items(await load(
-                    caller.kernel, name, sources, tags=tags, title=title, watch=watch
+                    caller.kernel, name, sources, tags=tags, title=title, watch=watch, options=options
                 )))  # fmt: skip
             except PagefaultError as error:
                 watch.put("error", {"detail": problem_of(error).detail})
@@ -129,8 +140,9 @@ async def loading_events(
 def _item(item: SourceResult) -> LoadedItem:
     document = item.document.id if item.document else None
     return LoadedItem(
-        source=item.source, state=item.state, document=document, passages=item.chunks, why=item.why
-    )
+        source=item.source, state=item.state, document=document, passages=item.chunks, why=item.why,
+        notes=list(item.notes),
+    )  # fmt: skip
 
 
 def loaded_items(report: LoadReport) -> LoadedItems:

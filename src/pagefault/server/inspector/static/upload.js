@@ -22,7 +22,10 @@ function line(text, tone) {
 const act = {
   begin: (data) => show(`${form.dataset.reading} ${data.source}`),
   page: (data) => show(label.textContent.replace(/ \(\d+ \/ \d+\)$/, "") + ` (${data.done} / ${data.total})`, data.total ? data.done / data.total : undefined),
-  end: (data) => line(`${data.source}: ${data.state}${data.why ? ` – ${data.why}` : ""}`, data.why ? "bad" : "good"),
+  end: (data) => {
+    line(`${data.source}: ${data.state}${data.why ? ` – ${data.why}` : ""}`, data.why ? "bad" : "good");
+    data.notes.forEach((note) => line(note, "warn"));
+  },
   report: (data) => { if (data.notice) line(data.notice, "warn"); },
   error: (data) => line(data.detail, "bad"),
 };

@@ -1,0 +1,70 @@
+"""One document at work: its bounds, how it is to be read, and the notes on what was not read as it stands.
+
+A note is a sentence for the report, such as ``20 of 21 pages have no text (pictures).`` Plain values, as the
+child process needs them. Left out: the readers.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pagefault.errors import UsageError
+from pagefault.ingest.bounds import Bounds
+
+__all__ = ["Reading", "ReadingOptions"]
+
+_NOTES = 40  # of one document
+_NOTE = 400  # characters
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """Options of reading. ``encoding``: the character set of text, by default detected; ``ocr``: text is
+    recognised in pages that are pictures; ``password``: of PDFs that have one, never stored or shown."""
+
+    encoding: str = ""
+    ocr: bool = False
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` if the encoding is not known."""
+        try:
+            known = not self.encoding or bool(codecs.decode(b"", self.encoding) == "")
+        except (LookupError, ValueError, TypeError):
+            known = False
+        if not known:
+            name = self.encoding[:40].encode("ascii", "replace").decode()
+            raise UsageError(f"There is no encoding {name!r}; name one such as utf-8, cp1251 or shift_jis.")
+
+    @property
+    def mark(self) -> str:
+        """Text that differs if other text is read from the same bytes; empty by default."""
+        encoding = codecs.lookup(self.encoding).name if self.encoding else ""
+        return f"encoding={encoding} ocr={self.ocr}" if encoding or self.ocr else ""
+
+
+@dataclass(slots=True)
+class Reading:
+    """A document at work. ``on_page(done, total)`` reports the progress of slow kinds."""
+
+    bounds: Bounds
+    options: ReadingOptions = field(default_factory=ReadingOptions)
+    on_page: Callable[[int, int], None] = _silent
+    notes: list[str] = field(default_factory=list[str])
+
+    def check(self, characters: int, pages: int = 0) -> None:
+        """Raise ``UsageError`` if a text is longer than allowed."""
+        self.bounds.check(characters, pages)
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to the report, once; past a bound the notes are only counted."""
+        line = " ".join(sentence.split())
+        line = line if len(line) <= _NOTE else f"{line[: _NOTE - 1]}…"
+        if line not in self.notes and len(self.notes) < _NOTES:
+            self.notes.append(line if len(self.notes) < _NOTES - 1 else "There are more such places.")
