@@ -52,7 +52,7 @@ def asked(model: ScriptedModel) -> list[Prompt]:
 
 
 def until_served(ana: Agent) -> None:
-    """Return when no event waits: those that a retry posts again after its own are served in the background."""
+    """Return when no event waits: those that a retry posts after its own are served in the background."""
     while any(event.state in ("pending", "active") for event in ana.events.list()):
         time.sleep(0.01)
 
