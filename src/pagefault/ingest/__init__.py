@@ -2,7 +2,8 @@
 
     sources.py   paths and URLs to sources; reading them within limits
     reader.py    the child process that reads documents;  worker.py: that process itself
-    extract.py   the kind of a file; plain.py, pdf.py, markup.py, html/ read the kinds
+    extract.py   the kind of a file;  formats/: all kinds; plain.py, pdf.py, markup.py, html/ read some
+    packed.py    packed files and XML, checked before they are read
     reading.py   a document at work: its options, and notes for the report
     pages.py     a document's pages and headings;  bounds.py: how much there may be of them
     chunk.py     pages to chunks

@@ -1,0 +1,81 @@
+"""Packed files (ZIP) and the XML in them: opened within bounds, and checked before they are read.
+
+Left out: what the members say (``markup``, ``formats``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from xml.etree import ElementTree
+from xml.parsers.expat import ExpatError, ParserCreate
+from zipfile import BadZipFile, ZipFile
+
+from pagefault.errors import UsageError
+
+__all__ = ["BROKEN", "checked", "elements", "opened", "text_of"]
+
+_LEAST_UNPACKED = 16 << 20  # bytes that an archive may always unpack to
+_MOST_UNPACKED = 256 << 20
+_MOST_RATIO = 50  # unpacked bytes per packed one; XML has 5 to 20
+_MOST_FILES = 20_000
+
+# The errors that readers of archives and XML raise for damaged input.
+BROKEN = (
+    BadZipFile,
+    ExpatError,
+    ElementTree.ParseError,
+    zlib.error,
+    EOFError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+def opened(data: bytes) -> ZipFile:
+    """Open an archive; ``UsageError`` if it is encrypted or would unpack to too much."""
+    archive = ZipFile(BytesIO(data))
+    entries = archive.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    allowed = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_RATIO * len(data)))
+    if unpacked > allowed or len(entries) > _MOST_FILES:
+        raise UsageError(
+            f"It would unpack to {unpacked >> 20:,} MB, too much for its size; save it anew in smaller parts."
+        )
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise UsageError("It is encrypted; save it without a password.")
+    return archive
+
+
+def checked(xml: bytes) -> bytes:
+    """Return XML that declares no entities, of which a few make gigabytes; ``UsageError`` if it does."""
+
+    def refuse(*_: object) -> None:
+        raise UsageError("It declares entities, which no such file needs; save it again from its source.")
+
+    parser = ParserCreate()
+    parser.EntityDeclHandler = refuse
+    parser.Parse(xml, True)
+    return xml
+
+
+def elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
+    """Return all elements of an XML file, without their namespaces."""
+    found = list(ElementTree.fromstring(checked(archive.read(name))).iter())
+    for element in found:
+        element.tag = element.tag.rpartition("}")[2]
+    return found
+
+
+def text_of(archive: ZipFile, name: str, tag: str) -> str:
+    """Return the text of the first such element, empty if there is no such file or element."""
+    if name not in archive.namelist():
+        return ""
+    texts = ("".join(e.itertext()) for e in elements(archive, name) if e.tag == tag)
+    return " ".join(next(texts, "").split())
