@@ -437,7 +437,23 @@ def test_functions_stand_in_the_system_text_and_the_answer_has_a_schema() -> Non
     assert "- memory_search(query: string, page?: integer) memory_search it." in sent.messages[0].text
     assert "- archival_insert(text: string, tags?: string[])" in sent.messages[0].text
     assert sent.answer_schema is not None
-    assert sent.answer_schema["properties"]["function"]["enum"][-1] == "none"
+    names = [each["properties"]["function"]["enum"] for each in sent.answer_schema["anyOf"]]
+    assert names == [["send_message"], ["memory_search"], ["archival_insert"], ["none"]]
+
+
+@pytest.mark.parametrize("mode", ["native", "text", "json", "auto"])
+@pytest.mark.parametrize(
+    "text", [written("", "send_message", message="Hi"), CALLS["hermes"], "I cannot find it."]
+)
+def test_in_an_answer_that_is_to_be_plain_text_nothing_is_a_call(mode: CallingMode, text: str) -> None:
+    model = ScriptedModel([written("", "none"), text])
+    ask(model, mode)
+    end = ask(model, mode, replace(PROMPT, plain=True))[-1]
+    assert end == Completion(text)
+    before, plain = model.prompts
+    assert plain.messages == before.messages
+    assert plain.functions == before.functions
+    assert plain.answer_schema is None
 
 
 def test_an_object_is_a_call_and_its_arguments_stream() -> None:

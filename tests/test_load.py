@@ -347,7 +347,7 @@ async def test_documents_are_listed_and_opened_page_by_page(machine: Machine) ->
     assert parts[1].splitlines()[0].startswith("[d1 The Book, page 7 of 40, Part One; part 2 of ")
     assert beyond == "Error: There is no page 41 in d1; pages go from 1 to 40."
     assert absent == "Error: There is no document d2; document_list shows those there are."
-    assert wrong == "Error: 'p1' is not the id of a document (d1)."
+    assert wrong == "Error: 'p1' is not the id of a document (d and a number)."
     opened = [row for row in rows if row.role == "result" and row.meta.sources == ("d1",)]
     assert len(opened) == 5, "what is read is marked, so that it is not indexed again"
     assert all(row.shown.endswith(row.text[-20:]) for row in opened), "shown whole"

@@ -188,7 +188,7 @@ async def test_recall_read_shows_a_short_message_with_its_neighbours(machine: Ma
         "the one",
         "after",
     ]
-    assert wrong == "Error: 'p5' is not the id of a message (m12)."
+    assert wrong == "Error: 'p5' is not the id of a message (m and a number)."
     assert "There is no message m999" in absent
 
 

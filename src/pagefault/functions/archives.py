@@ -21,7 +21,10 @@ from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
 
 __all__ = ["ArchivalStorages", "AttachedArchive", "archival_storages", "number"]
 
-_ID = {"m": "a message (m12)", "p": "a passage (p7)", "t": "a timer (t3)", "d": "a document (d1)"}
+_ID = {  # no example: a weak model would call with it
+    "m": "a message (m and a number)", "p": "a passage (p and a number)",
+    "t": "a timer (t and a number)", "d": "a document (d and a number)",
+}  # fmt: skip
 _LONGEST = 80  # characters of what is no id, in an error
 _OF_ARCHIVE = re.compile(r"(?:([A-Za-z0-9][\w.-]{0,63})/)?(.+)", re.ASCII)
 

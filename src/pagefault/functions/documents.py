@@ -46,7 +46,7 @@ class DocumentCalls:
         return Outcome("\n".join(lines), sources=ids, framed=True)
 
     async def document_open(self, id: str, page: int = 1, part: int = 1) -> Outcome:
-        """Read a page of a document (d1); a long page has several parts."""
+        """Read a page of a document; a long page has several parts."""
 
         def read(tx: Transaction) -> tuple[Document, Page | None]:
             owner, document = self.results.storages.document(tx, id)
@@ -67,7 +67,7 @@ class DocumentCalls:
         return Outcome(text, sources=(id,), framed=True)
 
     async def document_find(self, id: str, text: str, page: int = 1) -> Outcome:
-        """Find the pages of a document (d1) with this text; case and accents do not matter."""
+        """Find the pages of a document with this text; case and accents do not matter."""
         if not (wanted := pattern(text)):
             raise FunctionError("text is empty; give the text to look for.")
         owner, document = await self.store.read(lambda tx: self.results.storages.document(tx, id))

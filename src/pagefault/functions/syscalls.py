@@ -97,7 +97,7 @@ class Syscalls:
         return self.sections.edit(tx, section, SectionEdit("replace", new.strip(), old))
 
     def page_in(self, tx: Transaction, id: str, section: str = PAGED_IN) -> str:
-        """Keep a found item (m12, p7) in the working context."""
+        """Keep a found item in the working context."""
         passage = id.startswith("p") or "/" in id
         item = self.storages.passage(tx, id) if passage else find_row(tx, self.agent, id)
         if section == PAGED_IN and all(s.name != PAGED_IN for s in tx.sections(self.agent)):
@@ -145,7 +145,7 @@ class Syscalls:
         return await self.store.read(lambda tx: self.results.fetch(tx, hits, query, page))
 
     async def recall_read(self, id: str, page: int = 1) -> Outcome:
-        """Read a message (m12) and its neighbours, page by page."""
+        """Read a message and its neighbours, page by page."""
 
         def read(tx: Transaction) -> Outcome:
             row = find_row(tx, self.agent, id)
@@ -189,7 +189,7 @@ class Syscalls:
         return await self._shown(await self._archival(query, only, page, archive), query, page)
 
     async def archival_read(self, id: str, page: int = 1) -> Outcome:
-        """Read a passage (p7), page by page."""
+        """Read a passage, page by page."""
         return await self.store.read(lambda tx: self.results.text_page(self.storages.passage(tx, id), page))
 
     def archival_delete(self, tx: Transaction, id: str) -> str:

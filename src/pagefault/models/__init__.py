@@ -81,7 +81,9 @@ class Prompt:
 
     ``answer_schema`` is the JSON schema of the answer (JSON mode); an adapter leaves it out if its server
     supports none. ``instructions`` are those at the beginning of the system message; all else in ``messages``
-    is data.
+    is data. ``plain``: the answer is to be plain text, and nothing in it is a call. The functions are sent
+    all the same, for a cache knows a prompt by its beginning; an adapter says that none may be called, if
+    its protocol can without losing the cache.
     """
 
     messages: tuple[PromptMessage, ...]
@@ -89,6 +91,7 @@ class Prompt:
     max_tokens: int
     answer_schema: Mapping[str, Any] | None = None
     instructions: str = ""
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +24,7 @@ from pagefault.models import (
     object_of,
     own_id,
 )
+from pagefault.models.answer_schemas import SchemaFallback
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.image_parts import as_base64, images_apart
 from pagefault.models.json_text import read_json
@@ -54,6 +56,7 @@ class OllamaModel:
         self.window = window
         self._endpoint = endpoint
         self._options = options
+        self._schemas = SchemaFallback()
         self._client: LazyClient[AsyncClient] = LazyClient(self._make, lambda client: client.aclose())
 
     def __repr__(self) -> str:
@@ -70,9 +73,7 @@ class OllamaModel:
 
         answer, where = _PartialCompletion(), f"{self.name} at {self._endpoint.base_url}"
         try:
-            async with client.stream("POST", "/api/chat", json=self._body(prompt)) as response:
-                if not response.is_success:
-                    raise await self._refused(response, where)
+            async with aclosing(await self._open(client, prompt, answer, where)) as response:
                 async for line in _lines(response.aiter_bytes()):
                     for delta in answer.take(line, where, self._endpoint):
                         yield delta
@@ -87,6 +88,25 @@ class OllamaModel:
         if error := unanswered(self.name, made, "length" if made.cut else "", prompt.max_tokens):
             raise error
         yield made
+
+    async def _open(
+        self, client: AsyncClient, prompt: Prompt, answer: _PartialCompletion, where: str
+    ) -> Response:
+        """Send the request; again with a simpler schema of the answer, or none, if the server refuses it."""
+        while True:
+            body = self._body(prompt)
+            response = await client.send(client.build_request("POST", "/api/chat", json=body), stream=True)
+            if response.is_success:
+                return response
+            async with aclosing(response):
+                said = (await response.aread()).decode("utf-8", "replace")
+            if body.get("format") != self._body(prompt).get("format"):
+                continue  # another request was refused meanwhile
+            if response.status_code == 429 or self._schemas.adapt(said, prompt.answer_schema) is None:
+                raise self._refused(response, said, where)
+            answer.notes = (
+                "The server refuses the schema of the answer; it is sent a simpler one, or none.",
+            )
 
     def _make(self) -> AsyncClient:
         from pagefault.connections.client import http_client
@@ -109,14 +129,13 @@ class OllamaModel:
         }
         if prompt.functions:
             body["tools"] = [tool(function) for function in prompt.functions]
-        if prompt.answer_schema is not None:
-            body["format"] = prompt.answer_schema
+        if prompt.answer_schema is not None and (schema := self._schemas.form(prompt.answer_schema)[0]):
+            body["format"] = schema
         if (thinking := self._options.thinking) is not None:
             body["think"] = thinking if isinstance(thinking, str) and thinking != "off" else thinking != "off"
         return body
 
-    async def _refused(self, response: Response, where: str) -> ModelError:
-        text = (await response.aread()).decode("utf-8", "replace")
+    def _refused(self, response: Response, text: str, where: str) -> ModelError:
         said = str(_read(text).get("error") or text)
         if response.status_code == 404:
             said = f"{said}; run `ollama pull {self.name}`"
@@ -168,6 +187,7 @@ class _PartialCompletion:
     cut: bool = False
     usage: Usage | None = None
     model: str = ""
+    notes: tuple[str, ...] = ()
 
     def take(self, line: str, where: str, endpoint: Endpoint) -> Iterator[Delta]:
         """Add a line; yield its deltas. Raises an error that comes in the middle of the stream."""
@@ -209,5 +229,6 @@ class _PartialCompletion:
 
     def completion(self) -> Completion:
         return Completion(
-            self.text, tuple(self.calls), self.usage, self.thinking, cut=self.cut, model=self.model
-        )
+            self.text, tuple(self.calls), self.usage, self.thinking, cut=self.cut, model=self.model,
+            notes=self.notes,
+        )  # fmt: skip

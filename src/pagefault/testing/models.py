@@ -92,7 +92,8 @@ class ScriptedModel:
             return self.script(prompt)
         if self.script:
             return self.script.pop(0)
-        return [say("ok")] if any(f.name == "send_message" for f in prompt.functions) else "ok"
+        speaks = not prompt.plain and any(f.name == "send_message" for f in prompt.functions)
+        return [say("ok")] if speaks else "ok"
 
     def _complete(self, prompt: Prompt, item: Completion | str | Sequence[Any]) -> Completion:
         if isinstance(item, str):

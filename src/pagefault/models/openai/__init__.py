@@ -93,17 +93,17 @@ class OpenAIModel:
 
         post = cast("Any", client.post)  # its overloads want the type of a response
         while True:
-            body = self._body.build(prompt, stream=stream)
+            body, before = self._body.build(prompt, stream=stream), self._body.adapted
             try:
                 return await post(
                     _PATH, cast_to=object, content=body, options={"headers": _HEADERS}, stream=stream,
                     stream_cls=openai.AsyncStream[object] if stream else None,
                 )  # fmt: skip
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                adapted = self._body.adapt(error.message, prompt)
+                adapted = self._body.adapt(error.message, prompt, before)
                 if adapted is None:
                     raise
-                answer.notes.append(adapted)
+                answer.notes += [adapted] if adapted else []
 
     def _make(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI

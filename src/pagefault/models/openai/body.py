@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pagefault.models import FunctionSchema, Prompt, PromptMessage, object_of
+from pagefault.models.answer_schemas import SchemaFallback
 from pagefault.models.endpoint import Endpoint, ModelOptions
 from pagefault.models.image_parts import as_base64, images_apart
 from pagefault.text_caches import holds_texts
@@ -29,7 +30,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _OPTIONAL = {  # optional fields of a request, and other words for them
-    "response_format": ("response_format", "json_schema"),
+    "tool_choice": ("tool_choice",),
     "stream_options": ("stream_options",),
     "temperature": ("temperature",),
     "reasoning_effort": ("reasoning_effort", "reasoning.effort"),
@@ -52,6 +53,8 @@ class BodyBuilder:
         self._limit = "max_completion_tokens" if new else "max_tokens"
         self._renamed = False
         self._left_out: set[str] = set()  # fields that the server refuses
+        self._schemas = SchemaFallback(is_openai=official)
+        self.adapted = 0  # how often requests were adapted to the server
         self._kept: OrderedDict[_Key, tuple[tuple[PromptMessage, ...], bytes]] = OrderedDict()
         self._size = 0
         self._tools: dict[int, tuple[Sequence[FunctionSchema], bytes]] = {}
@@ -62,11 +65,24 @@ class BodyBuilder:
         self._kept.clear()
         self._size = 0
 
-    def adapt(self, said: str, prompt: Prompt) -> str | None:
-        """Leave out an optional field that the server refused, from now on; ``said`` is its sentence.
+    def adapt(self, said: str, prompt: Prompt, adapted: int) -> str | None:
+        """Leave out an optional field that the server refused, from now on; ``said`` is its sentence,
+        ``adapted`` as it was when the request was built.
 
-        Returns a note on it; None if the server refused no optional field.
+        Returns a note on it, empty if another request has led to it meanwhile; None if the server refused no
+        optional field.
         """
+        if adapted != self.adapted:
+            return ""
+        note = self._adapt(said, prompt)
+        self.adapted += note is not None
+        return note
+
+    def _adapt(self, said: str, prompt: Prompt) -> str | None:
+        if (simpler := self._schemas.adapt(said, prompt.answer_schema)) is not None:
+            what = "it is sent a simpler one" if simpler else "requests leave it out"
+            refused = "the schema of the answer" if simpler else "response_format"
+            return f"The server refuses {refused}; {what}."
         if self._limit in said and _REFUSED.search(said) and not self._renamed:
             refused, self._limit, self._renamed = self._limit, _LIMITS[self._limit], True
             return f"The server refuses {refused}; it is sent {self._limit}."
@@ -87,9 +103,13 @@ class BodyBuilder:
         rest: dict[str, Any] = {self._limit: prompt.max_tokens, "stream": stream, **self._settings()}
         if stream:
             rest["stream_options"] = {"include_usage": True}
+        if prompt.plain and prompt.functions:
+            rest["tool_choice"] = "none"
         if prompt.answer_schema is not None:
-            named = {"name": "answer", "schema": prompt.answer_schema}
-            rest["response_format"] = {"type": "json_schema", "json_schema": named}
+            schema, is_strict = self._schemas.form(prompt.answer_schema)
+            named = {"name": "answer", "schema": schema, **({"strict": True} if is_strict else {})}
+            if schema is not None:
+                rest["response_format"] = {"type": "json_schema", "json_schema": named}
         return {field: value for field, value in rest.items() if field not in self._left_out}
 
     def _settings(self) -> dict[str, Any]:

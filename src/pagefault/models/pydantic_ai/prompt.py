@@ -22,6 +22,9 @@ __all__ = ["messages", "parameters", "settings"]
 
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 24_576}  # tokens of thinking for a level
 _LEAST = 1024  # of Anthropic
+_LOSE_CACHE = frozenset(("anthropic", "google"))
+"""The providers of which a cache does not hold the messages (Anthropic), or the functions (Google), once no
+function may be called. The prompt says it there, and a call is not taken."""
 
 
 def parameters(prompt: Prompt) -> ModelRequestParameters:
@@ -52,6 +55,8 @@ def settings(
     settings: dict[str, Any] = {"max_tokens": prompt.max_tokens}
     if options.temperature is not None and not profile.get("anthropic_disallows_sampling_settings"):
         settings["temperature"] = options.temperature
+    if prompt.plain and prompt.functions and provider not in _LOSE_CACHE:
+        settings["tool_choice"] = "none"
     if options.thinking is not None:
         settings = _thinking(settings, options.thinking, provider, profile)
     if provider == "anthropic":

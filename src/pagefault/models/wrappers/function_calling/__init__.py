@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pagefault.errors import ModelError, ToolsUnsupported
 from pagefault.models import Completion, Delta, ModelWrapper, Notice, Prompt, StreamItem
 from pagefault.models.endpoint import CallingMode, ModelFinding
-from pagefault.models.wrappers.function_calling.json_mode import JSONReader
+from pagefault.models.wrappers.function_calling.json_mode import JSONReader, in_json_mode
 from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.models.wrappers.function_calling.thinking import ThinkingReader, ends_late
 
@@ -55,19 +55,23 @@ class FunctionCallingModel(ModelWrapper):
                             raise ModelError(f"{self.name} wrote a call without end; use another model.")
                 return
             except ToolsUnsupported as error:
-                if self.mode != "auto" or isinstance(reader, JSONReader):
+                if self.mode != "auto" or self._mode == "json":
                     raise
                 refused = str(error).rstrip(".")
             self.finding = replace(self.finding, calling="json")
             yield Notice(f"{refused}. It is asked for JSON objects from now on.", restart=True)
 
+    @property
+    def _mode(self) -> str:
+        return self.mode if self.mode != "auto" else self.finding.calling
+
     def _reader(self, prompt: Prompt) -> JSONReader | TextReader | PlainReader:
-        mode = self.mode if self.mode != "auto" else self.finding.calling
+        mode = self._mode
         if mode == "json" and prompt.functions:
-            return JSONReader(prompt)
-        if mode == "text":
+            return PlainReader(in_json_mode(prompt), "") if prompt.plain else JSONReader(prompt)
+        if mode == "text" and not prompt.plain:
             return TextReader(prompt)
-        return PlainReader(prompt, "" if mode else self.model.name)
+        return PlainReader(prompt, "" if mode or prompt.plain else self.model.name)
 
 
 @dataclass(slots=True)

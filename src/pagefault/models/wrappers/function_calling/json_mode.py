@@ -28,13 +28,18 @@ from pagefault.models import (
     object_of,
     own_id,
 )
+from pagefault.models.answer_schemas import schema_of_answers
 from pagefault.models.json_text import read_json, repair_json
 from pagefault.models.wrappers.function_calling.forms import json_end
 from pagefault.models.wrappers.function_calling.quotation import PromptData, begins_line, is_enclosed
 
-__all__ = ["JSONReader"]
+__all__ = ["JSONReader", "in_json_mode"]
 
 NONE, ANSWER = "none", "answer"
+_NOTHING = FunctionSchema(NONE, "", {"type": "object", "properties": {}})
+_MESSAGE = FunctionSchema(
+    ANSWER, "", {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+)
 _HOW = (
     'Answer with one JSON object and nothing else: {{"thoughts": "...", "function": "NAME", '
     '"arguments": {{...}}}}. '
@@ -60,10 +65,9 @@ class JSONReader:
     """Reads one completion in JSON mode while it streams; ``prompt`` is the one to send."""
 
     def __init__(self, prompt: Prompt) -> None:
-        speaks = any(function.name == "send_message" for function in prompt.functions)
-        self._last = NONE if speaks else ANSWER
+        self._last = _last(prompt)
         self._data = PromptData(prompt)
-        self.prompt = _translated(prompt, self._last)
+        self.prompt = in_json_mode(prompt)
         self._arguments = _StreamedArguments()
 
     def take(self, item: StreamItem) -> Sequence[StreamItem]:
@@ -94,24 +98,24 @@ class JSONReader:
 # The prompt
 
 
-def _translated(prompt: Prompt, last: str) -> Prompt:
-    names = [*(function.name for function in prompt.functions), last]
-    schema = {
-        "type": "object",
-        "properties": {
-            "thoughts": {"type": "string"},
-            "function": {"type": "string", "enum": names},
-            "arguments": {"type": "object"},
-        },
-        "required": ["thoughts", "function", "arguments"],
-        "additionalProperties": False,
-    }
+def _last(prompt: Prompt) -> str:
+    """Return the function by which nothing is called: silence where there is one that speaks."""
+    return NONE if any(function.name == "send_message" for function in prompt.functions) else ANSWER
+
+
+def in_json_mode(prompt: Prompt) -> Prompt:
+    """Return the prompt as it is sent in JSON mode; of a ``plain`` one only the schema of the answer is left
+    out, so that it begins as the others do."""
+    last = _last(prompt)
+    schema = schema_of_answers(prompt.functions, _NOTHING if last == NONE else _MESSAGE)
     listed = "\n".join(map(_listed, prompt.functions))
     how = f"{_HOW.format(last=_LAST[last].format())}\n{listed}"
     messages = [_message(message, last) for message in prompt.messages]
     if messages and messages[0].role == "system":
         messages[0] = replace(messages[0], text=f"{messages[0].text}\n\n{how}")
-    return replace(prompt, messages=tuple(messages), functions=(), answer_schema=schema)
+    return replace(
+        prompt, messages=tuple(messages), functions=(), answer_schema=None if prompt.plain else schema
+    )
 
 
 def _listed(function: FunctionSchema) -> str:

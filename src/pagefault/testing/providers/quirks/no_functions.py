@@ -38,6 +38,12 @@ def _no_schema(said: Completion, request: ProviderRequest) -> Turn:
     return _as_object(said)
 
 
+def _no_exact_schema(said: Completion, request: ProviderRequest) -> Turn:
+    if "anyOf" in json.dumps(request.body.get("response_format")):
+        return refuse(400, "Failed to initialize samplers: failed to parse grammar")
+    return _as_object(said)
+
+
 NO_FUNCTIONS = (
     Quirk(
         "no functions, vLLM",
@@ -81,6 +87,16 @@ NO_FUNCTIONS = (
         "no JSON schema",
         "Servers without schemas for answers, in JSON mode.",
         _no_schema,
+        "noted",
+        ("openai",),
+        lasting=True,
+        sample=ONE_CALL,
+        calling="json",
+    ),
+    Quirk(
+        "no exact JSON schema",
+        "Servers that take simple schemas only, in JSON mode.",
+        _no_exact_schema,
         "noted",
         ("openai",),
         lasting=True,
