@@ -29,6 +29,8 @@ __all__ = [
     "check_tenant",
     "check_text",
     "could_be_agent_name",
+    "import_key",
+    "is_import_key",
     "shown_kind",
     "shown_sender",
     "system_key",
@@ -59,6 +61,16 @@ _WRITTEN_TOGETHER = (
 def system_key(text: str) -> str:
     """The key of an event that the system makes, which no request can have: those are printable."""
     return f"\x1f{text}"
+
+
+def import_key(text: str) -> str:
+    """The key of an event that keeps what was imported."""
+    return system_key(f"import:{text}")
+
+
+def is_import_key(key: str | None) -> bool:
+    """Return whether an event of this key keeps what was imported: digests of names, which outlast it."""
+    return key is not None and key.startswith(import_key(""))
 
 
 def check_agent_name(name: str) -> None:

@@ -5,7 +5,8 @@
     pagefault.embedders    NAME or NAME:... (embedder)   (model): an Embedder; model is empty for NAME
     pagefault.stores       NAME://... (database)         (url): a Store
     pagefault.commands     pagefault NAME                a typer.Typer, or a function with typed parameters
-    pagefault.importers    passages.import_from(NAME)    (path): yields Passage values
+    pagefault.importers    import --as NAME, or by what  (): an importers.Importer; or of a path, called by
+                           it recognises                 passages.import_from(NAME): yields Passage values
 
 Installed packages are looked through only when a name is not one of ours, or to list them. A plug-in cannot
 replace a part of ours, and one that fails raises a ``PluginError`` that names it. Left out: the seams
@@ -58,9 +59,13 @@ class Plugins(Mapping[str, Callable[..., Any]]):
     def __len__(self) -> int:
         return len(_entries(self._group))
 
+    def guarded(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do something with the code of a plug-in; an error in it becomes a ``PluginError`` that names it."""
+        return self._guarded(_entries(self._group)[name], work)
+
     def _load(self, entry: EntryPoint) -> Any:
         loaded = self._guarded(entry, entry.load)
-        if self._group == "commands":  # Typer reads its parameters
+        if self._group == "commands" or hasattr(loaded, "recognises"):  # Typer reads its parameters
             return loaded
 
         def make(*arguments: Any) -> Any:

@@ -46,6 +46,9 @@ class Role(StrEnum):
 SEARCHED_BY_DEFAULT = (Role.USER, Role.ASSISTANT, Role.EVENT)
 """The log does not feed on itself: other roles are searched only when asked for."""
 
+SAID_ELSEWHERE = (*SEARCHED_BY_DEFAULT, Role.THOUGHT)
+"""The roles of rows that were said, or thought, elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -84,7 +87,7 @@ class Message:
     @property
     def is_appended(self) -> bool:
         """Return whether the row was said elsewhere: no part of the queue, and of no output."""
-        return not self.shown and self.name == EventKind.APPENDED and self.role in SEARCHED_BY_DEFAULT
+        return not self.shown and self.name == EventKind.APPENDED and self.role in SAID_ELSEWHERE
 
 
 class EventKind(StrEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import UserDict
 from collections.abc import Callable
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -50,6 +51,7 @@ COMMANDS = {
     "tenant": ("key", "Tenants: what each may have and spend."),
     "audit": ("key", "Show who did what to agents, keys and quotas."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
+    "import": ("importing", "Import conversations and memory from elsewhere, or an export of ours."),
     "export": ("export", "Write all that is held of a person as JSON Lines."),
     "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
     "db": ("db", "The database: upgrades, checks, backups, copies."),
@@ -68,7 +70,8 @@ class _Commands(UserDict[str, Any]):
         if name not in self.data:
             return _command(name, "", _plugin_commands()[name]())
         module, help = self.data[name]
-        return _command(name, help, getattr(import_module(f"pagefault.cli.grammar.{module}"), name))
+        word = f"{name}_" if iskeyword(name) else name
+        return _command(name, help, getattr(import_module(f"pagefault.cli.grammar.{module}"), word))
 
 
 def _plugin_commands() -> Plugins:

@@ -24,7 +24,7 @@ from pagefault.names import check_sender, check_text, system_key
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind, Message, Role
 
-__all__ = ["APPENDED_ROLES", "Appended", "AppendedMessage", "append"]
+__all__ = ["APPENDED_ROLES", "Appended", "AppendedMessage", "append", "store_appended"]
 
 APPENDED_ROLES: Mapping[str, Role] = MappingProxyType(
     {"user": Role.USER, "assistant": Role.ASSISTANT, "event": Role.EVENT, "system": Role.EVENT}
@@ -166,7 +166,7 @@ def _append(agent: AgentId, name: str, groups: Sequence[_Group], tx: Transaction
     """Append the groups that are new, and return the number of their rows."""
     try:
         fresh = [group for group in _each_once(groups) if not _is_known(tx, agent, group)]
-        stored = _stored(tx, agent, [row for group in fresh for row in group.rows]) if fresh else []
+        stored = store_appended(tx, agent, [row for group in fresh for row in group.rows]) if fresh else []
     except NotFoundError:
         raise no_agent(name) from None
     end = stored[0].seq if stored else 0
@@ -191,8 +191,9 @@ def _is_known(tx: Transaction, agent: AgentId, group: _Group) -> bool:
     return known.state == "done"
 
 
-def _stored(tx: Transaction, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
-    """Append rows. If the queue is empty it starts behind them, so that they are not read to see that."""
+def store_appended(tx: Transaction, agent: AgentId, rows: Sequence[Message]) -> list[Message]:
+    """Append rows that were said elsewhere. If the queue is empty it starts behind them, so that they are not
+    read to see that."""
     tx.check_quota("rows")
     stored = tx.append(agent, rows)
     record = tx.agent_by_id(agent)

@@ -20,6 +20,7 @@ and how a database is opened (``build``).
 from __future__ import annotations
 
 from pagefault.transfer.checking import Finding, check, repair
+from pagefault.transfer.lines import is_export
 from pagefault.transfer.moving import Moved, Watch, copy_agents, export_agents, import_agents
 from pagefault.transfer.traces import checked_words, traces_in
 from pagefault.transfer.trust import GuardedSettings, guarded_settings
@@ -35,6 +36,7 @@ __all__ = [
     "export_agents",
     "guarded_settings",
     "import_agents",
+    "is_export",
     "repair",
     "traces_in",
 ]

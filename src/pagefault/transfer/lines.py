@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pagefault.errors import UsageError
 from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Value
 
-__all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "rows_of"]
+__all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "is_export", "rows_of"]
 
 FORMAT = 5
 
@@ -93,6 +94,16 @@ def decode(line: bytes, place: str, format: int = FORMAT) -> tuple[TransferTable
             except (TypeError, ValueError, KeyError):  # a Base64Error is a ValueError
                 pass
     raise UsageError(f"{place} has rows that this pagefault does not know; import it with the one it is of.")
+
+
+def is_export(path: Path) -> bool:
+    """Return whether a file begins as an export does."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline(_HEADER))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and {"pagefault", "format", "agent"} <= header.keys()
 
 
 def blocks(file: BinaryIO, place: str) -> list[Block]:

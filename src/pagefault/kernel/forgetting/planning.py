@@ -21,6 +21,7 @@ from pagefault.kernel.forgetting.texts import (
     timer_texts,
 )
 from pagefault.literal_query import blacked_out
+from pagefault.names import is_import_key
 from pagefault.shared import archive_of
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Document, Event, EventKind, Message, Page, Passage, Role
@@ -176,7 +177,7 @@ def plan_inbox(tx: Transaction, plan: OwnerPlan, selection: Selection, *, only: 
     """Add the events that are selected, or whose rows are; ``only``: those of this kind."""
     opened = {row.event for row in _rows(tx, plan) if _opens(row)}
     for event in tx.events(plan.id):
-        if only is not None and event.kind != only:
+        if (only is not None and event.kind != only) or is_import_key(event.key):
             continue
         if selection.takes(event_texts(event), event.at, "", speaker=event.sender or ""):
             plan.events[event.id] = "matches"

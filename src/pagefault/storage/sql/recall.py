@@ -22,7 +22,7 @@ from pagefault.storage.sql.part import EVER, SqlPart
 from pagefault.storage.terms import message_terms
 from pagefault.storage.usage import QUARTER, add_up, merged, whole_quarters
 from pagefault.storage.usage_rows import quarters, to_row_usage, to_total, total_values
-from pagefault.types import SEARCHED_BY_DEFAULT, AgentId, EventKind, Message, QueueState, Role
+from pagefault.types import SAID_ELSEWHERE, AgentId, EventKind, Message, QueueState, Role
 
 __all__ = ["ADD_TOTAL", "COUNTS", "MESSAGE", "NOT_APPENDED", "ROW_USAGE", "TOTALS", "SqlRecall"]
 
@@ -37,7 +37,7 @@ MESSAGE = """
 COUNTS = " AND withdrawn IS NULL"
 NOT_APPENDED = f"""
     AND NOT (shown = '' AND name IS NOT NULL AND name = '{EventKind.APPENDED}'
-    AND role IN ({", ".join(f"'{role}'" for role in SEARCHED_BY_DEFAULT)}))"""  # types.Message.is_appended
+    AND role IN ({", ".join(f"'{role}'" for role in SAID_ELSEWHERE)}))"""  # types.Message.is_appended
 _NEWEST_FIRST = " ORDER BY seq DESC LIMIT :newest"
 _KEY = "start, model, answered, tier"
 _SUMS = ("requests", "estimated", "input", "output", "cached", "written", "thinking", "measured", "off")
