@@ -1,14 +1,16 @@
-"""Bytes to characters: which character set a document is in.
+"""Bytes to characters: which character set a document is in, and how sure that is.
 
-Left out: telling the single-byte sets of other languages than those of Western Europe apart.
+UTF-8 with a few damaged bytes is UTF-8. Other sets are detected by ``chardet``, from the first part that has
+bytes beyond ASCII. Left out: text in several character sets.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import dataclass
 
-__all__ = ["decode"]
+__all__ = ["DecodedText", "codec_of", "decode", "decoded", "guess"]
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -17,40 +19,122 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_HIGH = re.compile(rb"[\x80-\xff]+")
-_SAMPLE = 100_000  # bytes looked at to guess a character set
+_HIGH = re.compile(rb"[\x80-\xff]")
+_ESCAPES = re.compile(rb"\x1b\$[@BA(]")  # of ISO 2022, which is all ASCII
+_WIDE = 4_096  # bytes looked at for UTF-16 without its mark
+_SAMPLE = 100_000  # bytes looked at to detect a character set
+_SURE = 0.5  # confidence of chardet, from 0 to 1
+_LOST = "\ufffd"
+_LOST_BYTES = _LOST.encode()
 # Python's names of the sets that a document may declare; its codecs hold others, which are none of these.
 _SETS = re.compile(
-    r"utf-8|iso8859-\d+|cp\d+|gb\w+|hz|big5\w*|euc_\w+|shift_jis\w*|koi8-\w|mac-\w+|tis-620|iso2022_\w+|johab"
+    r"utf-8|utf-16(?:-[lb]e)?|utf-32(?:-[lb]e)?|iso8859-\d+|cp\d+|gb\w+|hz|big5\w*|euc_\w+|shift_jis\w*|koi8-\w|"
+    r"mac-\w+|tis-620|iso2022_\w+|johab|kz1048|ptcp154"
 )
-_WIDER = {"iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}  # as browsers read them
+_WIDER = {
+    "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
+    "iso8859-9": "cp1254", "tis-620": "cp874", "iso8859-11": "cp874", "ascii": "utf-8",
+}  # fmt: skip
+"""As browsers read them: the second has what the first has, and more."""
+_SHOWN = {"cp1252": "Windows-1252", "gb18030": "GB 18030", "cp932": "Shift JIS", "cp949": "EUC-KR"}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedText:
+    """A text with the codec that it was decoded by; ``note`` is for the report: a set that was detected, how
+    sure that is, and how much could not be decoded. Empty: all is as declared, or UTF-8."""
+
+    text: str
+    encoding: str
+    note: str = ""
 
 
 def decode(data: bytes, declared: str = "") -> str:
-    """Decode bytes: by byte-order mark, else as declared, else UTF-8, else GB 18030 if they look like
-    Chinese, else Windows-1252. What cannot be decoded becomes U+FFFD."""
+    """Decode as ``decoded`` does, without its note."""
+    return decoded(data, declared).text
+
+
+def decoded(data: bytes, declared: str = "", chosen: str = "") -> DecodedText:
+    """Decode bytes: as chosen, else by byte-order mark, else as declared, else UTF-8, else by the set that is
+    detected. What cannot be decoded becomes U+FFFD."""
+    if codec := codec_of(chosen):
+        codec = "utf-8-sig" if codec == "utf-8" else codec
+        return _lossy(data, codec)
     if encoding := next((name for mark, name in _BOMS if data.startswith(mark)), ""):
-        return data.decode(encoding, "replace")
-    for encoding in (_known(declared), "utf-8"):
+        return _lossy(data, encoding)
+    if wide := _wide(data):
+        return _lossy(data, wide)
+    said = codec_of(declared)
+    for encoding in (said, "utf-8") if _SETS.fullmatch(said) else ("utf-8",):
         try:
-            return data.decode(encoding)
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return data.decode(_older_encoding(data), "replace")
+        if encoding == said or not _ESCAPES.search(data, 0, _SAMPLE):
+            return DecodedText(text, encoding)
+    encoding, note = guess(data, said)
+    found = _lossy(data, encoding)
+    return DecodedText(found.text, encoding, " ".join(filter(None, (note, found.note))))
 
 
-def _known(declared: str) -> str:
-    """Return the codec of a declared character set; UTF-8 if there is none."""
+def codec_of(name: str) -> str:
+    """Return the codec of a character set's name, empty if there is none or it is not one of text."""
     try:
-        name = codecs.lookup(declared or "utf-8").name
+        codec = codecs.lookup(name.strip()[:40]).name if name else ""
     except (LookupError, ValueError):
-        return "utf-8"
-    return _WIDER.get(name, name) if _SETS.fullmatch(name) else "utf-8"
+        return ""
+    codec = _WIDER.get(codec, codec)
+    return codec if _SETS.fullmatch(codec) or codec == "utf-8-sig" else ""
 
 
-def _older_encoding(data: bytes) -> str:
-    """Return GB 18030 if bytes beyond ASCII come in even runs, as two make a Chinese character; accents in
-    Windows-1252 come alone."""
-    runs = [len(run) for run in _HIGH.findall(data, 0, _SAMPLE)]
-    even = sum(length % 2 == 0 for length in runs)
-    return "gb18030" if even > 0.9 * len(runs) else "cp1252"
+def guess(data: bytes, declared: str = "") -> tuple[str, str]:
+    """Return the codec of bytes that are not quite UTF-8, and a note on it: the declared one if a few bytes
+    only are wrong, UTF-8 if they are, else the one that is detected."""
+    sample = _sample(data)
+    for encoding in filter(None, ("utf-8", declared)):
+        if not _ESCAPES.search(sample) and _is_nearly(sample, encoding):
+            return encoding, ""
+    from chardet import detect
+
+    found = detect(sample)
+    codec, confidence = codec_of(str(found["encoding"] or "")), float(found["confidence"] or 0)
+    name = _SHOWN.get(codec, str(found["encoding"]))
+    if not codec:
+        codec, name, confidence = "cp1252", "Windows-1252", 0.0
+    if confidence < _SURE:
+        return codec, f"Its characters are read as {name}, which is not certain; --encoding sets another."
+    return codec, f"Its characters are read as {name}."
+
+
+def _wide(data: bytes) -> str:
+    """Return UTF-16 of an order if every second byte is zero, as in Western text; else empty."""
+    head = data[:_WIDE]
+    zeros = [head[first::2].count(0) / max(1, len(head) // 2) for first in (0, 1)]
+    if len(head) < 8 or min(zeros) > 0.05 or max(zeros) < 0.4:
+        return ""
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+
+
+def _sample(data: bytes) -> bytes:
+    """Return the first part that tells the set."""
+    found = _HIGH.search(data) or _ESCAPES.search(data)
+    start = max(0, found.start() - 1_000) if found else 0
+    return data[start : start + _SAMPLE]
+
+
+def _is_nearly(sample: bytes, encoding: str) -> bool:
+    """Return True if the set decodes many more characters beyond ASCII than it leaves bytes undecoded."""
+    text = sample.decode(encoding, "replace")
+    lost = text.count(_LOST)
+    beyond = sum(character > "\x7f" for character in text) - lost
+    return beyond >= (2 if encoding == "utf-8" else 20) * lost
+
+
+def _lossy(data: bytes, encoding: str) -> DecodedText:
+    text = data.decode(encoding, "replace")
+    lost = text.count(_LOST)
+    if lost and encoding.startswith("utf-8"):
+        lost -= data.count(_LOST_BYTES)
+    places = f"{lost:,} place{'' if lost == 1 else 's'}"
+    note = f"{places} could not be decoded as {encoding.removesuffix('-sig')}; \ufffd stands there." if lost else ""
+    return DecodedText(text, encoding, note)
