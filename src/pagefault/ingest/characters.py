@@ -135,6 +135,6 @@ def _lossy(data: bytes, encoding: str) -> DecodedText:
     lost = text.count(_LOST)
     if lost and encoding.startswith("utf-8"):
         lost -= data.count(_LOST_BYTES)
-    places = f"{lost:,} place{'' if lost == 1 else 's'}"
-    note = f"{places} could not be decoded as {encoding.removesuffix('-sig')}; \ufffd stands there." if lost else ""
+    set_of = encoding.removesuffix("-sig")
+    note = f"Places that cannot be decoded as {set_of}, where \ufffd stands: {lost:,}." if lost else ""
     return DecodedText(text, encoding, note)

@@ -9,34 +9,37 @@ import csv
 import io
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, cast
 
 from pagefault.errors import UsageError
-from pagefault.ingest.characters import decode
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 from pagefault.ingest.reading import Reading
 
 __all__ = ["csv_table", "json_lines", "markdown", "text"]
 
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
+_TOML = re.compile(r"\+\+\+\n(?P<fields>.*?)\n\+\+\+[ \t]*\n", re.DOTALL)
 _DELIMITERS = ",;\t|"
 _ROWS = 50  # that the delimiter is guessed from
 _SAMPLE = 100_000  # characters of a table that these are within, or of a text that is looked at
-_CONTROLS = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
+_CONTROLS = re.compile(r"\0+|[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
 def _text(data: bytes, reading: Reading) -> str:
     """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
-    decoded = decode(data)
+    decoded = reading.decode(data)
     reading.check(len(decoded))
     controls = len(_CONTROLS.findall(decoded, 0, _SAMPLE))
-    if "\0" in decoded or (controls > 1 and controls * 50 > min(len(decoded), _SAMPLE)):
+    if controls > 1 and controls * 50 > min(len(decoded), _SAMPLE):
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
-    return decoded
+    if zeros := decoded.count("\0"):
+        reading.note(f"Zero bytes left out: {zeros:,}.")
+    return decoded.replace("\0", "")
 
 
 def text(data: bytes, reading: Reading) -> Extracted:
@@ -50,9 +53,20 @@ def markdown(data: bytes, reading: Reading) -> Extracted:
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
         title = _field(front["fields"], "title")
+    elif front := _TOML.match(source):
+        source = source[front.end() :]
+        title = _toml_title(front["fields"])
     headings = markdown_headings(source)
     title = title or (headings[0].path if headings else "")
     return Extracted(title, tuple(paginate(source, headings, markdown=True)), markdown=True)
+
+
+def _toml_title(front_matter: str) -> str:
+    """Return the field ``title``; empty if there is none, or the fields are not TOML."""
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
+        title = tomllib.loads(front_matter).get("title")
+        return " ".join(title.split()) if isinstance(title, str) else ""
+    return ""
 
 
 def _field(front_matter: str, name: str) -> str:

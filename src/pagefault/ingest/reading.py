@@ -6,12 +6,12 @@ child process needs them. Left out: the readers.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.characters import codec_of, decoded
 
 __all__ = ["Reading", "ReadingOptions"]
 
@@ -34,18 +34,14 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` if the encoding is not known."""
-        try:
-            known = not self.encoding or bool(codecs.decode(b"", self.encoding) == "")
-        except (LookupError, ValueError, TypeError):
-            known = False
-        if not known:
+        if self.encoding and not codec_of(self.encoding):
             name = self.encoding[:40].encode("ascii", "replace").decode()
             raise UsageError(f"There is no encoding {name!r}; name one such as utf-8, cp1251 or shift_jis.")
 
     @property
     def mark(self) -> str:
         """Text that differs if other text is read from the same bytes; empty by default."""
-        encoding = codecs.lookup(self.encoding).name if self.encoding else ""
+        encoding = codec_of(self.encoding)
         return f"encoding={encoding} ocr={self.ocr}" if encoding or self.ocr else ""
 
 
@@ -61,6 +57,13 @@ class Reading:
     def check(self, characters: int, pages: int = 0) -> None:
         """Raise ``UsageError`` if a text is longer than allowed."""
         self.bounds.check(characters, pages)
+
+    def decode(self, data: bytes, declared: str = "") -> str:
+        """Decode the bytes of a text by the option ``encoding``, else as they say, are declared or look."""
+        found = decoded(data, declared, self.options.encoding)
+        if found.note:
+            self.note(found.note)
+        return found.text
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the report, once; past a bound the notes are only counted."""
