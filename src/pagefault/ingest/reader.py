@@ -36,7 +36,7 @@ _CHILD = (
     "from pagefault.ingest.worker import main; main()"
 )
 _KEPT = frozenset((
-    "PATH", "HOME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH",
+    "PATH", "HOME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "TESSDATA_PREFIX", "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
 ))  # fmt: skip
 _ANSWER = 64 << 20  # bytes of an answer beside its text

@@ -6,17 +6,18 @@ child process needs them. Left out: the readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.characters import codec_of, decoded
 
-__all__ = ["Reading", "ReadingOptions"]
+__all__ = ["Reading", "ReadingOptions", "numbers"]
 
 _NOTES = 40  # of one document
 _NOTE = 400  # characters
+_RUNS = 20  # of numbers in one
 
 
 def _silent(done: int, total: int) -> None:
@@ -71,3 +72,15 @@ class Reading:
         line = line if len(line) <= _NOTE else f"{line[: _NOTE - 1]}…"
         if line not in self.notes and len(self.notes) < _NOTES:
             self.notes.append(line if len(self.notes) < _NOTES - 1 else "There are more such places.")
+
+
+def numbers(ordered: Sequence[int]) -> str:
+    """Return numbers as people write them, ``1, 3-5``; cut if they are many."""
+    runs: list[tuple[int, int]] = []
+    for number in ordered:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    shown = [str(first) if first == last else f"{first}-{last}" for first, last in runs[:_RUNS]]
+    return ", ".join([*shown, "..."] if len(runs) > _RUNS else shown)
