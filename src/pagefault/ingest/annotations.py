@@ -44,7 +44,7 @@ def _note(raw: Any, annotation: Any, kind: int) -> str:
     text = _string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents")
     if not text or kind == raw.FPDF_ANNOT_FREETEXT:
         return text
-    author = _string(raw.FPDFAnnot_GetStringValue, annotation, b"T")
+    author = _line(raw.FPDFAnnot_GetStringValue, annotation, b"T")
     return f"Note ({author}): {text}" if author else f"Note: {text}"
 
 
@@ -53,11 +53,11 @@ def _field(raw: Any, form: Any, annotation: Any) -> str:
     kind = raw.FPDFAnnot_GetFormFieldType(form, annotation)
     if kind in (raw.FPDF_FORMFIELD_PUSHBUTTON, raw.FPDF_FORMFIELD_SIGNATURE, raw.FPDF_FORMFIELD_UNKNOWN):
         return ""
-    name = _string(raw.FPDFAnnot_GetFormFieldAlternateName, form, annotation)
-    name = name or _string(raw.FPDFAnnot_GetFormFieldName, form, annotation).rpartition(".")[2]
+    name = _line(raw.FPDFAnnot_GetFormFieldAlternateName, form, annotation)
+    name = name or _line(raw.FPDFAnnot_GetFormFieldName, form, annotation).rpartition(".")[2]
     if kind in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
         box = "☒" if raw.FPDFAnnot_IsChecked(form, annotation) else "☐"
-        choice = _string(raw.FPDFAnnot_GetFormFieldExportValue, form, annotation)
+        choice = _line(raw.FPDFAnnot_GetFormFieldExportValue, form, annotation)
         of = f": {choice}" if kind == raw.FPDF_FORMFIELD_RADIOBUTTON and choice else ""
         return f"{box} {name}{of}"
     value = ", ".join(_chosen(raw, form, annotation)) if kind == raw.FPDF_FORMFIELD_LISTBOX else ""
@@ -70,6 +70,10 @@ def _chosen(raw: Any, form: Any, annotation: Any) -> Iterator[str]:
     for index in range(min(max(0, raw.FPDFAnnot_GetOptionCount(form, annotation)), _MOST)):
         if raw.FPDFAnnot_IsOptionSelected(form, annotation, index):
             yield _string(raw.FPDFAnnot_GetOptionLabel, form, annotation, index)
+
+
+def _line(get: Any, *of: Any) -> str:
+    return " ".join(_string(get, *of).split())
 
 
 def _string(get: Any, *of: Any) -> str:

@@ -14,6 +14,7 @@ from pagefault.ingest.annotations import page_marks
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean, heading_path
 from pagefault.ingest.reading import Reading, numbers
 from pagefault.ingest.recognition import Recognition
+from pagefault.ingest.right_to_left import reading_order
 from pagefault.quoting import inline
 
 __all__ = ["pdf"]
@@ -137,7 +138,7 @@ class _Pages:
 def _content(page: Any) -> str:
     text_page = page.get_textpage()
     try:
-        return str(text_page.get_text_range())
+        return reading_order(text_page, str(text_page.get_text_range()))
     finally:
         text_page.close()
 
