@@ -17,7 +17,12 @@ from pagefault.ingest.reading import Reading
 
 __all__ = ["extract", "is_known", "media_of", "need_extra"]
 
-_MODULES = {"httpx2", "semantic_text_splitter", *(name for each in FORMATS for name in each.modules)}
+_MODULES = {
+    "chardet",
+    "httpx2",
+    "semantic_text_splitter",
+    *(name for each in FORMATS for name in each.modules),
+}
 
 
 def need_extra() -> None:

@@ -1,8 +1,8 @@
 """Arabic and Hebrew words of a PDF's page in the order in which they are read.
 
-A PDF places glyphs. PDFium turns lines of right-to-left script round, but leaves some words as they stand from
-left to right, and the two letters of a lam-alef within others. So the letters of a word are put in the order of
-their places. Left out: the order of words.
+A PDF places glyphs. PDFium turns lines of right-to-left script round, but leaves some words as they stand
+from left to right, and the two letters of a lam-alef within others. So the letters of a word are put in the
+order of their places. Left out: the order of words.
 """
 
 from __future__ import annotations
