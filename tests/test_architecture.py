@@ -91,6 +91,7 @@ LAYERS = (
         "functions.docstrings",
         "functions.tool_context",
         "functions.tools",
+        "keep_settings",
         "loading_settings",
         "models.bounds",
         "observing",
@@ -248,6 +249,10 @@ LAYERS = (
     },
     {
         "kernel.forgetting.asking",
+        "kernel.forgetting.holding",
+    },
+    {
+        "kernel.forgetting.retention",
     },
     {
         "connections",
@@ -401,8 +406,9 @@ COMPLEXITY = 12
 # recognised; functions of servers, found by words; earlier ids of edited passages; then what was undone or
 # forgotten: both in the values and in the protocol of stores; points to go back to, the queue as it was,
 # and what cannot be undone; a literal query, the caches that hold texts, and what agents ask to be
-# forgotten between their turns; then the protocol of forks. To be lowered, not raised.
-CORE_LINES = 17_300
+# forgotten between their turns; then the protocol of forks; rules of
+# retention. To be lowered, not raised.
+CORE_LINES = 17_400
 
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")

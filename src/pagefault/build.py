@@ -19,7 +19,7 @@ from pagefault.errors import UsageError
 from pagefault.functions.registry import ToolRegistry
 from pagefault.kernel import Kernel
 from pagefault.kernel.admission import Admission
-from pagefault.kernel.forgetting.asking import with_forgetting
+from pagefault.kernel.forgetting.retention import with_retention
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
 from pagefault.kernel.scheduler import Scheduler
@@ -74,7 +74,7 @@ def open_kernel(home: Path, parts: Parts | None = None, installation: Installati
     admission = Admission(most_turns(installation.open_turns), bound, memory_used)
     scheduler = Scheduler(store, assembly.boot, indexer.wake, parts.clock, admission)
     tool_servers.attach(scheduler.slots.reload, lambda: scheduler.is_running)
-    return with_forgetting(Kernel(
+    return with_retention(Kernel(
         TenantStore(store, ""), indexer, sealer, models, parts.clock, scheduler, assembly, deliverer, prices,
         installation.loading,
     ))  # fmt: skip

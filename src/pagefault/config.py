@@ -23,6 +23,7 @@ from pagefault.context.policy import QueuePolicy
 from pagefault.errors import DamageError, UsageError
 from pagefault.functions.correspondence import Peers, peers_of
 from pagefault.functions.tools import ToolNames
+from pagefault.keep_settings import Keep
 from pagefault.loading_settings import LoadingSettings
 from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings, Thinking
 from pagefault.provider_settings import PriceSettings, ProviderSettings
@@ -87,9 +88,7 @@ class AgentSettings(BaseModel):
     turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
-    agents: Annotated[Peers, BeforeValidator(peers_of)] = Field(
-        default=False, description="offer send_to_agent, to these; true: to any"
-    )
+    agents: Annotated[Peers, BeforeValidator(peers_of)] = Field(default=False, description="to write to")
     max_hops: int = Field(default=8, ge=0, description="messages between agents that follow from one another")
     agent_rate: int = Field(default=20, ge=1, description="messages a minute to one other agent")
     tools: ToolNames | None = Field(default=None, description="names of those offered; None: all")
@@ -98,6 +97,7 @@ class AgentSettings(BaseModel):
     documents: bool = Field(default=False, description="offer document_list, _open and _find")
     prefetch: float | None = Field(default=None, ge=0.0, le=0.25, description="None: by the window")
     prefetch_tokens: int = Field(default=600, ge=100, description="the most that is prefetched for a message")
+    keep: Keep = Field(default={}, description="how long messages ... are kept; for ever if not given")
     metadata: Metadata = Field(default={}, description="of the program; the agent does not see it")
 
     @property

@@ -60,3 +60,23 @@ class AsyncForgetting(AsyncTalking):
         from pagefault.kernel.forgetting.asking import tombstones
 
         return await tombstones(self._handle.kernel, self.name)
+
+    async def keep_to_rules(self) -> tuple[ForgetReceipt, ...]:
+        """Forget now what the setting ``keep`` does not let the agent keep, as is done once a day; the
+        receipts of what went."""
+        from pagefault.kernel.forgetting.retention import keep_to_rules
+
+        return await keep_to_rules(self._handle.kernel, self.name)
+
+    async def hold(self, why: str) -> None:
+        """Let nothing of the agent be forgotten, and the agent not be deleted, until ``lift_hold``; ``why``:
+        for whoever is refused."""
+        from pagefault.kernel.forgetting.holding import hold
+
+        await hold(self._handle.kernel, self.name, why)
+
+    async def lift_hold(self) -> bool:
+        """Let the agent be forgotten and deleted again; False if it was not held."""
+        from pagefault.kernel.forgetting.holding import lift_hold
+
+        return await lift_hold(self._handle.kernel, self.name)

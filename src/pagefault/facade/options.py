@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from pagefault.keep_settings import KeptKind
+
 __all__ = ["AgentOptions", "OtherOptions", "SectionOptions"]
 
 
@@ -65,6 +67,7 @@ class OtherOptions(TypedDict, total=False):
     documents: bool
     prefetch: float | None
     prefetch_tokens: int
+    keep: Mapping[KeptKind, str]
     metadata: Mapping[str, Any]
 
 

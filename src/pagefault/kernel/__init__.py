@@ -24,10 +24,10 @@ from pagefault.kernel import recovery, timers
 from pagefault.kernel.deciding import cancel_waiting
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
-from pagefault.kernel.owners import record_of
+from pagefault.kernel.owners import delete_agent, record_of
 from pagefault.kernel.posting import EventOutputs, checked, posting
 from pagefault.kernel.scheduler import Scheduler
-from pagefault.kernel.sealer import Sealer
+from pagefault.kernel.sealer import Background, Sealer
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.models.endpoint import ModelSource
 from pagefault.names import check_agent_name, check_tenant
@@ -57,6 +57,7 @@ class Kernel:
     own_prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     loading: LoadingSettings = field(default_factory=LoadingSettings)
     tenant: str = ""
+    keepers: list[Background] = field(default_factory=list["Background"])
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class Kernel:
     async def __aenter__(self) -> Kernel:
         background = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(background.cancel_scope.cancel)
-        for each in (self.indexer, self.sealer, self.deliverer, self.scheduler.following):
+        for each in (self.indexer, self.sealer, self.deliverer, self.scheduler.following, *self.keepers):
             background.start_soon(each.run)
         await self._stack.enter_async_context(self.scheduler.running())
         return self
@@ -138,16 +139,15 @@ class Kernel:
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:
-        """The window of an agent with these settings, in tokens, and a notice for the person or an empty one;
-        ``UsageError`` for a model's name that is none."""
+        """The window of an agent in tokens, and a notice, or ""; ``UsageError`` if no model is called so."""
         window, notice = await self.models.window(settings.model, settings.window)
         return settings.bounded(window), notice
 
     async def delete(self, name: str) -> None:
-        """Delete an agent with all its memory; refused while it is in a turn."""
+        """Delete an agent with all its memory; refused while it is in a turn, and if it is held."""
         agent = await self.find(name)
         await self.deliverer.deliver()  # what it has sent is not lost with it
-        await self._write_between_turns(agent, lambda tx: tx.delete_agent(agent.record.id))
+        await self._write_between_turns(agent, lambda tx: delete_agent(tx, agent.record.id))
         self.forget(name)
         agent.hang_up()
 

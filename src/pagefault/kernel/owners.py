@@ -13,6 +13,7 @@ from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind
 
 __all__ = [
+    "delete_agent",
     "find_edited",
     "find_stored",
     "no_agent",
@@ -38,6 +39,13 @@ def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
     if found := tx.shared("archive", name.name):
         return found.row
     raise no_archive(tx, name.name)
+
+
+def delete_agent(tx: Transaction, agent: AgentId) -> None:
+    """Delete an agent with all it owns; ``UsageError`` if it is held."""
+    if (record := tx.agent_by_id(agent)) and record.hold:
+        raise UsageError(f"{record.name} is held ({record.hold}), so it is not deleted; lift the hold first.")
+    tx.delete_agent(agent)
 
 
 def find_stored(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
@@ -19,7 +19,7 @@ from pagefault.storage import Store
 from pagefault.storage.segments import SegmentSizes
 from pagefault.types import AgentId
 
-__all__ = ["Sealer"]
+__all__ = ["Background", "Sealer"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,14 @@ logger = logger_of(__name__)
 _LEAST, _MOST = 60.0, 600.0  # seconds from one look at all archives and agents to the next
 _ALL = AgentId(0)
 """Stands for the look itself, which is of no agent."""
+
+
+class Background(Protocol):
+    """Work that is done beside turns."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
 
 
 @dataclass(slots=True)

@@ -120,6 +120,31 @@ def agent_release(
     agents.release(session_of(home, database, json, tenant), name)
 
 
+@agent.command("hold")
+def agent_hold(
+    name: Name,
+    why: Annotated[str, typer.Option(help="The reason, for whoever is refused.")],
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
+) -> None:
+    """Let nothing of an agent be forgotten, by nobody, and the agent not be deleted."""
+    from pagefault.cli.holding import hold
+
+    hold(session_of(home, database, json, tenant), name, why)
+
+
+@agent.command("lift-hold")
+def agent_lift_hold(
+    name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
+) -> None:
+    """Let an agent that is held be forgotten and deleted again."""
+    from pagefault.cli.holding import lift
+
+    lift(session_of(home, database, json, tenant), name)
+
+
 @agent.command("context")
 def agent_context(
     name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None

@@ -71,7 +71,7 @@ def plan_log(tx: Transaction, plan: OwnerPlan, selection: Selection, *, only: st
             facts.quoting.append((row.seq, row.meta.sources))
         if only is not None and row.name != only:
             continue
-        if selection.takes(message_texts(row), row.at, row.id, speaker=row.speaker):
+        if selection.takes(message_texts(row), row.at, row.id, speaker=row.speaker, kind="messages"):
             plan.rows[row.seq] = "matches"
     return facts
 
@@ -104,7 +104,9 @@ def plan_archival(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Non
     selected = [
         document
         for document in tx.documents(plan.id)
-        if selection.takes(document_texts(document), document.at, f"d{document.number}", archive)
+        if selection.takes(
+            document_texts(document), document.at, f"d{document.number}", archive, kind="documents"
+        )
     ]
     plan.whole_documents |= {document.number: "matches" for document in selected}
     spans = _plan_pages(tx, plan, selection)
@@ -113,7 +115,7 @@ def plan_archival(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Non
         place = passage.place
         if place and place.document in plan.whole_documents:
             plan.passages[passage.number] = _DERIVED
-        elif selection.takes(passage_texts(passage), passage.at, letter, archive):
+        elif selection.takes(passage_texts(passage), passage.at, letter, archive, kind=_fact(passage)):
             plan.passages[passage.number] = "matches"
         elif place and any(
             place.start < stop and start < place.stop
@@ -122,6 +124,11 @@ def plan_archival(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Non
             plan.passages[passage.number] = _DERIVED
         if passage.number in plan.passages:
             _plan_keys(tx, plan, keys_of(passage))
+
+
+def _fact(passage: Passage) -> str:
+    """The kind of a passage in rules of retention: a chunk goes with its document alone."""
+    return "" if passage.place else "passages"
 
 
 def _passages(tx: Transaction, plan: OwnerPlan) -> Iterator[Passage]:
@@ -179,7 +186,8 @@ def plan_inbox(tx: Transaction, plan: OwnerPlan, selection: Selection, *, only: 
     for event in tx.events(plan.id):
         if (only is not None and event.kind != only) or is_import_key(event.key):
             continue
-        if selection.takes(event_texts(event), event.at, "", speaker=event.sender or ""):
+        sender = event.sender or ""
+        if selection.takes(event_texts(event), event.at, "", speaker=sender, kind=_said(event)):
             plan.events[event.id] = "matches"
         elif event.id in opened or _has_rows(plan, event):
             plan.events.setdefault(event.id, _DERIVED)
@@ -196,6 +204,14 @@ def plan_outgoing(tx: Transaction, plan: OwnerPlan, selection: Selection) -> Non
     for grant in tx.grants(plan.id) if selection.query else ():
         if selection.takes(iter((grant.name, grant.by)), grant.at, ""):
             plan.grants[grant.name] = "matches"
+
+
+def _said(event: Event) -> str:
+    """The kind of an event in rules of retention: none, if it was not served yet, was blanked, or is a mark
+    of the system, which is known by its key."""
+    is_mark = event.key is not None and not event.key.isprintable() and not event.text
+    has_content = any((event.text, event.key, event.sender, event.trace, event.media))
+    return "messages" if event.state in ("done", "parked") and has_content and not is_mark else ""
 
 
 def _rows(tx: Transaction, plan: OwnerPlan) -> Iterator[Message]:

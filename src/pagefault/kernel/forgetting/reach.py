@@ -35,9 +35,10 @@ def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) 
     """Every place that has something of what is selected; nothing is changed."""
     planner = _Planner(tx, selection)
     planner.plan_agent(record)
-    for fork in forks_of(tx, record):
-        planner.plan_agent(fork)
-    planner.plan_copies()
+    if not selection.kinds:
+        for fork in forks_of(tx, record):
+            planner.plan_agent(fork)
+        planner.plan_copies()
     planner.finish()
     return ForgetPlan(tuple(each for each in planner.plans.values() if not each.is_empty), planner.kept())
 
@@ -72,7 +73,7 @@ class _Planner:
             return
         plan = self.plans[record.id] = OwnerPlan(record)
         plan_archival(self.tx, plan, self.selection)
-        for shared, read_only in _attached(self.tx, record):
+        for shared, read_only in () if self.selection.kinds else _attached(self.tx, record):
             self._plan_shared(shared, read_only)
         self._facts[record.id] = plan_log(self.tx, plan, self.selection)
 

@@ -28,6 +28,8 @@ def plan_sections(
         name = section[1].name
         history = tx.section_history(plan.id, name)
         versions = [each.version for at, each in history if _goes(selection, at, each, ids)]
+        if selection.kinds:  # the newest is not old, however long ago it was written
+            versions = [version for version in versions if version != history[-1][1].version]
         if not versions:
             continue
         newest = history[-1][1]
@@ -42,7 +44,9 @@ def _goes(selection: Selection, at: datetime, version: Section, ids: Collection[
     texts = list(section_texts(version))
     if not any(texts):
         return False
-    is_selected = not (selection.ids or selection.speaker) and selection.takes(iter(texts), at, "")
+    is_selected = not (selection.ids or selection.speaker) and selection.takes(
+        iter(texts), at, "", kind="sections"
+    )
     return is_selected or any(_names(line, ids) for line in version.text.split("\n"))
 
 

@@ -19,13 +19,15 @@ _ID = re.compile(r"(?:([A-Za-z0-9][\w.-]{0,63})/)?([mpdt])([0-9]{1,15})", re.ASC
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Each thing that meets all that is given. ``ids``: as people know them (``m12``, ``p7``, ``d1``, ``t3``,
-    ``manuals/p7``); ``since`` is inclusive, ``until`` exclusive. ``UsageError`` if nothing is given."""
+    ``manuals/p7``); ``since`` is inclusive, ``until`` exclusive. ``kinds`` (``keep_settings.KeptKind``): of
+    the agent's own rows, those of these kinds alone; none: of all. ``UsageError`` if nothing is given."""
 
     ids: tuple[str, ...] = ()
     query: LiteralQuery | None = None
     speaker: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    kinds: frozenset[str] = frozenset()
     _numbers: frozenset[tuple[str, str, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,10 +43,13 @@ class Selection:
         return self.query is not None and not (self.ids or self.speaker or self.since or self.until)
 
     def takes(
-        self, texts: Iterator[str | None], at: datetime | None, id: str, archive: str = "", speaker: str = ""
-    ) -> bool:
+        self, texts: Iterator[str | None], at: datetime | None, id: str, archive: str = "", speaker: str = "",
+        kind: str = "",
+    ) -> bool:  # fmt: skip
         """Return whether something is selected: of these texts and this time, known by ``id`` (empty: by
-        none) in an archive, said by ``speaker``."""
+        none) in an archive, said by ``speaker``; ``kind``: as a rule of retention knows it."""
+        if self.kinds and kind not in self.kinds:
+            return False
         if self.ids and not (id and (archive, id[0], int(id[1:])) in self._numbers):
             return False
         if self.speaker and folded(speaker) != folded(self.speaker):
