@@ -203,6 +203,7 @@ LAYERS = (
         "kernel.slot",
     },
     {
+        "kernel.between_turns",
         "kernel.inbox",
         "kernel.ready",
         "kernel.timers",

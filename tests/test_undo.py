@@ -328,7 +328,7 @@ def test_a_turn_with_an_approval(tmp_path: Path) -> None:
     model = ScriptedModel([[call("erase", heartbeat=True, path="a")], [say("Done.")]])
     with agent(tmp_path, model, erase) as ana:
         waiting = ana.send("Erase a.").waiting
-        with pytest.raises(UsageError, match="waits for a decision; decide on the call or cancel"):
+        with pytest.raises(UsageError, match="waits for a decision; decide on it, or cancel it"):
             ana.undo()
         ana.approve(waiting[0].id)
         assert ana.undo().not_undone == ("erase ran (m2)",)
@@ -493,7 +493,7 @@ async def test_edit_posts_in_the_same_transaction(machine: Machine) -> None:
         await rig.send("one")
         before = store.writes
         async with edited(rig.kernel, "ana", None, "two") as (_, event, outputs):
-            assert store.writes == before + 1
+            assert store.writes == before + 2, "the first takes the turn, and changes nothing"
             assert (event.text, event.state) == ("two", "pending")
             said = [output async for output in outputs]
         assert [output.type for output in said if output.type == "said"] == ["said"]

@@ -7,6 +7,7 @@ PagefaultError
 │   │   └── StaleAgentError     the name belongs to another agent by now
 │   ├── NameTakenError       another agent has this name
 │   ├── InTurnError          the agent is in a turn
+│   ├── HeldError            the agent is under a legal hold (and a FunctionError)
 │   ├── StaleEditError       a text was changed since the one was read that an edit is based on
 │   ├── QuotaError           a tenant has as much as it may; a FunctionError as well
 │   └── ArgumentTypeError    an argument of the wrong type; a TypeError as well
@@ -83,6 +84,13 @@ class OpenTurnError(InTurnError):
 
     def __init__(self, name: str, state: str) -> None:
         UsageError.__init__(self, f"A turn of {name} {state}; then try again.")
+
+
+class HeldError(UsageError, FunctionError):
+    """An act by which something of an agent under a legal hold goes. ``done``: as it is not, "deleted"."""
+
+    def __init__(self, name: str, why: str, done: str) -> None:
+        super().__init__(f"{name} is held ({why}), so nothing of it is {done}; lift the hold first.")
 
 
 class StaleEditError(UsageError):

@@ -25,6 +25,7 @@ def list_all(session: Session) -> None:
             for each in found
         ]
         aside = [f"{each.name} is parked: {each.parked}" for each in found if each.parked]
+        aside += [f"{each.name} is held: {each.held}" for each in found if each.held]
         aside += [each.spent for each in found if each.spent]
         aside += [
             f"{name} waits for a decision; `pagefault approval list {name}` shows the calls."

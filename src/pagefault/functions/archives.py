@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pagefault.errors import FunctionError
+from pagefault.errors import FunctionError, HeldError
 from pagefault.functions.sharing import send
 from pagefault.quoting import inline
 from pagefault.retrieval import Hit
@@ -19,7 +19,17 @@ from pagefault.shared import SharedRecord, is_shared, shared_name
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Document, Message, Passage
 
-__all__ = ["ArchivalStorages", "AttachedArchive", "archival_storages", "number"]
+__all__ = [
+    "LONGEST_HOLD",
+    "ArchivalStorages",
+    "AttachedArchive",
+    "archival_storages",
+    "number",
+    "refuse_held",
+]
+
+LONGEST_HOLD = 500
+"""The characters of the reason of a hold."""
 
 _ID = {  # no example: a weak model would call with it
     "m": "a message (m and a number)", "p": "a passage (p and a number)",
@@ -125,9 +135,10 @@ class ArchivalStorages:
 
     def delete(self, tx: Transaction, id: str, now: datetime) -> bool:
         """Delete the passage of this id, or False: that is sent to its archive, by the outbox.
-        ``FunctionError`` if there is none, or its archive is read-only."""
+        ``FunctionError`` if there is none, its archive is read-only, or the agent is held."""
         storage, of = self.find(tx, id, "p")
         _writable(storage)
+        refuse_held(tx, storage.id, "deleted or replaced")
         if storage.name and not tx.reaches_others:
             self.passage(tx, id)
             self._send(tx, storage, "delete", now, number=of)
@@ -181,6 +192,12 @@ def number(id: str, letter: str, shown: str = "") -> int:
     if re.fullmatch(rf"{letter}[0-9]{{1,15}}", id):
         return int(id[1:])
     raise FunctionError(f"{(shown or id)[:_LONGEST]!r} is not the id of {_ID[letter]}.")
+
+
+def refuse_held(tx: Transaction, agent: AgentId, done: str) -> None:
+    """Raise ``HeldError`` if the agent is under a legal hold. ``done``: as it is not."""
+    if (record := tx.agent_by_id(agent)) and record.hold:
+        raise HeldError(record.name, inline(record.hold, LONGEST_HOLD), done)
 
 
 def _of_name(attached: dict[str, AttachedArchive], name: str) -> AttachedArchive:

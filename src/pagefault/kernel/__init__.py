@@ -5,7 +5,7 @@ It is what a program holds: it stores events, hands them to the scheduler, and l
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -19,8 +19,9 @@ from pagefault.agent.output import output_of
 from pagefault.assembly import Assembly, check_new_name
 from pagefault.clock import Clock
 from pagefault.config import AgentSettings, LoadingSettings
-from pagefault.errors import InTurnError, NameTakenError, NotFoundError, TurnHeldError, UsageError
+from pagefault.errors import InTurnError, NameTakenError, NotFoundError, UsageError
 from pagefault.kernel import recovery, timers
+from pagefault.kernel.between_turns import between_turns
 from pagefault.kernel.deciding import cancel_waiting
 from pagefault.kernel.indexer import Indexer
 from pagefault.kernel.outbox import Deliverer
@@ -135,7 +136,8 @@ class Kernel:
             check_new_name(tx, new)
             tx.rename_agent(agent.record.id, new)
 
-        await self._write_between_turns(agent, work)
+        async with between_turns(self.store, agent, work):
+            pass
         self.forget(name)
 
     async def window(self, settings: AgentSettings) -> tuple[int, str]:
@@ -147,16 +149,10 @@ class Kernel:
         """Delete an agent with all its memory; refused while it is in a turn, and if it is held."""
         agent = await self.find(name)
         await self.deliverer.deliver()  # what it has sent is not lost with it
-        await self._write_between_turns(agent, lambda tx: delete_agent(tx, agent.record.id))
+        async with between_turns(self.store, agent, lambda tx: delete_agent(tx, agent.record.id)):
+            pass
         self.forget(name)
         agent.hang_up()
-
-    async def _write_between_turns(self, agent: AgentSlot, work: Callable[[Transaction], None]) -> None:
-        try:
-            async with self.store.turn_lock(agent.record.id) as hold:
-                await self.store.write(work, hold)
-        except TurnHeldError:
-            raise InTurnError(agent.record.name) from None
 
     def forget(self, name: str) -> None:
         """Drop what is held of an agent, so that changed settings take effect at its next event."""
@@ -242,16 +238,19 @@ class Kernel:
     async def flush(self, name: str, keep: int | None = None) -> bool:
         """Flush an agent's queue now, to ``keep`` tokens; False if nothing can be evicted, or it is in a turn
         elsewhere or in one that waits for a decision, whose calls must stay before their results."""
-        agent = await self.find(name)
+        agent, waiting = await self.find(name), list[Event]()
+
+        def look(tx: Transaction) -> None:
+            waiting.extend(tx.events(agent.record.id, state="waiting"))
+
         try:
-            async with self.store.turn_lock(agent.record.id) as hold:
-                id = agent.record.id  # the write takes the turn
-                if await self.store.write(lambda tx: tx.events(id, state="waiting"), hold):
+            async with between_turns(self.store, agent, look) as hold:
+                if waiting:
                     return False
                 process = await self.scheduler.loaded(agent)
                 process.begin(hold)
                 return await process.flush(keep)
-        except TurnHeldError:
+        except InTurnError:
             return False
 
     # timers, other processes, vectors

@@ -16,6 +16,7 @@ from typing import Literal, cast, get_args
 from pagefault.clock import When, next_due, time_of
 from pagefault.config import settings_of, zone_for, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
+from pagefault.functions.archives import refuse_held
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import (
     find_edited,
@@ -198,6 +199,8 @@ async def put_document(
     archive = archive_of(owner)
 
     def work(tx: Transaction) -> Document:
+        if tx.document_by_source(owner.id, document.source):
+            refuse_held(tx, owner.id, "deleted or replaced")
         try:
             return replace(tx.put_document(owner.id, document, pages, passages), archive=archive)
         except NotFoundError:  # it was deleted meanwhile

@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from pagefault.errors import FunctionError, NotFoundError, UsageError
-from pagefault.functions.archives import ArchivalStorages, AttachedArchive, archival_storages
+from pagefault.functions.archives import (
+    ArchivalStorages,
+    AttachedArchive,
+    archival_storages,
+    refuse_held,
+)
 from pagefault.names import system_key
 from pagefault.quoting import inline
 from pagefault.shared import Archive, StorageOwner, archive_of, is_shared
@@ -42,9 +47,8 @@ def record_of(tx: Transaction, name: StorageOwner) -> AgentRecord:
 
 
 def delete_agent(tx: Transaction, agent: AgentId) -> None:
-    """Delete an agent with all it owns; ``UsageError`` if it is held."""
-    if (record := tx.agent_by_id(agent)) and record.hold:
-        raise UsageError(f"{record.name} is held ({record.hold}), so it is not deleted; lift the hold first.")
+    """Delete an agent with all it owns; ``HeldError`` if it is held."""
+    refuse_held(tx, agent, "deleted")
     tx.delete_agent(agent)
 
 
@@ -52,13 +56,14 @@ def find_stored(
     tx: Transaction, owner: AgentRecord, id: str, letter: str, *, to_change: bool = False
 ) -> tuple[AttachedArchive, int]:
     """The storage and the number that an id names (``p7``, ``manuals/p7``); ``UsageError`` for what is no
-    such id, or of an archive that is not attached to the agent, or is read-only, ``to_change`` it."""
+    such id, or of an archive that is not attached to the agent, or is read-only or held, ``to_change`` it."""
     try:
         storage, number = archival_storages(tx, owner).find(tx, id, letter)
     except FunctionError as error:
         raise UsageError(str(error)) from None
     if to_change:
         _check_writable(storage, owner)
+        refuse_held(tx, storage.id, "deleted or replaced")
     return storage, number
 
 

@@ -15,8 +15,9 @@ import anyio
 
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
-from pagefault.errors import InTurnError, TurnHeldError, UsageError
+from pagefault.errors import UsageError
 from pagefault.kernel import Kernel, inbox
+from pagefault.kernel.between_turns import between_turns, refuse_open_turn
 from pagefault.kernel.owners import no_agent
 from pagefault.kernel.points import (
     RewindPoint,
@@ -30,11 +31,9 @@ from pagefault.kernel.posting import EventOutputs, outputs_of
 from pagefault.kernel.rewinding import Rewound, UndoReport, rewind
 from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.storage import Transaction, TurnHold
-from pagefault.types import AgentRecord, EventKind
+from pagefault.types import AgentRecord
 
 __all__ = ["UndoReport", "edited", "retried", "undo"]
-
-_LOOKS = 0.01  # seconds between looks whether a turn is over
 
 FindPoint = Callable[[Transaction, AgentRecord], RewindPoint]
 
@@ -43,8 +42,8 @@ async def undo(kernel: Kernel, name: str, *, to: int | str | None = None, turns:
     """Withdraw the last turns of an agent, so many, or all that came behind a position (``m12``), and return
     what that did.
 
-    ``UsageError``, and nothing is done, if there is nothing to undo, if a turn waits for a decision, and
-    (``InTurnError``) while the agent is in a turn.
+    ``UsageError``, and nothing is done, if there is nothing to undo, and (``InTurnError``) while the agent is
+    in a turn, or one waits for a decision.
     """
     if to is None:
         find: FindPoint = partial(before_turns, turns=turns)
@@ -84,14 +83,10 @@ async def _answered_anew(
 
 async def _rewound(kernel: Kernel, agent: AgentSlot, find: FindPoint) -> Rewound:
     """Go back to the point that is found, and report it to all who listen."""
-    await _until_between_turns(agent)
-    try:
-        async with kernel.store.turn_lock(agent.record.id) as hold:
-            process = await kernel.scheduler.loaded(agent)
-            await inbox.catch_up(kernel.store, agent, process.record)
-            done = await _written(kernel, agent, process, find, hold)
-    except TurnHeldError:
-        raise InTurnError(agent.record.name) from None
+    async with between_turns(kernel.store, agent, lambda tx: _resting(tx, agent.record)) as hold:
+        process = await kernel.scheduler.loaded(agent)
+        await inbox.catch_up(kernel.store, agent, process.record)
+        done = await _written(kernel, agent, process, find, hold)
     kernel.scheduler.wake(agent)
     return done
 
@@ -115,25 +110,10 @@ async def _written(
     return done[0]
 
 
-async def _until_between_turns(agent: AgentSlot) -> None:
-    """Return when the agent is in no turn here; ``InTurnError`` if it is in one. That of a warning, which
-    nobody sent, is waited for."""
-    while agent.running:
-        event = agent.process.event if agent.process else None
-        if event is not None and event.kind != EventKind.PRESSURE:
-            raise InTurnError(agent.record.name)
-        await anyio.sleep(_LOOKS)
-
-
 def _resting(tx: Transaction, known: AgentRecord) -> AgentRecord:
     """The agent as it is stored, between turns."""
     record = tx.agent_by_id(known.id)
     if record is None:
         raise no_agent(known.name)
-    if tx.events(record.id, state="waiting"):
-        raise UsageError(
-            f"A turn of agent {record.name} waits for a decision; decide on the call or cancel the turn."
-        )
-    if tx.events(record.id, state="active"):
-        raise InTurnError(record.name)
+    refuse_open_turn(tx, record.id, record.name)
     return record

@@ -48,6 +48,7 @@ _STATUS: dict[type[errors.PagefaultError], tuple[int, str]] = {
     errors.NotFoundError: (404, "Not found"),
     errors.NameTakenError: (409, "Name taken"),
     errors.InTurnError: (409, "In a turn"),
+    errors.HeldError: (409, "Held"),
     errors.StaleEditError: (409, "Changed meanwhile"),
     errors.QuotaError: (403, "Quota reached"),
     errors.ParkedError: (409, "Agent parked"),

@@ -30,7 +30,7 @@ class MemoryForking(MemoryAgents):
         if self._named(name, owner.record.tenant):
             raise NameTakenError(name)
         self._check_room("rows", owner.record.last_seq + owner.last.get("passage", 0))
-        return self.create_agent(replace(owner.record, name=draft_name(name), created=at))
+        return self.create_agent(replace(owner.record, name=draft_name(name), created=at, hold=""))
 
     def _check_room(self, kind: QuotaKind, more: int = 0) -> None:
         limit = quota.limit(kind) if self.tenant and (quota := self.quota()) else None
@@ -49,7 +49,13 @@ class MemoryForking(MemoryAgents):
         if self._named(name, owner.record.tenant):
             raise NameTakenError(name)
         record = replace(
-            owner.record, name=name, id=fork, created=draft.record.created, parked="", attachment_changes=0
+            owner.record,
+            name=name,
+            id=fork,
+            created=draft.record.created,
+            parked="",
+            hold="",
+            attachment_changes=0,
         )
         self._changes.put(self._database.agents, fork, self._copied(owner, record))
         for (fingerprint, tier, number), windows in owner.vectors.items():

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 
 from pagefault.config import AgentSettings, settings_of, zone_for, zone_of
 from pagefault.errors import DailyBudgetSpent, DamageError, PagefaultError, UsageError
+from pagefault.functions.archives import LONGEST_HOLD
 from pagefault.kernel import Kernel
 from pagefault.models import PromptMessage
+from pagefault.quoting import inline
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Schedule
 from pagefault.views.history import LogRow, log_row
@@ -45,7 +47,8 @@ __all__ = [
 class AgentSummary:
     """An agent. ``window``: in tokens, None if the model's name is not valid any more; ``messages``: rows in
     its log; ``parked``: why it is not served, empty if it is; ``spent``: which daily budget is spent, and
-    until when its events wait, else empty. One whose settings cannot be read has none."""
+    until when its events wait, else empty; ``held``: why nothing of it is forgotten or deleted, else empty.
+    One whose settings cannot be read has none."""
 
     name: str
     model: str
@@ -55,6 +58,7 @@ class AgentSummary:
     created: datetime
     parked: str
     spent: str
+    held: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
         about.created,
         about.parked,
         about.spent,
+        about.held,
         dict(record.settings),
         len(waiting),
         len(set_),
@@ -198,11 +203,13 @@ class _Summaries:
         try:
             settings, window, zone = await self._of_settings(record)
         except DamageError as error:
-            return AgentSummary(record.name, "", None, "", record.last_seq, record.created, str(error), "")
+            return AgentSummary(
+                record.name, "", None, "", record.last_seq, record.created, str(error), "", _held(record)
+            )
         created, messages = record.created.astimezone(zone), record.last_seq
         return AgentSummary(
             record.name, settings.model, window, settings.style, messages, created, record.parked,
-            await self._spent(record, settings),
+            await self._spent(record, settings), _held(record),
         )  # fmt: skip
 
     async def _spent(self, record: AgentRecord, settings: AgentSettings) -> str:
@@ -225,6 +232,10 @@ class _Summaries:
             return settings, (await self.kernel.window(settings))[0], zone
         except UsageError:
             return settings, None, zone
+
+
+def _held(record: AgentRecord) -> str:
+    return inline(record.hold, LONGEST_HOLD)
 
 
 async def check_agents(kernel: Kernel, names: Iterable[str]) -> None:

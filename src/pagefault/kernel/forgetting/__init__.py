@@ -16,14 +16,13 @@ import anyio
 from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.context.queue_log import write_numbered
-from pagefault.errors import InTurnError, TurnHeldError
 from pagefault.kernel import Kernel
+from pagefault.kernel.between_turns import between_turns, refuse_open_turn
 from pagefault.kernel.forgetting.applying import (
     PlanMovedError,
     apply_plan,
     apply_shared,
-    refuse_busy,
-    refuse_held,
+    refuse_if_held,
 )
 from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan, PlannedPlace, count_places
 from pagefault.kernel.forgetting.reach import plan_again, plan_forgetting
@@ -63,7 +62,7 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
     """
     await kernel.deliverer.deliver()  # what is on its way arrives first
     found = await plan(kernel, name, selection)
-    await kernel.store.read(lambda tx: refuse_held(tx, found.owners))
+    await kernel.store.read(lambda tx: refuse_if_held(tx, found.owners))
     record = await kernel.record(name)
     agents = [each for each in found.owners if not is_shared(each.record.name) and each.id != record.id]
     own = next((each for each in found.owners if each.id == record.id), OwnerPlan(record))
@@ -92,13 +91,12 @@ class _Forgetting:
         kernel, record = self.kernel, self.known.record
         agent = await kernel.find(record.name)
         try:
-            async with kernel.store.turn_lock(record.id) as hold:
-                await kernel.store.write(lambda tx: refuse_busy(tx, record.id, record.name), hold)
+            async with between_turns(
+                kernel.store, agent, lambda tx: refuse_open_turn(tx, record.id, record.name)
+            ) as hold:
                 process = await kernel.scheduler.loaded(agent)
                 process.begin(hold)
                 places, rows = await self._applied(process, hold)
-        except TurnHeldError:
-            raise InTurnError(record.name) from None
         finally:
             kernel.forget(record.name)
         for row in rows:
@@ -131,7 +129,7 @@ class _Forgetting:
         self, process: Process, made: NewSummary | None, tx: Transaction
     ) -> tuple[list[PlannedPlace], list[Message]]:
         plans, now = self._plans(tx), self.kernel.clock.now()
-        refuse_held(tx, plans)
+        refuse_if_held(tx, plans)
         places = [place for each in plans for place in each.places()]
         for each in plans[1:]:
             if not each.is_empty:

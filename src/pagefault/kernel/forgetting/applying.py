@@ -14,7 +14,7 @@ from datetime import datetime
 from pagefault.agent import Process
 from pagefault.context import render_sections
 from pagefault.context.queue_log import append_numbered
-from pagefault.errors import OpenTurnError, UsageError
+from pagefault.functions.archives import refuse_held
 from pagefault.functions.sharing import held_section, text_of, write_shared
 from pagefault.kernel.forgetting.plan import OwnerPlan, count_places
 from pagefault.kernel.forgetting.summaries import NewSummary
@@ -22,30 +22,19 @@ from pagefault.shared import SharedRecord
 from pagefault.storage import Transaction
 from pagefault.storage.withdrawing import Tombstone
 from pagefault.text_caches import FORGOTTEN
-from pagefault.types import AgentId, Message, QueueState, Role
+from pagefault.types import Message, QueueState, Role
 
-__all__ = ["PlanMovedError", "apply_plan", "apply_shared", "refuse_busy", "refuse_held"]
+__all__ = ["PlanMovedError", "apply_plan", "apply_shared", "refuse_if_held"]
 
 
 class PlanMovedError(Exception):
     """The plan, made anew in the transaction, is not the one that the summary was written by."""
 
 
-def refuse_held(tx: Transaction, plans: Sequence[OwnerPlan]) -> None:
-    """Raise ``UsageError`` if something of a plan is under a legal hold."""
+def refuse_if_held(tx: Transaction, plans: Sequence[OwnerPlan]) -> None:
+    """Raise ``HeldError`` if something of a plan is under a legal hold."""
     for plan in plans:
-        if (record := tx.agent_by_id(plan.id)) and record.hold:
-            raise UsageError(
-                f"{record.name} is held ({record.hold}), so nothing of it is forgotten; release it first."
-            )
-
-
-def refuse_busy(tx: Transaction, agent: AgentId, name: str) -> None:
-    """Raise ``OpenTurnError`` if a turn of the agent is open in the log."""
-    if tx.events(agent, state="waiting"):
-        raise OpenTurnError(name, "waits for a decision; decide on it, or cancel it")
-    if tx.events(agent, state="active"):
-        raise OpenTurnError(name, "is unfinished; let it be carried on, or cancel it")
+        refuse_held(tx, plan.id, "forgotten")
 
 
 def apply_shared(tx: Transaction, plan: OwnerPlan, now: datetime, by: str) -> None:

@@ -1,13 +1,13 @@
-"""Forgetting over the REST: planned, and done."""
+"""Forgetting over the REST: planned, and done; legal holds, by which it is refused."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from pydantic import Field
 
-from pagefault.kernel.forgetting import ForgetReceipt, Tombstone
+from pagefault.kernel.forgetting import ForgetReceipt, Tombstone, holding
 from pagefault.kernel.forgetting.asking import ask_to_forget, tombstones
-from pagefault.server.api.values import AgentCaller, ItemList, Name, RequestBody
+from pagefault.server.api.values import AgentCaller, Done, ItemList, Name, RequestBody
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
 from pagefault.shared import is_shared
@@ -44,6 +44,27 @@ async def forget(name: Name, body: ToForget, caller: AgentCaller) -> ForgetRecei
 async def list_tombstones(name: Name, caller: AgentCaller) -> ItemList[Tombstone]:
     """List the forgettings so far: when, at whose word, how many items of each kind; the oldest first."""
     return ItemList(items=list(await tombstones(caller.kernel, name)))
+
+
+class Hold(RequestBody):
+    """A legal hold. ``why``: for whoever is refused."""
+
+    why: str
+
+
+@routes.put("/hold")
+async def hold(name: Name, body: Hold, caller: AgentCaller) -> Done:
+    """Let nothing of the agent be forgotten or deleted, by nobody, until the hold is lifted."""
+    caller.require("admin")
+    await holding.hold(caller.kernel, name, body.why)
+    return Done(done=True)
+
+
+@routes.delete("/hold")
+async def lift_hold(name: Name, caller: AgentCaller) -> Done:
+    """Let the agent be forgotten and deleted again."""
+    caller.require("admin")
+    return Done(done=await holding.lift_hold(caller.kernel, name))
 
 
 async def _asked(caller: Caller, name: str, body: ToForget, *, dry_run: bool) -> ForgetReceipt:

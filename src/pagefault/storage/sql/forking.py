@@ -64,7 +64,7 @@ _SMALL = [
     if table.name
     not in {*_ONCE, *(p.table.name for p in _PARTS), *(t.name for p in _PARTS for t, _ in p.with_it)}
 ]
-_KEPT = {"tenant", "created", "last_outgoing"}  # of a draft, when the rest becomes the agent's
+_KEPT = {"tenant", "created", "hold", "last_outgoing"}  # of a draft, when the rest becomes the agent's
 _FROM_ZERO = {"last_seq", "last_passage", "last_outgoing"}
 _BACK = "UPDATE agents SET last_seq = 0, last_passage = 0 WHERE id = :agent"
 _OPEN = "SELECT 1 FROM inbox WHERE agent = :agent AND state IN ('active', 'waiting') LIMIT 1"
@@ -98,7 +98,7 @@ class SqlForking(SqlShared, SqlOutbox, SqlArchive, SqlVectors):
             raise NameTakenError(name)
         own = dict(zip(AGENT.columns, raw.agent(agent), strict=True))
         self._check_room("rows", sum(cast("int", own[last]) for last in ("last_seq", "last_passage")))
-        row = own | {"created": micros(at)} | dict.fromkeys(_FROM_ZERO, 0)
+        row = own | {"created": micros(at), "hold": None} | dict.fromkeys(_FROM_ZERO, 0)
         return self._owner(raw.create(draft_name(name), tuple(row.values())))
 
     def _check_room(self, kind: QuotaKind, more: int = 0) -> None:
