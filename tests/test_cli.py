@@ -212,6 +212,7 @@ def test_agents_are_created_listed_and_deleted(run: Run) -> None:
         "messages": 0,
         "parked": "",
         "spent": "",
+        "held": "",
     }
     assert made == expected
     assert run("agent", "list", "--json").json == [expected | {"created": created}]

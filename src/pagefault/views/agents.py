@@ -169,20 +169,9 @@ async def agent(kernel: Kernel, name: str) -> AgentDetail:
     )
     about = await _Summaries(kernel).of(record)
     return AgentDetail(
-        about.name,
-        about.model,
-        about.window,
-        about.style,
-        about.messages,
-        about.created,
-        about.parked,
-        about.spent,
-        about.held,
-        dict(record.settings),
-        len(waiting),
-        len(set_),
-        await sections(kernel, name),
-    )
+        about.name, about.model, about.window, about.style, about.messages, about.created, about.parked,
+        about.spent, about.held, dict(record.settings), len(waiting), len(set_), await sections(kernel, name),
+    )  # fmt: skip
 
 
 async def summary(kernel: Kernel, name: str) -> AgentSummary:
