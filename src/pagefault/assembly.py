@@ -241,8 +241,9 @@ class Assembly:
         prefetcher = Prefetcher(record.id, store, retriever, results, parts.clock, *shares)
         program = Program(
             store, model, executor, prefetcher, self._permissions(record, settings), plan.instructions,
-            settings.style, settings.max_steps, settings.warning_steps, settings.turn_timeout,
-            settings.fold_at_once, self.budgets(record, settings),
+            settings.style, settings.max_steps, settings.warning_steps,
+            settings.sleep_limits(Prices(self.models.vendor, self.prices).cost),
+            settings.turn_timeout, settings.fold_at_once, self.budgets(record, settings),
             partial(self.models.served_window, settings.model),
             self.observers, lambda: self.tool_servers.version(settings.mcp) != offered.version,
         )  # fmt: skip
@@ -273,10 +274,9 @@ class Assembly:
         """The daily budgets that hold for an agent; None if none is set."""
         own = DailyLimit(zone_of(settings)[0], settings.daily_tokens, settings.daily_cost)
         prices = Prices(self.models.vendor, self.prices)
-        now = self.parts.clock.now
         budgets = Budgets(
-            self.store, record.id, record.name, own, self.limit, prices, now, self.shared_usage,
-            record.tenant, self.tenant_usage[record.tenant],
+            self.store, record.id, record.name, own, self.limit, prices, self.parts.clock.now,
+            self.shared_usage, record.tenant, self.tenant_usage[record.tenant],
         )  # fmt: skip
         return budgets if budgets.are_set else None
 

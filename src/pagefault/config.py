@@ -29,6 +29,7 @@ from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.section_settings import Metadata, SectionSettings
 from pagefault.shared import is_shared
+from pagefault.sleep_settings import SleepSettings
 from pagefault.tool_server_settings import ToolServers, ToolServerSettings
 from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
@@ -50,7 +51,7 @@ PREFETCH_WINDOW = 16_384
 DEFAULT_PERSONA = "I am a helpful companion. I remember what I am told and say so when I do not know."
 
 
-class AgentSettings(BaseModel):
+class AgentSettings(SleepSettings):
     """The settings of an agent. Sizes in tokens, times in seconds, thresholds as shares of the room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

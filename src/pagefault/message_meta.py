@@ -32,6 +32,7 @@ class StopName(StrEnum):
     MAX_STEPS = "max_steps"
     MODEL_FAILED = "model_failed"
     TRUNCATED = "truncated"  # its server cuts prompts to less than the agent needs
+    SLEPT = "slept"  # a sleep has used up what it may
     STOPPED = "stopped"  # anything else: time, calls in vain, a fault
 
 

@@ -156,7 +156,7 @@ def check_look_alike(name: str, others: Iterable[str]) -> None:
 
 def check_kind(kind: str) -> None:
     """Raise ``UsageError`` for a kind of event that cannot be posted."""
-    if not _is_kind(kind) or kind in (EventKind.PRESSURE, EventKind.APPENDED):
+    if not _is_kind(kind) or kind in (EventKind.PRESSURE, EventKind.APPENDED, EventKind.SLEEP):
         raise UsageError(f"{kind!r} is not a kind of event to post; use a word like door_opened.")
 
 

@@ -105,6 +105,7 @@ class EventKind(StrEnum):
     FILE = "file"  # a file was attached: a document in archival storage
     TRANSCRIPT = "transcript"  # what was said in a recording
     EDITED = "edited"  # the working context was edited from outside
+    SLEEP = "sleep"  # the agent has rested, and tidies its memory
     PRESSURE = "memory_pressure"  # raised by the queue manager; served before the rest of the inbox
 
 
@@ -226,6 +227,10 @@ class Page:
     text: str
 
 
+SLEEP_TIMER = 0
+"""The number of the schedule by which an agent falls asleep; those that are set have higher ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A timer. One-off when ``cron`` is None. ``zone`` is the IANA time zone the cron line is read in.
@@ -242,6 +247,11 @@ class Schedule:
     hops: int = 0
     event: int | None = None
     withdrawn: int | None = None
+
+    @property
+    def is_sleep(self) -> bool:
+        """Return whether it is the one by which a rested agent falls asleep: no timer that anybody set."""
+        return self.number == SLEEP_TIMER
 
     @property
     def id(self) -> str:

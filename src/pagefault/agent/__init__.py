@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
 
 import anyio
 
@@ -18,6 +17,8 @@ from pagefault.agent.output import Stream, output_of
 from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
+from pagefault.agent.sleeping import is_sleep, sleep_excess, sleep_text
+from pagefault.agent.truncation import narrowed
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Compiler, MainContext, Queue
@@ -54,8 +55,9 @@ class Process:
         self.turn = turn
         reader = CallReader(program, turn)
         self.writer = TurnWriter(
-            record, program.store, memory, rows, turn, emit, self._next, reader.prepare, program.observers
-        )
+            record, program.store, memory, rows, turn, emit, self._next, reader.prepare, program.observers,
+            rests_for=program.sleep.after,
+        )  # fmt: skip
         self.calls = TurnCalls(reader, rows, self.writer)
         self._compiler, self._images = Compiler(), ImagesInView(record.id, program.store)
         self._streaming: Stream | None = None
@@ -98,7 +100,9 @@ class Process:
     async def post(self, event: Event) -> Event:
         """Store a new event in the inbox and return it as stored. If it can be handled at once, its turn is
         opened too (``self.event`` is set then) and waits for ``handle``."""
-        if event.kind not in self.rows.parsers:  # a parser takes its time: the event is stored before
+        if event.kind not in self.rows.parsers and not is_sleep(
+            event
+        ):  # what takes its time is stored before
             row = self.rows.opening(event, self.memory.pressure())
             if not row.meta.stop and not self.memory.crosses_both(row):
                 rows = await self.program.prefetcher.rows(event, row, self.memory)
@@ -146,6 +150,10 @@ class Process:
         """Open the event's turn, or take up the one that was interrupted; False if a warning goes first."""
         if event.state == "pending":
             read = await read_event(event, self.rows.parsers, self.program.executor.timeout)
+            if is_sleep(event):
+                memory = self.memory
+                about = self.writer.record.id, self.rows.zone, memory.counter, memory.budget.page
+                read = replace(read, text=await self.program.store.read(lambda tx: sleep_text(tx, *about)))
             row = self.rows.opening(read, self.memory.pressure())
             may_wait = event.kind != EventKind.PRESSURE and event.id != self._deferred
             if may_wait and self.memory.crosses_both(row):
@@ -199,8 +207,7 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.PRESSURE
 
     def _next(self, rows: Sequence[Message]) -> Action:
-        limit = self.program.warning_steps if self._warning else self.program.max_steps
-        return next_action(rows, self.program.style, limit)
+        return next_action(rows, self.program.style, self.program.most_steps(self.event))
 
     def _drop_images(self) -> None:
         """Between turns only text is held."""
@@ -224,6 +231,9 @@ class Process:
         """Get one completion and commit it. A provider that says "too long" is believed and asked again
         after a flush; a completion that is empty where an answer is owed is asked for once more."""
         await self._check_budgets()
+        asleep = self.turn.rows, self.writer.spent, self.memory.sizes(), self.rows.clock.now()
+        if why := is_sleep(self.event) and sleep_excess(self.program.sleep, *asleep):
+            return await self.writer.commit([self.rows.alert(StopName.SLEPT, why)])
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
             fold = self.program.fold_at_once
@@ -242,7 +252,7 @@ class Process:
             else:
                 request = self._request(completion)
                 self.writer.spent.append(request)
-                if request.cut and await self._is_cut_off(request.usage.input):
+                if request.cut and await narrowed(self.program, self.writer, request.usage.input):
                     if self.turn.rows[-1].meta.stop:
                         return None
                     continue
@@ -273,28 +283,12 @@ class Process:
     def _stream(self, attempt: int) -> Stream:
         event, done = self.event.id if self.event else None, {row.completion for row in self.turn.rows}
         step = f"{event}.{len(done - {None}) + 1}.{attempt + 1}"
-        held = self.program.permissions.hold_speech
-        return Stream(self.program.style, step, event, self.memory.last_seq, self.emit, held)
-
-    async def _is_cut_off(self, reported: int) -> bool:
-        """Return whether the server silently cut a prompt that fell short. Then the window is what it serves,
-        here and in the settings, and the log says so."""
-        memory, record = self.memory, self.writer.record
-        served = await self.program.served_window() if self.program.served_window else None
-        window = memory.truncation.window(memory.sizes().prompt, memory.counted, reported, served)
-        if window is None:
-            return False
-        budget = memory.budget
-        alert = self.rows.truncated(self.program.model.name, budget.window, window, budget.least)
-        usable = not alert.meta.stop
-        if usable:
-            memory.narrow(window)
-        settings = cast("dict[str, object]", {**record.settings, "served": window})
-        await self.writer.commit([alert], settings=settings if usable else None)
-        return True
+        asleep = is_sleep(self.event)  # then its text is thought
+        style, held = self.program.style, asleep or self.program.permissions.hold_speech
+        return Stream("memgpt" if asleep else style, step, event, self.memory.last_seq, self.emit, held)
 
     def _step(self, completion: Completion) -> list[Message]:
         native = self.program.style == "native"
         plain = not (completion.calls or self.program.permissions.hold_speech) and self._owes_answer()
-        speaks = not self._warning and (native or plain)
+        speaks = not self._warning and not is_sleep(self.event) and (native or plain)
         return self.rows.step(completion, speaks=speaks, saw=self.memory.view())

@@ -47,6 +47,8 @@ class Rows:
             role = Role.ALERT
             percent = round(100 * sizes.queue / max(1, sizes.room))
             text = text or prompts.text("pressure").format(percent=percent)
+        elif event.kind == EventKind.SLEEP:
+            role = Role.ALERT
         kind = "user" if role is Role.USER else shown_kind(event.kind)
         label = f"{kind} {shown_sender(event.sender)}" if event.sender else kind
         meta = MessageMeta(stop=event.kind == EventKind.OVERHEARD, media=event.media)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 
@@ -16,6 +17,7 @@ import anyio
 
 from pagefault.agent.output import output_of
 from pagefault.agent.rows import Rows
+from pagefault.agent.sleeping import is_sleep, merge_lines
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop
 from pagefault.approvals import Approval
 from pagefault.context import Queue
@@ -91,6 +93,7 @@ class TurnWriter:
     next: Callable[[Sequence[Message]], Action]
     prepare: Callable[[Message], Prepared | Outcome | None]
     observers: Observers = field(default_factory=Observers)
+    rests_for: float | None = None  # seconds until it falls asleep; None: it does not
     spent: list[RequestUsage] = field(default_factory=list[RequestUsage])  # for the next row committed
     inbox_empty: bool = False  # at the end of the last turn
     outdated: bool = False  # the process was made for other settings than are stored now
@@ -188,8 +191,10 @@ class TurnWriter:
         rows = self.memory.number(drafts, event.id)
         quiet = event.kind == EventKind.PRESSURE
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
+        if is_sleep(event):
+            merge_lines(tx, self.record.id, self.rows.clock.now())
         is_over = isinstance(self.next(rows), Stop)
-        return _Committed(rows, queue, is_over and tx.finish_event(self.record.id, event.id))
+        return _Committed(rows, queue, is_over and self._finish(tx, event))
 
     def _append(
         self,
@@ -234,7 +239,13 @@ class TurnWriter:
             return _Committed(rows, queue)
         if self.turn.approvals:
             tx.remove_approvals(self.record.id, event.id)
-        return _Committed(rows, queue, tx.finish_event(self.record.id, event.id))
+        return _Committed(rows, queue, self._finish(tx, event))
+
+    def _finish(self, tx: Transaction, event: Event) -> bool:
+        """End the event; return whether the inbox is empty. From now on the agent rests."""
+        if self.rests_for is not None and not is_sleep(event):
+            tx.add_sleep(self.record.id, self.rows.clock.now() + timedelta(seconds=self.rests_for))
+        return tx.finish_event(self.record.id, event.id)
 
     def _place(self, call: Message) -> int:
         """A number for a call that stays when the transaction is run again: another than that in the log if

@@ -47,6 +47,10 @@ class OtherOptions(TypedDict, total=False):
     tags: Sequence[str]
     max_steps: int
     warning_steps: int
+    sleep_after: float | None
+    sleep_steps: int
+    sleep_tokens: int
+    sleep_cost: float | None
     calling: Literal["auto", "native", "text", "json"]
     text_tools: bool
     images: bool | None

@@ -218,6 +218,7 @@ class Agent(Face[AsyncAgent]):
     listen = blocking_iterator(AsyncAgent.listen)
     outputs = blocking(AsyncAgent.outputs)
     cancel = blocking(AsyncAgent.cancel)
+    sleep = blocking(AsyncAgent.sleep)
     undo = blocking(AsyncAgent.undo)
     rewind = blocking(AsyncAgent.rewind)
     edit = blocking(AsyncAgent.edit)

@@ -95,6 +95,14 @@ class AsyncTalking:
             collected = [output async for output in outputs]
         return await reply_of(self._handle.kernel, agent, collected)
 
+    async def sleep(self) -> Reply:
+        """Have the agent tidy its memory now, within the bounds that its settings set for one sleep
+        (``sleep_steps``, ``sleep_tokens``, ``sleep_cost``), and return what it did. Nobody is told anything;
+        ``undo`` takes it back. With ``sleep_after`` it does so by itself when it has rested."""
+        from pagefault.kernel.sleeping import sleep
+
+        return await self._reply_to(sleep(self._handle.kernel, self.name))
+
     # what was said, taken back
 
     async def undo(self, to: int | str | None = None, turns: int = 1) -> UndoReport:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _READ = 64  # rows read at once to find a turn
-_UNANSWERED = (EventKind.PRESSURE, EventKind.OVERHEARD)
+_UNANSWERED = (EventKind.PRESSURE, EventKind.OVERHEARD, EventKind.SLEEP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pagefault.clock import next_due
 from pagefault.containment import barrier
 from pagefault.errors import PagefaultError
 from pagefault.kernel.deciding import expire
+from pagefault.kernel.resting import fall_asleep
 from pagefault.names import system_key
 from pagefault.redaction import logger_of
 from pagefault.storage import Store, Transaction
@@ -85,6 +86,9 @@ def fire(tx: Transaction, agent: AgentId, now: datetime) -> int:
     None of them is due at that time any more."""
     posted = 0
     for _, schedule in tx.due_schedules(now, BATCH, agent=agent):
+        if schedule.is_sleep:
+            posted += fall_asleep(tx, agent, now)
+            continue
         if why := schedule.parked or _fault(schedule, now):
             _park(tx, agent, schedule, why, now)
             posted += 1

@@ -16,8 +16,13 @@ class SchedulingTransaction(Protocol):
     """The work on timers."""
 
     def add_schedule(self, agent: AgentId, schedule: Schedule) -> Schedule: ...
+    def add_sleep(self, agent: AgentId, due: datetime) -> None:
+        """Have the agent fall asleep at that time (the schedule ``SLEEP_TIMER``), unless it is to already."""
+        ...
+
     def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
-        """The timers by number; ``withdrawn``: also those that were undone, which nothing else here finds."""
+        """The timers that were set, by number; ``withdrawn``: also those that were undone, which
+        nothing else here finds."""
         ...
 
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None: ...

@@ -11,6 +11,7 @@ from pagefault.shared import is_shared
 from pagefault.storage.scheduling import Due
 from pagefault.testing.memory_media import MemoryMedia
 from pagefault.types import (
+    SLEEP_TIMER,
     AgentId,
     AgentRecord,
     Event,
@@ -118,13 +119,21 @@ class MemoryInbox(MemoryMedia):
         self._changes.put(owner.schedules, stored.number, stored)
         return stored
 
+    def add_sleep(self, agent: AgentId, due: datetime) -> None:
+        owner = self._agent(agent)
+        if SLEEP_TIMER not in owner.schedules:
+            self._changes.put(owner.schedules, SLEEP_TIMER, Schedule("", due, "UTC", number=SLEEP_TIMER))
+
     def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
+        return [each for each in self._all(agent, withdrawn) if not each.is_sleep]
+
+    def _all(self, agent: AgentId, withdrawn: bool = False) -> list[Schedule]:
         owner = self._database.agents.get(agent)
         every = [owner.schedules[number] for number in sorted(owner.schedules)] if owner else []
         return [each for each in every if withdrawn or each.withdrawn is None]
 
     def _schedule(self, agent: AgentId, number: int) -> Schedule | None:
-        return next((each for each in self.schedules(agent) if each.number == number), None)
+        return next((each for each in self._all(agent) if each.number == number), None)
 
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
         owner = self._agent(agent)
@@ -150,7 +159,7 @@ class MemoryInbox(MemoryMedia):
         def place(found: Due) -> tuple[datetime, AgentId, int]:
             return found[1].due, found[0], found[1].number
 
-        every = [(of, each) for of in self._database.agents for each in self.schedules(of)]
+        every = [(of, each) for of in self._database.agents for each in self._all(of)]
         due = [found for found in every if found[1].due <= now and not found[1].parked]
         chosen = [f for f in due if agent in (None, f[0]) and (after is None or place(f) > place(after))]
         return sorted(chosen, key=place)[:limit]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pagefault.errors import NotFoundError
 from pagefault.testing.store_opening import NOW, StoreOpening, refused
-from pagefault.types import AgentId, AgentRecord, Event, EventKind, Schedule
+from pagefault.types import SLEEP_TIMER, AgentId, AgentRecord, Event, EventKind, Schedule
 
 __all__ = ["QueueConformance"]
 
@@ -154,6 +154,20 @@ class QueueConformance(StoreOpening):
             db.write(lambda tx: (tx.remove_schedule(ana, 2), tx.move_schedule(bob, 1, hours[4])))
             assert [s.note for _, s in db.read(lambda tx: tx.due_schedules(hours[3], 9))] == ["late"]
             assert [s.due for s in db.read(lambda tx: tx.schedules(bob))] == [hours[4]]
+
+    def test_an_agent_falls_asleep_once_and_that_is_no_timer(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            ana, late = db.agent("ana"), NOW + timedelta(hours=1)
+            db.write(lambda tx: (tx.add_sleep(ana, NOW), tx.add_sleep(ana, late)))
+            db.write(lambda tx: tx.add_schedule(ana, Schedule("x", NOW, "UTC")))
+            due = db.read(lambda tx: tx.due_schedules(NOW, 9))
+            assert [(each.is_sleep, each.due) for _, each in due] == [(True, NOW), (False, NOW)]
+            assert [each.note for each in db.read(lambda tx: tx.schedules(ana))] == ["x"]
+            db.write(lambda tx: tx.move_schedule(ana, SLEEP_TIMER, late))
+            assert [each.note for _, each in db.read(lambda tx: tx.due_schedules(NOW, 9))] == ["x"]
+            assert db.write(lambda tx: tx.remove_schedule(ana, SLEEP_TIMER))
+            db.write(lambda tx: tx.add_sleep(ana, NOW))
+            assert len(db.read(lambda tx: tx.due_schedules(NOW, 9))) == 2
 
     def test_a_schedule_number_is_not_used_again(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

@@ -10,7 +10,7 @@ from pagefault.storage.rows import micros, to_event, to_schedule
 from pagefault.storage.scheduling import Due
 from pagefault.storage.sql.media import SqlMedia
 from pagefault.storage.sql.part import now_micros
-from pagefault.types import AgentId, Event, EventKind, EventState, Schedule
+from pagefault.types import SLEEP_TIMER, AgentId, Event, EventKind, EventState, Schedule
 
 __all__ = ["SCHEDULE", "SqlInbox"]
 
@@ -52,6 +52,10 @@ _COUNTS = " AND withdrawn IS NULL"
 _ADD_SCHEDULE = """
     INSERT INTO schedules (agent, number, due, cron, zone, catch_up, note, hops, event)
     VALUES (:agent, :number, :due, :cron, :zone, :catch_up, :note, :hops, :event)"""
+_ADD_SLEEP = """
+    INSERT INTO schedules (agent, number, due, zone, catch_up, note)
+    VALUES (:agent, :number, :due, 'UTC', 'once', '')
+    ON CONFLICT (agent, number) DO NOTHING"""
 _MOVE_SCHEDULE = f"UPDATE schedules SET due = :due WHERE agent = :agent AND number = :number{_COUNTS}"
 _PARK_SCHEDULE = f"UPDATE schedules SET parked = :why WHERE agent = :agent AND number = :number{_COUNTS}"
 _REMOVE_SCHEDULE = f"DELETE FROM schedules WHERE agent = :agent AND number = :number{_COUNTS}"
@@ -157,8 +161,13 @@ class SqlInbox(SqlMedia):
         )
         return replace(schedule, number=number)
 
+    def add_sleep(self, agent: AgentId, due: datetime) -> None:
+        self._db.send(_ADD_SLEEP, agent=agent, number=SLEEP_TIMER, due=micros(due))
+
     def schedules(self, agent: AgentId, *, withdrawn: bool = False) -> list[Schedule]:
-        found = f"{SCHEDULE} WHERE agent = :agent{'' if withdrawn else _COUNTS} ORDER BY number"
+        found = (
+            f"{SCHEDULE} WHERE agent = :agent AND number > 0{'' if withdrawn else _COUNTS} ORDER BY number"
+        )
         return [to_schedule(row) for row in self._db.rows(found, agent=agent)]
 
     def move_schedule(self, agent: AgentId, number: int, due: datetime) -> None:
