@@ -215,8 +215,7 @@ class Assembly:
         storages: ArchivalStorages | None = None,
         served: OfferedTools | None = None,
     ) -> Process:
-        """Return a record's process, its queue not loaded; ``UsageError`` if it could not work as set.
-        ``served``: the tools of servers."""
+        """A record's process, queue not loaded, with ``served`` tools; ``UsageError`` if it cannot work."""
         settings, parts = parse_settings(dict(record.settings)), self.parts
         window, store = await self._window(settings), TenantStore(self.store, record.tenant)
         model, policy = self._model(record, settings, window), parts.policy or settings.policy

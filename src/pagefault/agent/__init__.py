@@ -135,7 +135,8 @@ class Process:
         with anyio.move_on_after(self.program.turn_timeout):
             while not isinstance(action := self._next(self.turn.rows), Stop):
                 if not isinstance(action, Run):
-                    await self._ask()
+                    if not await self._has_slept():
+                        await self._ask()
                 elif await self.calls.ask(action.call):
                     self._drop_images()
                     return self.calls.waiting()
@@ -231,9 +232,6 @@ class Process:
         """Get one completion and commit it. A provider that says "too long" is believed and asked again
         after a flush; a completion that is empty where an answer is owed is asked for once more."""
         await self._check_budgets()
-        asleep = self.turn.rows, self.writer.spent, self.memory.sizes(), self.rows.clock.now()
-        if why := is_sleep(self.event) and sleep_excess(self.program.sleep, *asleep):
-            return await self.writer.commit([self.rows.alert(StopName.SLEPT, why)])
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
             fold = self.program.fold_at_once
@@ -263,6 +261,14 @@ class Process:
                 if empty == 2:
                     return await self._give_up(f"{self.program.model.name} returned nothing, twice.")
         return None
+
+    async def _has_slept(self) -> bool:
+        """Return whether the sleep has used up what it may; then it ends."""
+        spent = [*(each for row in self.turn.rows for each in row.usage), *self.writer.spent]
+        over = self.event, self.program.sleep, spent, self.memory.sizes(), self.rows.clock.now()
+        if why := sleep_excess(*over):
+            await self.writer.commit([self.rows.alert(StopName.SLEPT, why)])
+        return bool(why)
 
     async def _check_budgets(self) -> None:
         if budgets := self.program.budgets:

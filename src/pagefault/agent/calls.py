@@ -12,7 +12,7 @@ import anyio.lowlevel
 from pagefault.agent.approval import refusal, waiting_output, with_decision
 from pagefault.agent.program import Program
 from pagefault.agent.rows import Rows
-from pagefault.agent.sleeping import is_sleep, refusal_asleep
+from pagefault.agent.sleeping import refusal_asleep
 from pagefault.agent.turn import OpenTurn, unanswered
 from pagefault.agent.turn_writer import TurnWriter, ending_of, observed
 from pagefault.approvals import Approval
@@ -48,7 +48,7 @@ class CallReader:
             prepared = self.read(call)
         except FunctionError as error:
             return Outcome(str(error), failed=True, invalid=True)
-        if is_sleep(self.turn.event) and (refused := refusal_asleep(prepared.function)):
+        if refused := refusal_asleep(self.turn.event, prepared.function):
             return refused
         decided = call.seq in self.turn.unasked or (approval and approval.decision == "approved")
         return prepared if decided or not self.program.permissions.may_ask(prepared.function) else None

@@ -44,20 +44,18 @@ def is_sleep(event: Event | None) -> bool:
 
 
 def sleep_excess(
-    limits: SleepLimits,
-    rows: Sequence[Message],
-    uncharged: Sequence[RequestUsage],
-    sizes: Sizes,
-    now: datetime,
+    event: Event | None, limits: SleepLimits, spent: Sequence[RequestUsage], sizes: Sizes, now: datetime
 ) -> str:
-    """The reason why no further request is made in a sleep of these rows, and with requests that no row has
-    yet; empty if one is."""
-    spent = [*(each for row in rows for each in row.usage), *uncharged]
+    """The reason why a sleep ends after what was ``spent``; empty if it does not, and for other events."""
+    if not is_sleep(event):
+        return ""
     return limits.excess(spent, sizes.prompt + sizes.reserve, now)
 
 
-def refusal_asleep(function: Function) -> Outcome | None:
-    """The result of a call that does not run while an agent sleeps; None if it runs."""
+def refusal_asleep(event: Event | None, function: Function) -> Outcome | None:
+    """The result of a call that does not run because the agent sleeps; None if it runs."""
+    if not is_sleep(event):
+        return None
     if function.name == "send_message":
         return Outcome(_UNHEARD)
     if function.kind == "tool" or function.name in _AWAKE:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import anyio
+
 from pagefault.cli.render import counted, output_line
 from pagefault.cli.session import Session
-from pagefault.kernel import Kernel
 from pagefault.kernel.sleeping import sleep as tidy
-from pagefault.types import Output
 from pagefault.views.reply import Reply, reply_of
 
 __all__ = ["sleep"]
@@ -17,21 +17,20 @@ _SHOWN = ("thought", "called", "returned", "flushed", "alerted", "waiting", "not
 def sleep(session: Session, name: str) -> None:
     """Have the agent tidy its memory, and show the calls and what they cost."""
 
-    async def work(kernel: Kernel) -> None:
-        async with tidy(kernel, name) as (agent, _, outputs):
-            done = [output async for output in outputs]
-        reply = await reply_of(kernel, agent, done)
-        session.show({"outputs": reply.outputs, "usage": reply.usage}, _text(reply))
+    async def work() -> None:
+        async with session.serving(session.installation) as kernel:
+            async with tidy(kernel, name) as (agent, _, outputs):
+                done = [output async for output in outputs]
+            reply = await reply_of(kernel, agent, done)
+            session.show({"outputs": reply.outputs, "usage": reply.usage}, _text(reply))
 
-    session.run(work)
+    with session.naming_damage():
+        anyio.run(work)
 
 
 def _text(reply: Reply) -> str:
     spent = reply.usage
-    cost = "" if spent.cost is None else f", ${spent.cost:,.4f}"
-    lines = [output_line(output) for output in reply.outputs if _is_shown(output)]
-    return "\n".join([*lines, f"Slept: {counted(spent.requests, 'request')}{cost}."])
-
-
-def _is_shown(output: Output) -> bool:
-    return output.type in _SHOWN
+    tokens = counted(spent.input + spent.output, "token")
+    cost = f", ${spent.cost:,.4f}" if spent.cost else ""
+    lines = [output_line(output) for output in reply.outputs if output.type in _SHOWN]
+    return "\n".join([*lines, f"Slept: {counted(spent.requests, 'request')}, {tokens}{cost}."])

@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": ("serve", "Serve agents over HTTP, until interrupted."),
     "mcp": ("mcp", "Serve an agent's memory to a client of MCP, over stdin and stdout."),
     "agent": ("agent", "The agents of this home."),
+    "sleep": ("sleep", "Have an agent tidy its memory now, within the bounds of one sleep."),
     "undo": ("undo", "Withdraw the last turns of an agent: they stay in the log, and nowhere else."),
     "fork": ("fork", "Copy an agent to a new one, as it is or as it was at a message."),
     "diff": ("fork", "Show what memory differs between two agents, or between one then and now."),

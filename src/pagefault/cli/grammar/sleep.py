@@ -10,7 +10,7 @@ __all__ = ["sleep"]
 def sleep(
     name: Name, home: Home = None, database: Database = None, json: Json = False, tenant: Tenant = None
 ) -> None:
-    """Have an agent tidy its memory now, within the bounds of one sleep; `undo` takes it back."""
+    """Have an agent tidy its memory now, within the bounds of one sleep."""
     from pagefault.cli.sleeping import sleep as tidy
 
     tidy(session_of(home, database, json, tenant), name)

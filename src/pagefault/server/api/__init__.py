@@ -31,6 +31,7 @@ from pagefault.server.api import (
     inbox,
     memory,
     messages,
+    sleeping,
     undoing,
 )
 from pagefault.server.api.values import ProblemDetail
@@ -48,6 +49,6 @@ def router() -> APIRouter:
     responses: dict[int | str, dict[str, Any]] = {"default": problems}
     routes = APIRouter(prefix=PREFIX, responses=responses)
     of_agents = (agents, messages, undoing, forking, inbox, history, conversations, memory, documents)
-    for module in (*of_agents, held, forgetting):
+    for module in (*of_agents, sleeping, held, forgetting):
         routes.include_router(module.routes)
     return routes
