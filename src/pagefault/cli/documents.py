@@ -28,9 +28,9 @@ from pagefault.views.agents import EmbedderProgress
 from pagefault.views.asking import tags_of
 
 
-def options_of(encoding: str, ocr: bool, password: str) -> ReadingOptions:
+def options_of(encoding: str, ocr: bool, password: str, kind: str) -> ReadingOptions:
     """The options of reading; a password of ``-`` is asked for, so that no history of commands has it."""
-    return ReadingOptions(encoding, ocr, getpass("Password: ") if password == "-" else password)
+    return ReadingOptions(encoding, ocr, getpass("Password: ") if password == "-" else password, kind)
 
 
 def load(
@@ -46,7 +46,7 @@ def load(
 
     async def work(kernel: Kernel) -> None:
         await kernel.record(name)  # before standard input is read: the agent may not be there
-        sources = _sources(targets, title, (kernel.loading.file << 20) + 1)
+        sources = _sources(targets, title, (kernel.loading.file << 20) + 1, options.kind)
         bar = _bar()
         shown = bar if bar.console.is_terminal else nullcontext()
         with shown:
@@ -84,13 +84,15 @@ async def _complete(kernel: Kernel) -> None:
         await complete(kernel, LOAD_SECONDS, watch)
 
 
-def _sources(targets: Sequence[str], title: str | None, most: int) -> list[DocumentSource | Skipped]:
+def _sources(
+    targets: Sequence[str], title: str | None, most: int, kind: str
+) -> list[DocumentSource | Skipped]:
     sources: list[DocumentSource | Skipped] = []
     for target in dict.fromkeys(targets):
         if target == "-":
             sources.append(Bytes(sys.stdin.buffer.read(most), title or "stdin"))
         else:
-            sources.extend(find([target], typed=True))
+            sources.extend(find([target], typed=True, kind=kind))
     if not any(not isinstance(source, Skipped) for source in sources):
         raise UsageError("There is nothing to load there; name files, or a folder that has some.")
     return sources
@@ -115,7 +117,9 @@ class _Watch:
     task: TaskID
 
     def begin(self, source: str) -> None:
-        self.bar.update(self.task, now=clip(source.rpartition("/")[2] or source, 40))
+        more = "!/" in source  # it was found in another
+        total = (self.bar.tasks[self.task].total or 0) + more
+        self.bar.update(self.task, total=total, now=clip(source.rpartition("/")[2] or source, 40))
 
     def page(self, done: int, total: int) -> None:
         self.bar.update(self.task, now=f"page {done:,} of {total:,}")

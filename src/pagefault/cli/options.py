@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pagefault.cli.session import Session
 
 __all__ = [
-    "Agent", "Database", "Encoding", "Home", "Json", "Model", "Name", "Ocr", "Page", "Password", "Style",
-    "Tags", "Tenant", "Window", "Zone", "command_group", "given", "session_of",
+    "Agent", "As", "Database", "Encoding", "Home", "Json", "Model", "Name", "Ocr", "Page", "Password",
+    "Style", "Tags", "Tenant", "Window", "Zone", "command_group", "given", "session_of",
 ]  # fmt: skip
 
 
@@ -52,6 +52,14 @@ Home = Annotated[
 ]
 Encoding = Annotated[
     str, typer.Option(help="The character set of text, such as cp1251; detected by default.", metavar="NAME")
+]
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        help="What files of text are: code, text, markdown ...; by their names by default.",
+        metavar="KIND",
+    ),
 ]
 Ocr = Annotated[bool, typer.Option("--ocr", help="Recognise the text of scanned pages; tesseract does it.")]
 Password = Annotated[

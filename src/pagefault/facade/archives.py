@@ -85,6 +85,7 @@ class AsyncArchives:
         *targets: str | Path,
         tags: Sequence[str] = (),
         title: str | None = None,
+        kind: str = "",
         encoding: str = "",
         ocr: bool = False,
         password: str = "",
@@ -93,8 +94,8 @@ class AsyncArchives:
         event. The rest as ``AsyncDocuments.load``."""
         from pagefault import ingest
 
-        sources = list(ingest.find([str(target) for target in targets]))
-        how = ingest.ReadingOptions(encoding, ocr, password)
+        sources = list(ingest.find([str(target) for target in targets], kind=kind))
+        how = ingest.ReadingOptions(encoding, ocr, password, kind)
         return await ingest.load(
             self._opened.kernel, Archive(name), sources, tags=tags, title=title, options=how
         )

@@ -161,6 +161,7 @@ class AsyncDocuments(_Part):
         *targets: str | Path,
         tags: Sequence[str] = (),
         title: str | None = None,
+        kind: str = "",
         encoding: str = "",
         ocr: bool = False,
         password: str = "",
@@ -174,8 +175,8 @@ class AsyncDocuments(_Part):
         """
         from pagefault import ingest
 
-        sources = list(ingest.find([str(target) for target in targets]))
-        how = ingest.ReadingOptions(encoding, ocr, password)
+        sources = list(ingest.find([str(target) for target in targets], kind=kind))
+        how = ingest.ReadingOptions(encoding, ocr, password, kind)
         return await ingest.load(
             self._agent.kernel, self._agent.name, sources, tags=tags, title=title, options=how
         )

@@ -6,7 +6,7 @@
     packed.py    packed files and XML, checked before they are read
     reading.py   a document at work: its options, and notes for the report
     pages.py     a document's pages and headings;  bounds.py: how much there may be of them
-    chunk.py     pages to chunks
+    chunk.py     pages to chunks;  parts.py: documents within documents
     loading.py   all of it, and an event for the agent
     attaching.py a file to the event that brings it;  transcripts.py: WebVTT and SubRip
 

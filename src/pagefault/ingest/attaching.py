@@ -20,7 +20,7 @@ import anyio.to_thread
 from pagefault.addresses import clean_url
 from pagefault.config import LoadingSettings
 from pagefault.errors import ArgumentTypeError, UsageError
-from pagefault.functions.results import brief, document_line
+from pagefault.functions.results import brief, counted, document_line
 from pagefault.images import Image, from_data_url, image_type, read_image, returned_media
 from pagefault.ingest.loading import load
 from pagefault.ingest.sources import Bytes, Skipped, SourceContent, find
@@ -29,7 +29,7 @@ from pagefault.kernel import Kernel
 from pagefault.media import MediaContent
 from pagefault.names import check_text
 from pagefault.quoting import inline
-from pagefault.types import Event, EventKind
+from pagefault.types import Document, Event, EventKind
 from pagefault.views.documents import document_page
 
 __all__ = ["AttachedKind", "ImageSource", "attached", "images_of"]
@@ -38,6 +38,8 @@ ImageSource = MediaContent | Image | bytes | str | Path
 """An image that is sent: as bytes, by its path, or by its address (``https:`` or ``data:``)."""
 
 AttachedKind = Literal["image", "file", "transcript"]
+
+_NAMED = 12  # documents of one file, a message with what is attached to it, that the event names
 
 
 async def images_of(
@@ -159,9 +161,16 @@ class _ReadFile:
 async def _document(kernel: Kernel, name: str, read: SourceContent) -> str:
     source = _ReadFile(read)
     report = await load(kernel, name, [source], announce=False)
-    (item,) = report.items
-    if item.document is None:
-        raise UsageError(f"{source.label} cannot be attached: {item.why}")
-    document, page = item.document, await document_page(kernel, name, item.document.id)
-    line = document_line(document.id, document.title, document.pages, page.text)
-    return "\n".join(filter(None, (f"{source.label} {line}", report.notice)))
+    documents = [item.document for item in report.items if item.document]
+    if not documents:
+        why = next((item.why for item in report.items if item.why), "There is no document in it.")
+        raise UsageError(f"{source.label} cannot be attached: {why}")
+    lines = [await _loaded_line(kernel, name, each) for each in documents[:_NAMED]]
+    more = len(documents) - len(lines)
+    lines += [f"and {counted(more, 'more document')}, see document_list"] if more else []
+    return "\n".join(filter(None, (f"{source.label} {lines[0]}", *lines[1:], report.notice)))
+
+
+async def _loaded_line(kernel: Kernel, name: str, document: Document) -> str:
+    page = await document_page(kernel, name, document.id)
+    return document_line(document.id, document.title, document.pages, page.text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pagefault.ingest.pages import Leaf, heading_at, slabs
+from pagefault.ingest.pages import Leaf, heading_at, slabs, splitter
 from pagefault.models.tokens import Counter
 
 __all__ = ["Chunk", "chunks", "spans"]
@@ -30,17 +30,21 @@ class Chunk:
     stop: int
 
 
-def chunks(leaf: Leaf, page: int, counter: Counter, *, markdown: bool) -> Iterator[Chunk]:
+def chunks(
+    leaf: Leaf, page: int, counter: Counter, *, markdown: bool, grammar: object = None
+) -> Iterator[Chunk]:
     """Yield the chunks of a page, in order. A blank page has none."""
     seen = 0
-    for start, stop in spans(leaf.text, counter, markdown=markdown):
+    for start, stop in spans(leaf.text, counter, markdown=markdown, grammar=grammar):
         fresh = leaf.text[max(start, seen) : stop]  # the overlap belongs to the section before
         begin = stop - len(fresh.lstrip())
         yield Chunk(leaf.text[start:stop], page, heading_at(leaf.headings, begin), start, stop)
         seen = stop
 
 
-def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int, int]]:
+def spans(
+    text: str, counter: Counter, *, markdown: bool, grammar: object = None
+) -> Sequence[tuple[int, int]]:
     """Return (start, stop) of each piece, of at most ``CHUNK`` tokens, without white space at its ends.
 
     The splitter counts characters, which is 50 times as fast as counting tokens for each try. The number of
@@ -48,20 +52,19 @@ def spans(text: str, counter: Counter, *, markdown: bool) -> Sequence[tuple[int,
     """
     found, start = list[tuple[int, int]](), 0
     for slab in slabs(text):
-        found += ((start + first, start + last) for first, last in _spans(slab, counter, markdown))
+        found += ((start + first, start + last) for first, last in _spans(slab, counter, markdown, grammar))
         start += len(slab)
     return found
 
 
-def _spans(text: str, counter: Counter, markdown: bool) -> list[tuple[int, int]]:
-    from semantic_text_splitter import MarkdownSplitter, TextSplitter
-
-    kind = MarkdownSplitter if markdown else TextSplitter
+def _spans(text: str, counter: Counter, markdown: bool, grammar: object) -> list[tuple[int, int]]:
     most, capacity = counter.count(text), len(text)
     while True:
         if most > CHUNK:
             capacity = max(1, min(capacity - 1, capacity * CHUNK // most))
-        found = kind(max(1, capacity), overlap=capacity // _OVERLAP).chunk_indices(text)
+        size, overlap = max(1, capacity), capacity // _OVERLAP
+        cut = splitter(size, markdown=markdown, grammar=grammar, overlap=overlap)
+        found = cut.chunk_indices(text)
         most = max((counter.count(piece) for _, piece in found), default=0)
         if most <= CHUNK or capacity <= 1:
             return [_trimmed(start, piece) for start, piece in found if piece.strip()]

@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 from pagefault.errors import UsageError
-from pagefault.ingest.formats import BY_MEDIA, FORMATS, declared_media, suffix_media
+from pagefault.ingest.formats import BY_MEDIA, FORMATS, KINDS, declared_media, kind_media, suffix_media
+from pagefault.ingest.formats.code import language_of
 from pagefault.ingest.formats.sniffing import content_media, text_media
-from pagefault.ingest.pages import Extracted
+from pagefault.ingest.pages import Extracted, ReadPart, clean
 from pagefault.ingest.reading import Reading
 
-__all__ = ["extract", "is_known", "media_of", "need_extra"]
+__all__ = ["check_kind", "extract", "media_of", "need_extra", "part_with_reason", "unknown"]
 
 _MODULES = {
     "chardet",
@@ -34,16 +35,34 @@ def need_extra() -> None:
         )
 
 
-def is_known(name: str) -> bool:
-    """Return True if files of this name are loaded from a folder."""
-    return suffix_media(PurePosixPath(name).suffix.lower()) is not None
+def check_kind(kind: str) -> None:
+    """Raise ``UsageError`` if there is no such kind of text."""
+    if kind and kind not in KINDS:
+        raise UsageError(f"There is no kind {kind[:40]!r}; it is one of {', '.join(KINDS)}.")
 
 
-def media_of(name: str, declared: str, data: bytes) -> str:
-    """Return the media type by the first of: the content, the name's suffix, the type that a server declared,
-    plain text."""
+def unknown(name: str, kind: str) -> str:
+    """Return the reason if files of this name are not loaded from a folder; empty if they are."""
+    if suffix_media(PurePosixPath(name).suffix.lower()) or (language_of(name) and kind == "code"):
+        return ""
+    if language_of(name):
+        return "It is source code; load it with --as code."
+    return "Its kind is unknown; name it to load it as text."
+
+
+def part_with_reason(part: ReadPart, kind: str) -> ReadPart:
+    """Return a document within another; if its kind is unknown, with the reason in place of its bytes."""
+    known = part.why or part.skip or content_media(part.data) or declared_media(part.declared)
+    why = "" if known else unknown(part.name, kind)
+    return replace(part, data=b"", skip=why.replace("name it", "unpack and name it")) if why else part
+
+
+def media_of(name: str, declared: str, data: bytes, kind: str = "") -> str:
+    """Return the media type by the first of: the content, the kind that was asked for, the name's suffix, the
+    type that a server declared, plain text."""
     return (
         content_media(data)
+        or kind_media(kind, name)
         or suffix_media(PurePosixPath(name).suffix.lower())
         or declared_media(declared)
         or text_media(data)
@@ -56,6 +75,6 @@ def extract(data: bytes, media: str, reading: Reading) -> Extracted:
         raise UsageError("It is empty.")
     read = BY_MEDIA[media].read(data, reading)
     reading.check(sum(len(leaf.text) for leaf in read.leaves), len(read.leaves))
-    if not any(leaf.text.strip() for leaf in read.leaves):
+    if not read.parts and not any(leaf.text.strip() for leaf in read.leaves):
         raise UsageError("There is no text in it.")
-    return replace(read, notes=tuple(reading.notes))
+    return replace(read, title=clean(read.title), notes=tuple(map(clean, reading.notes)))

@@ -19,7 +19,8 @@ from pagefault.config import LoadingSettings, parse_settings
 from pagefault.errors import ModelError, UsageError
 from pagefault.functions.results import brief, counted
 from pagefault.ingest.bounds import Bounds
-from pagefault.ingest.extract import need_extra
+from pagefault.ingest.extract import check_kind, need_extra
+from pagefault.ingest.parts import Nesting
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.reading import ReadingOptions
 from pagefault.ingest.sources import DocumentSource, Skipped
@@ -38,11 +39,12 @@ _NOTES = 200  # characters of the notes on each
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """The outcome for one source. ``why`` gives the reason if it was skipped or failed; ``notes``: sentences
-    on what of it was not read as it stands."""
+    """The outcome for one source; ``unpacked``: it was an archive, and what it holds is listed too. ``why``
+    gives the reason if it was skipped or failed; ``notes``: sentences on what of it was not read as it
+    stands."""
 
     source: str
-    state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
+    state: Literal["loaded", "replaced", "unchanged", "unpacked", "skipped", "failed"]
     document: Document | None = None
     chunks: int = 0
     why: str = ""
@@ -62,7 +64,8 @@ class LoadReport:
 
 
 class LoadProgress(Protocol):
-    """An observer of progress. ``page`` may be called from another thread."""
+    """An observer of progress: of sources, and of the documents that are found in them. ``page`` may be
+    called from another thread."""
 
     def begin(self, source: str) -> None: ...
     def page(self, done: int, total: int) -> None: ...
@@ -99,15 +102,14 @@ async def load(
         raise UsageError("A title is for one document; leave it out, or name one file.")
     record, watch = await kernel.record(name), watch or SilentProgress()
     options = options or ReadingOptions()
+    check_kind(options.kind)
     reader = DocumentReader(_bounds(kernel.loading), watch.page, options)
-    loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader, options.mark)
     items: list[SourceResult] = []
+    loader = _Loader(kernel, record, tuple(dict.fromkeys(tags)), title, reader, options.mark, watch, items)
     event, notice, informed = None, "", ()
     try:
         for source in sources:
-            watch.begin(source.name)
-            items.append(await loader.one(source))
-            watch.end(items[-1])
+            await loader.one(source, Nesting())
     finally:
         await reader.close()
         with anyio.CancelScope(shield=True):
@@ -135,6 +137,18 @@ async def _offered(kernel: Kernel, record: AgentRecord, items: Sequence[SourceRe
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """A source that was read: its name and label, the digest of its bytes, whether a document of it is
+    stored."""
+
+    name: str
+    label: str
+    digest: str
+    known: bool
+    found: ReadDocument
+
+
+@dataclass(frozen=True, slots=True)
 class _Loader:
     kernel: Kernel
     owner: AgentRecord
@@ -142,8 +156,27 @@ class _Loader:
     title: str | None
     reader: DocumentReader
     mark: str
+    watch: LoadProgress
+    items: list[SourceResult]
 
-    async def one(self, source: DocumentSource | Skipped) -> SourceResult:
+    async def one(self, source: DocumentSource | Skipped, nesting: Nesting) -> None:
+        """Load a source. The documents in it are stored before it, so that one which is stored is done."""
+        self.watch.begin(source.name)
+        place = len(self.items)
+        read = await self._read(source)
+        if isinstance(read, SourceResult):
+            result = read
+        else:
+            inner = replace(nesting, depth=nesting.depth + 1)
+            for part in inner.sources(read.name, read.found.parts):
+                await replace(self, title=None).one(part, inner)
+            nesting.parts, nesting.size = inner.parts, inner.size
+            result = await self._result(read)
+        self.items.insert(place, result)
+        self.watch.end(result)
+
+    async def _read(self, source: DocumentSource | Skipped) -> SourceResult | _Read:
+        """Read a source, unless it is known and unchanged; the outcome, if there is nothing to store."""
         if isinstance(source, Skipped):
             return SourceResult(source.name, "skipped", why=source.why)
         try:
@@ -154,16 +187,24 @@ class _Loader:
             if known and self._is_same(known, digest):
                 return SourceResult(name, "unchanged", known)
             found = await self.reader.read(read)
+            if self.title and not found.leaves:
+                raise UsageError("A title is for one document, and this is an archive; leave the title out.")
         except UsageError as error:
             return SourceResult(source.name, "failed", why=str(error))
         except OSError as error:
             return SourceResult(source.name, "failed", why=f"{error.strerror or error}.")
-        title = self.title or brief(found.title, 200) or source.label
+        return _Read(name, source.label, digest, known is not None, found)
+
+    async def _result(self, read: _Read) -> SourceResult:
+        found = read.found
+        if not found.leaves:
+            return SourceResult(read.name, "unpacked", notes=found.notes)
+        title = self.title or brief(found.title, 200) or read.label
         now = self.kernel.clock.now()
-        document = Document(name, title, found.media, digest, now, 0, self.tags)
+        document = Document(read.name, title, found.media, read.digest, now, 0, self.tags)
         stored = await self._store(document, found)
-        state = "replaced" if known else "loaded"
-        return SourceResult(name, state, stored, len(found.chunks), notes=found.notes)
+        state = "replaced" if read.known else "loaded"
+        return SourceResult(read.name, state, stored, len(found.chunks), notes=found.notes)
 
     def _is_same(self, known: Document, digest: str) -> bool:
         return (known.digest, known.tags) == (digest, self.tags) and self.title in (None, known.title)

@@ -12,11 +12,11 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
 from pagefault.errors import UsageError
+from pagefault.ingest.pages import MOST_UNPACKED
 
 __all__ = ["BROKEN", "checked", "elements", "opened", "text_of"]
 
 _LEAST_UNPACKED = 16 << 20  # bytes that an archive may always unpack to
-_MOST_UNPACKED = 256 << 20
 _MOST_RATIO = 50  # unpacked bytes per packed one; XML has 5 to 20
 _MOST_FILES = 20_000
 
@@ -38,17 +38,17 @@ BROKEN = (
 )
 
 
-def opened(data: bytes) -> ZipFile:
-    """Open an archive; ``UsageError`` if it is encrypted or would unpack to too much."""
+def opened(data: bytes, *, members_encrypted: bool = False) -> ZipFile:
+    """Open an archive; ``UsageError`` if it would unpack to too much, or is encrypted and must not be."""
     archive = ZipFile(BytesIO(data))
     entries = archive.infolist()
     unpacked = sum(entry.file_size for entry in entries)
-    allowed = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_RATIO * len(data)))
+    allowed = min(MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_RATIO * len(data)))
     if unpacked > allowed or len(entries) > _MOST_FILES:
         raise UsageError(
             f"It would unpack to {unpacked >> 20:,} MB, too much for its size; save it anew in smaller parts."
         )
-    if any(entry.flag_bits & 1 for entry in entries):
+    if not members_encrypted and any(entry.flag_bits & 1 for entry in entries):
         raise UsageError("It is encrypted; save it without a password.")
     return archive
 

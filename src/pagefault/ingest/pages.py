@@ -11,19 +11,27 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semantic_text_splitter import CodeSplitter, MarkdownSplitter, TextSplitter
 
 __all__ = [
+    "MOST_UNPACKED",
     "Extracted",
     "Heading",
     "Leaf",
+    "ReadPart",
     "clean",
     "heading_at",
     "heading_path",
     "markdown_headings",
     "paginate",
     "slabs",
+    "splitter",
 ]
 
+MOST_UNPACKED = 256 << 20  # bytes that the files of one packed document may have, and its parts
 PAGE = 3_000  # characters of a page, for formats without pages
 _SLAB = 100_000  # characters split at a time: the splitter is quadratic in text without a break
 _NAME = 200  # characters of a heading in a path, which stands in every passage below it
@@ -58,14 +66,27 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPart:
+    """A document within another, as read: the name of its file, the media type that was declared, its bytes;
+    ``why``: the reason if it cannot be loaded; ``skip``: the reason if nothing is wrong with that."""
+
+    name: str
+    declared: str = ""
+    data: bytes = b""
+    why: str = ""
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """A document as read. ``title`` is empty if it has none; ``markdown`` is True if the text of its pages is
-    Markdown; ``notes``: sentences on what of it was not read as it stands."""
+    Markdown; ``notes``: sentences on what of it was not read as it stands; ``parts``: the documents in it."""
 
     title: str
     leaves: tuple[Leaf, ...]
     markdown: bool = False
     notes: tuple[str, ...] = ()
+    parts: tuple[ReadPart, ...] = ()
 
 
 def clean(text: str) -> str:
@@ -106,14 +127,26 @@ def markdown_headings(text: str) -> list[Heading]:
     return headings
 
 
-def paginate(text: str, headings: Sequence[Heading], *, markdown: bool) -> Iterator[Leaf]:
-    """Yield the pages of a text, cut along its structure; blank pages are left out."""
-    from semantic_text_splitter import MarkdownSplitter, TextSplitter
+def splitter(
+    capacity: int, *, markdown: bool, grammar: object = None, overlap: int = 0, trim: bool = True
+) -> TextSplitter | MarkdownSplitter | CodeSplitter:
+    """Return what cuts a text into pieces of so many characters; ``grammar``: of a language of programs."""
+    from semantic_text_splitter import CodeSplitter, MarkdownSplitter, TextSplitter
 
-    splitter = (MarkdownSplitter if markdown else TextSplitter)(PAGE, trim=False)
+    if grammar is not None:
+        return CodeSplitter(grammar, capacity, overlap=overlap, trim=trim)
+    kind = MarkdownSplitter if markdown else TextSplitter
+    return kind(capacity, overlap=overlap, trim=trim)
+
+
+def paginate(
+    text: str, headings: Sequence[Heading], *, markdown: bool, grammar: object = None
+) -> Iterator[Leaf]:
+    """Yield the pages of a text, cut along its structure; blank pages are left out."""
+    cut = splitter(PAGE, markdown=markdown, grammar=grammar, trim=False)
     start = 0
     for slab in slabs(text):
-        for piece in splitter.chunks(slab):
+        for piece in cut.chunks(slab):
             if piece.strip():
                 yield Leaf(piece, tuple(_within(headings, start, start + len(piece))))
             start += len(piece)

@@ -24,6 +24,7 @@ import anyio.to_thread
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds, raising
 from pagefault.ingest.chunk import Chunk
+from pagefault.ingest.pages import MOST_UNPACKED, ReadPart
 from pagefault.ingest.reading import ReadingOptions
 from pagefault.ingest.sources import SourceContent
 from pagefault.quoting import inline
@@ -54,6 +55,7 @@ class ReadDocument:
     leaves: tuple[tuple[str, str], ...]
     chunks: tuple[Chunk, ...]
     notes: tuple[str, ...] = ()
+    parts: tuple[ReadPart, ...] = ()
 
 
 class DocumentReader:
@@ -107,8 +109,8 @@ class DocumentReader:
 
     def _gather(self, answers: IO[bytes]) -> ReadDocument:
         """Read an answer, which is believed no more than a document; ``ValueError`` if it is none."""
-        leaves, cut = list[tuple[str, str]](), list[Chunk]()
-        left = _ANSWER + 8 * self._bounds.characters
+        leaves, cut, parts = list[tuple[str, str]](), list[Chunk](), list[ReadPart]()
+        left, unpacked = _ANSWER + 8 * self._bounds.characters, MOST_UNPACKED
         while (line := answers.readline(left)).endswith(b"\n"):
             left -= len(line)
             match json.loads(line):
@@ -118,9 +120,16 @@ class DocumentReader:
                     text.encode()  # ValueError for half a surrogate pair
                     leaves.append((text, heading))
                     cut += _chunks(text, len(leaves), cast(list[object], places))
+                case {"part": str(part), "declared": str(media), "size": int(size)} as about:
+                    if not 0 <= size <= unpacked:
+                        break
+                    unpacked -= size
+                    parts.append(
+                        ReadPart(part, media, answers.read(size), str(about["why"]), str(about["skip"]))
+                    )
                 case {"title": str(title), "media": str(media), "notes": [*notes]}:
                     said = tuple(inline(str(note), _NOTE) for note in cast(list[object], notes)[:_NOTES])
-                    return ReadDocument(title, media, tuple(leaves), tuple(cut), said)
+                    return ReadDocument(title, media, tuple(leaves), tuple(cut), said, tuple(parts))
                 case {"refused": str(why)}:
                     raise UsageError(why)
                 case {"failed": str(fault)}:

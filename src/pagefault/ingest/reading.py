@@ -27,11 +27,13 @@ def _silent(done: int, total: int) -> None:
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
     """Options of reading. ``encoding``: the character set of text, by default detected; ``ocr``: text is
-    recognised in pages that are pictures; ``password``: of PDFs that have one, never stored or shown."""
+    recognised in pages that are pictures; ``password``: of PDFs that have one, never stored or shown;
+    ``kind``: what files of text are, by default as their names say."""
 
     encoding: str = ""
     ocr: bool = False
     password: str = field(default="", repr=False)
+    kind: str = ""
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` if the encoding is not known."""
@@ -43,16 +45,18 @@ class ReadingOptions:
     def mark(self) -> str:
         """Text that differs if other text is read from the same bytes; empty by default."""
         encoding = codec_of(self.encoding)
-        return f"encoding={encoding} ocr={self.ocr}" if encoding or self.ocr else ""
+        how = f"encoding={encoding} ocr={self.ocr} kind={self.kind}"
+        return how if encoding or self.ocr or self.kind else ""
 
 
 @dataclass(slots=True)
 class Reading:
-    """A document at work. ``on_page(done, total)`` reports the progress of slow kinds."""
+    """A document at work. ``on_page(done, total)`` reports the progress of slow kinds; ``file``: its name."""
 
     bounds: Bounds
     options: ReadingOptions = field(default_factory=ReadingOptions)
     on_page: Callable[[int, int], None] = _silent
+    file: str = ""
     notes: list[str] = field(default_factory=list[str])
 
     def check(self, characters: int, pages: int = 0) -> None:

@@ -20,7 +20,7 @@ from pagefault.addresses import clean_url, is_near
 from pagefault.config import LoadingSettings
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import raising
-from pagefault.ingest.extract import is_known
+from pagefault.ingest.extract import unknown
 
 __all__ = ["Bytes", "DocumentSource", "File", "Skipped", "SourceContent", "Url", "find"]
 
@@ -126,7 +126,9 @@ class Skipped:
     why: str
 
 
-def find(targets: Sequence[str], *, typed: bool = False) -> Iterator[DocumentSource | Skipped]:
+def find(
+    targets: Sequence[str], *, typed: bool = False, kind: str = ""
+) -> Iterator[DocumentSource | Skipped]:
     """Yield the sources of paths and URLs; of a folder all files of known kinds below it, in order of path.
     ``UsageError`` for a URL that is neither http nor https. ``typed``: a person wrote the targets."""
     for target in targets:
@@ -134,7 +136,7 @@ def find(targets: Sequence[str], *, typed: bool = False) -> Iterator[DocumentSou
         if colon and scheme.isalnum():
             yield _url(target, typed)
         elif (path := Path(os.path.expanduser(target)).absolute()).is_dir():
-            yield from _within(path)
+            yield from _within(path, kind)
         else:
             yield File(path)
 
@@ -149,7 +151,7 @@ def _url(address: str, typed: bool) -> Url:
     return Url(address, typed)
 
 
-def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
+def _within(folder: Path, kind: str) -> Iterator[DocumentSource | Skipped]:
     """Yield the sources in a folder. Hidden files and folders are ignored; links are not followed, so that
     the walk stays in the folder."""
     closed: list[OSError] = []
@@ -160,8 +162,8 @@ def _within(folder: Path) -> Iterator[DocumentSource | Skipped]:
             path = Path(place, name)
             if path.is_symlink():
                 yield Skipped(File(path).name, "It is a link; name it to load it.")
-            elif not is_known(name):
-                yield Skipped(File(path).name, "Its kind is unknown; name it to load it as text.")
+            elif why := unknown(name, kind):
+                yield Skipped(File(path).name, why)
             else:
                 yield File(path)
     for error in closed:

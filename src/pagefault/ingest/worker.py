@@ -15,12 +15,14 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.chunk import chunks
-from pagefault.ingest.extract import extract, media_of
+from pagefault.ingest.extract import extract, media_of, part_with_reason
+from pagefault.ingest.formats.code import grammar
+from pagefault.ingest.pages import clean
 from pagefault.ingest.reading import Reading, ReadingOptions
 from pagefault.models.tokens import HeuristicCounter
 
@@ -52,8 +54,8 @@ def main() -> None:
         data = source.read(request["size"])
         _restrict(bounds)
         _end_with_parent(True)
-        reading = Reading(bounds, ReadingOptions(**request["options"]))
-        _answer(data, request["file"], request["declared"], reading, send, answers.flush)
+        reading = Reading(bounds, ReadingOptions(**request["options"]), file=request["file"])
+        _answer(data, request["file"], request["declared"], reading, send, answers)
         _end_with_parent(False)
         faulthandler.cancel_dump_traceback_later()
         answers.flush()
@@ -65,23 +67,27 @@ def _answer(
     declared: str,
     reading: Reading,
     send: Callable[[Mapping[str, Any]], None],
-    flush: Callable[[], None],
+    answers: IO[bytes],
 ) -> None:
     def on_page(done: int, total: int) -> None:
         send({"done": done, "total": total})
-        flush()
+        answers.flush()
 
     reading.on_page = on_page
     try:
-        media = media_of(file, declared, data)
+        media = media_of(file, declared, data, reading.options.kind)
         read = extract(data, media, reading)
-        counter = HeuristicCounter()
+        counter, language = HeuristicCounter(), grammar(media)
         for page, leaf in enumerate(read.leaves, 1):
-            found = chunks(leaf, page, counter, markdown=read.markdown)
+            found = chunks(leaf, page, counter, markdown=read.markdown, grammar=language)
             cut = [(chunk.section, chunk.start, chunk.stop) for chunk in found]
             send(
                 {"text": leaf.text, "heading": leaf.headings[0].path if leaf.headings else "", "chunks": cut}
             )
+        for part in (part_with_reason(each, reading.options.kind) for each in read.parts):
+            about = {"part": clean(part.name)[:1000], "declared": clean(part.declared)[:200]}
+            send(about | {"why": part.why, "skip": part.skip, "size": len(part.data)})
+            answers.write(part.data)
         send({"title": read.title[:1000], "media": media, "notes": read.notes})
     except UsageError as error:
         send({"refused": str(error)})

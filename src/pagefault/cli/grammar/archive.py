@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pagefault.cli.options import (
+    As,
     Database,
     Encoding,
     Home,
@@ -108,6 +109,7 @@ def archive_load(
     targets: Annotated[list[str], typer.Argument(help="Files, folders, http(s) URLs; - is standard input.")],
     tag: Tags = None,
     title: Annotated[str | None, typer.Option(help="The title; for a single document.")] = None,
+    kind: As = "",
     encoding: Encoding = "",
     ocr: Ocr = False,
     password: Password = "",
@@ -120,7 +122,7 @@ def archive_load(
     from pagefault.cli import documents
     from pagefault.shared import Archive
 
-    how = documents.options_of(encoding, ocr, password)
+    how = documents.options_of(encoding, ocr, password, kind)
     documents.load(session_of(home, database, json, tenant), Archive(name), targets, tag or [], title, how)
 
 

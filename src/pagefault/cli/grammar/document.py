@@ -8,6 +8,7 @@ import typer
 
 from pagefault.cli.options import (
     Agent,
+    As,
     Database,
     Encoding,
     Home,
@@ -38,6 +39,7 @@ def load(
     agent: Agent = "default",
     tag: Tags = None,
     title: Annotated[str | None, typer.Option(help="The title; for a single document.")] = None,
+    kind: As = "",
     encoding: Encoding = "",
     ocr: Ocr = False,
     password: Password = "",
@@ -54,7 +56,7 @@ def load(
     """
     from pagefault.cli import documents
 
-    how = documents.options_of(encoding, ocr, password)
+    how = documents.options_of(encoding, ocr, password, kind)
     documents.load(session_of(home, database, json, tenant), agent, targets, tag or [], title, how)
 
 

@@ -10,11 +10,13 @@ Left out: what is done with the pages (``extract``).
 from __future__ import annotations
 
 from pagefault.ingest import markup, plain
+from pagefault.ingest.formats.code import LANGUAGES, code, language_of
 from pagefault.ingest.formats.declaration import Format
-from pagefault.ingest.formats.sniffing import WORD
+from pagefault.ingest.formats.sniffing import WORD, ZIP
+from pagefault.ingest.formats.zipped import archive
 from pagefault.ingest.pdf import pdf
 
-__all__ = ["BY_MEDIA", "FORMATS", "declared_media", "suffix_media"]
+__all__ = ["BY_MEDIA", "FORMATS", "KINDS", "declared_media", "kind_media", "suffix_media"]
 
 FORMATS: tuple[Format, ...] = (
     Format("text/plain", plain.text, (".txt", ".text", ".log", ".rst"), kind="text"),
@@ -39,9 +41,12 @@ FORMATS: tuple[Format, ...] = (
     Format("application/pdf", pdf, (".pdf",), modules=("pypdfium2",)),
     Format(WORD, markup.docx, (".docx",), modules=("mammoth",)),
     Format("application/epub+zip", markup.epub, (".epub",)),
+    Format(ZIP, archive, (".zip",), ("application/x-zip-compressed",)),
+    *(Format(each.media, code, modules=("tree_sitter", each.package)) for each in LANGUAGES),
 )
 
 BY_MEDIA = {each.media: each for each in FORMATS}
+KINDS = {each.kind: each.media for each in FORMATS if each.kind} | {"code": ""}
 _BY_SUFFIX = {suffix: each.media for each in FORMATS for suffix in each.suffixes}
 _BY_DECLARED = {name: each.media for each in FORMATS for name in (each.media, *each.declared)}
 
@@ -49,6 +54,14 @@ _BY_DECLARED = {name: each.media for each in FORMATS for name in (each.media, *e
 def suffix_media(suffix: str) -> str | None:
     """Return the media type of files with this suffix, in lower case; None if it is unknown."""
     return _BY_SUFFIX.get(suffix)
+
+
+def kind_media(kind: str, file: str) -> str | None:
+    """Return the media type of a file that was said to be of this kind; None if that does not tell."""
+    if kind == "code":
+        language = language_of(file)
+        return language.media if language else None
+    return KINDS.get(kind)
 
 
 def declared_media(declared: str) -> str | None:

@@ -10,20 +10,24 @@ from zipfile import ZipFile
 
 from pagefault.ingest.packed import BROKEN
 
-__all__ = ["WORD", "content_media", "text_media"]
+__all__ = ["WORD", "ZIP", "content_media", "text_media"]
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ZIP = "application/zip"
+_PACKED = b"PK\x03\x04"
 
 
 def content_media(data: bytes) -> str | None:
     """Return the media type that the content tells for certain; None if it does not."""
     if data.startswith(b"%PDF-"):
         return "application/pdf"
-    return _packed_media(data) if data.startswith(b"PK\x03\x04") else None
+    return _packed_media(data) if data.startswith(_PACKED) else None
 
 
 def text_media(data: bytes) -> str:
-    """Return the media type of text whose kind neither a name nor a server tells."""
+    """Return the media type of text, or of a damaged archive, that neither a name nor a server tells."""
+    if data.startswith(_PACKED):
+        return ZIP
     head = data[:1024].lstrip().lower()
     return "text/html" if head.startswith((b"<!doctype html", b"<html")) else "text/plain"
 
@@ -37,4 +41,4 @@ def _packed_media(data: bytes) -> str | None:
         return None
     if "word/document.xml" in names:
         return WORD
-    return "application/epub+zip" if "META-INF/container.xml" in names else None
+    return "application/epub+zip" if "META-INF/container.xml" in names else ZIP

@@ -45,7 +45,7 @@ class LoadedItem(BaseModel):
     on what of it was not read as it stands."""
 
     source: str
-    state: Literal["loaded", "replaced", "unchanged", "skipped", "failed"]
+    state: Literal["loaded", "replaced", "unchanged", "unpacked", "skipped", "failed"]
     document: str | None
     passages: int
     why: str
@@ -89,6 +89,7 @@ async def upload(
     file: Annotated[list[UploadFile], File(description="One file or several.")],
     tag: Annotated[list[str] | None, Form(description="A tag; may be repeated.")] = None,
     title: Annotated[str | None, Form(description="The title, for a single file.")] = None,
+    kind: Annotated[str, Form(description="What files of text are: code, text ...; by their names.")] = "",
     encoding: Annotated[str, Form(description="The character set of text; detected by default.")] = "",
     ocr: Annotated[bool, Form(description="Recognise the text of scanned pages.")] = False,
     password: Annotated[str, Form(description="The password of PDFs that have one.")] = "",
@@ -96,7 +97,7 @@ async def upload(
     """Load files into archival storage; answered when all are done, or with their progress as a stream."""
     caller.require("admin")
     sources, tags = [UploadSource(each, plain_file_name(each.filename)) for each in file], tags_of(tag or ())
-    options = ReadingOptions(encoding, ocr, password)
+    options = ReadingOptions(encoding, ocr, password, kind)
     need_extra()
     if wants_stream(request):
         return event_stream(request, loading_events(caller, name, sources, tags, title, options))

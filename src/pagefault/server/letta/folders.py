@@ -90,7 +90,7 @@ async def upload(
     if duplicate_handling == "suffix":
         wanted = _free(wanted, stored)
     report = await load(caller.kernel, Archive(folder.name), [UploadSource(file, wanted)])
-    (item,) = report.items
+    item = next((each for each in report.items if each.document), report.items[0])
     if item.document is None:
         raise Problem(422, "Unreadable file", f"{wanted} was not loaded: {item.why}")
     return file_state(folder.id, item.document, item.chunks or None)
