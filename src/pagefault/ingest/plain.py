@@ -19,7 +19,7 @@ from pagefault.errors import UsageError
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 from pagefault.ingest.reading import Reading
 
-__all__ = ["csv_table", "json_lines", "markdown", "text"]
+__all__ = ["csv_table", "decoded_text", "json_lines", "markdown", "text"]
 
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
 _TOML = re.compile(r"\+\+\+\n(?P<fields>.*?)\n\+\+\+[ \t]*\n", re.DOTALL)
@@ -30,7 +30,7 @@ _CONTROLS = re.compile(r"\0+|[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that f
 _BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
-def _text(data: bytes, reading: Reading) -> str:
+def decoded_text(data: bytes, reading: Reading) -> str:
     """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
     decoded = reading.decode(data)
     reading.check(len(decoded))
@@ -44,12 +44,12 @@ def _text(data: bytes, reading: Reading) -> str:
 
 def text(data: bytes, reading: Reading) -> Extracted:
     """Plain text."""
-    return Extracted("", tuple(paginate(clean(_text(data, reading)), (), markdown=False)))
+    return Extracted("", tuple(paginate(clean(decoded_text(data, reading)), (), markdown=False)))
 
 
 def markdown(data: bytes, reading: Reading) -> Extracted:
     """Markdown; its title is that of the front matter, else its first heading."""
-    source, title = clean(_text(data, reading)), ""
+    source, title = clean(decoded_text(data, reading)), ""
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
         title = _field(front["fields"], "title")
@@ -78,7 +78,7 @@ def _field(front_matter: str, name: str) -> str:
 
 def csv_table(data: bytes, reading: Reading) -> Extracted:
     """A table whose first row names its columns."""
-    source = _text(data, reading)
+    source = decoded_text(data, reading)
     if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
         rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
     else:
@@ -115,7 +115,7 @@ def _fields(names: list[str], row: list[str]) -> Iterator[str]:
 def json_lines(data: bytes, reading: Reading) -> Extracted:
     """One JSON value a line."""
     records: list[tuple[str, str]] = []
-    for number, line in enumerate(_text(data, reading).split("\n"), 1):
+    for number, line in enumerate(decoded_text(data, reading).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pagefault.ingest.characters import decode
 from pagefault.ingest.pages import Extracted, Heading, clean, paginate
+from pagefault.ingest.plain import decoded_text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -85,8 +85,7 @@ def grammar(media: str) -> Any:
 def code(data: bytes, reading: Reading) -> Extracted:
     """Read source code; its title is the name of the file."""
     language = language_of(reading.file)
-    source = clean(decode(data))
-    reading.check(len(source))
+    source = clean(decoded_text(data, reading))
     if language is None:
         return Extracted("", tuple(paginate(source, (), markdown=False)))
     headings = _headings(source, grammar(language.media))
