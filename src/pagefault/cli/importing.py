@@ -72,6 +72,7 @@ def _lines(report: ImportReport, wanted: ImportWishes) -> Iterator[str]:
         yield from _agent_lines(agent, wanted)
     if not report.agents:
         yield "  nothing; it has no messages and no memory"
+    yield from report.remarks
     if report.omitted:
         names = dict[str, list[str]]()
         counts = dict[str, int]()

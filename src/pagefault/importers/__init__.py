@@ -29,6 +29,7 @@ from pagefault.importers.items import (
     ImportedSection,
     ImportItem,
     Omission,
+    Remark,
 )
 from pagefault.importers.sources import Source
 
@@ -44,6 +45,7 @@ __all__ = [
     "ImportedSection",
     "Importer",
     "Omission",
+    "Remark",
     "Source",
 ]
 

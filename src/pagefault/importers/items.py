@@ -21,6 +21,7 @@ __all__ = [
     "ImportedRole",
     "ImportedSection",
     "Omission",
+    "Remark",
 ]
 
 ImportedRole = Literal["user", "assistant", "other", "thought", "call", "result"]
@@ -108,6 +109,13 @@ class Omission:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence for the person who imports: how something was read that could be read otherwise."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BadRecord:
     """A record that cannot be read. ``where``: ``line 12``, ``message 3 of chat 7``; ``why``: a sentence."""
 
@@ -122,5 +130,6 @@ ImportItem = (
     | ImportedPassage
     | ImportedDocument
     | Omission
+    | Remark
     | BadRecord
 )

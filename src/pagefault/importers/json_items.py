@@ -16,7 +16,7 @@ import ijson  # pyright: ignore[reportMissingTypeStubs]  # the standard library 
 from pagefault.errors import UsageError
 from pagefault.importers.sources import HEAD, Source
 
-__all__ = ["Unreadable", "json_items", "json_outline"]
+__all__ = ["BEGINS", "Unreadable", "json_items", "json_outline"]
 
 _DEEPEST = 64
 _LARGEST = 32 << 20  # characters of texts in an item, and values in it, each counted as 16
@@ -30,6 +30,10 @@ class Unreadable:
     """Stands for an item that cannot be read. ``why``: a sentence."""
 
     why: str
+
+
+BEGINS = "^"
+"""Before a place that is asked for: that an object begins there is said, with an empty value."""
 
 
 def json_items(source: Source, name: str, *prefixes: str) -> Iterator[tuple[str, Any]]:
@@ -78,6 +82,8 @@ def _items(file: BinaryIO, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
     building: _Building | None = None
     for place, event, value in ijson.parse(file, use_float=True):
         if building is None:
+            if event == "start_map" and (begun := f"{BEGINS}{place}") in wanted:
+                yield begun, None
             if place not in wanted or event in ("map_key", "end_map", "end_array"):
                 continue
             building = _Building(place)

@@ -23,6 +23,14 @@ OWN = "pagefault"
 """The kind of our own exports, which ``transfer`` stores."""
 
 SHIPPED = {
+    "chatgpt": "chatgpt:ChatGptImporter",
+    "claude": "claude:ClaudeImporter",
+    "telegram": "telegram:TelegramImporter",
+    "discord": "discord:DiscordImporter",
+    "slack": "slack:SlackImporter",
+    "locomo": "locomo:LocomoImporter",
+    "whatsapp": "whatsapp:WhatsAppImporter",
+    "mbox": "mbox:MboxImporter",
     "jsonl": "jsonl:JsonlImporter",
 }
 """By kind: the module and the class. Formats that are the same as a wider one come before it."""

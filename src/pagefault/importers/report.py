@@ -17,6 +17,7 @@ __all__ = ["AgentImport", "AgentTally", "ImportReport", "ImportTally", "Imported
 _MOST_BAD = 20  # that are named
 _MOST_NAMES = 50  # of each kind of omission
 _MOST_SPEAKERS = 20
+_MOST_REMARKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class AgentImport:
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """An import. ``dry``: nothing was stored, and the counts say what would be. ``bad``: the first records
-    that could not be read, ``bad_count`` of how many; ``omitted``: what is not imported, by kind and name."""
+    that could not be read, ``bad_count`` of how many; ``omitted``: what is not imported, by kind and name;
+    ``remarks``: how something was read that could be read otherwise."""
 
     kind: str
     source: str
@@ -61,6 +63,7 @@ class ImportReport:
     omitted: tuple[Omission, ...]
     bad: tuple[BadRecord, ...]
     bad_count: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,12 +102,17 @@ class ImportTally:
     omitted: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     bad: list[BadRecord] = field(default_factory=list[BadRecord])
     bad_count: int = 0
+    remarks: list[str] = field(default_factory=list[str])
 
     def omit(self, omission: Omission) -> None:
         named = sum(1 for kind, _ in self.omitted if kind == omission.kind)
         name = record_name(omission.name) if omission.name else ""
         known = (omission.kind, name) in self.omitted
         self.omitted[omission.kind, name if known or named < _MOST_NAMES else ""] += omission.count
+
+    def remark(self, text: str) -> None:
+        if text not in self.remarks and len(self.remarks) < _MOST_REMARKS:
+            self.remarks.append(text)
 
     def refuse(self, record: BadRecord) -> None:
         self.bad_count += 1

@@ -25,6 +25,7 @@ from pagefault.importers.items import (
     ImportedAgent,
     ImportItem,
     Omission,
+    Remark,
 )
 from pagefault.importers.kinds import importer_of
 from pagefault.importers.report import AgentTally, ImportReport, ImportTally
@@ -99,8 +100,9 @@ async def import_source(
     agents = tuple(target.tally.report() for target in run.targets.values())
     whole = run.tally
     return ImportReport(
-        kind, source.name, wishes.dry, agents, whole.omissions(), tuple(whole.bad), whole.bad_count
-    )
+        kind, source.name, wishes.dry, agents, whole.omissions(), tuple(whole.bad), whole.bad_count,
+        tuple(whole.remarks),
+    )  # fmt: skip
 
 
 async def _times(
@@ -160,6 +162,8 @@ class _Import:
     def _sort(self, item: ImportItem) -> None:
         if isinstance(item, Omission):
             self.tally.omit(item)
+        elif isinstance(item, Remark):
+            self.tally.remark(item.text)
         elif isinstance(item, BadRecord):
             self.tally.refuse(BadRecord(record_name(item.where), item.why))
         elif isinstance(item, ImportedAgent):

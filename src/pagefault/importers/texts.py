@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from pagefault.errors import UsageError
 from pagefault.names import LONGEST, check_agent_name, check_sender, shown_sender
 from pagefault.quoting import whole
 
-__all__ = ["agent_name", "date_of", "plain_text", "record_name", "section_name", "speaker_name", "text_field"]
+__all__ = [
+    "agent_name", "date_of", "listed", "mapping", "plain_text", "record_name", "section_name", "speaker_name",
+    "text_field", "with_attachments",
+]  # fmt: skip
 
 NOBODY = "unknown"
 """The speaker whose name is missing, or is none that can be shown."""
@@ -24,6 +28,7 @@ _AHEAD = timedelta(days=2)  # clocks and zones differ
 _DIGITS = re.compile(r"-?\d{1,20}(?:\.\d{1,9})?")
 _MILLISECONDS = 1e11  # seconds since 1970 are fewer, and milliseconds are more
 _MICROSECONDS = 1e14
+_MOST_NAMED = 10
 
 
 def plain_text(value: object) -> str:
@@ -36,7 +41,7 @@ def plain_text(value: object) -> str:
 
 def text_field(record: object, *names: str) -> str:
     """The first of these fields that a record has as a text, or as a number; else an empty text."""
-    values = cast("dict[str, object]", record) if isinstance(record, dict) else {}
+    values = mapping(record)
     for name in names:
         value = values.get(name)
         if isinstance(value, str) and value.strip():
@@ -79,6 +84,23 @@ def section_name(value: object) -> str:
 def record_name(value: object) -> str:
     """A foreign id as it stands in a report: one short line."""
     return speaker_name(str(value)[:LONGEST])
+
+
+def with_attachments(text: str, names: Iterable[str]) -> str:
+    """A message with the names of what was attached to it, which stays outside."""
+    named = [record_name(name) for name in names]
+    listed = ", ".join(named[:_MOST_NAMED]) + (" ..." if len(named) > _MOST_NAMED else "")
+    return "\n".join(filter(None, (text, f"(attached: {listed})" if named else "")))
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value, if it is a JSON object; else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def listed(value: object) -> list[Any]:
+    """The value, if it is a JSON list; else an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def date_of(value: object, now: datetime) -> datetime | None:

@@ -1,0 +1,136 @@
+"""Exports of ChatGPT: ``conversations.json`` or several (``conversations-000.json``), zipped or not.
+
+Of each conversation the branch is read that it ends with; the messages of others are counted. Left out: what
+is hidden, thoughts, calls of tools and what they returned, and the bytes of attachments, which are named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from pagefault.importers import ImportOptions, Source
+from pagefault.importers.items import BadRecord, ImportedMessage, ImportItem, Omission
+from pagefault.importers.json_items import Unreadable, json_items, json_outline
+from pagefault.importers.texts import date_of, listed, mapping, plain_text, text_field, with_attachments
+
+__all__ = ["ChatGptImporter"]
+
+_TEXT_TYPES = ("text", "multimodal_text")
+_LEFT_OUT = {
+    "thoughts": "thought", "reasoning_recap": "thought", "code": "tool call",
+    "execution_output": "tool result", "user_editable_context": "custom instructions",
+    "model_editable_context": "memory notice",
+}  # fmt: skip
+
+
+class ChatGptImporter:
+    """Reads exports of ChatGPT."""
+
+    title = "an export of ChatGPT"
+
+    def recognises(self, source: Source) -> bool:
+        return any("item.mapping" in json_outline(source, name) for name in _files(source)[:3])
+
+    def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
+        names = _files(source)
+        source.expect(names)
+        for name in names:
+            for number, (_, value) in enumerate(json_items(source, name, "item"), 1):
+                yield from _conversation(value, f"conversation {number} of {name}", options.now)
+
+
+def _files(source: Source) -> list[str]:
+    """The files that hold conversations."""
+    if source.is_file:
+        return source.files()
+    names = source.files(".json")
+    return [name for name in names if PurePosixPath(name).name.lower().startswith("conversations")]
+
+
+def _conversation(value: object, where: str, now: datetime) -> Iterator[ImportItem]:
+    if isinstance(value, Unreadable):
+        yield BadRecord(where, value.why)
+        return
+    talk = mapping(value)
+    nodes = mapping(talk.get("mapping"))
+    session = text_field(talk, "conversation_id", "id")
+    if not nodes or not session:
+        yield BadRecord(where, "It has no messages, or no id; export it again.")
+        return
+    path = _path(nodes, talk.get("current_node"))
+    before = date_of(talk.get("create_time"), now)
+    omitted = Counter[tuple[str, str]]()
+    for id in path:
+        message = mapping(mapping(nodes[id]).get("message"))
+        text, role = _said(message, omitted)
+        if text:
+            before = date_of(message.get("create_time"), now) or before
+            is_user = role == "user"
+            yield ImportedMessage(text, "user" if is_user else "assistant", "", before, session, id)
+    others = Counter[tuple[str, str]]()
+    others_said = sum(
+        1 for id in nodes.keys() - set(path) if _said(mapping(mapping(nodes[id]).get("message")), others)[0]
+    )
+    if others_said:
+        omitted["message on another branch", text_field(talk, "title")] += others_said
+    yield from (Omission(kind, name, count) for (kind, name), count in omitted.items())
+
+
+def _path(nodes: dict[str, Any], current: object) -> list[str]:
+    """The ids from the root to the node that the conversation ends with, each once: links may go round."""
+    id = current if isinstance(current, str) and current in nodes else _newest_leaf(nodes)
+    path = dict[str, None]()
+    while isinstance(id, str) and id in nodes and id not in path:
+        path[id] = None
+        id = mapping(nodes[id]).get("parent")
+    return list(reversed(path))
+
+
+def _newest_leaf(nodes: dict[str, Any]) -> str:
+    def age(id: str) -> tuple[bool, float]:
+        node = mapping(nodes[id])
+        made = mapping(node.get("message")).get("create_time")
+        return not node.get("children"), float(made) if isinstance(made, int | float) else 0.0
+
+    return max(nodes, key=age)
+
+
+def _said(message: dict[str, Any], omitted: Counter[tuple[str, str]]) -> tuple[str, str]:
+    """The text that a message shows, with its role; an empty one if it shows none, which is counted."""
+    content, about = mapping(message.get("content")), mapping(message.get("metadata"))
+    kind, role = text_field(content, "content_type"), text_field(message.get("author"), "role")
+    if not message or about.get("is_visually_hidden_from_conversation") is True:
+        return "", role
+    if role not in ("user", "assistant"):
+        if role != "system" or listed(content.get("parts")) not in ([], [""]):
+            omitted[f"{role or 'unknown'} message", text_field(message.get("author"), "name")] += 1
+        return "", role
+    if kind not in _TEXT_TYPES:
+        omitted[_LEFT_OUT.get(kind, kind or "message without content"), ""] += 1
+        return "", role
+    recipient = text_field(message, "recipient")
+    if recipient not in ("", "all"):
+        omitted["tool call", recipient] += 1
+        return "", role
+    texts, attached = _parts(content)
+    attached += [text_field(each, "name", "id") or "file" for each in listed(about.get("attachments"))]
+    for name in attached:
+        omitted["attachment", name] += 1
+    return with_attachments("\n".join(texts), attached), role
+
+
+def _parts(content: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The texts of a message's parts, and the names of what else it has."""
+    texts, attached = list[str](), list[str]()
+    for part in listed(content.get("parts")):
+        text = plain_text(part) or text_field(part, "text")
+        if text:
+            texts.append(text)
+        elif part:
+            kind = text_field(part, "content_type") or "part"
+            attached.append("image" if kind == "image_asset_pointer" else kind.removesuffix("_asset_pointer"))
+    return texts, attached
