@@ -102,25 +102,32 @@ def _newest_leaf(nodes: dict[str, Any]) -> str:
 def _said(message: dict[str, Any], omitted: Counter[tuple[str, str]]) -> tuple[str, str]:
     """The text that a message shows, with its role; an empty one if it shows none, which is counted."""
     content, about = mapping(message.get("content")), mapping(message.get("metadata"))
-    kind, role = text_field(content, "content_type"), text_field(message.get("author"), "role")
+    role = text_field(message.get("author"), "role")
     if not message or about.get("is_visually_hidden_from_conversation") is True:
         return "", role
-    if role not in ("user", "assistant"):
-        if role != "system" or listed(content.get("parts")) not in ([], [""]):
-            omitted[f"{role or 'unknown'} message", text_field(message.get("author"), "name")] += 1
-        return "", role
-    if kind not in _TEXT_TYPES:
-        omitted[_LEFT_OUT.get(kind, kind or "message without content"), ""] += 1
-        return "", role
-    recipient = text_field(message, "recipient")
-    if recipient not in ("", "all"):
-        omitted["tool call", recipient] += 1
+    if why := _why_not(message, content, role):
+        omitted[why] += 1
         return "", role
     texts, attached = _parts(content)
     attached += [text_field(each, "name", "id") or "file" for each in listed(about.get("attachments"))]
     for name in attached:
         omitted["attachment", name] += 1
-    return with_attachments("\n".join(texts), attached), role
+    text = with_attachments("\n".join(texts), attached)
+    if not text and role != "system":
+        omitted["empty message", ""] += 1
+    return text, role
+
+
+def _why_not(message: dict[str, Any], content: dict[str, Any], role: str) -> tuple[str, str] | None:
+    """The kind and name under which a message is left out; None if it is taken."""
+    kind, recipient = text_field(content, "content_type"), text_field(message, "recipient") or "all"
+    if role == "system" and listed(content.get("parts")) in ([], [""]):
+        return None  # it is empty in every conversation
+    if role not in ("user", "assistant"):
+        return f"{role or 'unknown'} message", text_field(message.get("author"), "name")
+    if recipient != "all":
+        return "tool call", recipient
+    return None if kind in _TEXT_TYPES else (_LEFT_OUT.get(kind, kind or "empty message"), "")
 
 
 def _parts(content: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -87,9 +87,6 @@ def _message(value: object, session: str, where: str, options: ImportOptions) ->
     attached = [text_field(each, "fileName", "name") or "file" for each in _attached(message)]
     yield from (Omission("attachment", each) for each in attached)
     text = with_attachments(plain_text(message.get("content")) or _embedded(message), attached)
-    if not text:
-        yield Omission("empty message")
-        return
     speaker = text_field(author, "nickname", "name", "id")
     at = date_of(message.get("timestamp"), options.now)
     is_me = bool(options.me) and options.me.casefold() == text_field(author, "name").casefold()

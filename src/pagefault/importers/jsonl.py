@@ -23,6 +23,7 @@ _LONGEST = 8 << 20  # bytes of a line
 _TEXTS = ("content", "text")
 _DATES = ("at", "timestamp", "created_at", "date", "time")
 _SPEAKERS = ("speaker", "sender", "from", "author", "name")
+_SAID_BY = ("role", *_SPEAKERS)
 _SESSIONS = ("session", "session_id", "conversation_id", "thread_id", "chat_id")
 _ROLES: dict[str, ImportedRole] = {
     "user": "user", "human": "user", "assistant": "assistant", "ai": "assistant", "bot": "assistant",
@@ -54,8 +55,8 @@ def is_message(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     record = cast("dict[str, Any]", value)
-    said = any(isinstance(record.get(name), str | list) for name in _TEXTS)
-    return said and any(isinstance(record.get(name), str) for name in ("role", *_SPEAKERS))
+    said = any(isinstance(record.get(name), (str, list)) for name in _TEXTS)
+    return said and any(isinstance(record.get(name), str) for name in _SAID_BY)
 
 
 def message_items(value: object, where: str, session: str, now: datetime) -> Iterator[ImportItem]:

@@ -105,9 +105,6 @@ def _message(
     attached = [text_field(each, "title", "name", "id") or "file" for each in listed(message.get("files"))]
     yield from (Omission("attachment", each) for each in attached)
     text = with_attachments(_text(message, users), attached)
-    if not text:
-        yield Omission("empty message")
-        return
     yield ImportedMessage(text, "other", _speaker(message, users), date_of(id, options.now), session, id)
 
 

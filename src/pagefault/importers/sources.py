@@ -45,15 +45,15 @@ class Source:
     _zip: zipfile.ZipFile | None = field(default=None, repr=False)
     _heads: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         return os.fsencode(self.path.name).decode("utf-8", "replace")
 
-    @property
+    @cached_property
     def stem(self) -> str:
         return PurePosixPath(self.name).stem if self.path.is_file() else self.name
 
-    @property
+    @cached_property
     def is_file(self) -> bool:
         """Return whether this is a single file, which is no ZIP."""
         return self._zip is None and self.path.is_file()

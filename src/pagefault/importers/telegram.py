@@ -111,27 +111,26 @@ def _message(value: object, chat: _Chat, options: ImportOptions) -> Iterator[Imp
         return
     message = mapping(value)
     kind, id = text_field(message, "type"), text_field(message, "id")
+    if kind == "service":
+        yield Omission("service message")
+        return
     if kind != "message" or not id:
-        yield (
-            Omission("service message")
-            if kind == "service"
-            else BadRecord(chat.where, "It has no id, or is of a type that is not known.")
-        )
+        yield BadRecord(chat.where, "It has no id, or is of a type that is not known.")
         return
     attached = _attached(message)
     yield from (Omission("attachment", each) for each in attached)
-    text = with_attachments(_text(message), attached)
-    if forwarded := text_field(message, "forwarded_from"):
-        text = f"{text}\n(forwarded from {record_name(forwarded)})" if text else ""
-    if not text:
-        yield Omission("empty message")
-        return
+    text = with_attachments(_text(message), attached) + _forwarded(message)
     speaker = text_field(message, "from", "from_id") or chat.name
     at = date_of(text_field(message, "date_unixtime"), options.now) or date_of(
         message.get("date"), options.now
     )
     is_owner = bool(chat.owner) and text_field(message, "from_id") == chat.owner
     yield ImportedMessage(text, "user" if is_owner else "other", speaker, at, chat.session, id)
+
+
+def _forwarded(message: dict[str, Any]) -> str:
+    name = text_field(message, "forwarded_from")
+    return f"\n(forwarded from {record_name(name)})" if name else ""
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -186,10 +186,7 @@ def _message(
         return
     text = plain_text(with_attachments(text, attached))
     at = date_of(datetime.combine(day, entry.at), options.now)
-    if text:
-        yield ImportedMessage(text, "other", name, at, session)
-    else:
-        yield Omission("empty message")
+    yield ImportedMessage(text, "other", name, at, session)
 
 
 def _attached(body: str, is_marked: bool) -> tuple[str, list[str]]:

@@ -74,10 +74,11 @@ class ImportedKeys:
 
     def numbers(self, key: int) -> list[int]:
         """The numbers of the items of this key, in their order."""
-        wanted = np.uint64(key)
-        first = int(np.searchsorted(self._keys, wanted, "left"))
-        last = int(np.searchsorted(self._keys, wanted, "right"))
-        return [*self._numbers[first:last].tolist(), *self._recent.get(key, ())]
+        found, at = list[int](), int(self._keys.searchsorted(np.uint64(key)))
+        while at < len(self._keys) and int(self._keys[at]) == key:
+            found.append(int(self._numbers[at]))
+            at += 1
+        return [*found, *self._recent.get(key, ())]
 
     def rolled_back(self) -> None:
         """Take back what was added; the transaction begins anew."""
