@@ -34,6 +34,7 @@ TASKS = {
 STRATEGIES = {
     "memgpt": "an agent of pagefault with its virtual memory",
     "memgpt+prefetch": "memgpt, with what memory holds before it is asked for; @N for at most N tokens",
+    "memgpt+sleep": "memgpt, which sleeps once before it is asked",
     "truncate": "the newest texts that fit",
     "full": "all texts, if they fit",
     "recursive-summary": "a summary of all texts, made piece by piece, of at most 300 tokens",

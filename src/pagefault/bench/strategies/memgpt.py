@@ -33,14 +33,16 @@ from pagefault.config import PREFETCH, AgentSettings, Installation, parse_settin
 from pagefault.context.policy import QueuePolicy
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_passages, append_rows
+from pagefault.kernel.sleeping import sleep
 from pagefault.models import Model
 from pagefault.shared import Attachment
 from pagefault.storage import Store
 from pagefault.testing.clock import FixedClock
 from pagefault.types import Event, EventKind, Message, Role
 from pagefault.views.history import rows_after
+from pagefault.views.reply import reply_of
 
-__all__ = ["PREFETCHING", "MemGPT", "counted_in", "load", "prefetch_settings"]
+__all__ = ["PREFETCHING", "SLEEPING", "MemGPT", "counted_in", "load", "prefetch_settings"]
 
 _AGENT = "agent"
 _RECALL = frozenset({"memory_search", "recall_search", "recall_search_by_date", "recall_read"})
@@ -55,6 +57,9 @@ _HIDDEN: dict[str, frozenset[str]] = {
 PREFETCHING = "memgpt+prefetch"
 """The strategy that prefetches; behind an ``@`` stands how many tokens it may at most take, else as set by
 default."""
+
+SLEEPING = "memgpt+sleep"
+"""The strategy that tidies its memory before the question comes."""
 
 _LARGEST_SHARE = 0.25  # of the room, where the tokens are given
 _UNWARNED = ("memgpt-without-warning", "memgpt-without-both")
@@ -144,6 +149,8 @@ class MemGPT:
             else:
                 names = await load(kernel, _AGENT, item)
             clock.at = item.asked
+            if self.name == SLEEPING:
+                counted |= await _slept(kernel)
             await (await kernel.process(_AGENT)).flush(0)  # the question comes in a new session
             await kernel.settled()
         _raise_failure(model)
@@ -183,6 +190,13 @@ class MemGPT:
             limit = max(16, bench.counter.count(text) + _BRIEF_SLACK)
             sections.append({"name": "task", "limit": limit, "text": text, "read_only": True})
         return sections
+
+
+async def _slept(kernel: Kernel) -> dict[str, float]:
+    """Let the agent tidy its memory; what that took: requests, and tokens of input and output."""
+    async with sleep(kernel, _AGENT) as (agent, _, outputs):
+        spent = (await reply_of(kernel, agent, [output async for output in outputs])).usage
+    return {"sleep_requests": float(spent.requests), "sleep_tokens": float(spent.input + spent.output)}
 
 
 async def load(kernel: Kernel, agent: str, item: Item) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Retention:
     name = "retention"
     measures = ("kept", "mean_length", "flushes")
     strategies = (
-        "memgpt", "memgpt-without-warning", "memgpt-without-recall", "memgpt-without-both",
+        "memgpt", "memgpt+sleep", "memgpt-without-warning", "memgpt-without-recall", "memgpt-without-both",
         "recursive-summary", "truncate",
     )  # fmt: skip
     sweep = (5, 10, 20)

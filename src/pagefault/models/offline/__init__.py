@@ -7,7 +7,8 @@ A model sees a prompt and function schemas, and streams a completion; this one f
    topics is quoted with its date; of two that match about equally, the newer one comes first.
 3. A message that is written as a call, ``price(item="pear")``, is made, and the result is said.
 4. Where nothing matches, it says that it does not know; where little does, it says so and quotes the nearest.
-5. At memory pressure it saves what the user said and nobody noted. Other events get one line or nothing.
+5. At memory pressure, and when it rests, it saves what the user said and nobody noted. Other events get one
+   line or nothing.
 
 It is deterministic and keeps no state: what was tried for the open event is in the prompt. It leaves out what
 a language model is for: it understands nothing, and its answers are as good as the search beneath them.

@@ -36,7 +36,7 @@ def next_step(view: PromptView) -> NextStep:
     event = view.event
     if event.source == "user":
         return _user(view)
-    if event.source == "memory_pressure":
+    if event.source in ("memory_pressure", "sleep"):
         return NextStep(tuple(_saved(view)))
     if view.has_spoken or event.source in ("alert", "edited"):
         return NextStep()
