@@ -23,6 +23,7 @@ from pagefault.models.directory.providers import PROVIDERS, SERVER_KEY, Provider
 from pagefault.models.directory.server_keys import ServerKeys
 from pagefault.models.directory.sight import Sight
 from pagefault.models.directory.targets import Target
+from pagefault.models.directory.templates import Templates
 from pagefault.models.directory.windows import Windows
 from pagefault.models.endpoint import (
     AdapterFactory,
@@ -71,7 +72,7 @@ class Catalogue:
         self._delay, self._pace = delay, pace or Pace()
         self._made: dict[tuple[str, int, RequestSettings, tuple[ModelFinding, ...]], Model] = {}
         self._open: list[_Closable] = []
-        self._windows, self._sight = Windows(), Sight(findings)
+        self._windows, self._sight, self._templates = Windows(), Sight(findings), Templates()
 
     # names
 
@@ -201,7 +202,8 @@ class Catalogue:
         model = ImagesModel(
             model, partial(see, target.name, target.model, settings.images), partial(turn_blind, target.name)
         )
-        return FunctionCallingModel(model, settings.calling, self._finding(target))
+        drops = partial(self._templates.drops_functions, target)
+        return FunctionCallingModel(model, settings.calling, self._finding(target), drops)
 
     def image_tokens(self, names: str, images: bool | None) -> Callable[[Media], int]:
         """See ``ModelSource``. Of several models the one that takes the most tokens counts."""

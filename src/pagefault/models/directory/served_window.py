@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from pagefault.models.directory.server_facts import facts_client, json_from
 from pagefault.models.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["served_window"]
 
-_TIMEOUT = 2.0  # seconds; a running server answers at once
 _NAMES = ("max_model_len", "loaded_context_length", "context_length", "context_window")
 
 
@@ -27,13 +27,8 @@ async def served_window(endpoint: Endpoint, model: str) -> int | None:
 
     For Ollama it is the window with which the model is loaded, None if it is not loaded.
     """
-    from pagefault.connections.client import http_client
-
-    headers = dict(endpoint.headers)
-    if endpoint.key:
-        headers["authorization"] = f"Bearer {endpoint.key}"
     base = endpoint.base_url.rstrip("/")
-    async with http_client(timeout=_TIMEOUT, headers=headers) as client:
+    async with facts_client(endpoint) as client:
         if endpoint.provider == "ollama":
             return _of(await _get(client, f"{base}/api/ps"), model)
         if window := _of(await _get(client, f"{base}/models"), model):
@@ -46,13 +41,7 @@ async def served_window(endpoint: Endpoint, model: str) -> int | None:
 
 
 async def _get(client: AsyncClient, url: str) -> object:
-    from httpx2 import HTTPError, InvalidURL
-
-    try:
-        answer = await client.get(url)
-        return answer.json() if answer.is_success else None
-    except (HTTPError, InvalidURL, ValueError):
-        return None
+    return (await json_from(client, url))[1]
 
 
 def _of(listed: object, model: str) -> int | None:

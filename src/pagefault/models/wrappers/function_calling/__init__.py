@@ -6,7 +6,7 @@ write them so, or by setting. Left out: the meaning of arguments, which the func
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +16,7 @@ from pagefault.models.endpoint import CallingMode, ModelFinding
 from pagefault.models.wrappers.function_calling.json_mode import JSONReader, in_json_mode
 from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.models.wrappers.function_calling.thinking import ThinkingReader, ends_late
+from pagefault.models.wrappers.function_calling.unseen import UnseenFunctions
 
 __all__ = ["FunctionCallingModel"]
 
@@ -27,17 +28,39 @@ _HINT = (
 )
 
 
+_FROM_NOW_ON = "It is asked for JSON objects from now on."
+_DROPPED = (
+    "The server of {name} drops functions without a word: {why}. {then} A chat template with functions, or "
+    "another model, would do better."
+)
+_NO_TEMPLATE = "its chat template has none"
+_FEW_TOKENS = "the tokens that it reports are those of the messages alone"
+
+
+async def _keeps_all() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class FunctionCallingModel(ModelWrapper):
     """Calls functions in a ``mode``: ``native`` is the provider's own protocol, ``text`` that and calls
     written as text, ``json`` JSON mode; ``auto`` is as ``finding`` says of the model, and JSON mode as soon
-    as the server reports that the model has no functions."""
+    as the server reports that the model has no functions, or is found to drop them: by ``drops_functions``,
+    which asks it, or by the tokens that it reports."""
 
     mode: CallingMode
     finding: ModelFinding = field(default_factory=ModelFinding)
+    drops_functions: Callable[[], Awaitable[bool]] = _keeps_all
+    _unseen: UnseenFunctions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._unseen = UnseenFunctions(self.name)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""
+        learnt: list[str] = []
+        if turned := await self._template_check(prompt, learnt):
+            yield turned
         while True:
             reader, thinking = self._reader(prompt), ThinkingReader(prompt, late=self.finding.late_thinking)
             try:
@@ -45,7 +68,7 @@ class FunctionCallingModel(ModelWrapper):
                 async with aclosing(self.model.stream(reader.prompt)) as items:
                     async for item in items:
                         held += len(item.text)
-                        for read in thinking.take(item):
+                        for read in self._read(prompt, item, thinking, learnt):
                             if isinstance(read, Notice) and read.restart:
                                 reader = self._reader(prompt)
                             for shown in reader.take(read):
@@ -59,7 +82,31 @@ class FunctionCallingModel(ModelWrapper):
                     raise
                 refused = str(error).rstrip(".")
             self.finding = replace(self.finding, calling="json")
-            yield Notice(f"{refused}. It is asked for JSON objects from now on.", restart=True)
+            yield Notice(f"{refused}. {_FROM_NOW_ON}", restart=True)
+
+    def _read(
+        self, prompt: Prompt, item: StreamItem, thinking: ThinkingReader, learnt: list[str]
+    ) -> Sequence[StreamItem]:
+        """Return the items that stand for this one, its thinking apart; a completion has what was learnt."""
+        if not isinstance(item, Completion):
+            return thinking.take(item)
+        unseen = self._is_unknown(prompt) and self._unseen.noticed(prompt, item)
+        notices = [self._turned(learnt, _FEW_TOKENS)] if unseen else []
+        return (*notices, *thinking.take(replace(item, notes=(*item.notes, *learnt))))
+
+    async def _template_check(self, prompt: Prompt, learnt: list[str]) -> Notice | None:
+        if self._is_unknown(prompt) and await self.drops_functions():
+            return self._turned(learnt, _NO_TEMPLATE)
+        return None
+
+    def _is_unknown(self, prompt: Prompt) -> bool:
+        return self._mode == "" and bool(prompt.functions)
+
+    def _turned(self, learnt: list[str], why: str) -> Notice:
+        """Turn to JSON mode, and report it once."""
+        self.finding = replace(self.finding, calling="json")
+        learnt.append(_DROPPED.format(name=self.name, why=why, then=_FROM_NOW_ON))
+        return Notice(learnt[-1])
 
     @property
     def _mode(self) -> str:
