@@ -55,6 +55,8 @@ async def _capabilities(endpoint: Endpoint) -> Mapping[str, Any] | None:
         status, props = await json_from(client, f"{root}/props")
     if not status or status >= 500:
         return None
-    found: dict[str, object] = cast("dict[str, object]", props) if isinstance(props, dict) else {}
-    said = found.get("chat_template_caps")
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    return _fields(_fields(props).get("chat_template_caps"))
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
