@@ -43,7 +43,7 @@ class Templates:
                 self._silent[url] = self._silent.get(url, 0) + 1
                 if self._silent[url] < _MOST_TRIES:
                     return False
-                said = {}
+                said = dict[str, Any]()
             self._lacking[url] = said.get("supports_tools") is False
         return self._lacking[url]
 
