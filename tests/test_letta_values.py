@@ -23,7 +23,7 @@ from pagefault.server.auth import Caller, caller
 from pagefault.server.letta.bodies import AgentBody, BlockBody
 from pagefault.server.letta.ids import IdKind, LettaId, letta_id, read_id
 from pagefault.server.letta.messages import messages_of, stop_reason
-from pagefault.server.letta.names import (
+from pagefault.importers.letta.names import (
     agent_name,
     archive_name,
     free_name,

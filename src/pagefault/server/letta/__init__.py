@@ -7,7 +7,7 @@ what works and what differs.
     blocks.py      sections, an agent's own and shared ones;  sections.py: changes of them
     passages.py    archival memory and search;  archives.py: archives;  folders.py: documents as files
     catalogue.py   models, tags, health; what is refused
-    ids.py         ids of Letta's form;  names.py: names and handles;  paging.py: pages of lists
+    ids.py         ids of Letta's form;  paging.py: pages of lists;  names and handles: importers.letta.names
     records.py     what ids name, for this caller;  states.py: all of it as JSON;  bodies.py: what is sent
 
 Left out: agent files (``.af``), Letta's schedules, identities, groups, templates, conversations.

@@ -14,7 +14,7 @@ from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.letta.bodies import AgentBody
 from pagefault.server.letta.ids import LettaId
-from pagefault.server.letta.names import agent_name, free_name, handle_of, model_name
+from pagefault.importers.letta.names import agent_name, free_name, handle_of, model_name
 from pagefault.server.letta.paging import NewestFirst
 from pagefault.server.letta.records import LettaAgent, memory_of, shared_of
 from pagefault.server.letta.settings import Wishes, declared, setting_values

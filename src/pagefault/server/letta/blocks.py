@@ -17,7 +17,7 @@ from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
 from pagefault.server.letta.bodies import BlockBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id, section_number
-from pagefault.server.letta.names import LONGEST_SECTION, free_name, section_name
+from pagefault.importers.letta.names import CHARACTERS, LONGEST_SECTION, free_name, section_name
 from pagefault.server.letta.paging import NewestFirst, OldestFirst
 from pagefault.server.letta.records import (
     LettaAgent,
@@ -36,7 +36,6 @@ from pagefault.server.letta.sections import (
     section_of,
     shared_state,
 )
-from pagefault.server.letta.states import CHARACTERS
 from pagefault.types import Section
 from pagefault.views.stored import AgentMemory, SharedThing, memories
 

@@ -11,8 +11,8 @@ from pagefault.kernel import Kernel, sections, shared_sections
 from pagefault.kernel.sections import SMALLEST
 from pagefault.quoting import inline
 from pagefault.server.letta.bodies import BlockBody
-from pagefault.server.letta.names import section_name
-from pagefault.server.letta.states import CHARACTERS, block_state
+from pagefault.importers.letta.names import CHARACTERS, section_name
+from pagefault.server.letta.states import block_state
 from pagefault.server.problems import Problem
 from pagefault.types import Section
 from pagefault.views.stored import AgentMemory, SharedThing

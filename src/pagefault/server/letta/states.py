@@ -13,20 +13,17 @@ from pagefault.errors import DamageError
 from pagefault.functions import Function
 from pagefault.server.letta.ids import letta_id, section_number
 from pagefault.server.letta.messages import approval_request
-from pagefault.server.letta.names import handle_of
+from pagefault.importers.letta.names import CHARACTERS, handle_of
 from pagefault.shared import SharedRecord
 from pagefault.types import AgentId, AgentRecord, Document, Passage, Section
 from pagefault.views.stored import AgentMemory
 
 __all__ = [
-    "CHARACTERS", "agent_state", "archive_state", "block_id", "block_state", "file_state", "folder_state",
+    "agent_state", "archive_state", "block_id", "block_state", "file_state", "folder_state",
     "kept_of", "passage_state", "settings_shown", "tool_state",
 ]  # fmt: skip
 
 JsonObject = dict[str, Any]
-
-CHARACTERS = 4
-"""The characters that stand for a token, where Letta counts characters and pagefault tokens."""
 
 _EMBEDDING: JsonObject = {
     "embedding_dim": 384, "embedding_endpoint_type": "hugging-face", "embedding_model": "pagefault",

@@ -16,6 +16,7 @@ from pagefault.names import LONGEST, could_be_agent_name
 from pagefault.quoting import inline
 
 __all__ = [
+    "CHARACTERS",
     "LONGEST_SECTION",
     "agent_name",
     "archive_name",
@@ -24,6 +25,9 @@ __all__ = [
     "model_name",
     "section_name",
 ]
+
+CHARACTERS = 4
+"""The characters that stand for a token, where Letta counts characters and pagefault tokens."""
 
 LONGEST_SECTION = 32  # characters of a section's name
 

@@ -1,0 +1,325 @@
+"""Letta's agent files (``.af``) as values: v2, v2 in a string, and v1, of which there is one agent in a file.
+
+Only the members that are read are here. Secrets (``secrets``, ``tool_exec_environment_variables``), source code and the
+addresses of models are none of them, so nothing behind this module can store or show them. Each message is read
+by itself, so that one that is damaged costs that one. Left out: the meaning (``agents``, ``messages``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pagefault.errors import UsageError
+from pagefault.importers.letta.messages import FunctionCall, FunctionReturn, StoredMessage
+from pagefault.importers.reading import objects
+from pagefault.models.json_text import read_json
+from pagefault.quoting import in_texts, inline
+
+__all__ = [
+    "AgentFile", "FileAgent", "FileBlock", "FileDocument", "agent_file", "looks_like_agent_file", "message_of",
+    "time_of_row",
+]  # fmt: skip
+
+JsonObject = dict[str, Any]
+
+_KEY = re.compile(r'"([a-z_]{1,40})"\s*:')
+_OF_AGENTS = frozenset({"block_ids", "in_context_message_ids", "agent_type", "llm_config"})
+_REASONING = ("reasoning", "summarized_reasoning")
+
+
+def _list(value: object) -> object:
+    return [] if value is None else value
+
+
+def _text(value: object) -> object:
+    return "" if value is None else value
+
+
+def _tags(value: object) -> object:
+    """The tags of v2, texts, or of v1, objects that hold one."""
+    tags = cast("list[object]", value) if isinstance(value, list) else []
+    found = [cast("JsonObject", tag).get("tag") if isinstance(tag, dict) else tag for tag in tags]
+    return [tag for tag in found if isinstance(tag, str)]
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Texts = Annotated[list[str], BeforeValidator(_list)]
+Things = Annotated[list[Any], BeforeValidator(_list)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _count(value: object) -> int:
+    """The number of secrets, of which nothing else is kept."""
+    return len(cast("JsonObject", value)) if isinstance(value, dict | list) else 0
+
+
+class FileBlock(_Part):
+    """A memory block. ``limit``: in characters."""
+
+    id: Text = ""
+    label: str
+    value: Text = ""
+    limit: int | None = None
+    description: Text = ""
+    read_only: bool = False
+
+
+class FileDocument(_Part):
+    """A file. ``content``: its text, if it was exported."""
+
+    id: Text = ""
+    source_id: Text = ""
+    file_name: Text = ""
+    original_file_name: Text = ""
+    file_type: Text = ""
+    content: str | None = None
+
+
+class _Named(_Part):
+    id: Text = ""
+    name: Text = ""
+
+
+class _Model(_Part):
+    model: Text = ""
+    model_endpoint_type: Text = ""
+    handle: Text = ""
+    context_window: int | None = None
+
+
+class _FileLink(_Part):
+    file_id: Text = ""
+
+
+class _Group(_Part):
+    agent_ids: Texts = Field(default_factory=list)
+    manager_config: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+    @property
+    def kind(self) -> str:
+        return str(self.manager_config.get("manager_type", ""))
+
+
+class FileAgent(_Part):
+    """An agent. ``messages``: as in the file, each to be read by ``message_of``."""
+
+    id: Text = ""
+    name: Text = ""
+    agent_type: Text = ""
+    description: Text = ""
+    system: Text = ""
+    metadata: dict[str, Any] | None = None
+    llm_config: _Model = _Model()
+    timezone: Text = ""
+    tags: Annotated[list[str], BeforeValidator(_tags)] = Field(default_factory=list)
+    tool_ids: Texts = Field(default_factory=list)
+    block_ids: Texts = Field(default_factory=list)
+    source_ids: Texts = Field(default_factory=list)
+    folder_ids: Texts = Field(default_factory=list)
+    files_agents: Annotated[list[_FileLink], BeforeValidator(_list)] = Field(default_factory=list[_FileLink])
+    messages: Things = Field(default_factory=list)
+    secrets: Annotated[int, BeforeValidator(_count)] = 0
+    tool_exec_environment_variables: Annotated[int, BeforeValidator(_count)] = 0
+
+    @property
+    def secret_count(self) -> int:
+        return max(self.secrets, self.tool_exec_environment_variables)
+
+    @property
+    def model(self) -> str:
+        """The handle of its model, ``openai/gpt-4o-mini``; empty if the file names none."""
+        config = self.llm_config
+        return config.handle or (f"{config.model_endpoint_type}/{config.model}" if config.model else "")
+
+    @property
+    def speaks_by_function(self) -> bool:
+        """Return whether it speaks by ``send_message``, as all types but the newer ones do."""
+        return self.agent_type not in ("letta_v1_agent", "react_agent")
+
+
+class AgentFile(_Part):
+    """A file of agents, of any version. ``tools``: by id, their names alone; ``skills``: their names."""
+
+    agents: list[FileAgent]
+    blocks: list[FileBlock] = []
+    files: list[FileDocument] = []
+    sources: list[_Named] = []
+    tools: list[_Named] = []
+    groups: list[_Group] = []
+    mcp_servers: list[str] = []
+    skills: list[str] = []
+
+
+def _is_agent_file(value: object) -> bool:
+    """Return whether a JSON value is an agent file of any version."""
+    if not isinstance(value, dict):
+        return False
+    values = cast("JsonObject", value)
+    if isinstance(values.get("agents"), list):
+        return isinstance(values.get("blocks"), list)
+    return isinstance(values.get("core_memory"), list) and isinstance(values.get("messages"), list)
+
+
+def looks_like_agent_file(head: bytes) -> bool:
+    """Return whether a file begins like an agent file of any version."""
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    if text[:1] == '"':
+        text = text[1:].replace("\\n", " ").replace('\\"', '"').lstrip()
+    if text[:1] != "{":
+        return False
+    keys = set(_KEY.findall(text))
+    if "agents" in keys and not keys.isdisjoint(_OF_AGENTS):
+        return True
+    return {"core_memory", "agent_type"} <= keys or {"agents", "groups", "blocks"} <= keys
+
+
+def agent_file(text: str, place: str) -> AgentFile:
+    """Read a file; ``UsageError`` if it is none of Letta's, or so damaged that its agents cannot be told apart.
+    ``place``: what to call it."""
+    value = _json(text, place)
+    if isinstance(value, str):  # v2 within a string
+        value = _json(value, place)
+    if not _is_agent_file(value):
+        raise UsageError(f"{place} is no agent file of Letta's; export one from Letta again.")
+    values = cast("JsonObject", in_texts(lambda each: each.replace("\0", ""), value))
+    try:
+        return _v2(values) if isinstance(values.get("agents"), list) else _v1(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(inline(str(part)) for part in fault["loc"])
+        raise UsageError(f"{place} is damaged at {where} ({fault['msg']}); export it again.") from None
+
+
+def _json(text: str, place: str) -> object:
+    try:
+        return read_json(text)
+    except ValueError as error:
+        why = str(error).splitlines()[0]
+        raise UsageError(f"{place} is no whole JSON text ({why}); export it again.") from None
+
+
+def _v2(values: JsonObject) -> AgentFile:
+    servers, skills = values.get("mcp_servers"), values.get("skills")
+    return AgentFile.model_validate(
+        {
+            **{name: values.get(name) or [] for name in ("agents", "blocks", "files", "sources", "tools")},
+            "groups": values.get("groups") or [],
+            "mcp_servers": _names(servers, "server_name"),
+            "skills": _names(skills, "name"),
+        }
+    )
+
+
+def _v1(values: JsonObject) -> AgentFile:
+    """A file of v1 as one of v2: blocks and tools with ids."""
+    blocks = [{**each, "id": f"block-{n}"} for n, each in enumerate(objects(values["core_memory"]))]
+    tools = [{**each, "id": f"tool-{n}"} for n, each in enumerate(objects(values.get("tools")))]
+    agent = {
+        **values,
+        "id": "agent-0",
+        "metadata": values.get("metadata_"),
+        "block_ids": [each["id"] for each in blocks],
+        "tool_ids": [each["id"] for each in tools],
+    }
+    return AgentFile.model_validate({"agents": [agent], "blocks": blocks, "tools": tools})
+
+
+def _names(things: object, name: str) -> list[str]:
+    found = [each.get(name) for each in objects(things)]
+    return [each for each in found if isinstance(each, str)]
+
+
+# messages
+
+
+def message_of(value: object) -> StoredMessage:
+    """The message of a file; ``UsageError`` says what is wrong with it."""
+    if not isinstance(value, dict):
+        raise UsageError("it is no object")
+    values = cast("Mapping[str, Any]", value)
+    role = values.get("role")
+    if not isinstance(role, str):
+        raise UsageError("it has no role")
+    parts = _parts(values.get("content"))
+    thoughts = [part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING]
+    texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
+    return StoredMessage(
+        "assistant" if role == "approval" else role,
+        "\n\n".join(texts) if role != "user" else "\n".join(texts),
+        time_of_row(values.get("created_at")),
+        _speaker(values, role),
+        tuple(each for each in thoughts if isinstance(each, str)),
+        tuple(_calls(values)),
+        tuple(_returns(values, "\n".join(texts))) if role in ("tool", "function") else (),
+        sum(part.get("type") == "image" for part in parts),
+    )
+
+
+def _parts(content: object) -> list[JsonObject]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return objects(content)
+
+
+def _speaker(values: Mapping[str, Any], role: str) -> str:
+    name = values.get("name")
+    return name if isinstance(name, str) and role in ("user", "tool") else ""
+
+
+def time_of_row(given: object) -> datetime | None:
+    """The time of a stored row, in UTC if it names no zone; ``UsageError`` if it is none."""
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(str(given))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"its time {inline(str(given), 40)!r} is none") from None
+
+
+def _calls(values: Mapping[str, Any]) -> list[FunctionCall]:
+    found = list[FunctionCall]()
+    for each in objects(values.get("tool_calls")):
+        function = each.get("function")
+        if isinstance(function, dict):
+            named = cast("JsonObject", function)
+            id, name, arguments = each.get("id"), named.get("name"), named.get("arguments")
+            if isinstance(name, str):
+                text = arguments if isinstance(arguments, str) else "{}"
+                found.append(FunctionCall(id if isinstance(id, str) else "", name, text))
+    return found
+
+
+def _returns(values: Mapping[str, Any], text: str) -> list[FunctionReturn]:
+    """The returns of a row: each of those listed; the row's text, if that is all there is."""
+    own = values.get("tool_call_id")
+    call = own if isinstance(own, str) else ""
+    listed = objects(values.get("tool_returns"))
+    found = [
+        FunctionReturn(
+            id if isinstance(id := each.get("tool_call_id"), str) else call,
+            said,
+            each.get("status") == "error",
+        )
+        for each in listed
+        if (said := _response(each.get("func_response")))
+    ]
+    if text and len(listed) <= 1:  # the row's text is the whole of it, a response may be a word
+        failed = bool(listed) and listed[0].get("status") == "error"
+        return [FunctionReturn(call, text, failed)]
+    return found
+
+
+def _response(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    parts = objects(value)
+    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
