@@ -16,13 +16,6 @@ from hypothesis import strategies as st
 from conftest import Machine, Served, served
 from pagefault.config import AgentSettings
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.message_meta import MessageMeta
-from pagefault.names import check_agent_name, check_shared_name
-from pagefault.section_settings import SectionSettings
-from pagefault.server.auth import Caller, caller
-from pagefault.server.letta.bodies import AgentBody, BlockBody
-from pagefault.server.letta.ids import IdKind, LettaId, letta_id, read_id
-from pagefault.server.letta.messages import messages_of, stop_reason
 from pagefault.importers.letta.names import (
     agent_name,
     archive_name,
@@ -31,6 +24,13 @@ from pagefault.importers.letta.names import (
     model_name,
     section_name,
 )
+from pagefault.message_meta import MessageMeta
+from pagefault.names import check_agent_name, check_shared_name
+from pagefault.section_settings import SectionSettings
+from pagefault.server.auth import Caller, caller
+from pagefault.server.letta.bodies import AgentBody, BlockBody
+from pagefault.server.letta.ids import IdKind, LettaId, letta_id, read_id
+from pagefault.server.letta.messages import messages_of, stop_reason
 from pagefault.server.letta.paging import ListPage
 from pagefault.server.letta.settings import Wishes, declared, setting_values
 from pagefault.tenancy import KeyRole

@@ -1,8 +1,8 @@
 """SQLite databases of other programs, read and never trusted.
 
-A file is opened read-only and immutable. Only plain tables are read: a view, a virtual table or a generated column
-could run what its author wrote; functions are refused, rows are bounded in size and a query in time. Names of
-tables and columns are those that the caller knows. Left out: their meaning.
+A file is opened read-only and immutable. Only plain tables are read: a view, a virtual table or a generated
+column could run what its author wrote; functions are refused, rows are bounded in size and a query in time.
+Names of tables and columns are those that the caller knows. Left out: their meaning.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from pagefault.errors import UsageError
 from pagefault.importers.sources import Source
+
+from pagefault.errors import UsageError
 from pagefault.quoting import whole
 
 __all__ = ["ForeignDatabase", "foreign_database", "is_database"]
@@ -44,8 +45,8 @@ class ForeignDatabase:
     _connection: sqlite3.Connection
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The rows of a table, of those of these columns that it has; none if there is no such table. Bytes that
-        are no text are given as they are. ``UsageError`` if the file is damaged."""
+        """The rows of a table, of those of these columns that it has; none if there is no such table. Bytes
+        that are no text are given as they are. ``UsageError`` if the file is damaged."""
         there = [column for column in columns if column in self.tables.get(table, ())]
         if not there:
             return

@@ -1,8 +1,8 @@
 """Memories of mem0: the results of ``get_all`` and ``search``, old and new, and the database of its history.
 
-Each memory is a passage with its date; categories, and whose it is, are tags. A memory that was changed since it was
-imported is a passage of its own, because both may be wanted. Left out: hashes, scores, and exports of a schema of
-the user's own, which cannot be known.
+Each memory is a passage with its date; categories, and whose it is, are tags. A memory that was changed since
+it was imported is a passage of its own, because both may be wanted. Left out: hashes, scores, and exports of
+a schema of the user's own, which cannot be known.
 """
 
 from __future__ import annotations
@@ -12,18 +12,28 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, cast
 
+from pagefault.importers.json_items import Unreadable, json_items, json_outline
+from pagefault.importers.texts import record_name
+
 from pagefault.errors import UsageError
 from pagefault.importers import BadRecord, ImportedMessage, ImportedPassage, ImportItem, ImportOptions, Source
 from pagefault.importers.foreign_database import ForeignDatabase, foreign_database, is_database
-from pagefault.importers.json_items import Unreadable, json_items, json_outline
 from pagefault.importers.letta.schema import time_of_row
-from pagefault.importers.texts import record_name
 
 __all__ = ["Mem0Importer"]
 
 _PLACES = ("results.item", "item", "relations.item")
 _WHOSE = {"user_id": "user", "agent_id": "agent", "app_id": "app", "run_id": "run", "session_id": "run"}
-_HISTORY = ("memory_id", "new_memory", "new_value", "event", "created_at", "timestamp", "is_deleted", "actor_id")
+_HISTORY = (
+    "memory_id",
+    "new_memory",
+    "new_value",
+    "event",
+    "created_at",
+    "timestamp",
+    "is_deleted",
+    "actor_id",
+)
 _MESSAGE = ("id", "session_scope", "role", "content", "name", "created_at")
 
 
@@ -75,7 +85,9 @@ def _memory(value: object, number: int) -> ImportItem:
 
 
 def _passage(text: str, at: datetime | None, tags: tuple[str, ...], id: object) -> ImportedPassage:
-    named = f"{id}:{sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}" if isinstance(id, str) else None
+    named = (
+        f"{id}:{sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}" if isinstance(id, str) else None
+    )
     return ImportedPassage(text, at, tags, id=named)
 
 
@@ -130,6 +142,4 @@ def _messages(database: ForeignDatabase) -> Iterator[ImportItem]:
         if isinstance(text, str) and role in ("user", "assistant"):
             speaker = name if isinstance(name, str) else ""
             session = f"mem0:{row.get('session_scope')}"
-            yield ImportedMessage(
-                text, role, speaker, at, session, id if isinstance(id, str) else None
-            )
+            yield ImportedMessage(text, role, speaker, at, session, id if isinstance(id, str) else None)

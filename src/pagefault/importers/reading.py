@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pagefault.errors import UsageError
 from pagefault.importers.sources import Source
+
+from pagefault.errors import UsageError
 from pagefault.models.json_text import read_json
 
 __all__ = ["json_object", "objects", "whole_bytes", "whole_text"]

@@ -1,7 +1,8 @@
 """Agents of Letta: agent files (``.af``), of any version, as items.
 
     schema.py    the file as values, without secrets, source code and addresses
-    messages.py  stored messages as rows;  packed.py: what older agents pack as JSON;  names.py: names and handles
+    messages.py  stored messages as rows;  packed.py: what older agents pack as JSON
+    names.py     names and handles;  kept.py: values that are kept in metadata
     agents.py    the agents of a file, each with its sections, documents and messages
 
 Left out: Letta's archival memory, which its files do not have.
@@ -17,6 +18,7 @@ from pagefault.importers.letta.schema import agent_file, looks_like_agent_file
 from pagefault.importers.reading import whole_text
 
 __all__ = ["LettaImporter"]
+
 
 class LettaImporter:
     """Reads Letta's agent files."""

@@ -1,8 +1,8 @@
 """The agents of an agent file as items: each with its sections, its documents and its messages.
 
-Several agents may be in one file; each is one here. Blocks are found by the ids that an agent names, because labels
-repeat over a file. A block that no agent names is a document of the first agent, and of what is no memory (tools,
-secrets, groups) only names and counts are given. Pure.
+Several agents may be in one file; each is one here. Blocks are found by the ids that an agent names, because
+labels repeat over a file. A block that no agent names is a document of the first agent, and of what is no
+memory (tools, secrets, groups) only names and counts are given. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import PurePosixPath
 
-from pagefault.errors import UsageError
 from pagefault.importers.items import (
     BadRecord,
     ImportedAgent,
@@ -24,6 +23,8 @@ from pagefault.importers.items import (
     Item,
     Omission,
 )
+
+from pagefault.errors import UsageError
 from pagefault.importers.letta.messages import SaidRow, StoredMessage, in_order, rows_of
 from pagefault.importers.letta.names import CHARACTERS, model_name
 from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument, message_of
@@ -41,7 +42,8 @@ _PLAIN = frozenset({".md", ".markdown", ".txt", ".csv", ".json", ".log", ""})
 
 
 def items_of(file: AgentFile) -> Iterator[Item]:
-    """The items of all agents of a file, an agent after another; the one that no group has made comes first."""
+    """The items of all agents of a file, an agent after another; the one that no group has made comes
+    first."""
     helpers = {id for group in file.groups for id in group.agent_ids}
     agents = sorted(file.agents, key=lambda agent: agent.id in helpers)
     for number, agent in enumerate(agents):
@@ -100,7 +102,10 @@ class _Agent:
 
     def _files(self) -> list[FileDocument]:
         agent = self.agent
-        linked, attached = {each.file_id for each in agent.files_agents}, {*agent.source_ids, *agent.folder_ids}
+        linked, attached = (
+            {each.file_id for each in agent.files_agents},
+            {*agent.source_ids, *agent.folder_ids},
+        )
         is_only = len(self.file.agents) == 1
         return [f for f in self.file.files if is_only or f.id in linked or f.source_id in attached]
 
@@ -134,7 +139,7 @@ def text_document(folder: str, name: str, text: str) -> ImportedDocument:
     suffix = PurePosixPath(name).suffix.lower()
     file = PurePosixPath(name).name or "file"
     return ImportedDocument(
-        f"letta:{folder}/{name}",
+        f"{folder}/{name}",
         text.encode("utf-8", "replace"),
         name,
         f"{PurePosixPath(file).stem}.md" if suffix in (".md", ".markdown") else f"{file}.txt",
@@ -144,12 +149,10 @@ def text_document(folder: str, name: str, text: str) -> ImportedDocument:
 def message_items(
     messages: Sequence[StoredMessage], speaks_by_function: bool, session: str, omitted: Counter[str]
 ) -> Iterator[ImportedMessage]:
-    """Messages in their order as items. Ids of a file are of this file alone, so a message is named by what it
-    is, and by its place among those that are the same."""
+    """Messages in their order as items. Ids of a file are of this file alone, so a message is named by what
+    it is, and by its place among those that are the same."""
     same = Counter[SaidRow]()
     for row in rows_of(messages, speaks_by_function=speaks_by_function, omitted=omitted):
         same[row] += 1
         place = str(same[row]) if same[row] > 1 else None
-        yield ImportedMessage(
-            row.text, _ROLES[row.role], row.speaker, row.at, session, None, place, row.name
-        )
+        yield ImportedMessage(row.text, _ROLES[row.role], row.speaker, row.at, session, None, place, row.name)

@@ -1,8 +1,8 @@
 """Stored messages of MemGPT and Letta as rows of the log, in the order of time.
 
-A stored message is one completion or one event: it may hold a thought, speech and several calls, each of which is a
-row here. For agents that speak through a function, the speech is the argument of ``send_message``; for the others
-it is the text. Left out: how the formats write a message (``schema``, ``memgpt``). Pure.
+A stored message is one completion or one event: it may hold a thought, speech and several calls, each of
+which is a row here. For agents that speak through a function, the speech is the argument of ``send_message``;
+for the others it is the text. Left out: how the formats write a message (``schema``, ``memgpt``). Pure.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Texts that MemGPT and Letta's older agents pack as JSON: who speaks, and what a function returned.
 
-The same forms from MemGPT 0.1 to Letta 0.16. A text that has another form is a text. Everything in this module is
-pure.
+The same forms from MemGPT 0.1 to Letta 0.16. A text that has another form is a text. Everything in this
+module is pure.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, cast
 
 from pagefault.models.json_text import read_json
@@ -82,15 +82,9 @@ def packed_time(given: object) -> datetime | None:
     if found is None:
         return None
     try:
-        at = datetime.strptime(found[1], "%Y-%m-%d %I:%M:%S %p")
-        return at.replace(tzinfo=timezone(_offset(found[2])) if found[2] else UTC)
+        return datetime.strptime(f"{found[1]} {found[2] or '+0000'}", "%Y-%m-%d %I:%M:%S %p %z")
     except ValueError:
         return None
-
-
-def _offset(digits: str) -> timedelta:
-    distance = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
-    return -distance if digits.startswith("-") else distance
 
 
 def packed_fields(text: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Letta's agent files (``.af``) as values: v2, v2 in a string, and v1, of which there is one agent in a file.
 
-Only the members that are read are here. Secrets (``secrets``, ``tool_exec_environment_variables``), source code and the
-addresses of models are none of them, so nothing behind this module can store or show them. Each message is read
-by itself, so that one that is damaged costs that one. Left out: the meaning (``agents``, ``messages``).
+Only the members that are read are here. Secrets (``secrets``, ``tool_exec_environment_variables``), source
+code and the addresses of models are none of them, so nothing behind this module can store or show them. Each
+message is read by itself, so that one that is damaged costs that one. Left out: the meaning (``agents``,
+``messages``).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from pagefault.models.json_text import read_json
 from pagefault.quoting import in_texts, inline
 
 __all__ = [
-    "AgentFile", "FileAgent", "FileBlock", "FileDocument", "agent_file", "looks_like_agent_file", "message_of",
-    "time_of_row",
+    "AgentFile", "FileAgent", "FileBlock", "FileDocument", "agent_file", "looks_like_agent_file",
+    "message_of", "time_of_row",
 ]  # fmt: skip
 
 JsonObject = dict[str, Any]
@@ -182,8 +183,8 @@ def looks_like_agent_file(head: bytes) -> bool:
 
 
 def agent_file(text: str, place: str) -> AgentFile:
-    """Read a file; ``UsageError`` if it is none of Letta's, or so damaged that its agents cannot be told apart.
-    ``place``: what to call it."""
+    """Read a file; ``UsageError`` if it is none of Letta's, or so damaged that its agents cannot be told
+    apart. ``place``: what to call it."""
     value = _json(text, place)
     if isinstance(value, str):  # v2 within a string
         value = _json(value, place)
@@ -249,8 +250,12 @@ def message_of(value: object) -> StoredMessage:
     if not isinstance(role, str):
         raise UsageError("it has no role")
     parts = _parts(values.get("content"))
-    thoughts = [part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING]
-    texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
+    thoughts = [
+        part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING
+    ]
+    texts = [
+        part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)
+    ]
     return StoredMessage(
         "assistant" if role == "approval" else role,
         "\n\n".join(texts) if role != "user" else "\n".join(texts),

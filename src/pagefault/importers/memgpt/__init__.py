@@ -3,8 +3,8 @@
     folders.py   agents of 0.1 and 0.2, a folder each;  pickles.py: their pickles, without running them
     databases.py agents of 0.3 to 0.5, in one SQLite database
 
-``~/.memgpt`` may be given as a whole, the folder of one agent, or the database. Left out: API keys, functions, and
-what lies in Chroma or LanceDB.
+``~/.memgpt`` may be given as a whole, the folder of one agent, or the database. Left out: API keys,
+functions, and what lies in Chroma or LanceDB.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Databases of MemGPT 0.3 and 0.4 and of Letta to 0.5: agents, their messages and passages, of SQLite.
 
-All agents of a file are in one table of each kind. Ids are texts or the bytes of a UUID, as the version had it.
-Left out: tokens, which are API keys; vectors; data sources, whose passages an agent has as its own.
+All agents of a file are in one table of each kind. Ids are texts or the bytes of a UUID, as the version had
+it. Left out: tokens, which are API keys; vectors; data sources, whose passages an agent has as its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Agents of MemGPT 0.1 and 0.2: a folder each, with the state as JSON, all messages as a pickle, and an index.
+"""Agents of MemGPT 0.1 and 0.2: a folder each, with the state as JSON, all messages as a pickle, and an
+index.
 
-The newest state counts, as for MemGPT itself. The pickle beside it has all messages with their times; without it
-there are those of the context alone. Left out: reading pickles (``pickles``).
+The newest state counts, as for MemGPT itself. The pickle beside it has all messages with their times; without
+it there are those of the context alone. Left out: reading pickles (``pickles``).
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ def folder_items(source: Source, folder: str) -> Iterator[Item]:
     model = _first_text(config.get("model"), state.get("model"))
     provider = _first_text(config.get("model_endpoint_type"), "openai")
     yield ImportedAgent(
-        name, model_name(f"{provider}/{model}") if model else "", _first_text(state.get("system")), style="memgpt"
+        name,
+        model_name(f"{provider}/{model}") if model else "",
+        _first_text(state.get("system")),
+        style="memgpt",
     )
     yield from sections_of(state.get("memory"))
     yield from files.passages()
@@ -174,7 +178,7 @@ def _dated(messages: object) -> Iterator[dict[str, Any]]:
         fields = fields_of(each)
         message = {str(name): _plain(value) for name, value in fields_of(fields.get("message")).items()}
         at = packed_time(fields.get("timestamp"))
-        yield message | {"created_at": at and at.isoformat() or _time_within(message.get("content"))}
+        yield message | {"created_at": (at and at.isoformat()) or _time_within(message.get("content"))}
 
 
 def _plain(value: object, levels: int = 8) -> Any:
@@ -183,7 +187,9 @@ def _plain(value: object, levels: int = 8) -> Any:
         return value
     if levels and isinstance(value, list | tuple):
         return [_plain(each, levels - 1) for each in cast("list[object]", value)]
-    return {str(name): _plain(each, levels - 1) for name, each in fields_of(value).items()} if levels else None
+    return (
+        {str(name): _plain(each, levels - 1) for name, each in fields_of(value).items()} if levels else None
+    )
 
 
 def _time_within(content: object) -> str | None:

@@ -1,8 +1,9 @@
-"""Pickles of MemGPT, read without building anything: every class in them is a stand-in that only holds values.
+"""Pickles of MemGPT, read without building anything: every class in them is a stand-in that only holds
+values.
 
-A pickle names the code that is to run when it is read. Here each name is the same stand-in, whatever it names, so
-nothing is imported and nothing runs. The reader in Python is used, because the one in C reserves as much memory as
-a pickle says. Left out: what the values mean (``folders``).
+A pickle names the code that is to run when it is read. Here each name is the same stand-in, whatever it
+names, so nothing is imported and nothing runs. The reader in Python is used, because the one in C reserves as
+much memory as a pickle says. Left out: what the values mean (``folders``).
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class _Reader(pickle._Unpickler):  # pyright: ignore[reportPrivateUsage, reportA
         return StandIn
 
     def get_extension(self, code: int) -> None:
+        del code
         self.append(StandIn)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
 
     def persistent_load(self, pid: object) -> StandIn:

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query, Request
 
 from pagefault.config import AgentSettings, parse_settings, settings_of
 from pagefault.errors import InTurnError, NameTakenError, PagefaultError
+from pagefault.importers.letta.names import agent_name, free_name, handle_of, model_name
 from pagefault.kernel import Kernel, archives, shared_sections
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.letta.bodies import AgentBody
 from pagefault.server.letta.ids import LettaId
-from pagefault.importers.letta.names import agent_name, free_name, handle_of, model_name
 from pagefault.server.letta.paging import NewestFirst
 from pagefault.server.letta.records import LettaAgent, memory_of, shared_of
 from pagefault.server.letta.settings import Wishes, declared, setting_values

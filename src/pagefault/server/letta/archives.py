@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
+from pagefault.importers.letta.names import archive_name, free_name
 from pagefault.kernel import archives, edits
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
 from pagefault.server.letta.bodies import ArchiveBody, LettaBody, PassageBody
 from pagefault.server.letta.ids import IdKind, LettaId, no_such, read_id
-from pagefault.importers.letta.names import archive_name, free_name
 from pagefault.server.letta.paging import ListPage, NewestFirst
 from pagefault.server.letta.records import (
     LettaAgent,

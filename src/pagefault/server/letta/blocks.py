@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from pagefault.importers.letta.names import CHARACTERS, LONGEST_SECTION, free_name, section_name
 from pagefault.kernel import sections, shared_sections
 from pagefault.kernel.sections import SMALLEST
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
 from pagefault.server.letta.bodies import BlockBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id, section_number
-from pagefault.importers.letta.names import CHARACTERS, LONGEST_SECTION, free_name, section_name
 from pagefault.server.letta.paging import NewestFirst, OldestFirst
 from pagefault.server.letta.records import (
     LettaAgent,

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 
 from pagefault import __version__
 from pagefault.errors import PagefaultError
-from pagefault.server.auth import Calling, options_of
 from pagefault.importers.letta.names import handle_of
+from pagefault.server.auth import Calling, options_of
 from pagefault.server.letta.states import settings_shown
 from pagefault.server.problems import Problem
 

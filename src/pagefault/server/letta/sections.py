@@ -7,11 +7,11 @@ from typing import Any
 
 from pagefault.config import parse_settings, settings_of
 from pagefault.errors import NotFoundError, UsageError
+from pagefault.importers.letta.names import CHARACTERS, section_name
 from pagefault.kernel import Kernel, sections, shared_sections
 from pagefault.kernel.sections import SMALLEST
 from pagefault.quoting import inline
 from pagefault.server.letta.bodies import BlockBody
-from pagefault.importers.letta.names import CHARACTERS, section_name
 from pagefault.server.letta.states import block_state
 from pagefault.server.problems import Problem
 from pagefault.types import Section

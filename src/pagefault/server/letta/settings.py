@@ -12,11 +12,11 @@ from math import ceil
 from typing import Any
 
 from pagefault.errors import UsageError
+from pagefault.importers.letta.kept import kept_of
+from pagefault.importers.letta.names import CHARACTERS, section_name
 from pagefault.quoting import inline
 from pagefault.server.letta.bodies import AgentBody, BlockBody
 from pagefault.server.letta.ids import letta_id, section_number
-from pagefault.importers.letta.names import CHARACTERS, section_name
-from pagefault.server.letta.states import kept_of
 
 __all__ = ["Wishes", "declared", "setting_values", "stored_style"]
 

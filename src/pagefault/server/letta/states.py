@@ -11,16 +11,17 @@ from typing import Any
 from pagefault.config import AgentSettings, settings_of
 from pagefault.errors import DamageError
 from pagefault.functions import Function
+from pagefault.importers.letta.kept import kept_of
+from pagefault.importers.letta.names import CHARACTERS, handle_of
 from pagefault.server.letta.ids import letta_id, section_number
 from pagefault.server.letta.messages import approval_request
-from pagefault.importers.letta.names import CHARACTERS, handle_of
 from pagefault.shared import SharedRecord
 from pagefault.types import AgentId, AgentRecord, Document, Passage, Section
 from pagefault.views.stored import AgentMemory
 
 __all__ = [
     "agent_state", "archive_state", "block_id", "block_state", "file_state", "folder_state",
-    "kept_of", "passage_state", "settings_shown", "tool_state",
+    "passage_state", "settings_shown", "tool_state",
 ]  # fmt: skip
 
 JsonObject = dict[str, Any]
@@ -37,12 +38,6 @@ def settings_shown(record: AgentRecord) -> AgentSettings:
         return settings_of(record)
     except DamageError:
         return AgentSettings()
-
-
-def kept_of(metadata: Mapping[str, Any]) -> JsonObject:
-    """The values of Letta's that have no other place here: description and metadata."""
-    kept = metadata.get("letta")
-    return dict(kept) if isinstance(kept, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
 
 
 def agent_state(
