@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import aclosing, contextmanager
-from pathlib import Path
-from typing import TextIO
+from collections.abc import Sequence
+from contextlib import aclosing
 
-from pagefault.cli.new_file import new_file
+from pagefault.cli.new_file import text_output
 from pagefault.cli.render import as_json, counted, plain
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
@@ -22,7 +19,7 @@ def export(session: Session, speaker: str, agents: Sequence[str], target: str) -
 
     async def work(kernel: Kernel) -> None:
         async with aclosing(export_lines(kernel, speaker, list(agents) or None)) as lines:
-            with _opened(target) as file:
+            with text_output(target) as file:
                 async for line in lines:
                     found.update(line.get("items", {}))
                     print(as_json(line), file=file)
@@ -33,13 +30,3 @@ def export(session: Session, speaker: str, agents: Sequence[str], target: str) -
         console(stderr=True).print(plain(f"Held of {speaker}: {what}."))
     else:
         session.show({"export": target, "items": found}, f"{target} is written; held of {speaker}: {what}.")
-
-
-@contextmanager
-def _opened(target: str) -> Generator[TextIO]:
-    if target == "-":
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    with new_file(Path(target)) as part, part.open("w", encoding="utf-8") as file:
-        yield file

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from pagefault.errors import UsageError
 
-__all__ = ["new_file"]
+__all__ = ["new_file", "text_output"]
 
 
 @contextmanager
@@ -29,3 +31,14 @@ def new_file(target: Path) -> Generator[Path]:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+@contextmanager
+def text_output(target: str) -> Generator[TextIO]:
+    """A new file for text, as ``new_file``; or standard output for ``-``."""
+    if target == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with new_file(Path(target)) as part, part.open("w", encoding="utf-8") as file:
+        yield file

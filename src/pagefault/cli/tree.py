@@ -53,7 +53,7 @@ COMMANDS = {
     "audit": ("key", "Show who did what to agents, keys and quotas."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
     "import": ("importing", "Import conversations and memory from elsewhere, or an export of ours."),
-    "export": ("export", "Write all that is held of a person as JSON Lines."),
+    "export": ("export", "Write an agent to a file, or all that is held of a person."),
     "embedders": ("look", "List the kinds of embedder, the one that is set, and what the others lack."),
     "db": ("db", "The database: upgrades, checks, backups, copies."),
     "bench": ("bench", "Benchmarks: the paper's experiments, and the quality of search."),

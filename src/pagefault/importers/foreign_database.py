@@ -15,12 +15,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from pagefault.importers.sources import Source
-
 from pagefault.errors import UsageError
+from pagefault.importers.sources import Source
 from pagefault.quoting import whole
 
 __all__ = ["ForeignDatabase", "foreign_database", "is_database"]
@@ -112,4 +111,4 @@ def _named(name: str) -> str:
 
 
 def _text(data: bytes) -> str:
-    return whole(cast("str", data.decode("utf-8", "replace"))).replace("\0", "")
+    return whole(data.decode("utf-8", "replace")).replace("\0", "")

@@ -7,9 +7,12 @@ of these is an ``Omission``, by name alone. Left out: writing them (``runner``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from pagefault.types import Style
 
 __all__ = [
     "BadRecord",
@@ -24,21 +27,26 @@ __all__ = [
     "Remark",
 ]
 
-ImportedRole = Literal["user", "assistant", "other", "thought", "call", "result"]
-"""The person of the agent; the agent; somebody by name, who may be the person (``--me``); what the agent
+ImportedRole = Literal["user", "assistant", "other", "event", "thought", "call", "result"]
+"""The person of the agent; the agent; somebody by name, who may be the person (``--me``); something that nobody said; what the agent
 thought, what it called (``name`` is the function), and what that returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedAgent:
     """An agent begins; the items behind it are its own. ``model`` and ``instructions`` are suggestions, taken
-    only if they are trusted; ``zone``: an IANA time zone. A file without one is imported into the agent that
+    only if they are trusted, and so are ``tags``, which keys may be for, and the ``window``; ``zone``: an IANA time
+    zone; ``kept``: values that are kept in its metadata, under the kind. A file without one is imported into the agent that
     the caller names."""
 
     name: str
     model: str = ""
     instructions: str = ""
     zone: str = ""
+    style: Style | None = None
+    window: int | None = None
+    tags: tuple[str, ...] = ()
+    kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

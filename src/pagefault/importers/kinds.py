@@ -31,6 +31,9 @@ SHIPPED = {
     "locomo": "locomo:LocomoImporter",
     "whatsapp": "whatsapp:WhatsAppImporter",
     "mbox": "mbox:MboxImporter",
+    "letta": "letta:LettaImporter",
+    "memgpt": "memgpt:MemGPTImporter",
+    "mem0": "mem0:Mem0Importer",
     "jsonl": "jsonl:JsonlImporter",
 }
 """By kind: the module and the class. Formats that are the same as a wider one come before it."""

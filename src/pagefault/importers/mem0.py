@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, cast
-
-from pagefault.importers.json_items import Unreadable, json_items, json_outline
-from pagefault.importers.texts import record_name
+from typing import Any
 
 from pagefault.errors import UsageError
 from pagefault.importers import BadRecord, ImportedMessage, ImportedPassage, ImportItem, ImportOptions, Source
 from pagefault.importers.foreign_database import ForeignDatabase, foreign_database, is_database
+from pagefault.importers.json_items import Unreadable, json_items, json_outline
 from pagefault.importers.letta.schema import time_of_row
+from pagefault.importers.reading import fields, items_in
+from pagefault.importers.texts import record_name
 
 __all__ = ["Mem0Importer"]
 
@@ -72,16 +72,16 @@ def _is_result(source: Source) -> bool:
 
 
 def _memory(value: object, number: int) -> ImportItem:
-    fields = cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
-    text, id = fields.get("memory"), fields.get("id")
+    values = fields(value)
+    text, id = values.get("memory"), values.get("id")
     where = f"memory {record_name(id) if isinstance(id, str) else number}"
     if not isinstance(text, str) or not text.strip():
         return BadRecord(where, "it has no text")
     try:
-        at = time_of_row(fields.get("created_at"))
+        at = time_of_row(values.get("created_at"))
     except UsageError as error:
         return BadRecord(where, str(error))
-    return _passage(text, at, tuple(_tags(fields)), id)
+    return _passage(text, at, tuple(_tags(values)), id)
 
 
 def _passage(text: str, at: datetime | None, tags: tuple[str, ...], id: object) -> ImportedPassage:
@@ -91,25 +91,26 @@ def _passage(text: str, at: datetime | None, tags: tuple[str, ...], id: object) 
     return ImportedPassage(text, at, tags, id=named)
 
 
-def _tags(fields: Mapping[str, Any]) -> Iterator[str]:
-    categories = fields.get("categories")
-    for each in cast("list[object]", categories) if isinstance(categories, list) else []:
+def _tags(values: Mapping[str, Any]) -> Iterator[str]:
+    for each in items_in(values.get("categories")):
         if isinstance(each, str):
             yield each
     for name, kind in _WHOSE.items():
-        if isinstance(whose := fields.get(name), str) and whose:
+        if isinstance(whose := values.get(name), str) and whose:
             yield f"{kind}:{whose}"
 
 
 def _relation(value: object) -> Iterator[ImportItem]:
     """A relation of mem0's graph as a sentence."""
-    fields = cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
-    words = [fields.get(name) for name in ("source", "relationship", "target")]
-    if not words[2]:
-        words[2] = fields.get("destination")
-    if all(isinstance(word, str) and word for word in words):
-        text = " ".join(cast("list[str]", words))
-        yield _passage(text, None, ("relation",), "relation")
+    values = fields(value)
+    parts = (
+        values.get("source"),
+        values.get("relationship"),
+        values.get("target") or values.get("destination"),
+    )
+    words = [word for word in parts if isinstance(word, str) and word]
+    if len(words) == len(parts):
+        yield _passage(" ".join(words), None, ("relation",), "relation")
 
 
 def _from_history(database: ForeignDatabase) -> Iterator[ImportItem]:
@@ -125,8 +126,7 @@ def _from_history(database: ForeignDatabase) -> Iterator[ImportItem]:
         text = row.get("new_memory") or row.get("new_value")
         made = first[id].get("created_at") or first[id].get("timestamp")
         actor = row.get("actor_id")
-        fields = {"id": id, "memory": text, "created_at": made, "user_id": actor}
-        yield _memory(fields, 0)
+        yield _memory({"id": id, "memory": text, "created_at": made, "user_id": actor}, 0)
 
 
 def _messages(database: ForeignDatabase) -> Iterator[ImportItem]:

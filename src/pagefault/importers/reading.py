@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pagefault.importers.sources import Source
-
 from pagefault.errors import UsageError
+from pagefault.importers.sources import Source
 from pagefault.models.json_text import read_json
 
-__all__ = ["json_object", "objects", "whole_bytes", "whole_text"]
+__all__ = ["fields", "items_in", "json_object", "objects", "whole_bytes", "whole_text"]
 
 _LARGEST = 512 << 20  # bytes of a file that is read as a whole
 
@@ -39,7 +38,16 @@ def json_object(source: Source, name: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+def fields(value: object) -> dict[str, Any]:
+    """The fields of a JSON object; none of any other value."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def items_in(value: object) -> list[object]:
+    """The items of a JSON list; none of any other value."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
 def objects(value: object) -> list[dict[str, Any]]:
-    """The objects of a list; none if the value is no list."""
-    things = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("dict[str, Any]", each) for each in things if isinstance(each, dict)]
+    """The objects in a JSON list; none of any other value."""
+    return [found for each in items_in(value) if (found := fields(each))]

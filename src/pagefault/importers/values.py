@@ -20,7 +20,8 @@ from pagefault.types import EventKind, Message, Passage, Role
 __all__ = ["ValueMaker"]
 
 _ROLES = {
-    "user": Role.USER, "assistant": Role.ASSISTANT, "other": Role.EVENT, "thought": Role.THOUGHT,
+    "user": Role.USER, "assistant": Role.ASSISTANT, "other": Role.EVENT, "event": Role.EVENT,
+    "thought": Role.THOUGHT,
     "call": Role.THOUGHT, "result": Role.THOUGHT,
 }  # fmt: skip
 _MOST_TAGS = 32
@@ -51,9 +52,9 @@ class ValueMaker:
         if not self._is_said(text, item.session):
             return None
         role, speaker = _ROLES[item.role], ""
-        if item.role == "other" or (item.role == "user" and item.speaker):
+        if item.role == "other" or (item.role in ("user", "event") and item.speaker):
             speaker = speaker_name(item.speaker)
-            if role is Role.EVENT and self.me and speaker.casefold() == self.me:
+            if item.role == "other" and self.me and speaker.casefold() == self.me:
                 role = Role.USER
         elif item.role in ("call", "result"):
             text = _function_text(item, text)

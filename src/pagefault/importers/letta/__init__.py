@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pagefault.importers import ImportOptions, Item, Source
+from pagefault.importers import ImportItem, ImportOptions, Source
 from pagefault.importers.letta.agents import items_of
 from pagefault.importers.letta.schema import agent_file, looks_like_agent_file
 from pagefault.importers.reading import whole_text
@@ -28,6 +28,6 @@ class LettaImporter:
     def recognises(self, source: Source) -> bool:
         return source.is_file and looks_like_agent_file(source.head(source.name))
 
-    def read(self, source: Source, options: ImportOptions) -> Iterator[Item]:
+    def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
         del options  # its times name their zone, and it says who is who
         yield from items_of(agent_file(whole_text(source, source.name), source.name))

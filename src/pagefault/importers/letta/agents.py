@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import PurePosixPath
 
+from pagefault.errors import UsageError
 from pagefault.importers.items import (
     BadRecord,
     ImportedAgent,
@@ -20,12 +21,10 @@ from pagefault.importers.items import (
     ImportedMessage,
     ImportedRole,
     ImportedSection,
-    Item,
+    ImportItem,
     Omission,
 )
-
-from pagefault.errors import UsageError
-from pagefault.importers.letta.messages import SaidRow, StoredMessage, in_order, rows_of
+from pagefault.importers.letta.messages import StoredMessage, in_order, rows_of
 from pagefault.importers.letta.names import CHARACTERS, model_name
 from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument, message_of
 from pagefault.quoting import inline
@@ -41,12 +40,10 @@ _PLAIN = frozenset({".md", ".markdown", ".txt", ".csv", ".json", ".log", ""})
 """The suffixes of files whose text is the file itself; of others Letta keeps what it read in them."""
 
 
-def items_of(file: AgentFile) -> Iterator[Item]:
+def items_of(file: AgentFile) -> Iterator[ImportItem]:
     """The items of all agents of a file, an agent after another; the one that no group has made comes
     first."""
-    helpers = {id for group in file.groups for id in group.agent_ids}
-    agents = sorted(file.agents, key=lambda agent: agent.id in helpers)
-    for number, agent in enumerate(agents):
+    for number, agent in enumerate(file.in_order):
         yield from _Agent(file, agent, is_first=number == 0).items()
     yield from (Omission("group", group.kind) for group in file.groups)
     yield from (Omission("tool server", name) for name in file.mcp_servers)
@@ -60,24 +57,26 @@ class _Agent:
     is_first: bool
     omitted: Counter[str] = field(default_factory=Counter[str])
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ImportItem]:
         agent = self.agent
+        given = {"description": agent.description, "metadata": agent.metadata}
+        kept = {name: value for name, value in given.items() if value}
         yield ImportedAgent(
             agent.name or "agent",
             model_name(agent.model) if agent.model else "",
             agent.system,
             agent.timezone,
             style="memgpt" if agent.agent_type.startswith("memgpt") else "native",
-            description=agent.description,
+            window=agent.llm_config.context_window,
             tags=tuple(agent.tags),
-            metadata=agent.metadata or {},
+            kept=kept,
         )
         yield from self._sections()
         yield from self._documents()
         yield from self._messages()
         yield from self._omissions()
 
-    def _sections(self) -> Iterator[Item]:
+    def _sections(self) -> Iterator[ImportItem]:
         blocks = {block.id: block for block in self.file.blocks}
         for id in self.agent.block_ids:
             if id in blocks:
@@ -85,7 +84,7 @@ class _Agent:
             else:
                 yield BadRecord(f"block {inline(id)} of {inline(self.agent.name)}", "it is not in the file")
 
-    def _documents(self) -> Iterator[Item]:
+    def _documents(self) -> Iterator[ImportItem]:
         if self.is_first:
             named = {id for agent in self.file.agents for id in agent.block_ids}
             for block in self.file.blocks:
@@ -109,7 +108,7 @@ class _Agent:
         is_only = len(self.file.agents) == 1
         return [f for f in self.file.files if is_only or f.id in linked or f.source_id in attached]
 
-    def _messages(self) -> Iterator[Item]:
+    def _messages(self) -> Iterator[ImportItem]:
         read = list[StoredMessage]()
         for number, raw in enumerate(self.agent.messages, 1):
             try:
@@ -120,7 +119,7 @@ class _Agent:
             in_order(read), self.agent.speaks_by_function, f"letta:{self.agent.name}", self.omitted
         )
 
-    def _omissions(self) -> Iterator[Item]:
+    def _omissions(self) -> Iterator[ImportItem]:
         tools = {tool.id: tool.name for tool in self.file.tools}
         yield from (Omission("tool", tools[id]) for id in self.agent.tool_ids if id in tools)
         if self.agent.secret_count:
@@ -149,10 +148,7 @@ def text_document(folder: str, name: str, text: str) -> ImportedDocument:
 def message_items(
     messages: Sequence[StoredMessage], speaks_by_function: bool, session: str, omitted: Counter[str]
 ) -> Iterator[ImportedMessage]:
-    """Messages in their order as items. Ids of a file are of this file alone, so a message is named by what
-    it is, and by its place among those that are the same."""
-    same = Counter[SaidRow]()
+    """Messages in their order as items. Ids of a file are of this file alone, so a message is named by its
+    time."""
     for row in rows_of(messages, speaks_by_function=speaks_by_function, omitted=omitted):
-        same[row] += 1
-        place = str(same[row]) if same[row] > 1 else None
-        yield ImportedMessage(row.text, _ROLES[row.role], row.speaker, row.at, session, None, place, row.name)
+        yield ImportedMessage(row.text, _ROLES[row.role], row.speaker, row.at, session, name=row.name)

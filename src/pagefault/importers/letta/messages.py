@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import cast
 
 from pagefault.importers.letta.packed import returned, unpacked
@@ -142,7 +143,8 @@ def in_order(messages: Iterable[StoredMessage]) -> list[StoredMessage]:
     for message in messages:
         last = message.at or last
         dated.append((last, message))
-    if dated and dated[0][0] > dated[-1][0]:  # newest first
+    pairs = [(at > after) - (at < after) for (at, _), (after, _) in pairwise(dated)]
+    if min(pairs, default=0) >= 0 and sum(pairs) > 1:  # newest first
         dated.reverse()
     dated.sort(key=lambda each: each[0])
     return _results_behind([message for _, message in dated])

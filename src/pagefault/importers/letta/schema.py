@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pagefault.errors import UsageError
 from pagefault.importers.letta.messages import FunctionCall, FunctionReturn, StoredMessage
-from pagefault.importers.reading import objects
+from pagefault.importers.reading import fields, items_in, objects
 from pagefault.models.json_text import read_json
 from pagefault.quoting import in_texts, inline
 
@@ -43,8 +43,7 @@ def _text(value: object) -> object:
 
 def _tags(value: object) -> object:
     """The tags of v2, texts, or of v1, objects that hold one."""
-    tags = cast("list[object]", value) if isinstance(value, list) else []
-    found = [cast("JsonObject", tag).get("tag") if isinstance(tag, dict) else tag for tag in tags]
+    found = [tag if isinstance(tag, str) else fields(tag).get("tag") for tag in items_in(value)]
     return [tag for tag in found if isinstance(tag, str)]
 
 
@@ -157,6 +156,12 @@ class AgentFile(_Part):
     groups: list[_Group] = []
     mcp_servers: list[str] = []
     skills: list[str] = []
+
+    @property
+    def in_order(self) -> list[FileAgent]:
+        """The agents, those behind that a group has made, as helpers of the first."""
+        helpers = {id for group in self.groups for id in group.agent_ids}
+        return sorted(self.agents, key=lambda agent: agent.id in helpers)
 
 
 def _is_agent_file(value: object) -> bool:

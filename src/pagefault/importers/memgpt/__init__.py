@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pagefault.importers import ImportOptions, Item, Source
+from pagefault.importers import ImportItem, ImportOptions, Source
 from pagefault.importers.memgpt.databases import database_items, databases_in
 from pagefault.importers.memgpt.folders import agents_in, folder_items
 
@@ -26,7 +26,7 @@ class MemGPTImporter:
     def recognises(self, source: Source) -> bool:
         return bool(agents_in(source) or databases_in(source))
 
-    def read(self, source: Source, options: ImportOptions) -> Iterator[Item]:
+    def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
         del options
         for folder in agents_in(source):
             yield from folder_items(source, folder)

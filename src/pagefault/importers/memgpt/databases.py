@@ -10,18 +10,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from pagefault.errors import UsageError
-from pagefault.importers import BadRecord, ImportedAgent, ImportedPassage, Item, Omission, Source
+from pagefault.importers import BadRecord, ImportedAgent, ImportedPassage, ImportItem, Omission, Source
 from pagefault.importers.foreign_database import ForeignDatabase, foreign_database, is_database
 from pagefault.importers.letta.agents import message_items
 from pagefault.importers.letta.messages import StoredMessage, in_order
 from pagefault.importers.letta.names import model_name
 from pagefault.importers.letta.schema import message_of, time_of_row
 from pagefault.importers.memgpt.folders import sections_of
-from pagefault.importers.reading import objects
+from pagefault.importers.reading import fields, items_in, objects
 from pagefault.models.json_text import read_json
 from pagefault.quoting import inline
 
@@ -42,7 +42,7 @@ def databases_in(source: Source) -> list[str]:
     return [name for name in source.files(".db") if is_database(source.head(name), *marks)]
 
 
-def database_items(source: Source, name: str) -> Iterator[Item]:
+def database_items(source: Source, name: str) -> Iterator[ImportItem]:
     """The items of all agents of a database."""
     for beside in (f"{name}-wal", f"{name}-journal"):
         if source.sizes.get(beside):
@@ -59,7 +59,7 @@ def database_items(source: Source, name: str) -> Iterator[Item]:
         yield BadRecord(name, str(error))
 
 
-def _left_out(source: Source, name: str, database: ForeignDatabase) -> Iterator[Item]:
+def _left_out(source: Source, name: str, database: ForeignDatabase) -> Iterator[ImportItem]:
     yield from (
         Omission("data source", each["name"])
         for each in database.rows("sources", ("name",))
@@ -80,7 +80,7 @@ class _StoredAgent:
     number: int
     omitted: Counter[str] = field(default_factory=Counter[str])
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ImportItem]:
         row = self.row
         name = _text(row.get("name")) or f"agent-{self.number}"
         state = _fields(row.get("state"))
@@ -92,7 +92,6 @@ class _StoredAgent:
             model_name(f"{provider}/{model}") if model else "",
             _text(row.get("system")) or _text(state.get("system")),
             style="memgpt",
-            description=_text(row.get("description")),
         )
         memory = _fields(row.get("memory")) or _fields(state.get("memory"))
         yield from sections_of(memory or {each: state.get(each) for each in ("persona", "human")})
@@ -108,7 +107,7 @@ class _StoredAgent:
                 if _id(each.get("agent_id")) == wanted:
                     yield each
 
-    def _passages(self, name: str) -> Iterator[Item]:
+    def _passages(self, name: str) -> Iterator[ImportItem]:
         for number, each in enumerate(self._own(_ARCHIVAL, _PASSAGE), 1):
             text, source = _text(each.get("text")), _text(each.get("data_source"))
             try:
@@ -120,7 +119,7 @@ class _StoredAgent:
                 tags = (source,) if source and source != name else ()
                 yield ImportedPassage(text, at, tags, id=_id(each.get("id")) or None)
 
-    def _messages(self, name: str) -> Iterator[Item]:
+    def _messages(self, name: str) -> Iterator[ImportItem]:
         read = list[StoredMessage]()
         for number, each in enumerate(self._own(_RECALL, _MESSAGE), 1):
             calls = _json(each.get("tool_calls"))
@@ -151,14 +150,12 @@ def _json(value: object) -> object:
 
 def _fields(value: object) -> Mapping[str, Any]:
     """The fields of a JSON object, which may be a text of the database."""
-    found = value if isinstance(value, dict) else _json(value)
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+    return fields(value) or fields(_json(value))
 
 
 def _tool_names(value: object) -> list[str]:
     """The names of the tools of an agent, which are names or objects that have one."""
     found = _json(value)
-    names = cast("list[object]", found) if isinstance(found, list) else []
-    return [name for name in names if isinstance(name, str)] + [
+    return [name for name in items_in(found) if isinstance(name, str)] + [
         name for each in objects(found) if isinstance(name := each.get("name"), str)
     ]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from pagefault.errors import UsageError
 from pagefault.importers import (
@@ -20,7 +20,7 @@ from pagefault.importers import (
     ImportedAgent,
     ImportedPassage,
     ImportedSection,
-    Item,
+    ImportItem,
     Omission,
     Source,
 )
@@ -30,7 +30,7 @@ from pagefault.importers.letta.names import model_name
 from pagefault.importers.letta.packed import packed_fields, packed_time
 from pagefault.importers.letta.schema import message_of
 from pagefault.importers.memgpt.pickles import fields_of, read_pickle
-from pagefault.importers.reading import json_object, objects, whole_bytes
+from pagefault.importers.reading import fields, items_in, json_object, objects, whole_bytes
 from pagefault.quoting import inline
 
 __all__ = ["agents_in", "folder_items", "sections_of"]
@@ -45,7 +45,7 @@ def agents_in(source: Source) -> list[str]:
     return sorted({each[1] or "" for each in found if each and b'"messages' in source.head(each[0])})
 
 
-def folder_items(source: Source, folder: str) -> Iterator[Item]:
+def folder_items(source: Source, folder: str) -> Iterator[ImportItem]:
     """The items of one agent."""
     files = _Files(source, f"{folder}/" if folder else "")
     state_name = files.newest_state()
@@ -72,13 +72,11 @@ def folder_items(source: Source, folder: str) -> Iterator[Item]:
 
 def sections_of(memory: object) -> Iterator[ImportedSection]:
     """The sections of a memory: texts by name, or blocks with a value."""
-    values = cast("Mapping[str, Any]", memory) if isinstance(memory, dict) else {}
-    inner = values.get("memory")
-    for name, value in (cast("Mapping[str, Any]", inner) if isinstance(inner, dict) else values).items():
-        block = cast("Mapping[str, Any]", value) if isinstance(value, dict) else {"value": value}
+    for name, value in (fields(fields(memory).get("memory")) or fields(memory)).items():
+        block = fields(value) or {"value": value}
         text, about = block.get("value"), block.get("description")
-        if isinstance(text, list):  # 0.3 had lists of lines, too
-            text = "\n".join(each for each in cast("list[object]", text) if isinstance(each, str))
+        if lines := items_in(text):  # 0.3 had lists of lines, too
+            text = "\n".join(each for each in lines if isinstance(each, str))
         if isinstance(text, str):
             yield ImportedSection(name, text, about if isinstance(about, str) else "")
 
@@ -111,7 +109,7 @@ class _Files:
         except UsageError:  # it says no more than names
             return {}
 
-    def messages(self, state_name: str, state: Mapping[str, Any], session: str) -> Iterator[Item]:
+    def messages(self, state_name: str, state: Mapping[str, Any], session: str) -> Iterator[ImportItem]:
         raw = list(_undated(state.get("messages")))
         stem = PurePosixPath(state_name).stem
         name = f"{self.prefix}persistence_manager/{stem}.persistence.pickle"
@@ -135,7 +133,7 @@ class _Files:
         if isinstance(total, int) and total > len(raw):
             yield Omission("older messages", "", total - len(raw))
 
-    def passages(self) -> Iterator[Item]:
+    def passages(self) -> Iterator[ImportItem]:
         folder = f"{self.prefix}persistence_manager/index/"
         for name, read in ((f"{folder}nodes.pkl", self._nodes), (f"{folder}docstore.json", self._documents)):
             if name in self.source.sizes:
@@ -144,23 +142,21 @@ class _Files:
                 except UsageError as error:
                     yield BadRecord(name, str(error))
 
-    def _nodes(self, name: str) -> Iterator[Item]:
+    def _nodes(self, name: str) -> Iterator[ImportItem]:
         """The passages that llama_index has pickled."""
         nodes = read_pickle(whole_bytes(self.source, name), name)
-        found = cast("list[object]", nodes) if isinstance(nodes, list) else []
-        for number, node in enumerate(found, 1):
+        for number, node in enumerate(items_in(nodes), 1):
             yield _passage(fields_of(node), f"passage {number} of {name}")
 
-    def _documents(self, name: str) -> Iterator[Item]:
+    def _documents(self, name: str) -> Iterator[ImportItem]:
         """The passages that llama_index has stored as JSON."""
         stored = json_object(self.source, name).get("docstore/data")
-        for id, node in (cast("dict[str, Any]", stored) if isinstance(stored, dict) else {}).items():
-            within = fields_of(node).get("__data__")
-            yield _passage(fields_of(within), f"passage {inline(id)} of {name}")
+        for id, node in fields(stored).items():
+            yield _passage(fields_of(fields(node).get("__data__")), f"passage {inline(id)} of {name}")
 
 
-def _passage(fields: Mapping[object, object], where: str) -> Item:
-    text, id = fields.get("text"), fields.get("id_") or fields.get("doc_id")
+def _passage(values: Mapping[object, object], where: str) -> ImportItem:
+    text, id = values.get("text"), values.get("id_") or values.get("doc_id")
     if not isinstance(text, str) or not text.strip():
         return BadRecord(where, "it has no text")
     return ImportedPassage(text, id=id if isinstance(id, str) else None)
@@ -174,10 +170,10 @@ def _undated(messages: object) -> Iterator[dict[str, Any]]:
 
 def _dated(messages: object) -> Iterator[dict[str, Any]]:
     """The messages of a pickle with their times."""
-    for each in cast("list[object]", messages) if isinstance(messages, list) else []:
-        fields = fields_of(each)
-        message = {str(name): _plain(value) for name, value in fields_of(fields.get("message")).items()}
-        at = packed_time(fields.get("timestamp"))
+    for each in items_in(messages):
+        stored = fields_of(each)
+        message = {str(name): _plain(value) for name, value in fields_of(stored.get("message")).items()}
+        at = packed_time(stored.get("timestamp"))
         yield message | {"created_at": (at and at.isoformat()) or _time_within(message.get("content"))}
 
 
@@ -185,8 +181,8 @@ def _plain(value: object, levels: int = 8) -> Any:
     """A value of a pickle as a JSON value, with objects as dicts."""
     if isinstance(value, str | int | float | None):
         return value
-    if levels and isinstance(value, list | tuple):
-        return [_plain(each, levels - 1) for each in cast("list[object]", value)]
+    if levels and (items := items_in(value)):
+        return [_plain(each, levels - 1) for each in items]
     return (
         {str(name): _plain(each, levels - 1) for name, each in fields_of(value).items()} if levels else None
     )
@@ -201,13 +197,14 @@ def _with_calls(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The messages with the calls of 2023 as those of today: a function's row answers the last call."""
     last = ""
     for number, message in enumerate(messages):
-        call, role = message.get("function_call"), message.get("role")
-        if isinstance(call, dict) and not message.get("tool_calls"):
+        call, role = fields(message.get("function_call")), message.get("role")
+        changed: dict[str, Any] = {}
+        if call and not message.get("tool_calls"):
             last = f"call-{number}"
-            message = message | {"tool_calls": [{"id": last, "function": call}]}
+            changed["tool_calls"] = [{"id": last, "function": call}]
         if role == "function":
-            message = message | {"role": "tool", "tool_call_id": last}
-        yield message
+            changed |= {"role": "tool", "tool_call_id": last}
+        yield message | changed
 
 
 def _function_names(state: Mapping[str, Any]) -> list[str]:

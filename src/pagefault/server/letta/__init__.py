@@ -2,6 +2,7 @@
 what works and what differs.
 
     agents.py      agents;  settings.py: what a client asks for as settings;  tools.py: the program's tools
+    agent_files.py agent files (``.af``), imported and exported
     talking.py     messages, streams and runs;  inputs.py: what is said;  turns.py: what comes of it
     messages.py    rows of the log as messages
     blocks.py      sections, an agent's own and shared ones;  sections.py: changes of them
@@ -10,7 +11,7 @@ what works and what differs.
     ids.py         ids of Letta's form;  paging.py: pages of lists;  names and handles: importers.letta.names
     records.py     what ids name, for this caller;  states.py: all of it as JSON;  bodies.py: what is sent
 
-Left out: agent files (``.af``), Letta's schedules, identities, groups, templates, conversations.
+Left out: Letta's schedules, identities, groups, templates, conversations.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import Scope
 
 from pagefault.server.letta import (
+    agent_files,
     agents,
     archives,
     blocks,
@@ -47,7 +49,7 @@ PREFIXES = tuple(
 def router() -> APIRouter:
     """All of Letta's routes that there are."""
     routes = APIRouter(include_in_schema=False)  # Letta's documentation has them
-    for module in (agents, blocks, talking, passages, archives, folders, tools, catalogue):
+    for module in (agent_files, agents, blocks, talking, passages, archives, folders, tools, catalogue):
         routes.include_router(module.routes)
     return routes
 

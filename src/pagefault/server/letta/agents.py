@@ -25,7 +25,7 @@ from pagefault.views import agents as views
 from pagefault.views.offered import can_use_model, program_tools
 from pagefault.views.stored import AgentMemory, memories
 
-__all__ = ["routes", "shown"]
+__all__ = ["check_reach", "routes", "settings_with_model", "shown", "wishes_of"]
 
 routes = APIRouter(prefix="/v1/agents", tags=["letta"])
 """The routes of agents."""
@@ -42,7 +42,7 @@ async def create_agent(body: AgentBody, caller: Calling, request: Request) -> Js
     kernel, wishes = caller.kernel, wishes_of(caller)
     defaults = options_of(request).agent
     values = defaults.model_dump(mode="json") | setting_values(body, {}, wishes)
-    settings = await _with_model(caller, values, body.model, defaults, wishes)
+    settings = await settings_with_model(caller, values, body.model, defaults, wishes)
     window, _ = await kernel.window(settings)
     count = HeuristicCounter(family_of(settings.model)).count
     sections = declared(body.memory_blocks or [], window, count, wishes)
@@ -88,27 +88,10 @@ async def count_agents(caller: Calling) -> int:
     return sum(caller.reaches(each) for each in await caller.kernel.agents())
 
 
-@routes.post("/import")
-async def import_agent(caller: Calling) -> JsonObject:
-    """Refuse: agent files are not read yet."""
-    caller.require("admin")
-    raise Problem(501, "Not there yet", "Agent files (.af) cannot be imported yet; make the agent anew.")
-
-
 @routes.get("/{agent_id}")
 async def retrieve_agent(agent: LettaAgent, caller: Calling) -> JsonObject:
     """Return an agent."""
     return await shown(caller, agent)
-
-
-@routes.get("/{agent_id}/export")
-async def export_agent(agent: LettaAgent) -> JsonObject:
-    """Refuse: agent files are not written yet."""
-    raise Problem(
-        501,
-        "Not there yet",
-        f"Agent files (.af) cannot be exported yet; use `pagefault agent export {agent.name}`.",
-    )
 
 
 @routes.patch("/{agent_id}")
@@ -119,11 +102,11 @@ async def update_agent(agent: LettaAgent, body: AgentBody, caller: Calling, requ
     name = agent.name
     wanted = name if body.name is None else agent_name(body.name)
     if wanted != name:
-        _check_reach(caller, wanted)
+        check_reach(caller, wanted)
     values = setting_values(body, dict(agent.settings), wishes)
     if values or body.model is not None:
         whole = stored.model_dump(mode="json") | values
-        settings = await _with_model(caller, whole, body.model, options_of(request).agent, wishes)
+        settings = await settings_with_model(caller, whole, body.model, options_of(request).agent, wishes)
         await kernel.change_settings(agent.name, settings)
     if wanted != name:
         await kernel.rename(name, wanted)
@@ -194,7 +177,7 @@ async def _state(caller: Caller, memory: AgentMemory, notices: Sequence[str] = (
     return agent_state(memory, window, tools, notices)
 
 
-async def _with_model(
+async def settings_with_model(
     caller: Caller, values: JsonObject, handle: str | None, defaults: AgentSettings, wishes: Wishes
 ) -> AgentSettings:
     """The settings with the model of a handle, or with the installation's if that cannot be had here."""
@@ -208,7 +191,8 @@ async def _with_model(
     return wanted
 
 
-def _check_reach(caller: Caller, name: str) -> None:
+def check_reach(caller: Caller, name: str) -> None:
+    """Raise a ``Problem`` if the caller may not make an agent of this name."""
     if not caller.may_name(name):
         raise Problem(403, "Forbidden", "This key may not make an agent of that name; use another key.")
 
@@ -219,7 +203,7 @@ async def _made(caller: Caller, name: str, settings: AgentSettings) -> AgentReco
     while True:
         taken = {each.name for each in await caller.kernel.agents()}
         free = free_name(agent_name(name) or "agent", taken)
-        _check_reach(caller, free)
+        check_reach(caller, free)
         try:
             return await caller.kernel.create_agent(free, settings)
         except NameTakenError:
