@@ -62,7 +62,7 @@ def agent(number: int = 0, name: str = "tern", **more: Any) -> Json:
 
 def v2(*agents: Json, blocks: tuple[Json, ...] = (), **more: Any) -> Json:
     tool = {"id": "tool-0", "name": "look_at_tides", "tool_type": "custom", "source_code": SOURCE}
-    return {
+    made: Json = {
         "agents": list(agents),
         "groups": [],
         "blocks": list(blocks),
@@ -71,7 +71,8 @@ def v2(*agents: Json, blocks: tuple[Json, ...] = (), **more: Any) -> Json:
         "tools": [tool],
         "mcp_servers": [],
         "metadata": {},
-    } | more
+    }
+    return made | more
 
 
 def v1(*messages: Json, blocks: tuple[Json, ...] = (), **more: Any) -> Json:

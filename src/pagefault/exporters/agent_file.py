@@ -41,7 +41,7 @@ _EMBEDDING: JsonObject = {
     "embedding_model": "text-embedding-3-small", "embedding_dim": 1536, "embedding_chunk_size": 300,
     "handle": "openai/text-embedding-3-small", "batch_size": 32,
 }  # fmt: skip
-"""What Letta itself begins with; a file whose sources have none cannot be imported there."""
+"""The embedder that Letta itself begins with; a file whose sources have none cannot be imported there."""
 
 _IN_CONTEXT = 30  # messages, of an agent whose queue is empty
 _OWN_FOLDER = "documents"
@@ -117,7 +117,7 @@ class _Writer:
         }  # fmt: skip
 
     def _links(self) -> list[JsonObject]:
-        """Which files the agent has; none is open."""
+        """The links from the agent to its files; none is open."""
         links = list[JsonObject]()
         sources = sorted({_folder_of(document)[0] for document in self.agent.documents})
         for number, document in enumerate(self.agent.documents):

@@ -31,7 +31,7 @@ _PASSAGES = 500
 
 @dataclass(slots=True)
 class Losses:
-    """What an export has no place for: how many, by what they are."""
+    """Counts of what an export has no place for, by what it is."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
 

@@ -28,16 +28,17 @@ __all__ = [
 ]
 
 ImportedRole = Literal["user", "assistant", "other", "event", "thought", "call", "result"]
-"""The person of the agent; the agent; somebody by name, who may be the person (``--me``); something that nobody said; what the agent
-thought, what it called (``name`` is the function), and what that returned."""
+"""The person of the agent; the agent; somebody by name, who may be the person (``--me``);
+something that nobody said, as a login; what the agent thought, what it called (``name`` is the function), and
+what that returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedAgent:
-    """An agent begins; the items behind it are its own. ``model`` and ``instructions`` are suggestions, taken
-    only if they are trusted, and so are ``tags``, which keys may be for, and the ``window``; ``zone``: an IANA time
-    zone; ``kept``: values that are kept in its metadata, under the kind. A file without one is imported into the agent that
-    the caller names."""
+    """An agent begins; the items behind it are its own. ``model`` with its ``window`` in tokens,
+    ``instructions`` and ``tags``, which keys may be for, are suggestions, taken only if they are trusted.
+    ``zone``: an IANA time zone; ``style``: how it speaks; ``kept``: values that are kept in its metadata,
+    under the kind. A file without one is imported into the agent that the caller names."""
 
     name: str
     model: str = ""

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pagefault.config import AgentSettings, parse_settings
+from pagefault.config import SMALLEST_WINDOW, AgentSettings, parse_settings
 from pagefault.errors import UsageError
 from pagefault.importers.items import ImportedAgent, ImportedSection
+from pagefault.importers.limits import SHARE, fitted
 from pagefault.importers.texts import plain_text, section_name
 from pagefault.kernel import Kernel
 from pagefault.models.tokens import HeuristicCounter, family_of
@@ -26,10 +27,12 @@ _LONGEST_DESCRIPTION = 2000  # characters
 
 @dataclass(slots=True)
 class AgentMaker:
-    """Makes one agent. ``left_out``: the settings of the file that were not taken; ``sections``: the names of
-    those that it has; ``too_large``: those that its window has no room for."""
+    """Makes one agent. ``kind``: of the file, under which its metadata has what is kept of it; ``left_out``:
+    the settings of the file that were not taken; ``sections``: the names of those that it has; ``too_large``:
+    those that its window has no room for."""
 
     kernel: Kernel
+    kind: str
     name: str
     about: ImportedAgent | None
     defaults: AgentSettings
@@ -42,14 +45,15 @@ class AgentMaker:
         """Make it; None if it is only looked. Sections that its window has no room for are left, the largest
         first. ``UsageError`` if it could not work without them either."""
         settings, wanted = self._settings(), list(sections)
+        window, _ = await self.kernel.window(parse_settings(settings))
         while True:
-            declared = _declared(wanted, settings["model"])
-            self.sections = [each["name"] for each in declared]
+            declared = _declared(wanted, settings["model"], window)
+            self.sections = list(declared)
             if dry:
                 return None
+            chosen = settings | ({"sections": [*declared.values()]} if declared else {})
             try:
-                chosen = parse_settings(settings | ({"sections": declared} if declared else {}))
-                return await self.kernel.create_agent(self.name, chosen)
+                return await self.kernel.create_agent(self.name, self._with_kept(chosen, wanted))
             except UsageError:
                 if not wanted:
                     raise
@@ -67,32 +71,58 @@ class AgentMaker:
                 settings["zone"] = self.about.zone
             except UsageError:
                 self.left_out["zone"] = plain_text(self.about.zone)
+        if self.about.style:
+            settings["style"] = self.about.style
         if self.trust:
             return settings | suggested
         self.left_out.update(suggested)
         return settings
 
+    def _with_kept(self, settings: dict[str, Any], sections: Sequence[ImportedSection]) -> AgentSettings:
+        """The settings with what is kept of the file in the metadata, and the names that sections had there,
+        if that is short enough."""
+        names = zip((each["name"] for each in settings["sections"] or ()), sections, strict=False)
+        labels = {name: label for name, each in names if (label := plain_text(each.name)) != name}
+        kept = dict(self.about.kept) if self.about else {}
+        for values in (kept | {"labels": labels}, {"labels": labels}):
+            if values != {"labels": {}}:
+                found = {name: value for name, value in values.items() if value}
+                try:
+                    return parse_settings(settings | {"metadata": settings["metadata"] | {self.kind: found}})
+                except UsageError:  # they are too long
+                    self.left_out["metadata"] = ", ".join(kept)
+        return parse_settings(settings)
+
 
 def suggested_settings(about: ImportedAgent) -> dict[str, Any]:
     """The settings of a file that have to be trusted."""
-    found = {"model": plain_text(about.model), "instructions": plain_text(about.instructions)}
+    found: dict[str, Any] = {
+        "model": plain_text(about.model),
+        "window": about.window if about.model and about.window and about.window >= SMALLEST_WINDOW else None,
+        "instructions": plain_text(about.instructions),
+        "tags": [tag for each in about.tags if (tag := plain_text(each))],
+    }
     return {name: value for name, value in found.items() if value}
 
 
-def _declared(sections: Sequence[ImportedSection], model: str) -> list[dict[str, Any]]:
-    """Sections as settings declare them; names that are alike get numbers."""
+def _declared(sections: Sequence[ImportedSection], model: str, window: int) -> dict[str, dict[str, Any]]:
+    """Sections as settings declare them, by name; names that are alike get numbers, and limits that the
+    window has no room for are lowered as far as the texts allow."""
     count, declared = HeuristicCounter(family_of(model)).count, dict[str, dict[str, Any]]()
+    needed, wanted = list[int](), list[int]()
     for section in sections:
         name, number = section_name(section.name), 2
         while name in declared:
             name, number = f"{section_name(section.name)[:28]}_{number}", number + 1
         text = plain_text(section.text)
-        limit = max(_LEAST_LIMIT, min(section.limit or 0, _MOST_LIMIT), count(text) * 11 // 10)
+        needed.append(max(_LEAST_LIMIT, count(text) * 11 // 10))
+        wanted.append(max(needed[-1], min(section.limit or 0, _MOST_LIMIT)))
         declared[name] = {
             "name": name,
             "description": plain_text(section.description)[:_LONGEST_DESCRIPTION],
-            "limit": limit,
             "text": text,
             "read_only": section.read_only,
         }
-    return list(declared.values())
+    for each, limit in zip(declared.values(), fitted(needed, wanted, int(window * SHARE)), strict=True):
+        each["limit"] = limit
+    return declared

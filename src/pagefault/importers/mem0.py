@@ -16,7 +16,7 @@ from pagefault.errors import UsageError
 from pagefault.importers import BadRecord, ImportedMessage, ImportedPassage, ImportItem, ImportOptions, Source
 from pagefault.importers.foreign_database import ForeignDatabase, foreign_database, is_database
 from pagefault.importers.json_items import Unreadable, json_items, json_outline
-from pagefault.importers.letta.schema import time_of_row
+from pagefault.importers.letta.stored import time_of_row
 from pagefault.importers.reading import fields, items_in
 from pagefault.importers.texts import record_name
 

@@ -7,22 +7,23 @@ agent, and nothing is sent to a model; vectors are made later, as for all rows. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from pagefault.clock import time_of
 from pagefault.config import AgentSettings, zone_for, zone_of
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import InTurnError, NotFoundError, UsageError
 from pagefault.importers import ImportOptions
 from pagefault.importers.items import (
     BadRecord,
     ImportedAgent,
+    ImportedMessage,
     ImportItem,
     Omission,
     Remark,
@@ -50,7 +51,9 @@ class ImportWishes:
     """The wishes of a caller. ``agent``: into which, made if there is none; None: the agents of the file, or
     ``default``. ``kind``: None: recognised by the content. ``me``: the person's name in the file; ``zone``:
     of times that name none, empty: the agent's. ``since``: a time as people write it; what is older stays
-    out. ``trust``: a new agent takes the model and the instructions of the file. ``dry``: only report."""
+    out. ``trust``: a new agent takes the model and the instructions of the file. ``dry``: only report.
+    ``is_new``: no agent may exist, and if the import fails, those that it made go again; ``messages``: False
+    leaves out what was said."""
 
     agent: str | None = None
     kind: str | None = None
@@ -59,6 +62,8 @@ class ImportWishes:
     since: str = ""
     trust: bool = False
     dry: bool = False
+    is_new: bool = False
+    messages: bool = True
 
 
 class ImportWatch(Protocol):
@@ -94,7 +99,12 @@ async def import_source(
         zone, since = await _times(kernel, defaults, wishes)
         run = _Import(kernel, kind, defaults, wishes, zone, since, kernel.clock.now())
         items = importer.read(source, ImportOptions(run.now, zone, wishes.me))
-        await run.write(items, source, watch or SilentWatch(), importer.title)
+        try:
+            await run.write(items, source, watch or SilentWatch(), importer.title)
+        except BaseException:
+            with CancelScope(shield=True):
+                await run.undo()
+            raise
     if not wishes.dry:
         make_vectors(kernel)
     agents = tuple(target.tally.report() for target in run.targets.values())
@@ -168,9 +178,18 @@ class _Import:
             self.tally.refuse(BadRecord(record_name(item.where), item.why))
         elif isinstance(item, ImportedAgent):
             self._current = self._target(item)
+        elif isinstance(item, ImportedMessage) and not self.wishes.messages:
+            self.tally.omit(Omission("message"))
         else:
             target = self._current = self._current or self._target(None)
             target.take(item)
+
+    async def undo(self) -> None:
+        """Delete the agents that were made, if no half of them is wanted."""
+        for target in self.targets.values() if self.wishes.is_new else ():
+            if target.tally.made:
+                with suppress(NotFoundError, InTurnError):
+                    await self.kernel.delete(target.tally.agent)
 
     def _target(self, about: ImportedAgent | None) -> ImportTarget:
         """The agent that items go to from here on: the caller's, or the one of the file by its name. Of
@@ -187,7 +206,7 @@ class _Import:
         maker = ValueMaker(self.kind, tally, self.tally, self.zone, self.now, me, self.since)
         target = ImportTarget(
             self.kernel, self.kind, about, wanted is not None, maker, self.defaults, self.wishes.trust,
-            self.wishes.dry,
+            self.wishes.dry, self.wishes.is_new,
         )  # fmt: skip
         self.targets[name] = target
         return target

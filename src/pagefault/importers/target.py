@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pagefault.config import AgentSettings
-from pagefault.errors import NotFoundError, UsageError
+from pagefault.errors import NameTakenError, NotFoundError, UsageError
 from pagefault.importers.documents import DocumentImport
 from pagefault.importers.items import (
     ImportedAgent,
@@ -40,7 +40,7 @@ _MOST_CHARACTERS = 2_000_000
 @dataclass(slots=True)
 class ImportTarget:
     """One agent while it is imported into. ``about``: it as the file has it, if it has one; ``is_named``: the
-    caller said which agent it is; ``defaults``: the settings of a new agent."""
+    caller said which agent it is; ``defaults``: the settings of a new agent; ``is_new``: it may not exist."""
 
     kernel: Kernel
     kind: str
@@ -50,6 +50,7 @@ class ImportTarget:
     defaults: AgentSettings
     trust: bool
     dry: bool
+    is_new: bool
     _record: AgentRecord | None = None
     _is_open: bool = False
     _sections: list[ImportedSection] = field(default_factory=list[ImportedSection])
@@ -110,6 +111,8 @@ class ImportTarget:
             record = await self.kernel.record(self.tally.agent)
         except NotFoundError:
             return None
+        if self.is_new:
+            raise NameTakenError(record.name)
         if self.about is not None:
             group, key = f"{self.kind}.agent", digest_of(self.about.name)
             if not self.is_named and not await was_imported(self.kernel, record.id, group, key):
@@ -122,13 +125,19 @@ class ImportTarget:
 
     async def _made(self) -> AgentRecord | None:
         """Make the agent with the sections that have come; those that are too large stay."""
-        maker = AgentMaker(self.kernel, self.tally.agent, self.about, self.defaults, self.trust)
+        maker = AgentMaker(self.kernel, self.kind, self.tally.agent, self.about, self.defaults, self.trust)
         record = await maker.make(self._sections, dry=self.dry)
         self.tally.made, self.tally.sections, self._sections = True, maker.sections, maker.too_large
         self.tally.left_out.update(maker.left_out)
         if record and self.about is not None:
             await note_imported(self.kernel, record.id, f"{self.kind}.agent", digest_of(self.about.name))
+            for name in maker.sections:
+                await note_imported(self.kernel, record.id, self._group_of_sections, digest_of(name))
         return record
+
+    @property
+    def _group_of_sections(self) -> str:
+        return f"{self.kind}.sections"
 
     async def _keep(self, section: ImportedSection) -> None:
         """Store a section's text as a passage, unless the agent has it."""
@@ -137,6 +146,11 @@ class ImportTarget:
             self._record
             and any(each.text == text for each in await views.sections(self.kernel, self._record.name))
         ):
+            return
+        if self._record and await was_imported(
+            self.kernel, self._record.id, self._group_of_sections, digest_of(name)
+        ):  # it was changed since, or forgotten
+            self.make.whole.omit(Omission("section that was imported before", section.name))
             return
         self.make.whole.omit(Omission("section kept as a passage", section.name))
         self.take(

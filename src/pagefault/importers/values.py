@@ -21,8 +21,7 @@ __all__ = ["ValueMaker"]
 
 _ROLES = {
     "user": Role.USER, "assistant": Role.ASSISTANT, "other": Role.EVENT, "event": Role.EVENT,
-    "thought": Role.THOUGHT,
-    "call": Role.THOUGHT, "result": Role.THOUGHT,
+    "thought": Role.THOUGHT, "call": Role.THOUGHT, "result": Role.THOUGHT,
 }  # fmt: skip
 _MOST_TAGS = 32
 _LONGEST_TAG = 64  # characters

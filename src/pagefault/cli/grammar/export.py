@@ -16,7 +16,9 @@ def export(
     name: Annotated[
         str | None, typer.Argument(metavar="[AGENT]", help="The agent; with --speaker none is named here.")
     ] = None,
-    path: Annotated[str | None, typer.Argument(metavar="[PATH]", help="A new file; - is standard output.")] = None,
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="A new file; - is standard output.")
+    ] = None,
     kind: Annotated[
         str | None, typer.Option("--as", help="pagefault (all of it), af (Letta's agent file) or markdown.")
     ] = None,
@@ -44,7 +46,7 @@ def export(
 
         return write(session, speaker, agent or [], name or "-")
     if name is None:
-        raise UsageError("Name the agent (`pagefault export ana --as af ana.af`), or a person with --speaker.")
+        raise UsageError("Name the agent (`pagefault export ana`), or a person with --speaker.")
     if agent:
         raise UsageError("--agent goes with --speaker; give the agent's name alone.")
     from pagefault.cli.exporting import export_agent

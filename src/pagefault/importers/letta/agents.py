@@ -26,7 +26,8 @@ from pagefault.importers.items import (
 )
 from pagefault.importers.letta.messages import StoredMessage, in_order, rows_of
 from pagefault.importers.letta.names import CHARACTERS, model_name
-from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument, message_of
+from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument
+from pagefault.importers.letta.stored import message_of
 from pagefault.quoting import inline
 from pagefault.types import Role
 
@@ -84,12 +85,14 @@ class _Agent:
             else:
                 yield BadRecord(f"block {inline(id)} of {inline(self.agent.name)}", "it is not in the file")
 
+    def _blocks_of_nobody(self) -> Iterator[ImportItem]:
+        named = {id for agent in self.file.agents for id in agent.block_ids}
+        for block in self.file.blocks if self.is_first else ():
+            if block.id not in named and block.value.strip():
+                yield text_document("blocks", block.label, block.value)
+
     def _documents(self) -> Iterator[ImportItem]:
-        if self.is_first:
-            named = {id for agent in self.file.agents for id in agent.block_ids}
-            for block in self.file.blocks:
-                if block.id not in named and block.value.strip():
-                    yield text_document("blocks", block.label, block.value)
+        yield from self._blocks_of_nobody()
         folders = {source.id: source.name for source in self.file.sources}
         for each in self._files():
             name = each.original_file_name or each.file_name or each.id

@@ -18,14 +18,14 @@ from pagefault.importers.letta.packed import returned, unpacked
 from pagefault.models.json_text import read_json, repair_json
 from pagefault.types import Role
 
-__all__ = ["FunctionCall", "FunctionReturn", "SaidRow", "StoredMessage", "in_order", "rows_of"]
+__all__ = ["SaidRow", "StoredCall", "StoredMessage", "StoredReturn", "in_order", "rows_of"]
 
 _SPEECH = "send_message"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCall:
+class StoredCall:
     """A call as it was stored. ``arguments``: JSON as the model wrote it."""
 
     id: str
@@ -34,8 +34,8 @@ class FunctionCall:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionReturn:
-    """What a call returned. ``name``: of the function, if the format says it."""
+class StoredReturn:
+    """The return of a call. ``name``: of the function, if the format says it."""
 
     call: str
     text: str
@@ -52,8 +52,8 @@ class StoredMessage:
     at: datetime | None = None
     speaker: str = ""
     thoughts: tuple[str, ...] = ()
-    calls: tuple[FunctionCall, ...] = ()
-    returns: tuple[FunctionReturn, ...] = ()
+    calls: tuple[StoredCall, ...] = ()
+    returns: tuple[StoredReturn, ...] = ()
     images: int = 0
 
 

@@ -1,36 +1,30 @@
 """Letta's agent files (``.af``) as values: v2, v2 in a string, and v1, of which there is one agent in a file.
 
 Only the members that are read are here. Secrets (``secrets``, ``tool_exec_environment_variables``), source
-code and the addresses of models are none of them, so nothing behind this module can store or show them. Each
-message is read by itself, so that one that is damaged costs that one. Left out: the meaning (``agents``,
-``messages``).
+code and the addresses of models are none of them, so nothing behind this module can store or show them. Left
+out: messages, one by one (``stored``), and the meaning (``agents``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pagefault.errors import UsageError
-from pagefault.importers.letta.messages import FunctionCall, FunctionReturn, StoredMessage
 from pagefault.importers.reading import fields, items_in, objects
 from pagefault.models.json_text import read_json
 from pagefault.quoting import in_texts, inline
 
 __all__ = [
     "AgentFile", "FileAgent", "FileBlock", "FileDocument", "agent_file", "looks_like_agent_file",
-    "message_of", "time_of_row",
 ]  # fmt: skip
 
 JsonObject = dict[str, Any]
 
 _KEY = re.compile(r'"([a-z_]{1,40})"\s*:')
 _OF_AGENTS = frozenset({"block_ids", "in_context_message_ids", "agent_type", "llm_config"})
-_REASONING = ("reasoning", "summarized_reasoning")
 
 
 def _list(value: object) -> object:
@@ -109,7 +103,7 @@ class _Group(_Part):
 
 
 class FileAgent(_Part):
-    """An agent. ``messages``: as in the file, each to be read by ``message_of``."""
+    """An agent. ``messages``: as in the file, each to be read by ``stored.message_of``."""
 
     id: Text = ""
     name: Text = ""
@@ -241,95 +235,3 @@ def _v1(values: JsonObject) -> AgentFile:
 def _names(things: object, name: str) -> list[str]:
     found = [each.get(name) for each in objects(things)]
     return [each for each in found if isinstance(each, str)]
-
-
-# messages
-
-
-def message_of(value: object) -> StoredMessage:
-    """The message of a file; ``UsageError`` says what is wrong with it."""
-    if not isinstance(value, dict):
-        raise UsageError("it is no object")
-    values = cast("Mapping[str, Any]", value)
-    role = values.get("role")
-    if not isinstance(role, str):
-        raise UsageError("it has no role")
-    parts = _parts(values.get("content"))
-    thoughts = [
-        part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING
-    ]
-    texts = [
-        part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)
-    ]
-    return StoredMessage(
-        "assistant" if role == "approval" else role,
-        "\n\n".join(texts) if role != "user" else "\n".join(texts),
-        time_of_row(values.get("created_at")),
-        _speaker(values, role),
-        tuple(each for each in thoughts if isinstance(each, str)),
-        tuple(_calls(values)),
-        tuple(_returns(values, "\n".join(texts))) if role in ("tool", "function") else (),
-        sum(part.get("type") == "image" for part in parts),
-    )
-
-
-def _parts(content: object) -> list[JsonObject]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return objects(content)
-
-
-def _speaker(values: Mapping[str, Any], role: str) -> str:
-    name = values.get("name")
-    return name if isinstance(name, str) and role in ("user", "tool") else ""
-
-
-def time_of_row(given: object) -> datetime | None:
-    """The time of a stored row, in UTC if it names no zone; ``UsageError`` if it is none."""
-    if given is None:
-        return None
-    try:
-        at = datetime.fromisoformat(str(given))
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"its time {inline(str(given), 40)!r} is none") from None
-
-
-def _calls(values: Mapping[str, Any]) -> list[FunctionCall]:
-    found = list[FunctionCall]()
-    for each in objects(values.get("tool_calls")):
-        function = each.get("function")
-        if isinstance(function, dict):
-            named = cast("JsonObject", function)
-            id, name, arguments = each.get("id"), named.get("name"), named.get("arguments")
-            if isinstance(name, str):
-                text = arguments if isinstance(arguments, str) else "{}"
-                found.append(FunctionCall(id if isinstance(id, str) else "", name, text))
-    return found
-
-
-def _returns(values: Mapping[str, Any], text: str) -> list[FunctionReturn]:
-    """The returns of a row: each of those listed; the row's text, if that is all there is."""
-    own = values.get("tool_call_id")
-    call = own if isinstance(own, str) else ""
-    listed = objects(values.get("tool_returns"))
-    found = [
-        FunctionReturn(
-            id if isinstance(id := each.get("tool_call_id"), str) else call,
-            said,
-            each.get("status") == "error",
-        )
-        for each in listed
-        if (said := _response(each.get("func_response")))
-    ]
-    if text and len(listed) <= 1:  # the row's text is the whole of it, a response may be a word
-        failed = bool(listed) and listed[0].get("status") == "error"
-        return [FunctionReturn(call, text, failed)]
-    return found
-
-
-def _response(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    parts = objects(value)
-    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))

@@ -19,7 +19,7 @@ from pagefault.importers.foreign_database import ForeignDatabase, foreign_databa
 from pagefault.importers.letta.agents import message_items
 from pagefault.importers.letta.messages import StoredMessage, in_order
 from pagefault.importers.letta.names import model_name
-from pagefault.importers.letta.schema import message_of, time_of_row
+from pagefault.importers.letta.stored import message_of, time_of_row
 from pagefault.importers.memgpt.folders import sections_of
 from pagefault.importers.reading import fields, items_in, objects
 from pagefault.models.json_text import read_json

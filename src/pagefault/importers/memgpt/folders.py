@@ -28,7 +28,7 @@ from pagefault.importers.letta.agents import message_items
 from pagefault.importers.letta.messages import StoredMessage
 from pagefault.importers.letta.names import model_name
 from pagefault.importers.letta.packed import packed_fields, packed_time
-from pagefault.importers.letta.schema import message_of
+from pagefault.importers.letta.stored import message_of
 from pagefault.importers.memgpt.pickles import fields_of, read_pickle
 from pagefault.importers.reading import fields, items_in, json_object, objects, whole_bytes
 from pagefault.quoting import inline

@@ -1,8 +1,8 @@
 """Agent files (``.af``), imported and exported as Letta's clients do.
 
-Each import makes agents of its own, under names that are free. A file's model and instructions are taken by no
-request; a client that names a model itself is heard. What was not taken is in ``notices``. Left out: the files
-themselves (``importers``, ``exporters``).
+Each import makes agents of its own, under names that are free. A file's model and instructions are taken by
+no request; a client that names a model itself is heard. What was not taken is in ``notices``. Left out: the
+files themselves (``importers``, ``exporters``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import StreamingResponse
 
 from pagefault.config import AgentSettings
-from pagefault.errors import PagefaultError
 from pagefault.exporters import Losses, agent_file_text
-from pagefault.importers import ImportReport, ImportWishes, import_source
 from pagefault.importers.letta.names import agent_name, free_name
 from pagefault.importers.letta.schema import agent_file
-from pagefault.kernel import Kernel
+from pagefault.importers.report import AgentImport, ImportReport
+from pagefault.importers.runner import ImportWishes, import_source
 from pagefault.server.auth import Caller, Calling, options_of
 from pagefault.server.letta.agents import check_reach, settings_with_model, wishes_of
 from pagefault.server.letta.ids import letta_id
@@ -88,7 +87,8 @@ async def import_agents(
 async def _read(file: UploadFile) -> bytes:
     data = await file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
-        raise Problem(413, "Too large", f"An agent file may have {_LARGEST >> 20} MB; leave messages out of it.")
+        most = f"An agent file may have {_LARGEST >> 20} MB; leave messages out of it."
+        raise Problem(413, "Too large", most)
     return data
 
 
@@ -120,20 +120,24 @@ async def _imported(
     free = free_name(agent_name(wanted) or "agent", taken)
     check_reach(caller, free)
     asked = ImportWishes(agent=free, kind="letta", is_new=True, messages=wishes.with_messages)
-    try:
-        return await import_source(kernel, path, defaults, asked)
-    except BaseException:
-        await _removed(kernel, taken)
-        raise
-
-
-async def _removed(kernel: Kernel, before: set[str]) -> None:
-    raise NotImplementedError
+    return await import_source(kernel, path, defaults, asked)
 
 
 def _notices(report: ImportReport) -> list[str]:
     """The sentences about what was left out of a file."""
-    raise NotImplementedError
+    names = dict[str, list[str]]()
+    for each in report.omitted:
+        names.setdefault(each.kind, []).append(each.name or f"{each.count:,}")
+    sentences = [f"Not imported: {kind} {', '.join(found)}." for kind, found in names.items()]
+    sentences += [f"Skipped: {record.where}: {record.why}." for record in report.bad]
+    return [*(sentence for agent in report.agents for sentence in _left_out(agent)), *sentences]
+
+
+def _left_out(agent: AgentImport) -> list[str]:
+    if not agent.left_out:
+        return []
+    named = ", ".join(agent.left_out)
+    return [f"Agent {agent.agent} has this installation's own in place of the file's {named}; set yours."]
 
 
 @routes.get("/{agent_id}/export")

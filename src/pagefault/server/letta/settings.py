@@ -14,6 +14,7 @@ from typing import Any
 from pagefault.errors import UsageError
 from pagefault.importers.letta.kept import kept_of
 from pagefault.importers.letta.names import CHARACTERS, section_name
+from pagefault.importers.limits import SHARE, fitted
 from pagefault.quoting import inline
 from pagefault.server.letta.bodies import AgentBody, BlockBody
 from pagefault.server.letta.ids import letta_id, section_number
@@ -23,7 +24,6 @@ __all__ = ["Wishes", "declared", "setting_values", "stored_style"]
 JsonObject = dict[str, Any]
 
 _LEAST = 16  # tokens of a section
-_SHARE = 0.25  # of the window, for all blocks whose limits are not granted as they are
 _OWN = frozenset(
     {
         "send_message", "memory", "core_memory_append", "core_memory_replace", "memory_insert",
@@ -105,7 +105,7 @@ def declared(
         size = count(block.value or "")
         needed.append(max(_LEAST, size + size // 8))
         wanted.append(max(needed[-1], ceil((block.limit or window // 3) / CHARACTERS)))
-    granted = _fitted(needed, wanted, int(window * _SHARE))
+    granted = fitted(needed, wanted, int(window * SHARE))
     for section, block, wish, limit in zip(made, blocks, wanted, granted, strict=True):
         section["limit"] = limit
         if limit < wish and block.limit is not None:
@@ -128,11 +128,3 @@ def _declared(block: BlockBody, taken: Container[str]) -> JsonObject:
 
 
 _ABOUT = {"persona": "who you are", "human": "facts about the user"}
-
-
-def _fitted(needed: Sequence[int], wanted: Sequence[int], budget: int) -> list[int]:
-    """The limits wanted; if they are more than the budget together, what is beyond need is cut alike."""
-    beyond = sum(wanted) - sum(needed)
-    spare = max(0, budget - sum(needed))
-    share = min(1.0, spare / beyond) if beyond else 1.0
-    return [need + int((wish - need) * share) for need, wish in zip(needed, wanted, strict=True)]
