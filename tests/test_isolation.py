@@ -22,16 +22,16 @@ from pagefault.kernel import Kernel, archives, edits, shared_sections
 from pagefault.kernel.tenancy import create_key
 from pagefault.mcp.tools import TOOLS
 from pagefault.models import Prompt
+from pagefault.server.letta import agent_files, blocks, catalogue, folders, passages, talking
 from pagefault.server.letta import agents as letta_agents
 from pagefault.server.letta import archives as letta_archives
-from pagefault.server.letta import blocks, catalogue, folders, passages, talking
 from pagefault.shared import Archive
 from pagefault.testing.models import ScriptedModel, say
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "tangerine"
-LETTA = (letta_agents, blocks, talking, passages, letta_archives, folders, catalogue)
+LETTA = (letta_agents, agent_files, blocks, talking, passages, letta_archives, folders, catalogue)
 LETTA_ID = re.compile(r"\b(agent|archive|block|file|folder|message|passage|run|step)-[0-9a-f-]{36}\b")
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/agents/{name}": {"settings": {"max_steps": 3}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -10,7 +11,9 @@ import anyio.to_thread
 import pytest
 from letta_client import APIStatusError, ConflictError, Letta, NotFoundError
 
+from agent_file_schema import faults_of
 from conftest import Machine, Served, served
+from letta_samples import SECRET, agent, block, message, text, v2
 from pagefault import tool
 from pagefault.testing.models import Item, ScriptedModel, call, say
 
@@ -441,12 +444,71 @@ async def test_runs_in_the_background_cancelling_and_flushing(machine: Machine) 
         await using(lambda: run(client))
 
 
+def sample(**more: Any) -> bytes:
+    talk = [message(1, "user", text("My dog is Bruno.")), message(2, "assistant", text("A fine name!"))]
+    blocks = (block(0, "system/human", "Dog: Bruno"),)
+    return json.dumps(v2(agent(block_ids=["block-0"], messages=talk), blocks=blocks, **more)).encode()
+
+
+async def test_agent_files_are_imported_and_exported(machine: Machine) -> None:
+    def run(client: Letta) -> None:
+        answer: Any = client.agents.import_file(file=("tern.af", sample()))
+        (id,) = answer.agent_ids
+        made = client.agents.retrieve(id)
+        assert (made.name, made.timezone, made.system) == ("tern_copy", "Europe/Lisbon", "")
+        assert [(each.label, each.value) for each in made.blocks] == [("system_human", "Dog: Bruno")]
+        assert types(list(client.agents.messages.list(id, order="asc"))) == [
+            "user_message",
+            "assistant_message",
+        ]
+        assert any("instructions" in each for each in answer.notices)  # no request is trusted
+        assert any("look_at_tides" in each for each in answer.notices)
+        assert SECRET not in str(answer.notices)
+        (again,) = client.agents.import_file(file=sample(), append_copy_suffix=False).agent_ids
+        assert client.agents.retrieve(again).name == "tern"
+        (named,) = client.agents.import_file(file=sample(), name="My tern", strip_messages=True).agent_ids
+        assert client.agents.retrieve(named).name == "My-tern"
+        assert not list(client.agents.messages.list(named))
+        (third,) = client.agents.import_file(file=sample(), name="My tern").agent_ids
+        assert client.agents.retrieve(third).name == "My-tern-2"  # none is imported into another
+        helper = {"agent_ids": ["agent-1"], "manager_config": {"manager_type": "sleeptime"}}
+        value = json.loads(sample(groups=[helper]))
+        value["agents"].insert(0, agent(1, "helper"))
+        both = client.agents.import_file(file=json.dumps(json.dumps(value)).encode(), name="two").agent_ids
+        assert [client.agents.retrieve(each).name for each in both] == ["two", "two-helper"]
+
+        written = client.agents.export_file(id)
+        assert not faults_of(json.loads(written))
+        (back,) = client.agents.import_file(file=written.encode(), name="back").agent_ids
+        first, second = (list(client.agents.messages.list(each, order="asc")) for each in (id, back))
+        assert [(m.message_type, m.date) for m in first] == [(m.message_type, m.date) for m in second]
+        scrubbed = json.loads(client.agents.export_file(id, scrub_messages=True))
+        assert len(scrubbed["agents"][0]["messages"]) == 1
+
+    async with letta(machine) as (client, _):
+        await using(lambda: run(client))
+
+
+async def test_a_file_that_is_none_is_refused_and_leaves_nothing(machine: Machine) -> None:
+    def run(client: Letta) -> None:
+        for data in (b"", b"{}", b"not json", b'{"agents": [7], "blocks": []}', sample()[:-9], b"\xff" * 9):
+            with pytest.raises(APIStatusError) as refused:
+                client.agents.import_file(file=data)
+            assert refused.value.status_code in (400, 422), refused.value
+            assert cast("dict[str, str]", refused.value.body)["detail"].endswith(".")
+        with pytest.raises(APIStatusError) as legacy:
+            client.agents.export_file(client.agents.create().id, use_legacy_format=True)
+        assert legacy.value.status_code == 400
+        assert len(list(client.agents.list())) == 2  # ana, and the one made above
+
+    async with letta(machine) as (client, _):
+        await using(lambda: run(client))
+
+
 async def test_what_is_not_here_is_refused_with_a_sentence(machine: Machine) -> None:
     def run(client: Letta) -> None:
         agent = client.agents.create()
         tries: list[Callable[[], Any]] = [
-            lambda: client.agents.export_file(agent.id),
-            lambda: client.agents.import_file(file=b"{}"),
             lambda: client.templates.create(type="agent", agent_id=agent.id),
             lambda: client.conversations.list(agent_id=agent.id),
             lambda: client.mcp_servers.list(),

@@ -43,7 +43,7 @@ class AgentMaker:
 
     async def make(self, sections: Sequence[ImportedSection], *, dry: bool) -> AgentRecord | None:
         """Make it; None if it is only looked. Sections that its window has no room for are left, the largest
-        first. ``UsageError`` if it could not work without them either."""
+        first, persona and human last. ``UsageError`` if it could not work without them either."""
         settings, wanted = self._settings(), list(sections)
         window, _ = await self.kernel.window(parse_settings(settings))
         while True:
@@ -57,7 +57,7 @@ class AgentMaker:
             except UsageError:
                 if not wanted:
                     raise
-                wanted.remove(largest := max(wanted, key=lambda section: len(section.text)))
+                wanted.remove(largest := max(wanted, key=_expendable))
                 self.too_large.append(largest)
 
     def _settings(self) -> dict[str, Any]:
@@ -92,6 +92,11 @@ class AgentMaker:
                 except UsageError:  # they are too long
                     self.left_out["metadata"] = ", ".join(kept)
         return parse_settings(settings)
+
+
+def _expendable(section: ImportedSection) -> tuple[bool, int]:
+    """The order in which sections go: persona and human last, of the others the largest first."""
+    return section_name(section.name) not in ("persona", "human"), len(section.text)
 
 
 def suggested_settings(about: ImportedAgent) -> dict[str, Any]:

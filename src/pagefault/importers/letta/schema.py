@@ -50,6 +50,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _given(value: object) -> object:
+    return {} if value is None else value
+
+
 def _count(value: object) -> int:
     """The number of secrets, of which nothing else is kept."""
     return len(cast("JsonObject", value)) if isinstance(value, dict | list) else 0
@@ -111,7 +115,7 @@ class FileAgent(_Part):
     description: Text = ""
     system: Text = ""
     metadata: dict[str, Any] | None = None
-    llm_config: _Model = _Model()
+    llm_config: Annotated[_Model, BeforeValidator(_given)] = _Model()
     timezone: Text = ""
     tags: Annotated[list[str], BeforeValidator(_tags)] = Field(default_factory=list)
     tool_ids: Texts = Field(default_factory=list)
