@@ -457,7 +457,8 @@ async def test_agent_files_are_imported_and_exported(machine: Machine) -> None:
         made = client.agents.retrieve(id)
         assert (made.name, made.timezone, made.system) == ("tern_copy", "Europe/Lisbon", "")
         assert [(each.label, each.value) for each in made.blocks] == [("system_human", "Dog: Bruno")]
-        assert types(list(client.agents.messages.list(id, order="asc"))) == [
+        said = list(client.agents.messages.list(id, order="asc"))
+        assert types(said) == [
             "user_message",
             "assistant_message",
         ]

@@ -143,8 +143,9 @@ def test_a_folder_without_its_pickle_has_the_messages_of_the_context(home: Path)
     assert SECRET not in repr(items)
 
 
-def test_the_folder_of_one_agent_is_enough(home: Path) -> None:
+def test_the_folder_of_one_agent_is_enough_and_so_is_its_state(home: Path) -> None:
     assert said(read(home / "agents" / "agent_1")) == TALK
+    assert said(read(home / "agents" / "agent_1" / "agent_state" / f"{STAMP}.json")) == TALK
 
 
 def test_the_pickle_of_0_2_has_all_messages_with_their_times(home: Path) -> None:

@@ -40,7 +40,11 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)_(\d\d)_(\d\d)_([AP]M)_[A-Z]*([+-]
 
 
 def agents_in(source: Source) -> list[str]:
-    """The folders of agents, by their names within the source; the source itself is an empty name."""
+    """The folders of agents, by their names within the source; the source itself, which may be the file of
+    one state, is an empty name."""
+    if source.is_file:
+        head = source.head(source.name)
+        return [""] if all(f'"{key}"'.encode() in head for key in ("system", "functions", "model")) else []
     found = (_STATE.fullmatch(name) for name in source.files(".json"))
     return sorted({each[1] or "" for each in found if each and b'"messages' in source.head(each[0])})
 
@@ -89,6 +93,8 @@ class _Files:
     prefix: str
 
     def newest_state(self) -> str:
+        if self.source.is_file:
+            return self.source.name
         folder = f"{self.prefix}agent_state/"
         names = [each for each in self.source.files(".json") if each.startswith(folder)]
         return max(names, key=self._age)
