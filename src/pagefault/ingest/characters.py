@@ -99,7 +99,7 @@ def guess(data: bytes, declared: str = "") -> tuple[str, str]:
     found = detect(sample)
     codec, confidence = codec_of(str(found["encoding"] or "")), float(found["confidence"] or 0)
     name = _SHOWN.get(codec, str(found["encoding"]))
-    if not codec:
+    if not codec or codec.startswith(("utf-16", "utf-32")):  # without a mark, more often no text at all
         codec, name, confidence = "cp1252", "Windows-1252", 0.0
     if confidence < _SURE:
         return codec, f"Its characters are read as {name}, which is not certain; --encoding sets another."

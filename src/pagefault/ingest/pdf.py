@@ -77,6 +77,7 @@ class _Pages:
         self._damaged: list[int] = []
         self._pictures: list[int] = []
         self._recognised = 0
+        self._texts = 0
         self._recognition = Recognition(2 * reading.bounds.seconds) if reading.options.ocr else None
 
     def leaves(self, total: int) -> list[Leaf]:
@@ -101,6 +102,7 @@ class _Pages:
             marks = "\n".join(page_marks(self._document, page))
             if not text.strip() and any(True for _ in page.get_objects(max_depth=1)):
                 text = self._recognise(page, index + 1)
+            self._texts += bool(text.strip() or marks)
             return "\n\n".join(filter(None, (text, marks)))
         except self._pdfium.PdfiumError:
             self._damaged.append(index + 1)
@@ -121,7 +123,7 @@ class _Pages:
         damaged, pictures = self._damaged, self._pictures
         if damaged and len(damaged) == total:
             raise UsageError("It is damaged (none of its pages can be read); save it again from its source.")
-        if pictures and len(pictures) + len(damaged) == total and self._recognition is None:
+        if not self._texts and self._recognition is None:
             raise UsageError("It has no text, only pictures; load it with --ocr, or run OCR over it first.")
         if damaged:
             said = "Page" if len(damaged) == 1 else "Pages"

@@ -10,11 +10,13 @@ Left out: what is done with the pages (``extract``).
 from __future__ import annotations
 
 from pagefault.ingest import markup, plain
+from pagefault.ingest.books import epub
 from pagefault.ingest.formats.code import LANGUAGES, code, language_of
 from pagefault.ingest.formats.declaration import Format
 from pagefault.ingest.formats.sniffing import WORD, ZIP
 from pagefault.ingest.formats.zipped import archive
 from pagefault.ingest.pdf import pdf
+from pagefault.ingest.word import docx
 
 __all__ = ["BY_MEDIA", "FORMATS", "KINDS", "declared_media", "kind_media", "suffix_media"]
 
@@ -39,8 +41,8 @@ FORMATS: tuple[Format, ...] = (
     Format("text/csv", plain.csv_table, (".csv", ".tsv"), ("text/tab-separated-values",), "csv"),
     Format("application/jsonl", plain.json_lines, (".jsonl", ".ndjson"), ("application/x-ndjson",), "jsonl"),
     Format("application/pdf", pdf, (".pdf",), modules=("pypdfium2",)),
-    Format(WORD, markup.docx, (".docx",), modules=("mammoth",)),
-    Format("application/epub+zip", markup.epub, (".epub",)),
+    Format(WORD, docx, (".docx",), modules=("mammoth",)),
+    Format("application/epub+zip", epub, (".epub",)),
     Format(ZIP, archive, (".zip",), ("application/x-zip-compressed",)),
     *(Format(each.media, code, modules=("tree_sitter", each.package)) for each in LANGUAGES),
 )

@@ -13,13 +13,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pagefault.ingest.characters import decode
 from pagefault.ingest.html.survey import Survey
 from pagefault.ingest.html.tree import SKIPPED, walk
 from pagefault.ingest.html.writer import Writer
 from pagefault.ingest.pages import Heading
 
-__all__ = ["HtmlPage", "read_html"]
+__all__ = ["HtmlPage", "declared_encoding", "read_html"]
 
 _DECLARED = re.compile(rb"(?:charset|encoding)\s{0,9}=\s{0,9}[\"']?([\w.:-]{2,40})", re.IGNORECASE)
 _PRESCAN = 4096  # bytes in which the character set is declared
@@ -35,12 +34,12 @@ class HtmlPage:
     headings: tuple[Heading, ...]
 
 
-def read_html(data: bytes, *, whole: bool = False) -> HtmlPage:
+def read_html(source: str, *, whole: bool = False) -> HtmlPage:
     """Read a page. ``whole``: it is a part of a book, without a site's menus around it."""
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
     try:
-        tree = LexborHTMLParser(_decoded(data))
+        tree = LexborHTMLParser(source)
     except SelectolaxError:  # the parser takes any page; a few bytes can ask for a tree of gigabytes
         raise MemoryError from None
     if tree.root is None:
@@ -48,14 +47,15 @@ def read_html(data: bytes, *, whole: bool = False) -> HtmlPage:
     survey = Survey(whole)
     walk(tree.root, survey.enter, survey.leave)
     root, apart = survey.content(tree.body or tree.root)
-    writer = Writer(survey.layouts, SKIPPED if apart or whole else SKIPPED | _AROUND)
+    around = frozenset[str]() if apart or whole else _AROUND
+    writer = Writer(survey.layouts, (SKIPPED - {"nav"} if whole else SKIPPED) | around)
     walk(root, writer.enter, writer.leave)
     writer.end_block()
     title = writer.first or survey.shared_title or survey.named or survey.first
     return HtmlPage(title, writer.text, tuple(writer.headings))
 
 
-def _decoded(data: bytes) -> str:
-    """Decode by a byte-order mark, else as declared, else as plain text is decoded."""
+def declared_encoding(data: bytes) -> str:
+    """Return the character set that a page says it is in; empty if it says none."""
     found = _DECLARED.search(data, 0, _PRESCAN)
-    return decode(data, found[1].decode() if found else "")
+    return found[1].decode() if found else ""

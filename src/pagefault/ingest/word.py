@@ -1,0 +1,48 @@
+"""Word documents by ``mammoth``, through HTML to Markdown, after ``word_parts`` wrote out what it leaves out.
+
+Left out: headers and footers, pictures, deleted text.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+
+from pagefault.errors import UsageError
+from pagefault.ingest.markup import pages_of
+from pagefault.ingest.packed import BROKEN, checked, opened, text_of
+from pagefault.ingest.pages import Extracted
+from pagefault.ingest.reading import Reading
+from pagefault.ingest.word_parts import plainer
+
+__all__ = ["docx"]
+
+_STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh\ncomment-reference => sup"
+_BACK = re.compile(r'<a href="#(?:footnote|endnote|comment)-ref-[^"<>]{0,99}">↑</a>')  # of a note
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # a container: .doc, or a .docx with a password
+
+
+def docx(data: bytes, reading: Reading) -> Extracted:
+    """Read a Word document; its comments and notes come at the end."""
+    if data.startswith(_OLD_OFFICE):
+        raise UsageError("It is encrypted, or an old .doc; save it as .docx without a password.")
+    mammoth: Any = import_module("mammoth")
+
+    def no_picture(_: Any) -> dict[str, str]:
+        return {"src": ""}
+
+    try:
+        with opened(data) as archive:
+            title = text_of(archive, "docProps/core.xml", "title")
+            for name in archive.namelist():
+                if name.endswith((".xml", ".rels")):
+                    checked(archive.read(name))
+            plain = plainer(archive)
+        pictures = mammoth.images.img_element(no_picture)
+        read = mammoth.convert_to_html(BytesIO(plain), style_map=_STYLES, convert_image=pictures)
+    except BROKEN as error:
+        raise UsageError(f"It is not a .docx that can be read ({error}); it may be damaged.") from None
+    first, leaves = pages_of(_BACK.sub("", str(read.value)), reading, whole=True)
+    return Extracted(title or first, leaves, markdown=True)
