@@ -1,22 +1,30 @@
 """A page of HTML to Markdown with its title and headings.
 
-    tree.py     the walk over the tree, and the kinds of elements
-    survey.py   where the content is
-    writer.py   blocks of Markdown;  tables.py: a table's cells under their headings
+    tree.py      the walk over the tree, and the kinds of elements
+    survey.py    which tables are layout, and the content of a page without an article
+    article.py   the article of a page, and what belongs to the site around it
+    metadata.py  title, author and date as the page declares them
+    writer.py    blocks of Markdown;  tables.py: a table's cells under their headings
+    forms.py     values that a form shows;  mathml.py: a formula as one line
 
-Two walks without recursion look at each node, so that the time grows with the page. Left out: what stands
-around the content of a site.
+Walks without recursion look at each node, so that the time grows with the page. Left out: what stands around
+the article of a site.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from pagefault.ingest.html.article import Article
 from pagefault.ingest.html.survey import Survey
 from pagefault.ingest.html.tree import SKIPPED, walk
 from pagefault.ingest.html.writer import Writer
 from pagefault.ingest.pages import Heading
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
 
 __all__ = ["HtmlPage", "declared_encoding", "read_html"]
 
@@ -44,15 +52,37 @@ def read_html(source: str, *, whole: bool = False) -> HtmlPage:
         raise MemoryError from None
     if tree.root is None:
         return HtmlPage("", "", ())
-    survey = Survey(whole)
+    survey, body = Survey(whole), tree.body or tree.root
     walk(tree.root, survey.enter, survey.leave)
-    root, apart = survey.content(tree.body or tree.root)
-    around = frozenset[str]() if apart or whole else _AROUND
-    writer = Writer(survey.layouts, (SKIPPED - {"nav"} if whole else SKIPPED) | around)
+    return _whole(body, survey) if whole else _article(tree.root, body, survey)
+
+
+def _whole(body: LexborNode, survey: Survey) -> HtmlPage:
+    """Write all of a page, its navigation too, which is a list of chapters in a book."""
+    writer = _written(body, Writer(survey.layouts, SKIPPED - {"nav"}))
+    return HtmlPage(writer.first or survey.named or survey.first, writer.text, tuple(writer.headings))
+
+
+def _article(root: LexborNode, body: LexborNode, survey: Survey) -> HtmlPage:
+    """Write the article of a page, or if it has none its content, below author and date."""
+    article = Article()
+    walk(root, article.enter, article.leave)
+    content, skipped = article.root(), SKIPPED | {"footer"}
+    if content is None:
+        content, apart = survey.content(body)
+        skipped = SKIPPED if apart else SKIPPED | _AROUND
+    writer = Writer(survey.layouts, skipped, article.dropped)
+    if byline := survey.metadata.byline:
+        writer.begin(byline)
+    _written(content, writer)
+    title = survey.metadata.title(survey.named, writer.first or survey.first)
+    return HtmlPage(title, writer.text, tuple(writer.headings))
+
+
+def _written(root: LexborNode, writer: Writer) -> Writer:
     walk(root, writer.enter, writer.leave)
     writer.end_block()
-    title = writer.first or survey.shared_title or survey.named or survey.first
-    return HtmlPage(title, writer.text, tuple(writer.headings))
+    return writer
 
 
 def declared_encoding(data: bytes) -> str:

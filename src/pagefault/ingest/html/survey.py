@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pagefault.ingest.html.metadata import Metadata
 from pagefault.ingest.html.tree import HEADINGS, LISTS, SKIPPED, TEXT, line_of
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Survey"]
 
+_DECLARE = frozenset(("meta", "script", "time", "a"))
 _NOT_DATA = frozenset(HEADINGS) | LISTS | {"pre"}  # a table with one of these in it is layout
 
 
@@ -19,7 +21,8 @@ class Survey:
 
     def __init__(self, whole: bool) -> None:
         self.layouts: set[int] = set()
-        self.shared_title = self.named = self.first = ""
+        self.named = self.first = ""
+        self.metadata = Metadata()
         self._whole = whole
         self._in_head = False
         self._length = 0  # characters of text so far
@@ -32,8 +35,8 @@ class Survey:
         tag = node.tag or ""
         if tag == TEXT:
             self._text(node.text_content or "")
-        elif tag == "meta":
-            self._metadata(node)
+        elif tag in _DECLARE:
+            self.metadata.take(node)
         elif tag in ("title", "h1"):
             self._named = []
         elif tag in ("main", "article"):
@@ -84,8 +87,3 @@ class Survey:
             if table in self.layouts:
                 return
             self.layouts.add(table)
-
-    def _metadata(self, node: LexborNode) -> None:
-        about = node.attributes
-        if about.get("property") == "og:title":
-            self.shared_title = self.shared_title or line_of(about.get("content") or "")

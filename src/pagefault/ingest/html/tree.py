@@ -17,13 +17,13 @@ __all__ = ["BLOCKS", "HEADINGS", "LISTS", "SKIPPED", "TEXT", "line_of", "walk"]
 
 TEXT = "-text"
 SKIPPED = frozenset((
-    "script", "style", "noscript", "template", "iframe", "svg", "head", "nav", "select", "textarea", "button",
-    "datalist", "object",
+    "script", "style", "noscript", "template", "iframe", "svg", "head", "nav", "button", "datalist", "object",
 ))  # fmt: skip
 BLOCKS = frozenset((
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog",
     "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr",
-    "legend", "li", "main", "menu", "ol", "p", "pre", "search", "section", "summary", "td", "th", "tr", "ul",
+    "legend", "li", "main", "menu", "ol", "p", "pre", "search", "section", "summary", "td", "textarea", "th",
+    "tr", "ul",
 ))  # fmt: skip
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = frozenset(("ul", "ol", "menu"))

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pagefault.ingest.html.forms import form_value
+from pagefault.ingest.html.mathml import formula
 from pagefault.ingest.html.tables import Table
 from pagefault.ingest.html.tree import BLOCKS, HEADINGS, LISTS, TEXT, line_of
 from pagefault.ingest.pages import Heading, clean, heading_path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 _SPACE = re.compile(r"[ \t\n\r\f\v\xa0]+")
+_SPACES = re.compile(" {2,}")
 _EMPHASIS = {"b": "**", "strong": "**", "i": "*", "em": "*"}
 _MARKS = {"code": "`", "kbd": "`", "samp": "`", "tt": "`"}
 _DEEPEST = 8  # lists and quotations within each other that are shown as such
@@ -37,6 +40,7 @@ class Writer:
 
     layouts: set[int]
     skipped: frozenset[str]
+    dropped: set[int] = field(default_factory=set[int])  # further elements that are left out
     headings: list[Heading] = field(default_factory=list[Heading])
     first: str = ""
     _parts: list[str] = field(default_factory=list[str])
@@ -56,6 +60,10 @@ class Writer:
     def text(self) -> str:
         return "".join(self._parts)
 
+    def begin(self, block: str) -> None:
+        """Write a block of its own before the page's."""
+        self._emit(block)
+
     def enter(self, node: LexborNode) -> bool:
         tag = node.tag or ""
         if tag == TEXT:
@@ -63,7 +71,10 @@ class Writer:
                 node.text_content or "" if self._pre else _SPACE.sub(" ", node.text_content or "")
             )
             return False
-        if tag in self.skipped or tag[0] in "-!":
+        if tag in self.skipped or tag[0] in "-!" or node.mem_id in self.dropped:
+            return False
+        if tag in ("math", "select"):
+            self._line.append(formula(node) if tag == "math" else form_value(node))
             return False
         if tag == "table":
             self._enter_table(node)
@@ -76,7 +87,7 @@ class Writer:
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
-        if tag == TEXT or tag in self.skipped:
+        if tag in (TEXT, "math", "select") or tag in self.skipped or node.mem_id in self.dropped:
             return
         self._leave_inline(tag)
         if tag == "table":
@@ -96,8 +107,8 @@ class Writer:
             self._line.append("\n" if self._table is None else " ")
         elif tag in _EMPHASIS or (tag in _MARKS and not self._pre):
             self._open.setdefault((_EMPHASIS | _MARKS)[tag], []).append(len(self._line))
-        elif tag == "input" and node.attributes.get("type") == "checkbox":
-            self._line.append("☒ " if "checked" in node.attributes else "☐ ")
+        elif tag == "input":
+            self._line.append(form_value(node))
 
     def _leave_inline(self, tag: str) -> None:
         """Put marks around the text of an element, within the white space at its ends."""
@@ -159,7 +170,7 @@ class Writer:
             self._emit(_fenced(text.strip("\n"))) if text.strip() else None
         elif self._level:
             self._heading(line_of(text))
-        elif text := "\n".join(" ".join(line.split(" ")).strip() for line in text.strip().split("\n")):
+        elif text := "\n".join(_SPACES.sub(" ", line).strip() for line in text.strip().split("\n")):
             self._emit(text)
 
     def _heading(self, name: str) -> None:
