@@ -21,6 +21,7 @@ class Table:
         self._rows: list[list[str]] = []
         self._spanning: dict[int, tuple[int, str]] = {}  # by column: further rows, text
         self._span = (1, 1)
+        self._wide: list[tuple[int, int, int]] = []  # row, first column, columns of cells that span some
         self._left = _MOST_REPEATED
 
     def begin_row(self) -> None:
@@ -38,10 +39,13 @@ class Table:
             self.begin_row()
         row, (rows, columns) = self._rows[-1], self._span
         text = text.replace("|", "\\|")
+        repeated = text if len(text) <= _REPEATED and columns * len(text) <= self._left else ""
+        self._left -= (columns - 1) * len(repeated)
+        self._wide += [(len(self._rows) - 1, len(row), columns)] if columns > 1 and repeated else []
         for index in range(columns):
             if len(row) >= _MOST_COLUMNS:
                 return
-            cell = "" if index else text
+            cell = repeated if index else text
             if rows > 1:
                 self._spanning[len(row)] = (rows - 1, cell if len(cell) <= _REPEATED else "")
             row.append(cell)
@@ -49,11 +53,19 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table; its first row is the head. Empty if no cell has text."""
+        self._say_once()
         rows = [row for row in self._rows if any(row)]
         if not rows:
             return ""
         lines = [f"| {' | '.join(row)} |" for row in rows]
         return "\n".join([lines[0], f"|{' --- |' * len(rows[0])}", *lines[1:]])
+
+    def _say_once(self) -> None:
+        """Leave the repetitions out of cells that span a whole row: they are its title."""
+        width = max(map(len, self._rows), default=0)
+        for row, first, columns in self._wide:
+            if columns >= width:
+                self._rows[row][first + 1 : first + columns] = [""] * (len(self._rows[row]) - first - 1)
 
     def _fill(self) -> None:
         """Repeat the cells of rows above that span the columns which come next."""
