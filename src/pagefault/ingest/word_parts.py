@@ -211,17 +211,31 @@ def _formula(element: Element, depth: int) -> str:
         for child in element
         if child.tag not in _ASIDE and not child.tag.endswith("Pr")
     ]
-    if name == "d":
-        opening, closing = _sign(element, "begChr", "("), _sign(element, "endChr", ")")
-        return f"{opening}{', '.join(parts)}{closing}"
-    if name == "rad":
-        return formula_part("mroot", [parts[-1], parts[0] if len(parts) > 1 else ""]) if parts else ""
-    if name == "nary":
-        sign = _sign(element, "chr", "∫")
-        return formula_part("munderover", [sign, *parts[:2]]) + " " + "".join(parts[2:])
-    if name == "func":
-        return " ".join(parts)
-    return formula_part(_SAME.get(name, "mrow"), parts)
+    write = _WRITERS.get(name)
+    return write(element, parts) if write else formula_part(_SAME.get(name, "mrow"), parts)
+
+
+def _delimited(element: Element, parts: list[str]) -> str:
+    return f"{_sign(element, 'begChr', '(')}{', '.join(parts)}{_sign(element, 'endChr', ')')}"
+
+
+def _root(element: Element, parts: list[str]) -> str:
+    del element
+    return formula_part("mroot", [parts[-1], parts[0] if len(parts) > 1 else ""]) if parts else ""
+
+
+def _operator(element: Element, parts: list[str]) -> str:
+    """Return a sum, an integral and the like, whose parts are its bounds and what it is of."""
+    bounded = formula_part("munderover", [_sign(element, "chr", "∫"), *parts[:2]])
+    return f"{bounded} {''.join(parts[2:])}"
+
+
+def _function(element: Element, parts: list[str]) -> str:
+    del element
+    return " ".join(parts)
+
+
+_WRITERS = {"d": _delimited, "rad": _root, "nary": _operator, "func": _function}
 
 
 def _sign(element: Element, name: str, default: str) -> str:

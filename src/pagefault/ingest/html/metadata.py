@@ -41,20 +41,17 @@ class Metadata:
 
     def take(self, node: LexborNode) -> None:
         """Note a ``meta``, ``script``, ``time`` or ``a`` element."""
-        about = node.attributes
+        about = {name: value or "" for name, value in node.attributes.items()}
         if node.tag == "meta":
-            content = line_of(about.get("content") or "")
-            names = (about.get(name) or "" for name in ("property", "name", "itemprop"))
-            for name in " ".join(names).lower().split():
-                self._found.setdefault(name, content)
+            names = f"{about.get('property', '')} {about.get('name', '')} {about.get('itemprop', '')}"
+            for name in names.lower().split():
+                self._found.setdefault(name, line_of(about.get("content", "")))
         elif node.tag == "script":
-            if (about.get("type") or "").lower() == "application/ld+json":
-                self._linked += _linked(node.text() or "")
+            self._linked += _linked(about.get("type", ""), node.text() or "")
         elif node.tag == "time":
-            if "pubdate" not in about and (about.get("itemprop") or "").lower() != "datepublished":
-                return
-            self._found.setdefault("datepublished", about.get("datetime") or "")
-        elif node.tag == "a" and "author" in (about.get("rel") or "").split():
+            if "pubdate" in about or about.get("itemprop") == "datePublished":
+                self._found.setdefault("datepublished", about.get("datetime", ""))
+        elif "author" in about.get("rel", "").split():
             self._found.setdefault("author", line_of(node.text() or "")[:_NAME])
 
     def title(self, named: str, first: str) -> str:
@@ -81,8 +78,10 @@ class Metadata:
         return (value for name in names if (value := self._found.get(name, "")))
 
 
-def _linked(source: str) -> Iterator[tuple[str, str]]:
-    """Yield authors and dates of linked data (JSON-LD)."""
+def _linked(kind: str, source: str) -> Iterator[tuple[str, str]]:
+    """Yield authors and dates of a script, if it is linked data (JSON-LD)."""
+    if kind.lower() != "application/ld+json":
+        return
     try:
         data: object = json.loads(source[:_LONGEST])
     except (ValueError, RecursionError):

@@ -24,6 +24,7 @@ _SPACE = re.compile(r"[ \t\n\r\f\v\xa0]+")
 _SPACES = re.compile(" {2,}")
 _EMPHASIS = {"b": "**", "strong": "**", "i": "*", "em": "*"}
 _MARKS = {"code": "`", "kbd": "`", "samp": "`", "tt": "`"}
+_ALONE = {"math": formula, "select": form_value, "input": form_value}  # read without their children
 _DEEPEST = 8  # lists and quotations within each other that are shown as such
 
 
@@ -67,14 +68,12 @@ class Writer:
     def enter(self, node: LexborNode) -> bool:
         tag = node.tag or ""
         if tag == TEXT:
-            self._line.append(
-                node.text_content or "" if self._pre else _SPACE.sub(" ", node.text_content or "")
-            )
+            self._text(node.text_content or "")
             return False
-        if tag in self.skipped or tag[0] in "-!" or node.mem_id in self.dropped:
+        if tag[0] in "-!" or self._is_left_out(tag, node):
             return False
-        if tag in ("math", "select"):
-            self._line.append(formula(node) if tag == "math" else form_value(node))
+        if tag in _ALONE:
+            self._line.append(_ALONE[tag](node))
             return False
         if tag == "table":
             self._enter_table(node)
@@ -82,12 +81,12 @@ class Writer:
             self._enter_cell(tag, node)
         elif tag in BLOCKS or tag in HEADINGS:
             self._enter_block(tag, node)
-        self._enter_inline(tag, node)
+        self._enter_inline(tag)
         return True
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
-        if tag in (TEXT, "math", "select") or tag in self.skipped or node.mem_id in self.dropped:
+        if tag == TEXT or tag in _ALONE or self._is_left_out(tag, node):
             return
         self._leave_inline(tag)
         if tag == "table":
@@ -100,15 +99,19 @@ class Writer:
         elif tag in BLOCKS:
             self._leave_block(tag)
 
+    def _text(self, text: str) -> None:
+        self._line.append(text if self._pre else _SPACE.sub(" ", text))
+
+    def _is_left_out(self, tag: str, node: LexborNode) -> bool:
+        return tag in self.skipped or node.mem_id in self.dropped
+
     # inline
 
-    def _enter_inline(self, tag: str, node: LexborNode) -> None:
+    def _enter_inline(self, tag: str) -> None:
         if tag == "br":
             self._line.append("\n" if self._table is None else " ")
         elif tag in _EMPHASIS or (tag in _MARKS and not self._pre):
             self._open.setdefault((_EMPHASIS | _MARKS)[tag], []).append(len(self._line))
-        elif tag == "input":
-            self._line.append(form_value(node))
 
     def _leave_inline(self, tag: str) -> None:
         """Put marks around the text of an element, within the white space at its ends."""
