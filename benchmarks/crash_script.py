@@ -75,7 +75,7 @@ def _changes(tag: str) -> list[Call]:
 
 def reply(prompt: Prompt) -> Item:
     """One completion, from the prompt alone."""
-    if not prompt.functions:
+    if prompt.plain or not prompt.functions:
         return f"Summary of {len(prompt.messages[-1].text)} characters."
     rows = enumerate(prompt.messages)
     opened = max(n for n, m in rows if m.role == "user" and not m.text.startswith("[prefetched "))

@@ -66,7 +66,7 @@ class InstantModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         self.requests += 1
-        if not prompt.functions:
+        if prompt.plain or not prompt.functions:
             yield Completion("The user told of Porto, Clara and the piano.")
         elif prompt.messages[-1].text.startswith("[memory_pressure"):
             yield Completion("Nothing to save.")

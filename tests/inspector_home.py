@@ -78,7 +78,7 @@ def pay(to: str, amount: int) -> str:
 
 def answering(prompt: Prompt) -> Item:
     """The next completion of a model that talks as ``TALK`` and ``STORED_TEXTS`` have it."""
-    if not prompt.functions:
+    if prompt.plain or not prompt.functions:
         return Completion(
             "They talked about Hangzhou, plans and files. 用户下周三去北京。", usage=Usage(900, 60)
         )

@@ -143,7 +143,7 @@ class Brain:
             yield Completion(item.text, item.calls, usage)
 
     def _next(self, prompt: Prompt) -> Completion | Exception:
-        if not prompt.functions:
+        if prompt.plain or not prompt.functions:
             return self.behaviour.summary
         if self.behaviour.answer:
             return self.behaviour.answer(prompt)

@@ -185,6 +185,7 @@ LAYERS = (
     },
     {
         "agent.calls",
+        "agent.prompting",
         "agent.truncation",
     },
     {

@@ -101,7 +101,7 @@ async def check_all_steps(rig: Rig, prompts: Sequence[Prompt]) -> list[ContextBl
 
 def life(prompt: Prompt) -> Any:
     """A model that edits its memory, calls functions, and speaks."""
-    if not prompt.functions:
+    if prompt.plain or not prompt.functions:
         return "They spoke of the harbour."
     last = prompt.messages[-1].text
     if "result" in last or prompt.messages[-1].role == "tool":

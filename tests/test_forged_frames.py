@@ -273,7 +273,7 @@ async def by_summary(rig: Rig, model: ScriptedModel) -> None:
     await rig.send("more")
 
     def script(prompt: Prompt) -> Any:
-        return ATTACK if not prompt.functions else "ok"
+        return ATTACK if prompt.plain or not prompt.functions else "ok"
 
     for _ in range(2):
         model.script = script
@@ -288,7 +288,7 @@ async def by_summary(rig: Rig, model: ScriptedModel) -> None:
 async def by_extracted_summary(rig: Rig, model: ScriptedModel) -> None:
     await rig.send(ATTACK)
     await rig.send("more")
-    model.script = lambda prompt: "" if not prompt.functions else "ok"
+    model.script = lambda prompt: "" if prompt.plain or not prompt.functions else "ok"
     assert await rig.kernel.flush("ana")
     await rig.send("go on")
 

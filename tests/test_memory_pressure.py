@@ -22,7 +22,7 @@ WORDS = "the quick brown fox jumps over the lazy dog and runs away " * 3
 
 def obliging(prompt: Prompt) -> Completion:
     """Answers, saves at a warning, summarises."""
-    if not prompt.functions:
+    if prompt.plain or not prompt.functions:
         return Completion("They talked about a fox.")
     if "[memory_pressure" in prompt.messages[-1].text:
         return Completion(calls=(call("archival_insert", text="saved in time"),))
@@ -127,7 +127,7 @@ async def test_the_prefix_moves_only_at_a_flush(machine: Machine, window: int) -
             outputs = await rig.send(f"message {turn}: {WORDS}")
             flushed = sum(o.type == "flushed" for o in outputs)
             for prompt in model.prompts[asked:]:
-                if not prompt.functions:
+                if prompt.plain or not prompt.functions:
                     before = None  # the summariser: a flush
                     continue
                 now = as_bytes(prompt)
@@ -209,7 +209,7 @@ async def test_the_open_event_stays_in_view_through_a_flush(machine: Machine) ->
 
     def busy(prompt: Prompt) -> Completion:
         nonlocal steps
-        if not prompt.functions:
+        if prompt.plain or not prompt.functions:
             return Completion("A summary.")
         steps += 1
         if steps < 12:

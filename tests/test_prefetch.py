@@ -44,7 +44,7 @@ WORDS = "the quick brown fox jumps over the lazy dog and runs away " * 3
 
 
 def obliging(prompt: Prompt) -> Completion:
-    return Completion("They talked.") if not prompt.functions else Completion(calls=(say("I see."),))
+    return Completion("They talked.") if prompt.plain or not prompt.functions else Completion(calls=(say("I see."),))
 
 
 OPENING = (Role.USER, Role.EVENT, Role.ALERT)

@@ -469,7 +469,7 @@ async def test_turns_days_and_models_are_added_up(machine: Machine) -> None:
     """Days are the agent's own; a flush between turns is told by itself."""
 
     def reporting(prompt: Prompt) -> Completion:
-        if not prompt.functions:
+        if prompt.plain or not prompt.functions:
             return Completion("They met.", usage=Usage(300, 30), target="openai:gpt-4o")
         heartbeat = prompt.messages[-1].role == "user"
         made = call("memory_search", query="x", heartbeat=True) if heartbeat else say("ok")

@@ -43,6 +43,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RESERVED = frozenset(
     {
         "user", "human", "assistant", "system", "developer", "tool", "event", "recall", "archival", "summary",
+        "summary_request",
         "shown", "showing", "earlier", "page", "result", "returned", "called", "thought", "prefetched",
     }
 )  # fmt: skip  # as labels, rows and results begin

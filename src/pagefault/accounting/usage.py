@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pagefault.message_meta import RequestUsage, Usage
-from pagefault.models import Completion, Prompt
+from pagefault.models import Call, Completion, Prompt
 from pagefault.models.tokens import CALL_OVERHEAD, MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter
 
 __all__ = [
     "LARGEST_RATIO",
     "SMALLEST_RATIO",
+    "call_tokens",
     "count_prompt",
     "measured_ratio",
     "usage_of",
@@ -39,15 +40,20 @@ def usage_of(
     answered = "" if model.rpartition(":")[2] == completion.model else completion.model
     if completion.usage is not None:
         return RequestUsage(model, completion.usage, prompt_tokens, answered, cut=cut, images=images)
-    count = counter.count
-    calls = sum(CALL_OVERHEAD + count(call.name) + count(call.arguments) for call in completion.calls)
-    output = count(completion.text) + count(completion.thinking) + calls
+    calls = sum(call_tokens(call, counter) for call in completion.calls)
+    output = counter.count(completion.text) + counter.count(completion.thinking) + calls
     return RequestUsage(model, Usage(prompt_tokens, output), prompt_tokens, answered, estimated=True)
 
 
 def count_prompt(prompt: Prompt, counter: Counter) -> int:
-    """Return the uncalibrated tokens of a prompt of plain messages, without functions."""
-    return PROMPT_OVERHEAD + sum(MESSAGE_OVERHEAD + counter.count(m.text) for m in prompt.messages)
+    """Return the uncalibrated tokens of a prompt, without the functions that it offers."""
+    calls = sum(call_tokens(call, counter) for message in prompt.messages for call in message.calls)
+    return PROMPT_OVERHEAD + sum(MESSAGE_OVERHEAD + counter.count(m.text) for m in prompt.messages) + calls
+
+
+def call_tokens(call: Call, counter: Counter) -> int:
+    """Return the uncalibrated tokens of a call."""
+    return CALL_OVERHEAD + counter.count(call.name) + counter.count(call.arguments)
 
 
 def measured_ratio(made: Iterable[RequestUsage]) -> float | None:

@@ -16,13 +16,13 @@ from pagefault.agent.calls import CallReader, TurnCalls
 from pagefault.agent.output import Stream, output_of
 from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
+from pagefault.agent.prompting import Prompting
 from pagefault.agent.rows import Rows
 from pagefault.agent.sleeping import is_sleep, sleep_excess, sleep_text
 from pagefault.agent.truncation import narrowed
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
-from pagefault.context import Compiler, MainContext, Queue
-from pagefault.context.images_in_view import ImagesInView
+from pagefault.context import Queue
 from pagefault.context.queue_log import read_queue
 from pagefault.context.queue_manager import QueueManager
 from pagefault.errors import ContextLengthExceeded, ModelError
@@ -59,9 +59,10 @@ class Process:
             rests_for=program.sleep.after,
         )  # fmt: skip
         self.calls = TurnCalls(reader, rows, self.writer)
-        self._compiler, self._images = Compiler(), ImagesInView(record.id, program.store)
+        self._prompting = Prompting(program, memory)
         self._streaming: Stream | None = None
         self._deferred: int | None = None  # the event that has let a warning go first, as each may once
+        memory.shown = self._shown
         self._cut_short = ""  # the name of the alert that ended the last turn, if one did
 
     @property
@@ -138,7 +139,7 @@ class Process:
                     if not await self._has_slept():
                         await self._ask()
                 elif await self.calls.ask(action.call):
-                    self._drop_images()
+                    self._prompting.drop_images()
                     return self.calls.waiting()
                 else:
                     await self.calls.run(action.call)
@@ -198,10 +199,13 @@ class Process:
 
     def prompt(self) -> Prompt:
         """The prompt as it would be sent now."""
-        p, sizes = self.program, self.memory.sizes()
-        room = max(sizes.reserve // 2, sizes.window - sizes.margin - sizes.prompt)
-        context = MainContext(p.instructions, p.executor.schemas, self.memory.queue)
-        return self._compiler.prompt(context, min(sizes.reserve, room), self._images.held)
+        return self._prompting.prompt()
+
+    async def _shown(self, queue: Queue) -> Prompt:
+        """The prompt of a part of the queue, as it was sent in the last request."""
+        if self.event is not None:
+            await self._prompting.load_images()
+        return self._prompting.part(queue)
 
     @property
     def _warning(self) -> bool:
@@ -210,13 +214,8 @@ class Process:
     def _next(self, rows: Sequence[Message]) -> Action:
         return next_action(rows, self.program.style, self.program.most_steps(self.event))
 
-    def _drop_images(self) -> None:
-        """Between turns only text is held."""
-        if self._images.held:
-            self._compiler, self._images.held = Compiler(), {}
-
     def _finish(self) -> Output:
-        self._drop_images()
+        self._prompting.drop_images()
         last = self.turn.rows[-1] if self.turn.rows else None
         self._cut_short = (last.name or "") if last and last.meta.stop else ""
         event, self._streaming = self.turn.end(), None
@@ -237,7 +236,7 @@ class Process:
             fold = self.program.fold_at_once
             self._flushed(await memory.make_room(self.turn.opened(), warning=self._warning, fold=fold))
             try:
-                await self._images.load(memory.queue)
+                await self._prompting.load_images()
                 self._streaming = self._stream(attempt)
                 completion = await self._streaming.completion(self.program.model, self.prompt())
                 self._streaming = None

@@ -7,7 +7,7 @@ A flush moves the queue's start and replaces the summary in one transaction; it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TypeVar
@@ -20,11 +20,11 @@ from pagefault.context import Queue, Sizes, admission, render_sections
 from pagefault.context.calibration import Calibration, Truncation
 from pagefault.context.policy import Eviction, Policy, evict
 from pagefault.context.queue_log import append_numbered, write_numbered
-from pagefault.context.seen import head_digest
-from pagefault.context.summary import Summary, summarise
+from pagefault.context.seen import seen_context
+from pagefault.context.summary import Summary, closing_tokens, summarise
 from pagefault.media import Media
 from pagefault.message_meta import MessageMeta, SeenContext
-from pagefault.models import Model
+from pagefault.models import Model, Prompt
 from pagefault.models.tokens import Counter
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role
@@ -66,6 +66,7 @@ class QueueManager:
     last_seq: int = -1
     warning_waits: bool = False
     hold: TurnHold | None = None  # the turn lock under which it writes
+    shown: Callable[[Queue], Awaitable[Prompt]] | None = None  # the agent's prompt of a queue, as it is sent
     _head: tuple[str, int] = ("", 0)
 
     def load(self, record: AgentRecord, queue: Queue, *, warning_waits: bool) -> None:
@@ -97,22 +98,12 @@ class QueueManager:
 
     def view(self) -> SeenContext:
         """The main context as the model sees it now, for the log."""
-        sizes, queue = self.sizes(), self.queue
-        return SeenContext(
-            sizes.window, sizes.instructions, sizes.working_context, sizes.queue,
-            first=queue.rows[0].seq if queue.rows else self.last_seq,
-            last=self.last_seq,
-            summary=queue.state.summary,
-            pinned=queue.state.pinned,
-            usable=sizes.usable,
-            head=head_digest(queue.state.head),
-            fixed=self.budget.digest,
-        )  # fmt: skip
+        return seen_context(self.queue, self.sizes(), self.last_seq, self.budget.digest)
 
     def falls_short(self, reported: int) -> bool:
         """Return whether the ``reported`` input tokens of a request fall short (``Truncation``)."""
-        ratio = self.queue.state.ratio
-        return not self.shows_images and self.truncation.suspects(self.counted, reported, ratio)
+        suspects = self.truncation.suspects(self.counted, reported, self.queue.state.ratio)
+        return not self.shows_images and suspects
 
     @property
     def shows_images(self) -> bool:
@@ -194,14 +185,14 @@ class QueueManager:
         """
         if fold:
             await self.fold()
-        if self.policy.flushes(self.sizes()):
-            await self.drop_prefetched()
         row: Message | None = None
         for keep in (None, 0):
-            sizes = self.sizes()
+            sizes = self.pressure()
             if not self.policy.flushes(sizes) or ((self.warning_waits or warning) and sizes.fits):
                 break
             row = await self.flush(opened, keep) or row
+        if self.policy.flushes(self.sizes()):
+            await self.drop_prefetched()
         return row
 
     async def drop_prefetched(self) -> None:
@@ -242,8 +233,20 @@ class QueueManager:
         summary = await summarise(
             self.model, old.text if old else "", eviction.evicted,
             window=int(self.budget.window / state.ratio), limit=limit, counter=self.counter,
+            continued=await self._continued(eviction, limit),
         )  # fmt: skip
         return await self._commit_flush(eviction, summary, head)
+
+    async def _continued(self, eviction: Eviction, limit: int) -> Prompt | None:
+        """The agent's prompt up to the last evicted row, what was prefetched included: a provider's cache
+        holds it. None if a summary of ``limit`` tokens would not fit behind it."""
+        rows = tuple(row for row in self.queue.rows if row.seq < eviction.start)
+        cut = replace(self.queue, rows=rows, tokens=-1)
+        taken = self.sizes(cut).prompt + round(closing_tokens(limit, self.counter) * cut.state.ratio)
+        left, least = self.budget.window - self.budget.margin - taken, ceil(limit * cut.state.ratio)
+        if self.shown is None or left < least:
+            return None
+        return replace(await self.shown(cut), max_tokens=max(least, min(self.budget.reserve, left)))
 
     async def _commit_flush(self, eviction: Eviction, summary: Summary, head: str) -> Message:
         old, pinned = self.queue.without_prefetched(), eviction.pinned
@@ -254,9 +257,7 @@ class QueueManager:
             warned=old.state.warned and not self.warning_waits,
             extracted=summary.extracted,
         )
-        shown = f"[summary of earlier messages]\n{{}}\n[earlier rows in recall storage: {meta.messages}]"
-        now = self.clock.now()
-        draft = Message(Role.SUMMARY, summary.text, now, shown, meta=meta, usage=summary.requests)
+        draft = summary.row(meta, self.clock.now())
 
         def work(tx: Transaction) -> tuple[QueueState, Message]:
             (row,) = self.number([draft], None)

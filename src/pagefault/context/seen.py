@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2s
 
-from pagefault.context import render_sections
+from pagefault.context import Queue, Sizes, render_sections
 from pagefault.message_meta import SeenContext
 from pagefault.models import FunctionSchema
 from pagefault.storage import Transaction
 from pagefault.text_caches import caches_texts
 from pagefault.types import AgentId, AgentRecord, Message, Role
 
-__all__ = ["fixed_digest", "head_digest", "head_seen", "queue_rows"]
+__all__ = ["fixed_digest", "head_digest", "head_seen", "queue_rows", "seen_context"]
 
 _STEPS_BACK = 32  # edits that are undone to find the working context of a step
 _INSTANT = timedelta(microseconds=1)
@@ -38,6 +38,21 @@ def fixed_digest(instructions: str, functions: Sequence[FunctionSchema]) -> str:
     """The digest of what never changes in a prompt: system instructions and function schemas."""
     schemas = [[each.name, each.description, each.parameters] for each in functions]
     return head_digest(json.dumps([instructions, schemas]))
+
+
+def seen_context(queue: Queue, sizes: Sizes, last: int, digest: str) -> SeenContext:
+    """The main context as the model sees it now. ``last``: the number of the last row; ``digest``: of what
+    never changes."""
+    return SeenContext(
+        sizes.window, sizes.instructions, sizes.working_context, sizes.queue,
+        first=queue.rows[0].seq if queue.rows else last,
+        last=last,
+        summary=queue.state.summary,
+        pinned=queue.state.pinned,
+        usable=sizes.usable,
+        head=head_digest(queue.state.head),
+        fixed=digest,
+    )  # fmt: skip
 
 
 def queue_rows(rows: Sequence[Message]) -> tuple[Message, ...]:

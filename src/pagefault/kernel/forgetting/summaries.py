@@ -89,7 +89,5 @@ def _rows(tx: Transaction, agent: AgentId, covering: Covering, without: frozense
 def _row(process: Process, covering: Covering, made: Summary, query: LiteralQuery | None) -> Message:
     """The summary as a draft; what the model wrote of it all the same, goes line by line."""
     text = query.without(made.text) if query else made.text
-    live = covering.live
-    meta = replace(live.meta, extracted=made.extracted)
-    shown = f"[summary of earlier messages]\n{{}}\n[earlier rows in recall storage: {meta.messages}]"
-    return Message(Role.SUMMARY, text, process.memory.clock.now(), shown, meta=meta, usage=made.requests)
+    meta = replace(covering.live.meta, extracted=made.extracted)
+    return replace(made, text=text).row(meta, process.memory.clock.now())

@@ -26,6 +26,8 @@ from pagefault.models.offline.prompt_view import FunctionCall, PromptView
 from pagefault.models.offline.words import is_personal, sentences, told, topics
 
 _SUMMARY_REQUEST = r"(?ms)^Previous summary:\n(.*)^Messages:\n(.*)^Write the new summary.*?(\d+) tokens"
+_CONTINUED = r"\[summary_request\] .*?(\d+) tokens"
+_SUMMARY_ROW = re.compile(r"\[summary of earlier messages\]\n(.*)\n\[earlier rows[^\n]*\Z", re.DOTALL)
 _USER_ROW = r"(?m)^\[user(?: [^\]\d\n][^\]\n]*?)? (\d{4}-\d\d-\d\d)[^\]\n]*\] (.*)$"
 
 
@@ -38,8 +40,8 @@ class OfflineModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Yield one delta for the text and one for each call, then the completion."""
-        summary = None if prompt.functions else re.search(_SUMMARY_REQUEST, prompt.messages[-1].text)
-        completion = Completion(_summary(*summary.groups())) if summary else _next(PromptView.of(prompt))
+        summary = _summary_of(prompt)
+        completion = _next(PromptView.of(prompt)) if summary is None else Completion(summary)
         if completion.text:
             yield Delta(completion.text)
         for index, call in enumerate(completion.calls):
@@ -58,6 +60,18 @@ def _next(view: PromptView) -> Completion:
     numbered = enumerate(calls, len(view.earlier) + len(view.steps))
     made = [Call(f"call_{n}", c.name, json.dumps(c.arguments, ensure_ascii=False)) for n, c in numbered]
     return Completion(text, tuple(made))
+
+
+def _summary_of(prompt: Prompt) -> str | None:
+    """The summary that a prompt asks for: of what it lists, or of the messages before its last one."""
+    last = prompt.messages[-1].text
+    if not prompt.functions and (asked := re.search(_SUMMARY_REQUEST, last)):
+        return _summary(*asked.groups())
+    if not prompt.plain or not (asked := re.match(_CONTINUED, last)):
+        return None
+    texts = [message.text for message in prompt.messages[1:-1] if message.role == "user"]
+    previous = _SUMMARY_ROW.match(texts[0]) if texts else None
+    return _summary(previous[1] if previous else "", "\n".join(texts), asked[1])
 
 
 def _summary(previous: str, rows: str, limit: str) -> str:
