@@ -106,7 +106,10 @@ class Witness:
         try:
             assert asker.lost or not others, "two turns of one agent at once"
             self._fits(prompt)
-            if prompt.functions and not asker.lost:
+            if prompt.plain and not asker.lost:
+                self._begins_as_the_last(prompt, now)
+                self._pairs_calls_and_results(prompt)
+            elif prompt.functions and not asker.lost:
                 self._shows_the_log(prompt, now)
                 self._pairs_calls_and_results(prompt)
                 self._goes_on_from_the_last(prompt, now)
@@ -155,6 +158,13 @@ class Witness:
             assert sent.startswith(before), "the prefix moved without a flush"
         self._sent.append((now.record.last_seq, now.dropped, sent))
         self._offered = offered
+
+    def _begins_as_the_last(self, prompt: Prompt, now: View) -> None:
+        """A request for a summary begins with the agent's own prompt, which a cache holds."""
+        part = "\n".join([repr(prompt.functions), *(repr(m) for m in prompt.messages[:-1])]).encode()
+        _, flush, before = self._sent[-1] if self._sent else (0, None, b"")
+        if flush == now.dropped and self._undone == now.undone and before.startswith(self._offered.encode()):
+            assert before.startswith(part) or part.startswith(before), "the summary's prompt is another"
 
     def _serves_warnings_first(self, now: View) -> None:
         (event,) = now.active

@@ -176,13 +176,13 @@ async def test_what_asks_for_it_has_it_prefetched(tmp_path: Path, store: Store) 
 
 
 async def test_a_flush_does_not_summarise_it(tmp_path: Path, store: Store) -> None:
-    model = ScriptedModel(lambda prompt: [say("ok")] if prompt.functions else "They said hello.")
+    model = ScriptedModel(lambda prompt: "They said hello." if prompt.plain else [say("ok")])
     async with opened(tmp_path, store, model) as kernel:
         for text in ("Hello!", "Hello again!"):
             await said(kernel, text)
             await append(kernel, "ana", plain("Elsewhere it rained all night."))
         assert await kernel.flush("ana", 0)
-        summaries = [prompt for prompt in model.prompts if not prompt.functions]
+        summaries = [prompt for prompt in model.prompts if prompt.plain]
         assert summaries
         assert not [m for prompt in summaries for m in prompt.messages if "Elsewhere" in m.text]
         (summary,) = [row for row in await log(kernel) if row.role is Role.SUMMARY]

@@ -82,7 +82,7 @@ async def steps(rig: Rig) -> list[ContextBlocks]:
 
 def asked(model: ScriptedModel) -> list[Prompt]:
     """The requests of steps: not those for a summary."""
-    return [prompt for prompt in model.prompts if prompt.functions]
+    return [prompt for prompt in model.prompts if prompt.functions and not prompt.plain]
 
 
 async def check_all_steps(rig: Rig, prompts: Sequence[Prompt]) -> list[ContextBlocks]:

@@ -131,9 +131,9 @@ async def test_the_live_summary_is_written_anew_from_what_stays(machine: Machine
     asked: list[str] = []
 
     def answers(prompt: Prompt) -> Completion:
-        if prompt.functions:
+        if prompt.functions and not prompt.plain:
             return Completion(calls=(say("I see."),))
-        asked.append(prompt.messages[-1].text)
+        asked.append("\n".join(message.text for message in prompt.messages[1:]))
         return Completion(f"Summary {len(asked)}, which hints at a number in other words.")
 
     model = ScriptedModel(answers)
@@ -163,7 +163,7 @@ async def test_without_a_model_the_summary_is_extracted_from_what_stays(machine:
     fails = False
 
     def answers(prompt: Prompt) -> Completion:
-        if prompt.functions:
+        if prompt.functions and not prompt.plain:
             return Completion(calls=(say("I see."),))
         if fails:
             raise ModelError("It is away.")

@@ -20,9 +20,14 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WORDS = "the quick brown fox jumps over the lazy dog and runs away " * 3
 
 
+def asks_for_text(prompt: Prompt) -> bool:
+    """Return whether a summary is asked for, in either form."""
+    return prompt.plain or not prompt.functions
+
+
 def obliging(prompt: Prompt) -> Completion:
     """Answers, saves at a warning, summarises."""
-    if prompt.plain or not prompt.functions:
+    if asks_for_text(prompt):
         return Completion("They talked about a fox.")
     if "[memory_pressure" in prompt.messages[-1].text:
         return Completion(calls=(call("archival_insert", text="saved in time"),))
@@ -67,7 +72,7 @@ async def test_each_filling_is_warned_once_then_flushed(machine: Machine) -> Non
 
 async def test_the_warning_may_be_answered_with_silence(machine: Machine) -> None:
     def silent(prompt: Prompt) -> Completion:
-        pressed = prompt.functions and "[memory_pressure" in prompt.messages[-1].text
+        pressed = not asks_for_text(prompt) and "[memory_pressure" in prompt.messages[-1].text
         return Completion() if pressed else obliging(prompt)
 
     async with machine.open(ScriptedModel(silent), window=4096) as rig:
@@ -113,7 +118,7 @@ async def test_the_prefix_moves_only_at_a_flush(machine: Machine, window: int) -
     def editing(prompt: Prompt) -> Completion:
         nonlocal edits
         edits += 1
-        if prompt.functions and edits % 10 == 0 and prompt.messages[-1].role == "user":
+        if not asks_for_text(prompt) and edits % 10 == 0 and prompt.messages[-1].role == "user":
             edit = call("working_context_append", heartbeat=True, section="human", text=f"fact {edits}")
             return Completion(calls=(edit,))
         return obliging(prompt)
@@ -127,7 +132,7 @@ async def test_the_prefix_moves_only_at_a_flush(machine: Machine, window: int) -
             outputs = await rig.send(f"message {turn}: {WORDS}")
             flushed = sum(o.type == "flushed" for o in outputs)
             for prompt in model.prompts[asked:]:
-                if prompt.plain or not prompt.functions:
+                if asks_for_text(prompt):
                     before = None  # the summariser: a flush
                     continue
                 now = as_bytes(prompt)
@@ -135,7 +140,7 @@ async def test_the_prefix_moves_only_at_a_flush(machine: Machine, window: int) -
                     assert now.startswith(before)
                 before = now
             flushes_seen += flushed
-    assert flushes_seen == sum(not p.functions for p in model.prompts)
+    assert flushes_seen == sum(p.plain for p in model.prompts)
     assert flushes_seen >= 1
 
 
@@ -209,7 +214,7 @@ async def test_the_open_event_stays_in_view_through_a_flush(machine: Machine) ->
 
     def busy(prompt: Prompt) -> Completion:
         nonlocal steps
-        if prompt.plain or not prompt.functions:
+        if asks_for_text(prompt):
             return Completion("A summary.")
         steps += 1
         if steps < 12:
@@ -223,13 +228,13 @@ async def test_the_open_event_stays_in_view_through_a_flush(machine: Machine) ->
     assert "flushed" in [o.type for o in outputs]
     assert [o.text for o in outputs if o.type == "said"] == ["finished"]
     for prompt in model.prompts:
-        if prompt.functions and "[memory_pressure" not in str(prompt.messages):
+        if not asks_for_text(prompt) and "[memory_pressure" not in str(prompt.messages):
             assert any("THE TASK" in m.text for m in prompt.messages)
 
 
 async def test_a_summary_that_the_model_fails_at_is_made_by_extraction(machine: Machine) -> None:
     def failing(prompt: Prompt) -> Completion | Exception:
-        return obliging(prompt) if prompt.functions else ModelError("no summaries today")
+        return ModelError("no summaries today") if asks_for_text(prompt) else obliging(prompt)
 
     async with machine.open(ScriptedModel(failing), window=4096) as rig:
         assert await fill(rig, 30) == ["warned", "flushed"]
@@ -240,7 +245,7 @@ async def test_a_summary_that_the_model_fails_at_is_made_by_extraction(machine: 
 
 async def test_a_summary_that_does_not_shrink_is_cut(machine: Machine) -> None:
     def wordy(prompt: Prompt) -> Completion:
-        return obliging(prompt) if prompt.functions else Completion("blah " * 5000)
+        return Completion("blah " * 5000) if asks_for_text(prompt) else obliging(prompt)
 
     async with machine.open(ScriptedModel(wordy), window=4096) as rig:
         await fill(rig, 60)
@@ -263,7 +268,7 @@ async def test_a_provider_that_counts_more_is_believed(machine: Machine) -> None
 
 async def test_a_provider_that_never_accepts_ends_the_turn_with_an_alert(machine: Machine) -> None:
     def never(prompt: Prompt) -> Completion | Exception:
-        return ContextLengthExceeded("The prompt is too long.") if prompt.functions else Completion("s")
+        return Completion("s") if asks_for_text(prompt) else ContextLengthExceeded("The prompt is too long.")
 
     async with machine.open(ScriptedModel(never), window=4096) as rig:
         outputs = await rig.send("hi")

@@ -44,7 +44,7 @@ WORDS = "the quick brown fox jumps over the lazy dog and runs away " * 3
 
 
 def obliging(prompt: Prompt) -> Completion:
-    return Completion("They talked.") if prompt.plain or not prompt.functions else Completion(calls=(say("I see."),))
+    return Completion("They talked.") if prompt.plain else Completion(calls=(say("I see."),))
 
 
 OPENING = (Role.USER, Role.EVENT, Role.ALERT)
@@ -214,7 +214,7 @@ async def test_it_is_not_found_and_has_no_vector(machine: Machine) -> None:
         assert row.seq not in waiting
 
 
-async def test_it_goes_first_at_a_flush_and_is_not_in_the_summary(machine: Machine) -> None:
+async def test_it_goes_at_a_flush_at_which_the_summariser_sees_what_the_agent_saw(machine: Machine) -> None:
     model = ScriptedModel(obliging)
     async with machine.open(model, **ON) as rig:
         await rig.send(FACT)
@@ -223,9 +223,9 @@ async def test_it_goes_first_at_a_flush_and_is_not_in_the_summary(machine: Machi
         await rig.send("And this stays in view.")
         model.prompts.clear()
         await rig.kernel.flush("ana")
-        summaries = [p for p in model.prompts if not p.functions]
-        assert summaries
-        assert "prefetched" not in repr(summaries)
+        (summarised,) = model.prompts
+        assert [m.text for m in summarised.messages if m.text.startswith("[prefetched")]
+        assert "leave out greetings, chatter and what was only looked up" in summarised.messages[-1].text
         await rig.send("Go on.")
         assert "prefetched" not in repr(model.prompts[-1])
 

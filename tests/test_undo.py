@@ -48,7 +48,7 @@ def seen(prompt: Prompt) -> list[tuple[Any, ...]]:
 
 def asked(model: ScriptedModel) -> list[Prompt]:
     """The requests that were for a turn, not for a summary."""
-    return [prompt for prompt in model.prompts if prompt.functions]
+    return [prompt for prompt in model.prompts if prompt.functions and not prompt.plain]
 
 
 def until_served(ana: Agent) -> None:
@@ -263,7 +263,7 @@ def fill(ana: Agent, count: int, since: int = 0) -> None:
 
 
 def test_across_a_flush_the_earlier_summary_is_back(tmp_path: Path) -> None:
-    model = ScriptedModel(lambda prompt: [say("ok")] if prompt.functions else "They talked.")
+    model = ScriptedModel(lambda prompt: "They talked." if prompt.plain else [say("ok")])
     with agent(tmp_path, model, window=4096) as ana:
         fill(ana, 2)
         last = ana.outputs()[-1].position
@@ -282,7 +282,7 @@ def test_across_a_flush_the_earlier_summary_is_back(tmp_path: Path) -> None:
 
 
 def test_across_several_flushes(tmp_path: Path) -> None:
-    model = ScriptedModel(lambda prompt: [say("ok")] if prompt.functions else "They talked.")
+    model = ScriptedModel(lambda prompt: "They talked." if prompt.plain else [say("ok")])
     with agent(tmp_path, model, window=4096) as ana:
         number = 0
         while len([o for o in ana.outputs() if o.type == "flushed"]) < 2:
@@ -302,7 +302,7 @@ def test_across_several_flushes(tmp_path: Path) -> None:
 
 
 def test_a_warning_that_waits_goes_and_comes_again(tmp_path: Path) -> None:
-    model = ScriptedModel(lambda prompt: [say("ok")] if prompt.functions else "They talked.")
+    model = ScriptedModel(lambda prompt: "They talked." if prompt.plain else [say("ok")])
     with agent(tmp_path, model, window=4096) as ana:
         number = 0
         while "warned" not in [output.type for output in ana.outputs()]:

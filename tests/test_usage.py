@@ -121,7 +121,7 @@ async def test_a_prompt_that_the_server_cut_is_paid_for_and_says_nothing_of_our_
 
 async def test_the_summariser_is_paid_for_too(machine: Machine) -> None:
     def reporting(prompt: Prompt) -> Completion:
-        if prompt.functions:
+        if not prompt.plain:
             return Completion(calls=(say("I see."),), usage=Usage(input=1000, output=9))
         return Completion("They met.", usage=Usage(input=333, output=44))
 
@@ -187,7 +187,7 @@ async def test_today_is_answered_without_reading_the_log(tmp_path: Path) -> None
 async def test_a_summary_that_the_model_did_not_write_says_so(
     machine: Machine, answer: ModelError | str, why: str
 ) -> None:
-    model = ScriptedModel(lambda prompt: Completion(calls=(say("I see."),)) if prompt.functions else answer)
+    model = ScriptedModel(lambda prompt: [say("I see.")] if prompt.functions and not prompt.plain else answer)
     async with machine.open(model, window=4096) as rig:
         for _ in range(4):
             await rig.send("some words to remember " * 20)
@@ -202,7 +202,7 @@ async def test_a_summary_that_the_model_did_not_write_says_so(
 
 
 async def test_a_summary_that_the_model_wrote_does_not(machine: Machine) -> None:
-    model = ScriptedModel(lambda prompt: [say("I see.")] if prompt.functions else "They met.")
+    model = ScriptedModel(lambda prompt: "They met." if prompt.plain else [say("I see.")])
     async with machine.open(model, window=4096) as rig:
         for _ in range(4):
             await rig.send("some words to remember " * 20)
