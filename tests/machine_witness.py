@@ -161,9 +161,10 @@ class Witness:
 
     def _begins_as_the_last(self, prompt: Prompt, now: View) -> None:
         """A request for a summary begins with the agent's own prompt, which a cache holds."""
-        part = "\n".join([repr(prompt.functions), *(repr(m) for m in prompt.messages[:-1])]).encode()
+        offered = repr(prompt.functions)
+        part = "\n".join([offered, *(repr(m) for m in prompt.messages[:-1])]).encode()
         _, flush, before = self._sent[-1] if self._sent else (0, None, b"")
-        if flush == now.dropped and self._undone == now.undone and before.startswith(self._offered.encode()):
+        if flush == now.dropped and self._undone == now.undone and before.startswith(offered.encode()):
             assert before.startswith(part) or part.startswith(before), "the summary's prompt is another"
 
     def _serves_warnings_first(self, now: View) -> None:
