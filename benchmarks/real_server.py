@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any
 
 from llama_server import HOME, NAME, TEMPLATE, CannotRun, Files, LlamaServer, install
-from real_talk import Talk, message, show_talk
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
@@ -45,6 +44,7 @@ from pagefault.models.endpoint import RequestSettings
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.testing.models import ScriptedModel
 from pagefault.types import Message, Output, Role
+from real_talk import Talk, message, show_talk
 
 WINDOW = 4096
 REQUESTS = 40  # of each conversation, at least
@@ -97,7 +97,7 @@ async def converse(server: LlamaServer, least: int, **settings: Any) -> tuple[Ta
                 requests = sum(len(row.usage) for row in log)
                 flushes = sum(row.role is Role.SUMMARY for row in log)
             talk = Talk()
-            talk.read(log)
+            talk.read(await log_of(kernel))
     return talk, notices
 
 

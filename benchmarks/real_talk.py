@@ -25,7 +25,7 @@ def message(turn: int) -> str:
     thing, number = fact(turn)
     return (
         f"The {thing} has the number {number}. It stands in the cellar, behind the wooden shelf with the "
-        "jars, and my brother will fetch it some time next week, if the weather is fine and the car is mended. "
+        "jars, and my brother will fetch it some time next week, if the weather is fine and the car mended. "
         "We have known each other for thirty years, he and I, and he never came on the day that he said."
     )
 
