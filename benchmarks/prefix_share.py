@@ -5,7 +5,8 @@ order in which providers cache: function schemas, instructions, messages. Its sh
 prefix that it has in common with the agent's request before it, over the length of that earlier request, in
 bytes. Prefetch is off: its rows go when the queue is full, before a flush, and the prefix changes then too.
 Between two flushes it must be 1; a request after a flush has only the head in common. Requests of a
-warning's turn count, those to the summariser do not.
+warning's turn count. Those to the summariser have a column of their own: of each, the share of it that the
+request before has too.
 
     python benchmarks/prefix_share.py [--turns 200]
 """
@@ -34,6 +35,8 @@ from pagefault.types import Style
 WINDOWS = (4096, 16_384)
 EDIT_EVERY = 10
 AIM = 0.90
+SUMMARY_REQUEST = "[summary_request]"
+"""The beginning of the instruction that asks for a summary behind the agent's own prompt."""
 
 
 def cached_form(prompt: Prompt) -> bytes:
@@ -58,7 +61,7 @@ class Conversation:
 
     def completion(self, offered: Sequence[str], last: str) -> Completion:
         """The next completion, where these functions are offered and ``last`` is the last event."""
-        if not offered:
+        if not offered or SUMMARY_REQUEST in last:
             return Completion(
                 f"The user and I talked about trips; the last fact noted was number {self.edited}."
             )
@@ -86,12 +89,14 @@ class Shares:
 
     between: list[float] = field(default_factory=list[float])
     after_flush: list[float] = field(default_factory=list[float])
+    summaries: list[float] = field(default_factory=list[float])
     flushes: int = 0
     _before: bytes = b""
     _flushed: bool = False
 
-    def summarised(self) -> None:
-        """What comes next is after a flush."""
+    def summarised(self, now: bytes) -> None:
+        """A request for a summary; the agent's next one is after a flush."""
+        self.summaries.append(share(now, self._before))
         self._flushed = True
 
     def add(self, now: bytes) -> None:
@@ -115,10 +120,12 @@ class Shares:
         after = statistics.fmean(self.after_flush) if self.after_flush else 1.0
         requests = len(self.between) + len(self.after_flush) + 1
         least = min(self.between)
-        return f"{name:<31}{requests:>9}{self.flushes:>9}{least:>9.4f}{after:>8.3f}{self.mean:>8.3f}"
+        asked = statistics.fmean(self.summaries) if self.summaries else 1.0
+        figures = f"{requests:>9}{self.flushes:>9}{least:>9.4f}{after:>8.3f}{asked:>10.3f}{self.mean:>8.3f}"
+        return f"{name:<31}{figures}"
 
 
-HEADER = f"{'requests':>9}{'flushes':>9}{'between':>9}{'after':>8}{'mean':>8}"
+HEADER = f"{'requests':>9}{'flushes':>9}{'between':>9}{'after':>8}{'summaries':>10}{'mean':>8}"
 
 
 @dataclass
@@ -131,10 +138,10 @@ class WatchedModel:
     shares: Shares = field(default_factory=Shares)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
-        if prompt.functions:
-            self.shares.add(cached_form(prompt))
+        if prompt.plain or not prompt.functions:
+            self.shares.summarised(cached_form(prompt))
         else:
-            self.shares.summarised()
+            self.shares.add(cached_form(prompt))
         offered = [schema.name for schema in prompt.functions]
         yield self.conversation.completion(offered, prompt.messages[-1].text)
 

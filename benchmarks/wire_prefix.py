@@ -28,7 +28,7 @@ from pagefault.testing.prompt_cache import PromptCache, blocks_of
 from pagefault.testing.providers import ProviderRequest, ProviderServer
 from pagefault.testing.providers.replies import last_said, offered
 from pagefault.types import Style
-from prefix_share import AIM, EDIT_EVERY, HEADER, Conversation, Shares, converse
+from prefix_share import AIM, EDIT_EVERY, HEADER, SUMMARY_REQUEST, Conversation, Shares, converse
 
 WINDOWS = (4_096, 16_384, 65_536)
 MODELS = {"openai": "openai:gpt-test", "anthropic": "anthropic:claude-sonnet-4-6"}
@@ -64,20 +64,25 @@ def laid_out(shape: str, body: Body) -> bytes:
 
 
 def shares_of(shape: str, bodies: Sequence[Body]) -> Shares:
-    """The shares of the agent's requests; those to the summariser offer no tools."""
+    """The shares of the agent's requests, and of those to the summariser."""
     shares = Shares()
     for body in bodies:
-        if body.get("tools"):
-            shares.add(laid_out(shape, body))
+        if asks_for_summary(body):
+            shares.summarised(laid_out(shape, body))
         else:
-            shares.summarised()
+            shares.add(laid_out(shape, body))
     return shares
+
+
+def asks_for_summary(body: Body) -> bool:
+    """Whether a request is one to the summariser: the instruction is its last text."""
+    return SUMMARY_REQUEST in json.dumps(body["messages"][-1])
 
 
 def read_from_cache(bodies: Sequence[Body], minimum: int, *, summaries: bool = False) -> float:
     """Share of the input tokens that the simulated cache serves; of the agent's requests, or of all."""
     cache = PromptCache(minimum)
-    reads = [(cache.ask(body), bool(body.get("tools"))) for body in bodies]
+    reads = [(cache.ask(body), not asks_for_summary(body)) for body in bodies]
     counted = [read for read, own in reads if own or summaries]
     return sum(read.cached for read in counted) / sum(read.input for read in counted)
 
