@@ -44,8 +44,8 @@ def parts_of(body: dict[str, Any]) -> list[str]:
 
 
 def _parts(message: dict[str, Any]) -> list[Any]:
-    content = message.get("parts") or message["content"]
-    return [[message["role"], part] for part in content] if isinstance(content, list) else [message]
+    content: str | list[Any] = message.get("parts") or message["content"]
+    return [message] if isinstance(content, str) else [[message["role"], part] for part in content]
 
 
 def _bare(body: dict[str, Any]) -> dict[str, Any]:
