@@ -1,0 +1,413 @@
+"""Import as such, of every kind: once, twice, broken off anywhere, and after something was forgotten.
+
+Left out: the formats (``test_import_formats``) and what is hostile in them (``test_import_hostile``).
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from conftest import Run
+from import_samples import SAMPLES, START, at, dumped, jsonl, telegram, telegram_message, text
+from machine import FragileStore, Killed
+from pagefault.assembly import Parts
+from pagefault.build import DATABASE, open_kernel
+from pagefault.config import AgentSettings, Installation, parse_settings
+from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import UsageError
+from pagefault.importers.kinds import SHIPPED
+from pagefault.importers.report import ImportReport
+from pagefault.importers.runner import ImportWishes, import_source
+from pagefault.kernel import Kernel
+from pagefault.kernel.conversations import AppendedMessage, append
+from pagefault.kernel.forgetting.asking import ask_to_forget
+from pagefault.storage import Store
+from pagefault.storage.postgres import PostgresStore
+from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.clock import FixedClock
+from pagefault.testing.memory import MemoryStore
+from pagefault.testing.models import ScriptedModel, say
+from pagefault.testing.postgres import Databases
+from pagefault.types import Message, Role
+from pagefault.views import memory
+
+pytestmark = pytest.mark.anyio
+
+STORES = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+SETTINGS = parse_settings({"zone": "UTC"})
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "sqlite":
+        return SQLiteStore.open(tmp_path / "a.db")
+    databases: Databases = request.getfixturevalue("databases")
+    return PostgresStore.open(databases.new())
+
+
+@asynccontextmanager
+async def opened(home: Path, store: object = None, model: Any = None) -> AsyncGenerator[Kernel]:
+    """A kernel whose model fails the test if it is asked, unless it is given answers."""
+    clock = FixedClock(datetime(2026, 11, 20, 12, tzinfo=UTC), step=1.0)
+    parts = Parts(model or ScriptedModel([]), NullEmbedder(), store or MemoryStore(), clock=clock)  # pyright: ignore[reportArgumentType]
+    async with open_kernel(home, parts, Installation()) as kernel:
+        yield kernel
+
+
+async def imported(
+    kernel: Kernel, path: Path, *, agent: str | None = "ana", defaults: AgentSettings = SETTINGS, **more: Any
+) -> ImportReport:
+    return await import_source(kernel, path, defaults, ImportWishes(agent, **more))
+
+
+async def log(kernel: Kernel, name: str = "ana") -> list[Message]:
+    record = await kernel.record(name)
+    return await kernel.store.read(lambda tx: tx.messages(record.id))
+
+
+def counts(report: ImportReport) -> tuple[int, int, int]:
+    found = report.agents[0].messages
+    return found.added, found.known, found.forgotten
+
+
+# every kind
+
+
+def test_every_kind_that_is_shipped_has_a_sample() -> None:
+    assert SAMPLES.keys() == SHIPPED.keys()
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+async def test_a_kind_is_recognised_and_imported_once(kind: str, tmp_path: Path) -> None:
+    path = SAMPLES[kind](tmp_path, 6)
+    async with opened(tmp_path) as kernel:
+        first, second = await imported(kernel, path), await imported(kernel, path)
+        rows = await log(kernel)
+    assert (first.kind, second.kind) == (kind, kind)
+    assert (counts(first), counts(second)) == ((6, 0, 0), (0, 6, 0))
+    assert (first.bad, second.bad) == ((), ())
+    said = [row.text.removeprefix("Honey\n\n") for row in rows]
+    assert said == [text(number) for number in range(6)]
+    dates = [START] * 6 if kind == "locomo" else [at(number) for number in range(6)]
+    assert [row.at.replace(second=0, microsecond=0) for row in rows] == dates
+    assert {row.speaker for row in rows if row.role is Role.EVENT} <= {"Ana", "Bo"}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+async def test_a_kind_that_is_broken_off_goes_on(kind: str, tmp_path: Path) -> None:
+    path, database = SAMPLES[kind](tmp_path, 1100), SQLiteStore.open(tmp_path / "a.db")
+    with pytest.raises(Killed):
+        async with opened(tmp_path, FragileStore(database, dies_at=3)) as kernel:
+            await imported(kernel, path)
+    async with opened(tmp_path, SQLiteStore.open(tmp_path / "a.db")) as kernel:
+        before = len(await log(kernel))
+        assert 0 < before < 1100
+        assert counts(await imported(kernel, path)) == (1100 - before, before, 0)
+        said = Counter(row.text.removeprefix("Honey\n\n") for row in await log(kernel))
+        assert said == Counter(text(number) for number in range(1100))
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_an_import_that_dies_at_any_write_is_run_again(before: bool, tmp_path: Path) -> None:
+    path = jsonl(tmp_path, 1500)
+    for dies_at in range(1, 5):
+        place = tmp_path / f"{dies_at}.db"
+        try:
+            fragile = FragileStore(SQLiteStore.open(place), dies_at=dies_at, before=before)
+            async with opened(tmp_path, fragile) as kernel:
+                await imported(kernel, path)
+        except Killed:
+            pass
+        async with opened(tmp_path, SQLiteStore.open(place)) as kernel:
+            again = await imported(kernel, path)
+            assert sum(counts(again)) == 1500
+            assert [row.text for row in await log(kernel)] == [text(number) for number in range(1500)]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_whole_batches(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+import anyio
+from pagefault.build import DATABASE, open_kernel
+from pagefault.config import load_installation
+from pagefault.importers.runner import ImportWishes, SilentWatch, import_source
+
+class Killing(SilentWatch):
+    def reach(self, done, total):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    installation = load_installation(Path(sys.argv[1]))
+    kernel = open_kernel(Path(sys.argv[1]), installation=installation)
+    await import_source(kernel, Path(sys.argv[2]), installation.agent, ImportWishes("ana"), Killing())
+
+anyio.run(main)
+"""
+    home, path = tmp_path / "home", jsonl(tmp_path, 1500)
+    home.mkdir()
+    killed = subprocess.run([sys.executable, "-c", script, str(home), str(path)], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+
+    async def again() -> tuple[int, int, int]:
+        async with opened(home, SQLiteStore.open(home / DATABASE)) as kernel:
+            return counts(await imported(kernel, path))
+
+    assert anyio.run(again) == (500, 1000, 0)
+
+
+async def test_every_store_keeps_what_was_imported(store: Store, tmp_path: Path) -> None:
+    path = telegram(tmp_path, 40)
+    async with opened(tmp_path, store) as kernel:
+        assert counts(await imported(kernel, path)) == (40, 0, 0)
+        assert counts(await imported(kernel, path)) == (0, 40, 0)
+        telegram(tmp_path, 45)
+        assert counts(await imported(kernel, path)) == (5, 40, 0)
+        found = await memory.search(kernel, "ana", "line 44", tier="recall")
+        assert "2024-03-14 Thu 10:14 event Ana" in [hit.label for hit in found.results]
+
+
+async def test_two_imports_at_once_store_nothing_twice(store: Store, tmp_path: Path) -> None:
+    path = jsonl(tmp_path, 3000)
+    async with opened(tmp_path, store) as kernel:
+        await kernel.create_agent("ana", SETTINGS)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(imported, kernel, path)
+        said = Counter(row.text for row in await log(kernel))
+    assert said == Counter(text(number) for number in range(3000))
+
+
+# who is who
+
+
+async def test_the_person_is_the_one_who_is_named(tmp_path: Path) -> None:
+    path = telegram(tmp_path, 4)
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path, me="ANA")
+        rows = await log(kernel)
+    assert [(row.role, row.speaker) for row in rows] == [(Role.USER, "Ana"), (Role.EVENT, "Bo")] * 2
+    assert report.agents[0].speakers == {"Ana": 2, "Bo": 2}
+
+
+async def test_an_export_of_all_chats_says_whose_it_is(tmp_path: Path) -> None:
+    chats = [
+        {"name": "Bo", "type": "personal_chat", "id": 7, "messages": [telegram_message(1, "Ana")]},
+        {"type": "saved_messages", "id": 8, "messages": [telegram_message(2, "Bo")]},
+    ]
+    path = dumped(
+        tmp_path / "result.json",
+        {"about": "", "personal_information": {"user_id": 3}, "chats": {"list": chats}},
+    )
+    async with opened(tmp_path) as kernel:
+        await imported(kernel, path)
+        assert [(row.role, row.speaker) for row in await log(kernel)] == [
+            (Role.USER, "Ana"),
+            (Role.EVENT, "Bo"),
+        ]
+
+
+async def test_without_a_name_the_agent_is_the_default_one(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, jsonl(tmp_path, 2), agent=None)
+    assert (report.agents[0].agent, report.agents[0].made) == ("default", True)
+
+
+# times
+
+
+async def test_times_without_a_zone_are_of_the_one_that_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_text('{"speaker": "Bo", "text": "hi", "at": "2024-07-01T12:00:00"}\n')
+    async with opened(tmp_path) as kernel:
+        await imported(kernel, path, zone="Asia/Shanghai")
+        await imported(kernel, path, zone="Europe/Lisbon")  # it is the same message
+        (row,) = await log(kernel)
+    assert row.at == datetime(2024, 7, 1, 4, tzinfo=UTC)
+
+
+async def test_older_messages_stay_out_on_demand(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, jsonl(tmp_path, 6), since=at(4).isoformat())
+        assert [row.text for row in await log(kernel)] == [text(4), text(5)]
+    assert (counts(report), report.agents[0].earlier) == ((2, 0, 0), 4)
+
+
+async def test_a_message_without_a_date_has_that_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    lines = [{"speaker": "Bo", "text": "a", "at": "2024-07-01T12:00:00Z"}, {"speaker": "Bo", "text": "b"}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path)
+        first, second = await log(kernel)
+    assert first.at == second.at
+    assert report.agents[0].undated == 1
+
+
+# an agent that lives
+
+
+async def test_the_agent_is_not_woken_and_its_queue_stays(tmp_path: Path) -> None:
+    model = ScriptedModel([[say("hello")], [say("still here")]])
+    async with opened(tmp_path, model=model) as kernel:
+        await kernel.create_agent("ana", SETTINGS)
+        assert [o.text async for o in kernel.send("ana", "hi") if o.type == "said"] == ["hello"]
+        before = (await kernel.record("ana")).queue
+        await imported(kernel, jsonl(tmp_path, 3000))
+        await kernel.idle()
+        assert (await kernel.record("ana")).queue == before
+        assert len(model.prompts) == 1
+        assert [o.text async for o in kernel.send("ana", "and now?") if o.type == "said"] == ["still here"]
+    first, second = (repr(prompt.messages) for prompt in model.prompts)
+    assert second.startswith(first[:-1])  # the prefix is the same
+    assert "honey" not in second
+
+
+async def test_rows_that_are_older_stand_behind_with_their_own_dates(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        await kernel.create_agent("ana", SETTINGS)
+        await append(kernel, "ana", [AppendedMessage("The newest of all.", at="2026-01-01T00:00:00Z")])
+        await imported(kernel, jsonl(tmp_path, 2))
+        rows = await log(kernel)
+        assert [row.text for row in rows] == ["The newest of all.", text(0), text(1)]
+        found = await memory.search(kernel, "ana", "", tier="recall", until="2025-01-01")
+        assert {hit.id for hit in found.results} == {"m2", "m3"}
+
+
+# looking only
+
+
+async def test_a_dry_run_counts_and_stores_nothing(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, 1500)
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path, dry=True)
+        assert (report.dry, counts(report), report.agents[0].made) == (True, (1500, 0, 0), True)
+        assert await kernel.agents() == []
+        await imported(kernel, jsonl(tmp_path, 1000))
+        assert counts(await imported(kernel, jsonl(tmp_path, 1500), dry=True)) == (500, 1000, 0)
+        assert len(await log(kernel)) == 1000
+
+
+# forgetting
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+async def test_what_was_forgotten_does_not_come_back(kind: str, tmp_path: Path) -> None:
+    path = SAMPLES[kind](tmp_path, 6)
+    async with opened(tmp_path) as kernel:
+        await imported(kernel, path)
+        await ask_to_forget(kernel, "ana", text(3))
+        assert text(3) not in [row.text for row in await log(kernel)]
+        again = await imported(kernel, path)
+        assert counts(again)[0] == 0
+        assert not [row for row in await log(kernel) if text(3) in row.text]
+
+
+async def test_what_is_new_beside_something_forgotten_is_imported(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        await imported(kernel, jsonl(tmp_path, 4))
+        await ask_to_forget(kernel, "ana", text(2))
+        assert counts(await imported(kernel, jsonl(tmp_path, 6))) == (2, 3, 1)
+
+
+async def test_nothing_of_what_was_said_stays_in_the_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        await imported(kernel, jsonl(tmp_path, 3))
+        record = await kernel.record("ana")
+        events = await kernel.store.read(lambda tx: tx.events(record.id))
+        first = [event.text for event in events]
+        path = tmp_path / "other" / "talk.jsonl"
+        path.parent.mkdir()
+        path.write_text((tmp_path / "talk.jsonl").read_text().replace("honey", "bees"))
+        await imported(kernel, path, agent="bo")
+        other = await kernel.record("bo")
+        assert first == [event.text for event in await kernel.store.read(lambda tx: tx.events(other.id))]
+
+
+# messages that look alike
+
+
+async def test_the_same_words_twice_in_a_minute_are_two_messages(tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text("14/03/2024, 09:30 - Bo: ok\n14/03/2024, 09:30 - Bo: ok\n14/03/2024, 09:30 - Ana: ok\n")
+    async with opened(tmp_path) as kernel:
+        assert counts(await imported(kernel, path)) == (3, 0, 0)
+        assert counts(await imported(kernel, path)) == (0, 3, 0)
+        with path.open("a") as file:
+            file.write("14/03/2024, 09:30 - Bo: ok\n")
+        assert counts(await imported(kernel, path)) == (1, 3, 0)
+
+
+async def test_files_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
+    for folder, said in (("one", "hi"), ("two", "ho")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "chat.jsonl").write_text(json.dumps({"speaker": "Bo", "text": said}))
+    async with opened(tmp_path) as kernel:
+        for folder in ("one", "two", "one", "two"):
+            await imported(kernel, tmp_path / folder / "chat.jsonl")
+        assert [row.text for row in await log(kernel)] == ["hi", "ho"]
+
+
+# the command line
+
+
+def test_the_command_reports_what_it_did(run: Run, tmp_path: Path) -> None:
+    path = telegram(tmp_path, 3)
+    ran = run("import", str(path), "--agent", "ana", "--me", "Ana")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "result.json (telegram) imported:",
+        "  ana (new): 3 messages",
+        "  from 2024-03-14 to 2024-03-14",
+        "  speakers: Ana 2, Bo 1",
+    ]
+    again = run("import", str(path), "--agent", "ana", "--me", "Ana", "--json").json
+    assert again["agents"][0]["messages"] == {"added": 0, "known": 3, "forgotten": 0}
+
+
+def test_the_command_takes_what_is_piped_in(run: Run, tmp_path: Path) -> None:
+    ran = run("import", "-", "--agent", "ana", stdin=jsonl(tmp_path, 2).read_text())
+    assert (ran.code, ran.out.splitlines()[1]) == (0, "  ana (new): 2 messages")
+
+
+def test_an_export_of_ours_is_one_kind_among_them(run: Run, tmp_path: Path) -> None:
+    run("import", str(jsonl(tmp_path, 3)), "--agent", "ana")
+    assert run("db", "export", "ana", str(tmp_path / "ana.jsonl")).code == 0
+    assert run("import", str(tmp_path / "ana.jsonl"), "--agent", "bea").code == 0
+    found = run("recall", "search", "honey", "--agent", "bea", "--json").json
+    assert found["total"] == 3
+    refused = run("import", str(tmp_path / "ana.jsonl"), "--agent", "cleo", "--dry-run")
+    assert (refused.code, "leave out --me, --zone" in refused.err) == (1, True)
+    # it is known there as well, so that an import goes on where the agent was
+    assert "(3 known)" in run("import", str(jsonl(tmp_path, 3)), "--agent", "bea").out
+
+
+def test_what_is_of_no_kind_is_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"\x00\x01\x02")
+    ran = run("import", str(tmp_path / "x.bin"))
+    assert ran.code == 1
+    assert ran.err.startswith("pagefault: x.bin is of no kind that can be imported; ")
+    assert ran.err.count("\n") == 1
+    assert run("import", str(tmp_path / "gone")).err.endswith("give what an export wrote.\n")
+    assert "There is no kind 'xyz' of import" in run("import", str(tmp_path / "x.bin"), "--as", "xyz").err
+
+
+async def test_an_agents_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as kernel:
+        with pytest.raises(UsageError, match="cannot be an agent's name"):
+            await imported(kernel, jsonl(tmp_path, 1), agent="a/b")
