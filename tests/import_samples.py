@@ -74,7 +74,7 @@ def chatgpt(folder: Path, count: int) -> Path:
 # Claude
 
 
-def turn(id: str, sender: str, said: str, number: int = 0, **more: Any) -> Any:
+def turn(id: str, sender: str, said: str, number: int = 0, /, **more: Any) -> Any:
     return {
         "uuid": id, "text": said, "content": [{"type": "text", "text": said}], "sender": sender,
         "created_at": at(number).isoformat(), "attachments": [], "files": [],
@@ -133,7 +133,7 @@ def discord(folder: Path, count: int) -> Path:
 # Slack
 
 
-def slack_message(number: int, user: str = "U2", **more: Any) -> Any:
+def slack_message(number: int, user: str | None = "U2", **more: Any) -> Any:
     ts = f"{int(at(number).timestamp())}.{number:06}"
     return {"type": "message", "user": user, "text": text(number), "ts": ts} | more
 

@@ -14,13 +14,15 @@ from typing import Any, BinaryIO, cast
 import ijson  # pyright: ignore[reportMissingTypeStubs]  # the standard library holds the whole of a file
 
 from pagefault.errors import UsageError
-from pagefault.importers.sources import HEAD, Source
+from pagefault.importers.sources import Source
 
 __all__ = ["BEGINS", "Unreadable", "json_items", "json_outline"]
 
 _DEEPEST = 64
 _LARGEST = 32 << 20  # characters of texts in an item, and values in it, each counted as 16
 _VALUE = 16
+_LONGEST_PLACE = 100  # characters
+_ELSEWHERE = "\0"  # a place that nobody asks for
 _FAULTS = (ijson.JSONError, UnicodeDecodeError, ValueError)
 _ENDED = "The JSON ends in the middle, or is damaged; export it again."
 
@@ -57,11 +59,9 @@ def json_outline(source: Source, name: str) -> dict[str, Any]:
     if head[:1] not in b"\xef[{ \t\r\n":
         return found
     try:
-        for place, event, value in ijson.parse(_without_mark(io.BytesIO(head))):
-            if event not in ("map_key", "end_map", "end_array"):
+        for place, event, value in _events(_without_mark(io.BytesIO(head))):
+            if event not in ("map_key", "end_map", "end_array") and place != _ELSEWHERE:
                 found.setdefault(place, value)
-                if len(place) > HEAD or len(found) > 2000:
-                    break
     except _FAULTS:
         pass
     return found
@@ -80,7 +80,7 @@ def _without_mark(file: BinaryIO) -> BinaryIO:
 
 def _items(file: BinaryIO, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
     building: _Building | None = None
-    for place, event, value in ijson.parse(file, use_float=True):
+    for place, event, value in _events(file):
         if building is None:
             if event == "start_map" and (begun := f"{BEGINS}{place}") in wanted:
                 yield begun, None
@@ -90,6 +90,35 @@ def _items(file: BinaryIO, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
         if building.take(event, value):
             yield building.place, building.made()
             building = None
+
+
+def _events(file: BinaryIO) -> Iterator[tuple[str, str, Any]]:
+    """The events of a file, each with its place, as ``ijson.parse`` has them; but no place is longer than
+    those that are asked for, which of what is nested deeply would take for ever to write."""
+    within = list[str]()  # the places of what is open, and of what is in it
+    key = ""
+    for event, value in ijson.basic_parse(file, use_float=True):
+        if event == "map_key":
+            key = value
+            yield _ELSEWHERE, event, value
+            continue
+        if event in ("end_map", "end_array"):
+            within.pop()
+            yield _ELSEWHERE, event, value
+            continue
+        place = "" if not within else _joined(within[-1], key)
+        if event in ("start_map", "start_array"):
+            within.append(f"{place}\n" if event == "start_map" else place)
+        yield place, event, value
+
+
+def _joined(outer: str, key: str) -> str:
+    """The place of a value: in an object, whose place ends with a new line, or in a list."""
+    if outer.startswith(_ELSEWHERE):
+        return _ELSEWHERE
+    name, base = (key, outer[:-1]) if outer.endswith("\n") else ("item", outer)
+    place = f"{base}.{name}" if base else name
+    return place if len(place) <= _LONGEST_PLACE else _ELSEWHERE
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any, cast
 
 from pagefault.importers import ImportOptions, Source
@@ -20,6 +21,7 @@ from pagefault.importers.texts import date_of, text_field
 __all__ = ["JsonlImporter"]
 
 _LONGEST = 8 << 20  # bytes of a line
+_LOOKED_AT = 5  # lines, to recognise
 _TEXTS = ("content", "text")
 _DATES = ("at", "timestamp", "created_at", "date", "time")
 _SPEAKERS = ("speaker", "sender", "from", "author", "name")
@@ -40,10 +42,11 @@ class JsonlImporter:
     def recognises(self, source: Source) -> bool:
         if not source.is_file:
             return False
-        head = source.head(source.name)
-        first = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-        line = first.removeprefix(b"[").lstrip().split(b"\n", 1)[0].rstrip(b"\r,]")
-        return first[:1] in b"[{" and is_message(_parsed(line) or _first_of(source))
+        first = source.head(source.name).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if first == b"[":
+            found = next((value for _, value in json_items(source, source.name, "item")), None)
+            return is_message(found)
+        return first == b"{" and any(is_message(_parsed(line)) for line in _first_lines(source))
 
     def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
         for where, value in _records(source, source.name):
@@ -127,8 +130,7 @@ def _parsed(line: bytes) -> object:
         return None
 
 
-def _first_of(source: Source) -> object:
-    """The first of a list that is written over several lines."""
-    if source.head(source.name).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"[":
-        return None
-    return next((value for _, value in json_items(source, source.name, "item")), None)
+def _first_lines(source: Source) -> Iterator[bytes]:
+    """The first lines: one of them may be damaged."""
+    with source.open(source.name) as file:
+        yield from islice(iter(lambda: file.readline(_LONGEST), b""), _LOOKED_AT)

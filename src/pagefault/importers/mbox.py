@@ -23,7 +23,7 @@ from pagefault.importers.texts import date_of, plain_text, with_attachments
 
 __all__ = ["MboxImporter"]
 
-_BEGINS = re.compile(rb"From \S.{4,200}\r?\n")
+_BEGINS = re.compile(rb"From \S+ .{0,100}\d\d:\d\d.{0,40}\d{4}\s{0,4}\r?\n")
 _FIELD = re.compile(rb"^[\x21-\x39\x3b-\x7e]{1,76}:", re.M)
 _MOST = 32 << 20  # bytes of a mail; of a longer one what is behind is not looked at
 _LINE = 1 << 20

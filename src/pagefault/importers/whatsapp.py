@@ -40,6 +40,7 @@ _SAID = (
 _OMITTED = re.compile(r"<[^<>\n]{3,60}>|[^<>\n]{1,30} omitted", re.I)
 _EDITED = re.compile(r"\s*\u200e?<This message was edited>\s*$")
 _DELETED = ("This message was deleted", "You deleted this message", "null")
+_BEFORE_NAME = "~ \u00a0\u202f"  # of those who are not in the address book
 _LONGEST_LINE = 1 << 20
 _LONGEST_NAME = 80
 _LOOKED_AT = 30  # lines, to recognise
@@ -162,7 +163,7 @@ def _speaker(rest: str) -> tuple[str, str]:
     if not colon and rest.endswith(":"):
         name, colon = rest[:-1], ":"
     is_name = bool(colon) and len(name) <= _LONGEST_NAME and not set('"“”«»') & set(name)
-    return (name.strip(_MARKS + "~ "), text) if is_name else ("", rest)
+    return (name.strip(_MARKS + _BEFORE_NAME), text) if is_name else ("", rest)
 
 
 def _message(
