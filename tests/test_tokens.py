@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pagefault.models.tokens import Counter, Family, HeuristicCounter, family_of
 
+FAMILIES: tuple[Family, ...] = ("cl100k", "o200k", "large", "small")
 ENGLISH = """I moved to Lisbon in March, and my sister's wedding is on the 14th of June. Could you remind me
 a week before that to buy a present? She likes ceramics, old maps and anything to do with tea."""
 CALL = """{"name": "archival_search", "arguments": "{\\"query\\": \\"wedding date\\", \\"page\\": 2}"}"""
@@ -55,9 +56,10 @@ def test_counts_add_up_but_for_the_joint(left: str, right: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_free_and_none_costs_more_than_four_tokens_a_character(text: str) -> None:
+def test_no_text_is_free_and_none_costs_more_than_five_tokens_a_character(text: str) -> None:
     visible = sum(not character.isspace() for character in text)
-    assert (visible > 0) <= HeuristicCounter().count(text) <= 4 * len(text)
+    for family in FAMILIES:
+        assert (visible > 0) <= HeuristicCounter(family).count(text) <= 5 * len(text)
 
 
 def test_a_long_run_of_one_unit_is_counted() -> None:
@@ -100,7 +102,76 @@ def test_models_of_the_larger_vocabulary(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "claude-3-opus", "ollama:olmo-2", "o10", "any"]
+    "model",
+    [
+        "gpt-4",
+        "openai:gpt-4-turbo",
+        "gpt-3.5-turbo",
+        "gpt-4-0613",
+        "URL#gpt-4-32k",
+        "offline",
+        "",
+        "offline,x",
+    ],
 )
-def test_every_other_model_is_counted_safely(model: str) -> None:
+def test_models_of_the_smaller_vocabulary(model: str) -> None:
     assert family_of(model) == "cl100k"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "ollama:qwen3:8b",
+        "openrouter:qwen/qwen-2.5-72b-instruct",
+        "http://127.0.0.1:8080/v1#Llama-3.2-1B-Instruct",
+        "openrouter:meta-llama/llama-4-scout",
+        "google:gemini-2.5-flash",
+        "ollama:gemma3:4b",
+        "deepseek:deepseek-chat",
+        "mistral:mistral-small-latest",
+        "ollama:llama3.1",
+    ],
+)
+def test_open_models_of_large_vocabularies(model: str) -> None:
+    assert family_of(model) == "large"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-3-opus", "ollama:olmo-2", "o10", "any", "ollama:llama2", "ollama:mistral", "URL#smollm2",
+        "http://gpt-4.example:8080/v1#any", "ollama:gpt-2", "llamacpp:mygpt-4all",
+    ],
+)  # fmt: skip
+def test_every_other_model_is_counted_safely(model: str) -> None:
+    assert family_of(model) == "small"
+
+
+FOUND: list[tuple[Family, str, int]] = [  # the most tokens of any tokenizer that was tried, of the family
+    ("large", UUID, 67),
+    ("small", UUID, 68),
+    ("large", ENGLISH, 50),
+    ("small", ENGLISH, 53),
+    ("large", CALL, 28),
+    ("small", CALL, 31),
+    ("large", CODE, 35),
+    ("small", CODE, 35),
+    ("large", CHINESE, 28),
+    ("small", CHINESE, 57),
+    ("large", JAPANESE, 21),
+    ("small", JAPANESE, 53),
+]
+
+
+@pytest.mark.parametrize(("family", "text", "most"), FOUND)
+def test_a_family_of_many_tokenizers_is_counted_as_the_costliest(
+    family: Family, text: str, most: int
+) -> None:
+    assert -0.10 <= HeuristicCounter(family).count(text) / most - 1 <= 0.25
+
+
+@given(st.text(max_size=200))
+def test_classes_add_up_to_the_count(text: str) -> None:
+    for family in FAMILIES:
+        counter = HeuristicCounter(family)
+        assert 0 <= counter.count(text) - sum(counter.by_class(text).values()) < 1 + 1e-6

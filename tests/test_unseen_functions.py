@@ -166,7 +166,7 @@ def test_functions_that_are_missing_from_two_reports_are_missing(ratio: float) -
 
 @given(st.floats(0.7, 3.0), st.floats(0.9, 1.2), st.integers(0, 50))
 def test_functions_that_are_there_are_never_missed(ratio: float, share: float, before: int) -> None:
-    unseen = UnseenFunctions("m")
+    unseen = UnseenFunctions()
     for turns in range(before, before + 4):
         asked = prompt(turns)
         reported = round(ratio * (of_messages(asked) + share * OF_FUNCTIONS))
@@ -205,7 +205,7 @@ def test_a_model_that_was_checked_is_believed() -> None:
 
 
 def test_few_functions_long_prompts_and_images_are_not_judged() -> None:
-    unseen = UnseenFunctions("m")
+    unseen = UnseenFunctions()
     few = replace(prompt(1), functions=FUNCTIONS[:1])
     long = prompt(60)
     for asked in (few, long):
@@ -219,5 +219,5 @@ def test_few_functions_long_prompts_and_images_are_not_judged() -> None:
 
 def test_a_call_in_the_prompt_is_no_call_of_the_answer() -> None:
     made = PromptMessage("assistant", "", (replace(call("memory_search", query="tea"), id="c1"),))
-    unseen, asked = UnseenFunctions("m"), replace(prompt(2), messages=(*prompt(2).messages, made))
+    unseen, asked = UnseenFunctions(), replace(prompt(2), messages=(*prompt(2).messages, made))
     assert not unseen.noticed(asked, Completion("Hello.", usage=Usage(of_messages(asked), 9)))

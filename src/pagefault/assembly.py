@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from pagefault.accounting.budget import Budgets, DailyLimit, SharedUsage
@@ -44,7 +44,7 @@ from pagefault.functions.working_context import WorkingContext
 from pagefault.models import Model
 from pagefault.models.bounds import BoundedModel
 from pagefault.models.endpoint import ModelSource
-from pagefault.models.tokens import Counter, HeuristicCounter, family_of
+from pagefault.models.tokens import Counter, counter_for
 from pagefault.names import check_agent_name, check_look_alike
 from pagefault.observing import ObservedModel, Observer, Observers
 from pagefault.planning import check_approval, plan_of
@@ -54,8 +54,6 @@ from pagefault.retrieval.reranking import Reranking
 from pagefault.storage import Store, Transaction
 from pagefault.storage.within import TenantStore
 from pagefault.types import AgentRecord, Event, EventKind, Output, QueueState, Section
-
-_counter_of = cache(HeuristicCounter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Parts:
     @property
     def shared_counter(self) -> Counter:
         """The counter of what agents of different models share."""
-        return self.counter or _counter_of("cl100k")
+        return self.counter or counter_for("cl100k")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +278,7 @@ class Assembly:
         return budgets if budgets.are_set else None
 
     def _counter(self, settings: AgentSettings) -> Counter:
-        return self.parts.counter or _counter_of(family_of(settings.model))
+        return self.parts.counter or self.models.counter(settings.model)
 
     async def _window(self, settings: AgentSettings) -> int:
         wanted, _ = await self.models.window(settings.model, settings.window)

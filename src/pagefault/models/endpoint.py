@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from pagefault.media import Media
 from pagefault.models import Model
+from pagefault.models.tokens import Counter
 
 __all__ = [
     "AdapterFactory",
@@ -155,6 +156,10 @@ class ModelSource(Protocol):
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
         """Return the window to use, in tokens, and a notice for the person (empty: none)."""
+        ...
+
+    def counter(self, names: str) -> Counter:
+        """Return the counter of tokens for the first of the models."""
         ...
 
     async def served_window(self, names: str) -> int | None:

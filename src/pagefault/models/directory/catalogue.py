@@ -24,6 +24,7 @@ from pagefault.models.directory.server_keys import ServerKeys
 from pagefault.models.directory.sight import Sight
 from pagefault.models.directory.targets import Target
 from pagefault.models.directory.templates import Templates
+from pagefault.models.directory.tokenizers import Tokenizers
 from pagefault.models.directory.windows import Windows
 from pagefault.models.endpoint import (
     AdapterFactory,
@@ -35,6 +36,7 @@ from pagefault.models.endpoint import (
     Vendor,
 )
 from pagefault.models.image_tokens import image_tokens
+from pagefault.models.tokens import Counter
 from pagefault.models.wrappers.images import ImagesModel
 from pagefault.models.wrappers.limiter import Pace, RateLimiter, limiter_of
 
@@ -72,7 +74,8 @@ class Catalogue:
         self._delay, self._pace = delay, pace or Pace()
         self._made: dict[tuple[str, int, RequestSettings, tuple[ModelFinding, ...]], Model] = {}
         self._open: list[_Closable] = []
-        self._windows, self._sight, self._templates = Windows(), Sight(findings), Templates()
+        self._windows, self._sight = Windows(), Sight(findings)
+        self._templates, self._tokenizers = Templates(), Tokenizers()
 
     # names
 
@@ -262,9 +265,16 @@ class Catalogue:
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:
         """See ``ModelSource``: the wanted window, else the known or reported one, else a safe one; never more
-        than a server reports. Of several models the smallest window counts."""
-        windows = [await self._windows.of(target, wanted) for target in self.targets(names)]
+        than a server reports. Of several models the smallest window counts. Learns the first one's tokenizer.
+        """
+        targets = self.targets(names)
+        windows = [await self._windows.of(target, wanted) for target in targets]
+        await self._tokenizers.learn(targets[0])
         return min(windows, key=lambda window: window[0])
+
+    def counter(self, names: str) -> Counter:
+        """See ``ModelSource``; fitted to the tokenizer of its server, if ``window`` has learnt of one."""
+        return self._tokenizers.counter(self.targets(names)[0].name)
 
     async def served_window(self, names: str) -> int | None:
         """See ``ModelSource``; asks the servers each time."""

@@ -10,6 +10,7 @@ from pagefault.media import Media
 from pagefault.models import Model
 from pagefault.models.endpoint import RequestSettings, Vendor
 from pagefault.models.image_tokens import image_tokens
+from pagefault.models.tokens import Counter, counter_for, family_of
 from pagefault.models.wrappers.images import ImagesModel
 
 __all__ = ["SingleModelSource"]
@@ -29,6 +30,9 @@ class SingleModelSource:
 
     async def window(self, names: str, wanted: int | None) -> tuple[int, str]:  # noqa: ARG002
         return wanted or self.given.window, ""
+
+    def counter(self, names: str) -> Counter:
+        return counter_for(family_of(names))
 
     async def served_window(self, names: str) -> int | None:  # noqa: ARG002
         return None

@@ -30,17 +30,17 @@ class ProviderServer:
     request; after the end of a list it answers "ok".
 
     ``serves`` has the server's description of itself by path (``/v1/models``, ``/props``,
-    ``/api/v0/models``, ``/api/ps``, ``/api/tags``), and may be changed at any time; other paths are not
-    found. ``seen`` are the requests, with their ``requests`` (bodies as JSON values), ``bodies`` (as bytes),
-    ``keys`` and ``headers``; ``looked_up`` are the requested paths of ``serves``. ``left`` is released once
-    for each stream that the client closed before its end.
+    ``/api/v0/models``, ``/api/ps``, ``/api/tags``; ``/tokenize`` as a function of what is posted), and may be
+    changed at any time; other paths are not found. ``seen`` are the requests, with their ``requests`` (bodies
+    as JSON values), ``bodies`` (as bytes), ``keys`` and ``headers``; ``looked_up`` are the requested paths of
+    ``serves``. ``left`` is released once for each stream that the client closed before its end.
     """
 
     def __init__(
         self,
         turns: Sequence[Turn] | Callable[[ProviderRequest], Turn] = (),
         *,
-        serves: Mapping[str, Body] | None = None,
+        serves: Mapping[str, Body | Callable[[Body], Body]] | None = None,
         port: int = 0,
     ) -> None:
         self._turns = turns if callable(turns) else list(turns)
@@ -150,7 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers["content-length"]))
         shape = shape_of(self.path)
         if shape is None:
-            return self._describe()
+            self._owner.looked_up += [self.path] if self.path in self._owner.serves else []
+            return self._describe(raw)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = ProviderRequest(self.path, shape, raw, headers, key_of(headers))
         reply = self._owner.reply(request)
@@ -163,8 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._owner.left.release()
 
-    def _describe(self) -> None:
+    def _describe(self, posted: bytes = b"{}") -> None:
         found = self._owner.serves.get(self.path.partition("?")[0])
+        found = found(json.loads(posted)) if callable(found) else found
         nothing = WIRES["openai"].refusal(refuse(404, f"No such path: {self.path}"))
         self._send(RawReply(body=nothing, status=404) if found is None else RawReply(body=found))
 

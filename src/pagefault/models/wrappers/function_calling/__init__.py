@@ -51,10 +51,7 @@ class FunctionCallingModel(ModelWrapper):
     mode: CallingMode
     finding: ModelFinding = field(default_factory=ModelFinding)
     drops_functions: Callable[[], Awaitable[bool]] = _keeps_all
-    _unseen: UnseenFunctions = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._unseen = UnseenFunctions(self.name)
+    _unseen: UnseenFunctions = field(default_factory=UnseenFunctions)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """Stream the answer to ``prompt``; raises ``ModelError`` and its subclasses only."""

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field
 
 from pagefault.models import Completion, Prompt
-from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter, HeuristicCounter, family_of
+from pagefault.models.tokens import MESSAGE_OVERHEAD, PROMPT_OVERHEAD, Counter, counter_for
 
 __all__ = ["UnseenFunctions"]
 
@@ -28,13 +28,9 @@ _CHARACTERS = 12  # per token of functions: what is longer is not counted
 class UnseenFunctions:
     """Watches the reports of one model, until they tell."""
 
-    model: str
     decided: bool = False  # nothing more is to be learnt
     _suspect: tuple[int, int] | None = None  # counted and reported of a first prompt
-    _counter: Counter = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._counter = HeuristicCounter(family_of(self.model))
+    _counter: Counter = field(default=counter_for("cl100k"))
 
     def noticed(self, prompt: Prompt, whole: Completion) -> bool:
         """Return True once the functions of prompts are found to be dropped."""
