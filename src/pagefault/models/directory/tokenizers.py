@@ -132,11 +132,13 @@ class Tokenizers:
             return
         self._asked[target.name] = anyio.current_time()
         with anyio.move_on_after(_TIMEOUT):
-            self._fitted |= await _measured(target)
+            found = await _measured(target)
+            self._fitted.update(found)
 
 
 async def _measured(target: Target) -> dict[str, Counter | None]:
-    """Return the counter, None if the server counts nothing; nothing at all if it does not answer."""
+    """Return the counter by the target's name, None if the server counts nothing; nothing at all if it does
+    not answer."""
     counts: list[int] = []
     async with facts_client(target.endpoint) as client:
         for _, text in SAMPLES:
