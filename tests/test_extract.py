@@ -234,7 +234,7 @@ def test_the_kind_of_a_file_is_told_from_what_it_holds_then_its_name_then_the_se
         (b" \n\t", "a.pdf", "empty"),
         (b"<p> </p>", "a.html", "no text"),
         (b"port,height\n", "a.csv", "no text"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "a.png", "not text"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a.png", "It is a picture (PNG)"),
         (bytes(range(1, 256)), "a.bin", "not text"),
         (bytes(range(1, 256)), "a.txt", "not text"),
         (b"nonsense", "a.pdf", "not a PDF"),

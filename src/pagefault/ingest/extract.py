@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from pagefault.errors import UsageError
 from pagefault.ingest.formats import BY_MEDIA, FORMATS, KINDS, declared_media, kind_media, suffix_media
 from pagefault.ingest.formats.code import language_of
-from pagefault.ingest.formats.sniffing import content_media, text_media
+from pagefault.ingest.formats.refusals import suffix_refusal
+from pagefault.ingest.formats.sniffing import MAIL, WORD, XLSX, XML, content_media, text_media
 from pagefault.ingest.pages import Extracted, ReadPart, clean
 from pagefault.ingest.reading import Reading
 
@@ -24,6 +25,10 @@ _MODULES = {
     "semantic_text_splitter",
     *(name for each in FORMATS for name in each.modules),
 }
+
+_CONTAINERS = frozenset((WORD, XLSX, "application/vnd.ms-excel"))
+_PAGES = frozenset(("text/html", XML, MAIL))
+_BINARY = (b"PK", b"\xd0\xcf\x11\xe0")
 
 
 def need_extra() -> None:
@@ -47,26 +52,31 @@ def unknown(name: str, kind: str) -> str:
         return ""
     if language_of(name):
         return "It is source code; load it with --as code."
+    if why := suffix_refusal(PurePosixPath(name).suffix.lower()):
+        return why
     return "Its kind is unknown; name it to load it as text."
 
 
 def part_with_reason(part: ReadPart, kind: str) -> ReadPart:
     """Return a document within another; if its kind is unknown, with the reason in place of its bytes."""
-    known = part.why or part.skip or content_media(part.data) or declared_media(part.declared)
-    why = "" if known else unknown(part.name, kind)
+    try:
+        known = part.why or part.skip or content_media(part.data) or declared_media(part.declared)
+        why = "" if known else unknown(part.name, kind)
+    except UsageError as error:
+        why = str(error)
     return replace(part, data=b"", skip=why.replace("name it", "unpack and name it")) if why else part
 
 
 def media_of(name: str, declared: str, data: bytes, kind: str = "") -> str:
     """Return the media type by the first of: the content, the kind that was asked for, the name's suffix, the
     type that a server declared, plain text."""
-    return (
-        content_media(data)
-        or kind_media(kind, name)
-        or suffix_media(PurePosixPath(name).suffix.lower())
-        or declared_media(declared)
-        or text_media(data)
-    )
+    stated = kind_media(kind, name) or suffix_media(PurePosixPath(name).suffix.lower())
+    found = content_media(data) or stated or declared_media(declared) or text_media(data)
+    if found in _CONTAINERS and not data.startswith(_BINARY):
+        return (
+            text_media(data) if text_media(data) in _PAGES else found
+        )  # programs name pages .xls, and text .doc
+    return found
 
 
 def extract(data: bytes, media: str, reading: Reading) -> Extracted:

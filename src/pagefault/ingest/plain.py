@@ -1,4 +1,4 @@
-"""Text, Markdown, CSV and JSON Lines. A table's row or a record becomes lines of ``column: value``.
+"""Text, Markdown and CSV. A table's row becomes lines of ``column: value``.
 
 Left out: formats with a structure of their own (``markup``, ``pdf``).
 """
@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, cast
 
 from pagefault.errors import UsageError
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 from pagefault.ingest.reading import Reading
 
-__all__ = ["csv_table", "decoded_text", "json_lines", "markdown", "text"]
+__all__ = ["csv_table", "decoded_text", "markdown", "records_of", "text"]
 
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
 _TOML = re.compile(r"\+\+\+\n(?P<fields>.*?)\n\+\+\+[ \t]*\n", re.DOTALL)
@@ -27,7 +25,6 @@ _DELIMITERS = ",;\t|"
 _ROWS = 50  # that the delimiter is guessed from
 _SAMPLE = 100_000  # characters of a table that these are within, or of a text that is looked at
 _CONTROLS = re.compile(r"\0+|[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
-_BODIES = ("text", "content", "body")  # a record's field of this name is its text, and needs no label
 
 
 def decoded_text(data: bytes, reading: Reading) -> str:
@@ -86,7 +83,7 @@ def csv_table(data: bytes, reading: Reading) -> Extracted:
     try:
         names = next(rows, list[str]())
         records = (("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1))
-        return _records(records, reading)
+        return records_of(records, reading)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
 
@@ -112,34 +109,7 @@ def _fields(names: list[str], row: list[str]) -> Iterator[str]:
             yield f"{name or f'column {index + 1}'}: {value.strip()}"
 
 
-def json_lines(data: bytes, reading: Reading) -> Extracted:
-    """One JSON value a line."""
-    records: list[tuple[str, str]] = []
-    for number, line in enumerate(decoded_text(data, reading).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value: object = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UsageError(f"Line {number} is not JSON; correct that line.") from None
-        records.append((_record(value), f"record {len(records) + 1}"))
-    return _records(records, reading)
-
-
-def _record(value: object) -> str:
-    if not isinstance(value, dict):
-        return _value(value)
-    items = cast(dict[str, Any], value).items()
-    said = [(name, _value(item)) for name, item in items if item not in (None, "", [], {})]
-    labelled = [f"{name}: {item}" for name, item in said if name not in _BODIES]
-    return "\n".join([*labelled, *(item for name, item in said if name in _BODIES)])
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _records(records: Iterable[tuple[str, str]], reading: Reading) -> Extracted:
+def records_of(records: Iterable[tuple[str, str]], reading: Reading) -> Extracted:
     """Return records (text, name) one after another with a blank line between; the name is the heading."""
     headings: list[Heading] = []
     parts: list[str] = []

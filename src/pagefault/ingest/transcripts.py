@@ -7,7 +7,7 @@ are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import PurePosixPath
 
@@ -29,9 +29,9 @@ def is_transcript(name: str, data: bytes) -> bool:
     )
 
 
-def transcript(data: bytes) -> str:
+def transcript(data: bytes, decoder: Callable[[bytes], str] = decode) -> str:
     """The words of a transcript, a line for each cue: ``00:01:05 Eva: Good morning``."""
-    text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    text = decoder(data).replace("\r\n", "\n").replace("\r", "\n")
     return "\n".join(_cues(text)) or text.strip()
 
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from zipfile import ZipFile, ZipInfo
 
 from pagefault.errors import UsageError
+from pagefault.ingest.characters import decode
 from pagefault.ingest.packed import BROKEN, opened
 from pagefault.ingest.pages import Extracted, ReadPart
 from pagefault.ingest.reading import Reading
@@ -42,10 +43,17 @@ def _is_document(member: ZipInfo) -> bool:
     return not (member.is_dir() or hidden)
 
 
+def _name(member: ZipInfo) -> str:
+    """Return the name of a member; the older ones, which have no character set, are decoded as text is."""
+    if member.flag_bits & 0x800 or member.filename.isascii():
+        return member.filename
+    return decode(member.filename.encode("cp437", "replace"))
+
+
 def _parts(held: ZipFile, members: list[ZipInfo], reading: Reading) -> Iterator[ReadPart]:
     for number, member in enumerate(members, 1):
         reading.on_page(number, len(members))
-        name = member.filename
+        name = _name(member)
         if stat.S_ISLNK(member.external_attr >> 16):
             yield ReadPart(name, skip="It is a link; name what it leads to.")
         elif member.flag_bits & 1:
