@@ -20,7 +20,7 @@ from mimetypes import guess_extension
 from typing import cast
 
 from pagefault.ingest.formats.trees import page_of
-from pagefault.ingest.html import read_html
+from pagefault.ingest.html import declared_encoding
 from pagefault.ingest.pages import Extracted, Heading, Leaf, ReadPart, clean, paginate
 from pagefault.ingest.reading import Reading
 
@@ -160,9 +160,8 @@ class _Mail:
     def _text(self, part: Message, kind: str) -> str:
         data, declared = _payload(part), part.get_content_charset("") or ""
         if kind == "text/html":
-            html = self.reading.decode(data, declared) if declared else ""
-            page = page_of(html, self.reading) if html else read_html(data, whole=True)
-            return page.text.strip()
+            html = self.reading.decode(data, declared or declared_encoding(data))
+            return page_of(html, self.reading).text.strip()
         return clean(self.reading.decode(data, declared)).strip()
 
     def _attach(self, part: Message, kind: str) -> None:

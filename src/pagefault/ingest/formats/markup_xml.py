@@ -15,6 +15,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from pagefault.errors import UsageError
 from pagefault.ingest.formats.trees import Element
 from pagefault.ingest.html import read_html
+from pagefault.ingest.markup import html
 from pagefault.ingest.pages import Extracted, Heading, clean, heading_path, paginate
 from pagefault.ingest.reading import Reading
 
@@ -36,8 +37,7 @@ def xml(data: bytes, reading: Reading) -> Extracted:
     """Read XML; a page of XHTML is read as HTML."""
     root = _parsed(data, reading)
     if root.tag == "html":
-        page = read_html(data)
-        return Extracted(page.title, tuple(paginate(page.text, page.headings, markdown=True)), markdown=True)
+        return html(data, reading)
     if root.tag == "svg":
         raise UsageError("It is a picture (SVG); load a text that says what it shows.")
     outline = _Outline(reading)
@@ -175,4 +175,4 @@ def _readable(text: str) -> str:
     """Return a text without marks of HTML, which feeds put into elements as text."""
     if not _HTML.search(text):
         return text
-    return " ".join(read_html(f"\ufeff{text}".encode(), whole=True).text.split())
+    return " ".join(read_html(text, whole=True).text.split())

@@ -26,8 +26,8 @@ _PAGES = (
     *CHARSETS.values(), "cp850", "cp852", "cp866", "cp855", "cp857", "cp860", "cp862", "cp863", "cp864",
     "cp865",
 )  # fmt: skip
-CODECS = {"cp936": "gb18030", "cp10000": "mac-roman", "cp65001": "utf-8", "cp1361": "johab"}
-CODECS |= {each: each for each in _PAGES}
+_RENAMED = {"cp936": "gb18030", "cp10000": "mac-roman", "cp65001": "utf-8", "cp1361": "johab"}
+CODECS = _RENAMED | {each: each for each in _PAGES}
 # Destinations that are not shown, and those that are although they are marked as new.
 SKIPPED = frozenset((
     "fonttbl", "colortbl", "stylesheet", "info", "pict", "objdata", "themedata", "colorschememapping",

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Element", "attribute", "found", "page_of", "reference", "references", "shown", "table", "tree"]
 
 Element = ElementTree.Element
-_BOM = "\ufeff"  # says that the HTML is UTF-8, whatever its text says of character sets
 
 
 def tree(data: bytes) -> Element:
@@ -83,6 +82,6 @@ def table(rows: list[list[str]]) -> str:
 
 def page_of(html: str, reading: Reading) -> HtmlPage:
     """Return HTML made here as Markdown with its headings."""
-    page = read_html(f"{_BOM}{html}".encode("utf-8", "replace"), whole=True)
+    page = read_html(html.encode("utf-8", "replace").decode(), whole=True)
     reading.check(len(page.text))
     return page
