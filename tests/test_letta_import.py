@@ -51,7 +51,7 @@ FILE = {
     "id": "file-0",
     "source_id": "source-0",
     "file_name": "harbour/tides.md",
-    "content": "# Tides\n\nAt noon.",
+    "content": f"# Tides\n\nAt noon. {'The water comes and goes. ' * 400}\n\n\n## Ebb\n\nAt six.",
 }
 HARBOUR = {"id": "source-0", "name": "harbour"}
 TERN = v2(
@@ -304,6 +304,9 @@ async def test_there_and_back_an_agent_is_the_same(machine: Machine, place: Any,
         await imported(rig.kernel, place(value), agent="there", trust=False)
         written, losses = await file_of(rig.kernel, "there")
         assert not faults_of(written)
+        assert [each["content"] for each in written["files"]] == [
+            each["content"] for each in value.get("files", ())
+        ]
         assert not [what for what in losses.counts if "model" not in what]
         await imported(rig.kernel, place(written, "back.af"), agent="back")
         assert await whole(rig.kernel, "back") == await whole(rig.kernel, "there")

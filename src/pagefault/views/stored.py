@@ -31,6 +31,9 @@ __all__ = [
     "shared_of_kind",
 ]
 
+_PAGED = "application/pdf"
+"""The media type of documents that have pages of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentMemory:
@@ -152,6 +155,7 @@ async def archive_documents(kernel: Kernel, archive: AgentId) -> list[Document]:
 
 
 async def document_text(kernel: Kernel, archive: AgentId, document: Document) -> str:
-    """The whole text of a document."""
+    """The whole text of a document. Pages that are cut from a text follow one another as they are, perhaps in
+    the middle of a word; those of a PDF are pages of their own."""
     pages = await kernel.store.read(lambda tx: tx.document_pages(archive, document.number, 1, document.pages))
-    return "\n\n".join(page.text for page in pages)
+    return ("\n\n" if document.media == _PAGED else "").join(page.text for page in pages)
