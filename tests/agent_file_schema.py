@@ -137,7 +137,7 @@ class _Block(_Strict):
     limit: int = Field(le=2**31 - 1)
     description: str | None
     read_only: bool
-    metadata: dict[str, Any]
+    metadata: dict[str, int]
     is_template: bool
     hidden: None
     tags: list[str]

@@ -19,7 +19,7 @@ from pagefault import __version__
 from pagefault.exporters.agent_messages import MessageWriter
 from pagefault.exporters.reading import ExportedAgent, Losses, read_agent
 from pagefault.importers.letta.kept import kept_of, label_of
-from pagefault.importers.letta.names import CHARACTERS, handle_of
+from pagefault.importers.letta.names import CHARACTERS, LIMIT, handle_of
 from pagefault.kernel import Kernel
 from pagefault.types import Document, Section
 
@@ -188,7 +188,8 @@ def _block(section: Section, number: int, metadata: Any) -> JsonObject:
         "id": f"block-{number}", "label": label_of(metadata, section.name), "value": section.text,
         "limit": max(section.limit * CHARACTERS, len(section.text)),
         "description": section.description or None,
-        "read_only": section.read_only, "metadata": {}, "is_template": False, "hidden": None, "tags": [],
+        "read_only": section.read_only, "metadata": {LIMIT: section.limit}, "is_template": False,
+        "hidden": None, "tags": [],
     }  # fmt: skip
 
 

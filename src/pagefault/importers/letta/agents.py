@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import PurePosixPath
 
 from pagefault.errors import UsageError
@@ -25,7 +24,7 @@ from pagefault.importers.items import (
     Omission,
 )
 from pagefault.importers.letta.messages import StoredMessage, in_order, rows_of
-from pagefault.importers.letta.names import CHARACTERS, model_name
+from pagefault.importers.letta.names import model_name
 from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument
 from pagefault.importers.letta.stored import message_of
 from pagefault.quoting import inline
@@ -131,8 +130,7 @@ class _Agent:
 
 
 def _section(block: FileBlock) -> ImportedSection:
-    limit = max(1, ceil(block.limit / CHARACTERS)) if block.limit and block.limit > 0 else None
-    return ImportedSection(block.label, block.value, block.description, limit, block.read_only)
+    return ImportedSection(block.label, block.value, block.description, block.tokens, block.read_only)
 
 
 def text_document(folder: str, name: str, text: str) -> ImportedDocument:

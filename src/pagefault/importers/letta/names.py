@@ -17,6 +17,7 @@ from pagefault.quoting import inline
 
 __all__ = [
     "CHARACTERS",
+    "LIMIT",
     "LONGEST_SECTION",
     "agent_name",
     "archive_name",
@@ -28,6 +29,9 @@ __all__ = [
 
 CHARACTERS = 4
 """The characters that stand for a token, where Letta counts characters and pagefault tokens."""
+
+LIMIT = "pagefault_limit"
+"""The key of the limit in tokens in a block's metadata, in our files: characters do not give it exactly."""
 
 LONGEST_SECTION = 32  # characters of a section's name
 

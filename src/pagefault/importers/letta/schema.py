@@ -8,11 +8,13 @@ out: messages, one by one (``stored``), and the meaning (``agents``).
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pagefault.errors import UsageError
+from pagefault.importers.letta.names import CHARACTERS, LIMIT
 from pagefault.importers.reading import fields, items_in, objects
 from pagefault.models.json_text import read_json
 from pagefault.quoting import in_texts, inline
@@ -50,10 +52,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-def _given(value: object) -> object:
-    return {} if value is None else value
-
-
 def _count(value: object) -> int:
     """The number of secrets, of which nothing else is kept."""
     return len(cast("JsonObject", value)) if isinstance(value, dict | list) else 0
@@ -68,6 +66,15 @@ class FileBlock(_Part):
     limit: int | None = None
     description: Text = ""
     read_only: bool = False
+    metadata: Annotated[dict[str, Any], BeforeValidator(fields)] = Field(default_factory=dict[str, Any])
+
+    @property
+    def tokens(self) -> int | None:
+        """The limit in tokens; None if there is none."""
+        own = self.metadata.get(LIMIT)
+        if isinstance(own, int) and own > 0:
+            return own
+        return ceil(self.limit / CHARACTERS) if self.limit and self.limit > 0 else None
 
 
 class FileDocument(_Part):
@@ -114,8 +121,8 @@ class FileAgent(_Part):
     agent_type: Text = ""
     description: Text = ""
     system: Text = ""
-    metadata: dict[str, Any] | None = None
-    llm_config: Annotated[_Model, BeforeValidator(_given)] = _Model()
+    metadata: Annotated[dict[str, Any], BeforeValidator(fields)] = Field(default_factory=dict[str, Any])
+    llm_config: Annotated[_Model, BeforeValidator(fields)] = _Model()
     timezone: Text = ""
     tags: Annotated[list[str], BeforeValidator(_tags)] = Field(default_factory=list)
     tool_ids: Texts = Field(default_factory=list)
