@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from letta_samples import SECRET, SOURCE, agent, block, call, message, text, v1, v2
 from pagefault.errors import UsageError
@@ -21,6 +24,8 @@ from pagefault.importers import (
     Omission,
 )
 from pagefault.importers.letta import LettaImporter
+from pagefault.importers.letta.agents import items_of
+from pagefault.importers.letta.schema import agent_file
 from pagefault.importers.sources import open_source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -275,3 +280,53 @@ def test_what_is_no_agent_file_is_not_recognised(tmp_path: Path, value: Any) -> 
     path = tmp_path / "x.af"
     path.write_text(json.dumps(value))
     assert not LettaImporter().recognises(open_source(path))
+
+
+HOSTILE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=8),
+    st.sampled_from([[], {}, [[]], [{}], {"": None}, "\ud800", "\0", 10**400, "2025-99-99"]),
+    st.just("9999-12-31T23:59:59-12:00"),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of all values within a value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, each in inner for place in places(each, (*path, key)))]
+
+
+WHOLE = v2(
+    agent(
+        block_ids=["block-0"],
+        messages=[*TALK, *SPOKEN],
+        source_ids=["source-0"],
+        files_agents=[{"file_id": "file-0"}],
+    ),
+    blocks=(TIDES,),
+    files=[{"id": "file-0", "source_id": "source-0", "file_name": "a.md", "content": "x"}],
+    sources=[{"id": "source-0", "name": "s"}],
+    groups=[{"agent_ids": ["agent-0"], "manager_config": {"manager_type": "sleeptime"}}],
+    skills=[{"name": "s"}],
+    mcp_servers=[{"server_name": "m"}],
+)
+PLACES = [place for place in places(WHOLE) if place]
+
+
+@given(place=st.sampled_from(PLACES), value=HOSTILE, version=st.sampled_from(["v2", "v1"]))
+def test_any_value_at_any_place_is_an_item_or_a_sentence(place: Any, value: Any, version: str) -> None:
+    changed: Any = copy.deepcopy(WHOLE)
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    if version == "v1" and place[:2] == ("agents", 0) and len(place) > 2:
+        changed = {**changed["agents"][0], "core_memory": changed["blocks"]}
+    try:
+        items: list[Any] = list(items_of(agent_file(json.dumps(changed), "it")))
+    except UsageError as error:
+        items = [error]
+    assert SECRET not in repr(items)

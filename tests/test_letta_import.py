@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent_file_schema import faults_of
-from conftest import Machine, Rig, Run
+from conftest import Machine, Rig, Run, served
 from letta_samples import SECRET, SOURCE, agent, block, call, message, text, v1, v2
 from pagefault.config import parse_settings, settings_of
 from pagefault.errors import NameTakenError, UsageError
@@ -23,6 +23,7 @@ from pagefault.importers.runner import ImportWishes, import_source
 from pagefault.kernel import Kernel
 from pagefault.kernel.edits import add_timer, remember
 from pagefault.kernel.forgetting.asking import ask_to_forget
+from pagefault.kernel.tenancy import create_key
 from pagefault.testing.models import ScriptedModel, say
 from pagefault.testing.models import call as called
 from pagefault.types import Message, Role
@@ -460,3 +461,63 @@ def test_memories_of_mem0_and_agents_of_memgpt_are_recognised(run: Run, place: A
         "known": 1,
         "forgotten": 0,
     }
+
+
+# over HTTP: whose it becomes, and how much is taken
+
+
+@pytest.mark.anyio
+async def test_a_file_becomes_an_agent_of_the_tenant_and_of_those_who_may_make_one(machine: Machine) -> None:
+    data = json.dumps(TERN).encode()
+    async with opened(machine) as rig, served(rig.kernel) as server:
+        firm = rig.kernel.within("firm")
+        keys = {
+            "owner": await create_key(firm, "owner", role="admin"),
+            "limited": await create_key(firm, "limited", role="admin", agents=["bo"]),
+            "chat": await create_key(firm, "chat", role="chat"),
+            "small": await create_key(firm, "small", role="admin", body=100),
+            "other": await create_key(rig.kernel, "other", role="admin"),
+        }
+
+        async def send(key: str, **form: str) -> Any:
+            headers = bearer(keys[key])
+            return await server.client.post(
+                "/v1/agents/import", headers=headers, files={"file": ("tern.af", data)}, data=form
+            )
+
+        assert {key: (await send(key, name="bo")).status_code for key in ("chat", "small", "limited")} == {
+            "chat": 403,
+            "small": 413,
+            "limited": 200,
+        }
+        assert (await send("limited", name="tern")).status_code == 403
+        assert (await send("owner", append_copy_suffix="false")).status_code == 200
+        assert {each.name for each in await firm.agents()} == {"bo", "tern"}
+        assert {each.name for each in await rig.kernel.agents()} == {"ana"}
+        id = (await server.client.get("/v1/agents/?name=tern", headers=bearer(keys["owner"]))).json()[0]["id"]
+        seen = {
+            key: (await server.client.get(f"/v1/agents/{id}/export", headers=bearer(keys[key]))).status_code
+            for key in ("owner", "limited", "chat", "other")
+        }
+        assert seen == {"owner": 200, "limited": 404, "chat": 403, "other": 404}
+
+
+@pytest.mark.anyio
+async def test_a_request_takes_no_model_by_its_address_and_keeps_no_secret(machine: Machine) -> None:
+    data = json.dumps(TERN).encode()
+    async with opened(machine) as rig, served(rig.kernel) as server:
+        form = {"model": "openai/gpt-4o-mini", "secrets": json.dumps({"KEY": SECRET})}
+        answer = await server.client.post(
+            "/v1/agents/import", files={"file": ("x/../tern.af", data)}, data=form
+        )
+        assert answer.status_code == 200
+        assert SECRET not in answer.text
+        notices = " ".join(answer.json()["notices"])
+        assert "the secrets are not kept" in notices
+        settings = settings_of(await rig.kernel.record("tern_copy"))
+        assert (settings.instructions, settings.tags) == (None, ())
+        assert SECRET not in str(settings)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
