@@ -26,6 +26,7 @@ from pagefault.importers import (
 from pagefault.importers.letta import LettaImporter
 from pagefault.importers.letta.agents import items_of
 from pagefault.importers.letta.schema import agent_file
+from pagefault.importers.reading import fields, items_in
 from pagefault.importers.sources import open_source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -295,7 +296,7 @@ HOSTILE = st.one_of(
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The places of all values within a value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = list(fields(value).items()) or list(enumerate(items_in(value)))
     return [path, *(place for key, each in inner for place in places(each, (*path, key)))]
 
 
