@@ -250,7 +250,7 @@ def test_the_kind_of_a_file_is_told_from_what_it_holds_then_its_name_then_the_se
         (epub(["x"], encrypted=True), "a.epub", "DRM"),
         (b'{"a": 1}\n{"a": \n', "a.jsonl", "Line 2 is not JSON"),
         (b"[" * 100_000, "a.jsonl", "Line 1 is not JSON"),
-        (b"a,b\n" + b"x" * 200_000, "a.csv", "Line 2 is not CSV"),
+        (b"a,b\n" + b"x" * 2_000_001, "a.csv", "more than 2,000,000 characters"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_a_sentence(data: bytes, name: str, says: str) -> None:

@@ -22,7 +22,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.documents import DocumentCalls, fold, pattern
 from pagefault.ingest import Bytes, File, LoadReport, Skipped, SourceResult, find, load
-from pagefault.ingest.loading import LoadProgress, SilentProgress
+from pagefault.ingest.report import LoadProgress, SilentProgress
 from pagefault.ingest.sources import DocumentSource
 from pagefault.kernel import Kernel
 from pagefault.storage import Transaction

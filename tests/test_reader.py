@@ -23,8 +23,8 @@ from pagefault.config import LoadingSettings
 from pagefault.errors import UsageError
 from pagefault.ingest import Bytes, File, load
 from pagefault.ingest.bounds import Bounds
-from pagefault.ingest.loading import SilentProgress
 from pagefault.ingest.reader import DocumentReader, ReadDocument
+from pagefault.ingest.report import SilentProgress
 from pagefault.ingest.sources import SourceContent
 from pagefault.testing.models import ScriptedModel, say
 
@@ -180,7 +180,7 @@ async def test_the_process_is_given_no_key_and_imports_nothing_from_the_current_
 PROGRAM = """
 import anyio, sys
 from pagefault.ingest.bounds import Bounds
-from pagefault.ingest.loading import SilentProgress
+from pagefault.ingest.report import SilentProgress
 from pagefault.ingest.reader import DocumentReader
 from pagefault.ingest.sources import SourceContent
 data = open(sys.argv[1], "rb").read()

@@ -50,7 +50,7 @@ def load(
         bar = _bar()
         shown = bar if bar.console.is_terminal else nullcontext()
         with shown:
-            watch = _Watch(bar, bar.add_task("", total=len(sources), now=""))
+            watch = _Watch(bar, bar.add_task("", total=len(sources), size="", now=""))
             report = await load_sources(
                 kernel, name, sources, tags=tags_of(tags), title=title, watch=watch, options=options
             )
@@ -99,11 +99,12 @@ def _sources(
 
 
 def _bar() -> Progress:
-    """Files done of all, and the pages of the one at work; on stderr, and gone when done."""
+    """Files done of all, MB of a large table, pages of the file at work; on stderr, and gone when done."""
     columns = (
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f} files", markup=False),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[size]}", markup=False),
         TextColumn("{task.fields[now]}", markup=False),
     )
     return Progress(*columns, console=console(stderr=True), transient=True)
@@ -123,6 +124,9 @@ class _Watch:
 
     def page(self, done: int, total: int) -> None:
         self.bar.update(self.task, now=f"page {done:,} of {total:,}")
+
+    def size(self, done: int, total: int) -> None:
+        self.bar.update(self.task, size=f"{done >> 20:,} of {total >> 20:,} MB")
 
     def end(self, item: SourceResult) -> None:
         self.bar.update(self.task, advance=1, now="")

@@ -7,6 +7,8 @@
     reading.py   a document at work: its options, and notes for the report
     pages.py     a document's pages and headings;  bounds.py: how much there may be of them
     chunk.py     pages to chunks;  parts.py: documents within documents
+    tables.py    large tables, cut into parts;  table_loading.py: their parts, one after another
+    report.py    the report of a load, and the observer of its progress
     loading.py   all of it, and an event for the agent
     attaching.py a file to the event that brings it;  transcripts.py: WebVTT and SubRip
 
@@ -21,13 +23,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pagefault.ingest.loading import LoadReport, SourceResult, load
+    from pagefault.ingest.loading import load
     from pagefault.ingest.reading import ReadingOptions
+    from pagefault.ingest.report import LoadReport, SourceResult
     from pagefault.ingest.sources import Bytes, File, Skipped, Url, find
 
 __all__ = ["Bytes", "File", "LoadReport", "ReadingOptions", "Skipped", "SourceResult", "Url", "find", "load"]
 
-_HOMES = {"LoadReport": "loading", "ReadingOptions": "reading", "SourceResult": "loading", "load": "loading"}
+_HOMES = {"LoadReport": "report", "ReadingOptions": "reading", "SourceResult": "report", "load": "loading"}
 
 if not TYPE_CHECKING:
 

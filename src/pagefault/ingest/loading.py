@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Literal, Protocol
 
 import anyio
 
@@ -23,7 +22,9 @@ from pagefault.ingest.extract import check_kind, need_extra
 from pagefault.ingest.parts import Nesting
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.reading import ReadingOptions
+from pagefault.ingest.report import LoadProgress, LoadReport, SilentProgress, SourceResult
 from pagefault.ingest.sources import DocumentSource, Skipped
+from pagefault.ingest.table_loading import load_table
 from pagefault.kernel import Kernel
 from pagefault.kernel.archives import post_to_attached
 from pagefault.kernel.edits import document_of, put_document
@@ -31,53 +32,10 @@ from pagefault.names import system_key
 from pagefault.shared import Archive, StorageOwner
 from pagefault.types import AgentRecord, Document, Event, EventKind, Page, Passage, Place
 
-__all__ = ["LoadProgress", "LoadReport", "SilentProgress", "SourceResult", "load"]
+__all__ = ["load"]
 
 _NAMED = 12  # documents that the event names
 _NOTES = 200  # characters of the notes on each
-
-
-@dataclass(frozen=True, slots=True)
-class SourceResult:
-    """The outcome for one source; ``unpacked``: it was an archive, and what it holds is listed too. ``why``
-    gives the reason if it was skipped or failed; ``notes``: sentences on what of it was not read as it
-    stands."""
-
-    source: str
-    state: Literal["loaded", "replaced", "unchanged", "unpacked", "skipped", "failed"]
-    document: Document | None = None
-    chunks: int = 0
-    why: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """The outcome for all sources. ``event`` was posted to the agent (None if nothing changed, or if it is
-    an archive); ``notice`` says why the document functions could not be switched on, empty if they are;
-    ``informed``: the agents attached to the archive that got an event."""
-
-    items: tuple[SourceResult, ...]
-    event: Event | None = None
-    notice: str = ""
-    informed: tuple[str, ...] = ()
-
-
-class LoadProgress(Protocol):
-    """An observer of progress: of sources, and of the documents that are found in them. ``page`` may be
-    called from another thread."""
-
-    def begin(self, source: str) -> None: ...
-    def page(self, done: int, total: int) -> None: ...
-    def end(self, item: SourceResult) -> None: ...
-
-
-class SilentProgress:
-    """Ignores all progress."""
-
-    def begin(self, source: str) -> None: ...
-    def page(self, done: int, total: int) -> None: ...
-    def end(self, item: SourceResult) -> None: ...
 
 
 async def load(
@@ -109,7 +67,8 @@ async def load(
     event, notice, informed = None, "", ()
     try:
         for source in sources:
-            await loader.one(source, Nesting())
+            if not await load_table(loader, source, options.kind):
+                await loader.one(source, Nesting())
     finally:
         await reader.close()
         with anyio.CancelScope(shield=True):
@@ -169,11 +128,15 @@ class _Loader:
         else:
             inner = replace(nesting, depth=nesting.depth + 1)
             for part in inner.sources(read.name, read.found.parts):
-                await replace(self, title=None).one(part, inner)
+                await self.untitled().one(part, inner)
             nesting.parts, nesting.size = inner.parts, inner.size
             result = await self._result(read)
         self.items.insert(place, result)
         self.watch.end(result)
+
+    def untitled(self) -> _Loader:
+        """This loader for the documents within a source, which have titles of their own."""
+        return replace(self, title=None)
 
     async def _read(self, source: DocumentSource | Skipped) -> SourceResult | _Read:
         """Read a source, unless it is known and unchanged; the outcome, if there is nothing to store."""

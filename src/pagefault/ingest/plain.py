@@ -17,7 +17,7 @@ from pagefault.errors import UsageError
 from pagefault.ingest.pages import Extracted, Heading, clean, markdown_headings, paginate
 from pagefault.ingest.reading import Reading
 
-__all__ = ["csv_table", "decoded_text", "markdown", "records_of", "text"]
+__all__ = ["csv_table", "decoded_text", "delimiter_of", "markdown", "records_of", "text"]
 
 _FRONT_MATTER = re.compile(r"---\n(?P<fields>.*?)\n(?:---|\.\.\.)\n", re.DOTALL)
 _TOML = re.compile(r"\+\+\+\n(?P<fields>.*?)\n\+\+\+[ \t]*\n", re.DOTALL)
@@ -79,16 +79,18 @@ def csv_table(data: bytes, reading: Reading) -> Extracted:
     if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
         rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
     else:
-        rows = csv.reader(io.StringIO(source, newline=""), delimiter=_delimiter(source[:_SAMPLE]))
+        rows = csv.reader(io.StringIO(source, newline=""), delimiter=delimiter_of(source[:_SAMPLE]))
+    csv.field_size_limit(reading.bounds.characters)
     try:
         names = next(rows, list[str]())
-        records = (("\n".join(_fields(names, row)), f"row {n}") for n, row in enumerate(rows, 1))
-        return records_of(records, reading)
+        numbered = enumerate(rows, reading.first_row)
+        return records_of((("
+".join(_fields(names, row)), f"row {n}") for n, row in numbered), reading)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
 
 
-def _delimiter(sample: str) -> str:
+def delimiter_of(sample: str) -> str:
     """Return the character that parts the most of the first rows into as many columns as their first."""
 
     def agreement(delimiter: str) -> tuple[int, int]:

@@ -97,6 +97,7 @@ class DocumentReader:
         with self._at_work:
             self._process = process = self._process or _start()
             about = {"file": content.file, "declared": content.declared, "size": len(content.data)}
+            about |= {"first_row": content.first_row}
             source, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
             try:
                 about |= {"bounds": asdict(self._bounds), "options": asdict(self._options)}

@@ -51,12 +51,14 @@ class ReadingOptions:
 
 @dataclass(slots=True)
 class Reading:
-    """A document at work. ``on_page(done, total)`` reports the progress of slow kinds; ``file``: its name."""
+    """A document at work. ``on_page(done, total)`` reports the progress of slow kinds; ``file``: its name;
+    ``first_row``: the number of a table's first row."""
 
     bounds: Bounds
     options: ReadingOptions = field(default_factory=ReadingOptions)
     on_page: Callable[[int, int], None] = _silent
     file: str = ""
+    first_row: int = 1
     notes: list[str] = field(default_factory=list[str])
 
     def check(self, characters: int, pages: int = 0) -> None:

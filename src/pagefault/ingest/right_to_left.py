@@ -19,6 +19,7 @@ __all__ = ["reading_order"]
 _WORD = re.compile(
     r"[\u0590-\u05ff\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ef\u06fa-\u06ff\u0750-\u077f]{2,60}"
 )
+_ALEFS = "اأإآ"
 _SHAPES = re.compile(r"[\ufb1d-\ufdff\ufe70-\ufefc]")  # letters as they look within a word
 
 
@@ -47,11 +48,14 @@ def _placed(text_page: Any, text: str, start: int, stop: int) -> str:
     ):
         return ""
 
-    def place(index: int) -> tuple[float, float, bool]:
+    first, last = boxes[bases[0]][4], boxes[bases[-1]][4]
+    turned = first > last or (first == last and text[bases[0]] in _ALEFS)  # so are the letters of one glyph
+
+    def place(index: int) -> tuple[float, float, bool, int]:
         middle = (boxes[index][0] + boxes[index][1]) / 2
         near = min(bases, key=lambda base: abs((boxes[base][0] + boxes[base][1]) / 2 - middle))
         box = boxes[index if index in bases else near]
-        return -box[4], -box[0], index not in bases  # letters of one glyph have one origin
+        return -box[4], -box[0], index not in bases, -index if turned else index
 
     return "".join(text[index] for index in sorted(letters, key=place))
 

@@ -22,18 +22,20 @@ from pagefault.errors import UsageError
 from pagefault.ingest.bounds import raising
 from pagefault.ingest.extract import unknown
 
-__all__ = ["Bytes", "DocumentSource", "File", "Skipped", "SourceContent", "Url", "find"]
+__all__ = ["Bytes", "DocumentSource", "File", "Skipped", "SourceContent", "Url", "check_size", "find"]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
     """The bytes of a source. ``file`` is a file's name, for its suffix; ``declared`` is the media type that a
-    server declared; ``name`` is the source's, if it turned out to be another one by reading."""
+    server declared; ``name`` is the source's, if it turned out to be another one by reading; ``first_row``:
+    the number of a table's first row, if rows before it are another source."""
 
     data: bytes
     file: str
     declared: str = ""
     name: str = ""
+    first_row: int = 1
 
 
 class DocumentSource(Protocol):
@@ -68,10 +70,10 @@ class File:
             about = self.path.stat()
             if not stat.S_ISREG(about.st_mode):
                 raise UsageError("It is not a file; give a file, a folder, a URL or -.")
-            _check_size(about.st_size, limits)
+            check_size(about.st_size, limits)
             with self.path.open("rb") as file:
                 data = file.read((limits.file << 20) + 1)  # some files are longer than they say, or grow
-            _check_size(len(data), limits)
+            check_size(len(data), limits)
             return data
 
         return SourceContent(await anyio.to_thread.run_sync(work), self.path.name)
@@ -89,7 +91,7 @@ class Bytes:
         return f"stdin:{self.label}"
 
     async def read(self, limits: LoadingSettings) -> SourceContent:
-        _check_size(len(self.data), limits)
+        check_size(len(self.data), limits)
         return SourceContent(self.data, "")
 
 
@@ -170,6 +172,7 @@ def _within(folder: Path, kind: str) -> Iterator[DocumentSource | Skipped]:
         yield Skipped(File(Path(error.filename)).name, f"The folder cannot be read: {error.strerror}.")
 
 
-def _check_size(size: int, limits: LoadingSettings) -> None:
+def check_size(size: int, limits: LoadingSettings) -> None:
+    """Raise ``UsageError`` if a file is larger than allowed."""
     if size > limits.file << 20:
         raise UsageError(f"It is larger than {limits.file:,} MB; {raising('file')}")

@@ -54,7 +54,8 @@ def main() -> None:
         data = source.read(request["size"])
         _restrict(bounds)
         _end_with_parent(True)
-        reading = Reading(bounds, ReadingOptions(**request["options"]), file=request["file"])
+        reading = Reading(bounds, ReadingOptions(**request["options"]))
+        reading.file, reading.first_row = request["file"], request["first_row"]
         _answer(data, request["file"], request["declared"], reading, send, answers)
         _end_with_parent(False)
         faulthandler.cancel_dump_traceback_later()

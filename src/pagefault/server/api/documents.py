@@ -77,6 +77,9 @@ class _Progress:
     def page(self, done: int, total: int) -> None:
         self._loop.call_soon_threadsafe(self.put, "page", {"done": done, "total": total})
 
+    def size(self, done: int, total: int) -> None:
+        """Uploads are no large tables: they are read whole."""
+
     def end(self, item: SourceResult) -> None:
         self.put("end", _item(item))
 
