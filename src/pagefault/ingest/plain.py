@@ -84,8 +84,7 @@ def csv_table(data: bytes, reading: Reading) -> Extracted:
     try:
         names = next(rows, list[str]())
         numbered = enumerate(rows, reading.first_row)
-        return records_of((("
-".join(_fields(names, row)), f"row {n}") for n, row in numbered), reading)
+        return records_of((("\n".join(_fields(names, row)), f"row {n}") for n, row in numbered), reading)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
 
