@@ -21,6 +21,7 @@ from pagefault.kernel.conversations import APPENDED_ROLES, AppendedMessage
 from pagefault.kernel.points import is_marker
 from pagefault.storage import Filter, Match, Transaction
 from pagefault.storage.terms import terms
+from pagefault.text_caches import FORGOTTEN
 from pagefault.types import AgentRecord, Event, EventKind, Message, Passage, Role
 
 _SIZE = re.compile(r"(\w+) now takes \d+ of \d+ tokens\.")
@@ -40,6 +41,8 @@ class Dump:
     approvals: list[Approval]
     unfound: list[int]  # user rows newly evicted that a search for their own words does not bring
     haunting: list[int]  # user rows that were undone, and are found still
+    erased: frozenset[int]  # rows that were forgotten
+    gone: frozenset[int] = frozenset()  # passages that were forgotten
 
 
 def dump(tx: Transaction, searched: int = 0) -> Dump:
@@ -47,30 +50,31 @@ def dump(tx: Transaction, searched: int = 0) -> Dump:
     record = tx.agent_by_id(ANA)
     assert record is not None
     log = tx.messages(ANA, withdrawn=True)
-    undone = [row for row in log if row.role is Role.USER and row.withdrawn is not None]
+    undone = [row for row in log if row.role is Role.USER and row.withdrawn is not None and not row.erased]
     found = [archive.id for name in ARCHIVES if (archive := tx.shared("archive", name))]
-    saved = sum(row.role is Role.RESULT and row.text.startswith("Saved as") for row in log)
     evicted = [row for row in log[searched : record.queue.start - 1] if row.role is Role.USER]
-    evicted = [row for row in evicted if row.withdrawn is None]
+    evicted = [row for row in evicted if row.withdrawn is None and not row.erased]
     return Dump(
         record,
         log,
         tx.events(ANA),
         {s.name: _versions(tx, s.name, log) for s in tx.sections(ANA)},
-        tx.passages(ANA, range(1, saved + 3)),
+        tx.passages(ANA, range(1, len(log) + 3)),
         [passage for id in found for passage in tx.passages(id, range(1, 1000))],
         tx.approvals(ANA),
         [row.seq for row in evicted[-2:] if not _found(tx, row)],
         [row.seq for row in undone[-2:] if _found(tx, row)],
+        frozenset(row.seq for row in log if row.erased),
     )
 
 
 def _versions(tx: Transaction, section: str, log: Sequence[Message]) -> int:
-    """The versions of a section since it was last made, those not counted that an undo put back: they were
-    stored right before the row that says so."""
+    """The versions of a section since it was last made, those not counted that an undo put back or a
+    forgetting edited: they were stored right before the row that says so, or a summary and that."""
     history = [each for _, each in tx.section_history(ANA, section)]
     removed = [n for n, each in enumerate(history, 1) if not each.limit]
-    marked = {row.seq - 1 for row in log if is_marker(row)}
+    marked = {row.seq - 1 for row in log if is_marker(row) or row.name == FORGOTTEN}
+    marked |= {row.seq - 2 for row in log if row.name == FORGOTTEN and log[row.seq - 2].role is Role.SUMMARY}
     return sum(each.born not in marked for each in history[max(removed, default=0) :])
 
 
@@ -95,7 +99,7 @@ def check_append_only(before: Sequence[Message], now: Dump) -> None:
 def check_queue(now: Dump) -> None:
     """The queue is a view: its summary is the newest one and covers all that lies before its start."""
     state, log = now.record.queue, live(now.log)
-    summaries = [row for row in log if row.role is Role.SUMMARY]
+    summaries = [row for row in log if row.role is Role.SUMMARY and row.seq not in now.erased]
     assert state.summary == (summaries[-1].seq if summaries else None)
     apart = (Role.SUMMARY, Role.PREFETCH)
     below = [row for row in log if row.seq < state.start and row.role not in apart and not row.is_appended]
@@ -203,7 +207,7 @@ def check_effects(now: Dump, edits: Counter[str], poked: Counter[int]) -> None:
     deleted = {told.split()[0] for name, _, told in results if name == "archival_delete"}
     assert [text for text, _ in saved] == [f"Saved as p{n}." for n in range(1, len(saved) + 1)]
     deleted |= {row.text.split()[2].rstrip(".") for row in now.log if row.withdrawn and _has_saved(row)}
-    kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted]
+    kept = [(n, text) for n, (_, text) in enumerate(saved, 1) if f"p{n}" not in deleted and n not in now.gone]
     assert [(p.number, p.text) for p in now.passages] == kept
     sizes = [found.group(1) for *_, told in results if (found := _SIZE.fullmatch(told))]
     sizes = [name for name in sizes if name != PAGED_IN or PAGED_IN in now.versions]

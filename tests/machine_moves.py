@@ -52,6 +52,9 @@ names = st.sampled_from((*ARCHIVES, "vault"))
 numbers = st.integers(1, 3)
 
 
+forgettable = st.sampled_from([f"{letter}{n}" for letter in "mmp" for n in range(1, 41)])
+
+
 def calls_of(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
     return st.builds(made, st.just(name), st.booleans(), st.fixed_dictionaries(arguments))
 

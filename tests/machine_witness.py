@@ -17,7 +17,8 @@ from pagefault.kernel.points import is_marker
 from pagefault.models import Prompt
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord, Event, EventKind, Role
+from pagefault.text_caches import FORGOTTEN
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, Role
 
 ANA = AgentId(1)
 ARCHIVES = ("manuals", "guides")  # names that one archive has by turns
@@ -35,6 +36,7 @@ class View:
     dropped: int  # the row until which what was prefetched is out of view
     opening: str  # how the open event's row is shown
     undone: tuple[int, int]  # the row by which rows were undone last, and the one behind which they were
+    forgotten: int  # the row of the last forgetting
 
 
 def view(tx: Transaction) -> View:
@@ -48,16 +50,25 @@ def view(tx: Transaction) -> View:
     rows = [row for row in rows if row.role is not Role.PREFETCH or row.seq > dropped]
     active = tx.events(ANA, state="active")
     opened = tx.messages(ANA, event=active[0].id) if active else []
-    markers = [row for row in tx.messages(ANA, roles=[Role.ALERT]) if is_marker(row)]
+    alerts = tx.messages(ANA, roles=[Role.ALERT])
+    markers = [row for row in alerts if is_marker(row)]
     return View(
         record,
-        [row.shown for row in (*front, *rows) if row is not None and row.shown],
+        [shown for row in (*front, *rows) if row is not None and (shown := _shown(row))],
         active,
         {e.id for e in tx.events(ANA, state="pending") if e.kind == EventKind.PRESSURE},
         dropped,
         opened[0].shown if opened else "",
         (markers[-1].seq, markers[-1].meta.point) if markers else (0, 0),
+        max((row.seq for row in alerts if row.name == FORGOTTEN), default=0),
     )
+
+
+def _shown(row: Message) -> str:
+    """The form of a row in the prompt: of calls and results that were forgotten a stand-in, for they pair."""
+    if row.erased and row.role in (Role.CALL, Role.RESULT):
+        return "{}" if row.role is Role.CALL else "[forgotten]"
+    return row.shown
 
 
 def prompt_tokens(prompt: Prompt) -> int:
@@ -91,6 +102,7 @@ class Witness:
     _inside: list[Asker] = field(default_factory=list[Asker])
     _sent: list[tuple[int, int | None, bytes]] = field(default_factory=list[tuple[int, int | None, bytes]])
     _undone: tuple[int, int] = (0, 0)
+    _forgotten: int = 0
     _offered: str = ""
     _changes: int = 0  # of the functions offered
     _event: int = 0
@@ -150,6 +162,9 @@ class Witness:
         if self._undone != now.undone:  # it goes on from the last request before that point
             self._undone, point = now.undone, now.undone[1]
             self._sent = [each for each in self._sent if each[0] <= point]
+        if self._forgotten != now.forgotten:
+            self._forgotten = now.forgotten
+            self._sent.clear()
         _, flush, before = self._sent[-1] if self._sent else (0, None, b"")
         if self._offered and offered != self._offered:
             self._changes += 1

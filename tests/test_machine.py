@@ -27,6 +27,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from machine import Behaviour, Host, Killed, World
 from machine_archives import Change, Shelf
+from machine_forget import (
+    FORK,
+    Forgotten,
+    by_kind,
+    check_fork,
+    check_gone,
+    check_whole,
+    drop_fork,
+    selection_of,
+)
 from machine_log import (
     Dump,
     check_append_only,
@@ -44,6 +54,7 @@ from machine_moves import (
     changes,
     deaths,
     events,
+    forgettable,
     said_elsewhere,
     short,
     strikes,
@@ -53,10 +64,12 @@ from machine_undo import TakeBack, check_taken_back, take_back, undone_since
 from machine_witness import ANA, Witness
 from pagefault.approvals import Approval
 from pagefault.config import parse_settings
-from pagefault.errors import ContextLengthExceeded, NotFoundError, UsageError
+from pagefault.errors import ContextLengthExceeded, NameTakenError, NotFoundError, UsageError
 from pagefault.kernel.approvals import answer
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.deciding import Answer, decide
+from pagefault.kernel.forgetting import ForgetPlan, forget, plan
+from pagefault.kernel.forking import fork
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Call, Completion
 from pagefault.names import system_key
@@ -73,7 +86,7 @@ pytestmark = pytest.mark.slow
 
 
 class AgentMachine(RuleBasedStateMachine):
-    """Talk, tell, edit, flush, kill, restart; after each the log is held against what was done."""
+    """Talk, tell, edit, undo, forget, kill, restart; after each the log is held against what was done."""
 
     def where(self) -> str:
         return "memory"
@@ -88,6 +101,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.appended: list[AppendedMessage] = []
         self.log: list[Message] = []
         self.again: set[int] = set()  # events that were posted once more
+        self.forgotten = Forgotten()
         self.searched = 0
         self.serial = 0
         self.started = False
@@ -246,7 +260,7 @@ class AgentMachine(RuleBasedStateMachine):
         """Turns are undone, or a message is said otherwise, or answered anew, by a process that may die in
         it; who heard nothing looks whether it was done."""
         self.behave(behaviour)
-        before = self.run(self.host.store.read(dump))
+        before = self.dumped()
 
         async def life(dies_at: int | None, before_write: bool) -> None:
             if deaths:
@@ -263,7 +277,66 @@ class AgentMachine(RuleBasedStateMachine):
         for dies_at, before_write in deaths:
             self.run(life(dies_at, before_write))
         self.run(life(None, True))
-        self.again |= check_taken_back(before, self.run(self.host.store.read(dump)), how)
+        self.again |= check_taken_back(before, self.dumped(), how)
+
+    @rule(
+        which=st.one_of(st.integers(0, 12).map(lambda n: f"no{n}x"), forgettable), behaviour=behaviours(),
+        forks=st.booleans(), at=st.one_of(st.none(), st.integers(0, 60)),
+        fork_deaths=st.one_of(st.just([]), deaths), deaths=st.one_of(st.just([]), deaths),
+    )  # fmt: skip
+    def forget(
+        self, which: str, behaviour: Behaviour, forks: bool, at: int | None,
+        fork_deaths: list[tuple[int, bool]], deaths: list[tuple[int, bool]],
+    ) -> None:  # fmt: skip
+        """The agent is forked, and something is forgotten of both, by processes that may die in it: of each
+        all is gone or nothing. Who heard nothing asks again."""
+        self.behave(replace(behaviour, script=[]))
+        if self.run(self.waiting()):
+            return
+        if forks:
+            self.fork(at, fork_deaths)
+        before, planned = self.dumped(), self.run(plan(self.host.kernel, "ana", selection_of(which)))
+        for dies_at, first in deaths:
+            self.run(self.forgets(which, dies_at, first, planned))
+        self.run(self.forgets(which, None, True, planned))
+        self.run(check_gone(self.host.kernel, which, planned))
+        self.forgotten.note(before, planned)
+        taken = by_kind(planned, f"archive:{self.shelf.name}").get("passage", ())
+        self.shelf.taken |= {int(id[1:]) for id in taken}
+        self.run(drop_fork(self.host.kernel))
+
+    async def forgets(self, which: str, dies_at: int | None, before: bool, planned: ForgetPlan) -> None:
+        if dies_at is not None:
+            await self.host.stop()
+            self.host = await self.world.boot(dies_at, before=before)
+        with suppress(Killed):
+            await forget(self.host.kernel, "ana", selection_of(which))
+        await self.host.served()
+        if dies_at is not None:
+            await self.host.stop()
+            self.host = await self.world.boot()
+        await self.host.store.read(partial(check_whole, planned))
+
+    def fork(self, at: int | None, deaths: list[tuple[int, bool]]) -> None:
+        position = None if at is None else min(at, self.run(self.host.kernel.record("ana")).last_seq)
+
+        async def life(dies_at: int | None, before: bool) -> None:
+            if deaths:
+                await self.host.stop()
+                self.host = await self.world.boot(dies_at, before=before)
+            with suppress(Killed, NameTakenError):
+                await fork(self.host.kernel, "ana", FORK, at=position)
+            await self.host.served()
+
+        for dies_at, before in deaths:
+            self.run(life(dies_at, before))
+        self.run(life(None, True))
+        self.run(self.host.store.read(lambda tx: check_fork(tx, position)))
+
+    def dumped(self) -> Dump:
+        """All of the agent, with what was forgotten of it."""
+        now = self.run(self.host.store.read(lambda tx: dump(tx, self.searched)))
+        return self.forgotten.remembered(now)
 
     @rule(name=st.sampled_from(("human", "persona")), text=short)
     def edit(self, name: str, text: str) -> None:
@@ -339,7 +412,7 @@ class AgentMachine(RuleBasedStateMachine):
         )
         event = Event(EventKind.MESSAGE, f"Where is zq{serial}z?")
         self.crash([event], Behaviour([Completion("", calls)]), deaths)
-        now = self.run(self.host.store.read(dump))
+        now = self.dumped()
         shelf.check_consulted(now.log[before:], serial, now)
 
     @rule()
@@ -564,7 +637,7 @@ class AgentMachine(RuleBasedStateMachine):
     def holds(self) -> None:
         if not self.started:
             return
-        now: Dump = self.run(self.host.store.read(lambda tx: dump(tx, self.searched)))
+        now = self.dumped()
         for fault in self.world.witness.faults:
             raise fault
         check_append_only(self.log, now)

@@ -30,6 +30,7 @@ from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Output, Role
 from pagefault.views.memory import sections
+from waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -258,8 +259,10 @@ def test_usage_is_without_what_was_withdrawn_unless_it_is_asked_for(tmp_path: Pa
 
 
 def fill(ana: Agent, count: int, since: int = 0) -> None:
+    """Send so much, each time to the end of the warning's turn that may follow."""
     for number in range(since, since + count):
         ana.send(f"Sentence {number}. {LONG}")
+        eventually(lambda: not [each for each in ana.events.list() if each.state in ("pending", "active")])
 
 
 def test_across_a_flush_the_earlier_summary_is_back(tmp_path: Path) -> None:

@@ -125,6 +125,11 @@ def archive_of(row: AgentRecord) -> str:
     return row.name.removeprefix("archive:") if is_shared(row.name) else ""
 
 
+def is_archive(row: AgentRecord) -> bool:
+    """Return whether this is the row of an archive."""
+    return row.name.startswith("archive:")
+
+
 def draft_name(name: str) -> str:
     """The stored name of a fork while it is made, which no agent has."""
     return f"forking:{name}"

@@ -13,7 +13,7 @@ from pagefault.names import system_key
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, Event, EventKind
 
-__all__ = ["ForkOrigin", "forks_of", "note_origin", "origin_of"]
+__all__ = ["ForkOrigin", "common_until", "forks_of", "note_origin", "origin_of"]
 
 _KEY = system_key("forked")
 
@@ -45,6 +45,19 @@ def origin_of(tx: Transaction, agent: AgentId) -> ForkOrigin | None:
         return ForkOrigin(str(noted["name"]), datetime.fromisoformat(noted["created"]), int(noted["at"]))
     except (ValueError, TypeError, KeyError):  # a file has brought it
         return None
+
+
+def common_until(tx: Transaction, record: AgentRecord, fork: AgentRecord) -> int:
+    """The number of the last row that an agent and a fork of it have in common; 0 if it is none."""
+    by_age = {each.created: each for each in tx.agents() if each.tenant == record.tenant}
+    last, current = fork.last_seq, fork
+    for _ in by_age:
+        if current.id == record.id:
+            return last
+        if (origin := origin_of(tx, current.id)) is None or origin.created not in by_age:
+            break
+        last, current = min(last, origin.at), by_age[origin.created]
+    return 0
 
 
 def forks_of(tx: Transaction, record: AgentRecord) -> list[AgentRecord]:

@@ -127,12 +127,24 @@ def before_retry(tx: Transaction, record: AgentRecord, now: datetime) -> RewindP
     while turn := _turn_before(tx, record.id, last):
         event, first = turn
         if event is not None and event.kind not in _UNANSWERED:
+            _check_known(tx, record, first)
             events = (event, *reversed(overheard))
             return RewindPoint(first - 1, events=tuple(_anew(each, now) for each in events))
-        if event is not None and event.kind == EventKind.OVERHEARD:
+        if event is not None and event.kind == EventKind.OVERHEARD and not _row(tx, record, first).erased:
             overheard.append(event)
         last = first - 1
     raise UsageError(f"There is nothing to retry: agent {record.name} has answered nothing that stands.")
+
+
+def _check_known(tx: Transaction, record: AgentRecord, first: int) -> None:
+    """Raise ``UsageError`` if the row that opened a turn was forgotten."""
+    if _row(tx, record, first).erased:
+        raise UsageError(f"m{first}, which was answered last, was forgotten; write a new message.")
+
+
+def _row(tx: Transaction, record: AgentRecord, seq: int) -> Message:
+    (row,) = tx.messages(record.id, first=seq, last=seq)
+    return row
 
 
 def _anew(event: Event, now: datetime) -> Event:

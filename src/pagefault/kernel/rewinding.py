@@ -7,7 +7,7 @@ none. Left out: which point that is (``points``), and the API for people (``with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pagefault.agent.output import WITHDRAWN
@@ -23,6 +23,7 @@ from pagefault.kernel.undoable import beyond_undoing, timers_set
 from pagefault.message_meta import MessageMeta
 from pagefault.names import system_key
 from pagefault.storage import Transaction
+from pagefault.text_caches import FORGOTTEN
 from pagefault.types import AgentId, AgentRecord, Event, EventKind, Message, QueueState, Role, Section
 
 __all__ = ["Rewound", "UndoReport", "rewind"]
@@ -77,7 +78,8 @@ def rewind(
         tuple(f"p{number}" for number in sorted(passages)), tuple(timer.id for timer in timers), beyond,
     )  # fmt: skip
     draft = Message(Role.ALERT, _sentence(report, by), now, name=WITHDRAWN, meta=MessageMeta(point=point.seq))
-    (marker,) = tx.append(agent, [draft], _queue_at(tx, record, point.seq, folds))
+    state, again = _queue_at(tx, record, point.seq, folds)
+    marker, *_ = tx.append(agent, [draft, *again], state)
     _clear_inbox(tx, agent, rows, undone)
     posted = tuple(post_to(tx, agent, record.name, event)[0] for event in point.events)
     return Rewound(report, marker, posted)
@@ -91,12 +93,19 @@ def _sentence(report: UndoReport, by: int) -> str:
     return f"Withdrawn: {reach}.{rest}"
 
 
-def _queue_at(tx: Transaction, record: AgentRecord, point: int, folds: bool) -> QueueState:
-    """The queue as it stood after the row of this number, its sections being those of then again."""
+def _queue_at(
+    tx: Transaction, record: AgentRecord, point: int, folds: bool
+) -> tuple[QueueState, list[Message]]:
+    """The queue as it stood after the row of this number, its sections being those of then again. With the
+    summary that is to be appended behind the marker, if that of then was forgotten."""
     agent, old = record.id, record.queue
     summary = next(iter(tx.messages(agent, last=point, roles=[Role.SUMMARY], newest=1)), None)
     number = summary.seq if summary else None
     asked = _asked_since(tx, agent, number, point)
+    again = list[Message]()
+    if summary and summary.erased:
+        summary, again = _without_forgotten(tx, agent, summary, point)
+        number = record.last_seq + 2 if again else summary.seq if summary else None
     if number == old.summary:
         start, pinned = min(old.start, point + 1), old.pinned
     else:
@@ -104,7 +113,25 @@ def _queue_at(tx: Transaction, record: AgentRecord, point: int, folds: bool) -> 
         pinned = asked.meta.saw.pinned if asked and asked.meta.saw else None
     alerts = tx.messages(agent, first=max(start, (number or 0) + 1), last=point, roles=[Role.ALERT])
     warned = any(row.name == EventKind.PRESSURE for row in alerts)
-    return QueueState(start, number, pinned, _head_at(tx, record, summary, asked, folds), warned, old.ratio)
+    head = _head_at(tx, record, summary, asked, folds)
+    return QueueState(start, number, pinned, head, warned, old.ratio), again
+
+
+def _without_forgotten(
+    tx: Transaction, agent: AgentId, erased: Message, point: int
+) -> tuple[Message | None, list[Message]]:
+    """The summary in the place of one that was blanked. Forgetting writes the live one anew, over the same
+    rows: the newest of these, as a draft, for its row is withdrawn with all behind the point. If none is
+    left, the newest before the point that stands; the rows behind that are in the queue again."""
+    summaries = tx.messages(agent, roles=[Role.SUMMARY], withdrawn=True)
+    for row in reversed(summaries):
+        if row.seq > point and not row.erased and row.meta.through == erased.meta.through:
+            return row, [replace(row, seq=0, event=None, usage=(), withdrawn=None)]
+    return next((row for row in reversed(summaries) if _stands(row, point)), None), []
+
+
+def _stands(row: Message, point: int) -> bool:
+    return row.seq <= point and not row.erased and row.withdrawn is None
 
 
 def _asked_since(tx: Transaction, agent: AgentId, summary: int | None, point: int) -> Message | None:
@@ -141,16 +168,14 @@ def _put_back(
     last = next(iter(tx.messages(agent, last=point, newest=1)), None)
     then_at = last.at if last else record.created
     for section in tx.sections(agent):
-        history = tx.section_history(agent, section.name)
-        behind = [each for at, each in history if (at > then_at if each.born is None else each.born > point)]
+        before, behind = _versions_around(tx, agent, section.name, point, then_at)
         if not behind:
             continue
         if held_section(tx, agent, section.name):
             shared.append(section.name)
             continue
         undone += behind
-        before = history[: len(history) - len(behind)]
-        then = before[-1][1] if before else history[0][1]
+        then = _version_of_then(tx, agent, before or behind[:1], behind)
         if section.name == PAGED_IN and not (before and then.limit):
             tx.put_section(agent, _without_limit(section), now)
         elif then.text != section.text:
@@ -159,6 +184,32 @@ def _put_back(
             continue
         changed.append(section.name)
     return tuple(changed), tuple(shared), undone
+
+
+def _versions_around(
+    tx: Transaction, agent: AgentId, name: str, point: int, then_at: datetime
+) -> tuple[list[Section], list[Section]]:
+    """The versions of a section up to a point, and those stored since."""
+    history = tx.section_history(agent, name)
+    behind = [each for at, each in history if (at > then_at if each.born is None else each.born > point)]
+    return [each for _, each in history[: len(history) - len(behind)]], behind
+
+
+def _version_of_then(
+    tx: Transaction, agent: AgentId, before: Sequence[Section], behind: Sequence[Section]
+) -> Section:
+    """The last version before a point, or that which a forgetting made of it: that is not undone."""
+    then = before[-1]
+    if then.text or then.description:
+        return then
+    return next((each for each in behind if _is_by_forgetting(tx, agent, each)), then)
+
+
+def _is_by_forgetting(tx: Transaction, agent: AgentId, version: Section) -> bool:
+    """Return whether a version was stored by a forgetting: right before the rows that it appended."""
+    born = version.born
+    rows = tx.messages(agent, first=born + 1, last=born + 2, withdrawn=True) if born is not None else ()
+    return any(row.role is Role.ALERT and row.name == FORGOTTEN for row in rows)
 
 
 def _without_limit(section: Section) -> Section:

@@ -1,14 +1,16 @@
 """Forgetting: what is named, or has a text literally, goes from every place, with all that was made of it.
 
 Planned first (``reach``: which agents; ``planning``, ``sections``, ``summaries``, ``settings``: which places
-of theirs), then applied in one transaction for each agent, under its turn lock: the agent itself, with what
-it shares, then its forks and the copies that others have. Done again after a crash in between, it does the
-rest. Left out: proving it (``pagefault db check --deleted``).
+of theirs), then applied in one transaction for each agent, under its turn lock: the agent itself, its forks
+and the copies that others have, each with the sections that it shares. Archives go last, in a transaction of
+their own: by what goes there is known what quotes it. So asked for again after a crash in between, it does
+the rest. Left out: proving it (``pagefault db check --deleted``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -25,17 +27,18 @@ from pagefault.kernel.forgetting.applying import (
     refuse_if_held,
 )
 from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan, PlannedPlace, count_places
-from pagefault.kernel.forgetting.reach import plan_again, plan_forgetting
+from pagefault.kernel.forgetting.reach import plan_again, plan_archive, plan_forgetting
 from pagefault.kernel.forgetting.receipts import ForgetReceipt
 from pagefault.kernel.forgetting.selection import Selection
 from pagefault.kernel.forgetting.summaries import NewSummary, new_summary
+from pagefault.kernel.origins import forks_of
 from pagefault.kernel.owners import record_of
 from pagefault.literal_query import LiteralQuery
-from pagefault.shared import is_shared
+from pagefault.shared import is_archive, is_shared
 from pagefault.storage import Transaction, TurnHold
 from pagefault.storage.withdrawing import Tombstone
 from pagefault.text_caches import clear_texts
-from pagefault.types import Message
+from pagefault.types import AgentId, AgentRecord, Message
 
 __all__ = [
     "ForgetPlan",
@@ -61,15 +64,21 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
     unfinished, and if the agent, or one that would be changed with it, is held; then nothing is changed.
     """
     await kernel.deliverer.deliver()  # what is on its way arrives first
-    found = await plan(kernel, name, selection)
-    await kernel.store.read(lambda tx: refuse_if_held(tx, found.owners))
-    record = await kernel.record(name)
-    agents = [each for each in found.owners if not is_shared(each.record.name) and each.id != record.id]
-    own = next((each for each in found.owners if each.id == record.id), OwnerPlan(record))
-    places = list[PlannedPlace]()
+    record, by = await kernel.record(name), by or kernel.store.by
+    places, done = list[PlannedPlace](), set[AgentId]()
+    while True:
+        forks = await kernel.store.read(lambda tx: forks_of(tx, record))
+        found = await plan(kernel, name, selection)
+        await kernel.store.read(partial(refuse_if_held, plans=found.owners))
+        for each in _agents_of(found, record):
+            if each.id not in done:
+                places += await _Forgetting(kernel, record, selection, each, by).run()
+                done.add(each.id)
+        if await kernel.store.read(lambda tx: forks_of(tx, record)) == forks:
+            break  # else one was made while all this was planned
     if not found.is_empty:
-        for each in (own, *agents):
-            places += await _Forgetting(kernel, selection, each, by or kernel.store.by).run()
+        in_archives = partial(_forget_in_archives, kernel.clock.now(), by, selection, found)
+        places += await kernel.store.write(in_archives)
         clear_texts()
         kernel.indexer.wake()
         await kernel.deliverer.deliver()
@@ -77,11 +86,20 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
     return ForgetReceipt(name, kernel.clock.now(), by, count_places(places), owners, found.kept)
 
 
+def _agents_of(found: ForgetPlan, record: AgentRecord) -> list[OwnerPlan]:
+    """The plans of agents, with that of the agent itself first; none if there is nothing at all."""
+    agents = [each for each in found.owners if not is_shared(each.record.name)]
+    own = next((each for each in agents if each.id == record.id), OwnerPlan(record))
+    return [] if found.is_empty else [own, *(each for each in agents if each.id != record.id)]
+
+
 @dataclass(slots=True)
 class _Forgetting:
-    """The forgetting of one agent, with what it shares. ``known``: what was planned."""
+    """The forgetting of one agent, with the sections that it shares. ``asked``: the agent of which all this
+    was asked; ``known``: what was planned."""
 
     kernel: Kernel
+    asked: AgentRecord
     selection: Selection
     known: OwnerPlan
     by: str
@@ -123,16 +141,29 @@ class _Forgetting:
                 continue
 
     def _plans(self, tx: Transaction) -> list[OwnerPlan]:
-        return plan_again(tx, self.selection, self.known)
+        return plan_again(tx, self.asked, self.selection, self.known)
 
     def _apply(
         self, process: Process, made: NewSummary | None, tx: Transaction
     ) -> tuple[list[PlannedPlace], list[Message]]:
         plans, now = self._plans(tx), self.kernel.clock.now()
         refuse_if_held(tx, plans)
-        places = [place for each in plans for place in each.places()]
-        for each in plans[1:]:
+        own, sections = plans[:1], [each for each in plans[1:] if not is_archive(each.record)]
+        for each in sections:
             if not each.is_empty:
                 apply_shared(tx, each, now, self.by)
-        rows = apply_plan(tx, process, plans[0], made, now, self.by) if plans else []
-        return places, rows
+        rows = [row for each in own for row in apply_plan(tx, process, each, made, now, self.by)]
+        return [place for each in (*own, *sections) for place in each.places()], rows
+
+
+def _forget_in_archives(
+    now: datetime, by: str, selection: Selection, found: ForgetPlan, tx: Transaction
+) -> list[PlannedPlace]:
+    """Apply the plans of the archives, as they stand now; return what was changed."""
+    places = list[PlannedPlace]()
+    for known in sorted(found.owners, key=lambda each: each.id):
+        if is_archive(known.record) and (plan := plan_archive(tx, selection, known)) and not plan.is_empty:
+            refuse_if_held(tx, [plan])
+            places += plan.places()
+            apply_shared(tx, plan, now, by)
+    return places

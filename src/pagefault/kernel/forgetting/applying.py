@@ -55,6 +55,8 @@ def apply_plan(
     """Apply the plan of an agent whose turn lock is held; return the rows that were added to its log."""
     if (made is None and plan.covering) or (made and frozenset(plan.rows) != made.without):
         raise PlanMovedError
+    if plan.is_empty:
+        return []
     counts = count_places(list(plan.places()))
     _erase_stored(tx, plan)
     _put_sections(tx, plan, now)

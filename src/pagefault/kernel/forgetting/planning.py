@@ -81,9 +81,10 @@ def _log(tx: Transaction, record: AgentRecord) -> Iterator[Message]:
         yield from tx.messages(record.id, first=first, last=first + BATCH - 1, withdrawn=True)
 
 
-def quoting_rows(facts: LogFacts, plans: Sequence[OwnerPlan]) -> dict[int, str]:
-    """The rows of the log that quote something that goes, or a row that does so."""
-    gone = {id for plan in plans for id in plan.gone_ids()}
+def quoting_rows(facts: LogFacts, plans: Sequence[OwnerPlan], named: Sequence[str]) -> dict[int, str]:
+    """The rows of the log that quote something that goes, or a row that does so. ``named``: ids of which
+    something may have gone before."""
+    gone = {id for plan in plans for id in plan.gone_ids()} | {*named}
     found = dict[int, str]()
     is_done = False
     while not is_done:

@@ -8,7 +8,7 @@ A fork is the agent once more, and is gone through as a whole. What stays all th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan
 from pagefault.kernel.forgetting.planning import (
@@ -20,15 +20,15 @@ from pagefault.kernel.forgetting.planning import (
     quoting_rows,
 )
 from pagefault.kernel.forgetting.sections import plan_sections
-from pagefault.kernel.forgetting.selection import Selection
+from pagefault.kernel.forgetting.selection import NOTHING, Selection
 from pagefault.kernel.forgetting.settings import edited_settings, stubborn_settings
 from pagefault.kernel.forgetting.summaries import plan_summaries
-from pagefault.kernel.origins import forks_of
+from pagefault.kernel.origins import common_until, forks_of
 from pagefault.shared import SharedRecord, is_shared
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, EventKind
 
-__all__ = ["plan_again", "plan_forgetting"]
+__all__ = ["plan_again", "plan_archive", "plan_forgetting"]
 
 
 def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) -> ForgetPlan:
@@ -37,15 +37,18 @@ def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) 
     planner.plan_agent(record)
     if not selection.kinds:
         for fork in forks_of(tx, record):
-            planner.plan_agent(fork)
+            planner.plan_agent(fork, in_fork(tx, record, fork, selection))
         planner.plan_copies()
     planner.finish()
     return ForgetPlan(tuple(each for each in planner.plans.values() if not each.is_empty), planner.kept())
 
 
-def plan_again(tx: Transaction, selection: Selection, known: OwnerPlan) -> list[OwnerPlan]:
+def plan_again(
+    tx: Transaction, asked: AgentRecord, selection: Selection, known: OwnerPlan
+) -> list[OwnerPlan]:
     """The plan of one agent as it stands now, with what it may write to of what it shares, itself first.
-    ``known``: as it was planned before; what quotes things that are gone by now stands there alone."""
+    ``asked``: the agent of which all is asked; ``known``: as it was planned before, which may know more of
+    what quotes things that are gone by now."""
     record = tx.agent_by_id(known.id)
     if record is None:
         return []
@@ -53,10 +56,47 @@ def plan_again(tx: Transaction, selection: Selection, known: OwnerPlan) -> list[
     if known.copies_only:
         planner.plan_copy(record)
     else:
-        planner.plan_agent(record)
-    planner.plans[record.id].rows |= known.rows
+        planner.plan_agent(record, in_fork(tx, asked, record, selection))
+    planner.plans[record.id].rows |= _not_erased(tx, known)
     planner.finish()
     return list(planner.plans.values())
+
+
+def plan_archive(tx: Transaction, selection: Selection, known: OwnerPlan) -> OwnerPlan | None:
+    """The plan of an archive as it stands now; None if it is gone."""
+    record = tx.agent_by_id(known.id)
+    if record is None:
+        return None
+    planner = _Planner(tx, selection)
+    planner.plan_shared(SharedRecord.of(record), read_only=False)
+    return planner.plans[record.id]
+
+
+def in_fork(tx: Transaction, asked: AgentRecord, fork: AgentRecord, selection: Selection) -> Selection:
+    """The selection as it is meant in a fork: an id names there what both have in common, and nothing that
+    came to have the same number since."""
+    if fork.id == asked.id or not selection.ids:
+        return selection
+    last = common_until(tx, asked, fork)
+
+    def is_common(id: str) -> bool:
+        letter, number = id[0], int(id[1:])
+        if letter == "m":
+            return number <= last
+        if letter == "p" and (passage := tx.passage(fork.id, number)):
+            born = passage.born or 0
+            return born < last or (born == last and passage.at <= fork.created)
+        document = tx.document(fork.id, number) if letter == "d" else None
+        return document is not None and document.at <= fork.created
+
+    ids = tuple(id for id in selection.ids if "/" in id or is_common(id))
+    return replace(selection, ids=ids or NOTHING)
+
+
+def _not_erased(tx: Transaction, known: OwnerPlan) -> dict[int, str]:
+    """The rows of a plan that no other forgetting has erased meanwhile."""
+    rows = ((seq, why, tx.message(known.id, seq)) for seq, why in known.rows.items())
+    return {seq: why for seq, why, row in rows if row and not row.erased}
 
 
 @dataclass(slots=True)
@@ -64,20 +104,23 @@ class _Planner:
     tx: Transaction
     selection: Selection
     plans: dict[AgentId, OwnerPlan] = field(default_factory=dict[AgentId, OwnerPlan])
+    _meant: dict[AgentId, Selection] = field(default_factory=dict[AgentId, Selection])
     _facts: dict[AgentId, LogFacts] = field(default_factory=dict[AgentId, LogFacts])
     _read_only: dict[AgentId, OwnerPlan] = field(default_factory=dict[AgentId, OwnerPlan])
 
-    def plan_agent(self, record: AgentRecord) -> None:
-        """Add an agent with what it may write to of what it shares."""
+    def plan_agent(self, record: AgentRecord, meant: Selection | None = None) -> None:
+        """Add an agent with what it may write to of what it shares. ``meant``: the selection in a fork."""
         if record.id in self.plans:
             return
-        plan = self.plans[record.id] = OwnerPlan(record)
-        plan_archival(self.tx, plan, self.selection)
+        plan, selection = OwnerPlan(record), meant or self.selection
+        self.plans[record.id], self._meant[record.id] = plan, selection
+        plan_archival(self.tx, plan, selection)
         for shared, read_only in () if self.selection.kinds else _attached(self.tx, record):
-            self._plan_shared(shared, read_only)
-        self._facts[record.id] = plan_log(self.tx, plan, self.selection)
+            self.plan_shared(shared, read_only)
+        self._facts[record.id] = plan_log(self.tx, plan, selection)
 
-    def _plan_shared(self, shared: SharedRecord, read_only: bool) -> None:
+    def plan_shared(self, shared: SharedRecord, read_only: bool) -> None:
+        """Add an archive or a shared section."""
         known = self._read_only if read_only else self.plans
         if shared.id in known:
             return
@@ -107,20 +150,21 @@ class _Planner:
         """Add what follows from what was found so far, in the agents' logs, sections and queues."""
         everything = list(self.plans.values())
         for agent, facts in self._facts.items():
-            plan = self.plans[agent]
+            plan, selection = self.plans[agent], self._meant.get(agent, self.selection)
             reached = [plan, *(each for each in everything if is_shared(each.record.name))]
-            plan.rows |= quoting_rows(facts, reached)
+            plan.rows |= quoting_rows(facts, reached, selection.named)
             plan_summaries(self.tx, plan, facts)
             only = EventKind.EDITED if plan.copies_only else None
             self._plan_working_context(plan, reached)
-            plan_inbox(self.tx, plan, self.selection, only=only)
+            plan_inbox(self.tx, plan, selection, only=only)
             if only is None:
-                plan_outgoing(self.tx, plan, self.selection)
+                plan_outgoing(self.tx, plan, selection)
             if only is None and (query := self.selection.query) and self.selection.is_by_text:
                 plan.settings = edited_settings(plan.record.settings, query)
 
     def _plan_working_context(self, plan: OwnerPlan, reached: Sequence[OwnerPlan]) -> None:
         ids = {id for each in reached for id in each.gone_ids()}
+        ids |= {*self._meant.get(plan.id, self.selection).named}
         copies = {each.name for each in self.tx.attachments(plan.id) if each.kind == "section"}
         plan_sections(self.tx, plan, self.selection, ids, copies)
         if plan.copies_only:

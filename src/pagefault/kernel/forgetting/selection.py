@@ -11,7 +11,10 @@ from pagefault.errors import UsageError
 from pagefault.literal_query import LiteralQuery, folded
 from pagefault.quoting import inline
 
-__all__ = ["Selection"]
+__all__ = ["NOTHING", "Selection"]
+
+NOTHING = ("m0",)
+"""The ids of a selection that takes nothing: no row has this number."""
 
 _ID = re.compile(r"(?:([A-Za-z0-9][\w.-]{0,63})/)?([mpdt])([0-9]{1,15})", re.ASCII)
 
@@ -41,6 +44,11 @@ class Selection:
     def is_by_text(self) -> bool:
         """Return whether everything that has the query goes, wherever and whenever it was said."""
         return self.query is not None and not (self.ids or self.speaker or self.since or self.until)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The ids, if all that they name goes."""
+        return () if self.query or self.speaker or self.since or self.until else self.ids
 
     def takes(
         self, texts: Iterator[str | None], at: datetime | None, id: str, archive: str = "", speaker: str = "",
