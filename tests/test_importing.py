@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 import pytest
 
+import pagefault
 from conftest import Run
 from import_samples import SAMPLES, START, at, dumped, jsonl, telegram, telegram_message, text
 from machine import FragileStore, Killed
@@ -46,6 +47,7 @@ from pagefault.views import memory
 pytestmark = pytest.mark.anyio
 
 STORES = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+ELSEWHERE = {"letta", "memgpt", "mem0"}  # kinds with tests of their own
 SETTINGS = parse_settings({"zone": "UTC"})
 
 
@@ -88,7 +90,7 @@ def counts(report: ImportReport) -> tuple[int, int, int]:
 
 
 def test_every_kind_that_is_shipped_has_a_sample() -> None:
-    assert SAMPLES.keys() == SHIPPED.keys()
+    assert SAMPLES.keys() | ELSEWHERE == SHIPPED.keys()
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -374,7 +376,7 @@ def test_the_command_reports_what_it_did(run: Run, tmp_path: Path) -> None:
         "result.json (telegram) imported:",
         "  ana (new): 3 messages",
         "  from 2024-03-14 to 2024-03-14",
-        "  speakers: Ana 2, Bo 1",
+        "  speakers: Ana (2), Bo (1)",
     ]
     again = run("import", str(path), "--agent", "ana", "--me", "Ana", "--json").json
     assert again["agents"][0]["messages"] == {"added": 0, "known": 3, "forgotten": 0}
@@ -411,3 +413,17 @@ async def test_an_agents_name_that_is_none_is_refused(tmp_path: Path) -> None:
     async with opened(tmp_path) as kernel:
         with pytest.raises(UsageError, match="cannot be an agent's name"):
             await imported(kernel, jsonl(tmp_path, 1), agent="a/b")
+
+
+# the library
+
+
+async def test_a_program_imports_into_an_agent_or_makes_it(tmp_path: Path) -> None:
+    path = telegram(tmp_path, 3)
+    async with pagefault.open(tmp_path, parts=Parts(ScriptedModel([]), NullEmbedder())) as pf:
+        report = await pf.import_from(path, agent="ana", me="Ana", since=at(1))
+        assert (counts(report), report.agents[0].earlier) == ((2, 0, 0), 1)
+        ana = await pf.agent("ana")
+        again = await ana.import_from(str(path), kind="telegram", me="Ana", zone="Asia/Shanghai")
+        assert counts(again) == (1, 2, 0)
+        assert [hit.excerpt for hit in (await ana.search("honey", tier="recall")).results]

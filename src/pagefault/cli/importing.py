@@ -28,7 +28,7 @@ def wishes(
     agent: str | None, kind: str | None, me: str | None, zone: str | None, since: str | None, trust: bool,
     dry: bool,
 ) -> ImportWishes:  # fmt: skip
-    return ImportWishes(agent, kind, me or "", zone or "", since or "", trust, dry)
+    return ImportWishes(agent, kind, me or "", zone or "", since, trust, dry)
 
 
 def import_(session: Session, path: str, wanted: ImportWishes) -> None:
@@ -106,7 +106,7 @@ def _agent_lines(agent: AgentImport, wanted: ImportWishes) -> Iterator[str]:
 
 def _speaker_lines(speakers: Mapping[str, int], wanted: ImportWishes) -> Iterator[str]:
     if speakers:
-        shown = [f"{name} {count:,}" for name, count in list(speakers.items())[:_SHOWN]]
+        shown = [f"{name} ({count:,})" for name, count in list(speakers.items())[:_SHOWN]]
         more = f" and {len(speakers) - _SHOWN} more" if len(speakers) > _SHOWN else ""
         yield f"  speakers: {', '.join(shown)}{more}"
     if speakers and not wanted.me and "user" not in speakers:

@@ -26,6 +26,10 @@ from pagefault.facade.past import AsyncPastAgent
 from pagefault.facade.sharing import AsyncSharedSections
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pagefault.clock import When
+    from pagefault.importers.report import ImportReport
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
     from pagefault.views.comparing import MemoryDifference
@@ -228,6 +232,17 @@ class AsyncAgent(AsyncForgetting):
         from pagefault.views.trace import trace
 
         return await trace(self._handle.kernel, self.name, event)
+
+    async def import_from(
+        self, path: str | Path, *, kind: str | None = None, me: str = "", zone: str = "", since: When = None
+    ) -> ImportReport:
+        """Import what another program exported into this agent, as ``Pagefault.import_from`` does; it is not
+        woken, and its settings stay as they are."""
+        from pagefault.config import settings_of
+        from pagefault.importers.runner import ImportWishes, import_source
+
+        kernel, wishes = self._handle.kernel, ImportWishes(self.name, kind, me, zone, since)
+        return await import_source(kernel, path, settings_of(await kernel.record(self.name)), wishes)
 
     # the past, and others like it
 

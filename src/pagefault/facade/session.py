@@ -30,7 +30,9 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from typing import Unpack
 
     from pagefault.assembly import Parts
+    from pagefault.clock import When
     from pagefault.config import Installation
+    from pagefault.importers.report import ImportReport
     from pagefault.kernel import Kernel
     from pagefault.models import Model
     from pagefault.types import Output
@@ -190,6 +192,31 @@ class Pagefault:
         from pagefault.views.held import held_of
 
         return tuple([item async for item in held_of(self.kernel, speaker, agents)])
+
+    async def import_from(
+        self,
+        path: str | Path,
+        *,
+        agent: str | None = None,
+        kind: str | None = None,
+        me: str = "",
+        zone: str = "",
+        since: When = None,
+        trust: bool = False,
+        dry: bool = False,
+    ) -> ImportReport:
+        """Import what another program exported: a file, a folder or a ZIP, once, however often it is given.
+
+        ``agent``: into which, made if there is none; None: the agents of the file, or ``default``. ``kind``:
+        None: recognised by the content. ``me``: the user's name in it; ``zone``: of times that name none,
+        the agent's if empty. ``since``: what is older stays out. ``trust``: a new agent takes the model and
+        the instructions of the file. ``dry``: only report. ``UsageError`` if it cannot be read.
+        """
+        from pagefault.importers.runner import ImportWishes, import_source
+
+        kernel, installation = self._now()
+        wishes = ImportWishes(agent, kind, me, zone, since, trust, dry)
+        return await import_source(kernel, path, installation.agent, wishes)
 
     async def diff(
         self, first: str, second: str, *, at: int | str | None = None, other_at: int | str | None = None

@@ -231,6 +231,7 @@ class Agent(Face[AsyncAgent]):
     search = blocking(AsyncAgent.search)
     remember = blocking(AsyncAgent.remember)
     export = blocking(AsyncAgent.export)
+    import_from = blocking(AsyncAgent.import_from)
     forget = blocking(AsyncAgent.forget)
     tombstones = blocking(AsyncAgent.tombstones)
     keep_to_rules = blocking(AsyncAgent.keep_to_rules)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from anyio import CancelScope, to_thread
 
-from pagefault.clock import time_of
+from pagefault.clock import When, time_of
 from pagefault.config import AgentSettings, zone_for, zone_of
 from pagefault.errors import InTurnError, NotFoundError, UsageError
 from pagefault.importers import ImportOptions
@@ -59,7 +59,7 @@ class ImportWishes:
     kind: str | None = None
     me: str = ""
     zone: str = ""
-    since: str = ""
+    since: When = None
     trust: bool = False
     dry: bool = False
     is_new: bool = False
@@ -82,7 +82,7 @@ class SilentWatch:
 
 async def import_source(
     kernel: Kernel,
-    path: Path,
+    path: Path | str,
     defaults: AgentSettings,
     wishes: ImportWishes,
     watch: ImportWatch | None = None,
@@ -94,7 +94,7 @@ async def import_source(
     """
     if wishes.agent is not None:
         check_agent_name(wishes.agent)
-    with closing(await to_thread.run_sync(open_source, path)) as source:
+    with closing(await to_thread.run_sync(open_source, Path(path))) as source:
         kind, importer = await to_thread.run_sync(importer_of, source, wishes.kind)
         zone, since = await _times(kernel, defaults, wishes)
         run = _Import(kernel, kind, defaults, wishes, zone, since, kernel.clock.now())
