@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from io import BytesIO
+from types import TracebackType
 from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
@@ -14,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 from pagefault.errors import UsageError
 from pagefault.ingest.pages import MOST_UNPACKED
 
-__all__ = ["BROKEN", "checked", "elements", "opened", "text_of"]
+__all__ = ["BROKEN", "LibraryFaults", "checked", "elements", "opened", "text_of"]
 
 _LEAST_UNPACKED = 16 << 20  # bytes that an archive may always unpack to
 _MOST_RATIO = 50  # unpacked bytes per packed one; XML has 5 to 20
@@ -36,6 +37,21 @@ BROKEN = (
     TypeError,
     ValueError,
 )
+
+
+class LibraryFaults:
+    """A wall around a library whose faults are of no kind that can be caught: a bare ``Exception``, and what
+    fails in its Rust. They are refused as damage of the file; ``sentence`` has a place for the fault."""
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = sentence
+
+    def __enter__(self) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if kind is Exception or (kind is not None and kind.__name__ == "PanicException"):
+            raise UsageError(self._sentence.format(str(error)[:200])) from None
 
 
 def opened(data: bytes, *, members_encrypted: bool = False) -> ZipFile:

@@ -41,7 +41,9 @@ def main() -> None:
         os.nice(10)  # turns of agents come first
 
     def send(answer: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        answers.write(
+            json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+        )
 
     def failed(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
         send({"failed": f"{kind.__name__}: {str(error)[:200]}"})

@@ -69,6 +69,7 @@ _DEFINITIONS = frozenset((
 _FUNCTIONS = ("arrow_function", "function_expression", "generator_function")  # the value of a variable
 _AROUND = ("decorated_definition", "export_statement")  # stand around a definition, and begin with it
 _NAME = 100
+_LEVELS = 8
 
 
 def language_of(name: str) -> CodeLanguage | None:
@@ -124,7 +125,7 @@ class _Definitions:
     def enter(self, node: Node, depth: int) -> None:
         if not node.is_named or not (name := _name_of(node)):
             return
-        path = f"{self._path} › {name}" if self._path else name
+        path = f"{self._path} › {name}" if self._path and len(self._open) < _LEVELS else self._path or name
         around = node.parent if node.parent is not None and node.parent.type in _AROUND else node
         self.headings.append(Heading(self.place.of(around.start_byte), path))
         self._open.append((depth, path))

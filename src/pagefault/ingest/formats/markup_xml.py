@@ -23,6 +23,7 @@ __all__ = ["xml"]
 
 _ENTITY = 1_000  # characters of an entity
 _INDENTED = 12  # steps of indentation that are shown
+_LEVELS = 8  # of headings
 _INLINE = 200  # elements in a paragraph
 _HTML = re.compile(
     r"</?(?:p|div|br|a|b|i|em|strong|ul|ol|li|img|span|table|h[1-6])\b[^<>]{0,500}>", re.IGNORECASE
@@ -51,7 +52,7 @@ def _parsed(data: bytes, reading: Reading) -> Element:
     declared = _ENCODING.match(data)
     source = reading.decode(data, declared[1].decode("ascii") if declared else "").lstrip("\ufeff")
     reading.check(len(source) // 4)  # marks and names take room too
-    builder, parser = _Builder(), ParserCreate("utf-8")
+    builder, parser = _Builder(reading), ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
@@ -61,6 +62,7 @@ def _parsed(data: bytes, reading: Reading) -> Element:
     try:
         parser.Parse(_DECLARATION.sub("", source, count=1).strip().encode("utf-8", "replace"), True)
     except ExpatError as error:
+        parser.buffer_text = False  # it hands on the text that it had
         if builder.root is None or not any(map(str.strip, builder.root.itertext())):
             raise UsageError(f"It is not XML that can be read ({error}); correct it.") from None
         reading.note(f"It is damaged ({error}); what stands before that was loaded.")
@@ -82,7 +84,9 @@ class _Builder:
     """Builds a tree of elements; the parser's own holds nothing until the end, and so nothing of a damaged
     document."""
 
+    reading: Reading
     root: Element | None = None
+    _size: int = 0
     _open: list[Element] = field(default_factory=list[Element])
     _last: Element | None = None  # the element that ended last, whose tail comes next
 
@@ -99,6 +103,8 @@ class _Builder:
         self._last = self._open.pop()
 
     def text(self, text: str) -> None:
+        self._size += len(text)
+        self.reading.check(self._size)
         if self._last is not None:
             self._last.tail = (self._last.tail or "") + text
         elif self._open:
@@ -138,7 +144,7 @@ class _Outline:
             self._write(_readable(said) if plain else f"{label}: {_readable(said)}" if said else label, depth)
             return
         if name := next((_line(c.text) for c in element if c.tag in _TITLES and _line(c.text)), ""):
-            self.headings.append(Heading(self._size, heading_path(self._above, depth, name)))
+            self.headings.append(Heading(self._size, heading_path(self._above, min(depth, _LEVELS), name)))
         self._write(f"{label}:", depth)
         if first := _line(element.text):
             yield first, depth + 1

@@ -36,14 +36,17 @@ def opendocument(data: bytes, reading: Reading) -> Extracted:
             with opened(data) as archive:
                 return _read(archive, reading)
         return _extracted(tree(data), tree(data), None, reading)
+    except RecursionError:
+        raise  # it is nested too deeply, and not damaged
     except BROKEN as error:
         raise UsageError(f"It is not an OpenDocument file that can be read ({error}).") from None
 
 
 def _read(archive: ZipFile, reading: Reading) -> Extracted:
     manifest = "META-INF/manifest.xml"
-    if manifest in archive.NameToInfo and any(found(tree(archive.read(manifest)), "encryption-data")):
-        raise UsageError(_ENCRYPTED)
+    if manifest in archive.NameToInfo:
+        for _ in found(tree(archive.read(manifest)), "encryption-data"):
+            raise UsageError(_ENCRYPTED)
     meta = tree(archive.read("meta.xml")) if "meta.xml" in archive.NameToInfo else Element("meta")
     return _extracted(tree(archive.read("content.xml")), meta, archive, reading)
 

@@ -18,7 +18,7 @@ from typing import Any
 from pagefault.errors import UsageError
 from pagefault.ingest.formats.mail import mail
 from pagefault.ingest.formats.rtf import rtf_html
-from pagefault.ingest.packed import BROKEN
+from pagefault.ingest.packed import BROKEN, LibraryFaults
 from pagefault.ingest.pages import Extracted, clean
 from pagefault.ingest.reading import Reading
 
@@ -83,7 +83,8 @@ class _Storage:
         if not body.strip() and not html and (packed := self.data(_RTF)):
             unpack: Any = import_module("compressed_rtf")
             try:
-                html = rtf_html(unpack.decompress(packed), self.reading)[0]
+                with LibraryFaults("{}"):
+                    html = rtf_html(unpack.decompress(packed), self.reading)[0]
             except (*BROKEN, UsageError) as error:
                 self.reading.note(f"Its formatted text cannot be read ({error}).")
         made.set_content(body)

@@ -59,7 +59,7 @@ class _Filler:
         """Fill a row in place; return whether one of its own cells spans columns."""
         self._active = [each for each in self._active if each[0].bottom >= number]
         begun = list(self._begin(number, row))
-        self._active += begun
+        self._active = (self._active + begun)[: len(row)]  # they do not overlap
         for place, cell in self._active:
             if len(cell.text) <= _REPEATED:
                 for column in range(place.left, min(place.right + 1, len(row))):

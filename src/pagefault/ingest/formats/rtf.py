@@ -72,6 +72,7 @@ class _Rtf:
     _styles: dict[int, int] = field(default_factory=dict[int, int])
     _codec: str = "cp1252"
     _size: int = 0
+    _numbered: int = 0  # notes
 
     def take(self, token: RtfToken) -> None:
         kind, text, number = token
@@ -123,9 +124,9 @@ class _Rtf:
             author = shown(self.captured.pop("atnauthor", "").strip())
             self._notes.append(f"<p>Comment{f' ({author})' if author else ''}: {said}</p>")
         else:
-            number = sum(each.startswith("<p>[") for each in self._notes) + 1
-            self._line.append(f"[{number}]")
-            self._notes.append(f"<p>[{number}] {said}</p>")
+            self._numbered += 1
+            self._line.append(f"[{self._numbered}]")
+            self._notes.append(f"<p>[{self._numbered}] {said}</p>")
 
     def _destination(self, word: str) -> bool:
         """Begin the destination of a group; return False if the word is none."""

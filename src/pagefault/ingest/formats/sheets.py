@@ -12,14 +12,13 @@ from datetime import date, datetime, time, timedelta
 from importlib import import_module
 from io import BytesIO
 from itertools import chain
-from types import TracebackType
 from typing import Any
 from zipfile import ZipFile
 
 from pagefault.errors import UsageError
 from pagefault.ingest.formats.cell_notes import SheetNotes, sheet_notes
 from pagefault.ingest.formats.rows import Cell, Merged, records
-from pagefault.ingest.packed import BROKEN, opened
+from pagefault.ingest.packed import BROKEN, LibraryFaults, opened
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean
 from pagefault.ingest.plain import records_of
 from pagefault.ingest.reading import Reading
@@ -27,7 +26,7 @@ from pagefault.ingest.reading import Reading
 __all__ = ["spreadsheet"]
 
 _MOST_CELLS = 20_000_000  # between the corners of a sheet: the library makes room for each
-_CELL = re.compile(rb'<(?:\w{1,9}:)?c\s[^<>]{0,200}?\br="([A-Z]{1,3})(\d{1,7})"[^<>]{0,200}(?<!/)>')
+_CELL = re.compile(rb'<(?:\w{1,9}:)?c\s[^<>]{0,200}?\br=["\']([A-Z]{1,3})(\d{1,7})["\'][^<>]{0,200}(?<!/)>')
 _FILEPASS = 0x2F
 _DAMAGED = "It is not a workbook that can be read ({}); open it in its program, and save it again as .xlsx."
 
@@ -37,7 +36,7 @@ def spreadsheet(data: bytes, reading: Reading) -> Extracted:
     calamine: Any = import_module("python_calamine")
     try:
         notes = _package(data, reading) if data.startswith(b"PK") else {}
-        with _Panics(), calamine.CalamineWorkbook.from_filelike(BytesIO(data)) as book:
+        with LibraryFaults(_DAMAGED), calamine.CalamineWorkbook.from_filelike(BytesIO(data)) as book:
             leaves = tuple(_leaves(book, notes, reading))
     except calamine.PasswordError:
         raise UsageError("It is encrypted; save it without a password.") from None
@@ -59,17 +58,6 @@ def _has_password(data: bytes) -> bool:
             return True
         place += 4 + size
     return False
-
-
-class _Panics:
-    """A fault in the library's Rust code is no ``Exception``: it is refused as damage of the file."""
-
-    def __enter__(self) -> None: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        if kind is not None and kind.__name__ == "PanicException":
-            raise UsageError(_DAMAGED.format(str(error)[:200])) from None
 
 
 def _package(data: bytes, reading: Reading) -> dict[str, SheetNotes]:
