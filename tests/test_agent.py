@@ -114,12 +114,14 @@ async def test_an_empty_completion_is_asked_for_once_more(machine: Machine) -> N
 @pytest.mark.parametrize("style", ["memgpt", "native"])
 async def test_calls_in_vain_get_the_exact_error_and_are_bounded(machine: Machine, style: str) -> None:
     bad = [call("archival_insert", txt="bees"), call("fly_to_the_moon")]
-    model = ScriptedModel([bad, [call("archival_read", id="p1", pages=2)], bad, [say("never asked for")]])
+    model = ScriptedModel([bad, [call("archival_read", id="p1", pages=2)], bad, [say("no speech")], bad])
     async with machine.open(model, style=style) as rig:
         outputs = await rig.send("keep it")
         log = await rig.log()
-    (alert,) = [o.text for o in outputs if o.type == "alerted"]
-    assert alert.startswith("3 completions in a row called nothing that could be run: ")
+    asked, alert = [o.text for o in outputs if o.type == "alerted"]
+    assert "in plain text" in asked
+    assert alert == "scripted returned nothing, twice."
+    assert len(model.prompts) == 5
     told = [message.text for message in model.prompts[1].messages if message.role == "tool"]
     assert told[0] == (
         "Error: text is missing; there is no parameter txt. "

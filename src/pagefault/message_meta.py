@@ -15,6 +15,7 @@ from pagefault.media import Media, media_of
 
 __all__ = [
     "NO_META",
+    "PLAIN",
     "MessageMeta",
     "RequestUsage",
     "SeenContext",
@@ -23,6 +24,10 @@ __all__ = [
     "meta_of",
     "values_of",
 ]
+
+
+PLAIN = "plain"
+"""The name of the alert that asks the model for an answer in plain text; its turn goes on."""
 
 
 class StopName(StrEnum):

@@ -20,7 +20,7 @@ from pagefault.agent.prompting import Prompting
 from pagefault.agent.rows import Rows
 from pagefault.agent.sleeping import is_sleep, sleep_excess, sleep_text
 from pagefault.agent.truncation import narrowed
-from pagefault.agent.turn import Action, OpenTurn, Run, Stop, next_action, read_turn
+from pagefault.agent.turn import Action, Insist, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
 from pagefault.context import Queue
 from pagefault.context.queue_log import read_queue
@@ -135,7 +135,9 @@ class Process:
             return await self.cancel()
         with anyio.move_on_after(self.program.turn_timeout):
             while not isinstance(action := self._next(self.turn.rows), Stop):
-                if not isinstance(action, Run):
+                if isinstance(action, Insist):
+                    await self.writer.commit([self.rows.plainly()])
+                elif not isinstance(action, Run):
                     if not await self._has_slept():
                         await self._ask()
                 elif await self.calls.ask(action.call):
@@ -163,7 +165,7 @@ class Process:
                 await self.memory.warn()
                 return False
             if row.meta.stop:  # no completion is asked for, before which there would be a flush
-                await self._check_budgets()
+                await self.program.check_budgets()
                 self._flushed(await self.memory.make_room(None, warning=False, fold=False))
             await self.writer.open(event, await self.program.prefetcher.rows(read, row, self.memory))
         else:
@@ -199,7 +201,7 @@ class Process:
 
     def prompt(self) -> Prompt:
         """The prompt as it would be sent now."""
-        return self._prompting.prompt()
+        return self._prompting.prompt(plain=self.turn.is_plain)
 
     async def _shown(self, queue: Queue) -> Prompt:
         """The prompt of a part of the queue, as it was sent in the last request."""
@@ -212,7 +214,8 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.PRESSURE
 
     def _next(self, rows: Sequence[Message]) -> Action:
-        return next_action(rows, self.program.style, self.program.most_steps(self.event))
+        p, may_speak = self.program, not self.program.permissions.hold_speech
+        return next_action(rows, p.style, p.most_steps(self.event), may_speak=may_speak)
 
     def _finish(self) -> Output:
         self._prompting.drop_images()
@@ -230,7 +233,7 @@ class Process:
     async def _ask(self) -> None:
         """Get one completion and commit it. A provider that says "too long" is believed and asked again
         after a flush; a completion that is empty where an answer is owed is asked for once more."""
-        await self._check_budgets()
+        await self.program.check_budgets()
         memory, empty = self.memory, 0
         for attempt in range(_TRIES):
             fold = self.program.fold_at_once
@@ -269,10 +272,6 @@ class Process:
             await self.writer.commit([self.rows.alert(StopName.SLEPT, why)])
         return bool(why)
 
-    async def _check_budgets(self) -> None:
-        if budgets := self.program.budgets:
-            await budgets.store.read(budgets.check)
-
     def _request(self, completion: Completion) -> RequestUsage:
         m, name = self.memory, self.program.model.name
         cut = m.falls_short(completion.usage.input if completion.usage else 0)
@@ -288,12 +287,14 @@ class Process:
     def _stream(self, attempt: int) -> Stream:
         event, done = self.event.id if self.event else None, {row.completion for row in self.turn.rows}
         step = f"{event}.{len(done - {None}) + 1}.{attempt + 1}"
-        asleep = is_sleep(self.event)  # then its text is thought
-        style, held = self.program.style, asleep or self.program.permissions.hold_speech
-        return Stream("memgpt" if asleep else style, step, event, self.memory.last_seq, self.emit, held)
+        asleep, plain = is_sleep(self.event), self.turn.is_plain
+        style = (
+            "memgpt" if asleep else "native" if plain else self.program.style
+        )  # its text: thought, or said
+        held = asleep or self.program.permissions.hold_speech
+        return Stream(style, step, event, self.memory.last_seq, self.emit, held, plain)
 
     def _step(self, completion: Completion) -> list[Message]:
-        native = self.program.style == "native"
         plain = not (completion.calls or self.program.permissions.hold_speech) and self._owes_answer()
-        speaks = not self._warning and not is_sleep(self.event) and (native or plain)
+        speaks = not self._warning and not is_sleep(self.event) and (plain or self.program.style == "native")
         return self.rows.step(completion, speaks=speaks, saw=self.memory.view())

@@ -105,7 +105,8 @@ def _whole(completion: Completion) -> Completion:
 @dataclass(slots=True)
 class Stream:
     """One request's completion on its way: what can be shown goes out as deltas of an attempt; an attempt
-    that is given up is retracted. ``step`` names the request; ``event`` and ``position`` are the outputs'."""
+    that is given up is retracted. ``step`` names the request; ``event`` and ``position`` are the outputs'.
+    ``plain``: nothing is a call, whatever the model or its adapter takes for one."""
 
     style: Style
     step: str
@@ -113,10 +114,14 @@ class Stream:
     position: int
     emit: Callable[[Output], None]
     held: bool = False
+    plain: bool = False
     speech: Speech = field(init=False)
 
     def __post_init__(self) -> None:
-        self.speech = Speech(self.style, self.step, self.held)
+        self.speech = self._speech(self.step)
+
+    def _speech(self, attempt: str) -> Speech:
+        return Speech(self.style, attempt, self.held or self.plain)
 
     async def completion(self, model: Model, prompt: Prompt) -> Completion:
         """The model's whole completion; raises ``ModelError``. If it is cancelled, ``speech`` has what was
@@ -126,7 +131,7 @@ class Stream:
             async with aclosing(model.stream(prompt)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
-                        return _whole(item)
+                        return _whole(replace(item, calls=()) if self.plain else item)
                     if isinstance(item, Delta):
                         text = halves.whole((item.call, item.thinking), item.text)
                         item = item if text == item.text else replace(item, text=text)
@@ -136,7 +141,7 @@ class Stream:
                     if item.restart:
                         attempts, halves = attempts + 1, HalfJoiner()
                         self._retract(again=True)
-                        self.speech = Speech(self.style, f"{self.step}.{attempts}", self.held)
+                        self.speech = self._speech(f"{self.step}.{attempts}")
                     data = {"unreachable": True} if item.unreachable else {}
                     self.emit(Output("noticed", item.text, self.event, self.position, data=data))
         except Exception:

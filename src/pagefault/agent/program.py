@@ -48,3 +48,8 @@ class Program:
             return self.sleep.steps
         pressed = event is not None and event.kind == EventKind.PRESSURE
         return self.warning_steps if pressed else self.max_steps
+
+    async def check_budgets(self) -> None:
+        """Raise ``DailyBudgetSpent`` if a daily budget is used up."""
+        if budgets := self.budgets:
+            await budgets.store.read(budgets.check)

@@ -5,6 +5,8 @@ Left out: which rows the queue shows (``context``), and asking.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pagefault.agent.program import Program
 from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.images_in_view import ImagesInView
@@ -22,12 +24,13 @@ class Prompting:
         self._memory = memory
         self._compiler, self._images = Compiler(), ImagesInView(memory.agent, program.store)
 
-    def prompt(self) -> Prompt:
-        """The prompt as it would be sent now."""
+    def prompt(self, *, plain: bool = False) -> Prompt:
+        """The prompt as it would be sent now; ``plain`` as it says of a prompt."""
         sizes = self._memory.sizes()
         room = max(sizes.reserve // 2, sizes.window - sizes.margin - sizes.prompt)
         context = self._context(self._memory.queue)
-        return self._compiler.prompt(context, min(sizes.reserve, room), self._images.held)
+        made = self._compiler.prompt(context, min(sizes.reserve, room), self._images.held)
+        return replace(made, plain=True) if plain else made
 
     def part(self, queue: Queue) -> Prompt:
         """The prompt of a part of the queue, in the bytes that the whole has."""

@@ -17,7 +17,7 @@ from pagefault.context import Sizes, label
 from pagefault.context.admission import FRAMED
 from pagefault.functions import Outcome
 from pagefault.functions.arguments import wants_heartbeat
-from pagefault.message_meta import MessageMeta, SeenContext, StopName
+from pagefault.message_meta import PLAIN, MessageMeta, SeenContext, StopName
 from pagefault.models import Completion
 from pagefault.models.bounds import MOST_CALLS
 from pagefault.names import shown_kind, shown_sender
@@ -67,6 +67,10 @@ class Rows:
             return self.alert(StopName.TRUNCATED, f"{cuts}, too few for this agent; {fix}.")
         text = f"{cuts}; the window, set to {wanted:,}, is {served:,} from now on, and nothing is lost."
         return Message(Role.ALERT, text, self.clock.now(), name="truncated")
+
+    def plainly(self) -> Message:
+        """An alert that asks for an answer in plain text."""
+        return self._labelled(Role.ALERT, "alert", prompts.text("plain"), PLAIN)
 
     def _labelled(self, role: Role, kind: str, text: str, name: str) -> Message:
         at = self.clock.now()

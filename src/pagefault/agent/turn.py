@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pagefault.approvals import Approval
-from pagefault.message_meta import StopName
+from pagefault.message_meta import PLAIN, StopName
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, Message, Role, Style
 
-_MOST_IN_VAIN = 3  # completions in a row of which no call could be run, until the turn ends
+_MOST_IN_VAIN = 3  # completions in a row without a call that could be run, or with the same failures
 
 
 @dataclass(slots=True)
@@ -45,6 +45,11 @@ class OpenTurn:
         return waiting[0] if waiting else None
 
     @property
+    def is_plain(self) -> bool:
+        """Return whether the next completion is to be plain text."""
+        return _asked_plainly(self.rows)
+
+    @property
     def is_cancelled(self) -> bool:
         """Return whether somebody cancelled the turn instead of deciding on its calls."""
         return any(each.decision == "cancelled" for each in self.approvals.values())
@@ -73,6 +78,11 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Insist:
+    """Tell the model to answer in plain text; then ask it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Run a call that has no result yet."""
 
@@ -87,19 +97,20 @@ class Stop:
     name: StopName = StopName.STOPPED
 
 
-Action = Ask | Run | Stop
+Action = Ask | Insist | Run | Stop
 
 
-def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action:
+def next_action(rows: Sequence[Message], style: Style, max_steps: int, *, may_speak: bool = False) -> Action:
     """The next action of a turn whose rows (the admitted event first) are given.
 
     ``memgpt``: control comes back after a call that asked for a heartbeat and after any failure.
-    ``native``: after any call. At most ``max_steps`` completions per event.
+    ``native``: after any call. At most ``max_steps`` completions per event. A model that goes on failing
+    where the user waits is asked for plain text, if that ``may_speak``: so the user gets an answer.
     """
     if rows and rows[-1].meta.stop:
         return Stop()
     steps = list(dict.fromkeys(row.completion for row in rows if row.completion is not None))
-    if not steps:
+    if not steps or _asked_plainly(rows):
         return Ask()
     step = [row for row in rows if row.completion == steps[-1]]
     if waiting := unanswered(step):
@@ -107,7 +118,24 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int) -> Action
     results = [row for row in step if row.role is Role.RESULT]
     if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
+    return _asked_again(rows, steps, max_steps, may_speak=may_speak)
+
+
+def _asked_again(
+    rows: Sequence[Message], steps: Sequence[int | None], max_steps: int, *, may_speak: bool
+) -> Action:
+    """The action after a completion that gets control back."""
+    waits = rows[0].role is Role.USER and all(row.role is not Role.ASSISTANT for row in rows)
+    goes_on_failing = bool(_in_vain(rows, steps)) or _repeats(rows, steps)
+    if may_speak and waits and goes_on_failing and len(steps) < max_steps:
+        return Insist()
     return _exhausted(rows, steps, max_steps) or Ask()
+
+
+def _asked_plainly(rows: Sequence[Message]) -> bool:
+    """Return whether the model was told to answer in plain text, and has not yet."""
+    last = next((n for n in range(len(rows), 0, -1) if rows[n - 1].completion is not None), 0)
+    return any(row.role is Role.ALERT and row.name == PLAIN for row in rows[last:])
 
 
 def unanswered(step: Sequence[Message]) -> list[Message]:
@@ -118,7 +146,7 @@ def unanswered(step: Sequence[Message]) -> list[Message]:
 
 def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: int) -> Stop | None:
     """The end of the turn, with the reason why the model is not asked again; None if it is."""
-    if failures := _in_vain(rows, steps[-_MOST_IN_VAIN:]):
+    if failures := _in_vain(rows, steps):
         why = f"{_MOST_IN_VAIN} completions in a row called nothing that could be run: {failures[-1].text}"
         return Stop(why)
     if len(steps) >= max_steps:
@@ -129,9 +157,22 @@ def _exhausted(rows: Sequence[Message], steps: Sequence[int | None], max_steps: 
 
 def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Message]:
     """The results of the last completions if every call of theirs failed by what the model wrote."""
-    results = [row for row in rows if row.completion in steps and row.role is Role.RESULT]
-    in_vain = len(steps) == _MOST_IN_VAIN and all(row.meta.invalid for row in results)
+    last = steps[-_MOST_IN_VAIN:]
+    results = [row for row in rows if row.completion in last and row.role is Role.RESULT]
+    in_vain = len(last) == _MOST_IN_VAIN and all(row.meta.invalid for row in results)
     return results if in_vain else []
+
+
+def _repeats(rows: Sequence[Message], steps: Sequence[int | None]) -> bool:
+    """Return whether the last completions had nothing but failures, and each the same ones."""
+    results = [row for row in rows if row.role is Role.RESULT]
+    of_steps = [{_failure(row) for row in results if row.completion == s} for s in steps[-_MOST_IN_VAIN:]]
+    alike = all(each == of_steps[0] for each in of_steps)
+    return len(of_steps) == _MOST_IN_VAIN and alike and bool(of_steps[0]) and None not in of_steps[0]
+
+
+def _failure(result: Message) -> tuple[str | None, str] | None:
+    return (result.name, result.text) if result.meta.failed else None
 
 
 def _asks_back(result: Message) -> bool:
