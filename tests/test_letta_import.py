@@ -232,7 +232,8 @@ async def test_labels_become_names_and_are_kept(machine: Machine, place: Any) ->
         (told,) = (await imported(rig.kernel, place(value))).agents
         found = {each.name: each.text for each in await memory.sections(rig.kernel, "tern")}
         assert list(found.values()) == [f"text {n}" for n in range(6)]
-        assert list(found)[:4] == ["system_human_work", "note_directory", "human", "human_2"]
+        named = ["system_human_work", "note_directory", "human", "human_2", "b_2025_plans", "section"]
+        assert list(found) == named
         assert list(told.sections) == list(found)
         written, _ = await file_of(rig.kernel, "tern")
         assert [each["label"] for each in written["blocks"]] == labels

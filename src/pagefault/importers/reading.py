@@ -10,7 +10,7 @@ from pagefault.models.json_text import read_json
 
 __all__ = ["fields", "items_in", "json_object", "objects", "whole_bytes", "whole_text"]
 
-_LARGEST = 512 << 20  # bytes of a file that is read as a whole
+_LARGEST = 256 << 20  # bytes of a file that is read as a whole; as values it takes several times as much
 
 
 def whole_bytes(source: Source, name: str, largest: int = _LARGEST) -> bytes:

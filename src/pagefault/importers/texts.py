@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from pagefault.errors import UsageError
+from pagefault.importers.letta import names
 from pagefault.names import LONGEST, check_agent_name, check_sender, shown_sender
 from pagefault.quoting import whole
 
@@ -64,8 +65,7 @@ def speaker_name(value: object) -> str:
 
 def agent_name(value: object) -> str:
     """An agent's name that is as near as can be to a foreign one; ``imported`` if none is."""
-    text = unicodedata.normalize("NFKC", plain_text(value)[: 16 * LONGEST])
-    name = re.sub(r"[^\w.-]+", "-", text).strip("-._")[:LONGEST].rstrip("-._")
+    name = names.agent_name(plain_text(value)[: 16 * LONGEST])
     try:
         check_agent_name(name)
     except UsageError:
@@ -75,10 +75,10 @@ def agent_name(value: object) -> str:
 
 def section_name(value: object) -> str:
     """A section's name that is as near as can be to a foreign one; ``section`` if none is."""
-    text = unicodedata.normalize("NFKD", plain_text(value)[: 16 * LONGEST]).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-    name = re.sub(r"^[^a-z]+", "", name)[:32].rstrip("_")
-    return name or "section"
+    try:
+        return names.section_name(plain_text(value)[: 16 * LONGEST])
+    except UsageError:
+        return "section"
 
 
 def record_name(value: object) -> str:

@@ -45,7 +45,7 @@ def databases_in(source: Source) -> list[str]:
 def database_items(source: Source, name: str) -> Iterator[ImportItem]:
     """The items of all agents of a database."""
     for beside in (f"{name}-wal", f"{name}-journal"):
-        if source.sizes.get(beside):
+        if _has_content(source, beside):
             yield BadRecord(beside, "its changes are not in the database yet; start and stop MemGPT once")
     try:
         with foreign_database(source, name) as database:
@@ -57,6 +57,14 @@ def database_items(source: Source, name: str) -> Iterator[ImportItem]:
             yield from _left_out(source, name, database)
     except UsageError as error:
         yield BadRecord(name, str(error))
+
+
+def _has_content(source: Source, name: str) -> bool:
+    """Return whether there is such a file with something in it, beside a single file too."""
+    if not source.is_file:
+        return bool(source.sizes.get(name))
+    path = source.path.with_name(name)
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _left_out(source: Source, name: str, database: ForeignDatabase) -> Iterator[ImportItem]:
