@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sqlite3
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -195,7 +197,53 @@ def locomo(folder: Path, count: int) -> Path:
     return dumped(folder / "locomo.json", [{"sample_id": "s1", "conversation": conversation}])
 
 
+def letta(folder: Path, count: int) -> Path:
+    messages = [
+        {
+            "id": f"message-{number}", "role": ("user", "assistant")[number % 2],
+            "content": [{"type": "text", "text": text(number)}], "created_at": at(number).isoformat(),
+        }
+        for number in range(count)
+    ]  # fmt: skip
+    agent = {"id": "agent-0", "name": "bee", "agent_type": "letta_v1_agent", "messages": messages}
+    return dumped(folder / "bee.af", {"agents": [agent], "blocks": [], "groups": []})
+
+
+def memgpt(folder: Path, count: int) -> Path:
+    """The folder of MemGPT 0.2, with a pickle of plain values."""
+    messages = list[dict[str, Any]]()
+    for number in range(count):
+        said: dict[str, Any] = {"role": "user", "content": text(number)}
+        if number % 2:
+            call = {"name": "send_message", "arguments": json.dumps({"message": text(number)})}
+            said = {"role": "assistant", "content": None, "function_call": call}
+        messages.append({"timestamp": f"{at(number):%Y-%m-%d %I:%M:%S %p UTC+0000}", "message": said})
+    agent = folder / "memgpt" / "agents" / "bee"
+    dumped(agent / "agent_state" / "now.json", {"messages": [], "memory": {}, "system": ""})
+    (agent / "persistence_manager").mkdir()
+    stored = pickle.dumps({"all_messages": messages, "messages": [], "recall_memory": None})
+    (agent / "persistence_manager" / "now.persistence.pickle").write_bytes(stored)
+    return folder / "memgpt"
+
+
+def mem0(folder: Path, count: int) -> Path:
+    """The database of mem0's history, with messages beside it."""
+    path = folder / "history.db"
+    path.unlink(missing_ok=True)
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE history (id, memory_id, old_memory, new_memory, event, created_at)")
+        database.execute("CREATE TABLE messages (id, session_scope, role, content, name, created_at)")
+        rows = (
+            (f"m{n}", "user_id=bo", ("user", "assistant")[n % 2], text(n), None, at(n).isoformat())
+            for n in range(count)
+        )
+        database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", rows)
+    database.close()
+    return path
+
+
 SAMPLES: Mapping[str, Callable[[Path, int], Path]] = {
     "chatgpt": chatgpt, "claude": claude, "telegram": telegram, "discord": discord, "slack": slack,
-    "locomo": locomo, "whatsapp": whatsapp, "mbox": mbox, "jsonl": jsonl,
+    "locomo": locomo, "whatsapp": whatsapp, "mbox": mbox, "jsonl": jsonl, "letta": letta,
+    "memgpt": memgpt, "mem0": mem0,
 }  # fmt: skip

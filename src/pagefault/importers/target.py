@@ -131,8 +131,8 @@ class ImportTarget:
         self.tally.left_out.update(maker.left_out)
         if record and self.about is not None:
             await note_imported(self.kernel, record.id, f"{self.kind}.agent", digest_of(self.about.name))
-            for name in maker.sections:
-                await note_imported(self.kernel, record.id, self._group_of_sections, digest_of(name))
+            if sections := list(map(digest_of, maker.sections)):
+                await note_imported(self.kernel, record.id, self._group_of_sections, *sections)
         return record
 
     @property

@@ -144,12 +144,12 @@ async def was_imported(kernel: Kernel, agent: AgentId, group: str, key: int) -> 
     return await kernel.store.read(lambda tx: bool(ImportedKeys.read(tx, agent, group).numbers(key)))
 
 
-async def note_imported(kernel: Kernel, agent: AgentId, group: str, key: int) -> None:
-    """Note that something of this key was stored, otherwise than in a run."""
+async def note_imported(kernel: Kernel, agent: AgentId, group: str, *keys: int) -> None:
+    """Note that what these keys name was stored, otherwise than in a run."""
 
     def work(tx: Transaction) -> None:
         known = ImportedKeys.read(tx, agent, group)
-        if not known.numbers(key):
-            known.add(tx, agent, [key], 0, kernel.clock.now())
+        if fresh := [key for key in dict.fromkeys(keys) if not known.numbers(key)]:
+            known.add(tx, agent, fresh, 0, kernel.clock.now())
 
     await kernel.store.write(work)
