@@ -12,7 +12,7 @@ from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
 from pagefault.shared import is_shared
 
-__all__ = ["routes"]
+__all__ = ["ToForget", "forget_for", "routes"]
 
 routes = APIRouter(prefix="/agents/{name}", tags=["forgetting"])
 """The routes of forgetting."""
@@ -34,10 +34,7 @@ class ToForget(RequestBody):
 @routes.post("/forget")
 async def forget(name: Name, body: ToForget, caller: AgentCaller) -> ForgetReceipt:
     """Forget a text, ids, a speaker or a time, everywhere, for good; return the receipt."""
-    caller.require("admin")
-    if caller.is_limited:
-        await _check_reach(caller, await _asked(caller, name, body, dry_run=True))
-    return await _asked(caller, name, body, dry_run=body.dry_run)
+    return await forget_for(caller, name, body)
 
 
 @routes.get("/tombstones")
@@ -65,6 +62,15 @@ async def lift_hold(name: Name, caller: AgentCaller) -> Done:
     """Let the agent be forgotten and deleted again."""
     caller.require("admin")
     return Done(done=await holding.lift_hold(caller.kernel, name))
+
+
+async def forget_for(caller: Caller, name: str, body: ToForget) -> ForgetReceipt:
+    """Forget it, or plan that, if the caller may; ``Problem`` if that would change agents that the caller may
+    not reach."""
+    caller.require("admin")
+    if caller.is_limited:
+        await _check_reach(caller, await _asked(caller, name, body, dry_run=True))
+    return await _asked(caller, name, body, dry_run=body.dry_run)
 
 
 async def _asked(caller: Caller, name: str, body: ToForget, *, dry_run: bool) -> ForgetReceipt:

@@ -14,8 +14,9 @@ from pagefault.server.api.messages import STREAMED, ReplyBody, answer
 from pagefault.server.api.values import LARGEST, AgentCaller, Name, RequestBody
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
+from pagefault.tenancy import KeyRole
 
-__all__ = ["routes"]
+__all__ = ["check_may_take_back", "may_take_back", "routes"]
 
 routes = APIRouter(prefix="/agents/{name}", tags=["undo"])
 """The routes of undo, edit and retry."""
@@ -38,7 +39,7 @@ class Edit(RequestBody):
 @routes.post("/undo")
 async def undo(name: Name, body: Undo, caller: AgentCaller) -> UndoReport:
     """Withdraw turns: they stay in the log and are out of all else."""
-    _check(caller)
+    check_may_take_back(caller)
     if body.turns is not None and body.to is not None:
         raise Problem(400, "Wrong request", "Give turns or to, not both.")
     return await withdraw(caller.kernel, name, to=body.to, turns=body.turns or 1)
@@ -48,7 +49,7 @@ async def undo(name: Name, body: Undo, caller: AgentCaller) -> UndoReport:
 async def edit(name: Name, body: Edit, caller: AgentCaller, request: Request) -> Any:
     """Withdraw a user's message with all that came since, and send it with another text; answered as a
     message is."""
-    _check(caller)
+    check_may_take_back(caller)
     posting = edited(caller.kernel, name, body.message, body.text, MOST_BEHIND)
     return await answer(request, caller, posting, None)
 
@@ -56,10 +57,19 @@ async def edit(name: Name, body: Edit, caller: AgentCaller, request: Request) ->
 @routes.post("/retry", response_model=ReplyBody, responses=STREAMED)
 async def retry(name: Name, caller: AgentCaller, request: Request) -> Any:
     """Withdraw the last answer, and have it given anew; answered as a message is."""
-    _check(caller)
+    check_may_take_back(caller)
     return await answer(request, caller, retried(caller.kernel, name, MOST_BEHIND), None)
 
 
-def _check(caller: Caller) -> None:
+def check_may_take_back(caller: Caller) -> None:
     """Raise a ``Problem`` if the caller may not take back what others said."""
-    caller.require("chat" if caller.speaks_for_users else "admin")
+    caller.require(_role(caller))
+
+
+def may_take_back(caller: Caller) -> bool:
+    """Return whether the caller may take back what others said."""
+    return caller.has(_role(caller))
+
+
+def _role(caller: Caller) -> KeyRole:
+    return "chat" if caller.speaks_for_users else "admin"

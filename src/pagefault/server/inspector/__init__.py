@@ -8,6 +8,7 @@
     memory.py     sections with their versions;  passages.py: passages and archives;  documents.py
     searching.py  search with the reasons of its results;  settings.py: settings, name and end of an agent
     fields.py     fields of forms as a browser sends them
+    taking_back.py  undo, answering again, editing the last message; forgetting
     events.py     what waits: approvals, inbox, parked events, timers
     context.py    the main context as blocks, now or at a step;  turns.py: turns, one as a flame
     usage.py      tokens and money by day and model, budgets;  drawing.py: numbers to rectangles
@@ -32,6 +33,7 @@ from pagefault.server.inspector import (
     searching,
     settings,
     signing_in,
+    taking_back,
     turns,
     usage,
 )
@@ -60,6 +62,7 @@ def router() -> APIRouter:
         turns,
         events,
         settings,
+        taking_back,
         usage,
     ):
         routes.include_router(module.routes)
