@@ -41,7 +41,7 @@ from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, say
 from pagefault.testing.postgres import Databases
-from pagefault.types import Message, Role
+from pagefault.types import EventKind, Message, Role
 from pagefault.views import memory
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +183,15 @@ async def test_every_store_keeps_what_was_imported(store: Store, tmp_path: Path)
         assert counts(await imported(kernel, path)) == (5, 40, 0)
         found = await memory.search(kernel, "ana", "line 44", tier="recall")
         assert "2024-03-14 Thu 10:14 event Ana" in [hit.label for hit in found.results]
+
+
+async def test_thoughts_from_elsewhere_are_no_rows_of_a_turn(store: Store, tmp_path: Path) -> None:
+    async with opened(tmp_path, store) as kernel:
+        id = (await kernel.create_agent("ana", SETTINGS)).id
+        thought = Message(Role.THOUGHT, "called search({})", START, name=EventKind.APPENDED)
+        await kernel.store.write(lambda tx: tx.append(id, [thought]))
+        found = await kernel.store.read(lambda tx: (tx.messages(id), tx.messages(id, appended=False)))
+    assert [len(rows) for rows in found] == [1, 0]
 
 
 async def test_two_imports_at_once_store_nothing_twice(store: Store, tmp_path: Path) -> None:
