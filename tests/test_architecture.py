@@ -55,6 +55,7 @@ LAYERS = (
         "storage.segments",
         "storage.signals",
         "storage.tenancy",
+        "storage.tidying",
         "storage.transfer_tables",
         "storage.usage",
     },

@@ -465,7 +465,7 @@ def test_which_embedder_is_wanted_stays_as_it_is(place: Path | str, tmp_path: Pa
 def test_an_export_is_lines_of_json(place: Path | str) -> None:
     lines = [json.loads(line) for line in exported(place).splitlines()]
     head, own, end = lines[0], lines[1]["agents"], lines[-1]["end"]
-    assert head == {"pagefault": "0.1.0", "format": 5, "agent": "ana", "number": 1, "of": 1, "rows": 40}
+    assert head == {"pagefault": "0.1.0", "format": 6, "agent": "ana", "number": 1, "of": 1, "rows": 40}
     assert json.loads(own["settings"]) == {"style": "native", "temperature": 0.1}
     assert next(line["messages"]["text"] for line in lines if "messages" in line) == "red key"
     assert end["tables"]["messages"][0] == 9
@@ -525,7 +525,7 @@ def _changed(content: bytes) -> list[tuple[bytes, str]]:
         (b"\x00" * 10_000_000, "the file is no export of pagefault"),
         (content[:-1], "the file is cut off within agent 'ana'"),
         (content.replace(b"red", b"rad"), "the checksum of agent 'ana' is another"),
-        (content.replace(b'"format":5', b'"format":6'), "was made by a newer pagefault .0.1.0.; upgrade"),
+        (content.replace(b'"format":6', b'"format":7'), "was made by a newer pagefault .0.1.0.; upgrade"),
     ]
 
 

@@ -32,6 +32,7 @@ from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.sqlite import SQLiteStore, lexicon
 from pagefault.storage.sqlite.connection import Connection as FileConnection
 from pagefault.storage.terms import message_terms
+from pagefault.storage.tidying import FactKeys
 from pagefault.tenancy import ApiKey, Quota
 from pagefault.testing.postgres import Databases
 from pagefault.transfer import check
@@ -92,7 +93,13 @@ class Quiet:
     def advance(self, rows: int) -> None: ...
 
 
+FACTS = ("valid_from", "valid_until", "superseded", "ended", "marked", "found", "same", "about")
+WITHOUT_FACTS = (
+    *(f"DROP INDEX passages_{name}" for name in ("same", "about", "limited", "superseded", "unkeyed")),
+    *(f"ALTER TABLE passages DROP COLUMN {name}" for name in FACTS),
+)
 WITHOUT_WITHDRAWN = (
+    *WITHOUT_FACTS,
     "DROP INDEX messages_withdrawn",
     "DROP INDEX passages_of_event",
     *(f"DROP TABLE {name}" for name in ("recall_deletions", "tombstones")),
@@ -599,6 +606,58 @@ def test_what_a_server_has_from_before_undoing_can_be_undone(databases: Database
         old.commit()
     clean(url)
     asyncio.run(undo_what_was_there(PostgresStore.open(url, connections=1)))
+    clean(url)
+    databases.drop(url)
+
+
+# facts that hold for a time
+
+
+async def keep_facts_beside(store: SQLiteStore | PostgresStore) -> None:
+    """Supersede a fact from before by a new one, and limit that in time."""
+    ana = AgentId(1)
+    (old,) = await store.read(lambda tx: tx.stored_passages(ana))
+    assert (old.text, old.valid_from, old.superseded, old.found, old.same) == ("kept", None, None, None, None)
+    assert await store.write(lambda tx: tx.unkeyed_passages(ana, 9)) == [old]
+
+    def work(tx: Transaction) -> None:
+        tx.key_passages(ana, {1: FactKeys(4, 5)})
+        tx.insert_passage(ana, Passage("new", START, valid_until=START + timedelta(days=1), same=6, about=5))
+        assert [each.text for each in tx.alike_passages(ana, FactKeys(6, 5))] == ["new", "kept"]
+        assert tx.supersede_passage(ana, 1, 2, START)
+        tx.note_found(ana, [1], START)
+
+    await store.write(work)
+    spans = await store.read(lambda tx: tx.fact_spans(ana))
+    assert [(span.number, span.superseded, span.ends) for span in spans] == [
+        (1, 2, START),
+        (2, None, START + timedelta(days=1)),
+    ]
+    await store.close()
+
+
+def test_facts_of_a_file_from_before_can_be_superseded(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    asyncio.run(fill_without_marks(SQLiteStore.open(file)))
+    with closing(sqlite3.connect(file)) as old:
+        _ = [old.execute(statement) for statement in WITHOUT_FACTS]
+        old.execute("UPDATE alembic_version SET version_num = '0019'")
+        old.commit()
+    clean(file)
+    asyncio.run(keep_facts_beside(SQLiteStore.open(file)))
+    clean(file)
+
+
+@pytest.mark.slow
+def test_facts_of_a_server_from_before_can_be_superseded(databases: Databases) -> None:
+    url = databases.new()
+    asyncio.run(fill_without_marks(PostgresStore.open(url, connections=1)))
+    with psycopg.connect(url) as old:
+        _ = [old.execute(statement.encode()) for statement in WITHOUT_FACTS]
+        old.execute("UPDATE alembic_version SET version_num = '0019'")
+        old.commit()
+    clean(url)
+    asyncio.run(keep_facts_beside(PostgresStore.open(url, connections=1)))
     clean(url)
     databases.drop(url)
 

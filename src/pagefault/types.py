@@ -1,8 +1,7 @@
 """The values that cross boundaries: rows of the log, events, outputs, sections, passages, schedules.
 
-Frozen, slotted dataclasses with no behaviour beyond naming themselves. What a module keeps to itself
-(the main context, a queue policy, a search candidate) is defined there, not here. Times are aware UTC
-datetimes; sizes are tokens unless a name says otherwise.
+Frozen, slotted dataclasses with no behaviour beyond naming themselves. What a module keeps to itself is
+defined there, not here. Times are aware UTC datetimes; sizes are tokens unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -169,11 +168,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One text object of archival storage. ``source`` says where it came from (empty: the agent),
-    ``title`` what it is called; ``place`` is set for a chunk of a document. ``archive``: the name of the
-    archive through which an agent reads it; empty in its own storage, and as stored.
+    """One text object of archival storage. ``source``: where it came from (empty: the agent); ``place`` is
+    set for a chunk of a document. ``archive``: the name of the archive through which it is read, if any.
     ``event``: the inbox id of the event in whose turn the agent stored it; None: it is from outside.
     ``born``: the last number of the log when it was stored; None: not known. ``withdrawn``: as of a message.
+    ``valid_from``, ``valid_until``: when it holds, as far as it was said. ``superseded``: the number of the
+    passage that took its place, ``ended`` since when; None then: both say the same. ``found``: when a turn of
+    the agent last had it as a result. ``same``, ``about``: keys of facts alike (``retrieval.statements``).
     """
 
     text: str
@@ -187,12 +188,28 @@ class Passage:
     event: int | None = None
     born: int | None = field(default=None, compare=False)
     withdrawn: int | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    superseded: int | None = None
+    ended: datetime | None = None
+    found: datetime | None = field(default=None, compare=False)
+    same: int | None = field(default=None, compare=False)
+    about: int | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
-        """The handle that ``archival_read`` and ``page_in`` accept: ``p`` and the passage's number, behind
-        the name of its archive if it is in one (``manuals/p7``)."""
+        """The handle of functions: ``p7``, behind the name of its archive if it is in one: ``manuals/p7``."""
         return f"{self.archive}/p{self.number}" if self.archive else f"p{self.number}"
+
+    @property
+    def begins(self) -> datetime:
+        """From when it holds: since it was noted, unless another time was said."""
+        return self.valid_from or self.at
+
+    @property
+    def ends(self) -> datetime | None:
+        """Until when it holds; None: no end is known."""
+        return min(filter(None, (self.valid_until, self.ended)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["HEAD", "precedes_leases"]
 
-HEAD = "0019"
+HEAD = "0021"
 
 _LEASES = "0012"
 

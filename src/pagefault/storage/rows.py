@@ -12,6 +12,7 @@ from pagefault.message_meta import NO_META, MessageMeta, meta_of, values_of
 from pagefault.quoting import whole as storable
 from pagefault.storage import LONGEST_NAME
 from pagefault.storage.readable import UNREADABLE, reads, require
+from pagefault.storage.tidying import FactSpan
 from pagefault.storage.times import micros, moment
 from pagefault.storage.usage_rows import to_usage, usage_text
 from pagefault.text_caches import caches_texts
@@ -49,6 +50,7 @@ __all__ = [
     "to_passage",
     "to_schedule",
     "to_section",
+    "to_span",
 ]
 
 
@@ -201,18 +203,31 @@ def passage_values(agent: AgentId, passage: Passage, units: int) -> dict[str, An
         "text": passage.text,
         "event": passage.event,
         "born": passage.born,
+        "valid_from": passage.valid_from and micros(passage.valid_from),
+        "valid_until": passage.valid_until and micros(passage.valid_until),
+        "same": passage.same,
+        "about": passage.about,
     }
 
 
-@reads("passage", 13)
+@reads("passage", 20)
 def to_passage(row: Any) -> Passage:
     text, at, tags, source, title, document, page, section, start, stop, *marks, number = row
     place = None if document is None else Place(document, page, section, start, stop)
-    event, born, withdrawn = marks
+    event, born, withdrawn, *times, superseded, same, about = marks
+    valid_from, valid_until, ended, found = (each if each is None else moment(each) for each in times)
     return Passage(
         text, moment(at), tuple(json.loads(tags)), source, number, title, place,
-        event=event, born=born, withdrawn=withdrawn,
+        event=event, born=born, withdrawn=withdrawn, valid_from=valid_from, valid_until=valid_until,
+        superseded=superseded, ended=ended, found=found, same=same, about=about,
     )  # fmt: skip
+
+
+def to_span(row: Any) -> FactSpan:
+    """When a fact holds; times that cannot be read are not known."""
+    number, superseded, *times = row
+    since, until, ended = (moment(each) if isinstance(each, int) else None for each in times)
+    return FactSpan(number, since, until, superseded, ended)
 
 
 @reads("document", 7)

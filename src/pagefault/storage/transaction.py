@@ -16,6 +16,7 @@ from pagefault.storage.seen import SeenTransaction
 from pagefault.storage.segments import SealStep, SegmentSizes
 from pagefault.storage.sharing import SharingTransaction
 from pagefault.storage.tenancy import TenancyTransaction
+from pagefault.storage.tidying import TidyingTransaction
 from pagefault.storage.usage import RowUsage, UsageTotal
 from pagefault.storage.withdrawing import WithdrawingTransaction
 from pagefault.types import (
@@ -42,7 +43,7 @@ __all__ = ["Transaction"]
 
 class Transaction(
     SharingTransaction, ApprovalTransaction, MediaTransaction, TenancyTransaction, SeenTransaction,
-    SchedulingTransaction, WithdrawingTransaction, ForkingTransaction, Protocol,
+    SchedulingTransaction, WithdrawingTransaction, TidyingTransaction, ForkingTransaction, Protocol,
 ):  # fmt: skip
     """All that can be done inside one atomic unit of work. Synchronous; raises ``StorageError``.
 

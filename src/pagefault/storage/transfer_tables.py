@@ -96,7 +96,8 @@ OWNED = (
         "passages",
         {"number": int, "at": int, "embed": bool, "tags": str, "source": str, "title": str, "document": int}
         | {"page": int, "section": str, "start": int, "stop": int, "text": str, "born": int, "event": int}
-        | {"withdrawn": int},
+        | {"withdrawn": int, "valid_from": int, "valid_until": int, "superseded": int, "ended": int}
+        | {"marked": int, "found": int, "same": int, "about": int},
         order="number",
     ),
     TransferTable("passage_tags", {"number": int, "tag": str}),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pagefault.storage.terms import passage_terms
-from pagefault.testing.memory_tenancy import MemoryTenancy
+from pagefault.testing.memory_successors import MemorySuccessors
 from pagefault.types import (
     AgentId,
     Document,
@@ -18,7 +18,7 @@ from pagefault.types import (
 __all__ = ["MemoryArchive"]
 
 
-class MemoryArchive(MemoryTenancy):
+class MemoryArchive(MemorySuccessors):
     """The part of the in-memory store on passages and documents."""
 
     # archival storage
@@ -26,7 +26,8 @@ class MemoryArchive(MemoryTenancy):
         owner = self._agent(agent)
         self.check_quota("rows")
         number = self._changes.next(owner.last, "passage")
-        stored = replace(passage, number=number, born=owner.record.last_seq)
+        unmarked = replace(passage, withdrawn=None, superseded=None, ended=None, found=None)
+        stored = replace(unmarked, number=number, born=owner.record.last_seq)
         self._changes.put(owner.passages, stored.number, stored)
         self._index(owner, "archival", stored.number, passage_terms(stored.title, stored.text))
         return stored
@@ -48,10 +49,12 @@ class MemoryArchive(MemoryTenancy):
 
     def erase_passages(self, agent: AgentId, numbers: Collection[int]) -> int:
         owner = self._agent(agent)
-        there = owner.passages.keys() & set(numbers)
+        there, gone = owner.passages.keys() & set(numbers), dict[int, int | None]()
         for number in there:
+            gone[number] = owner.passages[number].superseded
             self._changes.drop(owner.passages, number)
             self._unindex(owner, "archival", number)
+        self._hand_on(owner, gone)
         return len(there)
 
     def holdings(self, agent: AgentId) -> tuple[int, int]:

@@ -72,6 +72,7 @@ class MemoryForking(MemoryAgents):
             last={**owner.last, "outgoing": 0},
             messages={seq: replace(row, usage=()) for seq, row in owner.messages.items()},
             passages=dict(owner.passages),
+            marked=dict(owner.marked),
             documents=dict(owner.documents),
             pages=dict(owner.pages),
             sections={name: list(versions) for name, versions in owner.sections.items()},

@@ -47,6 +47,7 @@ class AgentTables:
     last: dict[str, int] = field(default_factory=dict[str, int])  # the last number given out, by kind
     messages: dict[int, Message] = field(default_factory=dict[int, Message])
     passages: dict[int, Passage] = field(default_factory=dict[int, Passage])
+    marked: dict[int, int | None] = field(default_factory=dict[int, "int | None"])  # the event, by passage
     documents: dict[int, Document] = field(default_factory=dict[int, Document])
     pages: dict[int, tuple[Page, ...]] = field(default_factory=dict[int, "tuple[Page, ...]"])  # by document
     sections: dict[str, list[tuple[datetime, Section]]] = field(

@@ -33,6 +33,9 @@ class MemoryWithdrawing(MemoryArchive):
         for passage in withdrawn:
             self._changes.put(owner.passages, passage.number, replace(passage, withdrawn=by))
             self._unindex(owner, "archival", passage.number)
+        self._hand_on(owner, {passage.number: passage.superseded for passage in withdrawn})
+        for number in [number for number, event in owner.marked.items() if event in events]:
+            self.restore_passage(agent, number)
         return sorted(passage.number for passage in withdrawn)
 
     def withdraw_schedules(self, agent: AgentId, events: Collection[int], by: int) -> list[Schedule]:

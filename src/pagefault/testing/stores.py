@@ -31,6 +31,7 @@ from pagefault.testing.store_search import SearchConformance
 from pagefault.testing.store_seen import SeenConformance
 from pagefault.testing.store_shared import SharedConformance
 from pagefault.testing.store_tenancy import TenancyConformance
+from pagefault.testing.store_tidying import TidyingConformance
 from pagefault.testing.store_turns import TurnConformance
 from pagefault.testing.store_usage import UsageConformance
 from pagefault.testing.store_vectors import VectorConformance
@@ -271,6 +272,7 @@ class StoreConformance(
     TurnConformance,
     SeenConformance,
     WithdrawingConformance,
+    TidyingConformance,
     ForgettingConformance,
 ):
     """Every promise of ``pagefault.storage``. Subclass it and say in ``open`` how your store is opened."""

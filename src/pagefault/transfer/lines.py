@@ -1,6 +1,6 @@
 """The file of an export: JSON Lines, one block for each agent.
 
-    {"pagefault": "0.1.0", "format": 4, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
+    {"pagefault": "0.1.0", "format": 6, "agent": "ana", "number": 1, "of": 1, "rows": 1234}
     {"agents": {"created": ..., "last_seq": ..., ...}}
     {"messages": {"seq": 1, "role": "user", ...}}
     ...
@@ -27,7 +27,7 @@ from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Val
 
 __all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "is_export", "rows_of"]
 
-FORMAT = 5
+FORMAT = 6
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
@@ -42,6 +42,11 @@ _ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "section_versions": {"born": None},
         "passages": {"born": None, "event": None, "withdrawn": None},
         "schedules": {"event": None, "withdrawn": None},
+    },
+    5: {
+        "passages": dict.fromkeys(
+            ("valid_from", "valid_until", "superseded", "ended", "marked", "found", "same", "about")
+        ),
     },
 }
 """The columns, by table, that the format after this one added."""

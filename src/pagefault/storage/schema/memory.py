@@ -204,6 +204,9 @@ passages = Table(
     Column("born", BIG),  # as of a section's version
     Column("event", BIG),  # the event in whose turn the agent stored it; null: it is from outside
     Column("withdrawn", BIG),  # as of a message
+    # types.Passage; ``marked``: the event in whose turn it was superseded; null: it was from outside.
+    *(Column(name, BIG) for name in ("valid_from", "valid_until", "superseded", "ended", "marked")),
+    *(Column(name, BIG) for name in ("found", "same", "about")),
     UniqueConstraint("agent", "number"),
     Index("passages_of_document", "agent", "document", "number"),
     sqlite_autoincrement=True,
@@ -216,6 +219,26 @@ Index(
     sqlite_where=text("event IS NOT NULL"),
     postgresql_where=text("event IS NOT NULL"),
 )
+
+# Facts by their keys, those that do not hold always, what took the place of others, and those without keys.
+for _name, _column, _only in (
+    ("passages_same", "same", "same IS NOT NULL"),
+    ("passages_about", "about", "about IS NOT NULL"),
+    (
+        "passages_limited",
+        "number",
+        "valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL",
+    ),
+    ("passages_superseded", "superseded", "superseded IS NOT NULL"),
+    ("passages_unkeyed", "number", "same IS NULL AND document IS NULL"),
+):
+    Index(
+        _name,
+        passages.c.agent,
+        passages.c[_column],
+        sqlite_where=text(_only),
+        postgresql_where=text(_only),
+    )
 
 passage_tags = Table(
     "passage_tags",

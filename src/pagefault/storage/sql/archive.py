@@ -14,23 +14,22 @@ from typing import Any
 from pagefault.storage.index.blocks import ROWS, seal
 from pagefault.storage.rows import micros, passage_values, storable, to_document, to_page, to_passage
 from pagefault.storage.sql.leaving import SqlLeaving
+from pagefault.storage.sql.successors import PASSAGES, SqlSuccessors
 from pagefault.storage.sql.tenancy import SqlTenancy
 from pagefault.storage.terms import passage_terms
 from pagefault.types import AgentId, Document, Page, Passage, Place
 
-__all__ = ["PASSAGES", "SqlArchive"]
+__all__ = ["SqlArchive"]
 
 _TOGETHER = 1000  # passages or pages in one statement
 _TAKE_PASSAGES = """
     UPDATE agents SET last_passage = last_passage + :count, archival_rows = archival_rows + :rows,
     archival_units = archival_units + :units, archival_changes = archival_changes + 1,
     unembedded = coalesce(unembedded, :since) WHERE id = :agent RETURNING last_passage, last_seq"""
-PASSAGES = """
-    SELECT text, at, tags, source, title, document, page, section, start, stop, event, born, withdrawn, number
-    FROM passages WHERE agent = :agent"""
 _COUNTS = " AND withdrawn IS NULL"
 _DELETE_PASSAGES = """
-    DELETE FROM passages WHERE agent = :agent AND {which} RETURNING number, title, text, withdrawn"""
+    DELETE FROM passages WHERE agent = :agent AND {which}
+    RETURNING number, title, text, withdrawn, superseded"""
 _HOLDINGS = f"""
     SELECT (SELECT count(*) FROM passages WHERE agent = :agent{_COUNTS}),
     (SELECT count(*) FROM documents WHERE agent = :agent)"""
@@ -48,7 +47,7 @@ _DELETE_PAGES = "DELETE FROM document_pages WHERE agent = :agent AND document = 
 _DELETE_DOCUMENT = "DELETE FROM documents WHERE agent = :agent AND number = :number"
 
 
-class SqlArchive(SqlLeaving, SqlTenancy):
+class SqlArchive(SqlLeaving, SqlSuccessors, SqlTenancy):
     """The part of a transaction on passages and documents."""
 
     # passages
@@ -106,9 +105,12 @@ class SqlArchive(SqlLeaving, SqlTenancy):
         self._lock(agent)
         gone = self._db.rows(_DELETE_PASSAGES.format(which=which), agent=agent, **values)
         units = {
-            number: passage_terms(title, text) for number, title, text, withdrawn in gone if withdrawn is None
+            number: passage_terms(title, text)
+            for number, title, text, withdrawn, _ in gone
+            if withdrawn is None
         }
         self._leave(agent, "archival", units)  # what was withdrawn has left before
+        self._hand_on(agent, {number: by for number, *_, by in gone})
         return len(gone)
 
     def holdings(self, agent: AgentId) -> tuple[int, int]:
@@ -193,6 +195,10 @@ def _stored(passage: Passage, number: int, born: int) -> Passage:
         passage,
         number=number,
         born=born,
+        withdrawn=None,
+        superseded=None,
+        ended=None,
+        found=None,
         text=storable(passage.text),
         tags=tuple(map(storable, passage.tags)),
         source=storable(passage.source),

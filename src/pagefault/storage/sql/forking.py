@@ -170,6 +170,7 @@ class SqlForking(SqlShared, SqlOutbox, SqlArchive, SqlVectors):
             self._catch_up(raw, agent, fork, part)
         self._follow(raw, agent, fork)
         self._bring_up_to_date(raw, agent, fork)
+        self._mark_alike(agent, fork)
         raw.count_indexed(fork)
         self._db.send(_UNMARK, agent=fork)
         self._advance_marks(fork)

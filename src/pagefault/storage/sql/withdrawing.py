@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 from pagefault.storage.row_transfer import units_of
 from pagefault.storage.rows import to_passage, to_schedule
-from pagefault.storage.sql.archive import PASSAGES
 from pagefault.storage.sql.inbox import SCHEDULE
 from pagefault.storage.sql.leaving import SqlLeaving
 from pagefault.storage.sql.recall import COUNTS, NOT_APPENDED
+from pagefault.storage.sql.successors import PASSAGES, SqlSuccessors
 from pagefault.types import AgentId, Passage, Schedule
 
 __all__ = ["SqlWithdrawing"]
@@ -21,14 +21,14 @@ _WITHDRAW_ROWS = f"""
     RETURNING seq, text, meta, erased"""
 _WITHDRAW_PASSAGES = """
     UPDATE passages SET withdrawn = :by, units = 0, embed = false
-    WHERE agent = :agent AND withdrawn IS NULL AND {among} RETURNING number, title, text"""
+    WHERE agent = :agent AND withdrawn IS NULL AND {among} RETURNING number, title, text, superseded"""
 _OF_EVENTS = f"{SCHEDULE} WHERE agent = :agent AND withdrawn IS NULL AND {{among}} ORDER BY number"
 _WITHDRAW_SCHEDULES = """
     UPDATE schedules SET withdrawn = :by WHERE agent = :agent AND withdrawn IS NULL AND {among}"""
 _NEXT_PASSAGES = f"{PASSAGES} AND number > :after ORDER BY number LIMIT :limit"
 
 
-class SqlWithdrawing(SqlLeaving):
+class SqlWithdrawing(SqlLeaving, SqlSuccessors):
     """The part of a transaction on what was undone."""
 
     def withdraw_rows(self, agent: AgentId, first: int, by: int) -> int:
@@ -60,10 +60,12 @@ class SqlWithdrawing(SqlLeaving):
                 )
                 units = {
                     number: units_of("archival", {"title": title, "text": text, "withdrawn": None})
-                    for number, title, text in rows
+                    for number, title, text, _ in rows
                 }
                 self._leave(agent, "archival", units)
+                self._hand_on(agent, {number: by for number, *_, by in rows})
                 withdrawn += units
+        self._hand_back(agent, events)
         return sorted(withdrawn)
 
     def withdraw_schedules(self, agent: AgentId, events: Collection[int], by: int) -> list[Schedule]:

@@ -52,7 +52,7 @@ CREATE TABLE passages (
 	embed BOOLEAN NOT NULL, 
 	tags TEXT NOT NULL, 
 	source TEXT NOT NULL, 
-	text TEXT NOT NULL, title TEXT DEFAULT '' NOT NULL, document INTEGER, page INTEGER, section TEXT DEFAULT '' NOT NULL, start INTEGER, stop INTEGER, born INTEGER, event INTEGER, withdrawn INTEGER, 
+	text TEXT NOT NULL, title TEXT DEFAULT '' NOT NULL, document INTEGER, page INTEGER, section TEXT DEFAULT '' NOT NULL, start INTEGER, stop INTEGER, born INTEGER, event INTEGER, withdrawn INTEGER, valid_from INTEGER, valid_until INTEGER, superseded INTEGER, ended INTEGER, marked INTEGER, found INTEGER, same INTEGER, about INTEGER, 
 	FOREIGN KEY(agent) REFERENCES agents (id) ON DELETE CASCADE, 
 	UNIQUE (agent, number)
 );
@@ -402,4 +402,9 @@ CREATE TABLE tombstones (
 ;
 CREATE INDEX messages_withdrawn ON messages (agent, at) WHERE withdrawn IS NOT NULL;
 CREATE INDEX passages_of_event ON passages (agent, event) WHERE event IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0019');
+CREATE INDEX passages_same ON passages (agent, same) WHERE same IS NOT NULL;
+CREATE INDEX passages_about ON passages (agent, about) WHERE about IS NOT NULL;
+CREATE INDEX passages_limited ON passages (agent, number) WHERE valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL;
+CREATE INDEX passages_superseded ON passages (agent, superseded) WHERE superseded IS NOT NULL;
+CREATE INDEX passages_unkeyed ON passages (agent, number) WHERE same IS NULL AND document IS NULL;
+INSERT INTO alembic_version VALUES ('0021');
