@@ -51,8 +51,8 @@ async def test_two_processes_add_one_text_at_once(tmp_path: Path, open_store: Op
         await first.ensure_agent("ana", parse_settings({"zone": "UTC"}))
 
         async def add(kernel: object, text: str) -> None:
-            stored, is_new = await edits.remember_once(kernel, "ana", text)  # pyright: ignore[reportArgumentType]
-            answers.append((stored.id, is_new))
+            kept = await edits.remember(kernel, "ana", text)  # pyright: ignore[reportArgumentType]
+            answers.append((kept.id, kept.is_new))
 
         for text in ("Ann likes tea.", "Bo likes tea."):
             async with anyio.create_task_group() as tasks:
@@ -62,12 +62,12 @@ async def test_two_processes_add_one_text_at_once(tmp_path: Path, open_store: Op
         assert sum(is_new for _, is_new in answers) == 2
         assert (await memory.search(first, "ana", tier="archival")).total == 2
         await edits.delete_passage(first, "ana", "p1")
-        anew = [(await edits.remember_once(first, "ana", "Ann likes tea."))[1] for _ in range(2)]
+        anew = [(await edits.remember(first, "ana", "Ann likes tea.")).is_new for _ in range(2)]
         assert anew == [True, False]
         with pytest.raises(NotFoundError, match="no agent bo"):
-            await edits.remember_once(first, "bo", "x")
+            await edits.remember(first, "bo", "x")
         with pytest.raises(UsageError, match="empty"):
-            await edits.remember_once(first, "ana", " ")
+            await edits.remember(first, "ana", " ")
 
 
 async def test_a_text_amid_many_that_begin_alike_is_added_once(machine: Machine) -> None:

@@ -101,16 +101,19 @@ LAYERS = (
         "section_settings",
         "models.endpoint",
         "retrieval.dates",
+        "retrieval.wording",
         "storage.row_transfer",
     },
     {
         "accounting.sleep",
         "accounting.usage",
         "retrieval.asking",
+        "retrieval.fact_patterns",
     },
     {
         "retrieval.hits",
         "retrieval.query",
+        "retrieval.statements",
     },
     {
         "accounting.prices",
@@ -129,6 +132,7 @@ LAYERS = (
     {
         "retrieval.excerpt",
         "retrieval.remembered",
+        "retrieval.nearness",
         "retrieval.reranking",
         "retrieval.standing",
         "retrieval.folding",
@@ -146,6 +150,7 @@ LAYERS = (
         "context.summary",
         "functions.correspondence",
         "functions.executor",
+        "functions.facts",
         "functions.section_edits",
     },
     {
@@ -265,6 +270,7 @@ LAYERS = (
     {
         "connections",
         "connections.rate_headers",
+        "kernel.facts",
     },
     {
         "connections.certificates",
@@ -314,6 +320,7 @@ LAYERS = (
         "views.approvals",
         "views.archives",
         "views.documents",
+        "views.facts",
         "views.history",
         "views.media",
         "views.given_messages",

@@ -15,7 +15,8 @@ from pagefault.context.paging import more_like_it
 from pagefault.errors import UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.conversations import AppendedMessage, append
-from pagefault.kernel.edits import delete_passage, remember
+from pagefault.kernel.edits import delete_passage
+from pagefault.kernel.facts import remember, restore, supersede
 from pagefault.shared import StorageOwner
 from pagefault.views.given_messages import given_message
 from pagefault.views.memory import SearchPage, search
@@ -87,10 +88,41 @@ def search_text(found: SearchPage) -> str:
     return "\n".join([first, *filter(None, chain.from_iterable(lines))])
 
 
-def insert(session: Session, name: StorageOwner, text: str, tags: Sequence[str]) -> None:
+def insert(
+    session: Session,
+    name: StorageOwner,
+    text: str,
+    tags: Sequence[str],
+    valid_from: str | None = None,
+    valid_until: str | None = None,
+    always: bool = False,
+) -> None:
     async def work(kernel: Kernel) -> None:
-        saved = await remember(kernel, name, text, tags=tags)
-        session.show({"id": saved.id, "tags": saved.tags}, f"Saved as {saved.id}: {clip(text)}")
+        kept = await remember(
+            kernel, name, text, tags=tags, valid_from=valid_from, valid_until=valid_until, always=always
+        )
+        saved = f"Saved as {kept.id}: {clip(text)}"
+        more = kept.said.removeprefix(f"Saved as {kept.id}.").strip()
+        said = f"{saved}\n{more}" if more and kept.is_new else more or saved
+        session.show(
+            {"id": kept.id, "tags": kept.passage.tags, "is_new": kept.is_new, "said": kept.said}, said
+        )
+
+    session.run(work)
+
+
+def supersede_fact(session: Session, name: str, id: str, by: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        old = await supersede(kernel, name, id, by)
+        session.show({"superseded": old.id, "by": by}, f"{old.id} is superseded by {by}.")
+
+    session.run(work)
+
+
+def restore_fact(session: Session, name: str, id: str) -> None:
+    async def work(kernel: Kernel) -> None:
+        restored = await restore(kernel, name, id)
+        session.show({"restored": restored.id}, f"{restored.id} holds again.")
 
     session.run(work)
 

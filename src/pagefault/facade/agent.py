@@ -174,16 +174,23 @@ class AsyncAgent(AsyncForgetting):
         tags: Sequence[str] = (),
         at: datetime | str | None = None,
         archive: str | None = None,
+        valid_from: datetime | str | None = None,
+        valid_until: datetime | str | None = None,
+        always: bool = False,
     ) -> str:
-        """Put a text into archival storage and return its id (``p7``); the agent finds it by searching.
+        """Put a text into archival storage and return its id (``p7``); the agent finds it by searching. One
+        that is there already is not stored again: return its id. ``memory.add`` says what was done.
 
         ``at``: the time it is of, as in ``search``; None: now. ``archive``: the name of an attached archive,
-        into which it goes instead (``manuals/p7``).
+        into which it goes instead (``manuals/p7``). The rest as in ``memory.add``.
         """
-        from pagefault.kernel import edits
+        from pagefault.kernel.facts import remember
 
-        kernel = self._handle.kernel
-        return (await edits.remember(kernel, self.name, text, tags=tags, at=at, archive=archive)).id
+        kept = await remember(
+            self._handle.kernel, self.name, text, tags=tags, at=at, archive=archive, valid_from=valid_from,
+            valid_until=valid_until, always=always,
+        )  # fmt: skip
+        return kept.id
 
     async def context(self) -> ContextView:
         """The main context as the next request would send it, with the size of each part."""

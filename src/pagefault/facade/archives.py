@@ -101,10 +101,11 @@ class AsyncArchives:
         )
 
     async def insert(self, name: str, text: str, *, tags: Sequence[str] = (), at: When = None) -> str:
-        """Put a text into an archive and return its id (``manuals/p7``). ``at``: its time; None: now."""
-        from pagefault.kernel import edits
+        """Put a text into an archive unless it is there, and return its id (``manuals/p7``). ``at``: its
+        time; None: now."""
+        from pagefault.kernel.facts import remember
 
-        return (await edits.remember(self._opened.kernel, Archive(name), text, tags=tags, at=at)).id
+        return (await remember(self._opened.kernel, Archive(name), text, tags=tags, at=at)).id
 
     async def passage(self, name: str, id: str) -> PassageView:
         """One passage of an archive; ``NotFoundError`` if there is none of this id."""

@@ -17,6 +17,7 @@ from pagefault.facade.handle import Handle
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
     from pagefault.kernel.conversations import Appended, AppendedMessage
+    from pagefault.views.facts import KeptPassage
     from pagefault.views.history import History, LogRow
     from pagefault.views.memory import PassageView, SearchPage
 
@@ -116,15 +117,53 @@ class AsyncMemory:
     # facts
 
     async def add(
-        self, text: str, *, tags: Sequence[str] = (), at: datetime | date | str | None = None
-    ) -> PassageView:
-        """Put a fact into archival storage, as it is. ``at``: its time; None: now."""
-        from pagefault.kernel.edits import remember
+        self,
+        text: str,
+        *,
+        tags: Sequence[str] = (),
+        at: datetime | date | str | None = None,
+        valid_from: datetime | date | str | None = None,
+        valid_until: datetime | date | str | None = None,
+        always: bool = False,
+    ) -> KeptPassage:
+        """Put a fact into archival storage unless it is there already; ``said`` of the answer is a line that
+        says what was done. A fact that the new one contradicts stays, marked (docs/tidy.md).
+
+        ``at``: its time; None: now. ``valid_from``, ``valid_until``: when it holds. ``always``: store it
+        whatever is there.
+        """
+        from pagefault.kernel.facts import remember
+        from pagefault.views.facts import kept_passage
+
+        kernel = await self._kernel()
+        kept = await remember(
+            kernel,
+            self.name,
+            text,
+            tags=tags,
+            at=at,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            always=always,
+        )
+        return await kept_passage(kernel, self.name, kept)
+
+    async def supersede(self, id: str, by: str, *, since: datetime | date | str | None = None) -> PassageView:
+        """Mark a fact as superseded by another one, ``since`` a time (None: from when the other one holds).
+        It stays, and is found below the other one; ``restore`` takes the mark away."""
+        from pagefault.kernel.facts import supersede
         from pagefault.views.memory import passage
 
         kernel = await self._kernel()
-        stored = await remember(kernel, self.name, text, tags=tags, at=at)
-        return await passage(kernel, self.name, stored.id)
+        return await passage(kernel, self.name, (await supersede(kernel, self.name, id, by, since=since)).id)
+
+    async def restore(self, id: str) -> PassageView:
+        """Let a fact that was superseded hold again; ``UsageError`` if it was not."""
+        from pagefault.kernel.facts import restore
+        from pagefault.views.memory import passage
+
+        kernel = await self._kernel()
+        return await passage(kernel, self.name, (await restore(kernel, self.name, id)).id)
 
     async def update(self, id: str, text: str, *, tags: Sequence[str] | None = None) -> PassageView:
         """Replace the text of a fact, and its ``tags`` if given. It is stored anew, with another id; each

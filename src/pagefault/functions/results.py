@@ -37,8 +37,21 @@ def find_row(tx: Transaction, agent: AgentId, id: str) -> Message:
 
 
 def label_of(item: Message | Passage, zone: tzinfo) -> str:
-    """Date and origin: ``2026-11-20 Fri 18:54 user``, ``... event Ana``, ``... On tides, p. 12 #sea``."""
-    return f"{stamp(item.at, zone)} {_origin(item)}".rstrip()
+    """Date and origin: ``2026-11-20 Fri 18:54 user``, ``... event Ana``, ``... On tides, p. 12 #sea``, and
+    when a fact holds: ``... until 2026-03-02``."""
+    return " ".join(filter(None, (stamp(item.at, zone), _origin(item), validity_of(item, zone))))
+
+
+def validity_of(item: Message | Passage, zone: tzinfo) -> str:
+    """When a passage holds, as far as that is limited: ``from 2026-03-01 until 2026-03-02``, ``same as
+    p7``."""
+    if isinstance(item, Message):
+        return ""
+    limits = (("from", item.valid_from), ("until", item.ends))
+    said = [f"{word} {at.astimezone(zone):%Y-%m-%d}" for word, at in limits if at]
+    if item.superseded and not item.ended:
+        said.append(f"same as p{item.superseded}")
+    return " ".join(said)
 
 
 def _origin(item: Message | Passage) -> str:
@@ -115,7 +128,8 @@ class Results:
 
     def short_line(self, item: Message | Passage, text: str) -> str:
         """``[m12 user Ana] text``: the day stands in a line before it, and the id says which storage."""
-        return f"[{f'{item.id} {_origin(item)}'.rstrip()}] {quoted(text, opens_line=False)}"
+        label = " ".join(filter(None, (item.id, _origin(item), validity_of(item, self.zone))))
+        return f"[{label}] {quoted(text, opens_line=False)}"
 
     def is_long(self, text: str) -> bool:
         """Return whether a text takes more than one page."""

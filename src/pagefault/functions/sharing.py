@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from pagefault.errors import NotFoundError
+from pagefault.functions.facts import FactRules, keep_fact
 from pagefault.functions.section_edits import EDITS, SectionEdit
 from pagefault.models.tokens import Counter
 from pagefault.shared import Attachment, Outgoing, SharedRecord
@@ -152,7 +153,7 @@ def apply_outgoing(
     elif outgoing.kind == "insert":
         values = _read(outgoing, text=str, tags=list)
         tags = tuple(str(tag) for tag in values["tags"])
-        tx.insert_passages(target.id, [Passage(values["text"], outgoing.at, tags)])
+        keep_fact(tx, target.id, Passage(values["text"], outgoing.at, tags), FactRules(is_shared=True))
     elif outgoing.kind == "delete":
         tx.delete_passage(target.id, _read(outgoing, number=int)["number"])
     else:

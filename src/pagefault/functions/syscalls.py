@@ -19,6 +19,7 @@ from pagefault.functions import Function, FunctionKind, Outcome
 from pagefault.functions.archives import ArchivalStorages, number
 from pagefault.functions.correspondence import sending_function
 from pagefault.functions.describing import describe
+from pagefault.functions.facts import FactRules, keep_fact, kept_line
 from pagefault.functions.results import Results, find_row, label_of
 from pagefault.functions.section_edits import SectionEdit
 from pagefault.functions.sharing import FORGET, send
@@ -172,10 +173,10 @@ class Syscalls:
         if storage.id == self.agent:  # in an archive this number would be any attached agent's
             passage = replace(passage, event=self.turn.served())
         try:
-            (saved,) = tx.insert_passages(storage.id, [passage])
+            kept = keep_fact(tx, storage.id, passage, FactRules(self.zone, is_shared=bool(storage.name)))
         except NotFoundError:
             raise FunctionError(f"Archive {archive} was deleted; nothing was saved.") from None
-        return f"Saved as {replace(saved, archive=storage.name).id}."
+        return kept_line(kept, self.zone, storage.name)
 
     async def archival_search(
         self,

@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Literal, cast, get_args
 
 from pagefault.clock import When, next_due, time_of
-from pagefault.config import settings_of, zone_for, zone_of
+from pagefault.config import settings_of, zone_of
 from pagefault.errors import FunctionError, NotFoundError, UsageError
 from pagefault.functions.archives import refuse_held
+from pagefault.functions.facts import edited_fact, marks_of
 from pagefault.kernel import Kernel
+from pagefault.kernel.facts import cleaned_tags
+from pagefault.kernel.facts import remember as remember
 from pagefault.kernel.owners import (
     find_edited,
     find_stored,
@@ -25,9 +27,9 @@ from pagefault.kernel.owners import (
     no_archive,
     not_stored,
     note_edited,
-    storage_to_write,
+    part_of_document,
 )
-from pagefault.names import check_text, system_key
+from pagefault.names import check_text
 from pagefault.shared import StorageOwner, archive_of
 from pagefault.storage import Transaction
 from pagefault.types import AgentRecord, Document, Event, EventKind, Message, Page, Passage, Schedule
@@ -44,7 +46,6 @@ __all__ = [
     "insert_once",
     "put_document",
     "remember",
-    "remember_once",
     "remove_timer",
 ]
 
@@ -54,39 +55,6 @@ CatchUp = Literal["once", "skip"]
 async def check_writable(kernel: Kernel) -> None:
     """``StorageError`` if nothing can be written; whoever would serve agents asks before it begins."""
     await kernel.store.write(lambda _: None)
-
-
-async def remember(
-    kernel: Kernel, name: StorageOwner, text: str, *, tags: Sequence[str] = (), at: When = None,
-    archive: str | None = None,
-) -> Passage:  # fmt: skip
-    """Put a text into archival storage and return it with its id. ``at``: its time, in the agent's zone if it
-    names none; None: now. ``archive``: one attached to the agent, into which it goes instead."""
-    if not text.strip():
-        raise UsageError("The text is empty; give the text to keep.")
-    record, now = await kernel.record(name), kernel.clock.now()
-    passage = Passage(text, time_of(at, now, zone_for(record)) or now, _cleaned(tags))
-
-    def work(tx: Transaction) -> Passage:
-        storage = storage_to_write(tx, record, archive)
-        return replace(tx.insert_passage(storage.id, passage), archive=storage.name)
-
-    stored = await kernel.store.write(work)
-    kernel.indexer.wake()
-    return stored
-
-
-async def remember_once(
-    kernel: Kernel, name: str, text: str, *, tags: Sequence[str] = (), known: str | None = None
-) -> tuple[Passage, bool]:
-    """Put a text into an agent's own storage unless it is there; return its passage, and whether it is new.
-    ``known``: the id of a passage that may have it. Of several who give a text at once, one stores it."""
-    if not text.strip():
-        raise UsageError("The text is empty; give the text to keep.")
-    passage = Passage(text, kernel.clock.now(), _cleaned(tags))
-    key = system_key(f"memory:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}")
-    seen = int(found[1]) if (found := re.fullmatch("p([0-9]{1,15})", known or "")) else 0
-    return await insert_once(kernel, name, passage, key, lambda old: old.text == text, seen)
 
 
 async def insert_once(
@@ -146,14 +114,15 @@ async def edit_passage(
                 missed = number  # if it was edited just now, the next look finds its next number
                 continue
             if old.place is not None:
-                document = f"{id.rpartition('p')[0]}d{old.place.document}"
-                raise UsageError(f"{id} is part of document {document}; load the changed document.")
-            kept = old.tags if tags is None else _cleaned(tags)
+                raise part_of_document(id, old.place)
+            kept = old.tags if tags is None else cleaned_tags(tags)
             if (old.text, old.tags) == (text, kept):
                 return replace(old, archive=storage.name)
+            marks = marks_of(tx, storage.id, number)
             if tx.delete_passage(storage.id, number):  # which nobody else has done meanwhile
                 break
-        stored = tx.insert_passage(storage.id, replace(old, text=text, tags=kept, number=0))
+        fact = replace(old, text=text, tags=kept)
+        stored = edited_fact(tx, storage.id, fact, number, marks)
         for each in {first, number}:  # who keeps the first id is led to the newest in one step
             note_edited(tx, storage.id, each, stored.number, now)
         return replace(stored, archive=storage.name)
@@ -265,7 +234,3 @@ async def remove_timer(kernel: Kernel, name: str, id: str) -> None:
     number = int(found[1]) if (found := re.fullmatch("t([0-9]{1,15})", id)) else 0
     if not await kernel.store.write(lambda tx: tx.remove_schedule(record.id, number)):
         raise NotFoundError(f"There is no timer {id}; `pagefault schedule list {name}` shows those set.")
-
-
-def _cleaned(tags: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, (tag.strip("# ") for tag in tags))))

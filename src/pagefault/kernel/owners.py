@@ -15,7 +15,7 @@ from pagefault.names import system_key
 from pagefault.quoting import inline
 from pagefault.shared import Archive, StorageOwner, archive_of, is_shared
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord, Event, EventKind
+from pagefault.types import AgentId, AgentRecord, Event, EventKind, Place
 
 __all__ = [
     "delete_agent",
@@ -26,6 +26,7 @@ __all__ = [
     "no_section",
     "not_stored",
     "note_edited",
+    "part_of_document",
     "record_of",
     "storage_to_write",
     "storages_to_search",
@@ -134,6 +135,12 @@ def not_stored(owner: AgentRecord, id: str, letter: str) -> NotFoundError:
         lists = f"archive search {archive}" if archive else "archival list"
     kind = "document" if letter == "d" else "passage"
     return NotFoundError(f"There is no {kind} {id}; `pagefault {lists}` shows those there are.")
+
+
+def part_of_document(id: str, place: Place) -> UsageError:
+    """The error for a passage that is a part of a document, and no fact."""
+    document = f"{id.rpartition('p')[0]}d{place.document}"
+    return UsageError(f"{id} is part of document {document}; load the changed document.")
 
 
 def no_agent(name: str) -> NotFoundError:

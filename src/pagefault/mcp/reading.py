@@ -112,7 +112,10 @@ def memory_fields(found: PassageView) -> dict[str, Any]:
     fields |= {"tags": tags_shown(found.tags)} if found.tags else {}
     fields |= {"source": named(found.title or found.source)} if found.title or found.source else {}
     fields |= {"document": found.document, "page": found.page} if found.document else {}
-    return fields
+    ends = min(filter(None, (found.valid_until, found.ended)), default=None)
+    limits = {"valid_from": found.valid_from, "valid_until": ends}
+    fields |= {name: at.isoformat(timespec="seconds") for name, at in limits.items() if at}
+    return fields | ({"superseded": found.superseded} if found.superseded else {})
 
 
 async def _searched(access: MemoryAccess, query: str, tier: Tier, cursor: str | None) -> ToolAnswer:

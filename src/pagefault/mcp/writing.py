@@ -10,28 +10,27 @@ from typing import Annotated
 from pydantic import Field
 
 from pagefault.errors import NotFoundError
-from pagefault.kernel import edits
+from pagefault.kernel import edits, facts
 from pagefault.mcp.access import MemoryAccess
 from pagefault.mcp.arguments import MemoryId, MemoryText, ToolArguments
 from pagefault.mcp.reading import no_memory, passage_of
 from pagefault.mcp.shown import ToolAnswer
-from pagefault.views import memory
-from pagefault.views.memory import PassageHit
 
 __all__ = ["AddMemory", "DeleteMemory", "UpdateMemory", "add_memory", "delete_memory", "update_memory"]
-
-_LOOKED_UP = 400  # characters of a text, to find out whether it is there
-_BEST = 20  # hits that may be of the same text
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class AddMemory(ToolArguments):
     """Keep a text as a memory: one fact or note, which can be understood by itself. A text that is there
-    already is not added again."""
+    already is not added again; an older memory that it contradicts stays, marked with its end."""
 
     text: MemoryText
     tags: Annotated[list[Tag] | None, Field(max_length=32, description="Words to find it by.")] = None
+    valid_from: Annotated[str | None, Field(max_length=64, description="From when it holds (ISO 8601).")] = (
+        None
+    )
+    valid_until: Annotated[str | None, Field(max_length=64, description="Until when.")] = None
 
 
 class UpdateMemory(ToolArguments):
@@ -49,12 +48,12 @@ class DeleteMemory(ToolArguments):
 
 async def add_memory(access: MemoryAccess, given: AddMemory) -> ToolAnswer:
     """Keep a text, unless the agent's own storage has it."""
-    found = await _same(access, given.text)
-    stored, is_new = await edits.remember_once(
-        access.kernel, access.agent, given.text, tags=given.tags or (), known=found.id if found else None
-    )
-    said = f"Kept as {stored.id}." if is_new else f"{stored.id} has this text already; nothing was added."
-    return ToolAnswer(said, {"id": stored.id, "added": is_new})
+    kept = await facts.remember(
+        access.kernel, access.agent, given.text, tags=given.tags or (), valid_from=given.valid_from,
+        valid_until=given.valid_until,
+    )  # fmt: skip
+    replaced = {"replaced": list(kept.replaced)} if kept.replaced else {}
+    return ToolAnswer(kept.said, {"id": kept.id, "added": kept.is_new, **replaced})
 
 
 async def update_memory(access: MemoryAccess, given: UpdateMemory) -> ToolAnswer:
@@ -78,10 +77,3 @@ async def delete_memory(access: MemoryAccess, given: DeleteMemory) -> ToolAnswer
         text = f"There was no memory {given.id}; nothing was deleted."
         return ToolAnswer(text, {"id": given.id, "deleted": False})
     return ToolAnswer(f"Deleted {given.id}.", {"id": given.id, "deleted": True})
-
-
-async def _same(access: MemoryAccess, text: str) -> PassageHit | None:
-    """A memory of the agent's own that has this text, if one is among the best hits for its beginning."""
-    found = await memory.search(access.kernel, access.agent, text[:_LOOKED_UP], tier="archival", size=_BEST)
-    same = (hit for hit in found.results if isinstance(hit, PassageHit) and hit.text == text)
-    return next((hit for hit in same if hit.document is None and "/" not in hit.id), None)

@@ -35,8 +35,8 @@ class FactSpan:
 
 @dataclass(frozen=True, slots=True)
 class FactKeys:
-    """The keys of a fact, positive numbers of 63 bits: of its words, and of what it is a statement about (None:
-    it is none that can be read)."""
+    """The keys of a fact, positive numbers of 63 bits: of its words, and of what it is a statement about
+    (None: it is none that can be read)."""
 
     same: int
     about: int | None = None

@@ -6,6 +6,7 @@ Pure: from what an observer is told to attributes. Left out: whether content may
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ __all__ = [
 Attributes = dict[str, str | int | float | bool | Sequence[str]]
 """The attributes of a span or a measurement."""
 
+_SAVED = re.compile(r"Saved as (\S+)\.(?:\s|$)")
 _PROVIDERS = {"google": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
 MEMORY_OPERATIONS: Mapping[str, tuple[str, str, str]] = {
     "archival_insert": ("create_memory", "archival", ""),
@@ -112,8 +114,8 @@ def memory_attributes(call: ObservedCall, ending: Ending) -> Attributes:
         return {}
     operation, part, argument = MEMORY_OPERATIONS[call.function]
     given = _object(call.arguments)
-    saved = ending.text.removeprefix("Saved as ").rstrip(".") if ending.text.startswith("Saved as ") else ""
-    record = saved or str(given.get(argument, ""))
+    saved = _SAVED.match(ending.text)
+    record = saved[1] if saved else str(given.get(argument, ""))
     archive = str(given.get("archive") or "")
     store = f"{call.agent}/{part}" if not archive else f"archive/{archive}"
     found: Attributes = {"gen_ai.operation.name": operation, "gen_ai.memory.store.id": store}

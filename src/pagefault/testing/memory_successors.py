@@ -72,8 +72,9 @@ class MemorySuccessors(MemoryTenancy):
     def _hand_on(self, owner: AgentTables, gone: Mapping[int, int | None]) -> None:
         """Give what passages that go had superseded to their successors; without one it holds again."""
         for passage in list(owner.passages.values()):
-            if (by := passage.superseded) in gone:
-                while by in gone:
+            by = passage.superseded
+            if by in gone:
+                while by is not None and by in gone:
                     by = gone[by]
                 if by is None:
                     self.restore_passage(owner.record.id, passage.number)

@@ -1,4 +1,5 @@
-"""The store suite's part on facts alike: found by their keys, superseded, limited in time, found by searches."""
+"""The store suite's part on facts alike: found by their keys, superseded, limited in time, found by
+searches."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class TidyingConformance(StoreOpening):
         return ana
 
     def _marks(self, db: Opened, agent: AgentId) -> dict[int, int | None]:
-        """What supersedes each of the passages that are marked."""
+        """The numbers of what supersedes passages, by the number of each that is marked."""
         return {each.number: each.superseded for each in db.read(lambda tx: tx.fact_spans(agent))}
 
     def test_passages_are_found_by_their_keys(self, tmp_path: Path) -> None:

@@ -25,13 +25,16 @@ from typing import Any, BinaryIO, cast
 from pagefault.errors import UsageError
 from pagefault.storage.row_transfer import AGENT, OWNED, Row, TransferTable, Value
 
-__all__ = ["FORMAT", "Block", "blocks", "decode", "dump", "encode", "is_export", "rows_of"]
+__all__ = ["FACT_COLUMNS", "FORMAT", "Block", "blocks", "decode", "dump", "encode", "is_export", "rows_of"]
 
 FORMAT = 6
 
 _TABLES = {table.name: table for table in (AGENT, *OWNED)}
 _END = b'{"end":'
 _ATTACHMENT = b'{"attachments":'
+FACT_COLUMNS = ("valid_from", "valid_until", "superseded", "ended", "marked", "found", "same", "about")
+"""The columns of facts, each of which may be null."""
+
 _ADDED: dict[int, dict[str, dict[str, Any]]] = {
     1: {"agents": {"tenant": ""}, "inbox": {"attempts": 0}},
     2: {"agents": {"last_outgoing": 0}},
@@ -43,11 +46,7 @@ _ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "passages": {"born": None, "event": None, "withdrawn": None},
         "schedules": {"event": None, "withdrawn": None},
     },
-    5: {
-        "passages": dict.fromkeys(
-            ("valid_from", "valid_until", "superseded", "ended", "marked", "found", "same", "about")
-        ),
-    },
+    5: {"passages": dict.fromkeys(FACT_COLUMNS)},
 }
 """The columns, by table, that the format after this one added."""
 _AGAIN = "have it exported again."

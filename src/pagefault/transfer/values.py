@@ -24,7 +24,7 @@ from pagefault.names import check_agent_name, check_stored_name, check_tenant
 from pagefault.section_settings import SectionSettings
 from pagefault.shared import is_shared
 from pagefault.storage.row_transfer import MEDIA, Row, TransferTable
-from pagefault.transfer.lines import Block, rows_of
+from pagefault.transfer.lines import FACT_COLUMNS, Block, rows_of
 from pagefault.transfer.media import row_of_media_faults
 from pagefault.types import EventState, Role, Tier
 from pagefault.zones import zone_named
@@ -36,23 +36,7 @@ _OPTIONAL = {
     "shared": {"summary", "pinned", "hold"},
     "messages": {"event", "completion", "call_id", "name", "usage", "withdrawn"},
     "section_versions": {"born"},
-    "passages": {
-        "document",
-        "page",
-        "start",
-        "stop",
-        "born",
-        "event",
-        "withdrawn",
-        "valid_from",
-        "valid_until",
-        "superseded",
-        "ended",
-        "marked",
-        "found",
-        "same",
-        "about",
-    },
+    "passages": {"document", "page", "start", "stop", "born", "event", "withdrawn", *FACT_COLUMNS},
     "inbox": {"key", "sender", "at", "started", "rank", "media"},
     "schedules": {"cron", "event", "withdrawn"},
     "approvals": {"expires", "changed", "decided"},

@@ -15,7 +15,7 @@ from pagefault.models.tokens import HeuristicCounter
 from pagefault.retrieval import Hit, excerpt
 from pagefault.types import Message, Passage, Role, Tier
 
-__all__ = ["MessageHit", "PassageHit", "PassageView", "hit_of", "passage_view"]
+__all__ = ["MessageHit", "PassageHit", "PassageView", "hit_of", "passage_fields", "passage_view"]
 
 _EXCERPT = 60  # tokens
 
@@ -50,6 +50,9 @@ class PassageView:
 
     ``source``: where it came from, empty if the agent wrote it. Of a chunk of a document: the document's id,
     its page (from 1), the heading it is under, and its characters from ``start`` to ``stop`` of that page.
+    ``valid_from``, ``valid_until``: when it holds, if that was said. ``superseded``: the id of the passage
+    that took its place, ``ended`` since when; None then: both say the same. ``found``: when a turn of the
+    agent last had it as a result.
     """
 
     id: str
@@ -63,6 +66,11 @@ class PassageView:
     section: str = ""
     start: int | None = None
     stop: int | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    superseded: str | None = None
+    ended: datetime | None = None
+    found: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +97,18 @@ def hit_of(
         "like": like,
     }
     if isinstance(item, Passage):
-        return PassageHit(**_fields(item, zone), **why)
+        return PassageHit(**passage_fields(item, zone), **why)
     at = item.at.astimezone(zone)
     return MessageHit(item.id, item.role, item.speaker, hit.session, at, item.text, **why)
 
 
 def passage_view(passage: Passage, zone: ZoneInfo) -> PassageView:
     """A passage as a view of it."""
-    return PassageView(**_fields(passage, zone))
+    return PassageView(**passage_fields(passage, zone))
 
 
-def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
+def passage_fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
+    """The fields of a passage's view, by name."""
     place, where = passage.place, f"{passage.archive}/" if passage.archive else ""
     fields: dict[str, Any] = {
         "id": passage.id,
@@ -109,6 +118,10 @@ def _fields(passage: Passage, zone: ZoneInfo) -> dict[str, Any]:
         "at": passage.at.astimezone(zone),
         "text": passage.text,
     }
+    times = ("valid_from", "valid_until", "ended", "found")
+    fields |= {name: at and at.astimezone(zone) for name in times if (at := getattr(passage, name))}
+    if passage.superseded:
+        fields["superseded"] = f"{where}p{passage.superseded}"
     if place is not None:
         fields |= {"document": f"{where}d{place.document}", "page": place.page, "section": place.section}
         fields |= {"start": place.start, "stop": place.stop}

@@ -72,7 +72,7 @@ def texts_in(value: object) -> Iterator[str]:
 
 
 def keys_of(passage: Passage) -> tuple[str, ...]:
-    """The keys of events that are made of a passage's text or path (``edits.remember_once``,
+    """The keys of events that are made of a passage's text or path (what earlier versions kept once,
     ``facade.memory_files``)."""
     digest = sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()
     paths = (passage.title,) if passage.title else ()

@@ -220,7 +220,8 @@ def _ends(choices: tuple[str, ...], text: str, at: int, is_gap: bool) -> Iterato
 class Language:
     """One language. ``script``: its letters, as first and last ones in pairs; with a letter of ``unless`` a
     text is of another language with that script. ``stop``: words without content. ``dates``: words of
-    times, if it has them. The lists of phrases are explained in the English file."""
+    times, if it has them; ``facts``: how facts are worded, if it has that. The lists of phrases and of facts
+    are explained in the English file."""
 
     code: str
     name: str
@@ -229,6 +230,7 @@ class Language:
     stop: frozenset[str]
     phrases: Lists = field(repr=False)
     dates: dict[str, str] = field(repr=False)
+    facts: dict[str, str] = field(repr=False)
 
     def may_be_of(self, text: str) -> bool:
         """Return True if a text has letters of this language."""
@@ -256,7 +258,8 @@ def _language(code: str, data: dict[str, Any]) -> Language:
     stop = frozenset(plain(data["stop"]).split())
     dates = {name: _folded(text, _DATES) for name, text in data.get("dates", {}).items()}
     lists = Lists(data["phrases"])
-    return Language(code, data["name"], data["script"], data.get("unless", ""), stop, lists, dates)
+    script, unless = data["script"], data.get("unless", "")
+    return Language(code, data["name"], script, unless, stop, lists, dates, data.get("facts", {}))
 
 
 @cache

@@ -3,12 +3,15 @@ passages."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from dataclasses import fields
+
+from fastapi import APIRouter, Response
 from pydantic import Field
 
-from pagefault.kernel import edits, sections
+from pagefault.kernel import edits, facts, sections
 from pagefault.server.api.values import AgentCaller, Cursor, ItemList, Limit, Name, RequestBody, page_number
 from pagefault.views import memory
+from pagefault.views.facts import KeptPassage, kept_passage
 from pagefault.views.memory import PassageHit, PassageView, SectionVersion, SectionView
 
 __all__ = ["routes"]
@@ -36,12 +39,23 @@ class SectionChange(RequestBody):
 
 class NewPassage(RequestBody):
     """A text for archival storage. ``at``: its time, now if it is left out; ``archive``: one attached to the
-    agent, into which it goes instead."""
+    agent, into which it goes instead; ``valid_from``, ``valid_until``: when it holds; ``always``: store it
+    whatever is there."""
 
     text: str
     tags: list[str] = Field(default_factory=list[str])
     at: str | None = None
     archive: str | None = None
+    valid_from: str | None = None
+    valid_until: str | None = None
+    always: bool = False
+
+
+class Supersession(RequestBody):
+    """The passage that takes another one's place, and since when; None: from when it holds itself."""
+
+    by: str
+    since: str | None = None
 
 
 class PassageChange(RequestBody):
@@ -112,20 +126,36 @@ async def list_passages(
 
 
 def _plain(hit: PassageHit) -> PassageView:
-    return PassageView(
-        hit.id, hit.tags, hit.source, hit.title, hit.at, hit.text, hit.document, hit.page, hit.section,
-        hit.start, hit.stop,
-    )  # fmt: skip
+    return PassageView(**{field.name: getattr(hit, field.name) for field in fields(PassageView)})
 
 
 @routes.post("/passages", status_code=201)
-async def add_passage(name: Name, body: NewPassage, caller: AgentCaller) -> PassageView:
-    """Put a text into archival storage, where the agent finds it by searching."""
+async def add_passage(name: Name, body: NewPassage, caller: AgentCaller, response: Response) -> KeptPassage:
+    """Put a text into archival storage, where the agent finds it by searching. One that is there already is
+    the answer, with the status 200; what it contradicts stays, marked."""
     caller.require("admin")
-    stored = await edits.remember(
-        caller.kernel, name, body.text, tags=body.tags, at=body.at, archive=body.archive
-    )
-    return await memory.passage(caller.kernel, name, stored.id)
+    kept = await facts.remember(
+        caller.kernel, name, body.text, tags=body.tags, at=body.at, archive=body.archive,
+        valid_from=body.valid_from, valid_until=body.valid_until, always=body.always,
+    )  # fmt: skip
+    if not kept.is_new:
+        response.status_code = 200
+    return await kept_passage(caller.kernel, name, kept)
+
+
+@routes.post("/passages/{id:path}/supersede")
+async def supersede_passage(name: Name, id: str, body: Supersession, caller: AgentCaller) -> PassageView:
+    """Mark a passage as superseded by another one; it stays, and is found below that one."""
+    caller.require("admin")
+    old = await facts.supersede(caller.kernel, name, id, body.by, since=body.since)
+    return await memory.passage(caller.kernel, name, old.id)
+
+
+@routes.post("/passages/{id:path}/restore")
+async def restore_passage(name: Name, id: str, caller: AgentCaller) -> PassageView:
+    """Let a passage that was superseded hold again."""
+    caller.require("admin")
+    return await memory.passage(caller.kernel, name, (await facts.restore(caller.kernel, name, id)).id)
 
 
 @routes.get("/passages/{id:path}")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Response
 
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import archives as archive_changes
-from pagefault.kernel import edits
+from pagefault.kernel import edits, facts
 from pagefault.server.api.values import Name
 from pagefault.server.inspector.fields import plain_text, tags_in
 from pagefault.server.inspector.pages import AgentVisit, WebPage, redirect
@@ -49,7 +49,7 @@ async def add(
     """Put a text into archival storage."""
     page.caller.require("admin")
     try:
-        stored = await edits.remember(
+        stored = await facts.remember(
             page.kernel, name, plain_text(text), tags=tags_in(tags), at=at.strip() or None,
             archive=archive or None,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from pagefault.importers.letta.names import archive_name, free_name
-from pagefault.kernel import archives, edits
+from pagefault.kernel import archives, edits, facts
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.agents import shown
 from pagefault.server.letta.bodies import ArchiveBody, LettaBody, PassageBody
@@ -71,10 +71,10 @@ async def delete_archive(archive_id: str, caller: Calling) -> None:
 async def create_in_archive(archive_id: str, body: PassageBody, caller: Calling) -> JsonObject:
     """Put a text into an archive."""
     archive = (await shared_of(caller, "archive", "archive", archive_id, to_change=True)).record
-    stored = await edits.remember(
-        caller.kernel, Archive(archive.name), body.text, tags=body.tags or (), at=body.created_at
+    stored = await facts.remember(
+        caller.kernel, Archive(archive.name), body.text, tags=body.tags or (), at=body.created_at, always=True
     )
-    return passage_state(archive.id, stored)
+    return passage_state(archive.id, stored.passage)
 
 
 class PassagesBody(LettaBody):

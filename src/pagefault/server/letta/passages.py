@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from pagefault.kernel import edits
+from pagefault.kernel import edits, facts
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.letta.bodies import LettaBody, PassageBody, PassageSearchBody
 from pagefault.server.letta.ids import LettaId, letta_id, no_such, read_id
@@ -41,10 +41,10 @@ _FOUND = 10  # passages, without a number of its own
 async def create_passage(agent: LettaAgent, body: PassageBody, caller: Calling) -> list[JsonObject]:
     """Put a text into the archival storage of an agent."""
     caller.require("admin")
-    stored = await edits.remember(
-        caller.kernel, agent.name, body.text, tags=body.tags or (), at=body.created_at
+    stored = await facts.remember(
+        caller.kernel, agent.name, body.text, tags=body.tags or (), at=body.created_at, always=True
     )
-    return [passage_state(agent.id, stored)]
+    return [passage_state(agent.id, stored.passage)]
 
 
 @routes.get(_OF_AGENT)

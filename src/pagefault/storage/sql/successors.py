@@ -106,11 +106,15 @@ class SqlSuccessors(SqlPart):
 
     def _mark_alike(self, agent: AgentId, fork: AgentId) -> None:
         """Give a copy of the agent the marks that its passages have now."""
-        ours, theirs = (self._db.rows(_MARKED, agent=each) for each in (agent, fork))
-        for number, *_ in sorted(set(map(tuple, theirs)) - set(map(tuple, ours))):
+        ours, theirs = (
+            {number: tuple(mark) for number, *mark in self._db.rows(_MARKED, agent=each)}
+            for each in (agent, fork)
+        )
+        for number in sorted(theirs.keys() - ours.keys()):
             self._db.send(_RESTORE.format(which="number = :number"), agent=fork, number=number)
-        for number, by, ended, event in sorted(set(map(tuple, ours)) - set(map(tuple, theirs))):
-            self._db.send(_SUPERSEDE, agent=fork, number=number, by=by, ended=ended, event=event)
+        for number, (by, ended, event) in sorted(ours.items()):
+            if theirs.get(number) != (by, ended, event):
+                self._db.send(_SUPERSEDE, agent=fork, number=number, by=by, ended=ended, event=event)
 
     def _hand_back(self, agent: AgentId, events: Collection[int]) -> None:
         """Restore what was superseded in the turns of these events."""
