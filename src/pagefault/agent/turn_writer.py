@@ -15,6 +15,7 @@ from time import monotonic
 
 import anyio
 
+from pagefault.agent.found import note_found
 from pagefault.agent.output import output_of
 from pagefault.agent.rows import Rows
 from pagefault.agent.sleeping import is_sleep, merge_lines
@@ -191,6 +192,7 @@ class TurnWriter:
         rows = self.memory.number(drafts, event.id)
         quiet = event.kind == EventKind.PRESSURE
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
+        note_found(tx, self.record.id, rows)
         if is_sleep(event):
             merge_lines(tx, self.record.id, self.rows.clock.now())
         is_over = isinstance(self.next(rows), Stop)
@@ -233,6 +235,7 @@ class TurnWriter:
         if isinstance(action, Stop) and action.alert:
             rows += self._number([self.rows.alert(action.name, action.alert)], len(rows))
         queue = memory.append(tx, rows, ratio=ratio or memory.queue.state.ratio, quiet=self._warning)
+        note_found(tx, self.record.id, rows)
         if event is None or not isinstance(action, Stop):
             if event and rows and event.attempts > 1:  # it gets on
                 tx.set_event(self.record.id, event.id, "active", event.started, attempts=1)

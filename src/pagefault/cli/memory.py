@@ -69,11 +69,13 @@ def _message(line: str, number: int) -> AppendedMessage:
     raise UsageError(f'Line {number} is no message; write {{"role": "user", "content": "..."}} on each line.')
 
 
-def search_archival(session: Session, name: StorageOwner, query: str, page: int, tags: Sequence[str]) -> None:
+def search_archival(
+    session: Session, name: StorageOwner, query: str, page: int, tags: Sequence[str], as_of: str | None = None
+) -> None:
     async def work(kernel: Kernel) -> None:
         if query.strip():
             await complete(kernel, SEARCH_SECONDS)
-        found = await search(kernel, name, query, tier="archival", page=page, tags=tags)
+        found = await search(kernel, name, query, tier="archival", page=page, tags=tags, as_of=as_of)
         data = data_of(found)
         del data["as_of"]  # it is of recall
         session.show(data, search_text(found))

@@ -50,7 +50,7 @@ COMMANDS = {
     "schedule": ("event", "Timers."),
     "key": ("key", "Keys for the server: who may use which agents."),
     "tenant": ("key", "Tenants: what each may have and spend."),
-    "audit": ("key", "Show who did what to agents, keys and quotas."),
+    "audit": ("key", "Show who did what, or audit the memory of an agent."),
     "models": ("models", "Models: the providers there are, and what one model can do."),
     "import": ("importing", "Import conversations and memory from elsewhere, or an export of ours."),
     "export": ("export", "Write an agent to a file, or all that is held of a person."),

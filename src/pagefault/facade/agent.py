@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pagefault.importers.report import ImportReport
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
+    from pagefault.views.auditing import MemoryAudit
     from pagefault.views.comparing import MemoryDifference
     from pagefault.views.history import History
     from pagefault.views.memory import SearchPage
@@ -148,7 +149,7 @@ class AsyncAgent(AsyncForgetting):
         role: Sequence[str] = (),
         tags: Sequence[str] = (),
         session: int | None = None,
-        as_of: str | None = None,
+        as_of: datetime | date | str | None = None,
         archive: str | None = None,
     ) -> SearchPage:
         """Search the messages (``tier="recall"``), the passages (``"archival"``) or both, as the agent does.
@@ -158,7 +159,8 @@ class AsyncAgent(AsyncForgetting):
         (``"2026-11-20"``, ``"2026-11-20T18:00"`` or an aware datetime). ``role`` and ``session`` (a sitting,
         as results number them) are of messages, ``tags`` (all must be there) and ``archive`` (the name of an
         attached one, to search it alone) of passages; they choose the tier if ``tier`` does not. ``as_of``:
-        the id of the newest message to look at.
+        the id of the newest message to look at (``m12``), or a time: what was said until then, and facts that
+        held then.
         """
         from pagefault.views.memory import search
 
@@ -191,6 +193,13 @@ class AsyncAgent(AsyncForgetting):
             valid_until=valid_until, always=always,
         )  # fmt: skip
         return kept.id
+
+    async def audit(self) -> MemoryAudit:
+        """An audit of archival storage: items by source, doubles, what is superseded or was never found, the
+        oldest, and the share that is junk by the rules of docs/tidy.md. It reads all that is there."""
+        from pagefault.views.auditing import audit
+
+        return await audit(self._handle.kernel, self.name)
 
     async def context(self) -> ContextView:
         """The main context as the next request would send it, with the size of each part."""

@@ -17,7 +17,6 @@ from pagefault.facade.handle import Handle
 if TYPE_CHECKING:
     from pagefault.kernel import Kernel
     from pagefault.kernel.conversations import Appended, AppendedMessage
-    from pagefault.views.facts import KeptPassage
     from pagefault.views.history import History, LogRow
     from pagefault.views.memory import PassageView, SearchPage
 
@@ -94,13 +93,14 @@ class AsyncMemory:
         until: datetime | date | str | None = None,
         role: Sequence[str] = (),
         tags: Sequence[str] = (),
+        as_of: datetime | date | str | None = None,
     ) -> SearchPage:
         """Search messages (``tier="recall"``), facts (``"archival"``) or both, as ``AsyncAgent.search``."""
         from pagefault.views.memory import search
 
         return await search(
             await self._kernel(), self.name, query, tier=tier, page=page, size=size, since=since, until=until,
-            role=role, tags=tags,
+            role=role, tags=tags, as_of=as_of,
         )  # fmt: skip
 
     async def get(self, id: str) -> PassageView | LogRow:
@@ -125,7 +125,7 @@ class AsyncMemory:
         valid_from: datetime | date | str | None = None,
         valid_until: datetime | date | str | None = None,
         always: bool = False,
-    ) -> KeptPassage:
+    ) -> PassageView:
         """Put a fact into archival storage unless it is there already; ``said`` of the answer is a line that
         says what was done. A fact that the new one contradicts stays, marked (docs/tidy.md).
 
@@ -133,7 +133,7 @@ class AsyncMemory:
         whatever is there.
         """
         from pagefault.kernel.facts import remember
-        from pagefault.views.facts import kept_passage
+        from pagefault.views.memory import kept_passage
 
         kernel = await self._kernel()
         kept = await remember(

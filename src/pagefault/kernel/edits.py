@@ -121,8 +121,7 @@ async def edit_passage(
             marks = marks_of(tx, storage.id, number)
             if tx.delete_passage(storage.id, number):  # which nobody else has done meanwhile
                 break
-        fact = replace(old, text=text, tags=kept)
-        stored = edited_fact(tx, storage.id, fact, number, marks)
+        stored = edited_fact(tx, storage.id, replace(old, text=text, tags=kept), number, marks)
         for each in {first, number}:  # who keeps the first id is led to the newest in one step
             note_edited(tx, storage.id, each, stored.number, now)
         return replace(stored, archive=storage.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from pagefault.redaction import logger_of
 from pagefault.retrieval.excerpt import excerpt
 from pagefault.retrieval.folding import Like, fold
 from pagefault.retrieval.hits import NOTHING, Hit, Ranking, together
+from pagefault.retrieval.holding import behind_successors, held
 from pagefault.retrieval.phrases import adjacent
 from pagefault.retrieval.query import Query, understand
 from pagefault.retrieval.ranking import Weights, browse, rank
@@ -42,7 +43,21 @@ logger = logger_of(__name__)
 _REMEMBERED = 8  # vectors of queries
 _VECTOR_SECONDS = 3.0  # for the vector of a query
 _WORDS_ALONE = Scale(1.0, 1.0, 1.0)
+_Past = dict[tuple[AgentId, int], "int | None"]  # the facts that do not hold, each with the one in its place
+_Searched = tuple[Ranking, _Past]
 _Compared = tuple[str, "NDArray[np.float32]", Scale]  # the fingerprint, the query's vector and its scale
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search: whose, for what, in the rows of these owners, as of a time (None: of now)."""
+
+    agent: AgentId
+    tier: Tier
+    text: str
+    filter: Filter
+    owners: tuple[AgentId, ...]
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +86,24 @@ class Retriever:
         *,
         owners: Sequence[AgentId] = (),
         again: bool = False,
+        as_of: datetime | None = None,
     ) -> Ranking:
         """All rows found, best first; of equals the newer first. Without a query: all rows that pass the
-        filter, newest first. ``owners``: search the rows of these instead of the agent's own.
+        filter, newest first. ``owners``: search the rows of these instead of the agent's own. ``as_of``: only
+        facts that held at this time; None: those that do not hold now are found lower (``holding``).
 
         ``again``: the caller wants a further page of an earlier search. It is answered from that search if
         it is remembered, so that pages stay the same while the log grows.
         """
         owners = tuple(owners) or (agent,)
-        key = (agent, owners, tier, text, replace(filter, before=None))
+        key = (agent, owners, tier, text, replace(filter, before=None), as_of)
         ranking = self.remembered.get(key) if again else None
         if ranking is None:
-            ranking = await self.find(agent, tier, text, filter, owners=owners)
+            asked = _Asked(agent, tier, text, filter, owners, as_of)
+            ranking, past = await self._watched(asked, _VECTOR_SECONDS)
             if self.reranking and text.strip():
                 ranking = await self.reranking.reordered(text, ranking, self._texts)
+            ranking = behind_successors(ranking, past)
             self.remembered.keep(key, ranking)
         return ranking
 
@@ -100,40 +119,42 @@ class Retriever:
     ) -> Ranking:
         """As ``search``, without the reranker and without further pages; by words alone if the query's vector
         takes longer."""
-        owners = tuple(owners) or (agent,)
-        with self.observers.watching(ObservedSearch(agent, tier, owners, text)) as watch:
-            ranking = await self._found(agent, tier, text, filter, vector_seconds, owners)
-            watch.ending = Ending(count=len(ranking))
-        return ranking
+        asked = _Asked(agent, tier, text, filter, tuple(owners) or (agent,))
+        return behind_successors(*await self._watched(asked, vector_seconds))
 
-    async def _found(
-        self,
-        agent: AgentId,
-        tier: Tier,
-        text: str,
-        filter: Filter,
-        vector_seconds: float,
-        owners: tuple[AgentId, ...],
-    ) -> Ranking:
-        if not text.strip():
+    async def _watched(self, asked: _Asked, seconds: float) -> _Searched:
+        search = ObservedSearch(asked.agent, asked.tier, asked.owners, asked.text)
+        with self.observers.watching(search) as watch:
+            ranking, past = await self._found(asked, seconds)
+            watch.ending = Ending(count=len(ranking))
+        return ranking, past
+
+    async def _found(self, asked: _Asked, seconds: float) -> _Searched:
+        tier, filter, now = asked.tier, asked.filter, self.clock.now()
+        if not asked.text.strip():
             fingerprint = (await self.serving()).fingerprint
-            return await self.store.read(lambda tx: _browsed(tx, owners, tier, filter, fingerprint))
+            return await self.store.read(lambda tx: _browsed(tx, asked, fingerprint)), {}
         people, made = await self.store.read(
-            lambda tx: (tx.speakers(agent) if tier == "recall" else [], tx.embedders())
+            lambda tx: (tx.speakers(asked.agent) if tier == "recall" else [], tx.embedders())
         )
-        query = understand(text, people, self.clock.now().astimezone(self.zone))
-        match, fingerprint, scale = await self._match(query, made, vector_seconds)
+        query = understand(asked.text, people, now.astimezone(self.zone))
+        match, fingerprint, scale = await self._match(query, made, seconds)
         if match.is_empty:
-            return NOTHING
+            return NOTHING, {}
+        past: _Past = {}
 
         def look(tx: Transaction, owner: AgentId) -> Ranking:
-            found, texts = tx.search(owner, tier, match, filter, fingerprint), partial(tx.texts, owner, tier)
+            every, texts = tx.search(owner, tier, match, filter, fingerprint), partial(tx.texts, owner, tier)
+            judged = held(every, tx.fact_spans(owner) if tier == "archival" else (), now, asked.as_of)
+            past.update({(owner, number): by for number, by in judged.past.items()})
+            found = judged.found
             near, wished = adjacent(query, found, texts), wishes(query, found, texts, scale.floor)
-            return rank(tier, found, query, self.weights, scale, near, wished).owned(owner)
+            ranked = rank(tier, found, query, self.weights, scale, near, wished, judged.past)
+            return ranked.owned(owner)
 
         return await self.store.read(
-            lambda tx: together([look(tx, owner) for owner in owners], self.weights.storage)
-        )
+            lambda tx: together([look(tx, owner) for owner in asked.owners], self.weights.storage)
+        ), past
 
     async def _texts(self, hits: Sequence[Hit]) -> list[str]:
         """The texts of rows, each after its speaker or title."""
@@ -186,10 +207,11 @@ def _with_vectors(
     return match, fingerprint, scale
 
 
-def _browsed(
-    tx: Transaction, owners: Sequence[AgentId], tier: Tier, filter: Filter, fingerprint: str
-) -> Ranking:
+def _browsed(tx: Transaction, asked: _Asked, fingerprint: str) -> Ranking:
     """All rows that pass the filter, newest first; of several owners one after the other."""
-    found = (tx.search(owner, tier, Match(), filter, fingerprint) for owner in owners)
-    rankings = [browse(tier, each).owned(owner) for owner, each in zip(owners, found, strict=True)]
-    return together(rankings, 0.0)
+    found = [tx.search(owner, asked.tier, Match(), asked.filter, fingerprint) for owner in asked.owners]
+    if asked.as_of and asked.tier == "archival":
+        pairs = zip(asked.owners, found, strict=True)
+        found = [held(each, tx.fact_spans(owner), asked.as_of, asked.as_of).found for owner, each in pairs]
+    pairs = zip(asked.owners, found, strict=True)
+    return together([browse(asked.tier, each).owned(owner) for owner, each in pairs], 0.0)

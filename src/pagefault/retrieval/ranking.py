@@ -53,6 +53,7 @@ class Weights:
     after: float = 5.0  # and days after: people tell what happened
     session: float = 0.3  # share of the session's score that each of its rows gets
     sharpness: float = 4.0  # how much a session's best rows make up its score; 0 would be their mean
+    past: float = 0.5  # taken from a fact that does not hold now (set, not tuned)
     floor_near: float = 0.6  # share of the floor for a row beside one that has a word of the query
     storage: float = 1.2  # a storage gains over one whose best cosine is ``floor`` if its own is ``strong``
 
@@ -65,9 +66,11 @@ def rank(
     scale: Scale,
     adjacent: Mapping[int, float],
     wished: Collection[int] = (),
+    past: Collection[int] = (),
 ) -> Ranking:
     """The rows found, best first and of equals the later one first. ``scale``: of the cosines; ``adjacent``:
-    see ``phrases``; ``wished``: rows that state a wish, see ``standing``."""
+    see ``phrases``; ``wished``: rows that state a wish, see ``standing``; ``past``: facts that do not hold
+    now, see ``holding``."""
     steps = _steps(found, weights.reach)
     near = found.lexical
     if tier == "recall":  # a passage's neighbours are other text, or overlap with it
@@ -76,6 +79,8 @@ def rank(
     phrase = weights.phrase * _phrase(found, adjacent)
     dense = weights.dense * _dense(found, steps, weights, scale)
     prior = _prior(found, query, weights)
+    if past:
+        prior = prior - np.float32(weights.past) * np.isin(found.number, list(past))
     date, in_range = _dated(found, query, weights)
     own = lexical + phrase + dense + prior + date
     session = weights.session * _of_session(own, found.session, weights.sharpness)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Literal
 
+from pagefault.functions.results import validity_of
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import record_of
 from pagefault.quoting import inline
 from pagefault.storage import Transaction
-from pagefault.types import AgentId, AgentRecord, Section
+from pagefault.types import AgentId, AgentRecord, Passage, Section
 from pagefault.views.differences import Difference, difference
 from pagefault.views.past import Moment, moment_of, passages_at, sections_at
 
@@ -128,11 +130,7 @@ def _read(tx: Transaction, record: AgentRecord, then: Moment | None) -> _Side:
     agent = record.id
     sections = tx.sections(agent) if then is None else sections_at(tx, agent, then)
     items: dict[ItemKind, list[_Item]] = {
-        "passage": [
-            _Item((each.text, each.title, each.tags), inline(each.text, _LONGEST), each.id)
-            for each in passages_at(tx, agent, then)
-            if each.place is None
-        ],
+        "passage": [_passage_item(each) for each in passages_at(tx, agent, then) if each.place is None],
         "document": [
             _Item((each.source, each.digest), inline(each.title or each.source, _LONGEST), each.id)
             for each in tx.documents(agent)
@@ -142,6 +140,14 @@ def _read(tx: Transaction, record: AgentRecord, then: Moment | None) -> _Side:
     return _Side(
         {each.name: each for each in sections}, items | (_read_now(tx, agent) if then is None else {})
     )
+
+
+def _passage_item(passage: Passage) -> _Item:
+    """A fact; one that holds for another time is another fact."""
+    held = passage.valid_from, passage.ends, passage.superseded is not None
+    limits = validity_of(passage, UTC)
+    text = inline(passage.text, _LONGEST) + (f" [{limits}]" if limits else "")
+    return _Item((passage.text, passage.title, passage.tags, *held), text, passage.id)
 
 
 def _read_now(tx: Transaction, agent: AgentId) -> dict[ItemKind, list[_Item]]:

@@ -186,6 +186,8 @@ class _Owner:
             return None
         about = {"title": passage.title, "source": passage.source, "tags": list(passage.tags)}
         about |= {"undone": passage.withdrawn is not None}
+        limits = {"valid_from": passage.valid_from, "valid_until": passage.ends}
+        about |= {name: at.isoformat() for name, at in limits.items() if at}
         return self._item("passage", "names", passage.id, passage.at, passage.text, about)
 
     async def _document(self, document: Document, own: Sequence[Event]) -> AsyncGenerator[HeldItem]:

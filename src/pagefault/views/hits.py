@@ -5,7 +5,7 @@ Left out: the search (``memory``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,7 +52,7 @@ class PassageView:
     its page (from 1), the heading it is under, and its characters from ``start`` to ``stop`` of that page.
     ``valid_from``, ``valid_until``: when it holds, if that was said. ``superseded``: the id of the passage
     that took its place, ``ended`` since when; None then: both say the same. ``found``: when a turn of the
-    agent last had it as a result.
+    agent last had it as a result. ``said``: the line that says what was done, where it was just kept.
     """
 
     id: str
@@ -71,6 +71,7 @@ class PassageView:
     superseded: str | None = None
     ended: datetime | None = None
     found: datetime | None = None
+    said: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ they were. Left out: changes (``kernel.edits``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pagefault.clock import When, time_of
@@ -16,6 +17,7 @@ from pagefault.config import settings_of, zone_for
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.functions.archives import ArchivalStorages
 from pagefault.kernel import Kernel
+from pagefault.kernel.facts import RememberedFact
 from pagefault.kernel.owners import find_edited, find_stored, not_stored, storages_to_search
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.retrieval import Hit, Like, Ranking, Retriever, fold
@@ -32,6 +34,7 @@ __all__ = [
     "SearchPage",
     "SectionVersion",
     "SectionView",
+    "kept_passage",
     "passage",
     "search",
     "section",
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 _PAGE = 10  # results on a page
+_LEAST = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class SectionVersion:
 @dataclass(frozen=True, slots=True)
 class SearchPage:
     """One page of results, best first, or newest first without a query. ``total``: of all pages, without
-    those that are named as ``like`` others. ``as_of``: the newest message that was looked at."""
+    those that are named as ``like`` others. ``as_of``: the newest message that was looked at, or the time
+    that was asked for; given again, further pages are as they were."""
 
     total: int
     page: int
@@ -141,33 +146,33 @@ async def passage(kernel: Kernel, name: StorageOwner, id: str) -> PassageView:
     raise not_stored(record, id, "p")
 
 
+async def kept_passage(kernel: Kernel, name: StorageOwner, kept: RememberedFact) -> PassageView:
+    """The passage that ``kernel.facts.remember`` has kept, or found, with what it said."""
+    return replace(passage_view(kept.passage, zone_for(await kernel.record(name))), said=kept.said)
+
+
 async def search(
     kernel: Kernel, name: StorageOwner, query: str = "", *, tier: Tier | None = None, page: int = 1,
     size: int = _PAGE, since: When = None, until: When = None, role: Sequence[str] = (),
-    tags: Sequence[str] = (), session: int | None = None, as_of: str | None = None,
+    tags: Sequence[str] = (), session: int | None = None, as_of: When = None,
     archive: str | None = None, speaker: str = "", document: str = "",
 ) -> SearchPage:  # fmt: skip
     """Search one tier of external memory, or both; without a query, everything that passes the filters.
 
-    ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included. ``role``
-    (user messages, speech and events unless others are named), ``session`` and ``speaker`` are of recall,
-    ``tags`` (all must be there), ``archive`` (an attached one, alone) and ``document`` (the id of one) of
-    archival storage; they choose the tier if ``tier`` does not. ``as_of``: the newest row.
+    ``since`` is inclusive, ``until`` exclusive, except that a date without a time is included. ``role`` (user
+    messages, speech and events unless others are named), ``session`` and ``speaker`` are of recall, ``tags``
+    (all must be there), ``archive`` (an attached one, alone) and ``document`` (the id of one) of archival
+    storage; they choose the tier if ``tier`` does not. ``as_of``: the newest row (``m12``), or a time: then
+    messages until then are found, and facts that held then, a day being looked back on from its end.
     """
     if size < 1:
         raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
     record = await kernel.record(name)
     zone, now = zone_for(record), kernel.clock.now()
-    last = number_of(as_of, "m") if as_of else record.last_seq
-    only = Filter(
-        roles_of(role) or SEARCHED_BY_DEFAULT,
-        tags_of(tags),
-        time_of(since, now, zone),
-        time_of(until, now, zone, end=True),
-        last + 1,
-        session,
-        speaker or None,
-    )
+    then = _moment(as_of, now, zone)
+    last = number_of(str(as_of), "m") if as_of and not then else record.last_seq
+    spans, roles = (time_of(since, now, zone), time_of(until, now, zone, end=True)), roles_of(role)
+    only = Filter(roles or SEARCHED_BY_DEFAULT, tags_of(tags), *spans, last + 1, session, speaker or None)
     tiers = _tiers(
         "archival" if isinstance(name, Archive) else tier,
         any((role, session is not None, speaker)), any((tags, archive is not None, document)),
@@ -176,11 +181,28 @@ async def search(
         raise UsageError("An archive has no messages; leave the tier or the archive out.")
     storages, owners, part = await kernel.store.read(lambda tx: _places(tx, record, archive, document))
     stored = replace(only, before=None, session=session if part is None else part)
-    filters: dict[Tier, Filter] = {"recall": replace(only, tags=()), "archival": stored}
-    hits, like = await _ranked(kernel.assembly.retriever(zone), record.id, owners, query, tiers, filters)
+    said = replace(only, tags=(), until=_earlier(only.until, then))
+    filters: dict[Tier, Filter] = {"recall": said, "archival": stored}
+    hits, like = await _ranked(
+        kernel.assembly.retriever(zone), record.id, owners, query, tiers, filters, then
+    )
     shown, pages = page_of(hits, page, size)
     results = await _results(kernel, zone, storages, query, shown, like)
-    return SearchPage(len(hits), page, pages, results, f"m{last}")
+    seen = then.astimezone(zone).isoformat() if then else f"m{last}"
+    return SearchPage(len(hits), page, pages, results, seen)
+
+
+def _moment(as_of: When, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """The time to search as of, of a day its last moment; None for a row of the log, or nothing."""
+    if not as_of or (isinstance(as_of, str) and re.fullmatch(r"m?\d{1,15}", as_of.strip())):
+        return None
+    begin, end = time_of(as_of, now, zone), time_of(as_of, now, zone, end=True)
+    return end if begin == end or end is None else end - _LEAST
+
+
+def _earlier(until: datetime | None, then: datetime | None) -> datetime | None:
+    """The end of what messages are found: before ``until``, and not later than ``then``."""
+    return min((at for at in (until, then and then + _LEAST) if at), default=None)
 
 
 async def _results(
@@ -224,11 +246,12 @@ def _tiers(asked: Tier | None, recall_only: bool, archival_only: bool) -> tuple[
 
 async def _ranked(
     retriever: Retriever, agent: AgentId, archival: tuple[AgentId, ...], query: str, tiers: Sequence[Tier],
-    filters: Mapping[Tier, Filter],
+    filters: Mapping[Tier, Filter], as_of: datetime | None,
 ) -> tuple[Ranking, Like]:  # fmt: skip
     owners = {"recall": (), "archival": archival}
     first, *rest = [
-        await retriever.search(agent, tier, query, filters[tier], owners=owners[tier]) for tier in tiers
+        await retriever.search(agent, tier, query, filters[tier], owners=owners[tier], as_of=as_of)
+        for tier in tiers
     ]
     hits = first.merged(rest[0]) if rest else first
     return await retriever.store.read(lambda tx: fold(tx, hits)) if query else (hits, {})

@@ -7,7 +7,7 @@ since is gone here too. The main context of then: ``context.context_blocks``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pagefault.config import settings_of, zone_for
@@ -85,8 +85,17 @@ def passages_at(tx: Transaction, agent: AgentId, then: Moment | None) -> Iterato
     """The passages of then, None: of now, by number."""
     after = 0
     while batch := tx.stored_passages(agent, after, _READ):
-        yield from (each for each in batch if _was_there(each, then))
+        yield from (_as_then(tx, agent, each, then) for each in batch if _was_there(each, then))
         after = batch[-1].number
+
+
+def _as_then(tx: Transaction, agent: AgentId, passage: Passage, then: Moment | None) -> Passage:
+    """The passage without the mark of what took its place later."""
+    if then is None or passage.superseded is None:
+        return passage
+    by = next(iter(tx.stored_passages(agent, passage.superseded - 1, 1)), None)
+    is_later = by is None or (by.at > then.at if by.born is None else by.born > then.position)
+    return replace(passage, superseded=None, ended=None) if is_later else passage
 
 
 def _was_there(passage: Passage, then: Moment | None) -> bool:
@@ -143,12 +152,13 @@ async def past_passages(
         raise UsageError(f"A page of {size} results is none; ask for 1 or more.")
     record = await kernel.record(name)
 
-    def read(tx: Transaction) -> tuple[list[int], Sequence[Passage], int]:
-        numbers = [each.number for each in passages_at(tx, record.id, moment_of(tx, record, position))]
+    def read(tx: Transaction) -> tuple[int, Sequence[Passage], int]:
+        then = moment_of(tx, record, position)
+        numbers = [each.number for each in passages_at(tx, record.id, then)]
         shown, pages = page_of(numbers[::-1], page, size)
-        stored = {n: tx.stored_passages(record.id, n - 1, 1)[0] for n in shown}
-        return numbers, list(stored.values()), pages
+        stored = (tx.stored_passages(record.id, number - 1, 1)[0] for number in shown)
+        return len(numbers), [_as_then(tx, record.id, each, then) for each in stored], pages
 
-    numbers, found, pages = await kernel.store.read(read)
+    total, found, pages = await kernel.store.read(read)
     zone = zone_for(record)
-    return PassagePage(len(numbers), page, pages, tuple(passage_view(each, zone) for each in found))
+    return PassagePage(total, page, pages, tuple(passage_view(each, zone) for each in found))

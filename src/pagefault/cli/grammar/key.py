@@ -116,6 +116,9 @@ def tenant_set(
 
 
 def audit(
+    agent: Annotated[
+        str | None, typer.Argument(help="An agent whose memory to audit; none: what was done, and by whom.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most acts that are shown.")] = 50,
     before: Annotated[int | None, typer.Option(help="Only acts with an id below this one.")] = None,
     home: Home = None,
@@ -123,7 +126,12 @@ def audit(
     json: Json = False,
     tenant: Tenant = None,
 ) -> None:
-    """Show who made, changed or deleted agents, keys and quotas of a tenant, the newest first."""
+    """Show who made, changed or deleted agents, keys and quotas of a tenant, the newest first; of an agent:
+    what its archival storage has twice, what is superseded or was never found, and the share that is junk."""
+    if agent is not None:
+        from pagefault.cli import auditing
+
+        return auditing.show_audit(session_of(home, database, json, tenant), agent)
     from pagefault.cli import keys
 
-    keys.show_acts(session_of(home, database, json, tenant), limit, before)
+    return keys.show_acts(session_of(home, database, json, tenant), limit, before)

@@ -38,7 +38,8 @@ def recall_search(
     until: Annotated[str | None, typer.Option(help="Before this time; a bare date is included.")] = None,
     session: Annotated[int | None, typer.Option(help="Only this session, as results number them.")] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Ignore messages after this one, so that pages stay the same.")
+        str | None,
+        typer.Option(help="Ignore what came after this message (m12) or time."),
     ] = None,
     home: Home = None,
     database: Database = None,
@@ -80,6 +81,9 @@ def archival_search(
     agent: Agent = "default",
     page: Page = 1,
     tag: Tags = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Only what held at this time (ISO 8601, yesterday, -2h ...).")
+    ] = None,
     home: Home = None,
     database: Database = None,
     json: Json = False,
@@ -88,7 +92,7 @@ def archival_search(
     """Search documents and facts; all tags given must be present."""
     from pagefault.cli import memory
 
-    memory.search_archival(session_of(home, database, json, tenant), agent, query, page, tag or [])
+    memory.search_archival(session_of(home, database, json, tenant), agent, query, page, tag or [], as_of)
 
 
 @archival.command("list")
@@ -112,15 +116,52 @@ def archival_insert(
     text: Annotated[str, typer.Argument(help="The text to keep.")],
     agent: Agent = "default",
     tag: Tags = None,
+    valid_from: Annotated[str | None, typer.Option(help="From when it holds.")] = None,
+    valid_until: Annotated[
+        str | None, typer.Option(help="Until when it holds; a bare date is included.")
+    ] = None,
+    always: Annotated[bool, typer.Option("--always", help="Keep it even if it is there.")] = False,
     home: Home = None,
     database: Database = None,
     json: Json = False,
     tenant: Tenant = None,
 ) -> None:
-    """Put a text into archival storage."""
+    """Put a text into archival storage, unless it is there."""
     from pagefault.cli import memory
 
-    memory.insert(session_of(home, database, json, tenant), agent, text, tag or [])
+    session = session_of(home, database, json, tenant)
+    memory.insert(session, agent, text, tag or [], valid_from, valid_until, always)
+
+
+@archival.command("supersede")
+def archival_supersede(
+    id: Annotated[str, typer.Argument(help="The passage that holds no longer, e.g. p7.")],
+    by: Annotated[str, typer.Argument(help="The passage in its place, e.g. p9.")],
+    agent: Agent = "default",
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
+) -> None:
+    """Mark a passage as superseded by another; it stays, and is found below it."""
+    from pagefault.cli import memory
+
+    memory.supersede_fact(session_of(home, database, json, tenant), agent, id, by)
+
+
+@archival.command("restore")
+def archival_restore(
+    id: Annotated[str, typer.Argument(help="The passage that was superseded, e.g. p7.")],
+    agent: Agent = "default",
+    home: Home = None,
+    database: Database = None,
+    json: Json = False,
+    tenant: Tenant = None,
+) -> None:
+    """Let a passage that was superseded hold again."""
+    from pagefault.cli import memory
+
+    memory.restore_fact(session_of(home, database, json, tenant), agent, id)
 
 
 @archival.command("delete")

@@ -65,7 +65,8 @@ class HistoryItem(BaseModel):
 
 
 class SearchList(ItemList[MessageHit | PassageHit]):
-    """A page of what was found. ``total``: of all pages; ``as_of``: the newest message that was looked at."""
+    """A page of what was found. ``total``: of all pages; ``as_of``: the newest message that was looked
+    at, or the time that was asked for."""
 
     total: int
     as_of: str
@@ -129,7 +130,9 @@ async def search(
     session: Annotated[
         int | None, Query(ge=0, lt=2**31, description="A sitting, as results number them.")
     ] = None,
-    as_of: Annotated[str | None, Query(description="The newest message to look at (m12).")] = None,
+    as_of: Annotated[
+        str | None, Query(description="The newest message to look at (m12), or a time: what held then.")
+    ] = None,
     archive: Annotated[str | None, Query(description="An attached archive, to search it alone.")] = None,
     speaker: Annotated[str, Query(description="Who said it, to search those messages alone.")] = "",
     document: Annotated[str, Query(description="A document, to search it alone (d1, manuals/d1).")] = "",

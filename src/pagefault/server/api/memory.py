@@ -11,7 +11,7 @@ from pydantic import Field
 from pagefault.kernel import edits, facts, sections
 from pagefault.server.api.values import AgentCaller, Cursor, ItemList, Limit, Name, RequestBody, page_number
 from pagefault.views import memory
-from pagefault.views.facts import KeptPassage, kept_passage
+from pagefault.views.auditing import MemoryAudit, audit
 from pagefault.views.memory import PassageHit, PassageView, SectionVersion, SectionView
 
 __all__ = ["routes"]
@@ -130,7 +130,7 @@ def _plain(hit: PassageHit) -> PassageView:
 
 
 @routes.post("/passages", status_code=201)
-async def add_passage(name: Name, body: NewPassage, caller: AgentCaller, response: Response) -> KeptPassage:
+async def add_passage(name: Name, body: NewPassage, caller: AgentCaller, response: Response) -> PassageView:
     """Put a text into archival storage, where the agent finds it by searching. One that is there already is
     the answer, with the status 200; what it contradicts stays, marked."""
     caller.require("admin")
@@ -140,7 +140,7 @@ async def add_passage(name: Name, body: NewPassage, caller: AgentCaller, respons
     )  # fmt: skip
     if not kept.is_new:
         response.status_code = 200
-    return await kept_passage(caller.kernel, name, kept)
+    return await memory.kept_passage(caller.kernel, name, kept)
 
 
 @routes.post("/passages/{id:path}/supersede")
@@ -156,6 +156,13 @@ async def restore_passage(name: Name, id: str, caller: AgentCaller) -> PassageVi
     """Let a passage that was superseded hold again."""
     caller.require("admin")
     return await memory.passage(caller.kernel, name, (await facts.restore(caller.kernel, name, id)).id)
+
+
+@routes.get("/audit")
+async def get_audit(name: Name, caller: AgentCaller) -> MemoryAudit:
+    """Audit archival storage: items by source, doubles, what is superseded or was never found, the oldest,
+    junk."""
+    return await audit(caller.kernel, name)
 
 
 @routes.get("/passages/{id:path}")

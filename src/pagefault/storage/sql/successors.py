@@ -97,7 +97,7 @@ class SqlSuccessors(SqlPart):
             _FOLLOWED.format(among=among), agent=agent, gone=self._db.listed(sorted(gone))
         )
         for number, by in followed:
-            while by in gone:
+            while by is not None and by in gone:
                 by = gone[by]
             if by is None:
                 self.restore_passage(agent, number)
