@@ -28,7 +28,6 @@ __all__ = [
     "keyed",
     "marks_of",
     "superseded_by",
-    "turned_facts",
 ]
 
 _KEYED_AT_ONCE = 200  # facts without keys that are read when another is stored: some 20 ms at most
@@ -38,24 +37,26 @@ _KEYED_AT_ONCE = 200  # facts without keys that are read when another is stored:
 class FactRules:
     """The circumstances of a new fact. ``is_dated``: its time was named, so that one of another day is
     another fact; ``zone``: of these days. ``is_shared``: its storage is that of several agents, where "I" is
-    nobody. ``near``: numbers of facts whose vectors say the same, the words being in another order.
-    ``always``: store it whatever is there."""
+    nobody. ``near``: numbers of facts whose vectors say the same, the words being in another order; None:
+    tell first which facts are to be compared. ``always``: store it whatever is there."""
 
     zone: tzinfo = UTC
     is_dated: bool = False
     is_shared: bool = False
-    near: Collection[int] = ()
+    near: Collection[int] | None = ()
     always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KeptFact:
     """A fact as it is stored, new or the one that was there. ``replaced``: the numbers of those whose place
-    it takes. It may have been superseded at once, by one of a later time (``passage.superseded``)."""
+    it takes. It may have been superseded at once, by one of a later time (``passage.superseded``).
+    ``turned``: nothing was stored yet, for these have the same words in another order."""
 
     passage: Passage
     is_new: bool
     replaced: tuple[int, ...] = ()
+    turned: tuple[Passage, ...] = ()
 
 
 def keep_fact(tx: Transaction, owner: AgentId, fact: Passage, rules: FactRules) -> KeptFact:
@@ -68,6 +69,8 @@ def keep_fact(tx: Transaction, owner: AgentId, fact: Passage, rules: FactRules) 
     for old in alike:
         if _is_double(fact, old, rules):
             return KeptFact(old, False)
+    if rules.near is None and (turned := _turned(alike, fact.text)):
+        return KeptFact(fact, False, turned=turned)
     stored = tx.insert_passage(owner, fact)
     return _in_place(tx, owner, stored, [old for old in alike if _is_contradicted(stored, old, rules)])
 
@@ -133,10 +136,10 @@ def _holds_at(fact: Passage, at: datetime) -> bool:
     return fact.ends is None or fact.ends > at
 
 
-def turned_facts(facts: Sequence[Passage], text: str) -> list[Passage]:
+def _turned(facts: Sequence[Passage], text: str) -> tuple[Passage, ...]:
     """Those of facts that have the words of a text in another order."""
     words = words_of(text)
-    return [fact for fact in facts if are_turned(words, words_of(fact.text))]
+    return tuple(fact for fact in facts if are_turned(words, words_of(fact.text)))
 
 
 def kept_line(kept: KeptFact, zone: tzinfo, archive: str = "") -> str:
@@ -174,7 +177,7 @@ def _is_double(new: Passage, old: Passage, rules: FactRules) -> bool:
 
 
 def _says_the_same(new: Passage, old: Passage, rules: FactRules) -> bool:
-    if words_of(new.text) == words_of(old.text) or old.number in rules.near:
+    if words_of(new.text) == words_of(old.text) or old.number in (rules.near or ()):
         return True
     said, there = read_statement(new.text), read_statement(old.text)
     return bool(said and there and said.is_same(there) and _have_one_speaker(said, new, old, rules))

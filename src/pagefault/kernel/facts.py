@@ -20,9 +20,7 @@ from pagefault.functions.facts import (
     KeptFact,
     keep_fact,
     kept_line,
-    keyed,
     superseded_by,
-    turned_facts,
 )
 from pagefault.kernel import Kernel
 from pagefault.kernel.owners import (
@@ -34,9 +32,8 @@ from pagefault.kernel.owners import (
     storage_to_write,
 )
 from pagefault.retrieval.nearness import near_texts
-from pagefault.shared import StorageOwner, is_shared
+from pagefault.shared import StorageOwner
 from pagefault.storage import Transaction
-from pagefault.storage.tidying import FactKeys
 from pagefault.types import AgentRecord, Passage
 
 __all__ = ["RememberedFact", "cleaned_tags", "merge", "remember", "restore", "supersede"]
@@ -78,42 +75,39 @@ async def remember(
     if begins and ends and begins >= ends:
         raise UsageError(f"valid_from ({valid_from}) is not before valid_until ({valid_until}).")
     said_at = time_of(at, now, zone)
-    fact = keyed(Passage(text, said_at or now, cleaned_tags(tags), valid_from=begins, valid_until=ends))
-    near = () if always else await _near(kernel, record, archive, fact)
+    fact = Passage(text, said_at or now, cleaned_tags(tags), valid_from=begins, valid_until=ends)
+    rules = FactRules(zone, said_at is not None, near=None, always=always)
+    kept, where = await _kept(kernel, record, archive, fact, rules)
+    if kept.turned:
+        near = await _near(kernel, fact, kept.turned)
+        kept, where = await _kept(kernel, record, archive, fact, replace(rules, near=near))
+    kernel.indexer.wake()
+    prefix = f"{where}/" if where else ""
+    replaced = tuple(f"{prefix}p{number}" for number in kept.replaced)
+    passage = replace(kept.passage, archive=where)
+    return RememberedFact(passage, kept.is_new, kept_line(kept, zone, where), replaced)
 
-    def work(tx: Transaction) -> RememberedFact:
+
+async def _kept(
+    kernel: Kernel, record: AgentRecord, archive: str | None, fact: Passage, rules: FactRules
+) -> tuple[KeptFact, str]:
+    """Keep a fact in one transaction; also the name of the archive, if it is in one."""
+
+    def work(tx: Transaction) -> tuple[KeptFact, str]:
         storage = storage_to_write(tx, record, archive)
-        shared = bool(storage.name) or is_shared(record.name)
-        kept = keep_fact(tx, storage.id, fact, FactRules(zone, said_at is not None, shared, near, always))
-        return _remembered(kept, storage.name, kept_line(kept, zone, storage.name))
+        shared = replace(rules, is_shared=bool(storage.name))
+        return keep_fact(tx, storage.id, fact, shared), storage.name
 
     try:
-        stored = await kernel.store.write(work)
+        return await kernel.store.write(work)
     except NotFoundError:  # it was deleted meanwhile
         if await kernel.store.read(lambda tx: tx.agent_by_id(record.id)):
             raise
         raise no_agent(record.name) from None
-    kernel.indexer.wake()
-    return stored
 
 
-def _remembered(kept: KeptFact, archive: str, said: str) -> RememberedFact:
-    where = f"{archive}/" if archive else ""
-    replaced = tuple(f"{where}p{number}" for number in kept.replaced)
-    return RememberedFact(replace(kept.passage, archive=archive), kept.is_new, said, replaced)
-
-
-async def _near(kernel: Kernel, record: AgentRecord, archive: str | None, fact: Passage) -> tuple[int, ...]:
-    """The numbers of the facts with the same words in another order that say the same, by their vectors. Only
-    if there are such facts an embedder is asked."""
-
-    def read(tx: Transaction) -> list[Passage]:
-        storage = storage_to_write(tx, record, archive)
-        return turned_facts(tx.alike_passages(storage.id, FactKeys(fact.same or 0)), fact.text)
-
-    turned = await kernel.store.read(read)
-    if not turned:
-        return ()
+async def _near(kernel: Kernel, fact: Passage, turned: Sequence[Passage]) -> tuple[int, ...]:
+    """The numbers of those of facts with the same words in another order that say the same, by vectors."""
     embedder = await kernel.assembly.serving()
     are_near = await near_texts(embedder, fact.text, [each.text for each in turned], _SECONDS)
     return tuple(each.number for each, near in zip(turned, are_near, strict=True) if near)

@@ -22,7 +22,8 @@ from pagefault.text_caches import caches_texts
 __all__ = ["are_turned", "facts_list", "is_dated", "key_of", "key_of_words", "words_of"]
 
 _LONGEST = 2_000  # characters; a longer text is the same only word for word
-_WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['-][^\W\d_]+)*|\S")  # a number, a word, or a sign
+_LETTER = rf"(?:(?!{UNSPACED.pattern})[^\W\d_])"  # of a script with spaces
+_WORD = re.compile(rf"\d+(?:[.,:/-]\d+)*|{_LETTER}+(?:['-]{_LETTER}+)*|\S")  # a number, a word, or a sign
 _QUOTES = str.maketrans("\u2018\u2019\u02bc`\u201c\u201d\u00ab\u00bb", "''''\"\"\"\"")
 _BETWEEN = frozenset('.,;:!"()[]*_\u3002\uff0c\u3001\uff1b\uff1a\uff01\u2026')  # of sentences, not of values
 

@@ -37,7 +37,8 @@ Kept = Literal["agent", "outside", "document"]
 
 @dataclass(frozen=True, slots=True)
 class SourceCount:
-    """How many passages came in one way, of one source (the path or URL of a document; empty: none)."""
+    """A number of passages that came in one way, of one source (the path or URL of a document; empty:
+    none)."""
 
     kept: Kept
     source: str
@@ -87,7 +88,7 @@ class MemoryAudit:
 
 @dataclass(slots=True)
 class _Survey:
-    """What was seen of the passages so far; of each list the first ``most``."""
+    """The passages seen so far, counted; of each list the first ``most``."""
 
     now: datetime
     archive: str
@@ -177,9 +178,13 @@ def _audited(survey: _Survey, name: str, oldest: Sequence[Passage], zone: tzinfo
         survey.now.astimezone(zone),
         items,
         counts,
-        tuple(SourceCount(*of, count) for of, count in survey.sources.most_common(_MOST_SOURCES)),
+        tuple(
+            SourceCount(kept, source, n) for (kept, source), n in survey.sources.most_common(_MOST_SOURCES)
+        ),
         tuple(DoubleGroup(size, tuple(survey.same[key]), survey.texts[key]) for size, key in doubles),
-        *(_local(survey.listed.get(kind, ()), zone) for kind in ("superseded", "ended", "never_found")),
+        _local(survey.listed.get("superseded", ()), zone),
+        _local(survey.listed.get("ended", ()), zone),
+        _local(survey.listed.get("never_found", ()), zone),
         _local(map(survey.item, oldest), zone),
         junk,
         round(junk / items, 4) if items else 0.0,

@@ -221,21 +221,17 @@ Index(
 )
 
 # Facts by their keys, those that do not hold always, what took the place of others, and those without keys.
-for _name, _column, _only in (
-    ("passages_same", "same", "same IS NOT NULL"),
-    ("passages_about", "about", "about IS NOT NULL"),
-    (
-        "passages_limited",
-        "number",
-        "valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL",
-    ),
-    ("passages_superseded", "superseded", "superseded IS NOT NULL"),
-    ("passages_unkeyed", "number", "same IS NULL AND document IS NULL"),
+_LIMITED = "valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL"
+for _name, _columns, _only in (
+    ("passages_same", ("same", "number"), "same IS NOT NULL"),
+    ("passages_about", ("about", "number"), "about IS NOT NULL"),
+    ("passages_limited", ("number",), _LIMITED),
+    ("passages_superseded", ("superseded",), "superseded IS NOT NULL"),
+    ("passages_unkeyed", ("number",), "same IS NULL AND coalesce(document, 0) = 0"),
 ):
     Index(
         _name,
-        passages.c.agent,
-        passages.c[_column],
+        *(passages.c[column] for column in ("agent", *_columns)),
         sqlite_where=text(_only),
         postgresql_where=text(_only),
     )

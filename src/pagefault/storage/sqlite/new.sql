@@ -402,9 +402,9 @@ CREATE TABLE tombstones (
 ;
 CREATE INDEX messages_withdrawn ON messages (agent, at) WHERE withdrawn IS NOT NULL;
 CREATE INDEX passages_of_event ON passages (agent, event) WHERE event IS NOT NULL;
-CREATE INDEX passages_same ON passages (agent, same) WHERE same IS NOT NULL;
-CREATE INDEX passages_about ON passages (agent, about) WHERE about IS NOT NULL;
+CREATE INDEX passages_same ON passages (agent, same, number) WHERE same IS NOT NULL;
+CREATE INDEX passages_about ON passages (agent, about, number) WHERE about IS NOT NULL;
 CREATE INDEX passages_limited ON passages (agent, number) WHERE valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL;
 CREATE INDEX passages_superseded ON passages (agent, superseded) WHERE superseded IS NOT NULL;
-CREATE INDEX passages_unkeyed ON passages (agent, number) WHERE same IS NULL AND document IS NULL;
+CREATE INDEX passages_unkeyed ON passages (agent, number) WHERE same IS NULL AND coalesce(document, 0) = 0;
 INSERT INTO alembic_version VALUES ('0021');

@@ -16,13 +16,13 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _COLUMNS = ("valid_from", "valid_until", "superseded", "ended", "marked", "found", "same", "about")
 _LIMITED = "valid_from IS NOT NULL OR valid_until IS NOT NULL OR superseded IS NOT NULL"
 _INDEXES = {
-    "passages_same": ("same", "same IS NOT NULL"),
-    "passages_about": ("about", "about IS NOT NULL"),
+    "passages_same": ("same, number", "same IS NOT NULL"),
+    "passages_about": ("about, number", "about IS NOT NULL"),
     "passages_limited": ("number", _LIMITED),
     "passages_superseded": ("superseded", "superseded IS NOT NULL"),
-    "passages_unkeyed": ("number", "same IS NULL AND document IS NULL"),
+    "passages_unkeyed": ("number", "same IS NULL AND coalesce(document, 0) = 0"),
 }
-"""By name: the column after ``agent``, and which rows."""
+"""By name: the columns after ``agent``, and which rows."""
 
 
 def upgrade() -> None:
