@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from pagefault.errors import UsageError
+from pagefault.quoting import whole
 from pagefault.retrieval.statements import Statement, contradict, read_statement
 from pagefault.retrieval.wording import are_turned, is_dated, key_of_words, words_of
 from pagefault.storage import Transaction
@@ -126,9 +127,10 @@ def edited_fact(
 
 
 def keyed(fact: Passage) -> Passage:
-    """The fact with its keys."""
-    keys = _keys(fact.text)
-    return replace(fact, same=keys.same, about=keys.about)
+    """The fact with its keys, its text as it is stored."""
+    text = whole(fact.text)
+    keys = _keys(text)
+    return replace(fact, text=text, same=keys.same, about=keys.about)
 
 
 def _holds_at(fact: Passage, at: datetime) -> bool:
