@@ -143,5 +143,7 @@ def _plain(value: str) -> str:
         return _BETWEEN_FIGURES.sub("", value)
     if "@" in value:
         return value.lower()
+    if re.search(r"\d", value) and not re.search(r"\s", value):
+        return value
     words = words_of(value)
     return "".join(words) if UNSPACED.match(value) else " ".join(words)
