@@ -23,6 +23,7 @@ LAYERS = (
     {
         "message_meta",
         "outputs",
+        "passages",
     },
     {
         "errors",
@@ -427,8 +428,8 @@ COMPLEXITY = 12
 # and what cannot be undone; a literal query, the caches that hold texts, and what agents ask to be
 # forgotten between their turns; then the protocol of forks; rules of
 # retention, holds, acts between turns; then sleep; then the summary as a continuation of the agent's
-# prompt, with its second try; what text costs with the tokenizers of other families; then facts alike, and what
-# contradicts what: their words, their statements, when they hold. To be lowered, not raised.
+# prompt, with its second try; what text costs with the tokenizers of other families; then facts alike, and
+# what contradicts what: their words, their statements, when they hold. To be lowered, not raised.
 CORE_LINES = 19_100
 
 # A docstring begins with the thing or with the verb, not with one of these.
