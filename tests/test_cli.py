@@ -336,7 +336,7 @@ def test_archival_storage_is_tended(run: Run) -> None:
     saved = run(
         "archival", "insert", "The Tejo flows to Lisbon", "--agent", "ana", "--tag", "#river", "--json"
     )
-    assert saved.json == {"id": "p1", "tags": ["river"]}
+    assert saved.json == {"id": "p1", "tags": ["river"], "is_new": True, "said": "Saved as p1."}
     run("archival", "insert", "黄河流入渤海", "--agent", "ana")
     found = run("archival", "search", "Lisbon", "--agent", "ana", "--tag", "river", "--json").json["results"]
     assert [(f["id"], f["tags"], f["text"]) for f in found] == [("p1", ["river"], "The Tejo flows to Lisbon")]
