@@ -5,7 +5,7 @@
 ARGS ?=
 SETUP := scripts/setup.sh
 
-.PHONY: help chat serve test test-all coverage lint docs bench nightly mutants sbom lock clean
+.PHONY: help chat serve test test-all coverage lint docs bench real nightly mutants sbom lock clean
 
 help: ## list the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ docs: .venv/.docs ## the documentation as a site in build/site; broken links are
 
 bench: .venv/.dev ## run the benchmarks in their quick form
 	@.venv/bin/python benchmarks/run_all.py $(ARGS)
+
+real: .venv/.dev ## talk to a real llama.cpp server with a small model (300 MB); ARGS="--data FOLDER"
+	@.venv/bin/python benchmarks/real_server.py $(ARGS)
 
 nightly: .venv/.dev ## property tests with many new examples: 10,000 steps of the agent on each store
 	.venv/bin/python -m pytest -n auto --durations=5 -m hypothesis --hypothesis-profile nightly $(ARGS)

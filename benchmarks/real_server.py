@@ -6,6 +6,7 @@ Optional, and no part of CI. The first run installs both from the package regist
 - ``talk``: long conversations, in JSON mode and with functions in the chat template; the share of the tokens
   of prompts that the server evaluates, on ordinary requests and around flushes (the requests for a summary,
   and the first one after each); notices; how far the counter is off; the scripted facts in the summary.
+- ``facts``: summaries in both forms, behind the agent's prompt and by one of their own: the facts they have.
 - ``restart``: the server is killed (SIGKILL) in the middle of turns, and started again.
 - ``json``: valid answers in JSON mode.
 - ``count``: tokens by language, the counter's number over the server's.
@@ -13,7 +14,7 @@ Optional, and no part of CI. The first run installs both from the package regist
 
 Nothing here says how well an agent answers: a model this small answers next to nothing right.
 
-    python benchmarks/real_server.py [--parts talk restart json count dmr] [--data FOLDER] [--threads 2]
+    python benchmarks/real_server.py [--parts talk facts restart json count dmr] [--data FOLDER] [--threads 2]
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
 from pagefault.models import Completion, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.directory.catalogue import Catalogue
-from pagefault.models.endpoint import RequestSettings
+from pagefault.models.endpoint import CallingMode, RequestSettings
 from pagefault.models.tokens import HeuristicCounter, family_of
 from pagefault.testing.models import ScriptedModel
 from pagefault.types import Message, Output, Role
+from real_summary import compare
 from real_talk import Talk, message, show_talk
 
 WINDOW = 4096
@@ -119,6 +121,18 @@ def talk_parts(files: Files, options: argparse.Namespace) -> bool:
             talk, notices = asyncio.run(converse(server, options.requests, **settings))
             held &= show_talk(f"talk, {name}", talk, notices, time.perf_counter() - begin)
     return held
+
+
+def facts_part(files: Files, options: argparse.Namespace) -> bool:
+    """Summaries in both forms; no aim is set for a model this small."""
+    kinds: tuple[tuple[CallingMode, Path | None], ...] = (("native", TEMPLATE), ("json", None))
+    for calling, template in kinds:
+        with LlamaServer(files, WINDOW, options.threads, template) as server:
+            found = asyncio.run(compare(server, AGENT, options.logs, calling))
+        for form, kept in found.items():
+            print(f"\nsummaries, {calling}, {form}: {kept}", end="", flush=True)
+    print()
+    return True
 
 
 async def killed_in_turns(server: LlamaServer, turns: int) -> tuple[int, list[str]]:
@@ -253,7 +267,14 @@ def _means(entry: dict[str, Any]) -> dict[str, float]:
     }
 
 
-PARTS = {"talk": talk_parts, "restart": restart_part, "json": json_part, "count": count_part, "dmr": dmr_part}
+PARTS = {
+    "talk": talk_parts,
+    "facts": facts_part,
+    "restart": restart_part,
+    "json": json_part,
+    "count": count_part,
+    "dmr": dmr_part,
+}
 
 
 def main() -> int:
@@ -261,6 +282,7 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument("--talks", nargs="+", choices=[*TALKS], default=[*TALKS])
     parser.add_argument("--requests", type=int, default=REQUESTS, help="of each conversation, at least")
+    parser.add_argument("--logs", type=int, default=3, help="conversations of the part facts")
     parser.add_argument("--data", type=Path, help="a folder with the set of Deep Memory Retrieval")
     parser.add_argument("--limit", type=int, default=20, help="items of that set")
     parser.add_argument("--threads", type=int, default=2, help="of the server")
