@@ -23,6 +23,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -289,6 +290,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=HOME, help="where the server is installed")
     options = parser.parse_args()
     met: dict[str, bool] = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server ends with this process
     try:
         files = install(options.home)
         for part in options.parts:
