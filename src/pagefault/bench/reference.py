@@ -35,7 +35,7 @@ class ReferencePolicy:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamItem]:
         """The next search, or the answer."""
-        yield _in_one_prompt(prompt) if not prompt.functions else _next(prompt)
+        yield _in_one_prompt(prompt) if prompt.plain or not prompt.functions else _next(prompt)
 
 
 def _in_one_prompt(prompt: Prompt) -> Completion:
