@@ -47,11 +47,12 @@ def measured(
     item: Item, requests: Sequence[Request], counter: Counter, seen: Collection[str] = ()
 ) -> dict[str, float]:
     """The measures of one item from the requests that were made for it; none if there were none. ``seen``:
-    the ids of the texts that came into view."""
+    the ids of the texts that came into view. A request for a summary counts as a completion alone."""
     if not requests:
         return {}
-    first = requests[0].prompt
-    answering = next((r for r in reversed(requests) if _speaks(r.prompt, r.completion)), requests[-1])
+    turn = [request for request in requests if not request.prompt.plain] or requests
+    first = turn[0].prompt
+    answering = next((r for r in reversed(turn) if _speaks(r.prompt, r.completion)), turn[-1])
     shares: dict[str, float] = {}
     if evidence := pieces_of(item):
         shares["evidence_in_context"] = share_of(evidence, answering.prompt)

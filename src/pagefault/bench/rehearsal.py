@@ -44,7 +44,8 @@ class Rehearsed(ModelWrapper):
         async with aclosing(self.model.stream(prompt)) as items:
             async for item in items:
                 if isinstance(item, Completion):
-                    yield self._forced(prompt, item) if prompt.functions else item
+                    is_turn = prompt.functions and not prompt.plain
+                    yield self._forced(prompt, item) if is_turn else item
 
     def _forced(self, prompt: Prompt, completion: Completion) -> Completion:
         calls = tuple(call for call in completion.calls if plain_name(call.name) != _SPEECH)
