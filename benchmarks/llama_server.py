@@ -104,6 +104,7 @@ class LlamaServer:
     def start(self) -> None:
         """Start it; it is not ready yet."""
         options = ["--device", "none", "--jinja", "-np", "1", "-t", str(self.threads), "-c", str(self.window)]
+        options += ["-b", "128"]  # so that it answers between two of these
         options += ["--host", "127.0.0.1", "--port", str(self.port), "--temp", "0", "--seed", "1"]
         if self.template:
             options += ["--chat-template-file", str(self.template)]
@@ -140,8 +141,11 @@ class LlamaServer:
     def wait_for_work(self) -> None:
         """Wait until it works on a request, or for a minute."""
         end = time.monotonic() + _STARTS
-        while time.monotonic() < end and not any(slot.get("is_processing") for slot in self.ask("/slots")):
-            time.sleep(0.01)
+        try:
+            while time.monotonic() < end and not any(slot["is_processing"] for slot in self.ask("/slots")):
+                time.sleep(0.01)
+        except TimeoutError:  # it does not look up from its work
+            return
 
     def count(self, text: str) -> int:
         """Tokens of a text, by the model's own tokenizer."""

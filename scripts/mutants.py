@@ -491,6 +491,30 @@ MUTANTS = (
         (Change("agent/output.py", '!= "send_message" or self.held:', '!= "send_message":'),),
     ),
     Mutant(
+        "a summary asked for in sight of messages that stay",
+        ("test_continued_summary.py::test_it_shows_what_is_evicted_and_nothing_that_stays",),
+        (
+            Change(
+                "context/queue_manager.py",
+                "rows = tuple(row for row in self.queue.rows if row.seq < eviction.start)",
+                "rows = self.queue.rows",
+            ),
+        ),
+    ),
+    Mutant(
+        "a call taken for a summary",
+        (
+            "test_continued_summary.py::test_a_call_instead_of_a_summary_is_asked_for_once_more_in_other_words",
+        ),
+        (
+            Change(
+                "context/summary.py",
+                "if completion.calls or _CALL.match(completion.text)",
+                "if _CALL.match(completion.text)",
+            ),
+        ),
+    ),
+    Mutant(
         "a call written as text runs an outside tool",
         ("test_injection.py::test_a_call_written_as_text_runs_no_outside_tool",),
         (
