@@ -67,14 +67,14 @@ def shares_of(shape: str, bodies: Sequence[Body]) -> Shares:
     """The shares of the agent's requests, and of those to the summariser."""
     shares = Shares()
     for body in bodies:
-        if asks_for_summary(body):
+        if is_of_summary(body):
             shares.summarised(laid_out(shape, body))
         else:
             shares.add(laid_out(shape, body))
     return shares
 
 
-def asks_for_summary(body: Body) -> bool:
+def is_of_summary(body: Body) -> bool:
     """Whether a request is one to the summariser: the instruction is its last text."""
     return SUMMARY_REQUEST in json.dumps(body["messages"][-1])
 
@@ -82,7 +82,7 @@ def asks_for_summary(body: Body) -> bool:
 def read_from_cache(bodies: Sequence[Body], minimum: int, *, summaries: bool = False) -> float:
     """Share of the input tokens that the simulated cache serves; of the agent's requests, or of all."""
     cache = PromptCache(minimum)
-    reads = [(cache.ask(body), not asks_for_summary(body)) for body in bodies]
+    reads = [(cache.ask(body), not is_of_summary(body)) for body in bodies]
     counted = [read for read, own in reads if own or summaries]
     return sum(read.cached for read in counted) / sum(read.input for read in counted)
 

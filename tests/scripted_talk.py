@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pagefault.models import Call, Completion, Usage
 from pagefault.testing.models import call, say
 from pagefault.testing.providers import Body, ProviderRequest, Turn, refuse
-from pagefault.testing.providers.replies import offered
+from pagefault.testing.providers.replies import asks_for_summary, offered
 
 THINGS = ("boat", "bread", "garden", "piano", "clock", "bicycle")
 PLACES = ("Porto", "Bergen", "Kyoto", "Quito", "Cork", "Perth")
@@ -86,19 +86,15 @@ def with_functions(request: ProviderRequest) -> Completion:
     """A model that has functions, and writes JSON objects when it is asked for those."""
     usage = Usage(len(request.raw) // 4, 20)
     turn, results = standing(request.body)
+    if asks_for_summary(request):
+        return Completion(SUMMARY, usage=usage)
     if not offered(request):
-        text = as_object(turn, results) if wants_objects(request) else SUMMARY
-        return Completion(text, usage=usage)
+        return Completion(as_object(turn, results), usage=usage)
     if turn is None:  # a warning
         return Completion("Nothing to save.", usage=usage)
     made = part(turn, results)
     made = Call(f"call_{turn}_{len(results)}", made.name, made.arguments)
     return Completion(calls=(made,), usage=usage)
-
-
-def wants_objects(request: ProviderRequest) -> bool:
-    """Whether the request is one of JSON mode."""
-    return '"function"' in request.body["messages"][0]["content"]
 
 
 def as_object(turn: int | None, results: Sequence[str]) -> str:
@@ -119,7 +115,7 @@ class WithoutFunctions:
         if offered(request):
             self.refused += 1
             return refuse(400, "registry/weak:7b does not support tools")
-        if not wants_objects(request):
+        if asks_for_summary(request):
             return Completion(SUMMARY)
         whole = as_object(*standing(request.body))
         written = self.random.choice(

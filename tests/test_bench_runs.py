@@ -133,7 +133,7 @@ class Server:
             return refuse(503, "Too late.")
         self.asked.append(json.dumps(request.body, sort_keys=True))
         usage = Usage(input=100, output=10)
-        if not request.body.get("tools"):
+        if not request.body.get("tools") or request.body.get("tool_choice") == "none":
             return Completion("I live by the sea.", usage=usage)
         said = say("I know that: by the sea.")
         return Completion(calls=(replace(said, id=f"call_{len(self.asked)}"),), usage=usage)

@@ -25,7 +25,7 @@ from pagefault.testing.models import call, say
 from pagefault.testing.providers import ProviderRequest, ProviderServer, Turn, refuse
 from pagefault.testing.providers.anthropic import SIGNATURE
 from pagefault.testing.providers.quirks import QUIRKS
-from pagefault.testing.providers.replies import last_said, offered
+from pagefault.testing.providers.replies import asks_for_summary, last_said
 from pagefault.types import Event, EventKind, Passage, Role, Section
 from scripted_talk import WithoutFunctions, fact, message, with_functions
 
@@ -164,7 +164,7 @@ def thoughtful(request: ProviderRequest) -> Turn:
     """Keeps each second message's number before it answers; Anthropic's models think first, and sign it."""
     said = last_said(request)
     number = said.rpartition(" ")[2]
-    if not offered(request):
+    if asks_for_summary(request):
         return Completion("They counted.")
     thinking = THOUGHT if request.shape == "anthropic" else ""
     kept = f"Kept {number}" in request.raw.decode()

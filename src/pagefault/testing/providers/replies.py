@@ -13,7 +13,7 @@ from typing import Any
 from pagefault.models import Call, Completion, Usage
 from pagefault.testing.providers.turns import Body, ProviderRequest
 
-__all__ = ["last_said", "offered", "spoken"]
+__all__ = ["asks_for_summary", "last_said", "offered", "spoken"]
 
 _CHARACTERS = 4  # per token, roughly
 
@@ -47,6 +47,12 @@ def _names(tool: Body) -> Iterator[Any]:
         yield from (declared["name"] for declared in tool["functionDeclarations"])
     else:
         yield tool.get("function", tool)["name"]
+
+
+def asks_for_summary(request: ProviderRequest) -> bool:
+    """Return whether the request is for a summary, behind an agent's prompt or by a prompt of its own."""
+    last = last_said(request)
+    return "[summary_request] " in last or "Write the new summary in at most " in last
 
 
 def last_said(request: ProviderRequest) -> str:
