@@ -140,7 +140,7 @@ async def killed_in_turns(server: LlamaServer, turns: int) -> tuple[int, list[st
     """Kill the server in the middle of each of so many turns; how many were answered, and the notices."""
     answered, notices = 0, list[str]()
     with tempfile.TemporaryDirectory() as home:
-        async with kernel_of(server, Path(home), style="native", patience=120.0) as kernel:
+        async with kernel_of(server, Path(home), style="native") as kernel:
             for turn in range(turns):
                 outputs: list[Output] = []
 

@@ -44,7 +44,7 @@ def parts_of(body: dict[str, Any]) -> list[str]:
 
 
 def _parts(message: dict[str, Any]) -> list[Any]:
-    content: str | list[Any] = message.get("parts") or message["content"]
+    content: str | list[Any] = message.get("parts") or message["content"] or ""
     return [message] if isinstance(content, str) else [[message["role"], part] for part in content]
 
 
