@@ -22,6 +22,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from shutil import which
 
@@ -62,12 +63,17 @@ def printed(*command: str) -> str:
 
 
 def cells(path: Path) -> str:
+    """The cells of a table, each behind the name of its column, as ours are."""
     text = path.read_bytes().decode("utf-8", "replace")
     try:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:20_000])
     except csv.Error:
         dialect = csv.excel
-    return " ".join(cell for row in csv.reader(io.StringIO(text, newline=""), dialect) for cell in row)
+    names, *rows = [*csv.reader(io.StringIO(text, newline=""), dialect)] or [[]]
+    said = (
+        (name, cell) for row in rows for name, cell in zip_longest(names, row, fillvalue="") if cell.strip()
+    )
+    return " ".join(f"{name} {cell}" for name, cell in pairs if cell.strip())
 
 
 def by_folder(path: Path) -> str:

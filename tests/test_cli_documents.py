@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,34 @@ def test_a_bad_file_is_named_the_rest_is_loaded_and_the_exit_code_says_so(run: R
     assert ran.out == (
         f"failed: {tmp_path}/bad.pdf\nloaded: d1 good (1 page, 1 passage) {tmp_path}/good.txt\n"
     )
+
+
+def test_what_was_not_read_is_said_and_an_encoding_can_be_set(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Привет, Иван.".encode("cp1251"))
+    ran = run("load", str(path), "--agent", "ana", "--json")
+    assert ran.err.startswith(f"note: {path}: Its characters are read as ")
+    assert ran.err.endswith("which is not certain; --encoding sets another.\n")
+    (item,) = json.loads(ran.out)["documents"]
+    assert [f"note: {path}: {note}\n" for note in item["notes"]] == [ran.err]
+    ran = run("load", str(path), "--agent", "ana", "--encoding", "cp1251")
+    assert (ran.out[:9], ran.err) == ("replaced:", "")
+    assert "Привет, Иван." in run("document", "show", "d1", "--agent", "ana").out
+    assert run("load", str(path), "--agent", "ana", "--encoding", "windows-1251").out.startswith("unchanged:")
+    ran = run("load", str(path), "--agent", "ana", "--encoding", "klingon")
+    assert (ran.code, ran.out) == (1, "")
+    assert "There is no encoding 'klingon'; name one such as utf-8" in ran.err
+
+
+def test_a_password_opens_a_pdf_and_is_written_nowhere(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(pdf(["The vault opens at noon."], password="open barley"))
+    ran = run("load", str(tmp_path / "a.pdf"), "--agent", "ana", "--password", "open sesame")
+    assert ran.code == 1
+    assert "not with this password" in ran.err
+    ran = run("load", str(tmp_path / "a.pdf"), "--agent", "ana", "--password", "open barley")
+    assert ran.out.startswith("loaded: d1")
+    held = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "a.pdf"]
+    assert not [path for path in held if b"barley" in path.read_bytes() or b"sesame" in path.read_bytes()]
 
 
 def test_standard_input_is_a_document(run: Run) -> None:

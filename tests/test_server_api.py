@@ -191,6 +191,19 @@ async def test_passages_are_added_changed_and_deleted(server: Served) -> None:
     assert problem(await client.get(f"{passages}/p1"))[0] == 404
 
 
+async def test_what_was_not_read_of_an_upload_is_said_and_an_encoding_can_be_set(server: Served) -> None:
+    client, documents = server.client, f"{ANA}/documents"
+    file = ("a.txt", "Привет, Иван.".encode("cp1251"))
+    (item,) = (await client.post(documents, files={"file": file})).json()["items"]
+    assert "not certain" in item["notes"][0]
+    loaded = await client.post(documents, files={"file": file}, data={"encoding": "cp1251"})
+    assert [(each["state"], each["notes"]) for each in loaded.json()["items"]] == [("replaced", [])]
+    assert (await client.get(f"{documents}/d1/pages/1")).json()["text"] == "Привет, Иван."
+    wrong = problem(await client.post(documents, files={"file": file}, data={"encoding": "klingon"}))
+    assert wrong[0] in (400, 422)
+    assert "There is no encoding" in str(wrong)
+
+
 async def test_documents_are_uploaded_read_and_deleted(server: Served) -> None:
     client, documents = server.client, f"{ANA}/documents"
     file = ("../../etc/guide.md", b"# Boats\n\nVarnish them.\n\n# Oars\n\nDry them.\n", "text/markdown")
