@@ -70,9 +70,7 @@ def cells(path: Path) -> str:
     except csv.Error:
         dialect = csv.excel
     names, *rows = [*csv.reader(io.StringIO(text, newline=""), dialect)] or [[]]
-    said = (
-        (name, cell) for row in rows for name, cell in zip_longest(names, row, fillvalue="") if cell.strip()
-    )
+    pairs = (pair for row in rows for pair in zip_longest(names, row, fillvalue=""))
     return " ".join(f"{name} {cell}" for name, cell in pairs if cell.strip())
 
 
