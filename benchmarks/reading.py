@@ -1,6 +1,6 @@
 """Real documents in a folder: which are read, which are refused and why, their words against another reader.
 
-Each file is read as `pagefault load` reads it, in a child process. The other reader is a program, if it is
+Each file is read as `pagefault load` reads it, in one child process. The other reader is a program, if it is
 installed: `pdftotext` for PDF, `pandoc` for Word, books, HTML and most others; the cells for CSV; Python's
 codec for text in a folder whose name begins with a character set, as those of chardet's tests. A file
 `NAME.expected.html` or `NAME.expected.txt` beside a file counts instead. Recall is the share of the other
@@ -52,14 +52,14 @@ def words(text: str) -> Counter[str]:
 
 
 def printed(*command: str) -> str:
-    """What a program prints; empty if it is not installed, fails or takes too long."""
+    """What a program prints; empty if it is not installed, fails, takes too long or guesses characters."""
     if which(command[0]) is None:
         return ""
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.decode("utf-8", "replace")
+    return "" if b"falling back to latin1" in done.stderr else done.stdout.decode("utf-8", "replace")
 
 
 def cells(path: Path) -> str:
@@ -120,9 +120,8 @@ class Tally:
         )
 
 
-async def measure(path: Path, tally: Tally) -> str:
+async def measure(reader: DocumentReader, path: Path, tally: Tally) -> str:
     """Read a file and add its outcome to the tally; return a line on it."""
-    reader = DocumentReader(bounds(), SilentProgress().page)
     tally.files += 1
     begin = time.perf_counter()
     try:
@@ -132,7 +131,6 @@ async def measure(path: Path, tally: Tally) -> str:
         return f"{path}: {error}"
     finally:
         tally.seconds += time.perf_counter() - begin
-        await reader.close()
     tally.loaded += 1
     tally.noted += bool(found.notes)
     ours, theirs = words("\n".join(text for text, _ in found.leaves)), words(reference(path))
@@ -151,17 +149,27 @@ def files(folder: Path, kind: str) -> Iterator[Path]:
             yield path
 
 
+async def measured(folder: Path, kind: str, verbose: bool) -> dict[str, Tally]:
+    """The tallies of a folder's files by kind."""
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    reader = DocumentReader(bounds(), SilentProgress().page)
+    try:
+        for path in files(folder, kind):
+            line = await measure(reader, path, tallies[path.suffix.lower().lstrip(".")])
+            if verbose:
+                print(line, flush=True)
+    finally:
+        await reader.close()
+    return tallies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", default="", help="only files of this suffix")
     parser.add_argument("--verbose", action="store_true", help="a line for each file")
     given = parser.parse_args()
-    tallies: defaultdict[str, Tally] = defaultdict(Tally)
-    for path in files(given.folder, given.kind):
-        line = anyio.run(measure, path, tallies[path.suffix.lower().lstrip(".")])
-        if given.verbose:
-            print(line)
+    tallies = anyio.run(measured, given.folder, given.kind, given.verbose)
     print("| kind | files | loaded | with notes | compared | recall | precision | seconds a file |")
     print("|---|---|---|---|---|---|---|---|")
     for kind, tally in sorted(tallies.items()):

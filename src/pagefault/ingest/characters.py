@@ -20,7 +20,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HIGH = re.compile(rb"[\x80-\xff]")
-_ESCAPES = re.compile(rb"\x1b\$[@BA(]")  # of ISO 2022, which is all ASCII
+_ESCAPES = re.compile(rb"\x1b\$(?:[@BA(]|\)[CA])")  # of ISO 2022, which is all ASCII
 _WIDE = 4_096  # bytes looked at for UTF-16 without its mark
 _SAMPLE = 100_000  # bytes looked at to detect a character set
 _SURE = 0.5  # confidence of chardet, from 0 to 1
