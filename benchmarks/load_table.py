@@ -1,7 +1,7 @@
 """A large CSV file loaded by the command line, killed in the middle, and loaded again.
 
 The first load is killed (`kill -9`) when its first part is stored; the second goes on. Memory is the largest
-sum of both processes, the command's and its child's, looked at ten times a second. Without vectors. Linux only.
+sum of both processes, the command's and its child's, looked at ten times a second. No vectors. Linux only.
 
     python benchmarks/load_table.py [--megabytes 100]
 """
@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-WORDS = "harbour tide letter winter captain lantern garden market river answer stone window bridge".split()
+WORDS = ("harbour", "tide", "letter", "winter", "captain", "lantern", "garden", "market", "river", "answer")
 PAGEFAULT = (sys.executable, "-m", "pagefault")
 
 
