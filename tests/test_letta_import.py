@@ -260,8 +260,9 @@ async def test_a_block_that_the_window_has_no_room_for_is_a_passage(machine: Mac
 
 
 def test_nothing_of_a_secret_or_of_source_code_is_stored_or_reported(
-    run: Run, place: Any, tmp_path: Path
+    run: Run, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     shown = run("import", str(place(TERN)), "--json")
     assert shown.code == 0
     trusted = run("import", str(place(TERN)), "--agent", "bo", "--trust")
