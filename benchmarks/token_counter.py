@@ -2,9 +2,12 @@
 """How far the heuristic token counter is from a real byte-pair encoder, per class of text, and how fast.
 
     python benchmarks/token_counter.py --ranks cl100k_base.tiktoken [--family cl100k]
+    python benchmarks/token_counter.py --tokenizer tokenizer.json --family large [--fit]
+    python benchmarks/token_counter.py --server http://127.0.0.1:8080 --family small [--fit]
 
 The ranks file is an input and is not part of the project: either OpenAI's ``*.tiktoken`` (a base64 token and
-its rank a line) or the module of that name in the npm package ``js-tiktoken`` (``dist/ranks/*.js``). The
+its rank a line) or the module of that name in the npm package ``js-tiktoken`` (``dist/ranks/*.js``). The other two inputs are the tokenizer of an open model, as a file of the library
+``tokenizers`` or as a server's ``/tokenize``; ``--fit`` fits the counter to it first, as agents do. The
 encoder here is the plain algorithm in thirty lines; the texts were written for this file. Exit status 1
 when a class of at least 100 tokens is under-counted by more than 10 %.
 """
@@ -19,10 +22,13 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from urllib.request import Request, urlopen
 
+from pagefault.models.directory.tokenizers import SAMPLES, fitted
 from pagefault.models.tokens import Family, HeuristicCounter
 
 ALLOWED_UNDER = -0.10
@@ -206,18 +212,40 @@ def measure(text: str, counter: HeuristicCounter) -> float:
     return best * 1e8 / len(repeated)
 
 
+def of_server(url: str, text: str) -> int:
+    body = json.dumps({"content": text, "add_special": False}).encode()
+    request = Request(f"{url.rstrip('/')}/tokenize", body, {"content-type": "application/json"})
+    with urlopen(request, timeout=60) as answer:
+        return len(json.load(answer)["tokens"])
+
+
+def length_of(options: argparse.Namespace) -> Callable[[str], int]:
+    """The function that counts with the real encoder."""
+    if options.server:
+        return partial(of_server, options.server)
+    if options.ranks:
+        return partial(encode_length, family=options.family, ranks=read_ranks(options.ranks))
+    from tokenizers import Tokenizer
+
+    tokenizer: Any = Tokenizer.from_file(str(options.tokenizer))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--ranks", type=Path, required=True, help="the ranks of the family")
-    arguments.add_argument("--family", choices=("cl100k", "o200k"), default="cl100k")
+    encoder = arguments.add_mutually_exclusive_group(required=True)
+    encoder.add_argument("--ranks", type=Path, help="the ranks of the family")
+    encoder.add_argument("--tokenizer", type=Path, help="a tokenizer.json")
+    encoder.add_argument("--server", help="the root of a server with /tokenize")
+    arguments.add_argument("--family", choices=("cl100k", "o200k", "large", "small"), default="cl100k")
+    arguments.add_argument("--fit", action="store_true", help="fit the counter to the encoder first")
     options = arguments.parse_args()
-    family: Family = options.family
-    ranks = read_ranks(options.ranks)
-    counter = HeuristicCounter(family)
+    length, family = length_of(options), cast("Family", options.family)
+    counter = fitted([length(text) for _, text in SAMPLES]) if options.fit else HeuristicCounter(family)
     errors: list[float] = []
     print(f"{'class':24}{'chars':>7}{'real':>7}{'counted':>9}{'error':>8}{'us/100 chars':>14}")
     for name, text in (*WRITTEN.items(), *ids_and_numbers()):
-        real, counted = encode_length(text, family, ranks), counter.count(text)
+        real, counted = length(text), counter.count(text)
         errors.append(counted / real - 1)
         speed = measure(text, counter)
         print(f"{name:24}{len(text):7}{real:7}{counted:9}{errors[-1]:8.1%}{speed:14.1f}")
