@@ -249,7 +249,7 @@ def test_an_agent_has_the_sections_and_settings_asked_for(run: Run) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("--setting", "colour=red", "There is no setting colour; the settings are model, window, "),
+        ("--setting", "colour=red", "There is no setting colour; the settings are sleep_after, "),
         ("--setting", "modle=x", "There is no setting modle; did you mean model?"),
         ("--setting", "embedder=null", "embedder is no setting of one agent; set it in config.toml, or by "),
         (
