@@ -50,7 +50,7 @@ def measured(
     the ids of the texts that came into view. A request for a summary counts as a completion alone."""
     if not requests:
         return {}
-    turn = [request for request in requests if not request.prompt.plain] or requests
+    turn = [request for request in requests if not _is_of_summary(request.prompt)] or requests
     first = turn[0].prompt
     answering = next((r for r in reversed(turn) if _speaks(r.prompt, r.completion)), turn[-1])
     shares: dict[str, float] = {}
@@ -67,6 +67,11 @@ def measured(
         "completions": float(len(requests)),
         **_lookups(answering.prompt, len(first.messages)),
     }
+
+
+def _is_of_summary(prompt: Prompt) -> bool:
+    """Return whether a prompt is the agent's own, continued by a request for a summary."""
+    return prompt.plain and prompt.messages[-1].text.startswith("[summary_request] ")
 
 
 def share_of(evidence: Sequence[Sequence[str]], prompt: Prompt) -> float:
