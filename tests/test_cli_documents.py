@@ -24,13 +24,15 @@ def test_a_folder_is_loaded_shown_searched_and_deleted(run: Run, tmp_path: Path)
     (folder / "photo.jpg").write_bytes(b"\xff\xd8")
     loaded = run("load", str(folder), "--agent", "ana", "--tag", "#sea", "--json")
     assert loaded.code == 0
-    assert loaded.err == f"skipped: {folder}/photo.jpg: Its kind is unknown; name it to load it as text.\n"
+    why = loaded.json["documents"][0]["why"]
+    assert why.startswith("It is a picture (JPG); attach it to a message as an image, or load ")
+    assert loaded.err == f"skipped: {folder}/photo.jpg: {why}\n"
     assert loaded.json == {
         "documents": [
             {
                 "source": f"{folder}/photo.jpg",
                 "state": "skipped",
-                "why": "Its kind is unknown; name it to load it as text.",
+                "why": why,
             },
             {
                 "source": f"{folder}/tides.pdf",
