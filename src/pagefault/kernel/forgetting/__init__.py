@@ -27,7 +27,12 @@ from pagefault.kernel.forgetting.applying import (
     refuse_if_held,
 )
 from pagefault.kernel.forgetting.plan import ForgetPlan, OwnerPlan, PlannedPlace, count_places
-from pagefault.kernel.forgetting.reach import plan_again, plan_archive, plan_forgetting
+from pagefault.kernel.forgetting.reach import (
+    is_as_planned,
+    plan_again,
+    plan_archive,
+    plan_forgetting,
+)
 from pagefault.kernel.forgetting.receipts import ForgetReceipt
 from pagefault.kernel.forgetting.selection import Selection
 from pagefault.kernel.forgetting.summaries import NewSummary, new_summary
@@ -50,6 +55,9 @@ __all__ = [
     "forget",
     "plan",
 ]
+
+
+_TRIES = 4  # of a plan made outside of the transaction that applies it
 
 
 async def plan(kernel: Kernel, name: str, selection: Selection) -> ForgetPlan:
@@ -130,12 +138,15 @@ class _Forgetting:
         def moved(last_seq: int) -> None:
             process.memory.last_seq = last_seq
 
+        tries = 0
         while True:
             plans = await store.read(self._plans)
             made = await new_summary(store, process, plans[0], self.selection.query) if plans else None
+            tries += 1
+            again = plans if tries < _TRIES else None
             try:
                 with anyio.CancelScope(shield=True):
-                    work = partial(self._apply, process, made)
+                    work = partial(self._apply, process, made, again)
                     return await write_numbered(store, hold, self.known.id, work, moved)
             except PlanMovedError:  # something was added meanwhile: the summary is written again
                 continue
@@ -144,9 +155,13 @@ class _Forgetting:
         return plan_again(tx, self.asked, self.selection, self.known)
 
     def _apply(
-        self, process: Process, made: NewSummary | None, tx: Transaction
+        self, process: Process, made: NewSummary | None, planned: list[OwnerPlan] | None, tx: Transaction
     ) -> tuple[list[PlannedPlace], list[Message]]:
-        plans, now = self._plans(tx), self.kernel.clock.now()
+        """Apply a plan that was made outside, for a long log takes long to look through while nobody else can
+        write; None: plan it here, for others wrote again and again meanwhile."""
+        if planned is not None and not all(is_as_planned(tx, each) for each in planned):
+            raise PlanMovedError
+        plans, now = self._plans(tx) if planned is None else planned, self.kernel.clock.now()
         refuse_if_held(tx, plans)
         own, sections = plans[:1], [each for each in plans[1:] if not is_archive(each.record)]
         for each in sections:

@@ -57,7 +57,9 @@ class OwnerPlan:
 
     ``copies_only``: of an agent that is reached by its copies of shared sections alone. ``whole_documents``
     go with all their pages and chunks. ``settings``: as they are to be, None: they stay. ``covering``: the
-    live summary to be written anew. ``head``: the queue's head is rendered anew.
+    live summary to be written anew. ``head``: the queue's head is rendered anew. ``standing``: what the
+    owner had when it was planned, all by which later writes are noticed, but for passages, of which it is the
+    newest number, ``last_passage``.
     """
 
     record: AgentRecord
@@ -74,6 +76,8 @@ class OwnerPlan:
     settings: Mapping[str, object] | None = None
     covering: Covering | None = None
     head: bool = False
+    standing: tuple[object, ...] = ()
+    last_passage: int = 0
 
     @property
     def id(self) -> AgentId:

@@ -136,7 +136,7 @@ def _passages(tx: Transaction, plan: OwnerPlan) -> Iterator[Passage]:
     after = 0
     while found := tx.stored_passages(plan.id, after, BATCH):
         yield from found
-        after = found[-1].number
+        after = plan.last_passage = found[-1].number
 
 
 def _plan_keys(tx: Transaction, plan: OwnerPlan, keys: Iterable[str]) -> None:

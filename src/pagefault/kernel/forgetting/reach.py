@@ -28,7 +28,7 @@ from pagefault.shared import SharedRecord, is_shared
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, AgentRecord, EventKind
 
-__all__ = ["plan_again", "plan_archive", "plan_forgetting"]
+__all__ = ["is_as_planned", "plan_again", "plan_archive", "plan_forgetting"]
 
 
 def plan_forgetting(tx: Transaction, record: AgentRecord, selection: Selection) -> ForgetPlan:
@@ -60,6 +60,19 @@ def plan_again(
     planner.plans[record.id].rows |= _not_erased(tx, known)
     planner.finish()
     return list(planner.plans.values())
+
+
+def is_as_planned(tx: Transaction, plan: OwnerPlan) -> bool:
+    """Return whether nothing was written since that a plan made now could have besides."""
+    has_more = not plan.copies_only and tx.stored_passages(plan.id, plan.last_passage, 1)
+    return not has_more and _standing(tx, plan.id) == plan.standing
+
+
+def _standing(tx: Transaction, id: AgentId) -> tuple[object, ...]:
+    return (
+        tx.agent_by_id(id), tx.sections(id), tx.documents(id), tx.events(id, state="pending"),
+        tx.schedules(id, withdrawn=True), tx.outgoing(id), tx.grants(id), tx.attachments(id),
+    )  # fmt: skip
 
 
 def plan_archive(tx: Transaction, selection: Selection, known: OwnerPlan) -> OwnerPlan | None:
@@ -112,19 +125,22 @@ class _Planner:
         """Add an agent with what it may write to of what it shares. ``meant``: the selection in a fork."""
         if record.id in self.plans:
             return
-        plan, selection = OwnerPlan(record), meant or self.selection
+        plan, selection = self._new(record), meant or self.selection
         self.plans[record.id], self._meant[record.id] = plan, selection
         plan_archival(self.tx, plan, selection)
         for shared, read_only in () if self.selection.kinds else _attached(self.tx, record):
             self.plan_shared(shared, read_only)
         self._facts[record.id] = plan_log(self.tx, plan, selection)
 
+    def _new(self, record: AgentRecord) -> OwnerPlan:
+        return OwnerPlan(record, standing=_standing(self.tx, record.id))
+
     def plan_shared(self, shared: SharedRecord, read_only: bool) -> None:
         """Add an archive or a shared section."""
         known = self._read_only if read_only else self.plans
         if shared.id in known:
             return
-        plan = known[shared.id] = OwnerPlan(shared.row)
+        plan = known[shared.id] = self._new(shared.row)
         plan_archival(self.tx, plan, self.selection)
         plan_sections(self.tx, plan, self.selection, (), ())
         plan_inbox(self.tx, plan, self.selection)
@@ -143,7 +159,7 @@ class _Planner:
 
     def plan_copy(self, record: AgentRecord) -> None:
         """Add an agent for its copies of shared sections, and what it was told of them."""
-        plan = self.plans[record.id] = OwnerPlan(record, copies_only=True)
+        plan = self.plans[record.id] = replace(self._new(record), copies_only=True)
         self._facts[record.id] = plan_log(self.tx, plan, self.selection, only=EventKind.EDITED)
 
     def finish(self) -> None:
