@@ -48,7 +48,7 @@ def load(
     json: Json = False,
     tenant: Tenant = None,
 ) -> None:
-    """Load documents into an agent's archival storage: PDF, DOCX, EPUB, HTML, Markdown, text, CSV, JSONL.
+    """Load documents into an agent's archival storage: PDF, Office, mail, pages, books, data, archives, code.
 
     A document that has not changed since it was loaded is skipped, a changed one is replaced. A file that
     cannot be read is reported, the others are loaded, and the exit code is 1. At the end the agent gets one
