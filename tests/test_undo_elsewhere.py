@@ -53,8 +53,9 @@ async def test_what_went_to_an_archive_by_the_outbox_stays_and_is_named(machine:
             assert report.not_undone == (f"archive manuals was written ({call_id})",)
             assert report.passages == ()
             assert await rig.kernel.deliverer.deliver()
-            found = await memory.search(rig.kernel, Archive("manuals"), "", tier="archival")
-            assert [each.text for each in found.results] == ["The mill is red."] * count
+            archive = (await rig.kernel.record(Archive("manuals"))).id
+            found = await rig.kernel.store.read(lambda tx, id=archive: tx.stored_passages(id))
+            assert [each.text for each in found] == ["The mill is red."] * count
 
 
 async def test_a_section_folded_at_once_is_in_the_prompt_as_it_was(machine: Machine) -> None:
