@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,25 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings, settings_of
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import UsageError
+from pagefault.kernel.edits import add_passages
 from pagefault.kernel.sleeping import sleep
+from pagefault.kernel.withdrawing import undo
 from pagefault.message_meta import Usage
 from pagefault.models import Completion, Prompt, StreamItem
 from pagefault.storage import Store
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
-from pagefault.testing.clock import FixedClock
+from pagefault.testing.clock import START, FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
-from pagefault.types import EventKind, Message, Output, Role
+from pagefault.types import EventKind, Message, Output, Passage, Role
 from pagefault.views.memory import sections
 from test_budgets import PRICES, serving
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600.0
+DAY = timedelta(days=1)
 LEARNED = "Bo's boat is the Mira (m1)."
 
 
@@ -120,6 +124,36 @@ async def test_lines_that_stand_twice_become_one_and_undo_brings_them_back(tmp_p
         assert "Lines that stood twice were taken out of human." in [*ana.history(roles=["alert"])][-1].text
         ana.undo()
         assert texts(ana)["human"] == text
+
+
+async def test_facts_that_nobody_compared_are_settled_and_undo_takes_the_marks_away(
+    tmp_path: Path, store: Store
+) -> None:
+    facts = [
+        "Bo lives in Lisbon.",
+        "Bo lives in Porto.",
+        "The Mira is blue.",
+        "The  mira is blue",
+        "Bo has 2 cats.",
+    ]
+    model = ScriptedModel(["Hello.", "tidied", "Fine."])
+    parts = Parts(model=model, embedder=NullEmbedder(), store=store, clock=FixedClock(step=60.0))
+    async with open_kernel(tmp_path, parts, Installation()) as kernel:
+        await kernel.create_agent("ana", parse_settings({"zone": "UTC", "style": "native"}))
+        rig = Rig(kernel, FixedClock(), parts)
+        await rig.send("Hello.")
+        await add_passages(kernel, "ana", [Passage(text, START + n * DAY) for n, text in enumerate(facts)])
+
+        async def marks() -> dict[int, int | None]:
+            id = (await kernel.record("ana")).id
+            found = await kernel.store.read(lambda tx: tx.passages(id, range(1, len(facts) + 1)))
+            return {each.number: each.superseded for each in found if each.superseded}
+
+        assert await marks() == {}
+        await slept(rig)
+        assert await marks() == {1: 2, 4: 3}
+        await undo(kernel, "ana")
+        assert await marks() == {}
 
 
 async def test_nobody_hears_it_and_nothing_outside_happens(tmp_path: Path) -> None:

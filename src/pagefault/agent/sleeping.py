@@ -14,6 +14,7 @@ from pagefault import prompts
 from pagefault.accounting.sleep import SleepLimits
 from pagefault.context import Sizes, paging, stamp
 from pagefault.functions import Function, Outcome
+from pagefault.functions.facts import settle_facts
 from pagefault.functions.results import brief
 from pagefault.functions.sharing import held_section
 from pagefault.literal_query import folded
@@ -23,7 +24,7 @@ from pagefault.quoting import inline
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind, Message, Role, Section
 
-__all__ = ["is_sleep", "merge_lines", "refusal_asleep", "sleep_excess", "sleep_text"]
+__all__ = ["is_sleep", "refusal_asleep", "sleep_excess", "sleep_text", "tidy"]
 
 _AWAKE = {"send_message", "send_to_agent", "schedule", "unschedule", "archival_delete", "forget"}
 """Memory functions that do more than write down what is known."""
@@ -98,8 +99,10 @@ def _line(row: Message, zone: tzinfo, counter: Counter) -> str:
     return f"{row.id} {stamp(row.at, zone)} {who}: {text.rstrip()}{' ...' * bool(more)}"
 
 
-def merge_lines(tx: Transaction, agent: AgentId, now: datetime) -> None:
-    """Take lines that stand twice out of the agent's own sections, as new versions."""
+def tidy(tx: Transaction, agent: AgentId, event: int, zone: tzinfo, now: datetime) -> None:
+    """Do what needs no model: take lines that stand twice out of the agent's own sections, as new versions,
+    and mark facts that stand twice, or that newer ones contradict."""
+    settle_facts(tx, agent, zone, event)
     for _, section in list(_merged(tx, agent)):
         tx.put_section(agent, section, now)
 

@@ -18,7 +18,7 @@ import anyio
 from pagefault.agent.found import note_found
 from pagefault.agent.output import output_of
 from pagefault.agent.rows import Rows
-from pagefault.agent.sleeping import is_sleep, merge_lines
+from pagefault.agent.sleeping import is_sleep, tidy
 from pagefault.agent.turn import Action, OpenTurn, Run, Stop
 from pagefault.approvals import Approval
 from pagefault.context import Queue
@@ -194,7 +194,7 @@ class TurnWriter:
         queue = self.memory.append(tx, rows, ratio=self.memory.queue.state.ratio, quiet=quiet)
         note_found(tx, self.record.id, rows)
         if is_sleep(event):
-            merge_lines(tx, self.record.id, self.rows.clock.now())
+            tidy(tx, self.record.id, event.id, self.rows.zone, self.rows.clock.now())
         is_over = isinstance(self.next(rows), Stop)
         return _Committed(rows, queue, is_over and self._finish(tx, event))
 

@@ -28,6 +28,7 @@ __all__ = [
     "kept_line",
     "keyed",
     "marks_of",
+    "settle_facts",
     "superseded_by",
 ]
 
@@ -74,6 +75,25 @@ def keep_fact(tx: Transaction, owner: AgentId, fact: Passage, rules: FactRules) 
         return KeptFact(fact, False, turned=turned)
     stored = tx.insert_passage(owner, fact)
     return _in_place(tx, owner, stored, [old for old in alike if _is_contradicted(stored, old, rules)])
+
+
+def settle_facts(tx: Transaction, owner: AgentId, zone: tzinfo, event: int | None) -> None:
+    """Compare facts that were stored without that, as by an import, with all others, some of them at a time:
+    mark the later one of two that say the same, and the older of two that contradict each other. ``event``:
+    the turn in which this is done, which takes the marks away when it is undone."""
+    unread = tx.unkeyed_passages(owner, _KEYED_AT_ONCE)
+    tx.key_passages(owner, {each.number: _keys(each.text) for each in unread})
+    rules = FactRules(zone)
+    for fact in (keyed(replace(each, event=event)) for each in unread):
+        alike = [each for each in tx.alike_passages(owner, _keys(fact.text)) if not each.superseded]
+        if fact.number not in {each.number for each in alike}:  # it was marked for one before it
+            continue
+        others = [each for each in alike if each.number != fact.number]
+        older = [each for each in others if (each.begins, each.number) < (fact.begins, fact.number)]
+        if doubles := [each for each in older if _is_double(fact, each, rules)]:
+            superseded_by(tx, owner, fact.number, doubles[0].number, same=True, event=event)
+        else:
+            _in_place(tx, owner, fact, [each for each in others if _is_contradicted(fact, each, rules)])
 
 
 def _in_place(tx: Transaction, owner: AgentId, new: Passage, others: Sequence[Passage]) -> KeptFact:
