@@ -45,7 +45,7 @@ async def test_what_went_to_an_archive_by_the_outbox_stays_and_is_named(machine:
         await rig.kernel.idle()
     store = MemoryStore(store.database)
     async with machine.open(ScriptedModel([*script, *script]), store=store) as rig:
-        for count in (1, 2):
+        for _ in range(2):
             await rig.send("Save it.")
             (call_id,) = [row.id for row in await rows(rig) if row.name == "archival_insert"
                           and row.role is Role.CALL and row.withdrawn is None]  # fmt: skip
@@ -55,7 +55,7 @@ async def test_what_went_to_an_archive_by_the_outbox_stays_and_is_named(machine:
             assert await rig.kernel.deliverer.deliver()
             archive = (await rig.kernel.record(Archive("manuals"))).id
             found = await rig.kernel.store.read(lambda tx, id=archive: tx.stored_passages(id))
-            assert [each.text for each in found] == ["The mill is red."] * count
+            assert [each.text for each in found] == ["The mill is red."]  # an equal fact is kept once
 
 
 async def test_a_section_folded_at_once_is_in_the_prompt_as_it_was(machine: Machine) -> None:
