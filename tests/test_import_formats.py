@@ -289,6 +289,13 @@ def test_whatsapp_of_ios_with_marks_of_direction(tmp_path: Path) -> None:
         (["[2024/2/1 下午3:05:06] Bo: a"], "2024-02-01 15:05"),
         (["12/1/25, 22:00 - Bo: a", "1/2/26, 22:00 - Bo: b"], "2025-12-01 22:00"),  # time goes forward
         (["1.2.24, 10:00 - Bo: a", "14.2.24, 10:00 - Bo: b"], "2024-02-01 10:00"),
+        (["13.2.2024 klo 9.05 - Bo: a"], "2024-02-13 09:05"),
+        (["13/2/24, 10:00 μ.μ. - Bo: a"], "2024-02-13 22:00"),
+        (["13/2/24, 12:05 π.μ. - Bo: a"], "2024-02-13 00:05"),
+        (["13/2/24, 10:00 CH - Bo: a"], "2024-02-13 22:00"),
+        (["13/2/24, 10:00 SA - Bo: a"], "2024-02-13 10:00"),
+        (["[2024/2/13 晚上9:00:00] Bo: a"], "2024-02-13 21:00"),
+        (["13/2/2567 22:00 - Bo: a"], "2024-02-13 22:00"),  # years of Buddha's era
     ],
 )
 def test_whatsapp_dates_are_read_in_the_order_that_fits_the_file(
@@ -424,6 +431,23 @@ def test_json_is_read_by_the_names_that_people_use(as_list: bool, tmp_path: Path
     assert [each.at for each in (first, second, third)] == [at(0), at(1), at(2)]
     assert omitted(items) == {("system message", ""): 1, ("image_url", ""): 1, ("tool message", ""): 1}
     assert len(bad(items)) == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        ({"author": "Bo", "message": "Hi", "datetime": "2024-03-14T09:30:00Z"}, at(0)),
+        ({"sender": "Bo", "body": "Hi", "ts": "1710408600"}, at(0)),
+        ({"speaker": "Bo", "text": "Hi", "date": "Thu, 14 Mar 2024 10:30:00 +0100"}, at(0)),
+        ({"speaker": "Bo", "text": "Hi", "date": "03/04/2024 10:30"}, None),  # of March or of April
+    ],
+)
+def test_json_of_chats_is_read_by_their_names(
+    record: dict[str, str], wanted: datetime | None, tmp_path: Path
+) -> None:
+    (message,) = read(dumped(tmp_path / "talk.json", [record]), "jsonl")
+    assert isinstance(message, ImportedMessage)
+    assert (message.speaker, message.text, message.at) == ("Bo", "Hi", wanted)
 
 
 def test_realtalk_has_a_date_for_each_turn(tmp_path: Path) -> None:

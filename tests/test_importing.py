@@ -5,7 +5,9 @@ Left out: the formats (``test_import_formats``) and what is hostile in them (``t
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +23,18 @@ import pytest
 
 import pagefault
 from conftest import Run
-from import_samples import SAMPLES, START, at, dumped, jsonl, telegram, telegram_message, text
+from import_samples import (
+    SAMPLES,
+    START,
+    at,
+    dumped,
+    jsonl,
+    slack,
+    telegram,
+    telegram_message,
+    text,
+    zipped,
+)
 from machine import FragileStore, Killed
 from pagefault.assembly import Parts
 from pagefault.build import DATABASE, open_kernel
@@ -31,6 +44,7 @@ from pagefault.errors import UsageError
 from pagefault.importers.kinds import SHIPPED
 from pagefault.importers.report import ImportReport
 from pagefault.importers.runner import ImportWishes, import_source
+from pagefault.importers.sources import open_source
 from pagefault.kernel import Kernel
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.forgetting.asking import ask_to_forget
@@ -214,6 +228,7 @@ async def test_the_person_is_the_one_who_is_named(tmp_path: Path) -> None:
         report = await imported(kernel, path, me="ANA")
         rows = await log(kernel)
     assert [(row.role, row.speaker) for row in rows] == [(Role.USER, "Ana"), (Role.EVENT, "Bo")] * 2
+    assert report.agents[0].of_user == 2
     assert report.agents[0].speakers == {"Ana": 2, "Bo": 2}
 
 
@@ -417,6 +432,83 @@ def test_what_is_of_no_kind_is_refused_in_a_sentence(run: Run, tmp_path: Path) -
     assert ran.err.count("\n") == 1
     assert run("import", str(tmp_path / "gone")).err.endswith("give what an export wrote.\n")
     assert "There is no kind 'xyz' of import" in run("import", str(tmp_path / "x.bin"), "--as", "xyz").err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("a.json", b"", "a.json is empty; export it again."),
+        ("a.txt", "15/01/2025, 10:30 - Bo: hi".encode("utf-16"), "text in UTF-16; save it as UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_recognised_says_why(
+    name: str, content: bytes, wanted: str, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    ran = run("import", str(tmp_path / name))
+    assert (ran.code, wanted in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "mem0", "letta"])
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_kind_of_one_file_asks_for_the_file(kind: str, is_zip: bool, run: Run, tmp_path: Path) -> None:
+    folder = dumped(tmp_path / "in" / "a.json", []).parent
+    path = zipped(tmp_path / "in.zip", folder) if is_zip else folder
+    ran = run("import", str(path), "--as", kind)
+    assert (ran.code, ran.err) == (
+        1,
+        f"pagefault: {path.name} is a folder or a ZIP, and what is to be read is one file; give the file in "
+        "it.\n",
+    )
+
+
+def test_a_file_of_another_kind_than_is_named_says_how_to_go_on(run: Run, tmp_path: Path) -> None:
+    ran = run("import", str(jsonl(tmp_path, 2)), "--as", "telegram")
+    assert "no memory as telegram; without --as its kind is recognised" in ran.out
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slack(tmp_path / "export", 2)
+    closed, scan = tmp_path / "export" / "closed", os.scandir
+    closed.mkdir()
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UsageError, match=r"closed cannot be read: Permission denied; allow it"):
+        open_source(tmp_path / "export").files()
+
+
+def test_a_folder_has_a_name_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "export").mkdir()
+    monkeypatch.chdir(tmp_path / "export")
+    assert open_source(Path()).name == "export"
+
+
+def test_the_command_says_if_nobody_is_the_user(run: Run, tmp_path: Path) -> None:
+    path = telegram(tmp_path, 3)
+    assert "if you are one, import with --me NAME" in run("import", str(path), "--dry-run").out
+    ran = run("import", str(path), "--dry-run", "--me", "Cy")
+    assert "nobody there is called 'Cy', so none of them is taken for the user" in ran.out
+
+
+def test_somebody_who_is_called_user_is_not_the_user(run: Run, tmp_path: Path) -> None:
+    dumped(tmp_path / "talk.json", [{"speaker": "user", "text": "hi"}, {"speaker": "Bo", "text": "ho"}])
+    assert "none of them is taken for the user" in run("import", str(tmp_path / "talk.json")).out
+
+
+def test_the_command_reports_days_of_the_zone_that_is_given(run: Run, tmp_path: Path) -> None:
+    dumped(tmp_path / "talk.json", [{"role": "user", "text": "hi", "at": "2024-07-01T22:00:00"}])
+    ran = run("import", str(tmp_path / "talk.json"), "--zone", "America/New_York")
+    assert "from 2024-07-01 to 2024-07-01" in ran.out
+
+
+def test_a_skipped_record_is_named_by_the_file_of_its_day(run: Run, tmp_path: Path) -> None:
+    dumped(tmp_path / "export" / "bees" / "2024-03-14.json", [{"ts": "1.0", "user": "U", "text": "hi"}, 7])
+    assert "Skipped: message 2 of bees/2024-03-14.json" in run("import", str(tmp_path / "export")).out
 
 
 async def test_an_agents_name_that_is_none_is_refused(tmp_path: Path) -> None:

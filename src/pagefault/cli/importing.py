@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,7 +71,9 @@ def _lines(report: ImportReport, wanted: ImportWishes) -> Iterator[str]:
     for agent in report.agents:
         yield from _agent_lines(agent, wanted)
     if not report.agents:
-        yield "  nothing; it has no messages and no memory"
+        yield "  nothing; it has no messages and no memory" + (
+            f" as {wanted.kind}; without --as its kind is recognised by its content" if wanted.kind else ""
+        )
     yield from report.remarks
     if report.omitted:
         names = dict[str, list[str]]()
@@ -94,9 +96,10 @@ def _agent_lines(agent: AgentImport, wanted: ImportWishes) -> Iterator[str]:
         yield f"  sections: {', '.join(agent.sections)}"
     if agent.first and agent.last:
         yield f"  from {agent.first:%Y-%m-%d} to {agent.last:%Y-%m-%d}"
-    yield from _speaker_lines(agent.speakers, wanted)
+    yield from _speaker_lines(agent, wanted)
     if agent.undated:
-        yield f"  {counted(agent.undated, 'message')} had no date, and got that of the one before, or now"
+        undated = counted(agent.undated, "message")
+        yield f"  {undated} had no date that can be read, and got that of the one before, or now"
     if agent.earlier:
         yield f"  {counted(agent.earlier, 'item')} from before {wanted.since} stayed out"
     yield from (f"  left out: {line}" for line in GuardedSettings(agent.agent, agent.left_out).sentences())
@@ -104,13 +107,18 @@ def _agent_lines(agent: AgentImport, wanted: ImportWishes) -> Iterator[str]:
         yield "  a new agent takes what was left out with --trust"
 
 
-def _speaker_lines(speakers: Mapping[str, int], wanted: ImportWishes) -> Iterator[str]:
+def _speaker_lines(agent: AgentImport, wanted: ImportWishes) -> Iterator[str]:
+    speakers = agent.speakers
     if speakers:
         shown = [f"{name} ({count:,})" for name, count in list(speakers.items())[:_SHOWN]]
         more = f" and {len(speakers) - _SHOWN} more" if len(speakers) > _SHOWN else ""
         yield f"  speakers: {', '.join(shown)}{more}"
-    if speakers and not wanted.me and "user" not in speakers:
-        yield "  none of them is taken for the user; if you are one, import with --me NAME"
+    if speakers and not agent.of_user:
+        yield (
+            f"  nobody there is called {wanted.me!a}, so none of them is taken for the user"
+            if wanted.me
+            else "  none of them is taken for the user; if you are one, import with --me NAME"
+        )
 
 
 def _stored(agent: AgentImport) -> list[str]:

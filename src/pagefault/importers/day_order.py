@@ -17,6 +17,8 @@ Written = tuple[int, int, int]
 """A date as it is written: three numbers."""
 
 _CENTURY = 2000
+_BUDDHIST = 543  # years ahead, as phones in Thai write them
+_TO_COME = 2400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class DayOrder:
     def read(self, written: Written) -> date | None:
         """The date; None if there is none of these numbers."""
         year = written[self.year]
+        year = year - _BUDDHIST if year > _TO_COME else year
         try:
             return date(year + _CENTURY if year < 100 else year, written[self.month], written[self.day])
         except ValueError:

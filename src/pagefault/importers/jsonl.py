@@ -22,8 +22,8 @@ __all__ = ["JsonlImporter"]
 
 _LONGEST = 8 << 20  # bytes of a line
 _LOOKED_AT = 5  # lines, to recognise
-_TEXTS = ("content", "text")
-_DATES = ("at", "timestamp", "created_at", "date", "time")
+_TEXTS = ("content", "text", "message", "body")
+_DATES = ("at", "timestamp", "created_at", "date", "time", "datetime", "date_time", "ts")
 _SPEAKERS = ("speaker", "sender", "from", "author", "name")
 _SAID_BY = ("role", *_SPEAKERS)
 _SESSIONS = ("session", "session_id", "conversation_id", "thread_id", "chat_id")

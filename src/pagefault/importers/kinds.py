@@ -6,6 +6,7 @@ path yields passages (``passages.import_from``); it recognises nothing, so it ha
 
 from __future__ import annotations
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -39,6 +40,7 @@ SHIPPED = {
 """By kind: the module and the class. Formats that are the same as a wider one come before it."""
 
 _END = object()
+_UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 
 
 def kinds() -> list[str]:
@@ -54,10 +56,19 @@ def importer_of(source: Source, kind: str | None) -> tuple[str, Importer]:
     for name in (*SHIPPED, *sorted(Plugins("importers"))):
         if (importer := _importer(name)).recognises(source):
             return name, importer
+    _check_text(source)
     raise UsageError(
         f"{source.name} is of no kind that can be imported; if it is of one of these, name it with --as: "
         f"{', '.join(kinds())}."
     )
+
+
+def _check_text(source: Source) -> None:
+    """Refuse what is of no kind for a reason that can be said."""
+    if not any(source.sizes.values()):
+        raise UsageError(f"{source.name} is empty; export it again.")
+    if source.is_file and source.head(source.name)[:2] in _UTF_16:
+        raise UsageError(f"{source.name} is text in UTF-16; save it as UTF-8, and import that.")
 
 
 def _importer(kind: str) -> Importer:

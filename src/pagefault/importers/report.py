@@ -33,7 +33,8 @@ class ImportedCounts:
 class AgentImport:
     """The import into one agent. ``made``: it was made for it. ``sections``: that it was made with;
     ``speakers``: the messages of those who spoke most, by name; ``first`` and ``last``: the dates of what was
-    read; ``undated``: messages without a date; ``earlier``: those before ``since``, not taken; ``left_out``:
+    read; ``of_user``: the messages of the user; ``undated``:
+    those without a date that can be read; ``earlier``: those before ``since``, not taken; ``left_out``:
     settings that need to be trusted."""
 
     agent: str
@@ -43,6 +44,7 @@ class AgentImport:
     documents: ImportedCounts
     sections: tuple[str, ...]
     speakers: Mapping[str, int]
+    of_user: int
     first: datetime | None
     last: datetime | None
     undated: int
@@ -77,6 +79,7 @@ class AgentTally:
     documents: Counter[ImportFate] = field(default_factory=Counter[ImportFate])
     sections: list[str] = field(default_factory=list[str])
     speakers: Counter[str] = field(default_factory=Counter[str])
+    of_user: int = 0
     first: datetime | None = None
     last: datetime | None = None
     undated: int = 0
@@ -90,8 +93,8 @@ class AgentTally:
     def report(self) -> AgentImport:
         return AgentImport(
             self.agent, self.made, _counts(self.messages), _counts(self.passages), _counts(self.documents),
-            tuple(self.sections), dict(self.speakers.most_common(_MOST_SPEAKERS)), self.first, self.last,
-            self.undated, self.earlier, self.left_out,
+            tuple(self.sections), dict(self.speakers.most_common(_MOST_SPEAKERS)), self.of_user,
+            self.first, self.last, self.undated, self.earlier, self.left_out,
         )  # fmt: skip
 
 

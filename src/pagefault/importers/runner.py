@@ -32,11 +32,12 @@ from pagefault.importers.kinds import importer_of
 from pagefault.importers.report import AgentTally, ImportReport, ImportTally
 from pagefault.importers.sources import Source, open_source
 from pagefault.importers.target import ImportTarget
-from pagefault.importers.texts import agent_name, record_name, speaker_name
+from pagefault.importers.texts import agent_name, speaker_name
 from pagefault.importers.values import ValueMaker
 from pagefault.kernel import Kernel
 from pagefault.kernel.importing import make_vectors
 from pagefault.names import check_agent_name
+from pagefault.quoting import inline
 from pagefault.zones import zone_named
 
 __all__ = ["ImportWatch", "ImportWishes", "SilentWatch", "import_source"]
@@ -175,7 +176,7 @@ class _Import:
         elif isinstance(item, Remark):
             self.tally.remark(item.text)
         elif isinstance(item, BadRecord):
-            self.tally.refuse(BadRecord(record_name(item.where), item.why))
+            self.tally.refuse(BadRecord(inline(item.where), item.why))
         elif isinstance(item, ImportedAgent):
             self._current = self._target(item)
         elif isinstance(item, ImportedMessage) and not self.wishes.messages:

@@ -47,7 +47,7 @@ class Source:
 
     @cached_property
     def name(self) -> str:
-        return os.fsencode(self.path.name).decode("utf-8", "replace")
+        return os.fsencode(os.path.basename(os.path.abspath(self.path))).decode("utf-8", "replace")
 
     @cached_property
     def stem(self) -> str:
@@ -81,6 +81,8 @@ class Source:
 
     def head(self, name: str) -> bytes:
         """The beginning of a file; empty if it cannot be read."""
+        if name not in self.sizes:
+            return b""
         if name not in self._heads:
             try:
                 with self._raw(name) as file:
@@ -92,7 +94,11 @@ class Source:
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading; what is read is counted. ``UsageError`` if there is none of this name."""
         if name not in self.sizes:
-            raise UsageError(f"{self.name} has no file {name}.")
+            raise UsageError(
+                f"{self.name} is a folder or a ZIP, and what is to be read is one file; give the file in it."
+                if name == self.name
+                else f"{self.name} has no file {name}."
+            )
         return cast("BinaryIO", io.BufferedReader(_Counted(self, self._raw(name), name), 1 << 16))
 
     def local(self, name: str) -> Path | None:
@@ -118,7 +124,7 @@ class Source:
 
     def _within(self) -> Iterator[tuple[str, int]]:
         count = 0
-        for folder, folders, files in os.walk(self.path):
+        for folder, folders, files in os.walk(self.path, onerror=_refuse_folder):
             depth = len(Path(folder).relative_to(self.path).parts)
             folders[:] = [] if depth >= _DEEPEST else sorted(each for each in folders if each[0] != ".")
             for file in files:
@@ -152,6 +158,12 @@ class Source:
                 f"{MOST_BYTES:,} are the most; unpack it and import a folder of it."
             )
         return found
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UsageError(
+        f"{error.filename} cannot be read: {error.strerror or error}; allow it, or import another folder."
+    ) from None
 
 
 class _Counted(io.RawIOBase):

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from pagefault.errors import UsageError
@@ -124,7 +125,7 @@ def _read(value: object) -> datetime | None:
         if isinstance(value, str):
             text = value.strip()
             if not _DIGITS.fullmatch(text):
-                return datetime.fromisoformat(text) if 8 <= len(text) <= 40 else None
+                return _dated(text) if 8 <= len(text) <= 40 else None
             value = float(text)
         if isinstance(value, int | float) and not isinstance(value, bool):
             seconds = float(value)
@@ -134,3 +135,11 @@ def _read(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def _dated(text: str) -> datetime:
+    """A date of ISO 8601, or as mail and HTTP write it."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return parsedate_to_datetime(text)

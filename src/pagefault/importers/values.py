@@ -58,7 +58,8 @@ class ValueMaker:
         elif item.role in ("call", "result"):
             text = _function_text(item, text)
         self.tally.speakers[speaker or item.role] += 1
-        self.tally.dated(at)
+        self.tally.of_user += role is Role.USER
+        self.tally.dated(at.astimezone(self.zone))
         row = Message(role, text, at, name=EventKind.APPENDED, speaker=speaker)
         return ImportedValue(row, _key(item, item.session), item.id is not None)
 

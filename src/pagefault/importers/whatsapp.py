@@ -21,15 +21,18 @@ from pagefault.importers.texts import date_of, plain_text, record_name, with_att
 __all__ = ["WhatsAppImporter"]
 
 _MARKS = "\u200e\u200f\u202a\u202c\ufeff"  # of direction, and of byte order
-_HALVES = r"[ap]\.?\s?m\.?|上午|下午|오전|오후|午前|午後|[صم]"
+_HALVES = (
+    r"[ap]\.?\s?m\.?|上午|下午|오전|오후|午前|午後|[صم]"
+    r"|[πμ]\.?\s?μ\.?|SA|CH|凌晨|清晨|早上|中午|傍晚|晚上"
+)
 _DATE = r"(?P<one>\d{1,4})(?P<by>[./-])\s?(?P<two>\d{1,2})(?P=by)\s?(?P<three>\d{1,4})\.?"
 _CLOCK = r"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?"
 _TIME = rf"(?:(?P<ahead>{_HALVES})\s?)?{_CLOCK}(?:\s?(?P<half>{_HALVES}))?"
 _HEADER = re.compile(
-    rf"(?P<open>\[)?{_DATE}[,،]?(?:\s(?:à|às|um|kl\.?|at))?\s{{1,3}}{_TIME}(?(open)\]\s|\s-\s)(?P<rest>.*)",
+    rf"(?P<open>\[)?{_DATE}[,،]?(?:\s(?:à|às|um|klo?\.?|at))?\s{{1,3}}{_TIME}(?(open)\]\s|\s-\s)(?P<rest>.*)",
     re.I | re.S,
 )
-_PM = re.compile(r"p|下午|오후|午後|م", re.I)
+_PM = re.compile(r"p|下午|오후|午後|م|μ|CH|中午|傍晚|晚上", re.I)
 _ATTACHED = re.compile(
     r"<attached: (?P<ios>[^<>]{1,200})>|(?P<android>\S{1,200}\.\w{2,5}) \((?P<said>[^()\n]{3,40})\)"
 )
