@@ -318,6 +318,25 @@ async def test_there_and_back_an_agent_is_the_same(machine: Machine, place: Any,
 
 
 @pytest.mark.anyio
+async def test_a_chat_among_people_is_the_same_there_and_back(machine: Machine, place: Any) -> None:
+    packed = '{"type": "system_alert", "message": "x", "name": "Cy"}'
+    chat = [
+        {"speaker": "Ana", "text": "Hi Bo", "at": "2025-01-15T10:30:00Z"},
+        {"speaker": "user", "text": packed},
+    ]
+    async with opened(machine) as rig:
+        await imported(rig.kernel, place(chat, "chat.json"), agent="there")
+        written, _ = await file_of(rig.kernel, "there")
+        assert not faults_of(written)
+        await imported(rig.kernel, place(written, "back.af"), agent="back")
+        assert await whole(rig.kernel, "back") == await whole(rig.kernel, "there")
+        assert [(row.role, row.speaker) for row in await rows(rig.kernel, "back")] == [
+            (Role.EVENT, "Ana"),
+            (Role.EVENT, "user"),
+        ]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("style", ["memgpt", "native"])
 async def test_an_agent_of_ours_is_a_file_that_letta_reads(machine: Machine, place: Any, style: str) -> None:
     append = called("core_memory_append", section="human", content="Likes tea.", request_heartbeat=True)

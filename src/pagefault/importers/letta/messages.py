@@ -102,7 +102,7 @@ class _Reader:
         elif packed.is_said:
             yield SaidRow(Role.USER, packed.text, at, packed.speaker or message.speaker)
         else:
-            yield SaidRow(Role.EVENT, packed.text, at)
+            yield SaidRow(Role.EVENT, packed.text, at, packed.speaker)
 
     def _from_agent(self, message: StoredMessage, at: datetime) -> Iterator[SaidRow]:
         thoughts, said = [*message.thoughts], [message.text]

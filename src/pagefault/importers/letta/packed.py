@@ -20,7 +20,7 @@ _CONTROL = "automated system message hidden from the user"
 _TIME = re.compile(r"([\d-]{8,10} [\d:]{7,8} [AP]M)(?: [A-Za-z]{0,6}([+-]\d{4}))?", re.ASCII)
 _FIELDS: dict[str, frozenset[str]] = {
     "user_message": frozenset({"type", "message", "time", "name", "location"}),
-    "system_alert": frozenset({"type", "message", "time"}),
+    "system_alert": frozenset({"type", "message", "time", "name"}),  # the name is of our exports
     "login": frozenset({"type", "last_login", "time", "location"}),
     "heartbeat": frozenset({"type", "reason", "time"}),
 }
