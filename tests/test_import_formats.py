@@ -97,6 +97,19 @@ def test_chatgpt_without_a_current_node_ends_with_the_newest_leaf(tmp_path: Path
     assert [each[2] for each in said(read(dumped(tmp_path / "c.json", [chat]), "chatgpt"))] == ["Hi", "Ho"]
 
 
+@pytest.mark.parametrize("undated", [None, 1e300, "x"])
+def test_chatgpt_ends_with_a_leaf_that_has_no_date_of_its_own(undated: Any, tmp_path: Path) -> None:
+    nodes = [
+        node("u", None, "user", "Hi", time=START.timestamp()),
+        node("old", "u", "assistant", "Old", time=START.timestamp() + 1),
+        node("again", "u", "user", "So?", time=START.timestamp() + 2),
+        node("new", "again", "assistant", "New", time=undated),
+    ]
+    value = talk(*nodes, current="gone")
+    items = read(dumped(tmp_path / "conversations.json", [value]), "chatgpt")
+    assert [each[2] for each in said(items)] == ["Hi", "So?", "New"]
+
+
 def test_chatgpt_leaves_out_what_is_hidden_thought_and_called(tmp_path: Path) -> None:
     hidden: dict[str, Any] = {"metadata": {"is_visually_hidden_from_conversation": True}}
     thought: dict[str, Any] = {"content": {"content_type": "thoughts", "thoughts": [{"content": "hm"}]}}
@@ -346,6 +359,16 @@ def test_slack_puts_names_in_the_place_of_ids(tmp_path: Path) -> None:
     assert {each.session for each in items if isinstance(each, ImportedMessage)} == {"C9"}
     assert omitted(items)["notice", "channel_join"] == 1
     assert len(bad(items)) == 1
+
+
+def test_slack_says_that_the_names_cannot_be_read(tmp_path: Path) -> None:
+    dumped(tmp_path / "slack" / "bees" / "2024-03-14.json", [slack_message(0)])
+    (tmp_path / "slack" / "users.json").write_text("{bad")
+    items = read(tmp_path / "slack", "slack")
+    assert said(items) == [("other", "U2", text(0))]
+    assert [(each.where, each.why) for each in bad(items)] == [
+        ("users.json", "It names nobody, so ids stand for names; export it again.")
+    ]
 
 
 def test_discord_takes_nicknames_cards_and_the_person(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _conversation(value: object, where: str, now: datetime) -> Iterator[ImportIt
     if not nodes or not session:
         yield BadRecord(where, "It has no messages, or no id; export it again.")
         return
-    path = _path(nodes, talk.get("current_node"))
+    path = _path(nodes, talk.get("current_node"), now)
     before = date_of(talk.get("create_time"), now)
     omitted = Counter[tuple[str, str]]()
     for id in path:
@@ -80,9 +80,9 @@ def _conversation(value: object, where: str, now: datetime) -> Iterator[ImportIt
     yield from (Omission(kind, name, count) for (kind, name), count in omitted.items())
 
 
-def _path(nodes: dict[str, Any], current: object) -> list[str]:
+def _path(nodes: dict[str, Any], current: object, now: datetime) -> list[str]:
     """The ids from the root to the node that the conversation ends with, each once: links may go round."""
-    id = current if isinstance(current, str) and current in nodes else _newest_leaf(nodes)
+    id = current if isinstance(current, str) and current in nodes else _newest_leaf(nodes, now)
     path = dict[str, None]()
     while isinstance(id, str) and id in nodes and id not in path:
         path[id] = None
@@ -90,11 +90,18 @@ def _path(nodes: dict[str, Any], current: object) -> list[str]:
     return list(reversed(path))
 
 
-def _newest_leaf(nodes: dict[str, Any]) -> str:
+def _newest_leaf(nodes: dict[str, Any], now: datetime) -> str:
+    """The leaf with the newest date; one without has that of the node before it."""
+
+    parents = {id: text_field(node, "parent") for id, node in nodes.items()}
+    inner = set(parents.values())
+
+    def made(id: str) -> datetime | None:
+        return date_of(mapping(mapping(nodes.get(id)).get("message")).get("create_time"), now)
+
     def age(id: str) -> tuple[bool, float]:
-        node = mapping(nodes[id])
-        made = mapping(node.get("message")).get("create_time")
-        return not node.get("children"), float(made) if isinstance(made, int | float) else 0.0
+        at = made(id) or made(parents[id])
+        return id not in inner, at.timestamp() if at else 0.0
 
     return max(nodes, key=age)
 

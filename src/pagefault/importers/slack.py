@@ -44,6 +44,8 @@ class SlackImporter:
 
     def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
         names, users = _days(source), _users(source)
+        if not users and (damaged := [name for name in source.files("users.json") if not source.is_file]):
+            yield BadRecord(damaged[0], "It names nobody, so ids stand for names; export it again.")
         channels = _channels(source)
         source.expect(names)
         for name in names:
