@@ -318,6 +318,9 @@ LAYERS = (
         "kernel.rewinding",
     },
     {
+        "kernel.undo_keys",
+    },
+    {
         "kernel.forking",
         "kernel.withdrawing",
         "views.approvals",

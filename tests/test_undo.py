@@ -23,8 +23,9 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import InTurnError, NotFoundError, UsageError
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.sections import edit_section
-from pagefault.kernel.withdrawing import edited, undo
+from pagefault.kernel.withdrawing import UndoReport, edited, retried, undo
 from pagefault.models import Notice, Prompt, StreamItem
+from pagefault.names import system_key
 from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
@@ -573,6 +574,77 @@ async def test_over_http(machine: Machine) -> None:
             "three",
         ]
         assert [row["withdrawn"] for row in rows if row["role"] == "user"] == [True, True, True, True, False]
+
+
+async def test_a_request_that_is_repeated_withdraws_once_and_gets_the_first_answer(machine: Machine) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+
+        async def post(path: str, key: str | None = None, **body: Any) -> httpx2.Response:
+            headers = {"idempotency-key": key} if key else {}
+            return await server.client.post(f"/api/v1/agents/ana/{path}", json=body, headers=headers)
+
+        for text in ("one", "two", "three", "four", "five"):
+            await post("messages", text=text, key=f"m-{text}")
+        first = await post("undo", "m-one")  # a key of a message is another one
+        assert (first.status_code, first.json()["turns"]) == (200, 1)
+        for _ in range(2):
+            again = await post("undo", "m-one")
+            assert (again.status_code, again.json()) == (200, first.json())
+        changed = await post("undo", "m-one", turns=2)
+        assert (changed.status_code, "another request" in changed.json()["detail"]) == (400, True)
+        assert (await post("edit", "m-one", text="x")).status_code == 400
+        assert (await post("undo", "m-two", turns=99)).status_code == 400
+        assert (await post("undo", "m-two", turns=1)).json()["turns"] == 1  # what was refused keeps no key
+
+        edited = await post("edit", "e", text="new")
+        assert edited.json()["text"] == "ok"
+        assert (await post("edit", "e", text="new")).json() == edited.json()
+        retried = await post("retry", "r")
+        assert (await post("edit", "e", text="newer")).status_code == 400
+        assert (await post("retry", "r")).json() == retried.json()
+        assert retried.json()["event"] != edited.json()["event"]
+        rows = [row for row in await rig.log() if row.role is Role.USER and row.withdrawn is None]
+        assert [row.text for row in rows] == ["one", "two", "new"]
+        empty = (await post("edit", "e", text="new")).json()  # its turn was withdrawn by the retry
+        assert (empty["event"], empty["text"]) == (edited.json()["event"], "")
+
+
+async def test_two_requests_with_one_key_at_once_withdraw_once(machine: Machine) -> None:
+    reports = list[UndoReport]()
+    async with machine.open(ScriptedModel([])) as rig:
+        for text in ("one", "two", "three"):
+            await rig.send(text)
+
+        async def ask() -> None:
+            reports.append(await undo(rig.kernel, "ana", key="k"))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(ask)
+        assert [report.turns for report in reports] == [1, 1, 1, 1]
+        assert len(set(reports)) == 1
+        rows = [row.text for row in await rig.log() if row.role is Role.USER and row.withdrawn is None]
+        assert rows == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[" * 100_000, '{"asked": ["turns", 1], "report": {}, "posted": []}', '{"asked": 1}',
+     '{"asked": ["retry"], "report": {"point": "m0", "turns": 1, "rows": 1}, "posted": [999]}'],
+)  # fmt: skip
+async def test_a_key_that_a_file_brought_is_data(machine: Machine, text: str) -> None:
+    """The event that keeps a key comes with an import; nobody knows what is in it."""
+    async with machine.open(ScriptedModel([])) as rig:
+        await rig.send("one")
+        agent = (await rig.kernel.record("ana")).id
+        kept = Event("edited", text, system_key("undo:k"))
+        await rig.kernel.store.write(lambda tx: tx.post(agent, kept))
+        with pytest.raises(UsageError, match="with another request"):
+            await undo(rig.kernel, "ana", key="k")
+        with pytest.raises(UsageError, match="with another request"):
+            async with retried(rig.kernel, "ana", key="k"):
+                pass
+        assert [row.withdrawn for row in await rig.log()] == [None] * 4
 
 
 async def test_the_text_of_an_edit_is_data(tmp_path: Path) -> None:

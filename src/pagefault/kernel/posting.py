@@ -21,7 +21,7 @@ from pagefault.kernel.slot import AgentSlot, listening
 from pagefault.names import check_kind, check_sender, check_text
 from pagefault.types import AgentId, Event, Output
 
-__all__ = ["EventOutputs", "checked", "outputs_of", "posting"]
+__all__ = ["EventOutputs", "checked", "log_end", "outputs_of", "posting"]
 
 EventOutputs = tuple[AgentId, Event, AsyncIterator[Output]]
 """The agent that has an event, the event as stored, and the outputs of its turn."""
@@ -48,7 +48,7 @@ async def posting(
             raise StaleAgentError(name)
         listeners = agent.listeners if most else set[MemoryObjectSendStream[Output]]()
         async with listening(listeners, most) as heard:
-            since = await _log_end(scheduler, agent) if most and event.key else 0
+            since = await log_end(scheduler, agent) if most and event.key else 0
             try:
                 posted = await scheduler.post(agent, name, event)
             except StaleAgentError:
@@ -69,7 +69,8 @@ def outputs_of(
     return whole(outputs_until_closed(scheduler.store, agent, event, heard, after), since)
 
 
-async def _log_end(scheduler: Scheduler, agent: AgentSlot) -> int:
+async def log_end(scheduler: Scheduler, agent: AgentSlot) -> int:
+    """The number of the last row of the agent's log as it is stored."""
     id = agent.record.id
     record = await scheduler.store.read(lambda tx: tx.agent_by_id(id))
     return record.last_seq if record else 0

@@ -11,9 +11,10 @@ from pagefault.kernel.streams import MOST_BEHIND
 from pagefault.kernel.withdrawing import UndoReport, edited, retried
 from pagefault.kernel.withdrawing import undo as withdraw
 from pagefault.server.api.messages import STREAMED, ReplyBody, answer
-from pagefault.server.api.values import LARGEST, AgentCaller, Name, RequestBody
+from pagefault.server.api.values import LARGEST, AgentCaller, IdempotencyKey, Name, RequestBody
 from pagefault.server.auth import Caller
 from pagefault.server.problems import Problem
+from pagefault.server.sse import LastEventId
 from pagefault.tenancy import KeyRole
 
 __all__ = ["check_may_take_back", "may_take_back", "routes"]
@@ -37,28 +38,32 @@ class Edit(RequestBody):
 
 
 @routes.post("/undo")
-async def undo(name: Name, body: Undo, caller: AgentCaller) -> UndoReport:
+async def undo(name: Name, body: Undo, caller: AgentCaller, key: IdempotencyKey) -> UndoReport:
     """Withdraw turns: they stay in the log and are out of all else."""
     check_may_take_back(caller)
     if body.turns is not None and body.to is not None:
         raise Problem(400, "Wrong request", "Give turns or to, not both.")
-    return await withdraw(caller.kernel, name, to=body.to, turns=body.turns or 1)
+    return await withdraw(caller.kernel, name, to=body.to, turns=body.turns or 1, key=key)
 
 
 @routes.post("/edit", response_model=ReplyBody, responses=STREAMED)
-async def edit(name: Name, body: Edit, caller: AgentCaller, request: Request) -> Any:
+async def edit(
+    name: Name, body: Edit, caller: AgentCaller, request: Request, key: IdempotencyKey, after: LastEventId
+) -> Any:
     """Withdraw a user's message with all that came since, and send it with another text; answered as a
     message is."""
     check_may_take_back(caller)
-    posting = edited(caller.kernel, name, body.message, body.text, MOST_BEHIND)
-    return await answer(request, caller, posting, None)
+    posting = edited(caller.kernel, name, body.message, body.text, MOST_BEHIND, key)
+    return await answer(request, caller, posting, after)
 
 
 @routes.post("/retry", response_model=ReplyBody, responses=STREAMED)
-async def retry(name: Name, caller: AgentCaller, request: Request) -> Any:
+async def retry(
+    name: Name, caller: AgentCaller, request: Request, key: IdempotencyKey, after: LastEventId
+) -> Any:
     """Withdraw the last answer, and have it given anew; answered as a message is."""
     check_may_take_back(caller)
-    return await answer(request, caller, retried(caller.kernel, name, MOST_BEHIND), None)
+    return await answer(request, caller, retried(caller.kernel, name, MOST_BEHIND, key), after)
 
 
 def check_may_take_back(caller: Caller) -> None:
