@@ -33,6 +33,7 @@ from import_samples import (
     telegram,
     telegram_message,
     text,
+    turn,
     zipped,
 )
 from machine import FragileStore, Killed
@@ -273,6 +274,26 @@ async def test_older_messages_stay_out_on_demand(tmp_path: Path) -> None:
         report = await imported(kernel, jsonl(tmp_path, 6), since=at(4).isoformat())
         assert [row.text for row in await log(kernel)] == [text(4), text(5)]
     assert (counts(report), report.agents[0].earlier) == ((2, 0, 0), 4)
+
+
+async def test_what_is_attached_to_older_messages_stays_out_too(tmp_path: Path) -> None:
+    note = {"file_name": "note.txt", "extracted_content": "Vet on Friday."}
+    told = [turn("m1", "human", "old", 0, attachments=[note]), turn("m2", "human", "new", 1)]
+    path = dumped(tmp_path / "conversations.json", [{"uuid": "c", "chat_messages": told}])
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path, since=at(1).isoformat())
+    assert (counts(report), report.agents[0].earlier) == ((1, 0, 0), 2)
+    assert report.agents[0].documents.added == 0
+
+
+async def test_a_dry_run_knows_the_documents_that_are_there(tmp_path: Path) -> None:
+    note = {"file_name": "note.txt", "extracted_content": "Vet on Friday."}
+    told = [turn("m1", "human", "hi", 0, attachments=[note])]
+    path = dumped(tmp_path / "conversations.json", [{"uuid": "c", "chat_messages": told}])
+    async with opened(tmp_path) as kernel:
+        for dry, added, known in ((True, 1, 0), (False, 1, 0), (True, 0, 1)):
+            (agent,) = (await imported(kernel, path, dry=dry)).agents
+            assert (agent.documents.added, agent.documents.known) == (added, known)
 
 
 async def test_a_message_without_a_date_has_that_of_the_one_before(tmp_path: Path) -> None:

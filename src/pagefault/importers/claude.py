@@ -93,7 +93,7 @@ def _conversation(talk: dict[str, Any], where: str, now: datetime) -> Iterator[I
             yield BadRecord(f"message {number} in {where}", "It has no id, or no sender that is known.")
             continue
         before = date_of(message.get("created_at"), now) or before
-        yield from _documents(message, f"{session}/{id}")
+        yield from _documents(message, f"{session}/{id}", before)
         text = with_attachments(_text(message, omitted), _attached(message, omitted))
         if text:
             yield ImportedMessage(text, "user" if role == "user" else "assistant", "", before, session, id)
@@ -136,11 +136,13 @@ def _attached(message: dict[str, Any], omitted: Counter[Any]) -> list[str]:
     return names
 
 
-def _documents(message: dict[str, Any], source: str) -> Iterator[ImportedDocument]:
+def _documents(message: dict[str, Any], source: str, at: datetime | None) -> Iterator[ImportedDocument]:
     for number, each in enumerate(listed(message.get("attachments")), 1):
         if text := text_field(each, "extracted_content"):
             title = text_field(each, "file_name") or "pasted text"
-            yield ImportedDocument(f"{source}/{number}", text.encode(), title, "text.txt", ("attachment",))
+            yield ImportedDocument(
+                f"{source}/{number}", text.encode(), title, "text.txt", ("attachment",), at
+            )
 
 
 def _project(project: dict[str, Any], where: str, now: datetime) -> Iterator[ImportItem]:

@@ -46,7 +46,7 @@ class DocumentImport:
             self.tally.documents["forgotten"] += sum(gone)
             wanted = [given for given, is_gone in zip(taken, gone, strict=True) if not is_gone]
             if self.dry or record is None:
-                self.tally.documents["added"] += len(wanted)
+                await self._count(wanted, record)
             elif wanted:
                 await self._load(wanted, record.id)
 
@@ -55,6 +55,11 @@ class DocumentImport:
         if not await was_imported(self.kernel, record.id, f"{self.kind}.documents", given.key):
             return False
         return await document_of(self.kernel, record, given.name) is None
+
+    async def _count(self, wanted: Sequence[_Given], record: AgentRecord | None) -> None:
+        for given in wanted:
+            is_there = record is not None and await document_of(self.kernel, record, given.name) is not None
+            self.tally.documents["known" if is_there else "added"] += 1
 
     async def _load(self, wanted: Sequence[_Given], agent: AgentId) -> None:
         try:

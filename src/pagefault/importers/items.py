@@ -98,13 +98,14 @@ class ImportedPassage:
 @dataclass(frozen=True, slots=True)
 class ImportedDocument:
     """A document with its bytes. ``source`` names it, the same each time; ``file``: a file's name, for its
-    kind."""
+    kind; ``at``: when it was sent, None if that is not known."""
 
     source: str
     data: bytes
     title: str = ""
     file: str = ""
     tags: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class ImportTarget:
                 self._passages.append(passage)
         elif isinstance(item, ImportedSection):
             self._sections.append(item)
-        else:
+        elif self.make.is_since(self.make.utc(item.at) or self.make.now):
             self._documents.waiting.append(item)
 
     async def flush(self, *, is_last: bool) -> None:

@@ -45,8 +45,7 @@ class ValueMaker:
         """The row of a message; None if it is left out, which is counted."""
         text = plain_text(item.text)
         at = self._at(item)
-        if self.since and at < self.since:
-            self.tally.earlier += 1
+        if not self.is_since(at):
             return None
         if not self._is_said(text, item.session):
             return None
@@ -65,9 +64,8 @@ class ValueMaker:
 
     def passage(self, item: ImportedPassage) -> ImportedValue | None:
         """The passage of an item; None if it is left out, which is counted."""
-        at, text = self._utc(item.at) or self.now, plain_text(item.text)
-        if self.since and at < self.since:
-            self.tally.earlier += 1
+        at, text = self.utc(item.at) or self.now, plain_text(item.text)
+        if not self.is_since(at):
             return None
         if not self._is_said(text, item.title):
             return None
@@ -77,21 +75,28 @@ class ValueMaker:
         )
         return ImportedValue(passage, _key(item, ""), item.id is not None)
 
+    def is_since(self, at: datetime) -> bool:
+        """Return whether an item is new enough; one that is not is counted."""
+        is_earlier = self.since is not None and at < self.since
+        self.tally.earlier += is_earlier
+        return not is_earlier
+
+    def utc(self, at: datetime | None) -> datetime | None:
+        """A time of the file in UTC; None if it is none."""
+        try:
+            return at and (at if at.tzinfo else at.replace(tzinfo=self.zone)).astimezone(UTC)
+        except (OverflowError, ValueError):
+            return None
+
     def _at(self, item: ImportedMessage) -> datetime:
         """The time of a message in UTC; without one, that of the message before it, or now."""
-        at = self._utc(item.at)
+        at = self.utc(item.at)
         if at is None:
             self.tally.undated += 1
             is_next = self._before is not None and self._before[0] == item.session
             at = self._before[1] if is_next and self._before else self.now
         self._before = item.session, at
         return at
-
-    def _utc(self, at: datetime | None) -> datetime | None:
-        try:
-            return at and (at if at.tzinfo else at.replace(tzinfo=self.zone)).astimezone(UTC)
-        except (OverflowError, ValueError):
-            return None
 
     def _is_said(self, text: str, where: str) -> bool:
         if not text:
