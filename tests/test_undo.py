@@ -630,7 +630,9 @@ async def test_two_requests_with_one_key_at_once_withdraw_once(machine: Machine)
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[" * 100_000, '{"asked": ["turns", 1], "report": {}, "posted": []}', '{"asked": 1}',
-     '{"asked": ["retry"], "report": {"point": "m0", "turns": 1, "rows": 1}, "posted": [999]}'],
+     '{"asked": ["retry"], "report": {"point": "m0", "turns": 1, "rows": 1}, "posted": [999]}',
+     '{"asked": ["retry"], "report": {"point": "m0", "turns": 1, "rows": 1}, "posted": []}',
+     '{"asked": ["turns", 1], "report": {"point": "m0", "turns": 1, "rows": 1}, "posted": [1]}'],
 )  # fmt: skip
 async def test_a_key_that_a_file_brought_is_data(machine: Machine, text: str) -> None:
     """The event that keeps a key comes with an import; nobody knows what is in it."""

@@ -21,6 +21,7 @@ from pagefault.types import AgentId, Event, EventKind
 __all__ = ["DoneBefore", "UndoKey"]
 
 _NAMED = 64  # characters of a key in an error
+_POSTING = ("edit", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class UndoKey:
         except ValueError:
             raise self._used() from None
         posted = [found for number in kept.posted if (found := tx.event(agent, number))]
-        texts = [each.text for each in posted[:1]] if self.text is not None else [self.text]
-        if kept.asked != self.asked or len(posted) != len(kept.posted) or texts != [self.text]:
+        is_same = kept.asked == self.asked and (self.text is None or [e.text for e in posted] == [self.text])
+        if not is_same or len(posted) != len(kept.posted) or (bool(posted) != (self.asked[0] in _POSTING)):
             raise self._used()
         return DoneBefore(kept.report, tuple(posted))
 
