@@ -16,7 +16,9 @@ from pagefault.build import open_kernel, open_transfer
 from pagefault.config import Installation, parse_settings
 from pagefault.context import contained
 from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import InTurnError
 from pagefault.kernel import Kernel, archives, shared_sections
+from pagefault.kernel.approvals import answer, pending_approvals
 from pagefault.kernel.forgetting import ForgetReceipt
 from pagefault.kernel.forgetting.asking import ask_to_forget
 from pagefault.literal_query import LiteralQuery
@@ -25,14 +27,16 @@ from pagefault.names import system_key
 from pagefault.storage import Transaction
 from pagefault.storage.row_transfer import OWNED, TransferDatabase, Value
 from pagefault.storage.traces import count_in
-from pagefault.testing.models import ScriptedModel
+from pagefault.testing.models import Item, ScriptedModel, call, say
 from pagefault.testing.postgres import Databases
 from pagefault.types import Event, EventKind, Message, QueueState, Role
 
 pytestmark = pytest.mark.anyio
 
 SECRETS = 500
-SETTINGS = {"zone": "UTC", "instructions": f"Be kind.\nNever say {MARK}.", "metadata": {"of": [f"a {MARK}"]}}
+WAITING = 4  # calls of a turn that waits for decisions
+SETTINGS = {"zone": "UTC", "instructions": f"Be kind.\nNever say {MARK}.", "metadata": {"of": [f"a {MARK}"]},
+            "approval": ["archival_insert"]}  # fmt: skip
 OF_QUEUES = {"agents", "vectors", "deliveries"}  # numbers alone, or what follows from the rest
 KEYS = {
     "messages": ("seq",), "sections": ("name",), "section_versions": ("name", "version"),
@@ -40,7 +44,7 @@ KEYS = {
     "recall_deletions": ("change", "number"), "tombstones": ("number",),
     "documents": ("number",), "document_pages": ("document", "page"), "inbox": ("number",),
     "schedules": ("number",), "grants": ("name",), "media": ("hash",), "attachments": ("target",),
-    "outbox": ("number",), "speakers": ("name",),
+    "outbox": ("number",), "speakers": ("name",), "approvals": ("number",),
 }  # fmt: skip
 Rows = dict[tuple[str, str, tuple[Value, ...]], dict[str, Value]]
 
@@ -86,6 +90,33 @@ async def planted(kernel: Kernel) -> list[Planter]:
                 lambda tx, name=name, event=event: tx.set_event(ids[name], event.id, "done")
             )
     return planters
+
+
+async def decided(home: Path, url: str, planters: list[Planter]) -> None:
+    """Calls with secrets wait for a decision, of the agent, then of its fork: nothing is forgotten. Then they
+    are decided on, with secrets in notes, in other arguments, and in who decides."""
+    script: list[Item] = [
+        [call("archival_insert", heartbeat=True, text=planter.secret()) for _ in range(WAITING)]
+        for planter in planters[:2]
+    ]
+    script.insert(1, [say("ok")])
+    async with opened(home, ScriptedModel(script, window=400_000), url) as kernel:
+        for name, planter in zip(("ana", "fork"), planters, strict=False):
+            assert [output.type async for output in kernel.send(name, "go")][-1] == "waiting"
+            before = (await ask_to_forget(kernel, "ana", MARK, dry_run=True)).places
+            with pytest.raises(InTurnError, match=f"{name} waits for a decision"):
+                await ask_to_forget(kernel, "ana", MARK)
+            assert (await ask_to_forget(kernel, "ana", MARK, dry_run=True)).places == before
+            asked = await pending_approvals(kernel, name)
+            assert [LiteralQuery(MARK).is_in(each.arguments) for _, each in asked] == [True] * WAITING
+            for number, (_, each) in enumerate(asked):
+                arguments = {"text": planter.secret()} if number % 2 else None
+                note, by = planter.secret(), planter.secret()
+                decision = answer(
+                    kernel, name, each.id, bool(number % 2), note=note, arguments=arguments, by=by
+                )
+                assert [output.type async for output in decision]
+            assert await kernel.store.read(lambda tx, of=planter.agent: tx.approvals(of)) == []
 
 
 def summarised(tx: Transaction, planter: Planter) -> None:
@@ -142,6 +173,7 @@ async def forgotten(home: Path, url: str) -> None:
         planters = await planted(kernel)
         tokens = planters[0].tokens
         assert len(tokens) >= SECRETS
+    await decided(home, url, planters)
     with closing(open_transfer(place)) as database:
         before = rows_of(database)
         assert sum(map(has_it, before.values())) >= SECRETS * 3 // 4

@@ -17,7 +17,7 @@ from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.within import TenantStore
 from pagefault.types import AgentId, EventKind
 
-__all__ = ["between_turns", "refuse_open_turn"]
+__all__ = ["between_turns", "refuse_open_turn", "refuse_turn"]
 
 _LONGEST = 60.0  # seconds that whoever has the lock is waited for
 _LOOKS = 0.02  # seconds between looks whether it is free
@@ -51,7 +51,19 @@ def _is_sent(tx: Transaction, agent: AgentId) -> bool:
 
 def refuse_open_turn(tx: Transaction, agent: AgentId, name: str) -> None:
     """Raise ``OpenTurnError`` if a turn of the agent is open in the log, to a holder of its turn lock."""
-    if tx.events(agent, state="waiting"):
-        raise OpenTurnError(name, "waits for a decision; decide on it, or cancel it")
+    _refuse_waiting(tx, agent, name)
     if tx.events(agent, state="active"):
         raise OpenTurnError(name, "is unfinished; let it be carried on, or cancel it")
+
+
+def refuse_turn(tx: Transaction, agent: AgentId, name: str) -> None:
+    """Raise ``InTurnError`` if a turn of the agent waits for a decision, or one that was sent is run, to
+    anybody."""
+    _refuse_waiting(tx, agent, name)
+    if _is_sent(tx, agent):
+        raise InTurnError(name)
+
+
+def _refuse_waiting(tx: Transaction, agent: AgentId, name: str) -> None:
+    if tx.events(agent, state="waiting"):
+        raise OpenTurnError(name, "waits for a decision; decide on it, or cancel it")

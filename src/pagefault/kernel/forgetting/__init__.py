@@ -9,6 +9,7 @@ the rest. Left out: proving it (``pagefault db check --deleted``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from pagefault.agent import Process
 from pagefault.agent.output import output_of
 from pagefault.context.queue_log import write_numbered
 from pagefault.kernel import Kernel
-from pagefault.kernel.between_turns import between_turns, refuse_open_turn
+from pagefault.kernel.between_turns import between_turns, refuse_open_turn, refuse_turn
 from pagefault.kernel.forgetting.applying import (
     PlanMovedError,
     apply_plan,
@@ -68,8 +69,8 @@ async def plan(kernel: Kernel, name: str, selection: Selection) -> ForgetPlan:
 async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "") -> ForgetReceipt:
     """Forget what is selected, everywhere; return the receipt. ``by``: at whose word.
 
-    ``InTurnError`` while a turn of the agent is run, ``UsageError`` while one waits for a decision or is
-    unfinished, and if the agent, or one that would be changed with it, is held; then nothing is changed.
+    ``InTurnError`` while a turn of the agent, or of one that would be changed with it, is run, waits for a
+    decision or is unfinished, and ``UsageError`` if one of them is held; then nothing is changed.
     """
     await kernel.deliverer.deliver()  # what is on its way arrives first
     record, by = await kernel.record(name), by or kernel.store.by
@@ -78,10 +79,11 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
         forks = await kernel.store.read(lambda tx: forks_of(tx, record))
         found = await plan(kernel, name, selection)
         await kernel.store.read(partial(refuse_if_held, plans=found.owners))
-        for each in _agents_of(found, record):
-            if each.id not in done:
-                places += await _Forgetting(kernel, record, selection, each, by).run()
-                done.add(each.id)
+        agents = [each for each in _agents_of(found, record) if each.id not in done]
+        await kernel.store.read(partial(_refuse_turns, [each for each in agents if each.id != record.id]))
+        for each in agents:
+            places += await _Forgetting(kernel, record, selection, each, by).run()
+            done.add(each.id)
         if await kernel.store.read(lambda tx: forks_of(tx, record)) == forks:
             break  # else one was made while all this was planned
     if not found.is_empty:
@@ -92,6 +94,13 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
         await kernel.deliverer.deliver()
     owners = tuple(dict.fromkeys(place.owner for place in places))
     return ForgetReceipt(name, kernel.clock.now(), by, count_places(places), owners, found.kept)
+
+
+def _refuse_turns(agents: Sequence[OwnerPlan], tx: Transaction) -> None:
+    """Raise ``InTurnError`` if one of the agents that come after the first is in a turn: each has its own
+    transaction, and the first would be done by then."""
+    for each in agents:
+        refuse_turn(tx, each.id, each.record.name)
 
 
 def _agents_of(found: ForgetPlan, record: AgentRecord) -> list[OwnerPlan]:
