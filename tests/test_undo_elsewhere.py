@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
+import pagefault
 from conftest import Machine, Rig
+from image_files import GIF, PNG
+from pagefault.assembly import Parts
 from pagefault.build import open_transfer
+from pagefault.embedders.null import NullEmbedder
+from pagefault.images import Image, read_image
 from pagefault.kernel import archives
 from pagefault.kernel.withdrawing import undo
+from pagefault.models import Prompt
 from pagefault.shared import Archive
 from pagefault.storage.sqlite import SQLiteStore
+from pagefault.testing.clock import FixedClock
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.transfer import check, import_agents
@@ -70,6 +77,52 @@ async def test_a_section_folded_at_once_is_in_the_prompt_as_it_was(machine: Mach
         assert report.sections == ("human",)
         await rig.send("two")
         assert model.prompts[-1].messages[: len(before)] == before, "the prefix is that of then"
+
+
+def shown(prompt: Prompt) -> list[bytes]:
+    """The images of a prompt that a model which sees is sent."""
+    return [image.data for message in prompt.messages for image in message.images]
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+async def test_an_image_of_a_turn_that_is_undone_is_not_shown_and_a_retry_shows_it_again(
+    tmp_path: Path, is_reopened: bool
+) -> None:
+    model = ScriptedModel([])
+    parts = Parts(model=model, embedder=NullEmbedder(), clock=FixedClock(step=1.0))
+    hash = read_image(PNG).media.hash
+    async with pagefault.open(tmp_path, parts=parts) as pf:
+        ana = await pf.agent("ana")
+        await ana.send("This is me.", images=[Image(GIF, "me.gif")])
+        before = model.prompts[-1]
+        assert shown(before) == [GIF]
+        await ana.send("And these?", images=[Image(PNG, "cat.png"), Image(GIF, "me.gif")])
+        assert shown(model.prompts[-1]) == [GIF, PNG, GIF]
+        await ana.undo()
+        if not is_reopened:
+            await ana.send("Go on.")
+    async with pagefault.open(tmp_path, parts=parts) as pf:
+        ana = await pf.agent("ana")
+        if is_reopened:
+            await ana.send("Go on.")
+        after = model.prompts[-1]
+        assert after.messages[: len(before.messages)] == before.messages, "with the bytes of the images"
+        assert (after.functions, shown(after)) == (before.functions, [GIF])
+        assert not [each for each in after.messages if "cat.png" in each.text]
+        assert await ana.media(hash) == PNG  # it is stored, as the row is
+
+        await ana.send("Look.", images=[Image(PNG, "cat.png")])
+        asked = model.prompts[-1]
+        await ana.retry()
+        assert shown(model.prompts[-1]) == shown(asked) == [GIF, PNG]
+        assert model.prompts[-1].messages[:-1] == asked.messages[:-1]
+        assert model.prompts[-1].messages[-1].images == asked.messages[-1].images
+        await ana.edit(None, "Look again.")
+        assert shown(model.prompts[-1]) == [GIF, PNG]
+        assert "Look again." in model.prompts[-1].messages[-1].text
+        await ana.undo(to=0)
+        await ana.send("Hello.")
+        assert shown(model.prompts[-1]) == []
 
 
 async def test_an_agent_exported_before_there_was_undo_is_imported_and_undone(
