@@ -66,6 +66,35 @@ def test_a_character_set_is_detected_and_said(encoding: str) -> None:
     assert note.startswith("Its characters are read as ")
 
 
+SHORT = [
+    ("cp1252", "Größe"),
+    ("cp1252", "El niño comió piñas mañana."),
+    ("cp1252", '{"a": "café grüße"}'),
+    ("cp1250", "Zażółć gęślą jaźń."),
+    ("cp1250", "Žluťoučký kůň šel domů."),
+    ("iso8859-2", "Příliš žluťoučký kůň úpěl ďábelské ódy."),
+    ("iso8859-9", "Merhaba, benim adım Ayşe."),
+    ("koi8-r", "Привет, мир."),
+    ("cp866", "Привет, мир."),
+    ("cp1251", "Маяк\0 стоит"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "text"), SHORT)
+def test_a_short_text_is_read_in_a_set_in_which_its_words_have_one_alphabet(encoding: str, text: str) -> None:
+    found = decoded(text.encode(encoding))
+    assert found.text == text
+    assert "not certain; --encoding sets another" in found.note
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", ["Маяк стоит на молу.", "灯塔在海边。", "Ο φάρος.\r\n", "The tide turns at noon."]
+)
+def test_utf_16_and_32_need_no_mark(encoding: str, text: str) -> None:
+    assert decoded(text.encode(encoding)).text == text
+
+
 def test_utf_8_with_a_few_bad_bytes_is_utf_8() -> None:
     found = read((RUSSIAN * 9).encode() + b"\x96 end", "a.txt")
     assert text_of(found) == f"{RUSSIAN * 9}\ufffd end"

@@ -24,6 +24,25 @@ _ESCAPES = re.compile(rb"\x1b\$(?:[@BA(]|\)[CA])")  # of ISO 2022, which is all 
 _WIDE = 4_096  # bytes looked at for UTF-16 without its mark
 _SAMPLE = 100_000  # bytes looked at to detect a character set
 _SURE = 0.5  # confidence of chardet, from 0 to 1
+_FAINT = 0.1  # confidence below which a common set is taken
+_COMMON = re.compile(
+    r"cp125\d|cp874|cp866|cp932|cp949|iso8859-(?:1|2|5|7|9|15)|koi8-[ru]|gb18030|big5\w*|euc_\w+|iso2022_\w+"
+)
+_LATIN, _FOREIGN = "A-Za-z\u00c0-\u024f", "\u0370-\u06ff\u0e00-\u0e7f\ufb1d-\ufefc"
+_MIXED = re.compile(  # two alphabets in one word, and control characters
+    f"[{_LATIN}][{_FOREIGN}]|[{_FOREIGN}][{_LATIN}]|[\x80-\x9f]"
+)
+_CONTROLS = re.compile(rb"[\x00-\x06\x0b\x0e-\x1a]")
+_SIGNS = r"\t\n\r -@\[-`{-~\u00a0-\u00bf\u2000-\u206f\u20a0-\u20bf\u3000-\u303f\uff00-\uff20"
+_ALPHABETS = re.compile(
+    "|".join(
+        f"[{_SIGNS}A-Za-z{letters}]*"
+        for letters in (
+            "\u00c0-\u024f", "\u0370-\u03ff", "\u0400-\u052f", "\u0590-\u05ff", "\u0600-\u06ff",
+            "\u0900-\u097f", "\u0e00-\u0e7f", "\u3040-\u30ff\u4e00-\u9fff\uff21-\uffee", "\uac00-\ud7a3",
+        )
+    )
+)  # fmt: skip
 _LOST = "\ufffd"
 _LOST_BYTES = _LOST.encode()
 # Python's names of the sets that a document may declare; its codecs hold others, which are none of these.
@@ -94,21 +113,52 @@ def guess(data: bytes, declared: str = "") -> tuple[str, str]:
     for encoding in filter(None, ("utf-8", declared)):
         if not _ESCAPES.search(sample) and _is_nearly(sample, encoding):
             return encoding, ""
-    from chardet import detect
-
-    found = detect(sample)
-    codec, confidence = codec_of(str(found["encoding"] or "")), float(found["confidence"] or 0)
-    name = _SHOWN.get(codec, str(found["encoding"]))
-    if not codec or codec.startswith(("utf-16", "utf-32")):  # without a mark, more often no text at all
-        codec, name, confidence = "cp1252", "Windows-1252", 0.0
+    codec, name, confidence = _detected(sample.replace(b"\0", b""))
     if confidence < _SURE:
         return codec, f"Its characters are read as {name}, which is not certain; --encoding sets another."
     return codec, f"Its characters are read as {name}."
 
 
+def _detected(sample: bytes) -> tuple[str, str, float]:
+    """Return the codec that ``chardet`` finds most likely, its name and its confidence. A set in which words
+    mix alphabets is out, and if nearly nothing tells them apart, a common one is meant."""
+    from chardet import detect_all
+
+    found: list[tuple[str, str, float]] = []
+    for each in detect_all(sample, ignore_threshold=True):
+        name, confidence = str(each["encoding"] or ""), float(each["confidence"] or 0)
+        codec = codec_of(name)
+        if codec and not codec.startswith(("utf-16", "utf-32")):  # without a mark, more often no text at all
+            found.append((codec, _SHOWN.get(codec, name), confidence))
+    pure = [each for each in found if not _MIXED.search(sample[:_WIDE].decode(each[0], "replace"))] or found
+    if pure and pure[0][2] < _FAINT:
+        pure = [each for each in pure if _COMMON.fullmatch(each[0])] or pure
+    return pure[0] if pure else ("cp1252", "Windows-1252", 0.0)
+
+
 def _wide(data: bytes) -> str:
+    """Return UTF-16 or UTF-32 of an order if its bytes are those of text in it; else empty."""
+    head = data[: _WIDE - _WIDE % 4]
+    if len(head) >= 8 and len(data) % 4 == 0:
+        if not any(head[2::4]) and not any(head[3::4]):
+            return "utf-32-le" if any(head[::4]) else ""
+        if not any(head[::4]) and not any(head[1::4]):
+            return "utf-32-be"
+    return _western(head) or (_other(head) if len(data) % 2 == 0 and _CONTROLS.search(head) else "")
+
+
+def _other(head: bytes) -> str:
+    """Return UTF-16 of an order if it makes letters of one alphabet of bytes that are no text."""
+    for codec in ("utf-16-le", "utf-16-be"):
+        text = head.decode(codec, "replace").rstrip(_LOST)
+        letters = [character for character in text if character.isalpha()]
+        if len(letters) >= 4 and 2 * len(letters) >= len(text) and _ALPHABETS.fullmatch(text):
+            return codec
+    return ""
+
+
+def _western(head: bytes) -> str:
     """Return UTF-16 of an order if every second byte is zero, as in Western text; else empty."""
-    head = data[:_WIDE]
     zeros = [head[first::2].count(0) / max(1, len(head) // 2) for first in (0, 1)]
     if len(head) < 8 or min(zeros) > 0.05 or max(zeros) < 0.4:
         return ""
