@@ -429,6 +429,18 @@ def test_all_articles_of_a_page_are_read() -> None:
         ("<title>Ferry sinks near the mole - Harbour News</title>", "<p>x", "Ferry sinks near the mole"),
         ("<title>Harbour News: Ferry sinks</title>", "<h1>Ferry sinks</h1>", "Ferry sinks"),
         ("<title>T | Site</title>", "<h1>The real story</h1>", "T | Site"),
+        (
+            "<title>Ferry sinks | Harbour News</title>",
+            "<header><h1>Harbour News</h1></header><main><h2>Ferry sinks</h2></main>",
+            "Ferry sinks",
+        ),
+        (
+            "<title>Ferry sinks - Harbour News</title>",
+            "<h1>Harbour News</h1><h2>Ferry sinks</h2>",
+            "Ferry sinks",
+        ),
+        ("<title>Array - JavaScript | MDN</title>", "<h1>Array</h1><h2>JavaScript</h2>", "Array"),
+        ("<title>Harbour News</title>", "<h1>Harbour News</h1>", "Harbour News"),
         ("", "<h1>The real story</h1>", "The real story"),
     ],
 )
@@ -475,3 +487,42 @@ def test_pages_that_ask_for_much_are_read_in_time_that_grows_with_them() -> None
 
 def test_a_word_document_without_any_of_this_is_as_it_was() -> None:
     assert text_of(read(docx([("Heading1", "Tides"), ("", "Ebb.")]), "a.docx")) == "# Tides\n\nEbb."
+
+
+def test_an_element_of_xhtml_that_closes_itself_does_not_hold_the_rest() -> None:
+    page = (
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title/><script src="a.js"/>'
+        '</head><body><a id="p1"/><h1>One</h1><textarea/><iframe src="x"/>'
+        "<p>The tide<br/>turns.</p></body></html>"
+    )
+    for whole in (True, False):
+        found = read_html(page, whole=whole)
+        assert (found.title, found.text) == ("One", "# One\n\nThe tide\nturns.")
+
+
+def test_notes_are_read_wherever_they_stand() -> None:
+    article = f"<main><h1>On quays</h1><p>{SENTENCE * 4}<p>{SENTENCE * 6}</main>"
+    for note in ('section role="doc-endnotes"', 'aside epub:type="footnote"', 'aside role="doc-footnote"'):
+        tag = note.split()[0]
+        found = text_of(html(f"{article}<footer><{note}><p>In Lisbon: cais.</{tag}>About us</footer>"))
+        assert found.count("In Lisbon: cais.") == 1
+        assert "About us" not in found
+        assert text_of(html(f"<main><p>{SENTENCE}<{note}>In Lisbon.</{tag}></main>")).count("In Lisbon") == 1
+    assert "secret" not in text_of(
+        html(f"{article}<div hidden><aside role=doc-footnote>secret</aside></div>")
+    )
+
+
+def test_a_cell_that_spans_the_rest_of_its_group_of_rows_ends_with_it() -> None:
+    found = text_of(
+        html(
+            "<table><thead><tr><th>Zone<th>Ticket<tbody><tr><td rowspan=0>North<td>Single<tr><td>Return"
+            "<tbody><tr><td>South<td>Single</table>"
+        )
+    )
+    assert found.split("\n")[2:] == ["| North | Single |", "| North | Return |", "| South | Single |"]
+
+
+def test_values_of_a_form_stand_apart() -> None:
+    form = '<form>Name <input value="Ann">Town <select><option>Faro</select><input value="5">yes</form>'
+    assert text_of(html(form)) == "Name Ann Town Faro 5 yes"

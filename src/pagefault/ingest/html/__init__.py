@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["HtmlPage", "declared_encoding", "read_html"]
 
 _DECLARED = re.compile(rb"(?:charset|encoding)\s{0,9}=\s{0,9}[\"']?([\w.:-]{2,40})", re.IGNORECASE)
+_XHTML = re.compile(
+    r"\ufeff?\s*(?:<\?xml|(?:<!doctype[^>]{0,300}>\s*)?<html\s[^>]{0,500}http://www\.w3\.org/1999/xhtml)",
+    re.I,
+)
+_CLOSED = re.compile(r"<([A-Za-z][\w:-]{0,40})((?:\s[^<>]{0,2000})?)/>")  # <title/>, which HTML leaves open
+_VOID = frozenset((
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr",
+))  # fmt: skip
 _PRESCAN = 4096  # bytes in which the character set is declared
 _AROUND = frozenset(("footer", "aside"))  # left out unless the content is an element of its own
 
@@ -46,6 +55,8 @@ def read_html(source: str, *, whole: bool = False) -> HtmlPage:
     """Read a page. ``whole``: it is a part of a book, without a site's menus around it."""
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
+    if _XHTML.match(source):
+        source = _CLOSED.sub(_closed, source)
     try:
         tree = LexborHTMLParser(source)
     except SelectolaxError:  # the parser takes any page; a few bytes can ask for a tree of gigabytes
@@ -55,6 +66,12 @@ def read_html(source: str, *, whole: bool = False) -> HtmlPage:
     survey, body = Survey(whole), tree.body or tree.root
     walk(tree.root, survey.enter, survey.leave)
     return _whole(body, survey) if whole else _article(tree.root, body, survey)
+
+
+def _closed(element: re.Match[str]) -> str:
+    """Return an element of XHTML that closes itself as HTML closes it, so that it does not hold the rest."""
+    name = element[1]
+    return element[0] if name.lower() in _VOID else f"<{name}{element[2]}></{name}>"
 
 
 def _whole(body: LexborNode, survey: Survey) -> HtmlPage:
@@ -75,8 +92,17 @@ def _article(root: LexborNode, body: LexborNode, survey: Survey) -> HtmlPage:
     if byline := survey.metadata.byline:
         writer.begin(byline)
     _written(content, writer)
-    title = survey.metadata.title(survey.named, writer.first or survey.first)
+    for note in survey.notes:
+        if note.mem_id not in writer.seen and not _is_within(note, article.dropped):
+            _written(note, writer)
+    title = survey.metadata.title(survey.named, writer.first, writer.opening, survey.first)
     return HtmlPage(title, writer.text, tuple(writer.headings))
+
+
+def _is_within(node: LexborNode | None, dropped: set[int]) -> bool:
+    while node is not None and node.mem_id not in dropped:
+        node = node.parent
+    return node is not None
 
 
 def _written(root: LexborNode, writer: Writer) -> Writer:

@@ -54,15 +54,20 @@ class Metadata:
         elif "author" in about.get("rel", "").split():
             self._found.setdefault("author", line_of(node.text() or "")[:_NAME])
 
-    def title(self, named: str, first: str) -> str:
-        """Return the title, given the text of ``title`` and the first ``h1`` of the content."""
+    def title(self, named: str, first: str, *others: str) -> str:
+        """Return the title, given the text of ``title``, the first ``h1`` of the content, and other headings;
+        one of them that is in ``title`` is the page's, unless it is the name of the site, which ends it."""
         if shared := next(self._values(_TITLES), ""):
             return shared
-        if not named or (first and first.casefold() in named.casefold()):
-            return first
+        if not named:
+            return first or others[-1]
         parts = _PARTS.split(named)
+        site = parts[-1].casefold() if len(parts) > 1 else ""
+        said = [name for name in (first, *others) if name and name.casefold() in named.casefold()]
+        if story := [name for name in said if name.casefold() != site]:
+            return first if first in story else max(story, key=len)
         longest = max(parts, key=lambda part: len(part.split()))
-        return longest if len(longest.split()) >= 3 else named
+        return longest if len(longest.split()) >= 3 else next(iter(said), named)
 
     @property
     def byline(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagefault.ingest.html.metadata import Metadata
-from pagefault.ingest.html.tree import HEADINGS, LISTS, SKIPPED, TEXT, line_of
+from pagefault.ingest.html.tree import HEADINGS, LISTS, NOTES, SKIPPED, TEXT, line_of
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -16,12 +16,23 @@ _DECLARE = frozenset(("meta", "script", "time", "a"))
 _NOT_DATA = frozenset(HEADINGS) | LISTS | {"pre"}  # a table with one of these in it is layout
 
 
+_NOTES = frozenset(
+    ("doc-footnote", "doc-endnote", "doc-endnotes", "footnote", "footnotes", "endnote", "endnotes")
+)
+
+
+def _is_note(node: LexborNode) -> bool:
+    about = node.attributes
+    return not _NOTES.isdisjoint(f"{about.get('role') or ''} {about.get('epub:type') or ''}".lower().split())
+
+
 class Survey:
     """The first walk: where the content is, which tables are layout, and the names of the page."""
 
     def __init__(self, whole: bool) -> None:
         self.layouts: set[int] = set()
         self.named = self.first = ""
+        self.notes: list[LexborNode] = []  # foot- and endnotes
         self.metadata = Metadata()
         self._whole = whole
         self._in_head = False
@@ -49,6 +60,8 @@ class Survey:
             self._tables.append(node.mem_id)
         if tag in _NOT_DATA:
             self._lay_out()
+        if tag in NOTES and _is_note(node):
+            self.notes.append(node)
         return tag == "head" or tag not in SKIPPED
 
     def leave(self, node: LexborNode) -> None:

@@ -28,11 +28,18 @@ class Table:
         self._rows.append([])
         self._fill()
 
+    def begin_group(self) -> None:
+        """Begin a group of rows, which no cell above spans."""
+        self._spanning.clear()
+
     def begin_cell(self, rows: str, columns: str) -> None:
-        """Begin a cell with the values of ``rowspan`` and ``colspan``."""
+        """Begin a cell with the values of ``rowspan``, where 0 is all of its group, and ``colspan``."""
         if not self._rows:
             self.begin_row()
-        self._span = (_count(rows, _MOST_ROWS), _count(columns, _MOST_COLUMNS))
+        self._span = (
+            _MOST_ROWS if rows.strip() == "0" else _count(rows, _MOST_ROWS),
+            _count(columns, _MOST_COLUMNS),
+        )
 
     def end_cell(self, text: str) -> None:
         if not self._rows:

@@ -13,7 +13,7 @@ from pagefault.ingest.pages import clean
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-__all__ = ["BLOCKS", "HEADINGS", "LISTS", "SKIPPED", "TEXT", "line_of", "walk"]
+__all__ = ["BLOCKS", "HEADINGS", "LISTS", "NOTES", "SKIPPED", "TEXT", "line_of", "walk"]
 
 TEXT = "-text"
 SKIPPED = frozenset((
@@ -26,6 +26,7 @@ BLOCKS = frozenset((
     "tr", "ul",
 ))  # fmt: skip
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
+NOTES = frozenset(("aside", "div", "li", "ol", "section"))  # that may be foot- or endnotes
 LISTS = frozenset(("ul", "ol", "menu"))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pagefault.ingest.html.forms import form_value
 from pagefault.ingest.html.mathml import formula
 from pagefault.ingest.html.tables import Table
-from pagefault.ingest.html.tree import BLOCKS, HEADINGS, LISTS, TEXT, line_of
+from pagefault.ingest.html.tree import BLOCKS, HEADINGS, LISTS, NOTES, TEXT, line_of
 from pagefault.ingest.pages import Heading, clean, heading_path
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Writer:
     dropped: set[int] = field(default_factory=set[int])  # further elements that are left out
     headings: list[Heading] = field(default_factory=list[Heading])
     first: str = ""
+    opening: str = ""  # the first heading below ``h1``
+    seen: set[int] = field(default_factory=set[int])  # elements that may be notes
     _parts: list[str] = field(default_factory=list[str])
     _size: int = 0
     _line: list[str] = field(default_factory=list[str])
@@ -72,8 +74,11 @@ class Writer:
             return False
         if tag[0] in "-!" or self._is_left_out(tag, node):
             return False
+        if tag in NOTES:
+            self.seen.add(node.mem_id)
         if tag in _ALONE:
-            self._line.append(_ALONE[tag](node))
+            value = _ALONE[tag](node)
+            self._line.append(f" {value} " if value and tag != "math" else value)
             return False
         if tag == "table":
             self._enter_table(node)
@@ -178,6 +183,8 @@ class Writer:
 
     def _heading(self, name: str) -> None:
         if name:
+            if self._level > 1:
+                self.opening = self.opening or name
             path = heading_path(self._above, self._level, name)
             start = self._emit(f"{'#' * self._level} {name}")
             self.headings.append(Heading(start, path))
@@ -228,6 +235,8 @@ class Writer:
             return
         if tag == "tr":
             table.begin_row()
+        elif tag in ("thead", "tbody", "tfoot"):
+            table.begin_group()
         elif tag in ("td", "th"):
             self._line.clear()
             about = node.attributes
