@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from document_files import docx, pdf
+from document_files import archive, docx, pdf
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.characters import decoded
@@ -526,3 +526,21 @@ def test_a_cell_that_spans_the_rest_of_its_group_of_rows_ends_with_it() -> None:
 def test_values_of_a_form_stand_apart() -> None:
     form = '<form>Name <input value="Ann">Town <select><option>Faro</select><input value="5">yes</form>'
     assert text_of(html(form)) == "Name Ann Town Faro 5 yes"
+
+
+def test_a_book_whose_list_of_chapters_is_damaged_is_read_by_names() -> None:
+    chapters: dict[str, str | bytes] = {f"OPS/{name}.xhtml": f"<p>Chapter {name}." for name in ("b", "a")}
+    stated: dict[str, str | bytes] = {"mimetype": "application/epub+zip"}
+    package = '<package><metadata><title>Tides</title></metadata><manifest><item id="a" href="A.XHTML" '
+    package += 'media-type="text/html"/></manifest><spine><itemref idref="a"/></spine></package>'
+    for held in ({}, {"OPS/c.opf": package[:-20]}):
+        found = read(archive(stated | chapters | held), "a.epub")
+        assert [leaf.text for leaf in found.leaves] == ["Chapter a.", "Chapter b."]
+        assert found.notes == ("Its list of chapters cannot be read; they are in the order of their names.",)
+    found = read(archive(stated | chapters | {"OPS/c.opf": package}), "a.epub")
+    assert (found.title, found.notes, text_of(found)) == ("Tides", (), "Chapter a.")
+
+
+def test_chapters_of_pictures_are_named() -> None:
+    found = read(book(["a", "b"], {"a": '<img src="a.png"/>', "b": "<p>Two."}), "a.epub")
+    assert (text_of(found), found.notes) == ("Two.", ("Chapters without text (pictures): a.",))

@@ -8,14 +8,15 @@ from __future__ import annotations
 import posixpath
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urldefrag
+from urllib.parse import quote, unquote, urldefrag
 from xml.etree import ElementTree
 from zipfile import BadZipFile, ZipFile
 
 from pagefault.errors import UsageError
 from pagefault.ingest.markup import pages_of
-from pagefault.ingest.packed import BROKEN, checked, elements, opened, text_of
+from pagefault.ingest.packed import BROKEN, checked, elements, opened
 from pagefault.ingest.pages import Extracted, Heading, Leaf
 from pagefault.ingest.reading import Reading
 from pagefault.quoting import inline
@@ -23,6 +24,7 @@ from pagefault.quoting import inline
 __all__ = ["epub"]
 
 _TEXT = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+_SUFFIXES = (".xhtml", ".html", ".htm")
 _NAMED = 10  # missing items that a note names
 _LOST = (BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, KeyError)
 
@@ -41,19 +43,25 @@ def epub(data: bytes, reading: Reading) -> Extracted:
     try:
         with opened(data) as archive:
             package = _package(archive)
-            title = text_of(archive, package, "title")
-            leaves = tuple(_Book(archive, package, reading).leaves())
+            book = _Book(archive, package, reading)
+            title, leaves = book.title, tuple(book.leaves())
     except BROKEN as error:
         raise UsageError(f"It is not an EPUB that can be read ({error}); it may be damaged.") from None
     if not leaves:
-        raise UsageError("It has no chapter that can be read; it may be damaged.")
+        why = " ".join(("It has no chapter that can be read; get it anew.", *reading.notes[:_NAMED]))
+        raise UsageError(why)
     return Extracted(title, leaves, markdown=True)
 
 
 def _package(archive: ZipFile) -> str:
-    """Return the name of the file that lists the others."""
-    found = elements(archive, "META-INF/container.xml")
-    return next(each.attrib["full-path"] for each in found if each.tag == "rootfile")
+    """Return the name of the file that lists the others, as far as the archive tells."""
+    named = ""
+    with suppress(*BROKEN):
+        found = elements(archive, "META-INF/container.xml")
+        named = next(each.attrib["full-path"] for each in found if each.tag == "rootfile")
+    if named in archive.namelist():
+        return named
+    return next((name for name in archive.namelist() if name.lower().endswith(".opf")), named)
 
 
 class _Book:
@@ -61,10 +69,13 @@ class _Book:
         self._archive = archive
         self._reading = reading
         self._held = set(archive.namelist())
-        found, folder = elements(archive, package), posixpath.dirname(package)
+        self._folded = {name.casefold(): name for name in archive.namelist()}
+        self._empty: list[str] = []
+        found, folder = self._listed(package), posixpath.dirname(package)
+        self.title = next((" ".join("".join(e.itertext()).split()) for e in found if e.tag == "title"), "")
         self._items = {
             each.get("id", ""): _Item(
-                _within(folder, each.get("href", "")),
+                self._name(_within(folder, each.get("href", ""))),
                 each.get("media-type", ""),
                 each.get("properties", ""),
             )
@@ -73,6 +84,29 @@ class _Book:
         }
         self._spine = [each.get("idref", "") for each in found if each.tag == "itemref"]
         self._titles = dict(self._navigation())
+
+    def _listed(self, package: str) -> list[ElementTree.Element]:
+        """Return the elements of the package; if it is damaged, items for the texts by their names."""
+        try:
+            return elements(self._archive, package)
+        except BROKEN:
+            self._reading.note("Its list of chapters cannot be read; they are in the order of their names.")
+        texts = sorted(name for name in self._held if name.lower().endswith(_SUFFIXES))
+        return [
+            ElementTree.Element(
+                "item",
+                {
+                    "id": name,
+                    "href": quote(posixpath.relpath(name, posixpath.dirname(package) or ".")),
+                    "media-type": _TEXT[0],
+                },
+            )
+            for name in texts
+        ]
+
+    def _name(self, name: str) -> str:
+        """Return the file's name as the archive spells it."""
+        return name if name in self._held else self._folded.get(name.casefold(), name)
 
     def leaves(self) -> Iterator[Leaf]:
         """Yield the pages of the chapters."""
@@ -92,6 +126,8 @@ class _Book:
                 size, pages = size + len(leaf.text), pages + 1
                 self._reading.check(size, pages)
                 yield leaf
+        if empty := [name for name in names if name in self._empty]:
+            self._note("Chapters without text (pictures)", empty)
 
     def _chapter(self, name: str) -> tuple[Leaf, ...]:
         if name not in self._held:
@@ -103,6 +139,8 @@ class _Book:
             self._note("Chapters that cannot be read (damaged)", [name])
             return ()
         found = pages_of(data, self._reading, whole=True)[1]
+        if not any(leaf.text.strip() for leaf in found):
+            self._empty.append(name)
         title = self._titles.get(name, "")
         if not found or not title or any(leaf.headings for leaf in found):
             return found

@@ -106,6 +106,8 @@ def _media_by_members(archive: ZipFile) -> str:
     if found := next((media for name, media in _BY_MEMBER.items() if name in names), ""):
         return found
     stated = _small(archive, "mimetype").decode("ascii", "replace").strip()
+    if stated == EPUB:
+        return EPUB
     if stated.startswith(_OPEN):
         return stated.removesuffix("-template")
     if why := next((why for name, why in _REFUSED.items() if name in names), ""):
