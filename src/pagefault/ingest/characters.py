@@ -24,6 +24,7 @@ _ESCAPES = re.compile(rb"\x1b\$(?:[@BA(]|\)[CA])")  # of ISO 2022, which is all 
 _WIDE = 4_096  # bytes looked at for UTF-16 without its mark
 _SAMPLE = 100_000  # bytes looked at to detect a character set
 _SURE = 0.5  # confidence of chardet, from 0 to 1
+_NARROW = re.compile(r"(?!utf-16|utf-32).")  # those are, without a mark, more often no text at all
 _FAINT = 0.1  # confidence below which a common set is taken
 _COMMON = re.compile(
     r"cp125\d|cp874|cp866|cp932|cp949|iso8859-(?:1|2|5|7|9|15)|koi8-[ru]|gb18030|big5\w*|euc_\w+|iso2022_\w+"
@@ -124,16 +125,19 @@ def _detected(sample: bytes) -> tuple[str, str, float]:
     mix alphabets is out, and if nearly nothing tells them apart, a common one is meant."""
     from chardet import detect_all
 
-    found: list[tuple[str, str, float]] = []
-    for each in detect_all(sample, ignore_threshold=True):
-        name, confidence = str(each["encoding"] or ""), float(each["confidence"] or 0)
-        codec = codec_of(name)
-        if codec and not codec.startswith(("utf-16", "utf-32")):  # without a mark, more often no text at all
-            found.append((codec, _SHOWN.get(codec, name), confidence))
+    all_found = detect_all(sample, ignore_threshold=True)
+    named = [(str(each["encoding"] or ""), float(each["confidence"] or 0)) for each in all_found]
+    coded = [(codec_of(name), name, confidence) for name, confidence in named]
+    found = [(codec, _SHOWN.get(codec, name), sure) for codec, name, sure in coded if _NARROW.match(codec)]
     pure = [each for each in found if not _MIXED.search(sample[:_WIDE].decode(each[0], "replace"))] or found
-    if pure and pure[0][2] < _FAINT:
-        pure = [each for each in pure if _COMMON.fullmatch(each[0])] or pure
-    return pure[0] if pure else ("cp1252", "Windows-1252", 0.0)
+    return _usual(pure)
+
+
+def _usual(found: list[tuple[str, str, float]]) -> tuple[str, str, float]:
+    """Return the first, or a common one if nearly nothing speaks for it."""
+    common = [each for each in found if _COMMON.fullmatch(each[0])]
+    first, *_ = [*found, ("cp1252", "Windows-1252", 0.0)]
+    return common[0] if common and first[2] < _FAINT else first
 
 
 def _wide(data: bytes) -> str:

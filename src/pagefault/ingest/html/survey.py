@@ -46,8 +46,6 @@ class Survey:
         tag = node.tag or ""
         if tag == TEXT:
             self._text(node.text_content or "")
-        elif tag in _DECLARE:
-            self.metadata.take(node)
         elif tag in ("title", "h1"):
             self._named = []
         elif tag in ("main", "article"):
@@ -60,9 +58,14 @@ class Survey:
             self._tables.append(node.mem_id)
         if tag in _NOT_DATA:
             self._lay_out()
-        if tag in NOTES and _is_note(node):
-            self.notes.append(node)
+        self._take(tag, node)
         return tag == "head" or tag not in SKIPPED
+
+    def _take(self, tag: str, node: LexborNode) -> None:
+        if tag in _DECLARE:
+            self.metadata.take(node)
+        elif tag in NOTES and _is_note(node):
+            self.notes.append(node)
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag or ""

@@ -74,11 +74,8 @@ class Writer:
             return False
         if tag[0] in "-!" or self._is_left_out(tag, node):
             return False
-        if tag in NOTES:
-            self.seen.add(node.mem_id)
         if tag in _ALONE:
-            value = _ALONE[tag](node)
-            self._line.append(f" {value} " if value and tag != "math" else value)
+            self._value(tag, node)
             return False
         if tag == "table":
             self._enter_table(node)
@@ -106,6 +103,10 @@ class Writer:
 
     def _text(self, text: str) -> None:
         self._line.append(text if self._pre else _SPACE.sub(" ", text))
+
+    def _value(self, tag: str, node: LexborNode) -> None:
+        value = _ALONE[tag](node)
+        self._line.append(f" {value} " if value and tag != "math" else value)
 
     def _is_left_out(self, tag: str, node: LexborNode) -> bool:
         return tag in self.skipped or node.mem_id in self.dropped
@@ -136,6 +137,7 @@ class Writer:
 
     def _enter_block(self, tag: str, node: LexborNode) -> None:
         self.end_block()
+        self.seen.update((node.mem_id,) * (tag in NOTES))
         if tag in HEADINGS:
             self._level = HEADINGS[tag]
         elif tag in LISTS:
