@@ -7,7 +7,6 @@ next one goes on in the same database. Each text has a word of its own.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -22,6 +21,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from forked_processes import forking
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
@@ -310,8 +310,7 @@ def test_what_was_done_is_there_once_whenever_a_process_is_killed(
     place = Place(tmp_path, url, kind == "distributed")
     anyio.run(make, place)
     assert place.wrong() == []
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["test_kills"])
+    processes = forking()
     seeded = random.Random(f"{kind} {SEED}")
     for life in range(SEED * 1_000, SEED * 1_000 + KILLS):
         process = processes.Process(target=live, args=(place, life))

@@ -6,7 +6,6 @@ Left out: deaths at the writes of longer lives, on all stores (``test_machine``)
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TypeVar
 import anyio
 import pytest
 
+from forked_processes import forking
 from machine import FragileStore
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
@@ -163,9 +163,7 @@ async def check_forked(place: Place, serial: int) -> None:
 
 def killed(target: Callable[[Place, int], None], place: Place, dies_at: int) -> bool:
     """Run it in a process of its own; return whether that was killed, for it had so many commits."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["test_kills_forgetting"])
-    process = processes.Process(target=target, args=(place, dies_at))
+    process = forking().Process(target=target, args=(place, dies_at))
     process.start()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)

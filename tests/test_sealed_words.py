@@ -5,7 +5,6 @@ named."""
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from forked_processes import forking
 from pagefault.errors import StorageError
 from pagefault.storage import Filter, Match
 from pagefault.storage.index.cache import IndexCache
@@ -168,10 +168,7 @@ def seal_until(url: str, agent: AgentId, statements: int) -> None:
 
 @pytest.mark.slow
 async def test_a_process_killed_anywhere_loses_nothing_and_is_gone_on_with(database: str) -> None:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(
-        ["pagefault.storage.postgres", "pagefault.transfer", "hypothesis", "pytest"]
-    )
+    processes = forking()
     async with archive(database, 60) as a:
         await a.sealed()
         await a.add(60)
