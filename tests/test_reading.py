@@ -544,3 +544,28 @@ def test_a_book_whose_list_of_chapters_is_damaged_is_read_by_names() -> None:
 def test_chapters_of_pictures_are_named() -> None:
     found = read(book(["a", "b"], {"a": '<img src="a.png"/>', "b": "<p>Two."}), "a.epub")
     assert (text_of(found), found.notes) == ("Two.", ("Chapters without text (pictures): a.",))
+
+
+def test_a_choice_of_a_pdf_is_read_as_shown_and_a_password_is_not() -> None:
+    kind = b"<</Type/Annot/Subtype/Widget/Rect[72 500 192 520]"
+    fields = [
+        kind + b"/FT/Ch/Ff 131072/T(town)/V(LX)/Opt[[(FA)(Faro)][(LX)(Lisbon)]]>>",
+        kind + b"/FT/Tx/Ff 8192/T(word)/V(secret)>>",
+    ]
+    found = read(pages([shown("Form")], annotations=fields, fields=b"10 0 R 11 0 R"), "a.pdf")
+    assert text_of(found) == "Form\n\ntown: Lisbon"
+
+
+def test_zero_bytes_in_a_short_log_and_a_quoted_separator_are_read() -> None:
+    log = read(b"2024 a\0b line\n\0\0\0\0\n2024 end\n", "a.log")
+    assert "2024 ab line" in text_of(log)
+    assert "2024 end" in text_of(log)
+    assert text_of(read(b'"sep=;"\r\nName;Sum\r\nA;1,5\r\n', "a.csv")).strip() == "Name: A\nSum: 1,5"
+
+
+def test_a_message_whose_parts_are_not_told_apart_is_text() -> None:
+    for kind in ("mixed", "alternative"):
+        mail = f"Subject: S\nFrom: a@b.c\nContent-Type: multipart/{kind}; boundary=Z\n\nThe tide turns.\n"
+        found = read(mail.encode(), "a.eml")
+        assert "The tide turns." in text_of(found)
+        assert not found.parts

@@ -15,6 +15,7 @@ from pagefault.ingest.pages import clean
 __all__ = ["page_marks"]
 
 _MOST = 5_000  # annotations of a page that are looked at
+_PASSWORD = 1 << 13  # flag of a field whose value is shown as stars
 _LONGEST = 1 << 20  # bytes of one string
 
 
@@ -60,9 +61,17 @@ def _field(raw: Any, form: Any, annotation: Any) -> str:
         choice = _line(raw.FPDFAnnot_GetFormFieldExportValue, form, annotation)
         of = f": {choice}" if kind == raw.FPDF_FORMFIELD_RADIOBUTTON and choice else ""
         return f"{box} {name}{of}"
-    value = ", ".join(_chosen(raw, form, annotation)) if kind == raw.FPDF_FORMFIELD_LISTBOX else ""
-    value = value or _string(raw.FPDFAnnot_GetFormFieldValue, form, annotation)
+    value = _value(raw, form, annotation, kind)
     return f"{name}: {value}" if value and name else value
+
+
+def _value(raw: Any, form: Any, annotation: Any, kind: int) -> str:
+    """Return what a field shows; empty for a password."""
+    if kind == raw.FPDF_FORMFIELD_TEXTFIELD and raw.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD:
+        return ""
+    is_choice = kind in (raw.FPDF_FORMFIELD_LISTBOX, raw.FPDF_FORMFIELD_COMBOBOX)
+    value = ", ".join(_chosen(raw, form, annotation)) if is_choice else ""
+    return value or _string(raw.FPDFAnnot_GetFormFieldValue, form, annotation)
 
 
 def _chosen(raw: Any, form: Any, annotation: Any) -> Iterator[str]:

@@ -52,7 +52,9 @@ def _opened(pdfium: Any, data: bytes, reading: Reading) -> Any:
         return pdfium.PdfDocument(data, password=reading.options.password or None)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) != _WRONG_PASSWORD:
-            raise UsageError("It is not a PDF that can be read; it may be damaged.") from None
+            raise UsageError(
+                "It is not a PDF that can be read, or only a part of one; get it anew, or print it to PDF."
+            ) from None
     if reading.options.password:
         raise UsageError("It is encrypted, and not with this password; check --password.")
     raise UsageError("It is encrypted; give its password by --password, or save it without one.")

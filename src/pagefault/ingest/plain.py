@@ -24,15 +24,18 @@ _TOML = re.compile(r"\+\+\+\n(?P<fields>.*?)\n\+\+\+[ \t]*\n", re.DOTALL)
 _DELIMITERS = ",;\t|"
 _ROWS = 50  # that the delimiter is guessed from
 _SAMPLE = 100_000  # characters of a table that these are within, or of a text that is looked at
-_CONTROLS = re.compile(r"\0+|[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
+_SEPARATOR = re.compile(r"(\"?)sep=([^\r\n])\1(?:\r\n?|\n)", re.IGNORECASE)  # a line that spreadsheets write
+_ZEROS = re.compile(r"\0+")  # that a crash leaves in a log
+_CONTROLS = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f\x7f]")  # those that files of text do not have
 
 
 def decoded_text(data: bytes, reading: Reading) -> str:
     """Decode bytes; ``UsageError`` if they are no text, or too long a one."""
     decoded = reading.decode(data)
     reading.check(len(decoded))
-    controls = len(_CONTROLS.findall(decoded, 0, _SAMPLE))
-    if controls > 1 and controls * 50 > min(len(decoded), _SAMPLE):
+    size = min(len(decoded), _SAMPLE)
+    controls, gaps = (len(each.findall(decoded, 0, _SAMPLE)) for each in (_CONTROLS, _ZEROS))
+    if (controls > 1 and controls * 50 > size) or (gaps > 1 and gaps * 8 > size):
         raise UsageError("It is not text, and not of a kind that can be loaded; convert it to text or PDF.")
     if zeros := decoded.count("\0"):
         reading.note(f"Zero bytes left out: {zeros:,}.")
@@ -76,8 +79,8 @@ def _field(front_matter: str, name: str) -> str:
 def csv_table(data: bytes, reading: Reading) -> Extracted:
     """A table whose first row names its columns."""
     source = decoded_text(data, reading)
-    if source[:4].lower() == "sep=" and source[5:6] in ("\r", "\n"):  # a line that spreadsheets write
-        rows = csv.reader(io.StringIO(source[6:].removeprefix("\n"), newline=""), delimiter=source[4])
+    if said := _SEPARATOR.match(source):
+        rows = csv.reader(io.StringIO(source[said.end() :], newline=""), delimiter=said[2])
     else:
         rows = csv.reader(io.StringIO(source, newline=""), delimiter=delimiter_of(source[:_SAMPLE]))
     csv.field_size_limit(reading.bounds.characters)

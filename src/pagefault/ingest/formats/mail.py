@@ -114,7 +114,7 @@ class _Mail:
 
     def _walk(self, part: Message, depth: int) -> None:
         """Take a part of the message, with those within it."""
-        kind = part.get_content_type()
+        kind = _kind(part)
         if depth > _DEEPEST:
             self.reading.note(f"Parts more than {_DEEPEST} deep are left out.")
         elif kind in _ENCRYPTED:
@@ -182,6 +182,13 @@ class _Mail:
             self.parts.append(part)
         else:
             self.reading.note(f"What is attached beyond {_MOST_PARTS:,} parts is left out.")
+
+
+def _kind(part: Message) -> str:
+    """Return what a part is: text, if it says that it has parts, and they are not told apart."""
+    kind = part.get_content_type()
+    is_one = kind.startswith("multipart/") and kind not in _ENCRYPTED and not part.is_multipart()
+    return "text/plain" if is_one else kind
 
 
 def _within(part: Message) -> list[Message]:
