@@ -569,3 +569,15 @@ def test_a_message_whose_parts_are_not_told_apart_is_text() -> None:
         found = read(mail.encode(), "a.eml")
         assert "The tide turns." in text_of(found)
         assert not found.parts
+
+
+def test_a_row_of_word_that_begins_later_and_a_choice_of_an_old_form_are_read() -> None:
+    cells = ["".join(f"<w:tc>{paragraph(each)}</w:tc>" for each in row) for row in (("A", "B"), ("6",))]
+    later = '<w:trPr><w:gridBefore w:val="1"/></w:trPr>'
+    choice = (
+        '<w:p><w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:ddList><w:result w:val="1"/><w:listEntry '
+        'w:val="Faro"/><w:listEntry w:val="Lagos"/></w:ddList></w:ffData></w:fldChar></w:r>'
+        '<w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>'
+    )
+    body = f"<w:tbl><w:tr>{cells[0]}</w:tr><w:tr>{later}{cells[1]}</w:tr></w:tbl>{choice}"
+    assert text_of(read(word(body), "a.docx")).split("\n")[2:] == ["|  | 6 |", "", "Lagos"]

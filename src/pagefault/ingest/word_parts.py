@@ -28,10 +28,12 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _SIGNS = (
     b"/math", b"dropCap", b"relIds", b"AlternateContent", b"2006/chart", b"fldSimple", b"textpath", b"txbx",
-    b"<w:comment ",
+    b"<w:comment ", b"gridBefore", b"ddList",
 )  # fmt: skip
 _TEXTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
 _UNWRAPPED = frozenset(f"{_W}{name}" for name in ("fldSimple", "dir", "bdo", "ruby", "rubyBase"))
+_MOST_SKIPPED = 60  # columns at the beginning of a row
+_CHOSEN = (f"{_W}result", f"{_W}default")
 _DEEPEST = 60  # parts of a formula within each other
 _SAME = {
     "f": "mfrac", "sSup": "msup", "sSub": "msub", "sSubSup": "msubsup", "m": "mtable", "mr": "mtr",
@@ -67,6 +69,10 @@ class _Plainer:
         root = ElementTree.fromstring(xml)
         for comment in root.iter(f"{_W}comment"):
             _name_author(comment)
+        for row in root.iter(f"{_W}tr"):
+            _indent_row(row)
+        for run in root.iter(f"{_W}r"):
+            _show_choice(run)
         for parent in list(root.iter()):
             for index, child in enumerate(list(parent)):
                 if (new := self._plain(child)) is not None:
@@ -164,6 +170,29 @@ def _name_author(comment: Element) -> None:
     if author and paragraph is not None:
         start = 1 if len(paragraph) and paragraph[0].tag == f"{_W}pPr" else 0
         paragraph.insert(start, _run(f"{author}: "))
+
+
+def _indent_row(row: Element) -> None:
+    """Put empty cells where a row leaves out columns at its beginning."""
+    skipped = row.find(f"{_W}trPr/{_W}gridBefore")
+    count = skipped.get(f"{_W}val", "") if skipped is not None else ""
+    for _ in range(min(int(count), _MOST_SKIPPED) if count.isdecimal() and len(count) < 9 else 0):
+        cell = Element(f"{_W}tc")
+        cell.append(_paragraph(""))
+        row.insert(1, cell)
+
+
+def _show_choice(run: Element) -> None:
+    """Write the chosen entry of a list of an old form behind it."""
+    choices = run.find(f"{_W}fldChar/{_W}ffData/{_W}ddList")
+    if choices is None:
+        return
+    entries = [each.get(f"{_W}val", "") for each in choices.iter(f"{_W}listEntry")]
+    chosen = next(
+        (found.get(f"{_W}val", "") for found in map(choices.find, _CHOSEN) if found is not None), "0"
+    )
+    if chosen.isdecimal() and len(chosen) < 9 and int(chosen) < len(entries):
+        ElementTree.SubElement(run, f"{_W}t").text = entries[int(chosen)]
 
 
 def _word_art(element: Element) -> Element | None:
