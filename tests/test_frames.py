@@ -79,6 +79,7 @@ async def test_a_turn_is_not_deep(tmp_path: Path) -> None:
     assert [o.text for o in outputs if o.type == "said"] == ["Noted."]
     http = max(seen["http"], key=len)
     assert len(http) <= TO_HTTP, "\n".join(http)
-    inserts = [place for place in seen["sql"] if "storage/sql/archive.py:_store_passages" in place]
+    passage = {"storage/sql/archive.py:insert_passages", "storage/sqlite/connection.py:insert"}
+    inserts = [place for place in seen["sql"] if passage <= set(place)]
     work = min((place[: place.index("agent/turn_writer.py:_append") + 1] for place in inserts), key=len)
     assert len(work) <= TO_SQL, "\n".join(work)

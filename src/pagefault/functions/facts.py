@@ -73,7 +73,7 @@ def keep_fact(tx: Transaction, owner: AgentId, fact: Passage, rules: FactRules) 
             return KeptFact(old, False)
     if rules.near is None and (turned := _turned(alike, fact.text)):
         return KeptFact(fact, False, turned=turned)
-    stored = tx.insert_passage(owner, fact)
+    (stored,) = tx.insert_passages(owner, [fact])
     return _in_place(tx, owner, stored, [old for old in alike if _is_contradicted(stored, old, rules)])
 
 

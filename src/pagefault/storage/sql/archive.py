@@ -68,20 +68,13 @@ class SqlArchive(SqlLeaving, SqlSuccessors, SqlTenancy):
         first = last - len(passages) + 1
         stored = [_stored(passage, number, born) for number, passage in enumerate(passages, first)]
         for start in range(0, len(stored), _TOGETHER):
-            part, of = stored[start : start + _TOGETHER], units[start : start + _TOGETHER]
-            self._store_passages(agent, part, of)
+            part = list(zip(stored[start : start + _TOGETHER], units[start : start + _TOGETHER], strict=True))
+            self._db.insert("passages", agent, [passage_values(agent, p, len(found)) for p, found in part])
+            tags = [{"agent": agent, "number": p.number, "tag": tag} for p, _ in part for tag in p.tags]
+            self._db.insert("passage_tags", agent, tags, if_absent=True)
+            self._enter(agent, "archival", [(p.number, found) for p, found in part])
         seal(self._source(), agent, "archival", ROWS, first - 1, last)
         return stored
-
-    def _store_passages(
-        self, agent: AgentId, passages: Sequence[Passage], units: Sequence[Sequence[str]]
-    ) -> None:
-        pairs = list(zip(passages, units, strict=True))
-        values = [passage_values(agent, passage, len(found)) for passage, found in pairs]
-        self._db.insert("passages", agent, values)
-        tags = [{"agent": agent, "number": p.number, "tag": tag} for p in passages for tag in p.tags]
-        self._db.insert("passage_tags", agent, tags, if_absent=True)
-        self._enter(agent, "archival", [(passage.number, found) for passage, found in pairs])
 
     def passage(self, agent: AgentId, number: int) -> Passage | None:
         found = self.passages(agent, [number])
