@@ -92,7 +92,8 @@ def test_a_bad_file_is_named_the_rest_is_loaded_and_the_exit_code_says_so(run: R
     (tmp_path / "bad.pdf").write_text("nonsense")
     ran = run("load", str(tmp_path / "bad.pdf"), str(tmp_path / "good.txt"), "--agent", "ana")
     assert ran.code == 1
-    assert ran.err == f"failed: {tmp_path}/bad.pdf: It is not a PDF that can be read; it may be damaged.\n"
+    why = "It is not a PDF that can be read, or only a part of one; get it anew, or print it to PDF."
+    assert ran.err == f"failed: {tmp_path}/bad.pdf: {why}\n"
     assert ran.out == (
         f"failed: {tmp_path}/bad.pdf\nloaded: d1 good (1 page, 1 passage) {tmp_path}/good.txt\n"
     )

@@ -139,7 +139,10 @@ async def test_a_bad_file_is_named_and_the_rest_goes_on(machine: Machine) -> Non
             ("c.docx", "loaded"),
             ("gone.txt", "failed"),
         ]
-        assert report.items[0].why == "It is not a PDF that can be read; it may be damaged."
+        assert (
+            report.items[0].why
+            == "It is not a PDF that can be read, or only a part of one; get it anew, or print it to PDF."
+        )
         assert report.items[-1].why == "No such file or directory."
         assert report.event is not None
         assert report.event.text == 'Loaded into archival storage: d1 "b" (1 page), d2 "c" (1 page).'
