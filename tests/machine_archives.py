@@ -46,7 +46,7 @@ class Shelf:
             serial = len(self.put) + 1
             told = f"zq{serial}z kept{serial} {text}"
             made = await edits.remember(kernel, Archive(self.name), told)
-            self.put[made.number] = told
+            self.put[made.passage.number] = told
         elif what == "take":
             await self._take(kernel)
         elif what == "rename":
