@@ -18,7 +18,7 @@ from pagefault.agent.parsing import read_event
 from pagefault.agent.program import Program
 from pagefault.agent.prompting import Prompting
 from pagefault.agent.rows import Rows
-from pagefault.agent.sleeping import is_sleep, sleep_excess, sleep_text
+from pagefault.agent.sleeping import is_sleep, sleep_text
 from pagefault.agent.truncation import narrowed
 from pagefault.agent.turn import Action, Insist, OpenTurn, Run, Stop, next_action, read_turn
 from pagefault.agent.turn_writer import TurnWriter, post_to
@@ -138,7 +138,7 @@ class Process:
                 if isinstance(action, Insist):
                     await self.writer.commit([self.rows.plainly()])
                 elif not isinstance(action, Run):
-                    if not await self._has_slept():
+                    if not is_sleep(self.event) or not await self._has_slept():
                         await self._ask()
                 elif await self.calls.ask(action.call):
                     self._prompting.drop_images()
@@ -267,8 +267,8 @@ class Process:
     async def _has_slept(self) -> bool:
         """Return whether the sleep has used up what it may; then it ends."""
         spent = [*(each for row in self.turn.rows for each in row.usage), *self.writer.spent]
-        over = self.event, self.program.sleep, spent, self.memory.sizes(), self.rows.clock.now()
-        if why := sleep_excess(*over):
+        sizes, now = self.memory.sizes(), self.rows.clock.now()
+        if why := self.program.sleep.excess(spent, sizes.prompt + sizes.reserve, now):
             await self.writer.commit([self.rows.alert(StopName.SLEPT, why)])
         return bool(why)
 

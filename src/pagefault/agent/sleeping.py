@@ -11,20 +11,18 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from pagefault import prompts
-from pagefault.accounting.sleep import SleepLimits
-from pagefault.context import Sizes, paging, stamp
+from pagefault.context import paging, stamp
 from pagefault.functions import Function, Outcome
 from pagefault.functions.facts import settle_facts
 from pagefault.functions.results import brief
 from pagefault.functions.sharing import held_section
 from pagefault.literal_query import folded
-from pagefault.message_meta import RequestUsage
 from pagefault.models.tokens import Counter
 from pagefault.quoting import inline
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, EventKind, Message, Role, Section
 
-__all__ = ["is_sleep", "refusal_asleep", "sleep_excess", "sleep_text", "tidy"]
+__all__ = ["is_sleep", "refusal_asleep", "sleep_text", "tidy"]
 
 _AWAKE = {"send_message", "send_to_agent", "schedule", "unschedule", "archival_delete", "forget"}
 """Memory functions that do more than write down what is known."""
@@ -42,15 +40,6 @@ _REFUSED = "Not run: while you rest only functions run that search memory or add
 def is_sleep(event: Event | None) -> bool:
     """Return whether the event is one by which an agent tidies its memory."""
     return event is not None and event.kind == EventKind.SLEEP
-
-
-def sleep_excess(
-    event: Event | None, limits: SleepLimits, spent: Sequence[RequestUsage], sizes: Sizes, now: datetime
-) -> str:
-    """The reason why a sleep ends after what was ``spent``; empty if it does not, and for other events."""
-    if not is_sleep(event):
-        return ""
-    return limits.excess(spent, sizes.prompt + sizes.reserve, now)
 
 
 def refusal_asleep(event: Event | None, function: Function) -> Outcome | None:

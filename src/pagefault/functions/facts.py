@@ -91,7 +91,7 @@ def settle_facts(tx: Transaction, owner: AgentId, zone: tzinfo, event: int | Non
         others = [each for each in alike if each.number != fact.number]
         older = [each for each in others if (each.begins, each.number) < (fact.begins, fact.number)]
         if doubles := [each for each in older if _is_double(fact, each, rules)]:
-            superseded_by(tx, owner, fact.number, doubles[0].number, same=True, event=event)
+            tx.supersede_passage(owner, fact.number, doubles[0].number, None, event)
         else:
             _in_place(tx, owner, fact, [each for each in others if _is_contradicted(fact, each, rules)])
 

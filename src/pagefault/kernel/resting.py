@@ -25,7 +25,7 @@ def fall_asleep(tx: Transaction, agent: AgentId, now: datetime) -> int:
         return 0
     newest = tx.messages(agent, newest=1, appended=False)
     rested = (newest[0].at if newest else now) + timedelta(seconds=after)
-    if any(tx.events(agent, state=state) for state in ("active", "waiting", "pending")):
+    if tx.next_event(agent) or tx.events(agent, state="waiting"):
         rested = now + timedelta(seconds=after)
     if rested > now:
         tx.move_schedule(agent, SLEEP_TIMER, rested)
