@@ -29,7 +29,8 @@ from pagefault.build import make_embedder, open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder
 from pagefault.kernel import Kernel
-from pagefault.kernel.edits import delete_passage, remember
+from pagefault.kernel.edits import delete_passage
+from pagefault.kernel.facts import remember
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel

@@ -20,7 +20,7 @@ from pagefault.config import Installation, SectionSettings, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.models import Completion, Delta, Model, Prompt, StreamItem, Usage
 from pagefault.storage import Store
 from pagefault.testing.clock import FixedClock

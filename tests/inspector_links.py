@@ -22,7 +22,8 @@ from pagefault.config import parse_settings
 from pagefault.images import read_image
 from pagefault.kernel import approvals as deciding
 from pagefault.kernel import archives, shared_sections
-from pagefault.kernel.edits import add_timer, remember
+from pagefault.kernel.edits import add_timer
+from pagefault.kernel.facts import remember
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Usage
 from pagefault.shared import Archive

@@ -13,7 +13,7 @@ from typing import Literal
 from machine_log import Dump, effects
 from machine_witness import ARCHIVES
 from pagefault.errors import NotFoundError
-from pagefault.kernel import Kernel, archives, edits
+from pagefault.kernel import Kernel, archives, edits, facts
 from pagefault.shared import Archive
 from pagefault.types import Message, Role
 
@@ -38,14 +38,14 @@ class Shelf:
     async def make(self, kernel: Kernel) -> None:
         await archives.create(kernel, self.name, "What they keep.")
         await archives.create(kernel, "vault")
-        await edits.remember(kernel, Archive("vault"), "The quick brown fox, no1x and zq1z: sealed away.")
+        await facts.remember(kernel, Archive("vault"), "The quick brown fox, no1x and zq1z: sealed away.")
 
     async def change(self, kernel: Kernel, what: Change, text: str) -> None:
         """Change the archive from outside. One that died in it may be done again, but for ``put``."""
         if what == "put":
             serial = len(self.put) + 1
             told = f"zq{serial}z kept{serial} {text}"
-            made = await edits.remember(kernel, Archive(self.name), told)
+            made = await facts.remember(kernel, Archive(self.name), told)
             self.put[made.passage.number] = told
         elif what == "take":
             await self._take(kernel)

@@ -16,7 +16,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.kernel import edits
+from pagefault.kernel import edits, facts
 from pagefault.storage import Store
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
@@ -51,7 +51,7 @@ async def test_two_processes_add_one_text_at_once(tmp_path: Path, open_store: Op
         await first.ensure_agent("ana", parse_settings({"zone": "UTC"}))
 
         async def add(kernel: object, text: str) -> None:
-            kept = await edits.remember(kernel, "ana", text)  # pyright: ignore[reportArgumentType]
+            kept = await facts.remember(kernel, "ana", text)  # pyright: ignore[reportArgumentType]
             answers.append((kept.id, kept.is_new))
 
         for text in ("Ann likes tea.", "Bo likes tea."):
@@ -62,12 +62,12 @@ async def test_two_processes_add_one_text_at_once(tmp_path: Path, open_store: Op
         assert sum(is_new for _, is_new in answers) == 2
         assert (await memory.search(first, "ana", tier="archival")).total == 2
         await edits.delete_passage(first, "ana", "p1")
-        anew = [(await edits.remember(first, "ana", "Ann likes tea.")).is_new for _ in range(2)]
+        anew = [(await facts.remember(first, "ana", "Ann likes tea.")).is_new for _ in range(2)]
         assert anew == [True, False]
         with pytest.raises(NotFoundError, match="no agent bo"):
-            await edits.remember(first, "bo", "x")
+            await facts.remember(first, "bo", "x")
         with pytest.raises(UsageError, match="empty"):
-            await edits.remember(first, "ana", " ")
+            await facts.remember(first, "ana", " ")
 
 
 async def test_a_text_amid_many_that_begin_alike_is_added_once(machine: Machine) -> None:
@@ -84,7 +84,7 @@ async def test_a_text_amid_many_that_begin_alike_is_added_once(machine: Machine)
 
 async def test_what_was_added_in_another_way_is_not_added_again(machine: Machine) -> None:
     async with memory_of(machine, ScriptedModel([])) as asked:
-        await edits.remember(asked.server.kernel, "ana", "Ann likes tea.")
+        await facts.remember(asked.server.kernel, "ana", "Ann likes tea.")
         assert await asked.data("add_memory", text="Ann likes tea.") == {"id": "p1", "added": False}
         await asked.data("delete_memory", id="p1")
         assert (await asked.data("add_memory", text="Ann likes tea."))["added"]

@@ -25,7 +25,8 @@ from pagefault.errors import ArgumentTypeError, NameTakenError, NotFoundError, U
 from pagefault.ingest import File, load
 from pagefault.ingest.sources import SourceContent
 from pagefault.kernel import archives
-from pagefault.kernel.edits import delete_passage, edit_passage, remember
+from pagefault.kernel.edits import delete_passage, edit_passage
+from pagefault.kernel.facts import remember
 from pagefault.loading_settings import LoadingSettings
 from pagefault.models import Prompt, StreamItem
 from pagefault.shared import Archive, Attachment

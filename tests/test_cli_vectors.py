@@ -14,7 +14,7 @@ from pagefault.build import open_kernel
 from pagefault.cli.vectors import complete
 from pagefault.config import AgentSettings
 from pagefault.embedders import Embedder, Vectors
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.testing.embedders import HashEmbedder
 from pagefault.testing.embeddings_server import Embeddings
 from pagefault.testing.providers import ProviderServer, refuse

@@ -21,7 +21,7 @@ from pagefault.context import Compiler, MainContext, Queue
 from pagefault.context.images_in_view import ImagesInView
 from pagefault.errors import ContextLengthExceeded, NotFoundError
 from pagefault.images import read_image
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.kernel.sections import add_section, edit_section, remove_section
 from pagefault.models import Completion, Prompt, PromptMessage
 from pagefault.storage import Store

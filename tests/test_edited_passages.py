@@ -19,7 +19,8 @@ from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
 from pagefault.kernel import Kernel
 from pagefault.kernel.archives import attach, create
-from pagefault.kernel.edits import delete_passage, edit_passage, remember
+from pagefault.kernel.edits import delete_passage, edit_passage
+from pagefault.kernel.facts import remember
 from pagefault.names import system_key
 from pagefault.shared import Archive
 from pagefault.storage import Store

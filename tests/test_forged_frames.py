@@ -28,7 +28,8 @@ from pagefault.config import AgentSettings
 from pagefault.context import contained, render_sections
 from pagefault.errors import UsageError
 from pagefault.kernel.conversations import AppendedMessage, append
-from pagefault.kernel.edits import add_timer, put_document, remember
+from pagefault.kernel.edits import add_timer, put_document
+from pagefault.kernel.facts import remember
 from pagefault.kernel.sections import add_section, edit_section
 from pagefault.models import Call, Completion, Prompt, PromptMessage
 from pagefault.models.wrappers.function_calling.json_mode import JSONReader

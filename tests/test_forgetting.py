@@ -20,7 +20,7 @@ from conftest import Machine, Rig, Run, served
 from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import InTurnError, ModelError, NotFoundError, UsageError
-from pagefault.kernel import edits
+from pagefault.kernel import facts
 from pagefault.kernel.forgetting.asking import ask_to_forget
 from pagefault.models import Completion, Prompt
 from pagefault.storage import TurnHold
@@ -71,7 +71,7 @@ async def test_what_is_forgotten_is_in_no_prompt_search_section_or_timer_and_the
 ) -> None:
     model = ScriptedModel(talk(SECRET))
     async with machine.open(model, timers=True) as rig:
-        await edits.remember(rig.kernel, "ana", "likes tea")
+        await facts.remember(rig.kernel, "ana", "likes tea")
         assert await rig.said(f"Hello, {SECRET.upper()}.") == f"I know: {SECRET}."
         await rig.send("How are you?")
         planned = await ask_to_forget(rig.kernel, "ana", SECRET, dry_run=True)
@@ -184,7 +184,7 @@ async def test_a_summary_that_covers_nothing_of_it_stays_and_so_does_the_prefix(
     model = ScriptedModel([])
     async with machine.open(model) as rig:
         await flushed(rig)
-        await edits.remember(rig.kernel, "ana", f"note: {SECRET}")
+        await facts.remember(rig.kernel, "ana", f"note: {SECRET}")
         await rig.send("one")
         first = model.prompts[-1].messages
         await ask_to_forget(rig.kernel, "ana", SECRET)

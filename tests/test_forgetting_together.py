@@ -12,7 +12,7 @@ import pytest
 
 from conftest import Machine, Rig
 from pagefault.errors import UsageError
-from pagefault.kernel import archives, edits
+from pagefault.kernel import archives, facts
 from pagefault.kernel.forgetting import ForgetReceipt, LiteralQuery, Selection, forget, plan
 from pagefault.kernel.forking import fork
 from pagefault.kernel.sections import edit_section
@@ -123,7 +123,7 @@ async def test_a_fork_made_while_something_is_forgotten_has_nothing_of_it(
     async with machine.open(model, store=stores[0]) as one, machine.open(model, store=stores[1]) as two:
         for text in (f"The code is {SECRET}.", "I like tea."):
             await one.send(text)
-        await edits.remember(one.kernel, "ana", f"fact {SECRET}")
+        await facts.remember(one.kernel, "ana", f"fact {SECRET}")
 
         async def make() -> None:
             for _ in range(delay):
@@ -146,12 +146,12 @@ async def test_an_id_names_in_a_fork_what_both_have_and_nothing_else(machine: Ma
     model = ScriptedModel(lambda _: [say("ok")])
     async with machine.open(model) as rig:
         await rig.send("one")
-        await edits.remember(rig.kernel, "ana", "shared fact")
+        await facts.remember(rig.kernel, "ana", "shared fact")
         rig.clock.advance(1)
         await fork(rig.kernel, "ana", "bo")
         rig.clock.advance(1)
         for name in ("ana", "bo"):
-            await edits.remember(rig.kernel, name, f"fact of {name}")
+            await facts.remember(rig.kernel, name, f"fact of {name}")
             async for _ in rig.kernel.send(name, f"said to {name}"):
                 pass
             await rig.kernel.idle()
@@ -184,7 +184,7 @@ async def test_what_quotes_an_archive_is_found_again_after_a_crash_between_agent
     store, model = Stopping(machine.database), ScriptedModel(reading)
     async with machine.open(model, store=store, window=4096) as rig:
         await archives.create(rig.kernel, "manuals")
-        await edits.remember(rig.kernel, Archive("manuals"), f"{SECRET} {'grain ' * 9_000}")
+        await facts.remember(rig.kernel, Archive("manuals"), f"{SECRET} {'grain ' * 9_000}")
         await archives.attach(rig.kernel, "manuals", "ana")
         await rig.kernel.idle()
         await rig.send("What of the mill?")

@@ -21,7 +21,7 @@ from pagefault.approvals import Grant
 from pagefault.build import open_transfer
 from pagefault.errors import InTurnError, NameTakenError, NotFoundError, QuotaError, UsageError
 from pagefault.images import read_image
-from pagefault.kernel import archives, edits, sections, shared_sections
+from pagefault.kernel import archives, edits, facts, sections, shared_sections
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.forking import fork
 from pagefault.kernel.origins import forks_of, origin_of
@@ -116,7 +116,7 @@ async def lived(rig: Rig) -> None:
     await rig.send("And you?")
     await append(kernel, "ana", [AppendedMessage("Said elsewhere in Lisbon.")], key="import-1")
     for text in ("The mill is red.", "The barn is blue.", "The shed is gone."):
-        await edits.remember(kernel, "ana", text, tags=["farm"])
+        await facts.remember(kernel, "ana", text, tags=["farm"])
     await edits.edit_passage(kernel, "ana", "p1", "The mill is green.")
     await edits.delete_passage(kernel, "ana", "p3")
     await sections.edit_section(kernel, "ana", "human", "Lives in Porto.")
@@ -320,7 +320,7 @@ async def test_what_changes_while_an_agent_is_copied_is_in_its_fork(machine: Mac
         # a turn, a document loaded anew, passages that come and go, an event more, a section written
         await rig.send("A word in between.")
         await edits.delete_passage(rig.kernel, "ana", "p2")
-        await edits.remember(rig.kernel, "ana", "The gate is open.")
+        await facts.remember(rig.kernel, "ana", "The gate is open.")
         await sections.edit_section(rig.kernel, "ana", "human", "Lives in Braga.")
         anew = Document("/tides.pdf", "On tides", "application/pdf", "cd", NOW, 0)
         await write(
@@ -371,7 +371,7 @@ async def test_shared_sections_and_archives_stay_shared(machine: Machine, stores
         await archives.attach(kernel, "manuals", "ana")
         await kernel.idle()
         bo = await fork(kernel, "ana", "bo")
-        await edits.remember(kernel, Archive("manuals"), "The pump is loud.")
+        await facts.remember(kernel, Archive("manuals"), "The pump is loud.")
         await shared_sections.edit(kernel, "human", "Seen by both.")
         await kernel.deliverer.deliver()
         await kernel.idle()
@@ -415,13 +415,13 @@ async def test_a_fork_at_a_message_is_the_agent_of_then(machine: Machine, stores
     async with opened(machine, stores) as rig:
         kernel, read = rig.kernel, rig.kernel.store.read
         await sections.edit_section(kernel, "ana", "human", "Lives in Porto.")
-        await edits.remember(kernel, "ana", "The mill is red.")
+        await facts.remember(kernel, "ana", "The mill is red.")
         await rig.send("one")
         then = (await kernel.record("ana")).last_seq
         prompt = (await kernel.process("ana")).prompt().messages
         await rig.send("two")
         await sections.edit_section(kernel, "ana", "human", "Lives in Braga.")
-        await edits.remember(kernel, "ana", "The barn is blue.")
+        await facts.remember(kernel, "ana", "The barn is blue.")
         await rig.send("three")
         bo = await fork(kernel, "ana", "bo", at=f"m{then}")
         origin = await read(lambda tx: origin_of(tx, bo.id))

@@ -20,7 +20,7 @@ from image_files import png
 from pagefault import tool
 from pagefault.config import parse_settings
 from pagefault.images import read_image
-from pagefault.kernel import Kernel, archives, edits, shared_sections
+from pagefault.kernel import Kernel, archives, edits, facts, shared_sections
 from pagefault.kernel.tenancy import create_key
 from pagefault.models import Completion, Prompt, Usage
 from pagefault.shared import Archive
@@ -123,10 +123,10 @@ def _routes(routes: Any) -> Iterator[tuple[str, str]]:
 async def furnish(kernel: Kernel, name: str, word: str) -> None:
     """Fill every memory of an agent with a word; a call of it waits for a decision."""
     await kernel.create_agent(name, parse_settings({"zone": "UTC", "tags": [f"of-{name}"]}))
-    await edits.remember(kernel, name, f"a {word} in a passage", tags=[word])
+    await facts.remember(kernel, name, f"a {word} in a passage", tags=[word])
     await edits.add_timer(kernel, name, f"a {word} in a timer", when="in 5 days")
     await archives.create(kernel, f"{name}-archive", f"a {word} in a description")
-    await edits.remember(kernel, Archive(f"{name}-archive"), f"a {word} in an archive")
+    await facts.remember(kernel, Archive(f"{name}-archive"), f"a {word} in an archive")
     await archives.attach(kernel, f"{name}-archive", name)
     await shared_sections.share(kernel, f"{name}_plan", [name], text=f"a {word} in a section")
     for text in (f"Remember the {word}.", "Now pay."):

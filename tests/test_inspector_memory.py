@@ -15,7 +15,8 @@ from conftest import Machine, Rig, Served, served
 from hostile_texts import SHORT, STORED_TEXTS
 from pagefault import tool
 from pagefault.kernel import archives, shared_sections
-from pagefault.kernel.edits import add_timer, remember
+from pagefault.kernel.edits import add_timer
+from pagefault.kernel.facts import remember
 from pagefault.kernel.sections import edit_section
 from pagefault.kernel.tenancy import create_key
 from pagefault.server.inspector.showing import address

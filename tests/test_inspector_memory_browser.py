@@ -14,7 +14,8 @@ from conftest import Machine, Rig
 from hostile_texts import STORED_TEXTS
 from inspector_pages import NEEDS, PATIENCE, WIDTHS, Site, axe, chromium, serving, until
 from pagefault.kernel import sections
-from pagefault.kernel.edits import add_timer, remember
+from pagefault.kernel.edits import add_timer
+from pagefault.kernel.facts import remember
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Event, EventKind
 from pagefault.views import approvals, documents, memory

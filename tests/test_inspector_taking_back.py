@@ -10,7 +10,7 @@ import pytest
 from conftest import Machine, Rig, Served, served
 from hostile_texts import STORED_TEXTS
 from pagefault import tool
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.kernel.tenancy import create_key
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.types import Message

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import Machine, served
 from pagefault.config import parse_settings
-from pagefault.kernel import Kernel, archives, edits, shared_sections
+from pagefault.kernel import Kernel, archives, edits, facts, shared_sections
 from pagefault.kernel.tenancy import create_key
 from pagefault.mcp.tools import TOOLS
 from pagefault.models import Prompt
@@ -103,10 +103,10 @@ def filled(path: str, *ids: dict[str, str]) -> Iterator[str]:
 async def furnish(kernel: Kernel, name: str, word: str) -> None:
     """Fill every memory of an agent with a word."""
     await kernel.create_agent(name, parse_settings({"zone": "UTC"}))
-    await edits.remember(kernel, name, f"a {word} in a passage")
+    await facts.remember(kernel, name, f"a {word} in a passage")
     await edits.add_timer(kernel, name, f"a {word} in a timer", when="in 5 days")
     await archives.create(kernel, f"{name}-archive", f"a {word} in a description")
-    await edits.remember(kernel, Archive(f"{name}-archive"), f"a {word} in an archive")
+    await facts.remember(kernel, Archive(f"{name}-archive"), f"a {word} in an archive")
     await archives.attach(kernel, f"{name}-archive", name)
     await shared_sections.share(kernel, f"{name}_plan", [name], text=f"a {word} in a section")
     async for _ in kernel.send(name, f"Remember the {word}."):

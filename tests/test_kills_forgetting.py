@@ -23,7 +23,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NameTakenError
 from pagefault.kernel import Kernel, archives
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.kernel.forgetting import LiteralQuery, Selection, forget
 from pagefault.kernel.forking import fork
 from pagefault.shared import Archive

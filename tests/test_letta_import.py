@@ -21,7 +21,8 @@ from pagefault.exporters.markdown import fenced
 from pagefault.importers.report import ImportReport
 from pagefault.importers.runner import ImportWishes, import_source
 from pagefault.kernel import Kernel
-from pagefault.kernel.edits import add_timer, remember
+from pagefault.kernel.edits import add_timer
+from pagefault.kernel.facts import remember
 from pagefault.kernel.forgetting.asking import ask_to_forget
 from pagefault.kernel.tenancy import create_key
 from pagefault.testing.models import ScriptedModel, say

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from conftest import Machine, served
 from mcp_clients import MODES, Asked, connected, memory_of, message, refusal, text_of, tokens_of
-from pagefault.kernel import edits
+from pagefault.kernel import facts
 from pagefault.kernel.tenancy import create_key
 from pagefault.mcp import MemoryAccess
 from pagefault.mcp.shown import as_data
@@ -287,7 +287,7 @@ async def test_results_stay_within_the_budget_and_pages_bring_all(machine: Machi
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, mcp_tokens=budget) as server:
         for n in range(37):
             text = f"garden {n} " + chance.choice(TEXTS) * chance.choice([0, 1, 30, 400])
-            await edits.remember(rig.kernel, "ana", text, tags=[f"tag-{k}-of-many" for k in range(n)])
+            await facts.remember(rig.kernel, "ana", text, tags=[f"tag-{k}-of-many" for k in range(n)])
         async with connected(server) as asked:
             for name, given in (("list_memories", {}), ("search_memories", {"query": "garden"})):
                 seen, cursor, pages = list[str](), None, 0
@@ -305,7 +305,7 @@ async def test_results_stay_within_the_budget_and_pages_bring_all(machine: Machi
 async def test_a_long_memory_is_read_part_by_part(machine: Machine) -> None:
     text = "".join(f"{n}. {TEXTS[n % 3]}" for n in range(900))
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel, mcp_tokens=1_000) as server:
-        await edits.remember(rig.kernel, "ana", text)
+        await facts.remember(rig.kernel, "ana", text)
         async with connected(server) as asked:
             (listed,) = (await asked.data("list_memories"))["memories"]
             assert listed["cut"] is True

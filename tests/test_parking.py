@@ -23,7 +23,7 @@ from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import DamageError, NotFoundError, ParkedError, UsageError
 from pagefault.kernel import Kernel
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.kernel.parked import drop_event, release, retry_event
 from pagefault.storage import Store
 from pagefault.storage.postgres import PostgresStore

@@ -13,7 +13,7 @@ from pagefault import Agent
 from pagefault.assembly import Parts
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.kernel import archives, edits, sections
+from pagefault.kernel import archives, edits, facts, sections
 from pagefault.kernel.forking import fork
 from pagefault.kernel.withdrawing import undo
 from pagefault.testing.models import ScriptedModel, call, say
@@ -34,12 +34,12 @@ async def lived(rig: Rig) -> tuple[int, int]:
     kernel = rig.kernel
     await rig.send("one")
     await sections.edit_section(kernel, "ana", "human", "Lives in Porto.")
-    await edits.remember(kernel, "ana", "The mill is red.", tags=["farm"])
+    await facts.remember(kernel, "ana", "The mill is red.", tags=["farm"])
     await kernel.idle()
     first = (await kernel.record("ana")).last_seq
     await rig.send("two")
     await sections.edit_section(kernel, "ana", "human", "Lives in Braga.")
-    await edits.remember(kernel, "ana", "The barn is blue.")
+    await facts.remember(kernel, "ana", "The barn is blue.")
     await kernel.idle()
     return first, (await kernel.record("ana")).last_seq
 
@@ -118,7 +118,7 @@ async def test_a_fork_differs_in_nothing_until_it_goes_its_own_way(machine: Mach
         await fork(kernel, "ana", "bo")
         assert (await compare(kernel, "ana", "bo")).is_empty
         await sections.edit_section(kernel, "bo", "human", "Lives in Lisbon.")
-        await edits.remember(kernel, "bo", "The gate is open.")
+        await facts.remember(kernel, "bo", "The gate is open.")
         await edits.delete_passage(kernel, "bo", "p1")
         await edits.add_timer(kernel, "ana", "water", when="+2h")
         await archives.create(kernel, "manuals")

@@ -23,7 +23,7 @@ from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.context.queue_log import read_queue
 from pagefault.embedders import Vectors
 from pagefault.errors import EmbedderError
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.models import Completion, Prompt
 from pagefault.models.tokens import HeuristicCounter
 from pagefault.storage import Filter, Match, Transaction

@@ -12,7 +12,7 @@ from pagefault.config import parse_settings
 from pagefault.errors import StaleAgentError
 from pagefault.facade.agent import AsyncAgent
 from pagefault.facade.handle import Handle
-from pagefault.kernel.edits import remember
+from pagefault.kernel.facts import remember
 from pagefault.models import Completion, Prompt, Usage
 from pagefault.testing.models import Item, ScriptedModel, call, say
 from pagefault.types import Event

@@ -18,7 +18,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError
-from pagefault.kernel import Kernel, edits
+from pagefault.kernel import Kernel, facts
 from pagefault.models import Prompt
 from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
@@ -61,7 +61,7 @@ async def two(open_one: Callable[[], Store], home: Path) -> AsyncGenerator[tuple
     ):
         await one.create_agent("ana", parse_settings({"zone": "UTC"}))
         assert await said(one, "ana", "the word is heron") == "old, 1"
-        await edits.remember(one, "ana", "the old heron")
+        await facts.remember(one, "ana", "the old heron")
         assert len((await search(one, "ana", "heron")).results) == 3  # the reply beside the word, too
         yield one, other
 
@@ -142,7 +142,7 @@ async def test_what_is_changed_from_outside_is_changed_of_the_new_agent(
 ) -> None:
     async with two(open_one, tmp_path) as (one, other):
         await change(other)
-        await edits.remember(one, "ana", "the new heron")
+        await facts.remember(one, "ana", "the new heron")
         assert [item.text for item in (await search(one, "ana", "heron")).results] == ["the new heron"]
         assert [item.text for item in (await search(other, "ana", "heron")).results] == ["the new heron"]
         posted = await one.post("ana", Event(EventKind.MESSAGE, "posted"))
@@ -162,7 +162,7 @@ async def test_an_agent_that_is_gone_is_said_and_the_others_go_on(
             lambda: one.post("ana", Event(EventKind.MESSAGE, "hello")),
             lambda: one.process("ana"),
             lambda: one.outputs("ana"),
-            lambda: edits.remember(one, "ana", "x"),
+            lambda: facts.remember(one, "ana", "x"),
         ):
             with pytest.raises(NotFoundError, match="There is no agent ana"):
                 await attempt()

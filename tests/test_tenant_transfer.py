@@ -17,7 +17,7 @@ from pagefault.cli import main
 from pagefault.config import AgentSettings, Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.kernel import Kernel, archives, edits, shared_sections
+from pagefault.kernel import Kernel, archives, facts, shared_sections
 from pagefault.shared import Archive
 from pagefault.storage.row_transfer import OWNED
 from pagefault.tenancy import AgentKey
@@ -34,9 +34,9 @@ ALL = [AgentKey(name, tenant) for name in ("ana", "archive:manuals", "section:pl
 async def furnish(kernel: Kernel, secret: str) -> None:
     """Give a tenant an agent with memory of its own and shared, in all of which is the secret."""
     await kernel.create_agent("ana", parse_settings({"zone": "UTC", "instructions": f"Say {secret}."}))
-    await edits.remember(kernel, "ana", f"{secret} in a passage")
+    await facts.remember(kernel, "ana", f"{secret} in a passage")
     await archives.create(kernel, "manuals", f"about {secret}")
-    await edits.remember(kernel, Archive("manuals"), f"{secret} in an archive")
+    await facts.remember(kernel, Archive("manuals"), f"{secret} in an archive")
     await archives.attach(kernel, "manuals", "ana")
     await shared_sections.share(kernel, "plan", ["ana"], text=f"{secret} in a section")
     async for _ in kernel.send("ana", f"{secret} in a message"):

@@ -18,7 +18,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.kernel import Kernel, archives, edits, parked, shared_sections
+from pagefault.kernel import Kernel, archives, edits, facts, parked, shared_sections
 from pagefault.kernel.approvals import answer, pending_approvals
 from pagefault.shared import Archive
 from pagefault.storage import Store
@@ -84,9 +84,9 @@ async def refused(work: Callable[[], Awaitable[object]]) -> str:
 async def furnish(kernel: Kernel, secret: str) -> None:
     """Give a tenant an agent of every kind of memory, in each of which is the secret."""
     await kernel.create_agent("ana", parse_settings(SETTINGS))
-    await edits.remember(kernel, "ana", f"{secret} in a passage", tags=["t"])
+    await facts.remember(kernel, "ana", f"{secret} in a passage", tags=["t"])
     await archives.create(kernel, "manuals", f"about {secret}")
-    await edits.remember(kernel, Archive("manuals"), f"{secret} in an archive")
+    await facts.remember(kernel, Archive("manuals"), f"{secret} in an archive")
     await archives.attach(kernel, "manuals", "ana")
     await shared_sections.share(kernel, "plan", ["ana"], text=f"{secret} in a section")
     assert await said(kernel, "ana", f"{secret} in a message") == [f"heard {secret}"]
@@ -175,7 +175,7 @@ async def test_what_is_another_tenants_is_not_there(tmp_path: Path, store: Store
             "trace": lambda: trace_views.trace(other, "ana"),
             "search": lambda: memory_views.search(other, "ana", "apple"),
             "section": lambda: memory_views.sections(other, "ana"),
-            "remember": lambda: edits.remember(other, "ana", "x"),
+            "remember": lambda: facts.remember(other, "ana", "x"),
             "passage": lambda: edits.delete_passage(other, "ana", "p1"),
             "timer": lambda: edits.add_timer(other, "ana", "x", when="in 1 hour"),
             "attach": lambda: archives.attach(other, "manuals", "ana"),

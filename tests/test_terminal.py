@@ -15,7 +15,8 @@ from conftest import Run
 from pagefault.build import open_kernel
 from pagefault.cli.screens import JsonLines, Lines, Screen, Terminal, console
 from pagefault.config import Installation, parse_settings
-from pagefault.kernel.edits import add_timer, put_document, remember
+from pagefault.kernel.edits import add_timer, put_document
+from pagefault.kernel.facts import remember
 from pagefault.redaction import logger_of
 from pagefault.storage import Transaction
 from pagefault.types import Document, Event, Message, Output, OutputType, Page, Passage, Role, Section

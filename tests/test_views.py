@@ -12,7 +12,8 @@ from pydantic_core import to_jsonable_python
 from conftest import Machine, Rig
 from pagefault.accounting.prices import Price
 from pagefault.errors import NotFoundError, UsageError
-from pagefault.kernel.edits import add_timer, delete_document, delete_passage, remember, remove_timer
+from pagefault.kernel.edits import add_timer, delete_document, delete_passage, remove_timer
+from pagefault.kernel.facts import remember
 from pagefault.kernel.sections import edit_section
 from pagefault.models import Completion, Usage
 from pagefault.testing.models import ScriptedModel, call, say

@@ -19,7 +19,6 @@ from pagefault.functions.archives import refuse_held
 from pagefault.functions.facts import edited_fact, marks_of
 from pagefault.kernel import Kernel
 from pagefault.kernel.facts import cleaned_tags
-from pagefault.kernel.facts import remember as remember
 from pagefault.kernel.owners import (
     find_edited,
     find_stored,
@@ -45,7 +44,6 @@ __all__ = [
     "edit_passage",
     "insert_once",
     "put_document",
-    "remember",
     "remove_timer",
 ]
 
