@@ -260,6 +260,18 @@ async def test_one_that_waits_for_a_decision_does_not(machine: Machine) -> None:
         assert len(model.prompts) == 2
 
 
+@pytest.mark.parametrize("setting", ["sleep_after", "approval_timeout"])
+def test_no_time_is_set_at_which_dates_have_ended(setting: str) -> None:
+    for seconds in (1e11, 1e300, float("inf")):
+        with pytest.raises(UsageError, match=f"The setting {setting} is wrong"):
+            parse_settings({setting: seconds})
+
+
+async def test_the_longest_rest_ends_no_turn(machine: Machine) -> None:
+    async with machine.open(ScriptedModel(["Hello."]), style="native", sleep_after=1e10) as rig:
+        assert await rig.said("Hello.") == "Hello."
+
+
 # what it may cost
 
 

@@ -29,7 +29,7 @@ from pagefault.models.endpoint import CallingMode, ModelOptions, RequestSettings
 from pagefault.provider_settings import PriceSettings, ProviderSettings
 from pagefault.section_settings import Metadata, SectionSettings
 from pagefault.shared import is_shared
-from pagefault.sleep_settings import SleepSettings
+from pagefault.sleep_settings import LONGEST_WAIT, SleepSettings
 from pagefault.tool_server_settings import ToolServers, ToolServerSettings
 from pagefault.types import AgentRecord, Style
 from pagefault.zones import local_zone_name, zone_named
@@ -85,7 +85,7 @@ class AgentSettings(SleepSettings):
     daily_cost: float | None = Field(default=None, gt=0.0, description="US dollars a day")
     tool_timeout: float = Field(default=60.0, gt=0.0)
     approval: ToolNames = Field(default=(), description="functions whose calls a person decides on")
-    approval_timeout: float | None = Field(default=None, gt=0.0, description="seconds; None: for ever")
+    approval_timeout: float | None = Field(default=None, gt=0.0, le=LONGEST_WAIT, description="seconds")
     turn_timeout: float = Field(default=3600.0, gt=0.0, description="seconds that one turn may take in all")
     fold_at_once: bool = Field(default=False, description="fold edits into the head at once")
     timers: bool = Field(default=False, description="offer schedule, unschedule, list_schedules")
