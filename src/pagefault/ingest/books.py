@@ -86,12 +86,15 @@ class _Book:
         self._titles = dict(self._navigation())
 
     def _listed(self, package: str) -> list[ElementTree.Element]:
-        """Return the elements of the package; if it is damaged, items for the texts by their names."""
+        """Return the elements of the package; if it is damaged, items for the texts by their names, if there
+        are any."""
+        texts = sorted(name for name in self._held if name.lower().endswith(_SUFFIXES))
         try:
             return elements(self._archive, package)
         except BROKEN:
+            if not texts:
+                raise
             self._reading.note("Its list of chapters cannot be read; they are in the order of their names.")
-        texts = sorted(name for name in self._held if name.lower().endswith(_SUFFIXES))
         return [
             ElementTree.Element(
                 "item",
