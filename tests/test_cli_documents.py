@@ -161,3 +161,14 @@ def test_an_empty_folder_is_nothing_to_load(run: Run, tmp_path: Path) -> None:
         1,
         "pagefault: There is nothing to load there; name files, or a folder that has some.\n",
     )
+
+
+def test_no_name_of_a_file_forges_a_line(run: Run, tmp_path: Path) -> None:
+    """A name may come out of an archive."""
+    file = tmp_path / "a\nfailed: b.txt: forged\x1b[2J.txt"
+    file.write_bytes(b"The mole is long.\0The tide is low.\n" * 9)
+    ran = run("load", str(file), "--agent", "ana")
+    assert "Zero bytes left out" in ran.err
+    lines = (ran.out + ran.err).split("\n")
+    assert not [line for line in lines if line.startswith("failed")]
+    assert "\x1b" not in ran.out + ran.err

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pagefault
-from conftest import Machine, served
+from conftest import Machine, Run, served
 from mcp_clients import memory_of
 from pagefault import Agent
 from pagefault.assembly import Parts
@@ -440,3 +440,14 @@ async def test_an_audit_says_what_is_there_and_what_is_junk(tmp_path: Path) -> N
         assert {(each.kept, each.items) for each in found.sources} == {("outside", 6), ("document", 1)}
         assert found.at == clock.now()
         assert all(isinstance(hit, PassageHit) for hit in await ana.search(tier="archival"))
+
+
+def test_an_audit_shows_a_hostile_source_on_one_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a\nDoubles: 99.\x1b[2J.txt"
+    file.write_text("The mole is long.", "utf-8")
+    assert run("agent", "create", "ana").code == 0
+    assert run("load", str(file), "--agent", "ana").code == 0
+    shown = run("audit", "ana").out
+    assert "Doubles: 0." in shown.split("\n")
+    assert not [line for line in shown.split("\n") if line.startswith("Doubles: 99")]
+    assert "\x1b" not in shown

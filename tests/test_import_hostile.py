@@ -442,3 +442,12 @@ async def test_passages_and_documents_that_were_forgotten_do_not_come_back(
         await delete_document(kernel, "Old-Agent", "d1")
         gone = (await imported(kernel, suggestion, agent=None)).agents[0]
         assert (gone.documents.added, gone.documents.forgotten) == (0, 1)
+
+
+def test_no_name_of_a_file_forges_a_line_of_the_report(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a\nSkipped: forged\x1b[2J.jsonl"
+    file.write_text('{"role": "user", "content": "Hi.", "at": "2025-01-01T00:00:00Z"}\n', "utf-8")
+    shown = run("import", str(file)).out
+    assert "1 message" in shown
+    assert not [line for line in shown.split("\n") if line.startswith("Skipped")]
+    assert "\x1b" not in shown

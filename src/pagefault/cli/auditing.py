@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pagefault.cli.render import counted
+from pagefault.cli.render import counted, fold
 from pagefault.cli.session import Session
 from pagefault.kernel import Kernel
 from pagefault.views.auditing import AuditItem, MemoryAudit, audit
@@ -25,7 +25,7 @@ def _lines(found: MemoryAudit) -> Iterator[str]:
     facts, chunks = counted(counts["facts"], "fact"), counted(counts["chunks"], "chunk")
     yield f"{found.name}: {facts}, {chunks} of documents; {found.share:.1%} junk ({found.junk:,})."
     for each in found.sources[:_SHOWN]:
-        of = f" of {each.source}" if each.source else ""
+        of = f" of {fold(each.source)}" if each.source else ""
         yield f"  {each.items:,} from {'the agent' if each.kept == 'agent' else each.kept}{of}"
     yield f"Doubles: {counts['doubles']:,}."
     for group in found.doubles[:_SHOWN]:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from pagefault.cli.render import clip, counted, data_of, local, plain, showing, table
+from pagefault.cli.render import clip, counted, data_of, fold, local, plain, showing, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.cli.vectors import LOAD_SECONDS, complete
@@ -132,9 +132,9 @@ class _Watch:
         self.bar.update(self.task, advance=1, now="")
         if item.state in ("failed", "skipped"):
             style = "yellow" if item.state == "failed" else "dim"
-            self.bar.console.print(Text(f"{item.state}: {plain(item.source)}: {plain(item.why)}", style))
+            self.bar.console.print(Text(f"{item.state}: {fold(item.source)}: {plain(item.why)}", style))
         for note in item.notes:
-            self.bar.console.print(Text(f"note: {plain(item.source)}: {plain(note)}", "yellow"))
+            self.bar.console.print(Text(f"note: {fold(item.source)}: {fold(note)}", "yellow"))
 
 
 def _item_data(item: SourceResult) -> dict[str, Any]:

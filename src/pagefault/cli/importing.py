@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pagefault.cli import database
 from pagefault.cli.progress import progress
-from pagefault.cli.render import counted
+from pagefault.cli.render import counted, fold
 from pagefault.cli.session import Session
 from pagefault.cli.vectors import SEARCH_SECONDS, complete
 from pagefault.errors import UsageError
@@ -67,14 +67,14 @@ def _given(path: str) -> Generator[Path]:
 
 def _lines(report: ImportReport, wanted: ImportWishes) -> Iterator[str]:
     done = "would be imported" if report.dry else "imported"
-    yield f"{report.source} ({report.kind}) {done}:"
+    yield f"{fold(report.source)} ({report.kind}) {done}:"
     for agent in report.agents:
         yield from _agent_lines(agent, wanted)
     if not report.agents:
         yield "  nothing; it has no messages and no memory" + (
             f" as {wanted.kind}; without --as its kind is recognised by its content" if wanted.kind else ""
         )
-    yield from report.remarks
+    yield from map(fold, report.remarks)
     if report.omitted:
         names = dict[str, list[str]]()
         counts = dict[str, int]()
