@@ -150,10 +150,10 @@ def _item_data(item: SourceResult) -> dict[str, Any]:
 
 def _item_line(item: SourceResult) -> str:
     if item.document is None:
-        return f"{item.state}: {item.source}"
+        return f"{item.state}: {fold(item.source)}"
     document = item.document
     size = counted(document.pages, "page") + (f", {counted(item.chunks, 'passage')}" if item.chunks else "")
-    return f"{item.state}: {document.id} {clip(document.title, 60)} ({size}) {item.source}"
+    return f"{item.state}: {document.id} {clip(document.title, 60)} ({size}) {fold(item.source)}"
 
 
 def list_all(session: Session, name: StorageOwner, page: int) -> None:
