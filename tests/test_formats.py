@@ -464,7 +464,14 @@ def test_what_is_not_read_is_refused_by_kind_with_the_way_out(data: bytes, name:
 
 
 def test_a_text_about_a_kind_of_file_is_a_text() -> None:
-    for begin in ("ID3 tags are old.", "FORM follows function.", "MZ is a letter pair.", "GIF89 was a name."):
+    for begin in (
+        "ID3 tags are old.",
+        "FORM follows function.",
+        "MZ is a letter pair.",
+        "GIF89 was a name.",
+        "What is AVI then?",
+        "Rar! said he.",
+    ):
         assert text_of(read(begin.encode(), "a.txt")) == begin
     assert unknown("a.doc", "").startswith("It is an old Word document (.doc)")
     assert unknown("song.mp3", "") == "It is a recording (MP3); load a transcript of it, as SRT, VTT or text."

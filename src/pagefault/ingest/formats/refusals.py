@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -96,13 +97,16 @@ _BY_SUFFIX = {
     ".mobi": "It is a Kindle book (MOBI); convert it to EPUB with Calibre.",
     ".pst": "It is a mailbox of Outlook (PST); export it as MBOX or EML.",
 }  # fmt: skip
+_WORDS = re.compile(rb"[\w !]+")  # first bytes that a text may have there
 _SMALL = b"MZ"  # begins programs of Windows, and words too
 
 
 def refusal(data: bytes) -> str:
     """Return the reason why a file of this content is not read; empty if its first bytes say none."""
     for magic in _MAGIC:
-        if data.startswith(magic.start, magic.offset) and not (magic.start.isalnum() and _is_text(data)):
+        if not data.startswith(magic.start, magic.offset):
+            continue
+        if not (_WORDS.fullmatch(magic.start) and _is_text(data)):
             return magic.sentence.format(magic.kind)
     if data.startswith(_SMALL) and b"\0" in data[:64]:
         return _PROGRAM.format("Windows")
