@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
@@ -63,11 +64,19 @@ async def test_no_cut_lies_within_a_completion_and_its_results(keep: int) -> Non
 
 
 async def test_each_filling_is_warned_once_then_flushed(machine: Machine) -> None:
-    async with machine.open(ScriptedModel(obliging), window=4096) as rig:
+    warnings = count(1)
+
+    def saving(prompt: Prompt) -> Completion:  # another fact each time: a fact is kept once
+        made = obliging(prompt)
+        if made.calls and made.calls[0].name == "archival_insert":
+            return Completion(calls=(call("archival_insert", text=f"saved in time {next(warnings)}"),))
+        return made
+
+    async with machine.open(ScriptedModel(saving), window=4096) as rig:
         assert await fill(rig, 66) == ["warned", "flushed"] * 3
         record = await rig.kernel.record("ana")
         saved = await rig.kernel.store.read(lambda tx: tx.passages(record.id, [1, 2, 3]))
-    assert [p.text for p in saved] == ["saved in time"] * 3
+    assert [p.text for p in saved] == [f"saved in time {n}" for n in (1, 2, 3)]
 
 
 async def test_the_warning_may_be_answered_with_silence(machine: Machine) -> None:
