@@ -23,7 +23,7 @@ from pagefault.kernel.edits import delete_passage, edit_passage
 from pagefault.kernel.facts import remember
 from pagefault.names import system_key
 from pagefault.shared import Archive
-from pagefault.storage import Store
+from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.testing.memory import MemoryDatabase, MemoryStore
@@ -163,8 +163,11 @@ async def test_ids_that_lead_in_a_circle_end(store: Store, tmp_path: Path) -> No
         ana = (await kernel.record("ana")).id
         for of, to in ((1, 2), (2, 1), (3, 3), (4, None)):
             event = Event(EventKind.APPENDED, "", system_key(f"edited:p{of}"))
-            posted = await kernel.store.write(lambda tx, event=event: tx.post(ana, event))
-            await kernel.store.write(lambda tx, id=posted.id, to=to: tx.set_event(ana, id, "done", to))
+
+            def bring(tx: Transaction, event: Event = event, to: int | None = to) -> None:
+                tx.set_event(ana, tx.post(ana, event).id, "done", to)
+
+            await kernel.store.write(bring)  # at once: an event that waits would be served
         for id in ("p1", "p2", "p3", "p4"):
             with pytest.raises(NotFoundError):
                 await memory.passage(kernel, "ana", id)
