@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -130,6 +131,28 @@ def odt(
 def compound(streams: dict[str, bytes]) -> bytes:
     """A compound file (as of the older Office) of streams; a name may have storages before it: ``a/b``."""
     return _Compound(streams).made()
+
+
+def xls(name: str, records: Sequence[tuple[int, bytes]]) -> bytes:
+    """An old workbook (BIFF8) of one sheet with these records."""
+
+    def beginning(kind: int) -> tuple[int, bytes]:
+        return 0x809, struct.pack("<HHHHII", 0x600, kind, 0x0DBB, 0x07CC, 0, 6)
+
+    def written(each: Sequence[tuple[int, bytes]]) -> bytes:
+        return b"".join(struct.pack("<HH", kind, len(data)) + data for kind, data in each)
+
+    def book(start: int) -> bytes:
+        named = struct.pack("<IBBBB", start, 0, 0, len(name), 0) + name.encode("latin-1")
+        return written([beginning(5), (0x85, named), (0x0A, b"")])
+
+    sheet = written([beginning(0x10), *records, (0x0A, b"")])
+    return compound({"Workbook": book(len(book(0))) + sheet})
+
+
+def biff_text(text: str, width: int = 2) -> bytes:
+    """A text of an old workbook: its length in so many bytes, a flag, and UTF-16."""
+    return len(text).to_bytes(width, "little") + b"\1" + text.encode("utf-16-le")
 
 
 @dataclass(slots=True)

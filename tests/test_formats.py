@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from email.message import EmailMessage
 
 import pytest
 
 from document_files import archive, pdf
-from format_files import ODF, compound, msg, odt, pptx, related, sheet, slide_text, xlsx
+from format_files import ODF, biff_text, compound, msg, odt, pptx, related, sheet, slide_text, xls, xlsx
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
 from pagefault.ingest.chunk import chunks
@@ -130,6 +131,92 @@ def test_comments_of_cells_and_text_boxes_stand_beside_the_rows() -> None:
     assert text_of(found) == "a: c\nb: 1\n\nComment at A1 (Ann): Check it.\n\nIn a box\n\n"
 
 
+def test_buttons_headers_and_sheets_that_are_charts_are_read() -> None:
+    control = (
+        "<v:shape><v:textbox><div>{}</div></v:textbox><x:ClientData ObjectType='{}'><x:Checked>1</x:Checked>"
+        "</x:ClientData></v:shape>"
+    )
+    controls = (
+        control.format("Send", "Button") + control.format("Paid", "Checkbox") + control.format("", "Note")
+    )
+    parts: dict[str, str | bytes] = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("vmlDrawing", "../d/v1.vml")),
+        "xl/d/v1.vml": f"<xml xmlns:v='v' xmlns:x='x'>{controls}</xml>",
+        "docProps/core.xml": "<x xmlns:dc='http://purl.org/dc/elements/1.1/'><dc:title>Fares</dc:title></x>",
+    }
+    margins = (
+        '<headerFooter><oddHeader>&amp;C&amp;"Arial,Bold"&amp;12Draft &amp;&amp; more</oddHeader>'
+        "<oddFooter>&amp;LPage &amp;P of &amp;N</oddFooter><firstFooter>&amp;KFF0000Secret</firstFooter>"
+        "</headerFooter>"
+    )
+    found = read(xlsx({"A": sheet([["a", "b"], ["c", 1]]) + margins}, more=parts), "a.xlsx")
+    assert found.title == "Fares"
+    assert text_of(found) == "a: c\nb: 1\n\nSend\n\n☒ Paid\n\nHeader: Draft & more\n\nFooter: Secret\n\n"
+
+
+def test_comments_boxes_titles_and_headers_of_an_old_workbook_are_read() -> None:
+    def drawn(kind: int, number: int, text: str, state: bytes = b"") -> list[tuple[int, bytes]]:
+        first, rest = text[:4], text[4:]
+        return [
+            (0x5D, struct.pack("<HHHH", 0x15, 18, kind, number) + bytes(14) + state),
+            (0x1B6, bytes(10) + struct.pack("<HH", len(text), 16) + bytes(4)),
+            (0x3C, b"\0" + first.encode("latin-1")),
+            (0x3C, b"\1" + rest.encode("utf-16-le")),
+            (0x3C, bytes(16)),
+        ]
+
+    def title(holder: int, text: str) -> list[tuple[int, bytes]]:
+        return [(holder, b""), (0x1033, b""), (0x100D, b"\0\0" + biff_text(text, 1)), (0x1034, b"")]
+
+    records = [
+        (0x14, biff_text("&LDraft")),
+        (0x204, struct.pack("<HHH", 0, 0, 0) + biff_text("tide")),
+        *drawn(0x19, 7, "Check it."),
+        *drawn(0x06, 8, "In a bóx"),
+        *drawn(0x0B, 9, "Paid yet", struct.pack("<HHH", 0x12, 2, 1)),
+        (0x809, struct.pack("<HHHHII", 0x600, 0x20, 0x0DBB, 0x07CC, 0, 6)),
+        *title(0x1025, "Tides"),
+        *title(0x1003, "a series"),
+        (0x0A, b""),
+        (0x1C, struct.pack("<HHHH", 0, 0, 0, 7) + biff_text("Ann")),
+    ]
+    found = read(xls("A", records), "a.xls")
+    assert [line for line in text_of(found).split("\n") if line] == [
+        "tide", "Comment at A1 (Ann): Check it.", "Header: Draft", "In a bóx", "☒ Paid yet", "Chart: Tides",
+    ]  # fmt: skip
+
+
+def test_comments_boxes_controls_and_headers_of_a_sheet_of_opendocument_are_read() -> None:
+    cell = "<table:table-cell office:value-type='string'><text:p>{}</text:p>{}</table:table-cell>"
+    said = "<dc:creator>Ann</dc:creator><text:p>Check</text:p><text:p>it.</text:p>"
+    comment = f"<office:annotation>{said}</office:annotation>"
+    box = "<draw:frame><draw:text-box><text:p>In a box</text:p></draw:text-box></draw:frame>"
+    chart = "<draw:frame><draw:object xlink:href='./Object 1'/></draw:frame>"
+    body = (
+        "<table:table table:name='A'><office:forms><form:form><form:button form:label='Send'/><form:checkbox "
+        "form:label='Paid' form:current-state='checked'/></form:form></office:forms>"
+        f"<table:shapes>{box}{chart}"
+        "</table:shapes><table:table-row table:number-rows-repeated='2'><table:table-cell/></table:table-row>"
+        "<table:table-row><table:table-cell table:number-columns-repeated='2'/>"
+        f"{cell.format('tide', comment)}</table:table-row></table:table>"
+    )
+    style = (
+        "<style:header><text:p>Draft</text:p></style:header>"
+        "<style:footer><text:p>Page <text:page-number>1</text:page-number></text:p></style:footer>"
+    )
+    more: dict[str, str | bytes] = {
+        "META-INF/manifest.xml": "<manifest/>",
+        "styles.xml": f"<s {ODF} xmlns:style='s'><style:master-page>{style}</style:master-page></s>",
+        "Object 1/content.xml": "<c xmlns:c='c' xmlns:t='t'><c:title><t:p>Tides</t:p></c:title></c>",
+    }
+    found = read(odt(body, kind="spreadsheet", title="Fares", more=more), "a.ods")
+    assert found.title == "Fares"
+    assert [line for line in text_of(found).replace("|", "\n").split("\n") if line] == [
+        "tide", "Send", "☒ Paid", "In a box", "Chart: Tides", "Comment at C3 (Ann): Check it.",
+        "Header: Draft",
+    ]  # fmt: skip
+
+
 def test_a_page_that_a_program_named_as_a_workbook_is_read_as_what_it_is() -> None:
     assert text_of(read(b"<html><body><p>tide</p></body></html>", "export.xls")) == "tide"
 
@@ -170,20 +257,35 @@ def test_opendocument_keeps_headings_tables_notes_comments_boxes_and_forms() -> 
     assert text_of(read(flat.encode(), "a.fodt")) == text_of(found)
 
 
+def test_headers_and_footers_of_opendocument_are_read_once() -> None:
+    margins = "".join(
+        f"<style:master-page><style:{kind}><text:p>Draft<text:tab/>{kind}</text:p></style:{kind}></style:master-page>"
+        for kind in ("header", "footer")
+    )
+    hidden = "<style:header style:display='false'><text:p>No</text:p></style:header>"
+    pages = f"{margins * 2}<style:master-page>{hidden}</style:master-page>"
+    styles = f"<s {ODF} xmlns:style='s'>{pages}</s>"
+    found = read(odt("<text:p>Tides</text:p>", more={"styles.xml": styles}), "a.odt")
+    assert text_of(found) == "Tides\n\nHeader: Draft header\n\nFooter: Draft footer"
+
+
 def test_a_slide_of_opendocument_is_a_page() -> None:
     slides = "".join(
         f'<draw:page draw:name="p{n}"><draw:frame><draw:text-box><text:p>Slide {n}</text:p></draw:text-box>'
         "</draw:frame></draw:page>" for n in (1, 2)
     )  # fmt: skip
+    footer = "<presentation:footer-decl presentation:name='f'>Draft</presentation:footer-decl>"
+    slides = footer + slides.replace('name="p2"', 'name="p2" presentation:use-footer-name="f"')
     found = read(odt(slides, kind="presentation"), "a.odp")
-    assert (text_of(found), headings_of(found)) == ("Slide 1|Slide 2", ["p1", "p2"])
+    assert (text_of(found), headings_of(found)) == ("Slide 1|Slide 2\n\nDraft", ["p1", "p2"])
 
 
 def test_rtf_is_its_visible_text_with_headings_tables_notes_and_comments() -> None:
     source = (
         rb"{\rtf1\ansi\ansicpg1251{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset128 B;}}{\stylesheet{\s1"
-        rb" heading 1;}}"
-        rb"{\info{\title My \u8220?tides\u8221?}{\author Nobody}}{\header Top\par}\pard\s1 Tides\par\pard "
+        rb" heading 1;}{\*\cs2 Heading 1 Char;}}"
+        rb"{\info{\title My \u8220?tides\u8221?}{\author Nobody}}{\header Top\cell\par}{\headerf Top \par}"
+        rb"{\footer Page {\field{\*\fldinst PAGE}{\fldrslt 1}}}\pard\s1 Tides\par\pard "
         rb"Ebb\footnote x{\footnote  In a note.} and{\v  secret}{\deleted  gone} {\field{\*\fldinst"
         rb" HYPERLINK "
         rb'"http://x"}{\fldrslt flow}}, \f1\'83\'65\'83\'58\'83\'67\f0, caf\u233\'e9, \lquote a\rquote .\par '
@@ -197,7 +299,8 @@ def test_rtf_is_its_visible_text_with_headings_tables_notes_and_comments() -> No
     assert found.title == "My “tides”"
     assert text_of(found) == (
         "# Tides\n\nEbb[1] and flow, テスト, café, ‘a’.\n\n| Zone | Fare |\n| --- | --- |\n| North | 2.10 |\n"
-        "| North | 3.90 |\n\nEnd {x}.\n\n[1] In a note.\n\nComment (Ann): Sure?"
+        "| North | 3.90 |\n\nEnd {x}.\n\n[1] In a note.\n\nComment (Ann): Sure?\n\n"
+        "Header: Top\n\nFooter: Page 1"
     )
 
 

@@ -302,6 +302,30 @@ def test_a_formula_of_a_word_document_is_a_line(formula: str, said: str) -> None
     assert text_of(read(word(body), "a.docx")) == f"It is {said}"
 
 
+def test_headers_and_footers_of_a_word_document_stand_at_its_end_once() -> None:
+    def margin(inner: str) -> str:
+        space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+        return f'<w:hdr xmlns:w="{space}" xmlns:mc="mc"><w:p>{inner}</w:p></w:hdr>'
+
+    def field(code: str, shown: str) -> str:
+        marks = [f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>' for kind in ("begin", "separate", "end")]
+        begin, separate, end = marks
+        text = f"<w:r><w:instrText> {code} </w:instrText></w:r>{separate}<w:r><w:t>{shown}</w:t></w:r>"
+        return begin + text + end
+
+    draft = "<w:r><w:t>Draft &lt;3&gt;</w:t></w:r>"
+    number = field("PAGE", "7") + "<w:r><w:t> of </w:t></w:r>" + field("NUMPAGES", "9")
+    parts = {
+        "header1.xml": ("header", margin(draft)),
+        "header2.xml": ("header", margin(draft)),
+        "footer1.xml": ("footer", margin(f"<w:r><w:t>Page </w:t></w:r>{number}")),
+        "footer2.xml": ("footer", margin(f"<w:r><w:t>By Ann, </w:t></w:r>{field('DATE', '1 May')}")),
+    }
+    assert text_of(read(word(paragraph("Tides."), parts), "a.docx")) == (
+        "Tides.\n\nHeader: Draft <3>\n\nFooter: By Ann, 1 May"
+    )
+
+
 def test_drop_caps_diagrams_charts_text_boxes_and_fields_of_a_word_document_are_read() -> None:
     box = f"<wps:txbx><w:txbxContent>{paragraph('In a new box.')}</w:txbxContent></wps:txbx>"
     body = (

@@ -1,6 +1,6 @@
 """Word documents by ``mammoth``, through HTML to Markdown, after ``word_parts`` wrote out what it leaves out.
 
-Left out: headers and footers, pictures, deleted text.
+Left out: pictures, deleted text.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from io import BytesIO
 from typing import Any
 
 from pagefault.errors import UsageError
+from pagefault.ingest.formats.margins import word_margins
+from pagefault.ingest.formats.trees import shown
 from pagefault.ingest.markup import pages_of
 from pagefault.ingest.packed import BROKEN, checked, opened, text_of
 from pagefault.ingest.pages import Extracted
@@ -25,7 +27,7 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # a container: .doc, or a .docx with a passwo
 
 
 def docx(data: bytes, reading: Reading) -> Extracted:
-    """Read a Word document; its comments and notes come at the end."""
+    """Read a Word document; its comments, notes, headers and footers come at the end."""
     if data.startswith(_OLD_OFFICE):
         raise UsageError("It is encrypted, or an old .doc; save it as .docx without a password.")
     mammoth: Any = import_module("mammoth")
@@ -40,9 +42,10 @@ def docx(data: bytes, reading: Reading) -> Extracted:
                 if name.endswith((".xml", ".rels")):
                     checked(archive.read(name))
             plain = plainer(archive)
+            margins = "".join(f"<p>{shown(line)}</p>" for line in word_margins(archive))
         pictures = mammoth.images.img_element(no_picture)
         read = mammoth.convert_to_html(BytesIO(plain), style_map=_STYLES, convert_image=pictures)
     except BROKEN as error:
         raise UsageError(f"It is not a .docx that can be read ({error}); it may be damaged.") from None
-    first, leaves = pages_of(_BACK.sub("", str(read.value)), reading, whole=True)
+    first, leaves = pages_of(_BACK.sub("", str(read.value)) + margins, reading, whole=True)
     return Extracted(title or first, leaves, markdown=True)

@@ -1,7 +1,7 @@
 """Texts and presentations of OpenDocument (ODT, ODP, FODT, FODP) through HTML to Markdown.
 
-Read from the XML: headings, lists, tables with merged cells, notes, comments, text boxes, formulas, and the
-values of forms. A slide is a page. Left out: pictures, headers and footers, deleted text.
+Read from the XML: headings, lists, tables with merged cells, notes, comments, text boxes, formulas, headers,
+footers, and the values of forms. A slide is a page. Left out: pictures, deleted text.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from zipfile import ZipFile
 
 from pagefault.errors import UsageError
+from pagefault.ingest.formats.margins import open_margins
 from pagefault.ingest.formats.trees import Element, attribute, found, page_of, shown, tree
 from pagefault.ingest.packed import BROKEN, opened
 from pagefault.ingest.pages import Extracted, Heading, Leaf, paginate
@@ -25,6 +26,7 @@ _SKIPPED = frozenset((
     "dde-connection-decls", "alphabetical-index-source", "table-of-content-source", "settings",
     "index-title-template", "automatic-styles", "date-time-decl", "page-number",
 ))  # fmt: skip
+_FOOTERS = ("use-header-name", "use-footer-name")
 _MOST_SPACES = 200
 _MOST_REPEATED = 200  # rows and cells alike
 
@@ -58,22 +60,33 @@ def _extracted(root: Element, meta: Element, archive: ZipFile | None, reading: R
     slides = [
         each for part in body if part.tag in ("presentation", "drawing") for each in found(part, "page")
     ]
+    footers = {attribute(each, "name"): each.text or "" for each in found(body, "footer-decl", "header-decl")}
     if slides:
-        return Extracted(title, tuple(_slides(slides, archive, reading)), markdown=True)
+        return Extracted(title, tuple(_slides(slides, footers, archive, reading)), markdown=True)
     writer = _OdfWriter(archive, reading)
     writer.walk(body)
     writer.forms(body)
+    writer.margins(open_margins(_styles(root, archive)))
     page = page_of(writer.html(), reading)
     return Extracted(
         title or page.title, tuple(paginate(page.text, page.headings, markdown=True)), markdown=True
     )
 
 
-def _slides(slides: list[Element], archive: ZipFile | None, reading: Reading) -> Iterator[Leaf]:
+def _styles(root: Element, archive: ZipFile | None) -> Element:
+    if archive is None:
+        return root
+    return tree(archive.read("styles.xml")) if "styles.xml" in archive.NameToInfo else Element("styles")
+
+
+def _slides(
+    slides: list[Element], footers: dict[str, str], archive: ZipFile | None, reading: Reading
+) -> Iterator[Leaf]:
     size = 0
     for number, slide in enumerate(slides, 1):
         writer = _OdfWriter(archive, reading)
         writer.walk(slide)
+        writer.margins([said for use in _FOOTERS if (said := footers.get(attribute(slide, use)))])
         page = page_of(writer.html(), reading)
         size += len(page.text)
         reading.check(size, number)
@@ -94,6 +107,10 @@ class _OdfWriter:
 
     def html(self) -> str:
         return "".join(self._out + self._notes)
+
+    def margins(self, lines: list[str]) -> None:
+        """Write headers and footers at the end."""
+        self._notes += [f"<p>{shown(line)}</p>" for line in lines]
 
     def walk(self, element: Element) -> None:
         """Write what is in an element, in order."""

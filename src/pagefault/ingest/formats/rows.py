@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Cell", "Merged", "records"]
+__all__ = ["Cell", "Merged", "letters", "records"]
 
 _REPEATED = 80  # characters of a cell that are repeated where it spans
 _MOST_REPEATED = 1_000_000  # cells of a sheet that are filled so
@@ -113,7 +113,7 @@ class _Block:
         for column, cell in enumerate(row):
             if cell.text:
                 name = self.names[column] if column < len(self.names) else ""
-                yield f"{name or _letters(column)}: {cell.text}"
+                yield f"{name or letters(column)}: {cell.text}"
 
 
 def _both(name: str, under: str) -> str:
@@ -121,10 +121,11 @@ def _both(name: str, under: str) -> str:
     return name if under == name else f"{name} {under}".strip()
 
 
-def _letters(column: int) -> str:
-    letters = ""
+def letters(column: int) -> str:
+    """Return the letters of a column, counted from 0."""
+    name = ""
     column += 1
     while column:
         column, rest = divmod(column - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
+        name = chr(65 + rest) + name
+    return name

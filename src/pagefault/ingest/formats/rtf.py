@@ -1,18 +1,17 @@
-"""RTF: its visible text through HTML to Markdown, with headings, tables, notes and comments.
+"""RTF: its visible text through HTML to Markdown, with headings, tables, notes, comments and headers.
 
-The one kept library for it leaves notes, comments and many tables out. Left out: pictures, headers and
-footers, text that is hidden or deleted.
+The one kept library for it leaves them and many tables out. Left out: pictures, hidden and deleted text.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pagefault.errors import UsageError
 from pagefault.ingest.formats.rtf_table import RtfTable
 from pagefault.ingest.formats.rtf_tokens import (
+    ASIDE,
     CHARACTERS,
     CHARSETS,
     CODECS,
@@ -21,6 +20,7 @@ from pagefault.ingest.formats.rtf_tokens import (
     WIDE,
     RtfGroup,
     RtfToken,
+    style_level,
     tokens,
 )
 from pagefault.ingest.formats.trees import page_of, shown
@@ -30,8 +30,8 @@ from pagefault.ingest.reading import Reading
 __all__ = ["rtf", "rtf_html"]
 
 _CAPTURED = ("title", "atnauthor")
-_HEADING = re.compile(r"(?i)\s*(?:heading|überschrift|titre|título|заголовок|标题|見出し)\s*([1-6])\b")
 _ENDS = ("par", "sect", "page", "column")
+_CELLS = ("cell", "nestcell", "row", "nestrow")
 
 
 def rtf(data: bytes, reading: Reading) -> Extracted:
@@ -68,6 +68,7 @@ class _Rtf:
     _fresh: bool = False  # the group has just begun
     _table: RtfTable = field(default_factory=RtfTable)
     _notes: list[str] = field(default_factory=list[str])
+    _margins: list[str] = field(default_factory=list[str])
     _fonts: dict[int, str] = field(default_factory=dict[int, str])
     _styles: dict[int, int] = field(default_factory=dict[int, int])
     _codec: str = "cp1252"
@@ -99,7 +100,7 @@ class _Rtf:
             self._close()
         self._end_paragraph()
         self._blocks.append(self._table.html())
-        return "".join(self._blocks + self._notes)
+        return "".join(self._blocks + self._notes + self._margins)
 
     # groups
 
@@ -110,7 +111,7 @@ class _Rtf:
 
     def _close(self) -> None:
         kind = self._group.kind
-        if kind in ("footnote", "annotation") and self._lines:
+        if kind in ASIDE and self._lines:
             said = "".join(self._line).strip()
             self._line = self._lines.pop()
             self._note(kind, said)
@@ -123,6 +124,8 @@ class _Rtf:
         if kind == "annotation":
             author = shown(self.captured.pop("atnauthor", "").strip())
             self._notes.append(f"<p>Comment{f' ({author})' if author else ''}: {said}</p>")
+        elif kind != "footnote":
+            self._margins += {f"<p>{ASIDE[kind]}: {said}</p>"}.difference(self._margins)
         else:
             self._numbered += 1
             self._line.append(f"[{self._numbered}]")
@@ -131,7 +134,7 @@ class _Rtf:
     def _destination(self, word: str) -> bool:
         """Begin the destination of a group; return False if the word is none."""
         star, self._star = self._star, False
-        if word in ("footnote", "annotation"):
+        if word in ASIDE:
             self._lines.append(self._line)
             self._line = []
             self._group.kind = word
@@ -195,8 +198,8 @@ class _Rtf:
         if group.kind in _CAPTURED:
             self.captured[group.kind] += text[:1_000]
         elif group.skipped:
-            if self._is_within("stylesheet") and (found := _HEADING.match(text)):
-                self._styles[group.style] = int(found[1])
+            if self._is_within("stylesheet") and (level := style_level(group.kind, text)):
+                self._styles[group.style] = level
         elif not (group.hidden or group.deleted):
             self._line.append(shown(text))
             self._size += len(text)
@@ -221,15 +224,13 @@ class _Rtf:
             self._layout(word)
 
     def _layout(self, word: str) -> None:
-        if word in _ENDS and self._lines:
+        if self._lines and word in (*_ENDS, *_CELLS, "trowd"):
             self._line.append(" ")  # in a note
-        elif word in _ENDS and self._group.in_table:
+        elif word in ("line", "lbr") or (word in _ENDS and self._group.in_table):
             self._line.append("<br>")
         elif word in _ENDS:
             self._end_paragraph()
-        elif word in ("line", "lbr"):
-            self._line.append("<br>")
-        elif word in ("cell", "nestcell", "row", "nestrow"):
+        elif word in _CELLS:
             self._line = self._table.end(word, self._line)
         elif word == "trowd":
             self._table.begin_row()

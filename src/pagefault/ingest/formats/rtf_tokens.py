@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["CHARACTERS", "CHARSETS", "CODECS", "SHOWN", "SKIPPED", "WIDE", "RtfGroup", "RtfToken", "tokens"]
+__all__ = [
+    "ASIDE", "CHARACTERS", "CHARSETS", "CODECS", "SHOWN", "SKIPPED", "WIDE", "RtfGroup", "RtfToken",
+    "style_level", "tokens",
+]  # fmt: skip
 
 CHARACTERS = {
     "tab": "\t", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’",
@@ -32,18 +35,33 @@ CODECS = _RENAMED | {each: each for each in _PAGES}
 SKIPPED = frozenset((
     "fonttbl", "colortbl", "stylesheet", "info", "pict", "objdata", "themedata", "colorschememapping",
     "latentstyles", "datastore", "generator", "listtable", "listoverridetable", "rsidtbl", "xmlnstbl",
-    "fldinst",
-    "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf", "filetbl", "revtbl",
-    "template", "operator", "nonshppict", "nonesttables", "objclass", "objname", "sp", "bkmkstart", "bkmkend",
+    "fldinst", "filetbl", "revtbl", "template", "operator", "nonshppict", "nonesttables", "objclass",
+    "objname", "sp", "bkmkstart", "bkmkend",
     "atnid", "atnref", "atndate", "xe", "tc", "private", "passwordhash", "ftnsep", "ftnsepc", "aftnsep",
     "aftnsepc", "mmathPr", "pntxta", "pntxtb", "listname", "list", "listlevel", "listoverride",
 ))  # fmt: skip
+# Destinations that are shown apart from the text, each with the word before it.
+ASIDE = {
+    "footnote": "", "annotation": "Comment",
+    **{f"header{page}": "Header" for page in ("", "l", "r", "f")},
+    **{f"footer{page}": "Footer" for page in ("", "l", "r", "f")},
+}  # fmt: skip
 SHOWN = frozenset(("shpinst", "moMath", "moMathPara", "ud", "nesttableprops", "shptxt", "mmath"))
 
 _TOKEN = re.compile(
     r"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})?[ ]?|\\'(?P<byte>[0-9a-fA-F]{2})"
     r"|\\(?P<symbol>[^a-zA-Z])|(?P<brace>[{}])|[\r\n]+|(?P<text>[^\\{}\r\n]+)|\\"
 )  # fmt: skip
+
+
+_HEADING = re.compile(r"(?i)\s*(?:heading|überschrift|titre|título|заголовок|标题|見出し)\s*([1-6])\b")
+_NO_PARAGRAPHS = ("cs", "ds", "ts")  # styles of characters, sections and tables
+
+
+def style_level(kind: str, name: str) -> int:
+    """Return the level of the headings that have a style of this name; 0 if it is none of a paragraph."""
+    found = _HEADING.match(name) if kind not in _NO_PARAGRAPHS else None
+    return int(found[1]) if found else 0
 
 
 class RtfToken(NamedTuple):

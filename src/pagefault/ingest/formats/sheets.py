@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from importlib import import_module
 from io import BytesIO
@@ -16,9 +16,9 @@ from typing import Any
 from zipfile import ZipFile
 
 from pagefault.errors import UsageError
-from pagefault.ingest.formats.cell_notes import SheetNotes, sheet_notes
+from pagefault.ingest.formats.cell_notes import sheet_notes
 from pagefault.ingest.formats.rows import Cell, Merged, records
-from pagefault.ingest.packed import BROKEN, LibraryFaults, opened
+from pagefault.ingest.packed import BROKEN, LibraryFaults, opened, text_of
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean
 from pagefault.ingest.plain import records_of
 from pagefault.ingest.reading import Reading
@@ -27,24 +27,28 @@ __all__ = ["spreadsheet"]
 
 _MOST_CELLS = 20_000_000  # between the corners of a sheet: the library makes room for each
 _CELL = re.compile(rb'<(?:\w{1,9}:)?c\s[^<>]{0,200}?\br=["\']([A-Z]{1,3})(\d{1,7})["\'][^<>]{0,200}(?<!/)>')
+_TITLES = ("docProps/core.xml", "meta.xml")
+_EXCEL_4 = (b"\x09\x00", b"\x09\x02", b"\x09\x04")  # records without a container
 _FILEPASS = 0x2F
 _DAMAGED = "It is not a workbook that can be read ({}); open it in its program, and save it again as .xlsx."
 
 
 def spreadsheet(data: bytes, reading: Reading) -> Extracted:
     """Read all sheets of a workbook."""
+    if data.startswith(_EXCEL_4):
+        raise UsageError("It is a workbook of Excel 4 or older; save it as .xlsx in LibreOffice.")
     calamine: Any = import_module("python_calamine")
     try:
-        notes = _package(data, reading) if data.startswith(b"PK") else {}
+        title = _checked_title(data) if data.startswith(b"PK") else ""
         with LibraryFaults(_DAMAGED), calamine.CalamineWorkbook.from_filelike(BytesIO(data)) as book:
-            leaves = tuple(_leaves(book, notes, reading))
+            leaves = tuple(_leaves(book, sheet_notes(data, reading), reading))
     except calamine.PasswordError:
         raise UsageError("It is encrypted; save it without a password.") from None
     except (calamine.CalamineError, *BROKEN) as error:
         if _has_password(data):
             raise UsageError("It is encrypted; save it without a password.") from None
         raise UsageError(_DAMAGED.format(str(error)[:200])) from None
-    return Extracted("", leaves)
+    return Extracted(title, leaves)
 
 
 def _has_password(data: bytes) -> bool:
@@ -60,17 +64,13 @@ def _has_password(data: bytes) -> bool:
     return False
 
 
-def _package(data: bytes, reading: Reading) -> dict[str, SheetNotes]:
-    """Check the XML of a workbook, and return its notes."""
+def _checked_title(data: bytes) -> str:
+    """Check the XML of a workbook, and return its title."""
     with opened(data) as archive:
         for name in archive.namelist():
             if name.endswith(".xml"):
                 _check_part(archive, name)
-        try:
-            return sheet_notes(archive) if "[Content_Types].xml" in archive.NameToInfo else {}
-        except BROKEN as error:
-            reading.note(f"The comments of its sheets cannot be read ({error}).")
-            return {}
+        return next(filter(None, (text_of(archive, name, "title") for name in _TITLES)), "")
 
 
 def _check_part(archive: ZipFile, name: str) -> None:
@@ -99,11 +99,11 @@ def _number(letters: bytes) -> int:
     return number
 
 
-def _leaves(book: Any, notes: dict[str, SheetNotes], reading: Reading) -> Iterator[Leaf]:
+def _leaves(book: Any, notes: Mapping[str, Sequence[str]], reading: Reading) -> Iterator[Leaf]:
     sheets = [each for each in book.sheets_metadata if str(each.typ).endswith("WorkSheet")]
     pages = size = hidden = 0
     for number, about in enumerate(sheets, 1):
-        found = _sheet(book.get_sheet_by_name(about.name), notes.get(about.name, SheetNotes()), reading)
+        found = _sheet(book.get_sheet_by_name(about.name), notes.get(about.name, ()), reading)
         yield from found
         pages, size = pages + len(found), size + sum(len(leaf.text) for leaf in found)
         reading.check(size, pages)
@@ -111,12 +111,15 @@ def _leaves(book: Any, notes: dict[str, SheetNotes], reading: Reading) -> Iterat
         hidden += bool(found) and not str(about.visible).endswith("Visible")
     if hidden:
         reading.note(f"{hidden} of {len(sheets)} sheets are hidden in the workbook; they are loaded too.")
+    for name in notes.keys() - {about.name for about in sheets}:  # sheets that are charts
+        named = [(line, name or "beside the sheets") for line in notes[name]]
+        yield from records_of(named, reading).leaves
 
 
-def _sheet(sheet: Any, notes: SheetNotes, reading: Reading) -> list[Leaf]:
+def _sheet(sheet: Any, notes: Sequence[str], reading: Reading) -> list[Leaf]:
     ranges = [Merged(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
     rows = ([_cell(value) for value in row] for row in sheet.iter_rows())
-    beside = ((line, "beside the cells") for line in notes.lines)
+    beside = ((line, "beside the cells") for line in notes)
     name = " ".join(clean(sheet.name).split())
     named = ((text, f"{name} › {place}") for text, place in chain(records(rows, ranges), beside))
     leaves = records_of(named, reading).leaves

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from pagefault.ingest.html import HtmlPage
     from pagefault.ingest.reading import Reading
 
-__all__ = ["Element", "attribute", "found", "page_of", "reference", "references", "shown", "table", "tree"]
+__all__ = [
+    "Element",
+    "attribute",
+    "bare",
+    "found",
+    "page_of",
+    "reference",
+    "references",
+    "shown",
+    "table",
+    "tree",
+]
 
 Element = ElementTree.Element
 
@@ -30,11 +41,16 @@ def tree(data: bytes) -> Element:
     """Return the root of an XML document; ``UsageError`` if it declares entities."""
     root = ElementTree.fromstring(checked(data))
     for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-        if any("}" in name for name in element.attrib):
-            for name in list(element.attrib):
-                element.attrib.setdefault(name.rpartition("}")[2], element.attrib[name])
+        bare(element)
     return root
+
+
+def bare(element: Element) -> None:
+    """Take the namespace from an element's tag; its attributes are also there without theirs."""
+    element.tag = element.tag.rpartition("}")[2]
+    if any("}" in name for name in element.attrib):
+        for name in list(element.attrib):
+            element.attrib.setdefault(name.rpartition("}")[2], element.attrib[name])
 
 
 def found(element: Element, *tags: str) -> Iterator[Element]:
