@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import struct
 from email.message import EmailMessage
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
@@ -417,6 +419,64 @@ def test_json_has_its_escapes_decoded_and_its_structure_kept() -> None:
     assert "It is not JSON" in broken.notes[0]
 
 
+def test_a_line_that_is_no_json_costs_nothing_and_is_named() -> None:
+    found = read(b'{"text": "ebb"}\n\nnot json\n{"text": "flow"}\n' + b"[" * 100_000, "a.jsonl")
+    assert text_of(found).replace("|", "").startswith("ebb\n\nnot json\n\nflow\n\n[[[")
+    assert found.notes == ("Lines that are not JSON, loaded as plain text: 3, 5.",)
+
+
+def test_fields_of_one_name_are_all_read() -> None:
+    assert text_of(read(b'{"a": 1, "b": {"c": 1, "c": 2, "c": 3}, "a": 2}', "a.json")).split("\n") == [
+        "a: 1", "", "b:", "  c: 1", "  c (2): 2", "  c (3): 3", "", "a (2): 2", "", "",
+    ]  # fmt: skip
+
+
+def test_outputs_of_a_notebook_in_html_tracebacks_and_what_is_left_out_are_told() -> None:
+    outputs: list[dict[str, object]] = [
+        {"output_type": "execute_result", "data": {"text/html": ["<b>tide</b>", "<p>ebb</p>"]}},
+        {
+            "output_type": "error",
+            "ename": "E",
+            "evalue": "no",
+            "traceback": ["\x1b[0;31mline 3\x1b[0m", "E: no"],
+        },
+        {"output_type": "display_data", "data": {"application/vnd.widget": {}}},
+        {"output_type": "display_data", "data": {"image/png": "aaaa", "text/plain": "<Figure>"}},
+        {"output_type": "stream", "text": "x" * 30_000},
+    ]
+    cell = {"cell_type": "code", "source": "1", "outputs": outputs}
+    found = read(json.dumps({"cells": [cell]}).encode(), "a.ipynb")
+    said = text_of(found)
+    assert "tide" in said
+    assert "ebb" in said
+    assert "line 3\nE: no" in said
+    assert "\x1b" not in said
+    assert found.notes == (
+        "Outputs that are no text, left out: 1.",
+        "Outputs that are pictures, left out: 1.",
+        "Outputs that are longer than 20,000 characters, and cut there: 1.",
+    )
+
+
+def test_a_table_of_nothing_but_names_is_a_line() -> None:
+    assert text_of(read(b"Zone;Fare\n", "a.csv")).strip() == "Zone | Fare"
+
+
+def test_an_archive_without_its_end_is_not_taken_for_the_one_in_it() -> None:
+    held = BytesIO()
+    with ZipFile(held, "w") as made:  # stored as it is
+        made.writestr("first.txt", "outside")
+        made.writestr("in.zip", archive({"in.txt": "inside"}))
+    whole = held.getvalue()
+    with pytest.raises(UsageError, match="cut off; get it anew"):
+        read(whole[: whole.rindex(b"PK\1\2")], "a.zip")
+
+
+def test_words_of_a_drawing_in_a_page_are_read() -> None:
+    drawing = "<svg><title>icon</title><style>x</style><text>High <tspan>water</tspan></text></svg>"
+    assert text_of(read(f"<p>See {drawing} here.</p>".encode(), "a.html")) == "See High water here."
+
+
 def test_a_notebook_is_its_text_code_and_output() -> None:
     cells = [
         {"cell_type": "markdown", "source": ["# Tides\n", "Of Faro."]},
@@ -536,6 +596,8 @@ def test_code_is_code_only_if_that_was_asked_for() -> None:
         (compound({"EncryptedPackage": b"x"}), "a.docx", "It is encrypted; save it without a password."),
         (compound({"VisioDocument": b"x"}), "a.vsd", "export it as PDF"),
         (compound({"Other": b"x"}), "a", "save it as .docx"),
+        (compound({"Workbook": b"x"})[:700], "a.xls", "damaged file of an older Office program"),
+        (b"\x09\x04\x06\0\0\0\x10\0", "a.xls", "a workbook of Excel 4 or older; save it as .xlsx"),
         (archive({"Index/Document.iwa": b"x"}), "a.pages", "It is a document of Pages, Numbers or Keynote"),
         (archive({"visio/document.xml": b"x"}), "a.vsdx", "export it as PDF"),
         (b"\xff\xd8\xff\xe0\0", "a.txt", "It is a picture (JPEG)"),

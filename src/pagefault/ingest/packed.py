@@ -58,6 +58,8 @@ def opened(data: bytes, *, members_encrypted: bool = False) -> ZipFile:
     """Open an archive; ``UsageError`` if it would unpack to too much, or is encrypted and must not be."""
     archive = ZipFile(BytesIO(data))
     entries = archive.infolist()
+    if data.startswith(b"PK\3\4") and entries and min(entry.header_offset for entry in entries) > 0:
+        raise UsageError("Its list of files is cut off; get it anew.")  # that of an archive within is found
     unpacked = sum(entry.file_size for entry in entries)
     allowed = min(MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_RATIO * len(data)))
     if unpacked > allowed or len(entries) > _MOST_FILES:

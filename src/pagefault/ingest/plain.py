@@ -87,7 +87,9 @@ def csv_table(data: bytes, reading: Reading) -> Extracted:
     try:
         names = next(rows, list[str]())
         numbered = enumerate(rows, reading.first_row)
-        return records_of((("\n".join(_fields(names, row)), f"row {n}") for n, row in numbered), reading)
+        found = records_of((("\n".join(_fields(names, row)), f"row {n}") for n, row in numbered), reading)
+        head = " | ".join(name.strip() for name in names if name.strip())
+        return found if any(leaf.text for leaf in found.leaves) else records_of([(head, "row 1")], reading)
     except csv.Error as error:
         raise UsageError(f"Line {rows.line_num} is not CSV ({error}); correct that line.") from None
 

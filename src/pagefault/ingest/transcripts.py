@@ -21,6 +21,8 @@ _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 _SPEAKER = re.compile(r"<v(?:\.[^\s>]{0,99})?\s+([^>]{1,99})>")
 _TAG = re.compile(r"</?(?:[bciuv]|ruby|rt|lang|font|\d[\d:.]*)(?:[.\s][^<>]{0,199})?>")
 
+_PLACE = re.compile(r"\{\\an?\d{1,2}\}")  # where a cue stands on the screen
+
 
 def is_transcript(name: str, data: bytes) -> bool:
     """Return whether a file is a transcript, by its beginning or its name."""
@@ -52,4 +54,4 @@ def _cues(text: str) -> Iterator[str]:
 
 def _words(line: str) -> str:
     spoken = _SPEAKER.sub(lambda found: f"{' '.join(found[1].split())}: ", line)
-    return " ".join(unescape(_TAG.sub("", spoken)).split())
+    return " ".join(unescape(_TAG.sub("", _PLACE.sub("", spoken))).split())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pagefault.errors import UsageError
+from pagefault.ingest.html import read_html
 from pagefault.ingest.pages import Extracted, clean, markdown_headings, paginate
 from pagefault.ingest.plain import decoded_text
 from pagefault.ingest.reading import Reading
@@ -15,6 +18,7 @@ from pagefault.ingest.reading import Reading
 __all__ = ["notebook"]
 
 _SHOWN = ("text/markdown", "text/plain")  # of the forms of a result, those that are text
+_COLOURS = re.compile(r"\x1b\[[\d;]{0,40}m")
 _LONGEST = 20_000  # characters of one output
 
 
@@ -30,8 +34,8 @@ def notebook(data: bytes, reading: Reading) -> Extracted:
         raise UsageError("It is no notebook; load it with --as json.")
     found = _Notebook(cast(dict[str, Any], value))
     text = "\n\n".join(found.blocks(reading))
-    if found.pictures:
-        reading.note(f"Outputs that are pictures, left out: {found.pictures:,}.")
+    for kind, count in found.left_out.items():
+        reading.note(f"Outputs that are {kind}: {count:,}.")
     headings = markdown_headings(text)
     title = _mapping(found.value.get("metadata")).get("title")
     name = title if isinstance(title, str) else headings[0].path if headings else ""
@@ -40,10 +44,10 @@ def notebook(data: bytes, reading: Reading) -> Extracted:
 
 @dataclass(slots=True)
 class _Notebook:
-    """The cells in order; ``pictures``: how many outputs are left out."""
+    """The cells in order; ``left_out``: how many outputs are, by the reason."""
 
     value: dict[str, Any]
-    pictures: int = 0
+    left_out: Counter[str] = field(default_factory=Counter[str])
 
     def blocks(self, reading: Reading) -> Iterator[str]:
         size = 0
@@ -73,16 +77,30 @@ class _Notebook:
     def _output(self, output: dict[str, Any]) -> str:
         if output.get("output_type") in ("error", "pyerr"):
             said = f"{output.get('ename', '')}: {output.get('evalue', '')}"
+            shown = "\n".join(map(str, _listed(output.get("traceback"))))
+            said = _COLOURS.sub("", shown) if shown.strip() else said
         elif "text" in output:
             said = _joined(output["text"])
         else:
-            forms = _mapping(output.get("data"))
-            if any(kind.startswith("image/") for kind in forms):
-                self.pictures += 1
-                return ""
-            said = next((_joined(forms[kind]) for kind in _SHOWN if kind in forms), "")
+            said = self._result(_mapping(output.get("data")))
         said = clean(said).strip("\n")
-        return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
+        if len(said) <= _LONGEST:
+            return said
+        self.left_out[f"longer than {_LONGEST:,} characters, and cut there"] += 1
+        return f"{said[:_LONGEST]} …"
+
+    def _result(self, forms: dict[str, Any]) -> str:
+        """Return the text of a result that comes in several forms."""
+        if any(kind.startswith("image/") for kind in forms):
+            self.left_out["pictures, left out"] += 1
+            return ""
+        if kind := next(
+            (kind for kind in (*_SHOWN, *forms) if kind in forms and kind.startswith("text/")), ""
+        ):
+            said = _joined(forms[kind])
+            return read_html(said, whole=True).text if kind == "text/html" else said
+        self.left_out["no text, left out"] += bool(forms)
+        return ""
 
 
 def _fenced(text: str, language: str) -> str:

@@ -163,5 +163,7 @@ def compound_kind(data: bytes) -> CompoundKind:
         with olefile.OleFileIO(BytesIO(data)) as held:
             names = {each[0].lower() for each in held.listdir(streams=True, storages=True)}
     except BROKEN:
-        names = set[str]()
+        return CompoundKind(
+            why="It is a damaged file of an older Office program, or a part of one; get it anew."
+        )
     return next((kind for name, kind in _STREAMS if name.lower() in names), _NO_KIND)

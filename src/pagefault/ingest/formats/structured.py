@@ -6,13 +6,14 @@ A list of records is a document of records, as in JSON Lines. Left out: notebook
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from pagefault.errors import UsageError
 from pagefault.ingest.pages import Extracted, clean, paginate
 from pagefault.ingest.plain import decoded_text, records_of
-from pagefault.ingest.reading import Reading
+from pagefault.ingest.reading import Reading, numbers
 
 __all__ = ["json_document", "json_lines"]
 
@@ -24,7 +25,7 @@ def json_document(data: bytes, reading: Reading) -> Extracted:
     """Read JSON. What is no JSON after all is loaded as text, with a note."""
     source = decoded_text(data, reading)
     try:
-        value: object = json.loads(source.lstrip("\ufeff"))
+        value = _loaded(source.lstrip("\ufeff"))
     except ValueError as error:
         why = error if isinstance(error, json.JSONDecodeError) else "a number is too long"
         reading.note(f"It is not JSON ({why}); it was loaded as plain text.")
@@ -44,21 +45,41 @@ def json_document(data: bytes, reading: Reading) -> Extracted:
 
 
 def json_lines(data: bytes, reading: Reading) -> Extracted:
-    """Read JSON Lines: one value a line."""
-    return records_of(_records(decoded_text(data, reading)), reading)
+    """Read JSON Lines: one value a line. A line that is no JSON is loaded as text, with a note."""
+    lines = [line for line in enumerate(decoded_text(data, reading).split("\n"), 1) if line[1].strip()]
+    wrong: list[int] = []
+    found = records_of(_records(lines, wrong), reading)
+    if len(wrong) == len(lines):
+        raise UsageError(f"Line {lines[0][0]} is not JSON; correct that line.")
+    if wrong:
+        reading.note(f"Lines that are not JSON, loaded as plain text: {numbers(wrong)}.")
+    return found
 
 
-def _records(source: str) -> Iterator[tuple[str, str]]:
-    count = 0
-    for number, line in enumerate(source.split("\n"), 1):
-        if not line.strip():
-            continue
+def _records(lines: Iterable[tuple[int, str]], wrong: list[int]) -> Iterator[tuple[str, str]]:
+    for count, (number, line) in enumerate(lines, 1):
         try:
-            value: object = json.loads(line)
+            record = _record(_loaded(line))
         except (ValueError, RecursionError):
-            raise UsageError(f"Line {number} is not JSON; correct that line.") from None
-        count += 1
-        yield _record(value), f"record {count}"
+            wrong.append(number)
+            record = line
+        yield record, f"record {count}"
+
+
+def _loaded(source: str) -> object:
+    return json.loads(source, object_pairs_hook=_fields)
+
+
+def _fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of an object; one that stands there again is named ``name (2)`` and so on."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        again = Counter[str]()
+        fields.clear()
+        for name, value in pairs:
+            again[name] += 1
+            fields[name if again[name] == 1 else f"{name} ({again[name]})"] = value
+    return fields
 
 
 def _record(value: object) -> str:

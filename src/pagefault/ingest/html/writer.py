@@ -72,6 +72,8 @@ class Writer:
         if tag == TEXT:
             self._text(node.text_content or "")
             return False
+        if tag == "svg" and node.mem_id not in self.dropped:
+            self._line += [f" {said} " for each in node.css("text") if (said := line_of(each.text()))]
         if tag[0] in "-!" or self._is_left_out(tag, node):
             return False
         if tag in _ALONE:
