@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html import unescape
 from zipfile import ZipFile
 
@@ -74,27 +75,40 @@ def _code(code: re.Match[str]) -> str:
 
 def _word(root: Element) -> Iterator[str]:
     """Yield the text of a part of Word, without the numbers of pages that its fields show."""
-    left, field, is_number = [root], "", False
+    left, field = [root], _Field()
     while left:
         each = left.pop()
-        if each.tag == "fldChar":
-            kind = attribute(each, "fldCharType")
-            is_number = kind == "separate" and _is_number(field)
-            field = "" if kind == "begin" else field
-        elif each.tag == "instrText":
-            field += each.text or ""
-        elif each.tag == "t" and not is_number:
+        field.take(each)
+        if each.tag == "t" and not field.is_number:
             yield each.text or ""
         elif each.tag in _WORD_BREAKS:
             yield " "
-        is_left_out = each.tag == "Fallback" or (
-            each.tag == "fldSimple" and _is_number(attribute(each, "instr"))
-        )
-        left += () if is_left_out else reversed(each)
+        left += () if _is_left_out(each) else reversed(each)
 
 
-def _is_number(field: str) -> bool:
-    return bool(_NUMBERS.intersection(field.split()[:1]))
+@dataclass(slots=True)
+class _Field:
+    """The field that is open; ``is_number``: what it shows is the number of a page."""
+
+    is_number: bool = False
+    _code: str = ""
+
+    def take(self, element: Element) -> None:
+        if element.tag == "instrText":
+            self._code += element.text or ""
+        elif element.tag == "fldChar":
+            kind = attribute(element, "fldCharType")
+            self.is_number = kind == "separate" and _is_number(self._code)
+            self._code = "" if kind == "begin" else self._code
+
+
+def _is_left_out(element: Element) -> bool:
+    is_simple = element.tag == "fldSimple" and _is_number(attribute(element, "instr"))
+    return is_simple or element.tag == "Fallback"
+
+
+def _is_number(code: str) -> bool:
+    return bool(_NUMBERS.intersection(code.split()[:1]))
 
 
 def _open(element: Element) -> Iterator[str]:

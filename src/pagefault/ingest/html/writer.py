@@ -72,9 +72,8 @@ class Writer:
         if tag == TEXT:
             self._text(node.text_content or "")
             return False
-        if tag == "svg" and node.mem_id not in self.dropped:
-            self._line += [f" {said} " for each in node.css("text") if (said := line_of(each.text()))]
         if tag[0] in "-!" or self._is_left_out(tag, node):
+            self._drawing(tag, node)
             return False
         if tag in _ALONE:
             self._value(tag, node)
@@ -109,6 +108,11 @@ class Writer:
     def _value(self, tag: str, node: LexborNode) -> None:
         value = _ALONE[tag](node)
         self._line.append(f" {value} " if value and tag != "math" else value)
+
+    def _drawing(self, tag: str, node: LexborNode) -> None:
+        """Write the words of a drawing, of which nothing else is read."""
+        if tag == "svg" and node.mem_id not in self.dropped:
+            self._line += [f" {said} " for each in node.css("text") if (said := line_of(each.text()))]
 
     def _is_left_out(self, tag: str, node: LexborNode) -> bool:
         return tag in self.skipped or node.mem_id in self.dropped
