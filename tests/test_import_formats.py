@@ -147,6 +147,22 @@ def test_chatgpt_names_attachments_and_reads_transcripts(tmp_path: Path) -> None
     assert omitted(items) == {("attachment", "image"): 1, ("attachment", "dog.pdf"): 1}
 
 
+@pytest.mark.parametrize("has_mark", [False, True])
+def test_chatgpt_is_read_from_files_of_one_conversation_each(has_mark: bool, tmp_path: Path) -> None:
+    mark = "\ufeff" if has_mark else ""
+    for id in ("c1", "c2"):
+        chat = talk(node("u", None, "user", f"Hi {id}"), node("a", "u", "assistant", "Ho"), id=id)
+        (tmp_path / "chats").mkdir(exist_ok=True)
+        (tmp_path / "chats" / f"{id}.json").write_text(mark + json.dumps(chat), "utf-8")
+    dumped(tmp_path / "chats" / "zoo.json", {"mapping": {"a": 1}})
+    one = read(tmp_path / "chats" / "c1.json", "chatgpt")
+    assert said(one) == [("user", "", "Hi c1"), ("assistant", "", "Ho")]
+    every = read(tmp_path / "chats", "chatgpt")
+    assert [each[2] for each in said(every)] == ["Hi c1", "Ho", "Hi c2", "Ho"]
+    assert [each.session for each in every if isinstance(each, ImportedMessage)] == ["c1", "c1", "c2", "c2"]
+    assert omitted(every) == {("file", "zoo.json"): 1}
+
+
 # Claude
 
 
@@ -359,6 +375,69 @@ def test_slack_puts_names_in_the_place_of_ids(tmp_path: Path) -> None:
     assert {each.session for each in items if isinstance(each, ImportedMessage)} == {"C9"}
     assert omitted(items)["notice", "channel_join"] == 1
     assert len(bad(items)) == 1
+
+
+def test_slack_takes_the_text_of_blocks_where_there_is_no_other(tmp_path: Path) -> None:
+    def rich(*elements: Any) -> Any:
+        section = {"type": "rich_text_section", "elements": list(elements)}
+        return [{"type": "rich_text", "elements": [section]}]
+
+    def plain(said: str) -> Any:
+        return {"type": "text", "text": said}
+
+    points = [{"type": "rich_text_section", "elements": [plain(each)]} for each in ("one", "two")]
+    messages = [
+        slack_message(
+            1, text="",
+            blocks=rich(
+                plain("Ask <@U2> & "), {"type": "user", "user_id": "U1"}, plain(": "),
+                {"type": "link", "url": "https://example.org", "text": "the page"},
+                {"type": "emoji", "name": "bee"}, {"type": "broadcast", "range": "here"},
+            ),
+        ),
+        slack_message(2, text="", blocks=[{"type": "rich_text", "elements": [
+            {"type": "rich_text_list", "style": "bullet", "elements": points},
+            {"type": "rich_text_quote", "elements": [plain("said")]},
+        ]}]),
+        slack_message(3, text="", user=None, bot_id="B1", blocks=[
+            {"type": "header", "text": {"type": "plain_text", "text": "Hive <1>"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": "*Full* &amp; <@U1>"},
+             "fields": [{"type": "mrkdwn", "text": "field"}]},
+            {"type": "divider"},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": "small"}]},
+            {"type": "image", "alt_text": "A hive"},
+        ]),
+        slack_message(4, text="", attachments=[{"fallback": "no", "blocks": rich(plain("card"))}]),
+        slack_message(5, text="kept", blocks=rich(plain("not twice"))),
+        slack_message(6, text="<!date^1^Posted|May 5> <!subteam^S1|@keepers> <!here>"),
+        slack_message(7, text="a number", ts=1710408600.000007),
+        slack_message(8, text="", blocks=[5, {"type": "rich_text", "elements": "none"}, "x"]),
+    ]  # fmt: skip
+    folder = tmp_path / "slack"
+    dumped(folder / "users.json", [{"id": "U1", "name": "ana", "profile": {"display_name": "Ana"}}])
+    dumped(folder / "bees" / "2024-03-14.json", messages)
+    items = read(folder, "slack")
+    assert [each[2] for each in said(items)] == [
+        "Ask <@U2> & @Ana: the page (https://example.org):bee:@here",
+        "one\ntwo\nsaid",
+        "Hive <1>\n*Full* & @Ana\nfield\nsmall\nA hive",
+        "card",
+        "kept",
+        "May 5 @keepers @here",
+        "a number",
+        "",
+    ]
+    assert [each.id for each in items if isinstance(each, ImportedMessage)][6] == "1710408600.000007"
+
+
+def test_slack_ends_in_blocks_that_are_nested_in_one_another(tmp_path: Path) -> None:
+    block: Any = {"type": "rich_text_section", "elements": [{"type": "text", "text": "deep"}]}
+    for _ in range(20):
+        block = {"type": "rich_text_list", "elements": [block] * 2}
+    dumped(
+        tmp_path / "bees" / "2024-03-14.json", [slack_message(0, text="", blocks=[block]), slack_message(1)]
+    )
+    assert [each[2] for each in said(read(tmp_path, "slack"))][-1] == text(1)
 
 
 def test_slack_says_that_the_names_cannot_be_read(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ from pagefault.importers import (
     Source,
 )
 from pagefault.importers import sources as bounds
+from pagefault.importers.json_bytes import CleanBytes
 from pagefault.importers.json_items import json_outline
 from pagefault.importers.kinds import SHIPPED, importer_of
 from pagefault.importers.sources import open_source
@@ -125,6 +126,48 @@ async def test_nulls_and_halves_of_pairs_are_stored_as_text(tmp_path: Path) -> N
         await imported(kernel, path)
         (row,) = await log(kernel)
     assert (row.speaker, row.text) == ("Bo", "ab \ufffd half \U0001f600")
+
+
+@pytest.mark.parametrize(
+    "harm", [b"\\ude00", b"\\ud83d", b"\\ud83d\\ud83d", b"\xe9", b"\xed\xa0\xbd", b"\x01", b"\0"]
+)
+async def test_a_text_that_no_parser_takes_costs_no_others(harm: bytes, tmp_path: Path) -> None:
+    path = chatgpt(tmp_path, 6).parent / "chatgpt" / "conversations-000.json"
+    path.write_bytes(path.read_bytes().replace(b"Line 1", b"Line " + harm + b" \\\\ud83d 1"))
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path)
+        rows = await log(kernel)
+    assert (counts(report), report.bad) == ((3, 0, 0), ())
+    assert (rows[0].text, rows[2].text) == (text(0), text(2))
+    kept = rows[1].text.removeprefix("Line ").removesuffix(" \\ud83d 1 of the talk about honey.")
+    assert set(kept) <= {"\ufffd", " "}
+    assert kept
+
+
+@given(
+    st.lists(st.sampled_from([*"\\ud83Dcé😀", "\\ud83d", "\\ude00", "\\\\", '\\"', "\\n"])), st.integers(1, 9)
+)
+def test_halves_of_pairs_are_replaced_wherever_a_file_is_cut(parts: list[str], size: int) -> None:
+    given = "".join(parts)
+
+    class Slow(BytesIO):
+        def read(self, most: int | None = -1, /) -> bytes:
+            del most
+            return super().read(size)
+
+    clean, whole = _all_of(Slow(given.encode())), _all_of(BytesIO(given.encode()))
+    assert clean == whole
+    try:
+        value = json.loads(f'"{given}"')
+    except ValueError:
+        return  # an escape that is none
+    in_pairs = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert json.loads(b'"' + clean + b'"') == in_pairs
+
+
+def _all_of(file: BytesIO) -> bytes:
+    clean = CleanBytes(file)
+    return b"".join(iter(clean.read, b""))
 
 
 # ids and links

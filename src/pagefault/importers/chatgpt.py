@@ -1,4 +1,5 @@
-"""Exports of ChatGPT: ``conversations.json`` or several (``conversations-000.json``), zipped or not.
+"""Exports of ChatGPT: ``conversations.json`` or several (``conversations-000.json``), zipped or not, and
+files of one conversation each.
 
 Of each conversation the branch is read that it ends with; the messages of others are counted. Left out: what
 is hidden, thoughts, calls of tools and what they returned, and the bytes of attachments, which are named.
@@ -19,6 +20,8 @@ from pagefault.importers.texts import date_of, listed, mapping, plain_text, text
 
 __all__ = ["ChatGptImporter"]
 
+_LOOKED_AT = 8  # files, to recognise
+_OWN = {"title", "create_time", "conversation_id", "current_node"}  # of a conversation, before its messages
 _TEXT_TYPES = ("text", "multimodal_text")
 _LEFT_OUT = {
     "thoughts": "thought", "reasoning_recap": "thought", "code": "tool call",
@@ -33,22 +36,39 @@ class ChatGptImporter:
     title = "an export of ChatGPT"
 
     def recognises(self, source: Source) -> bool:
-        return any("item.mapping" in json_outline(source, name) for name in _files(source)[:3])
+        return any(_prefix(source, name) is not None for name in _files(source)[:_LOOKED_AT])
 
     def read(self, source: Source, options: ImportOptions) -> Iterator[ImportItem]:
         names = _files(source)
         source.expect(names)
         for name in names:
-            for number, (_, value) in enumerate(json_items(source, name, "item"), 1):
+            prefix = _prefix(source, name)
+            if prefix is None and not (source.is_file or _is_named(name)):
+                yield Omission("file", name)
+                continue
+            place = "item" if prefix is None else prefix
+            for number, (_, value) in enumerate(json_items(source, name, place), 1):
                 yield from _conversation(value, f"conversation {number} of {name}", options.now)
 
 
 def _files(source: Source) -> list[str]:
-    """The files that hold conversations."""
+    """The files that hold conversations: in a folder those that are called so, else all that may be one."""
     if source.is_file:
         return source.files()
     names = source.files(".json")
-    return [name for name in names if PurePosixPath(name).name.lower().startswith("conversations")]
+    return list(filter(_is_named, names)) or names
+
+
+def _is_named(name: str) -> bool:
+    return PurePosixPath(name).name.lower().startswith("conversations")
+
+
+def _prefix(source: Source, name: str) -> str | None:
+    """The place of a file's conversations: of each in a list, or of the only one; None if it has none."""
+    places = json_outline(source, name)
+    if "item.mapping" in places:
+        return "item"
+    return "" if _OWN & places.keys() and "mapping" in places else None
 
 
 def _conversation(value: object, where: str, now: datetime) -> Iterator[ImportItem]:

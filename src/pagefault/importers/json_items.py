@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import ijson  # pyright: ignore[reportMissingTypeStubs]  # the standard library holds the whole of a file
 
 from pagefault.errors import UsageError
+from pagefault.importers.json_bytes import CleanBytes
 from pagefault.importers.sources import Source
 
 __all__ = ["BEGINS", "Unreadable", "json_items", "json_outline"]
@@ -44,7 +45,7 @@ def json_items(source: Source, name: str, *prefixes: str) -> Iterator[tuple[str,
     of that one. If the file is damaged, an ``Unreadable`` of an empty place is the last."""
     with source.open(name) as file:
         try:
-            yield from _items(_without_mark(file), frozenset(prefixes))
+            yield from _items(file, frozenset(prefixes))
         except _FAULTS:
             yield "", Unreadable(_ENDED)
         except UsageError as error:
@@ -59,23 +60,12 @@ def json_outline(source: Source, name: str) -> dict[str, Any]:
     if head[:1] not in b"\xef[{ \t\r\n":
         return found
     try:
-        for place, event, value in _events(_without_mark(io.BytesIO(head))):
+        for place, event, value in _events(io.BytesIO(head)):
             if event not in ("map_key", "end_map", "end_array") and place != _ELSEWHERE:
                 found.setdefault(place, value)
     except _FAULTS:
         pass
     return found
-
-
-def _without_mark(file: BinaryIO) -> BinaryIO:
-    """The file behind a byte order mark."""
-    peeked = cast("io.BufferedReader", file)
-    start = peeked.peek(3)[:3] if hasattr(peeked, "peek") else file.read(3)
-    if hasattr(peeked, "peek"):
-        file.read(3 if start == b"\xef\xbb\xbf" else 0)
-    else:
-        file.seek(3 if start == b"\xef\xbb\xbf" else 0)
-    return file
 
 
 def _items(file: BinaryIO, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
@@ -97,7 +87,7 @@ def _events(file: BinaryIO) -> Iterator[tuple[str, str, Any]]:
     those that are asked for, which of what is nested deeply would take for ever to write."""
     within = list[str]()  # the places of what is open, and of what is in it
     key = ""
-    for event, value in ijson.basic_parse(file, use_float=True):
+    for event, value in ijson.basic_parse(CleanBytes(file), use_float=True):
         if event == "map_key":
             key = value
             yield _ELSEWHERE, event, value

@@ -16,6 +16,7 @@ from typing import Any
 from pagefault.importers import ImportOptions, Source
 from pagefault.importers.items import BadRecord, ImportedMessage, ImportItem, Omission
 from pagefault.importers.json_items import Unreadable, json_items, json_outline
+from pagefault.importers.slack_blocks import block_text
 from pagefault.importers.texts import date_of, listed, mapping, text_field, with_attachments
 
 __all__ = ["SlackImporter"]
@@ -31,6 +32,7 @@ _SAID = (
     "file_comment",
     "slackbot_response",
 )
+_KNOWN = ("user", "subtype", "text", "blocks", "bot_id")
 _CHANNELS = ("channels.json", "groups.json", "dms.json", "mpims.json")
 
 
@@ -63,7 +65,7 @@ def _days(source: Source) -> list[str]:
 
 def _has_messages(source: Source, name: str) -> bool:
     places = json_outline(source, name)
-    return "item.ts" in places and bool({"item.user", "item.subtype", "item.text"} & places.keys())
+    return "item.ts" in places and bool({f"item.{each}" for each in _KNOWN} & places.keys())
 
 
 def _users(source: Source) -> dict[str, str]:
@@ -97,7 +99,7 @@ def _message(
         yield BadRecord(where, value.why)
         return
     message = mapping(value)
-    id, kind = text_field(message, "ts"), text_field(message, "subtype")
+    id, kind = _time(message.get("ts")), text_field(message, "subtype")
     if not id:
         yield BadRecord(where, "It has no time, by which messages are known.")
         return
@@ -116,18 +118,33 @@ def _speaker(message: dict[str, Any], users: Mapping[str, str]) -> str:
     return known or text_field(message, "username") or user or text_field(message, "bot_id")
 
 
+def _time(value: object) -> str:
+    """The time by which a message is known; other programs write it as a number."""
+    return f"{value:.6f}" if isinstance(value, float) else text_field({"ts": value}, "ts")
+
+
 def _text(message: dict[str, Any], users: Mapping[str, str]) -> str:
-    text = text_field(message, "text")
+    """The text of a message; of one that has it in blocks or cards only, theirs."""
+    text = text_field(message, "text") or block_text(message.get("blocks"))
     if not text:
-        cards = [text_field(each, "text", "fallback", "title") for each in listed(message.get("attachments"))]
-        text = "\n".join(filter(None, cards))
+        text = "\n".join(filter(None, map(_card, listed(message.get("attachments")))))
 
     def shown(found: re.Match[str]) -> str:
         mark, target, label = found[1], found[2], found[3] or ""
         if mark == "@":
             return f"@{users.get(target) or label or target}"
+        if mark == "!":
+            return label or f"@{target}"
         if mark:
-            return f"{'#' if mark == '#' else '@'}{label or target}"
+            return f"#{label or target}"
         return f"{label} ({target})" if label and label != target else target
 
     return unescape(_MARK.sub(shown, text))
+
+
+def _card(value: object) -> str:
+    return (
+        text_field(value, "text")
+        or block_text(mapping(value).get("blocks"))
+        or text_field(value, "fallback", "title")
+    )
