@@ -33,6 +33,8 @@ from import_samples import (
     text,
     zipped,
 )
+from letta_samples import agent, message, v2
+from letta_samples import text as letta_text
 from pagefault.errors import UsageError
 from pagefault.importers import (
     ImportedAgent,
@@ -117,6 +119,30 @@ async def test_messages_with_impossible_dates_are_kept(tmp_path: Path) -> None:
         report = await imported(kernel, path, zone="Asia/Shanghai")
         assert {row.at.year for row in await log(kernel)} == {2024}
     assert report.agents[0].undated == 2
+
+
+async def test_no_file_brings_rows_and_passages_of_times_to_come(tmp_path: Path) -> None:
+    said = [
+        message(number, "user", letta_text(f"Line {number}"), at=when)
+        for number, when in enumerate(
+            ["2024-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "1960-01-01T00:00:00Z"]
+        )
+    ]
+    talk = dumped(tmp_path / "tern.af", v2(agent(messages=said)))
+    memories = [
+        {"id": str(year), "memory": f"Of {year}", "created_at": f"{year}-01-01T00:00:00Z"}
+        for year in (2024, 2999)
+    ]
+    kept = dumped(tmp_path / "memories.json", memories)
+    async with opened(tmp_path) as kernel:
+        report, _ = await imported(kernel, talk), await imported(kernel, kept)
+        rows = await log(kernel)
+        record = await kernel.record("ana")
+        passages = await kernel.store.read(lambda tx: tx.passages(record.id, [1, 2]))
+        again = await imported(kernel, talk)
+    assert (report.agents[0].undated, {row.at.year for row in rows}) == (2, {2024, 2026})
+    assert [each.at.year for each in passages] == [2024, 2026]
+    assert counts(again) == (0, 3, 0)
 
 
 async def test_nulls_and_halves_of_pairs_are_stored_as_text(tmp_path: Path) -> None:

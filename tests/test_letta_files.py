@@ -227,6 +227,68 @@ def test_a_damaged_message_costs_that_one_alone(read: Any) -> None:
     ]
 
 
+def test_a_damaged_part_costs_itself_alone(read: Any) -> None:
+    damaged: list[Any] = [
+        {"id": "block-8", "value": "no label"},
+        {"id": "block-9", "label": "x", "value": 7},
+        "x",
+    ]
+    file = v2(
+        agent(messages=[user(1, "whole")], block_ids=["block-0", "block-8", "block-9"]),
+        blocks=(block(0, "human", "Ana"), *damaged),
+        files=[{"id": "file-0", "content": 7}],
+        groups=7,
+    )
+    file["agents"].append({"id": "agent-1", "name": ["tern"]})
+    items = read(file)
+    assert said(items) == [("user", "whole")]
+    assert [each.name for each in of(ImportedSection, items)] == ["human"]
+    assert [each.where for each in of(BadRecord, items)] == [
+        "agents.1.name", "blocks.1.label", "blocks.2.value", "blocks.3", "files.0.content", "groups",
+    ]  # fmt: skip
+
+
+def test_calls_and_returns_among_the_parts_of_a_message_are_read(read: Any) -> None:
+    called = {"type": "tool_call", "id": "c1", "name": "look", "input": {"at": "海"}}
+    returned = {"type": "tool_return", "tool_call_id": "c1", "content": "waves", "is_error": False}
+    items = read(
+        v2(
+            agent(
+                messages=[
+                    message(1, "assistant", called),
+                    message(2, "tool", returned),
+                ]
+            )
+        )
+    )
+    assert [(each.role, each.name, each.text) for each in of(ImportedMessage, items)] == [
+        ("call", "look", '{"at": "海"}'),
+        ("result", "look", "waves"),
+    ]
+
+
+def test_what_looks_like_a_secret_is_not_kept_of_metadata(read: Any) -> None:
+    key = "sk-proj-0123456789abcdefghij"
+    about = agent(
+        description=f"Calls it with {key}.",
+        metadata={
+            "owner": "Ana", "limit": 3, "max_tokens": 9, "api_key": "plain words", "password": 1234,
+            "token": None,
+            "more": [{"note": f"use {key}"}, {"credentials": {"user": "ana"}}],
+        },
+    )  # fmt: skip
+    items = read(v2(about))
+    (made,) = of(ImportedAgent, items)
+    assert made.kept == {
+        "description": "Calls it with [redacted].",
+        "metadata": {
+            "owner": "Ana", "limit": 3, "max_tokens": 9, "api_key": "[redacted]", "password": "[redacted]",
+            "token": None, "more": [{"note": "use [redacted]"}, {"credentials": "[redacted]"}],
+        },
+    }  # fmt: skip
+    assert Omission("secret in its description or metadata", "", 1) in items
+
+
 @pytest.mark.parametrize(
     ("value", "why"),
     [

@@ -278,6 +278,25 @@ def test_nothing_of_a_secret_or_of_source_code_is_stored_or_reported(
 
 
 @pytest.mark.anyio
+async def test_a_secret_in_free_metadata_goes_no_further(machine: Machine, place: Any) -> None:
+    kept = {"description": "Guide", "metadata": {"api_key": "plain words", "note": f"uses {SECRET}", "n": 3}}
+    async with opened(machine) as rig:
+        await imported(rig.kernel, place(v2(agent(**kept))), agent="there")
+        settings = settings_of(await rig.kernel.record("there"))
+        assert SECRET not in settings.model_dump_json()
+        await rig.kernel.create_agent(  # as an earlier version has imported it
+            "earlier", DEFAULTS.model_copy(update={"metadata": {"letta": kept}})
+        )
+        for name in ("there", "earlier"):
+            written, losses = await file_of(rig.kernel, name)
+            assert written["agents"][0]["metadata"] == {
+                "api_key": "[redacted]", "note": "uses [redacted]", "n": 3,
+            }  # fmt: skip
+            is_lost = "secrets in its description or metadata" in losses.counts
+            assert is_lost is (name == "earlier")
+
+
+@pytest.mark.anyio
 async def test_an_import_of_new_agents_that_fails_leaves_none(machine: Machine, place: Any) -> None:
     value = v2(agent(name="one", messages=list(TALK)), agent(1, "ana", messages=list(TALK)))
     async with opened(machine) as rig:

@@ -48,6 +48,26 @@ def test_a_memory_is_a_passage_with_its_date_and_tags(tmp_path: Path, around: An
     assert passage.at == datetime(2025, 6, 1, 17, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("given", "until"),
+    [
+        ("2025-06-30", datetime(2025, 7, 1, tzinfo=UTC)),
+        ("2025-06-30T12:00:00+02:00", datetime(2025, 6, 30, 10, tzinfo=UTC)),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_memory_that_expires_holds_until_then(tmp_path: Path, given: Any, until: datetime | None) -> None:
+    (passage,) = read(written(tmp_path, {"results": [BRUNO | {"expiration_date": given}]}))
+    assert passage.valid_until == until
+
+
+def test_an_expiry_that_is_no_date_is_named(tmp_path: Path) -> None:
+    (record,) = read(written(tmp_path, {"results": [BRUNO | {"expiration_date": "never"}]}))
+    assert isinstance(record, BadRecord)
+    assert (record.where, record.why) == ("memory 6f1b", "its time 'never' is none")
+
+
 def test_the_same_memory_has_the_same_id_and_a_changed_one_another(tmp_path: Path) -> None:
     (before,) = read(written(tmp_path, [BRUNO]))
     (again,) = read(written(tmp_path, [BRUNO | {"updated_at": "2025-07-01T00:00:00Z", "score": 0.3}]))

@@ -21,6 +21,7 @@ from pagefault.exporters.reading import ExportedAgent, Losses, read_agent
 from pagefault.importers.letta.kept import kept_of, label_of
 from pagefault.importers.letta.names import CHARACTERS, LIMIT, handle_of
 from pagefault.kernel import Kernel
+from pagefault.redaction import redacted_values
 from pagefault.types import Document, Section
 
 __all__ = ["agent_file_text"]
@@ -92,7 +93,7 @@ class _Writer:
 
     def _about(self, sources: list[str]) -> JsonObject:
         agent, settings = self.agent, self.agent.settings
-        kept, handle = kept_of(settings.metadata), handle_of(settings.model)
+        kept, handle = self._kept(), handle_of(settings.model)
         return {
             "id": "agent-0", "name": agent.record.name, "description": kept.get("description"),
             "agent_type": "memgpt_agent" if settings.style == "memgpt" else "letta_v1_agent",
@@ -104,6 +105,13 @@ class _Writer:
             "include_base_tools": True, "include_default_source": False, "message_buffer_autoclear": False,
             "files_agents": self._links(), "group_ids": [],
         }  # fmt: skip
+
+    def _kept(self) -> JsonObject:
+        """The description and metadata that Letta gave, without what looks like a secret."""
+        given = kept_of(self.agent.settings.metadata)
+        if (kept := redacted_values(given)) != given:
+            self.losses.add("secrets in its description or metadata")
+        return kept
 
     def _model(self, handle: str) -> JsonObject | None:
         provider, _, model = handle.partition("/")

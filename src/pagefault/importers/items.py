@@ -85,7 +85,8 @@ class ImportedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPassage:
-    """A text for archival storage; ``id`` and ``place`` as of a message, within the whole file."""
+    """A text for archival storage; ``id`` and ``place`` as of a message, within the whole file.
+    ``valid_until``: when it ceases to hold."""
 
     text: str
     at: datetime | None = None
@@ -93,6 +94,7 @@ class ImportedPassage:
     title: str = ""
     id: str | None = None
     place: str | None = None
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """Memories of mem0: the results of ``get_all`` and ``search``, old and new, and the database of its history.
 
-Each memory is a passage with its date; categories, and whose it is, are tags. A memory that was changed since
-it was imported is a passage of its own, because both may be wanted. Left out: hashes, scores, and exports of
-a schema of the user's own, which cannot be known.
+Each memory is a passage with its date and its end, if it expires; categories, and whose it is, are tags. A
+memory that was changed since it was imported is a passage of its own, because both may be wanted. Left out:
+hashes, scores, and exports of a schema of the user's own, which cannot be known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +22,7 @@ from pagefault.importers.texts import record_name
 
 __all__ = ["Mem0Importer"]
 
+_DATE = len("2026-01-31")
 _PLACES = ("results.item", "item", "relations.item")
 _WHOSE = {"user_id": "user", "agent_id": "agent", "app_id": "app", "run_id": "run", "session_id": "run"}
 _HISTORY = (
@@ -78,17 +79,25 @@ def _memory(value: object, number: int) -> ImportItem:
     if not isinstance(text, str) or not text.strip():
         return BadRecord(where, "it has no text")
     try:
-        at = time_of_row(values.get("created_at"))
+        at, until = time_of_row(values.get("created_at")), _end(values.get("expiration_date"))
     except UsageError as error:
         return BadRecord(where, str(error))
-    return _passage(text, at, tuple(_tags(values)), id)
+    return _passage(text, at, tuple(_tags(values)), id, until)
 
 
-def _passage(text: str, at: datetime | None, tags: tuple[str, ...], id: object) -> ImportedPassage:
+def _end(value: object) -> datetime | None:
+    """When a memory expires; a date without a time is included."""
+    at = time_of_row(value or None)
+    return at and at + timedelta(days=len(str(value)) <= _DATE)
+
+
+def _passage(
+    text: str, at: datetime | None, tags: tuple[str, ...], id: object, until: datetime | None = None
+) -> ImportedPassage:
     named = (
         f"{id}:{sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}" if isinstance(id, str) else None
     )
-    return ImportedPassage(text, at, tags, id=named)
+    return ImportedPassage(text, at, tags, id=named, valid_until=until)
 
 
 def _tags(values: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from pagefault.errors import UsageError
 from pagefault.importers.items import BadRecord, ImportedMessage, ImportedPassage, Omission
 from pagefault.importers.report import AgentTally, ImportTally
-from pagefault.importers.texts import plain_text, record_name, speaker_name
+from pagefault.importers.texts import date_of, plain_text, record_name, speaker_name
 from pagefault.kernel.imported import digest_of
 from pagefault.kernel.importing import ImportedValue
 from pagefault.names import check_text
@@ -64,15 +64,16 @@ class ValueMaker:
 
     def passage(self, item: ImportedPassage) -> ImportedValue | None:
         """The passage of an item; None if it is left out, which is counted."""
-        at, text = self.utc(item.at) or self.now, plain_text(item.text)
+        at, text = self.utc(date_of(item.at, self.now)) or self.now, plain_text(item.text)
         if not self.is_since(at):
             return None
         if not self._is_said(text, item.title):
             return None
         tags = [plain_text(tag)[:_LONGEST_TAG] for tag in item.tags[:_MOST_TAGS]]
         passage = Passage(
-            text, at, tuple(filter(None, dict.fromkeys(tags))), self.kind, title=plain_text(item.title)[:200]
-        )
+            text, at, tuple(filter(None, dict.fromkeys(tags))), self.kind, title=plain_text(item.title)[:200],
+            valid_until=self.utc(item.valid_until),
+        )  # fmt: skip
         return ImportedValue(passage, _key(item, ""), item.id is not None)
 
     def is_since(self, at: datetime) -> bool:
@@ -90,7 +91,7 @@ class ValueMaker:
 
     def _at(self, item: ImportedMessage) -> datetime:
         """The time of a message in UTC; without one, that of the message before it, or now."""
-        at = self.utc(item.at)
+        at = self.utc(date_of(item.at, self.now))
         if at is None:
             self.tally.undated += 1
             is_next = self._before is not None and self._before[0] == item.session

@@ -23,6 +23,7 @@ from pagefault.importers.items import (
     ImportItem,
     Omission,
 )
+from pagefault.importers.letta.kept import kept_values
 from pagefault.importers.letta.messages import StoredMessage, in_order, rows_of
 from pagefault.importers.letta.names import model_name
 from pagefault.importers.letta.schema import AgentFile, FileAgent, FileBlock, FileDocument
@@ -43,6 +44,7 @@ _PLAIN = frozenset({".md", ".markdown", ".txt", ".csv", ".json", ".log", ""})
 def items_of(file: AgentFile) -> Iterator[ImportItem]:
     """The items of all agents of a file, an agent after another; the one that no group has made comes
     first."""
+    yield from (BadRecord(fault.where, f"it cannot be read ({fault.why})") for fault in file.faults)
     for number, agent in enumerate(file.in_order):
         yield from _Agent(file, agent, is_first=number == 0).items()
     yield from (Omission("group", group.kind) for group in file.groups)
@@ -60,7 +62,8 @@ class _Agent:
     def items(self) -> Iterator[ImportItem]:
         agent = self.agent
         given = {"description": agent.description, "metadata": agent.metadata}
-        kept = {name: value for name, value in given.items() if value}
+        if (kept := kept_values(given)) != {name: value for name, value in given.items() if value}:
+            self.omitted["secret in its description or metadata"] += 1
         yield ImportedAgent(
             agent.name or "agent",
             model_name(agent.model) if agent.model else "",
@@ -78,10 +81,11 @@ class _Agent:
 
     def _sections(self) -> Iterator[ImportItem]:
         blocks = {block.id: block for block in self.file.blocks}
+        unread = {fault.id for fault in self.file.faults}
         for id in self.agent.block_ids:
             if id in blocks:
                 yield _section(blocks[id])
-            else:
+            elif id not in unread:
                 yield BadRecord(f"block {inline(id)} of {inline(self.agent.name)}", "it is not in the file")
 
     def _blocks_of_nobody(self) -> Iterator[ImportItem]:

@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-__all__ = ["kept_of", "label_of"]
+from pagefault.redaction import redacted_values
+
+__all__ = ["kept_of", "kept_values", "label_of"]
+
+
+def kept_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a file that are kept: those that are not empty, without what looks like a secret."""
+    return {name: redacted_values(value) for name, value in given.items() if value}
 
 
 def kept_of(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -150,8 +150,17 @@ class FileAgent(_Part):
         return self.agent_type not in ("letta_v1_agent", "react_agent")
 
 
+class FileFault(_Part):
+    """A part of a file that cannot be read. ``where``: ``blocks.3.value``; ``id``: of the part."""
+
+    where: str
+    why: str
+    id: str = ""
+
+
 class AgentFile(_Part):
-    """A file of agents, of any version. ``tools``: by id, their names alone; ``skills``: their names."""
+    """A file of agents, of any version. ``tools``: by id, their names alone; ``skills``: their names;
+    ``faults``: of the parts that cannot be read, and are none of the others."""
 
     agents: list[FileAgent]
     blocks: list[FileBlock] = []
@@ -161,6 +170,7 @@ class AgentFile(_Part):
     groups: list[_Group] = []
     mcp_servers: list[str] = []
     skills: list[str] = []
+    faults: list[FileFault] = []
 
     @property
     def in_order(self) -> list[FileAgent]:
@@ -201,12 +211,11 @@ def agent_file(text: str, place: str) -> AgentFile:
     if not _is_agent_file(value):
         raise UsageError(f"{place} is no agent file of Letta's; export one from Letta again.")
     values = cast("JsonObject", in_texts(lambda each: each.replace("\0", ""), value))
-    try:
-        return _v2(values) if isinstance(values.get("agents"), list) else _v1(values)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(inline(str(part)) for part in fault["loc"])
-        raise UsageError(f"{place} is damaged at {where} ({fault['msg']}); export it again.") from None
+    file = _v2(values) if isinstance(values.get("agents"), list) else _v1(values)
+    if file.faults and not file.agents:
+        fault = file.faults[0]
+        raise UsageError(f"{place} is damaged at {fault.where} ({fault.why}); export it again.")
+    return file
 
 
 def _json(text: str, place: str) -> object:
@@ -217,16 +226,35 @@ def _json(text: str, place: str) -> object:
         raise UsageError(f"{place} is no whole JSON text ({why}); export it again.") from None
 
 
+_PARTS: dict[str, type[_Part]] = {
+    "agents": FileAgent, "blocks": FileBlock, "files": FileDocument, "sources": _Named, "tools": _Named,
+    "groups": _Group,
+}  # fmt: skip
+"""The lists of a file and what is in them."""
+
+
 def _v2(values: JsonObject) -> AgentFile:
+    faults = list[FileFault]()
+    found = {name: _readable(name, kind, values.get(name), faults) for name, kind in _PARTS.items()}
     servers, skills = values.get("mcp_servers"), values.get("skills")
-    return AgentFile.model_validate(
-        {
-            **{name: values.get(name) or [] for name in ("agents", "blocks", "files", "sources", "tools")},
-            "groups": values.get("groups") or [],
-            "mcp_servers": _names(servers, "server_name"),
-            "skills": _names(skills, "name"),
-        }
-    )
+    names = {"mcp_servers": _names(servers, "server_name"), "skills": _names(skills, "name")}
+    return AgentFile.model_validate({**found, **names, "faults": faults})
+
+
+def _readable(name: str, kind: type[_Part], given: object, faults: list[FileFault]) -> list[_Part]:
+    """The parts of a list, but for those that cannot be read, each of which costs itself alone."""
+    found = list[_Part]()
+    if given is not None and not isinstance(given, list):
+        faults.append(FileFault(where=name, why="Input should be a valid list"))
+    for number, each in enumerate(items_in(given)):
+        try:
+            found.append(kind.model_validate(each))
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(inline(str(part)) for part in (name, number, *fault["loc"]))
+            id = fields(each).get("id")
+            faults.append(FileFault(where=where, why=fault["msg"], id=id if isinstance(id, str) else ""))
+    return found
 
 
 def _v1(values: JsonObject) -> AgentFile:
@@ -240,7 +268,7 @@ def _v1(values: JsonObject) -> AgentFile:
         "block_ids": [each["id"] for each in blocks],
         "tool_ids": [each["id"] for each in tools],
     }
-    return AgentFile.model_validate({"agents": [agent], "blocks": blocks, "tools": tools})
+    return _v2({"agents": [agent], "blocks": blocks, "tools": tools})
 
 
 def _names(things: object, name: str) -> list[str]:

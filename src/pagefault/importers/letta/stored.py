@@ -6,7 +6,8 @@ Each is read by itself, so that one that is damaged costs that one. Left out: wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -43,8 +44,8 @@ def message_of(value: object) -> StoredMessage:
         time_of_row(values.get("created_at")),
         _speaker(values, role),
         tuple(each for each in thoughts if isinstance(each, str)),
-        tuple(_calls(values)),
-        tuple(_returns(values, "\n".join(texts))) if role in ("tool", "function") else (),
+        tuple(_calls(values) or _called(parts)),
+        tuple(_returns(values, "\n".join(texts)) or _returned(parts)) if role in ("tool", "function") else (),
         sum(part.get("type") == "image" for part in parts),
     )
 
@@ -82,6 +83,25 @@ def _calls(values: Mapping[str, Any]) -> list[StoredCall]:
                 text = arguments if isinstance(arguments, str) else "{}"
                 found.append(StoredCall(id if isinstance(id, str) else "", name, text))
     return found
+
+
+def _called(parts: Sequence[JsonObject]) -> list[StoredCall]:
+    """The calls among the parts of a message, which newer files have there."""
+    return [
+        StoredCall(
+            str(each.get("id") or ""), each["name"], json.dumps(each.get("input") or {}, ensure_ascii=False)
+        )
+        for each in parts
+        if each.get("type") == "tool_call" and isinstance(each.get("name"), str)
+    ]
+
+
+def _returned(parts: Sequence[JsonObject]) -> list[StoredReturn]:
+    return [
+        StoredReturn(str(each.get("tool_call_id") or ""), said, each.get("is_error") is True)
+        for each in parts
+        if each.get("type") == "tool_return" and (said := _response(each.get("content")))
+    ]
 
 
 def _returns(values: Mapping[str, Any], text: str) -> list[StoredReturn]:
