@@ -279,7 +279,10 @@ def test_nothing_of_a_secret_or_of_source_code_is_stored_or_reported(
 
 @pytest.mark.anyio
 async def test_a_secret_in_free_metadata_goes_no_further(machine: Machine, place: Any) -> None:
-    kept = {"description": "Guide", "metadata": {"api_key": "plain words", "note": f"uses {SECRET}", "n": 3}}
+    kept: Any = {
+        "description": "Guide",
+        "metadata": {"api_key": "plain words", "note": f"uses {SECRET}", "n": 3},
+    }
     async with opened(machine) as rig:
         await imported(rig.kernel, place(v2(agent(**kept))), agent="there")
         settings = settings_of(await rig.kernel.record("there"))

@@ -243,10 +243,10 @@ def _v2(values: JsonObject) -> AgentFile:
 
 def _readable(name: str, kind: type[_Part], given: object, faults: list[FileFault]) -> list[_Part]:
     """The parts of a list, but for those that cannot be read, each of which costs itself alone."""
-    found = list[_Part]()
+    found, items = list[_Part](), items_in(given)
     if given is not None and not isinstance(given, list):
         faults.append(FileFault(where=name, why="Input should be a valid list"))
-    for number, each in enumerate(items_in(given)):
+    for number, each in enumerate(items):
         try:
             found.append(kind.model_validate(each))
         except ValidationError as error:
