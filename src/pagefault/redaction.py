@@ -12,15 +12,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from traceback import format_exception
-from typing import Any, cast
 from urllib.parse import quote
 
 from pagefault.quoting import visible
 
-__all__ = ["logger_of", "redacted", "redacted_values", "without_user"]
+__all__ = ["logger_of", "redacted", "without_user"]
 
 _MARK = "[redacted]"
-_PROBE = "x9"  # a value that has the form of none
 _SHORTEST = 8  # characters; a shorter value of a variable may be any word
 
 _NAME = (
@@ -88,24 +86,6 @@ def redacted(text: str, *secrets: str) -> str:
     text = _BEARER.sub(_without_value, text)
     text = _FORMS.sub(_MARK, text)
     return _ASSIGNED.sub(_without_value, text)
-
-
-def redacted_values(value: Any) -> Any:
-    """Return a JSON value without what looks like a secret: by its form, or by the name of its field."""
-    if isinstance(value, str):
-        return redacted(value)
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, Any]", value).items()
-        return {
-            redacted(name): _MARK if _is_secret(name, each) else redacted_values(each) for name, each in items
-        }
-    return [redacted_values(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
-
-
-def _is_secret(name: str, value: Any) -> bool:
-    """Return whether a field has the name of a secret, and something in it."""
-    is_empty = value is None or isinstance(value, bool) or (isinstance(value, str) and not value.strip())
-    return not is_empty and redacted(f'{name}="{_PROBE}"') != f'{name}="{_PROBE}"'
 
 
 def without_user(url: str) -> str:

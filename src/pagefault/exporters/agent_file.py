@@ -18,10 +18,9 @@ from typing import Any
 from pagefault import __version__
 from pagefault.exporters.agent_messages import MessageWriter
 from pagefault.exporters.reading import ExportedAgent, Losses, read_agent
-from pagefault.importers.letta.kept import kept_of, label_of
+from pagefault.importers.letta.kept import kept_of, label_of, redacted_values
 from pagefault.importers.letta.names import CHARACTERS, LIMIT, handle_of
 from pagefault.kernel import Kernel
-from pagefault.redaction import redacted_values
 from pagefault.types import Document, Section
 
 __all__ = ["agent_file_text"]

@@ -32,22 +32,29 @@ def message_of(value: object) -> StoredMessage:
     if not isinstance(role, str):
         raise UsageError("it has no role")
     parts = _parts(values.get("content"))
-    thoughts = [
-        part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING
-    ]
-    texts = [
-        part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)
-    ]
+    text = ("\n" if role == "user" else "\n\n").join(_texts(parts))
+    has_returns = role in ("tool", "function")
     return StoredMessage(
         "assistant" if role == "approval" else role,
-        "\n\n".join(texts) if role != "user" else "\n".join(texts),
+        text,
         time_of_row(values.get("created_at")),
         _speaker(values, role),
-        tuple(each for each in thoughts if isinstance(each, str)),
+        tuple(_thoughts(parts)),
         tuple(_calls(values) or _called(parts)),
-        tuple(_returns(values, "\n".join(texts)) or _returned(parts)) if role in ("tool", "function") else (),
+        tuple(_returns(values, "\n".join(_texts(parts))) or _returned(parts)) if has_returns else (),
         sum(part.get("type") == "image" for part in parts),
     )
+
+
+def _texts(parts: Sequence[JsonObject]) -> list[str]:
+    return [
+        part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)
+    ]
+
+
+def _thoughts(parts: Sequence[JsonObject]) -> list[str]:
+    found = [part.get("reasoning") or part.get("summary") for part in parts if part.get("type") in _REASONING]
+    return [each for each in found if isinstance(each, str)]
 
 
 def _parts(content: object) -> list[JsonObject]:
