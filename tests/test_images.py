@@ -7,6 +7,7 @@ import random
 import struct
 from dataclasses import replace
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,9 @@ class _Figure:
 
 def test_tools_return_media_of_many_kinds() -> None:
     content = read_image(PNG)
-    for value in (PNG, bytearray(PNG), content, Image(PNG), _Figure(PNG)):
+    drawn = BytesIO()
+    drawn.write(PNG)  # its place is at the end, as after savefig
+    for value in (PNG, bytearray(PNG), memoryview(PNG), drawn, content, Image(PNG), _Figure(PNG)):
         assert images.returned_media(value) == content
     for value in ("text", b"plain text", "größe".encode(), 3, None, _Figure, _Figure(None), object()):
         assert images.returned_media(value) is None

@@ -97,7 +97,7 @@ NO_MESSAGES: list[tuple[Any, str]] = [
         (["x", {"content": "x", "tool_calls": []}], "Message 2: 'tool_calls' is nothing that a message has"),
         ([{"content": "x", "text": "y"}], "Message 1: 'text' is there under another name too"),
         ([{"content": [{"type": "image_url"}]}], "Message 1: only text can be appended"),
-        ([{"content": "x", "at": 5}], "Message 1: its at is a text, and int is none."),
+        ([{"content": "x", "at": 5}], "Message 1: its at is a time, such as 2026-03-01T14:30, and int "),
         ([{"content": "x", "role": "tool"}], "Message 1: 'tool' is not a role"),
         (AppendedMessage("x", at="soon"), "Message 1: "),
 ]  # fmt: skip

@@ -292,6 +292,9 @@ async def test_a_call_is_decided_on_and_its_function_allowed(machine: Machine) -
         assert (waiting["name"], waiting["arguments"]) == ("sell", {"what": "the boat"})
         for path in ("/api/v1/approvals", f"{ANA}/approvals"):
             assert [each["id"] for each in (await client.get(path)).json()["items"]] == [waiting["id"]]
+        for unclear in ("yes", 1, "true", None):
+            answer = await client.post(f"{ANA}/approvals/{waiting['id']}", json={"approved": unclear})
+            assert problem(answer)[0] == 422, unclear
         decision = {"approved": True, "remember": "always", "arguments": {"what": "the old boat"}}
         after: dict[str, Any] = (await client.post(f"{ANA}/approvals/{waiting['id']}", json=decision)).json()
         assert after["text"] == "Sold."

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, IntFlag
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
@@ -476,6 +477,11 @@ class Size(IntEnum):
     SMALL = 1
 
 
+class Access(IntFlag):
+    READ = 1
+    WRITE = 2
+
+
 class Point(NamedTuple):
     x: int
     y: int
@@ -519,6 +525,8 @@ ORDER = Order(UUID(int=7), Decimal("1.50"), MOMENT, {"new"}, Account(name="Ana",
         (Mood.BAD, '"bad"'),
         (Colour.RED, "red"),
         ([Colour.RED, Size.SMALL, Mood.GOOD], '["red", 1, "good"]'),
+        ([Access.READ, Access.READ | Access.WRITE], "[1, 3]"),
+        ([memoryview(b"a"), bytearray(b"b"), BytesIO(b"c\nd")], '["a", "b", "c\\nd"]'),
         ({3}, "[3]"),
         (frozenset({"a"}), '["a"]'),
         ((1, "a"), '[1, "a"]'),

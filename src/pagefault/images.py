@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_IMAGES",
     "Image",
+    "bytes_in",
     "from_data_url",
     "image_type",
     "is_intact",
@@ -138,13 +140,20 @@ def returned_media(value: object) -> MediaContent | None:
         return value
     if isinstance(value, Image):
         return value.read()
-    if isinstance(value, bytes | bytearray):
-        return _bytes_as_media(bytes(value))
+    if (data := bytes_in(value)) is not None:
+        return _bytes_as_media(data)
     as_png = cast("object", getattr(type(value), "_repr_png_", None))
     if not callable(as_png):
         return None
     data = as_png(value)
     return read_image(data) if isinstance(data, bytes) else None
+
+
+def bytes_in(value: object) -> bytes | None:
+    """The bytes that a value is, or all that a file in memory holds; None if it is anything else."""
+    if isinstance(value, BytesIO):
+        return value.getvalue() if not value.closed else None
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
 
 
 def is_intact(content: MediaContent) -> bool:

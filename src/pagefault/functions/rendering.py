@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from itertools import chain
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, to_jsona
 
 from pagefault.errors import UsageError
 from pagefault.functions import Outcome
-from pagefault.images import MOST_IMAGES, returned_media
+from pagefault.images import MOST_IMAGES, bytes_in, returned_media
 from pagefault.media import MediaContent
 
 __all__ = ["collected", "outcome_of"]
@@ -142,7 +143,12 @@ def _pairs(value: Any) -> Iterable[tuple[object, object]] | None:
 
 def _dumped(value: Any) -> object:
     """A pydantic model or dataclass as its serializers have it: without excluded fields, generators not run
-    yet; any other value as it is. A circular one is text."""
+    yet; the value of an enumeration's member, and bytes that a buffer holds; any other value as it is. A
+    circular one is text."""
+    if isinstance(value, Enum):
+        return cast("object", value.value)
+    if (data := bytes_in(value)) is not None:
+        return data
     serializer = getattr(cast("object", type(value)), "__pydantic_serializer__", None)
     if not isinstance(serializer, SchemaSerializer):
         return value
@@ -156,7 +162,7 @@ def _dumped(value: Any) -> object:
 
 def _parts(value: Any) -> Iterable[object] | None:
     """The parts of a value in their order; None if it has none."""
-    if isinstance(value, (str, bytes, bytearray, type)) or getattr(value, "ndim", 1) == 0:
+    if isinstance(value, (str, bytes, type)) or getattr(value, "ndim", 1) == 0:
         return None  # an array of no dimensions is a number
     return cast("Iterable[object]", value) if isinstance(value, Iterable) else None
 
@@ -168,7 +174,7 @@ def _scalar(value: Any) -> str:
         plain = value if abs(value) < _LARGEST else hex(value)
     elif isinstance(value, str):
         plain = value[: _LONGEST + 1]
-    elif isinstance(value, bytes | bytearray):
+    elif isinstance(value, bytes):
         plain = value[: _LONGEST + 1].decode("utf-8", "backslashreplace")
     elif getattr(value, "ndim", 1) == 0:
         plain = value.item()

@@ -62,7 +62,8 @@ def _value(number: int, field: str, value: object) -> object:
     fits = isinstance(value, str | date | timedelta) if field == "at" else isinstance(value, str)
     if fits or (value is None and field != "text"):
         return value
-    raise UsageError(f"Message {number}: its {field} is a text, and {type(value).__name__} is none.")
+    form = "time, such as 2026-03-01T14:30," if field == "at" else "text,"
+    raise UsageError(f"Message {number}: its {field} is a {form} and {type(value).__name__} is none.")
 
 
 def _text_of(number: int, parts: list[object]) -> str:

@@ -15,6 +15,10 @@ _PICTURE = (
     "It is a picture ({}); attach it to a message as an image, or load "
     "a PDF that text recognition (OCR) made of it."
 )
+_OTHER_PICTURE = (
+    "It is a picture ({}); save it as PNG or JPEG and attach that to a message as an image, or load "
+    "a PDF that text recognition (OCR) made of it."
+)
 _SOUND = "It is a recording ({}); load a transcript of it, as SRT, VTT or text."
 _FILM = "It is a film ({}); load its subtitles, as SRT or VTT."
 _PACKED = "It is an archive ({}); unpack it, and load the folder."
@@ -36,14 +40,15 @@ _MAGIC = (
     _Magic(b"\xff\xd8\xff", _PICTURE, "JPEG"),
     _Magic(b"GIF8", _PICTURE, "GIF"),
     _Magic(b"WEBP", _PICTURE, "WebP", 8),
-    _Magic(b"II*\0", _PICTURE, "TIFF"),
-    _Magic(b"MM\0*", _PICTURE, "TIFF"),
-    _Magic(b"8BPS", _PICTURE, "Photoshop"),
-    _Magic(b"\0\0\0\x0cjP  ", _PICTURE, "JPEG 2000"),
-    _Magic(b"\xff\x0a", _PICTURE, "JPEG XL"),
-    _Magic(b"ftypheic", _PICTURE, "HEIC", 4),
-    _Magic(b"ftypavif", _PICTURE, "AVIF", 4),
-    _Magic(b"ftypmif1", _PICTURE, "HEIF", 4),
+    _Magic(b"II*\0", _OTHER_PICTURE, "TIFF"),
+    _Magic(b"MM\0*", _OTHER_PICTURE, "TIFF"),
+    _Magic(b"icns", _OTHER_PICTURE, "Apple icon"),
+    _Magic(b"8BPS", _OTHER_PICTURE, "Photoshop"),
+    _Magic(b"\0\0\0\x0cjP  ", _OTHER_PICTURE, "JPEG 2000"),
+    _Magic(b"\xff\x0a", _OTHER_PICTURE, "JPEG XL"),
+    _Magic(b"ftypheic", _OTHER_PICTURE, "HEIC", 4),
+    _Magic(b"ftypavif", _OTHER_PICTURE, "AVIF", 4),
+    _Magic(b"ftypmif1", _OTHER_PICTURE, "HEIF", 4),
     _Magic(b"AT&TFORM", "It is a DjVu file; convert it to PDF with ddjvu.", ""),
     _Magic(b"ID3", _SOUND, "MP3"),
     _Magic(b"\xff\xfb", _SOUND, "MP3"),
@@ -86,8 +91,8 @@ _MAGIC = (
 )  # fmt: skip
 
 _BY_SUFFIX = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff"), _PICTURE),
-    **dict.fromkeys((".bmp", ".heic", ".svg", ".ico"), _PICTURE),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp"), _PICTURE),
+    **dict.fromkeys((".bmp", ".heic", ".ico", ".svg", ".tif", ".tiff"), _OTHER_PICTURE),
     **dict.fromkeys((".mp3", ".wav", ".m4a", ".ogg", ".flac", ".aac", ".opus"), _SOUND),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), _FILM),
     **dict.fromkeys((".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar"), _PACKED),
@@ -99,6 +104,7 @@ _BY_SUFFIX = {
 }  # fmt: skip
 _WORDS = re.compile(rb"[\w !]+")  # first bytes that a text may have there
 _SMALL = b"MZ"  # begins programs of Windows, and words too
+_BITMAP = re.compile(rb"(?s)BM.{4}\0{4}")  # words begin so, too, without the zeros
 
 
 def refusal(data: bytes) -> str:
@@ -110,7 +116,7 @@ def refusal(data: bytes) -> str:
             return magic.sentence.format(magic.kind)
     if data.startswith(_SMALL) and b"\0" in data[:64]:
         return _PROGRAM.format("Windows")
-    return ""
+    return _OTHER_PICTURE.format("BMP") if _BITMAP.match(data) else ""
 
 
 def suffix_refusal(suffix: str) -> str:

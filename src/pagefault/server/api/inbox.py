@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from pagefault.approvals import Remember
 from pagefault.kernel import approvals as deciding
@@ -49,7 +49,7 @@ class Decision(RequestBody):
     """A decision on a call. ``arguments``: run it with these instead; ``remember``: do not ask for this
     function again in this process (``session``) or until that is revoked (``always``)."""
 
-    approved: bool
+    approved: StrictBool
     note: str = ""
     arguments: dict[str, Any] | None = None
     remember: Remember = Field(default="once")

@@ -45,7 +45,8 @@ def inputs_of(body: TurnBody, key: str | None = None) -> list[MessageInput | Cal
     """The inputs of a request in their order. Messages of one user that follow one another are one event.
     ``key``: of the whole request, for the events that have none of their own."""
     refusals = {
-        "client_tools": "Tools of the client cannot be called here; give them to the program that serves.",
+        "client_tools": "Tools of the client cannot be called here; leave client_tools out, and give the "
+        "agent an MCP server that has them.",
         "override_model": "A request cannot choose the model; change that of the agent.",
         "override_system": "A request cannot choose the instructions; change those of the agent.",
     }

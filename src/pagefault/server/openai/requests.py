@@ -25,7 +25,10 @@ __all__ = [
     "unsupported",
 ]
 
-_TOOLS = "The agent has tools of its own and cannot call those of a client; leave {} out."
+_TOOLS = (
+    "The agent has tools of its own and cannot call those of a client; leave {} out, and give the agent an "
+    "MCP server that has them."
+)
 _REFUSED = {
     "tools": _TOOLS.format("tools"),
     "functions": _TOOLS.format("functions"),
@@ -180,7 +183,8 @@ def _message(message: _Message, param: str) -> UserMessage:
     parts = [_Part(type="text", text=content)] if isinstance(content, str) else content or []
     for part in parts:
         if part.type not in _TEXT_PARTS + _IMAGE_PARTS:
-            raise unsupported(param, f"The agent takes text and images, and no part of type {part.type!a}.")
+            why = f"The agent takes text and images, and no part of type {part.type!a}; leave it out."
+            raise unsupported(param, why)
     images = [part.url for part in parts if part.type in _IMAGE_PARTS]
     if not all(images):
         raise _wrong(param, "An image has no URL; give it as image_url.")
