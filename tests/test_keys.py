@@ -103,6 +103,36 @@ async def test_a_key_is_for_agents_by_name_or_by_tag(machine: Machine) -> None:
             await create_key(rig.kernel, "both", agents=["bo"], tag="public")
 
 
+@pytest.mark.parametrize(
+    "limits", [{"tag": "public"}, {"agents": ["ana", "b03", "b06", "b09", "nobody"]}, {}]
+)
+async def test_agents_are_listed_page_by_page_as_far_as_a_key_reaches(
+    machine: Machine, limits: dict[str, Any]
+) -> None:
+    async with machine.open(ScriptedModel([]), tags=["public"]) as rig, served(rig.kernel) as server:
+        settings = await _settings(rig.kernel)
+        for number in range(12):
+            tags = ("public",) if number % 3 == 0 and number else ()
+            await rig.kernel.create_agent(f"b{number:02}", settings.model_copy(update={"tags": tags}))
+        headers = bearer(await create_key(rig.kernel, "key", **limits))
+        seen, asked = list[str](), {"limit": "2"}
+        while True:
+            page = (await server.client.get("/api/v1/agents", params=asked, headers=headers)).json()
+            assert len(page["items"]) <= 2
+            seen += [each["name"] for each in page["items"]]
+            if page["next"] is None:
+                break
+            asked["cursor"] = page["next"]
+        few = ["ana", "b03", "b06", "b09"]
+        assert seen == (few if limits else ["ana", *(f"b{number:02}" for number in range(12))])
+        models = (await server.client.get("/v1/models", headers=headers)).json()
+        assert [each["id"] for each in models["data"]] == seen
+        for cursor in ("../x", "a b", "x" * 9_999):
+            asked = {"cursor": cursor}
+            found = await server.client.get("/api/v1/agents", params=asked, headers=headers)
+            assert (found.status_code, "no cursor of this list" in found.json()["detail"]) == (400, True)
+
+
 async def test_a_key_by_tag_looks_at_what_is_asked_for_alone(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

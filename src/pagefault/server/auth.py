@@ -24,6 +24,7 @@ from pagefault.server.options import ServerOptions
 from pagefault.server.problems import Problem
 from pagefault.tenancy import ApiKey, KeyRole, has_role
 from pagefault.types import AgentRecord
+from pagefault.views.overview import agent_names
 
 __all__ = [
     "Caller",
@@ -85,6 +86,12 @@ class Caller:
         if self.tag is None:
             return set(filter(self.may_name, names))
         return {record.name for record in await records_named(self.kernel, names) if self.reaches(record)}
+
+    async def names(self) -> list[str]:
+        """The names of all agents that the caller may reach, in their order."""
+        if self.tag is None:
+            return [name for name in await agent_names(self.kernel) if self.may_name(name)]
+        return [record.name for record in await self.kernel.agents() if self.reaches(record)]
 
     async def check(self, name: str) -> None:
         """Raise a ``Problem`` if there is no agent of this name, or none that the caller may reach."""

@@ -67,8 +67,12 @@ class Transaction(
 
     def agent(self, name: str) -> AgentRecord | None: ...
     def agent_by_id(self, agent: AgentId) -> AgentRecord | None: ...
-    def agents(self) -> list[AgentRecord]:
-        """All agents by name, then tenant; not what they share."""
+    def agents(self, after: str = "", limit: int | None = None) -> list[AgentRecord]:
+        """Agents by name, then tenant; not what they share. ``after``: only the names behind this one."""
+        ...
+
+    def agent_names(self) -> list[str]:
+        """The names of all agents, in the order of ``agents``; much quicker where there are thousands."""
         ...
 
     def delete_agent(self, agent: AgentId) -> None:

@@ -39,8 +39,12 @@ class MemoryAgents(MemoryTenancy):
         owner = self._database.agents.get(agent)
         return owner.record if owner and self._belongs(owner.record) else None
 
-    def agents(self) -> list[AgentRecord]:
-        return [r for r in self._records() if not is_shared(r.name) and self._belongs(r)]
+    def agents(self, after: str = "", limit: int | None = None) -> list[AgentRecord]:
+        mine = [r for r in self._records() if not is_shared(r.name) and self._belongs(r)]
+        return [r for r in mine if r.name > after][:limit]
+
+    def agent_names(self) -> list[str]:
+        return [record.name for record in self.agents()]
 
     def delete_agent(self, agent: AgentId) -> None:
         record = self._agent(agent).record

@@ -85,6 +85,25 @@ class AgentConformance(StoreOpening):
             for name in ("carl", "ana", "bob", "小明"):
                 db.agent(name)
             assert [a.name for a in db.read(lambda tx: tx.agents())] == ["ana", "bob", "carl", "小明"]
+            assert db.read(lambda tx: tx.agent_names()) == ["ana", "bob", "carl", "小明"]
+
+    def test_agents_are_listed_in_parts_within_a_tenant(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as db:
+            names = ("Zoe", "ana", "ana.b", "ana_b", "é", "小明")
+            for name in reversed(names):
+                db.agent(name)
+            db.write(lambda tx: tx.create_agent(AgentRecord("bob", {}, NOW, tenant="firm")))
+            db.write(lambda tx: tx.create_shared(SharedRecord("archive", "bob", NOW)))
+
+            def part(after: str, limit: int | None = None) -> list[str]:
+                return [a.name for a in db.read(lambda tx: tx.within("").agents(after, limit))]
+
+            assert part("", 2) == ["Zoe", "ana"]
+            assert part("ana", 2) == ["ana.b", "ana_b"]
+            assert part("ana_b") == part("b") == ["é", "小明"]
+            assert part("小明", 2) == part("", 0) == []
+            assert db.read(lambda tx: tx.within("").agent_names()) == list(names)
+            assert db.read(lambda tx: tx.within("firm").agent_names()) == ["bob"]
 
     def test_settings_and_queue_are_replaced(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as db:

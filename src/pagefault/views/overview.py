@@ -6,7 +6,7 @@ Left out: one agent in detail (``agents``), its inbox (``events``) and usage by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -19,7 +19,7 @@ from pagefault.views.asking import zone_shown
 from pagefault.views.history import READABLE
 from pagefault.views.usage import Spending, prices_of, spending_of_totals
 
-__all__ = ["AgentOverview", "AgentState", "overview"]
+__all__ = ["AgentOverview", "AgentState", "agent_names", "agents_behind", "overview"]
 
 AgentState = Literal["idle", "queued", "in turn", "undecided", "over budget", "parked"]
 """The state of an agent: nothing to do, an event waits, a turn is open, a turn waits for a person's decision,
@@ -49,7 +49,29 @@ class _Facts:
     events: dict[EventState, int]
 
 
+_PART = 1000  # records that are read at a time, where many are not to be shown
 _STATES: tuple[EventState, ...] = ("pending", "active", "waiting", "parked")
+
+
+async def agent_names(kernel: Kernel) -> list[str]:
+    """The names of all agents, in their order."""
+    return await kernel.store.read(lambda tx: tx.agent_names())
+
+
+async def agents_behind(
+    kernel: Kernel, reaches: Callable[[AgentRecord], bool], after: str, limit: int
+) -> tuple[list[AgentSummary], str | None]:
+    """The agents by name that ``reaches`` lets through, behind the one of the name ``after``, ``limit`` at
+    most; and the name behind which the next ones are, None at the end."""
+    found, size = list[AgentRecord](), limit + 1
+    while len(found) <= limit:
+        part = await kernel.store.read(lambda tx, after=after, size=size: tx.agents(after, size))
+        found += filter(reaches, part)
+        if len(part) < size:
+            break
+        after, size = part[-1].name, _PART
+    shown = await summaries(kernel, found[:limit])
+    return shown, shown[-1].name if len(found) > limit else None
 
 
 async def overview(kernel: Kernel, records: Sequence[AgentRecord]) -> list[AgentOverview]:

@@ -19,7 +19,7 @@ from pagefault.server.api.values import (
     Limit,
     Name,
     RequestBody,
-    behind,
+    after_name,
 )
 from pagefault.server.auth import Caller, Calling, options_of, settings_by
 from pagefault.server.problems import Problem
@@ -27,6 +27,7 @@ from pagefault.views import agents
 from pagefault.views.agents import AgentDetail, AgentSummary, ContextView
 from pagefault.views.asking import number_of
 from pagefault.views.context import ContextBlocks, context_blocks
+from pagefault.views.overview import agents_behind
 
 __all__ = ["change_settings", "check_new_name", "make_agent", "routes"]
 
@@ -55,10 +56,8 @@ class AgentChange(RequestBody):
 @routes.get("")
 async def list_agents(caller: Calling, limit: Limit = 100, cursor: Cursor = None) -> ItemList[AgentSummary]:
     """List the agents by name."""
-    found = await agents.agents(caller.kernel)
-    reached = await caller.reached(each.name for each in found)
-    found = [each for each in found if each.name in reached]
-    return behind(sorted(found, key=lambda each: each.name), cursor, limit, lambda each: each.name)
+    items, more = await agents_behind(caller.kernel, caller.reaches, after_name(cursor), limit)
+    return ItemList(items=items, next=more)
 
 
 @routes.post("", status_code=201)

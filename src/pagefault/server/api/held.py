@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from pagefault.server.auth import Calling
-from pagefault.views.agents import agents
 from pagefault.views.held import export_lines
 
 __all__ = ["routes"]
@@ -31,8 +30,7 @@ async def export_person(speaker: Speaker, caller: Calling, agent: Agents = None)
         await caller.check(name)
     names = agent
     if names is None and caller.is_limited:
-        found = await agents(caller.kernel)
-        names = sorted(await caller.reached(each.name for each in found))
+        names = await caller.names()
     lines = export_lines(caller.kernel, speaker, names)
     first = await anext(lines)  # here, so that a wrong name is a problem
     return StreamingResponse(_sent(first, lines), media_type="application/x-ndjson")

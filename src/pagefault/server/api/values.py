@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pagefault.names import could_be_agent_name
 from pagefault.quoting import in_texts, whole
 from pagefault.server.auth import Caller, Calling
 from pagefault.server.problems import Problem
 
 __all__ = [
     "AgentCaller", "Cursor", "EventNumber", "IdempotencyKey", "ItemList", "Limit", "Name", "ProblemDetail",
-    "RequestBody", "behind", "page_number", "page_of",
+    "RequestBody", "after_name", "page_number", "page_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
+
+_NO_CURSOR = "That is no cursor of this list; take the `next` of its page before."
 
 LARGEST = 2**53
 """The numbers above are not exact in JSON everywhere."""
@@ -79,12 +82,11 @@ IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 """The key of the event that a request posts: a request that is repeated with it gets the first answer."""
 
 
-def behind(items: Sequence[T], cursor: str | None, limit: int, key: Callable[[T], Any]) -> ItemList[T]:
-    """The page of items behind the one with this key, of which there are ``limit`` at most; the items are
-    ordered by their keys."""
-    rest = [item for item in items if cursor is None or str(key(item)) > cursor]
-    shown = list(rest[:limit])
-    return ItemList(items=shown, next=str(key(shown[-1])) if len(rest) > limit else None)
+def after_name(cursor: str | None) -> str:
+    """The name of an agent that a cursor is; empty for the first page."""
+    if cursor and not could_be_agent_name(cursor):
+        raise Problem(400, "Wrong request", _NO_CURSOR)
+    return cursor or ""
 
 
 def page_number(cursor: str | None) -> int:
@@ -92,9 +94,7 @@ def page_number(cursor: str | None) -> int:
     if cursor is None:
         return 1
     if not (cursor.isascii() and cursor.isdigit() and 0 < len(cursor) <= 12 and int(cursor)):
-        raise Problem(
-            400, "Wrong request", "That is no cursor of this list; take the `next` of its page before."
-        )
+        raise Problem(400, "Wrong request", _NO_CURSOR)
     return int(cursor)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Response
 
+from pagefault.kernel.tenancy import records_named
 from pagefault.server.api.agents import make_agent
 from pagefault.server.auth import options_of
 from pagefault.server.inspector.pages import Visit, WebPage, redirect
@@ -49,17 +50,13 @@ async def create(
 
 
 async def _listed(page: WebPage, find: str, number: int) -> Response:
-    records = [
-        record
-        for record in await page.kernel.agents()
-        if page.caller.reaches(record) and find.casefold() in record.name.casefold()
-    ]
-    pages = max(1, -(-len(records) // _PAGE))
+    names = [name for name in await page.caller.names() if find.casefold() in name.casefold()]
+    pages = max(1, -(-len(names) // _PAGE))
     if number > pages:
         raise Problem(404, "Not found", f"The list has {pages:,} pages; go to its first one.")
-    shown = records[(number - 1) * _PAGE : number * _PAGE]
+    shown = await records_named(page.kernel, names[(number - 1) * _PAGE : number * _PAGE])
     return page.show(
         "agents_part.html" if page.is_part else "agents.html",
-        agents=await overview(page.kernel, shown), count=len(records), find=find, number=number, pages=pages,
+        agents=await overview(page.kernel, shown), count=len(names), find=find, number=number, pages=pages,
         model=options_of(page.request).agent.model,
     )  # fmt: skip

@@ -39,7 +39,7 @@ class _Plot:
 async def usage_page(page: Visit, days: Days = 30) -> Response:
     """Show the usage of all agents that the visitor may reach."""
     caller = page.caller
-    names = [record.name for record in await page.kernel.agents() if caller.reaches(record)]
+    names = await caller.names()
     found = await daily_usage(page.kernel, days=days, of=names if caller.is_limited else None)
     whole = not (caller.is_limited or caller.tenant)
     limits = await budgets(page.kernel, names[:_MOST_BUDGETS], installation=whole)

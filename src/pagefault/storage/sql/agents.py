@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain, groupby, islice, zip_longest
 from operator import itemgetter
+from typing import Any
 
 from pagefault.errors import NameTakenError
 from pagefault.shared import is_shared
@@ -82,16 +83,25 @@ class SqlAgents(SqlTenancy):
         record = to_agent(row) if row else None
         return record if record and self._belongs(record.tenant) else None
 
-    def agents(self) -> list[AgentRecord]:
-        return self._listed(AN_AGENT)
+    def agents(self, after: str = "", limit: int | None = None) -> list[AgentRecord]:
+        behind = f"name{self._db.dialect.by_code_point} > :after"
+        return self._listed(f"{AN_AGENT} AND {behind}", limit, after=after)
 
-    def _listed(self, condition: str, **values: str) -> list[AgentRecord]:
+    def agent_names(self) -> list[str]:
+        return [name for (name,) in self._chosen("SELECT name FROM agents", AN_AGENT)]
+
+    def _listed(self, condition: str, limit: int | None = None, **values: str) -> list[AgentRecord]:
         """The rows of ``agents`` that meet a condition, by name, then tenant."""
+        return [to_agent(row) for row in self._chosen(AGENT, condition, limit, **values)]
+
+    def _chosen(self, select: str, condition: str, limit: int | None = None, **values: Any) -> list[Any]:
         collate = self._db.dialect.by_code_point
         order = f" ORDER BY name{collate}, tenant{collate}"
         if self.tenant is not None:
             condition, values = f"tenant = :tenant AND {condition}", {**values, "tenant": self.tenant}
-        return [to_agent(row) for row in self._db.rows(f"{AGENT} WHERE {condition}{order}", **values)]
+        if limit is not None:
+            order, values = f"{order} LIMIT :limit", {**values, "limit": limit}
+        return self._db.rows(f"{select} WHERE {condition}{order}", **values)
 
     def waiting(self, limit: int, after: str | None = None, but: Sequence[AgentId] = ()) -> list[AgentRecord]:
         if self.tenant is not None:
