@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 from pagefault.errors import UsageError
@@ -151,9 +151,8 @@ def returned_media(value: object) -> MediaContent | None:
 
 def bytes_in(value: object) -> bytes | None:
     """The bytes that a value is, or all that a file in memory holds; None if it is anything else."""
-    if isinstance(value, BytesIO):
-        return value.getvalue() if not value.closed else None
-    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
+    held: Any = value.getvalue() if isinstance(value, BytesIO) else value
+    return bytes(held) if isinstance(held, bytes | bytearray | memoryview) else None
 
 
 def is_intact(content: MediaContent) -> bool:

@@ -145,10 +145,8 @@ def _dumped(value: Any) -> object:
     """A pydantic model or dataclass as its serializers have it: without excluded fields, generators not run
     yet; the value of an enumeration's member, and bytes that a buffer holds; any other value as it is. A
     circular one is text."""
-    if isinstance(value, Enum):
-        return cast("object", value.value)
-    if (data := bytes_in(value)) is not None:
-        return data
+    if (held := value.value if isinstance(value, Enum) else bytes_in(value)) is not None:
+        return held
     serializer = getattr(cast("object", type(value)), "__pydantic_serializer__", None)
     if not isinstance(serializer, SchemaSerializer):
         return value
