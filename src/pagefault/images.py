@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote
 
 from pagefault.errors import UsageError
@@ -151,8 +151,8 @@ def returned_media(value: object) -> MediaContent | None:
 
 def bytes_in(value: object) -> bytes | None:
     """The bytes that a value is, or all that a file in memory holds; None if it is anything else."""
-    held: Any = value.getvalue() if isinstance(value, BytesIO) else value
-    return bytes(held) if isinstance(held, bytes | bytearray | memoryview) else None
+    held = value.getvalue() if isinstance(value, BytesIO) else value
+    return bytes(cast("bytes", held)) if isinstance(held, bytes | bytearray | memoryview) else None
 
 
 def is_intact(content: MediaContent) -> bool:
