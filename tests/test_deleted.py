@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.postgres.connection import PostgresConnection, adapt
 from pagefault.storage.postgres.files import flush, unseen_in_files
 from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.rewriting import rewrite
 from pagefault.storage.postgres.transfer import PostgresTransfer
 from pagefault.storage.sqlite import SQLiteStore
 from pagefault.storage.sqlite.connection import Connection
@@ -248,6 +251,55 @@ def test_postgres_finds_what_is_left_of_rows_that_are_gone(databases: Databases)
     assert f"The lexical index has {word!r} for 1 rows that are not there." in found
     assert "1 vectors in vectors are of rows that are not there." in found
     assert any(what.startswith("The statistics of speakers.name hold") for what in found), found
+    databases.drop(url)
+
+
+@pytest.mark.slow
+def test_postgres_forgets_what_was_sampled_of_tables_that_are_empty_by_now(databases: Databases) -> None:
+    """ANALYZE leaves what it sampled before: of a table, and of a partition beside others with rows."""
+    of_many = "FROM generate_series(1, 50) n"
+    url, found = planted(
+        databases,
+        f"INSERT INTO speakers (agent, name) SELECT n, %(word)s {of_many}",
+        f"INSERT INTO audit (tenant, at, who, what) SELECT '', 0, 'x', %(word)s {of_many}",
+        f"INSERT INTO grants (agent, name, at, person) SELECT n, 'x', 0, %(word)s {of_many}",
+        "ANALYZE speakers, audit, grants",
+        "DELETE FROM speakers",
+        "DELETE FROM audit",
+        "DELETE FROM grants WHERE agent > 1",
+        "UPDATE grants SET person = ''",
+    )
+    sampled = {what.split()[3] for what in found if what.startswith("The statistics of")}
+    assert {"speakers.name", "speakers_0.name", "audit.what", "grants.person"} <= sampled, found
+    word = unicodedata.normalize("NFKC", PLANTED)
+    with closing(PostgresTransfer.open(url)) as database:
+        assert database.traces([word], rewrite=True)[0] == []
+    databases.drop(url)
+
+
+@pytest.mark.slow
+def test_postgres_waits_for_transactions_that_see_removed_rows_still(databases: Databases) -> None:
+    """VACUUM FULL would keep these: for an ANALYZE of autovacuum, a backup, or whoever forgot a COMMIT."""
+    url, _ = planted(databases, PLACES["messages"].replace("%(word)s", f"'{SECRET}'"))
+    looking = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    with (
+        psycopg.connect(url) as older,
+        psycopg.connect(url, autocommit=True) as other,
+        closing(PostgresTransfer.open(url)) as database,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT FROM agents")
+        other.execute("DELETE FROM messages")
+        (sentence,) = rewrite(PostgresConnection(other), ["messages"], patience=0)
+        assert f"(process {older.info.backend_pid})" in sentence
+        left, _ = database.traces([SECRET])
+        assert any("files of messages" in what for what in left), left
+        looked = threads.submit(database.traces, [SECRET], rewrite=True)
+        while not (looked.done() or other.execute(looking).fetchall()):
+            time.sleep(0.01)
+        older.commit()
+        assert looked.result()[0] == []
     databases.drop(url)
 
 

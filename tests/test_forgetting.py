@@ -248,7 +248,9 @@ async def test_a_turn_that_waits_for_a_decision_comes_first(machine: Machine) ->
         assert not [row for row in await rows(rig) if "4711" in row.text + row.shown]
 
 
-@pytest.mark.parametrize(("asked", "why"), [({}, "what to forget"), ({"ids": ["12"]}, "no id")])
+@pytest.mark.parametrize(
+    ("asked", "why"), [({}, "what to forget"), ({"ids": ["12"]}, "no id"), ({"speaker": " "}, "empty")]
+)
 async def test_a_question_that_says_nothing_is_refused(
     machine: Machine, asked: dict[str, Any], why: str
 ) -> None:

@@ -24,7 +24,7 @@ from pagefault.images import read_image
 from pagefault.kernel import archives, edits, facts, sections, shared_sections
 from pagefault.kernel.conversations import AppendedMessage, append
 from pagefault.kernel.forking import fork
-from pagefault.kernel.origins import forks_of, origin_of
+from pagefault.kernel.origins import forks_of, origins_of
 from pagefault.shared import Archive
 from pagefault.storage import EmbedderRecord, Filter, Match, Store, Transaction
 from pagefault.storage.forking import ForkPlace
@@ -236,10 +236,11 @@ async def test_a_fork_of_a_fork_is_found_as_one_of_the_first(machine: Machine, s
         read = rig.kernel.store.read
         assert [each.name for each in await read(lambda tx: forks_of(tx, ana))] == ["bo", "cy"]
         assert await read(lambda tx: forks_of(tx, cy)) == []
-        origin = await read(lambda tx: origin_of(tx, cy.id))
-        assert origin is not None
-        assert (origin.name, origin.at) == ("bo", cy.last_seq)
-        assert await read(lambda tx: origin_of(tx, ana.id)) is None
+        bo = await rig.kernel.record("bo")
+        origins = await read(lambda tx: origins_of(tx, cy.id))
+        assert [each.created for each in origins] == [bo.created, ana.created]
+        assert {each.at for each in origins} == {cy.last_seq}
+        assert await read(lambda tx: origins_of(tx, ana.id)) == ()
 
 
 async def test_a_name_that_cannot_be_had_is_refused_and_nothing_is_left(
@@ -424,9 +425,8 @@ async def test_a_fork_at_a_message_is_the_agent_of_then(machine: Machine, stores
         await facts.remember(kernel, "ana", "The barn is blue.")
         await rig.send("three")
         bo = await fork(kernel, "ana", "bo", at=f"m{then}")
-        origin = await read(lambda tx: origin_of(tx, bo.id))
-        assert origin is not None
-        assert (origin.name, origin.at) == ("ana", then)
+        origins = await read(lambda tx: origins_of(tx, bo.id))
+        assert [each.at for each in origins] == [then]
         assert [row.text for row in await read(lambda tx: tx.messages(bo.id, roles=[Role.USER]))] == ["one"]
         texts = {s.name: s.text for s in await read(lambda tx: tx.sections(bo.id))}
         assert texts["human"] == "Lives in Porto."

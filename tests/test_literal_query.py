@@ -46,10 +46,16 @@ def test_what_is_only_similar_is_not_taken(text: str) -> None:
     assert not LiteralQuery("her number is 0151 2233").is_in(text)
 
 
-@pytest.mark.parametrize("text", ["", "  ", "a", "ab", " a \n b "[:3]])
+@pytest.mark.parametrize("text", ["", "  ", "a", "ab", " a \n b "[:3], "李", "ab ", "🙂🙂", "ｘｙ"])
 def test_a_query_that_is_too_short_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="too short"):
         LiteralQuery(text)
+
+
+@pytest.mark.parametrize("name", ["李明", "はな", "지민", "李x"])
+def test_two_letters_of_chinese_japanese_or_korean_are_a_name(name: str) -> None:
+    assert LiteralQuery(name).is_in(f"她叫{name}。")
+    assert not LiteralQuery(name).is_in("她叫李 娜。")
 
 
 def test_only_the_lines_that_have_it_go() -> None:

@@ -8,6 +8,7 @@ texts stand (``planning``).
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from pagefault.quoting import normal, whole
 __all__ = ["SHORTEST", "LiteralQuery", "folded"]
 
 SHORTEST = 3
-"""Characters that a query has at least: one that is shorter stands in almost every text."""
+"""Characters that a query has at least: one that is shorter stands in almost every text. One of Chinese,
+Japanese or Korean counts as two, for many names have two of them."""
 
 REDACTED = "█"
 """The character that stands in a document's page for each one that was forgotten."""
@@ -43,10 +45,10 @@ class LiteralQuery:
 
     def __post_init__(self) -> None:
         wanted = folded(whole(self.text))
-        if len(wanted) < SHORTEST:
+        if _width(wanted) < SHORTEST:
             raise UsageError(
                 f"{self.text!r} is too short to forget by: it stands in too much; give {SHORTEST} letters or "
-                "more, or name the ids."
+                "more (two of Chinese, Japanese or Korean), or name the ids."
             )
         object.__setattr__(self, "_wanted", wanted)
 
@@ -91,6 +93,11 @@ def blacked_out(text: str, spans: Iterable[tuple[int, int]]) -> str:
         for number in range(first, stop):
             lines[number] = REDACTED * len(lines[number])
     return "\n".join(lines)
+
+
+def _width(text: str) -> int:
+    """The number of characters, letters that are as wide as two counted twice."""
+    return sum(2 if unicodedata.east_asian_width(each) == "W" and each.isalpha() else 1 for each in text)
 
 
 def _forms(text: str) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 The copy is made in short transactions, as a draft that nobody sees, and becomes an agent in the last one
 (``storage.forking``); a turn of the agent that is open then is waited for. What is left of a fork whose
-process ended is deleted before the next one. Each fork has a note of its origin
+process ended is deleted before the next one, or the next forgetting. Each fork has a note of its origin
 (``origins``).
 """
 
@@ -18,14 +18,14 @@ from pagefault.assembly import check_new_name
 from pagefault.errors import InTurnError, NotFoundError, TurnHeldError, UsageError
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.kernel import Kernel
-from pagefault.kernel.origins import ForkOrigin, note_origin
+from pagefault.kernel.origins import note_origin
 from pagefault.kernel.points import is_marker, point_at, position_of
 from pagefault.kernel.rewinding import rewind
 from pagefault.storage import Transaction, TurnHold
 from pagefault.storage.forking import ForkPlace
 from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["fork"]
+__all__ = ["clear_drafts", "fork"]
 
 _TRIES = 3  # of a fork whose agent's log is changed, by forgetting, while it is copied
 _LONGEST_TURN = 60.0  # seconds that an open turn is waited for
@@ -49,7 +49,7 @@ async def fork(kernel: Kernel, name: str, new: str, *, at: int | str | None = No
             )
         program = (await kernel.process(name)).program
         back = _Back(position, program.executor, program.fold_at_once)
-    await _clear(kernel)
+    await clear_drafts(kernel)
     for _ in range(_TRIES):
         if made := await _copied(kernel, record, new, back):
             kernel.forget(new)
@@ -98,7 +98,7 @@ async def _finished(
         if made is None:
             return None
         last = made.last_seq if back is None else _go_back(tx, made, back, kernel.clock.now())
-        note_origin(tx, made, ForkOrigin(record.name, record.created, last), kernel.clock.now())
+        note_origin(tx, made, record, last, kernel.clock.now())
         return tx.agent_by_id(made.id)
 
     end = anyio.current_time() + _LONGEST_TURN
@@ -127,8 +127,8 @@ def _go_back(tx: Transaction, fork: AgentRecord, back: _Back, now: datetime) -> 
     return point
 
 
-async def _clear(kernel: Kernel) -> None:
-    """Delete the drafts of which nobody makes an agent any more."""
+async def clear_drafts(kernel: Kernel) -> None:
+    """Delete the drafts of forks of which nobody makes an agent any more."""
     for draft in await kernel.store.read(lambda tx: tx.drafts()):
         with suppress(TurnHeldError, NotFoundError):
             async with kernel.store.turn_lock(draft.id) as hold:

@@ -46,7 +46,8 @@ def position_of(position: int | str) -> int:
         return position
     if match := re.fullmatch(r"m?(\d{1,15})", str(position), re.ASCII):
         return int(match[1])
-    raise UsageError(f"{inline(str(position), 64)} is no position; write the id of a message, as in m12.")
+    given = inline(str(position), 64).strip() or "That"
+    raise UsageError(f"{given} is no position; write the id of a message, as in m12.")
 
 
 def is_marker(row: Message) -> bool:

@@ -37,6 +37,7 @@ from pagefault.kernel.forgetting.reach import (
 from pagefault.kernel.forgetting.receipts import ForgetReceipt
 from pagefault.kernel.forgetting.selection import Selection
 from pagefault.kernel.forgetting.summaries import NewSummary, new_summary
+from pagefault.kernel.forking import clear_drafts
 from pagefault.kernel.origins import forks_of
 from pagefault.kernel.owners import record_of
 from pagefault.literal_query import LiteralQuery
@@ -73,6 +74,7 @@ async def forget(kernel: Kernel, name: str, selection: Selection, *, by: str = "
     decision or is unfinished, and ``UsageError`` if one of them is held; then nothing is changed.
     """
     await kernel.deliverer.deliver()  # what is on its way arrives first
+    await clear_drafts(kernel)
     record, by = await kernel.record(name), by or kernel.store.by
     places, done = list[PlannedPlace](), set[AgentId]()
     while True:

@@ -18,6 +18,7 @@ from pagefault.functions.archives import refuse_held
 from pagefault.functions.sharing import held_section, text_of, write_shared
 from pagefault.kernel.forgetting.plan import OwnerPlan, count_places
 from pagefault.kernel.forgetting.summaries import NewSummary
+from pagefault.kernel.origins import note_origins, origins_of
 from pagefault.shared import SharedRecord
 from pagefault.storage import Transaction
 from pagefault.storage.withdrawing import Tombstone
@@ -57,8 +58,10 @@ def apply_plan(
         raise PlanMovedError
     if plan.is_empty:
         return []
-    counts = count_places(list(plan.places()))
+    counts, origins = count_places(list(plan.places())), origins_of(tx, plan.id)
     _erase_stored(tx, plan)
+    if origins and not origins_of(tx, plan.id):  # the note had words as well
+        note_origins(tx, plan.id, origins, now)
     _put_sections(tx, plan, now)
     if plan.settings is not None:
         tx.save_settings(plan.id, dict(plan.settings))

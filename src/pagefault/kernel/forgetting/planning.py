@@ -20,6 +20,7 @@ from pagefault.kernel.forgetting.texts import (
     passage_texts,
     timer_texts,
 )
+from pagefault.kernel.origins import is_origin_note
 from pagefault.literal_query import blacked_out
 from pagefault.names import is_import_key
 from pagefault.shared import archive_of
@@ -185,7 +186,7 @@ def plan_inbox(tx: Transaction, plan: OwnerPlan, selection: Selection, *, only: 
     """Add the events that are selected, or whose rows are; ``only``: those of this kind."""
     opened = {row.event for row in _rows(tx, plan) if _opens(row)}
     for event in tx.events(plan.id):
-        if (only is not None and event.kind != only) or is_import_key(event.key):
+        if (only is not None and event.kind != only) or is_import_key(event.key) or is_origin_note(event):
             continue
         sender = event.sender or ""
         if selection.takes(event_texts(event), event.at, "", speaker=sender, kind=_said(event)):

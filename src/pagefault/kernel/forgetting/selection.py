@@ -36,6 +36,8 @@ class Selection:
     def __post_init__(self) -> None:
         if not (self.ids or self.query or self.speaker or self.since or self.until):
             raise UsageError("Say what to forget: a text, ids, a speaker, or a time.")
+        if self.speaker and not folded(self.speaker):
+            raise UsageError("The name of the speaker is empty; give the name by which they are known.")
         if self.since and self.until and self.since >= self.until:
             raise UsageError("The time to forget ends before it begins; exchange since and until.")
         object.__setattr__(self, "_numbers", frozenset(_parsed(self.ids)))

@@ -120,7 +120,7 @@ def statistics_traces(connection: PostgresConnection, words: Sequence[str]) -> I
     for table, column, values in connection.rows(_STATISTICS) if words else ():
         text = folded_row([values])
         for word in (word for word, forms in wanted.items() if any(form in text for form in forms)):
-            yield f"The statistics of {table}.{column} hold {word!r}; ANALYZE {table} takes them anew."
+            yield f"The statistics of {table}.{column} hold {word!r}; --repair has them sampled anew."
 
 
 def lexical_traces(connection: PostgresConnection, words: Sequence[str]) -> Iterator[str]:

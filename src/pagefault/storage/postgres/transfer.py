@@ -20,6 +20,7 @@ from pagefault.storage.postgres.dialect import OWNED_TABLES
 from pagefault.storage.postgres.files import file_traces, flush, unseen_in_files
 from pagefault.storage.postgres.hnsw import vectors_of_agent
 from pagefault.storage.postgres.opening import conninfo_of, prepare
+from pagefault.storage.postgres.rewriting import rewrite as rewritten
 from pagefault.storage.postgres.segment_faults import (
     drop_unowned_tables,
     segment_faults,
@@ -196,13 +197,13 @@ class PostgresTransfer:
     def traces(self, words: Sequence[str], *, rewrite: bool = False) -> tuple[list[str], list[str]]:
         try:
             connection = PostgresConnection(self._driver)
-            for table in (*tables_of(connection), "pg_catalog.pg_statistic") if rewrite else ():
-                self._driver.execute(f"VACUUM (FULL, ANALYZE) {table}".encode())
+            older = rewritten(connection, tables_of(connection)) if rewrite else []
             readable = flush(connection)
         except psycopg.Error as error:
             raise failure(error, self._place) from error
         with self.reading() as rows:
-            return rows.traces(words, readable)
+            found, unseen = rows.traces(words, readable)
+        return [*found, *(older if found else ())], unseen
 
     def close(self) -> None:
         self._driver.close()
