@@ -242,6 +242,7 @@ LAYERS = (
         "kernel",
     },
     {
+        "kernel.drafts",
         "kernel.forgetting.plan",
         "kernel.forgetting.selection",
         "kernel.forgetting.texts",

@@ -68,6 +68,12 @@ def test_only_the_lines_that_have_it_go() -> None:
     assert blacked.split("\n")[1] == REDACTED * len("lives behind the BLUE door")
 
 
+def test_a_long_text_that_has_it_in_each_line_is_read_a_few_times_and_not_for_each() -> None:
+    query, row = LiteralQuery("the blue door"), "row {} of a table has the blue door and more\nand the"
+    text = "\n".join(row.format(number) for number in range(10_000))
+    assert query.spans(text) == [(number, number + 1) for number in range(0, 20_000, 2)]
+
+
 lines = st.lists(
     st.sampled_from(["tea", "blue", "door", "the blue", "blue door", "", "x the", "é"]), max_size=9
 )

@@ -574,6 +574,10 @@ async def test_over_http(machine: Machine) -> None:
             "three",
         ]
         assert [row["withdrawn"] for row in rows if row["role"] == "user"] == [True, True, True, True, False]
+        without_body = await client.post("/api/v1/agents/ana/undo")
+        assert (without_body.status_code, without_body.json()["turns"]) == (200, 1)
+        await post("messages", text="four")
+        assert (await post("undo", to=0)).json()["point"] == "m0"
 
 
 async def test_a_request_that_is_repeated_withdraws_once_and_gets_the_first_answer(machine: Machine) -> None:

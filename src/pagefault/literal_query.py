@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pagefault.errors import UsageError
@@ -63,15 +63,24 @@ class LiteralQuery:
         """The least runs of lines of a text that have the query, each as the numbers of its first line, from
         0, and of the one behind its last."""
         lines, found, start = text.split("\n"), list[tuple[int, int]](), 0
-        while self._is_in("\n".join(lines[start:])):
-            ends = range(start + 1, len(lines) + 1)
-            # With more lines it stays found: the first end, then the last beginning, are found by halves.
-            stop = ends[bisect_left(ends, True, key=lambda end: self._is_in("\n".join(lines[start:end])))]
+        while stop := self._end(lines, start):
             firsts = range(start, stop)
+            # With more lines it stays found, so the last beginning, as the first end, is found by halves.
             past = bisect_left(firsts, True, key=lambda first: not self._is_in("\n".join(lines[first:stop])))
             found.append((firsts[past - 1], stop))
             start = stop
         return found
+
+    def _end(self, lines: Sequence[str], start: int) -> int:
+        """The number behind the line up to which the query stands first, from a line on; 0 if it does not. Of
+        twice as many lines each time: a text in which it often stands is not read for each."""
+        low, stop = start, min(start + 1, len(lines))
+        while not self._is_in("\n".join(lines[start:stop])):
+            if stop == len(lines):
+                return 0
+            low, stop = stop, min(start + 2 * (stop - start), len(lines))
+        ends = range(low + 1, stop + 1)
+        return ends[bisect_left(ends, True, key=lambda end: self._is_in("\n".join(lines[start:end])))]
 
     def without(self, text: str) -> str:
         """The text without the lines that have the query."""

@@ -2,22 +2,21 @@
 
 The copy is made in short transactions, as a draft that nobody sees, and becomes an agent in the last one
 (``storage.forking``); a turn of the agent that is open then is waited for. What is left of a fork whose
-process ended is deleted before the next one, or the next forgetting. Each fork has a note of its origin
-(``origins``).
+process ended is deleted before the next one (``drafts``). Each fork has a note of its origin (``origins``).
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
 
 from pagefault.assembly import check_new_name
-from pagefault.errors import InTurnError, NotFoundError, TurnHeldError, UsageError
+from pagefault.errors import InTurnError, UsageError
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.kernel import Kernel
+from pagefault.kernel.drafts import clear_drafts, delete_draft
 from pagefault.kernel.origins import note_origin
 from pagefault.kernel.points import is_marker, point_at, position_of
 from pagefault.kernel.rewinding import rewind
@@ -25,7 +24,7 @@ from pagefault.storage import Transaction, TurnHold
 from pagefault.storage.forking import ForkPlace
 from pagefault.types import AgentId, AgentRecord
 
-__all__ = ["clear_drafts", "fork"]
+__all__ = ["fork"]
 
 _TRIES = 3  # of a fork whose agent's log is changed, by forgetting, while it is copied
 _LONGEST_TURN = 60.0  # seconds that an open turn is waited for
@@ -83,7 +82,7 @@ async def _copied(kernel: Kernel, record: AgentRecord, new: str, back: _Back | N
         finally:
             if made is None:
                 with anyio.CancelScope(shield=True):
-                    await kernel.scheduler.store.write(lambda tx: _delete(tx, draft), hold)
+                    await kernel.scheduler.store.write(lambda tx: delete_draft(tx, draft), hold)
     return made
 
 
@@ -125,16 +124,3 @@ def _go_back(tx: Transaction, fork: AgentRecord, back: _Back, now: datetime) -> 
         since = [each.number for each in batch if each.born is not None and each.born > point]
         tx.withdraw_passages(fork.id, by, numbers=since)
     return point
-
-
-async def clear_drafts(kernel: Kernel) -> None:
-    """Delete the drafts of forks of which nobody makes an agent any more."""
-    for draft in await kernel.store.read(lambda tx: tx.drafts()):
-        with suppress(TurnHeldError, NotFoundError):
-            async with kernel.store.turn_lock(draft.id) as hold:
-                await kernel.scheduler.store.write(lambda tx, id=draft.id: _delete(tx, id), hold)
-
-
-def _delete(tx: Transaction, draft: AgentId) -> None:
-    if tx.agent_by_id(draft):
-        tx.delete_agent(draft)

@@ -21,6 +21,7 @@ from pagefault.agent.output import output_of
 from pagefault.context.queue_log import write_numbered
 from pagefault.kernel import Kernel
 from pagefault.kernel.between_turns import between_turns, refuse_open_turn, refuse_turn
+from pagefault.kernel.drafts import clear_drafts
 from pagefault.kernel.forgetting.applying import (
     PlanMovedError,
     apply_plan,
@@ -37,7 +38,6 @@ from pagefault.kernel.forgetting.reach import (
 from pagefault.kernel.forgetting.receipts import ForgetReceipt
 from pagefault.kernel.forgetting.selection import Selection
 from pagefault.kernel.forgetting.summaries import NewSummary, new_summary
-from pagefault.kernel.forking import clear_drafts
 from pagefault.kernel.origins import forks_of
 from pagefault.kernel.owners import record_of
 from pagefault.literal_query import LiteralQuery

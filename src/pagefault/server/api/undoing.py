@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -27,7 +27,9 @@ class Undo(RequestBody):
     """The turns to withdraw: the last ones, or all behind a row of the log."""
 
     turns: int | None = Field(default=None, ge=1, lt=LARGEST, description="So many turns; by default 1.")
-    to: str | None = Field(default=None, description="The id of a row (m12); 0: all is withdrawn.")
+    to: Annotated[int, Field(ge=0, lt=LARGEST, strict=True)] | str | None = Field(
+        default=None, description="The id of a row (m12), or its number; 0: all is withdrawn."
+    )
 
 
 class Edit(RequestBody):
@@ -38,12 +40,13 @@ class Edit(RequestBody):
 
 
 @routes.post("/undo")
-async def undo(name: Name, body: Undo, caller: AgentCaller, key: IdempotencyKey) -> UndoReport:
+async def undo(name: Name, caller: AgentCaller, key: IdempotencyKey, body: Undo | None = None) -> UndoReport:
     """Withdraw turns: they stay in the log and are out of all else."""
     check_may_take_back(caller)
-    if body.turns is not None and body.to is not None:
+    asked = body or Undo()
+    if asked.turns is not None and asked.to is not None:
         raise Problem(400, "Wrong request", "Give turns or to, not both.")
-    return await withdraw(caller.kernel, name, to=body.to, turns=body.turns or 1, key=key)
+    return await withdraw(caller.kernel, name, to=asked.to, turns=asked.turns or 1, key=key)
 
 
 @routes.post("/edit", response_model=ReplyBody, responses=STREAMED)

@@ -1,0 +1,29 @@
+"""What is left of forks whose process ended: drafts, which nobody finds, and which have all that their agent had.
+
+They are deleted before the next fork, and before something is forgotten. Left out: making one (``forking``).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pagefault.errors import NotFoundError, TurnHeldError
+from pagefault.kernel import Kernel
+from pagefault.storage import Transaction
+from pagefault.types import AgentId
+
+__all__ = ["clear_drafts", "delete_draft"]
+
+
+async def clear_drafts(kernel: Kernel) -> None:
+    """Delete the drafts of forks of which nobody makes an agent any more."""
+    for draft in await kernel.store.read(lambda tx: tx.drafts()):
+        with suppress(TurnHeldError, NotFoundError):
+            async with kernel.store.turn_lock(draft.id) as hold:
+                await kernel.scheduler.store.write(lambda tx, id=draft.id: delete_draft(tx, id), hold)
+
+
+def delete_draft(tx: Transaction, draft: AgentId) -> None:
+    """Delete a draft, if it is there still."""
+    if tx.agent_by_id(draft):
+        tx.delete_agent(draft)
