@@ -73,7 +73,7 @@ def is_origin_note(event: Event) -> bool:
 def _noted(text: str) -> tuple[ForkOrigin, ...]:
     try:
         noted: Any = json.loads(text)
-        pairs = [(noted["created"], noted["at"])] if isinstance(noted, dict) else noted
+        pairs: Any = [(noted["created"], noted["at"])] if isinstance(noted, dict) else noted
         return tuple(ForkOrigin(datetime.fromisoformat(created), int(at)) for created, at in pairs)
     except (ValueError, TypeError, KeyError):  # a file has brought it
         return ()
