@@ -249,6 +249,19 @@ def test_arabic_and_hebrew_words_of_a_pdf_are_in_reading_order(glyphs: list[str]
     assert text_of(read(right_to_left(glyphs), "a.pdf")) == said
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ("in םלוע םולש out", "in שלום עולם out"),
+        ("a םלוע 12 םולש, b", "a שלום 12 עולם, b"),
+        ("A 11 Pro לש (ללוכ) ריחמ", "מחיר (כולל) של A 11 Pro"),
+        ("םוי 3 העש (א", "א) שעה 3 יום"),
+    ],
+)
+def test_words_of_both_directions_in_a_line_of_a_pdf_are_in_reading_order(seen: str, said: str) -> None:
+    assert text_of(read(right_to_left(list(seen)), "a.pdf")) == said
+
+
 def test_numbers_are_shown_as_people_write_them() -> None:
     assert numbers([1, 3, 4, 5, 9]) == "1, 3-5, 9"
     assert numbers(list(range(0, 100, 2))).endswith("38, ...")
