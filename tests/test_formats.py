@@ -94,6 +94,21 @@ def test_a_damaged_slide_costs_that_slide_and_is_named() -> None:
 # tables
 
 
+def test_damaged_notes_of_a_slide_cost_no_more_than_these() -> None:
+    parts: dict[str, str | bytes] = {
+        "ppt/slides/_rels/slide1.xml.rels": related(("notesSlide", "../n.xml")), "ppt/n.xml": "<p:notes"
+    }  # fmt: skip
+    found = read(pptx([slide_text("Ebb")], more=parts | {"docProps/core.xml": "<x"}), "a.pptx")
+    assert text_of(found) == "Ebb"
+    assert found.notes[0].startswith("A part of it is damaged, and left out (ppt/n.xml: ")
+
+
+def test_a_damaged_sheet_costs_that_sheet_and_is_named() -> None:
+    found = read(xlsx({"A": sheet([["a", "b"], ["c", 1]]), "B": "<sheetData><row"}), "a.xlsx")
+    assert text_of(found) == "a: c\nb: 1\n\n"
+    assert found.notes[0].startswith("The sheet B is damaged, and left out (")
+
+
 def test_a_row_of_a_sheet_is_lines_under_the_headings_of_its_columns() -> None:
     rows = sheet(
         [
@@ -257,6 +272,14 @@ def test_opendocument_keeps_headings_tables_notes_comments_boxes_and_forms() -> 
     inner = f"<office:body><office:text>{body}</office:text></office:body>"
     flat = f"<office:document {ODF}>{inner}</office:document>"
     assert text_of(read(flat.encode(), "a.fodt")) == text_of(found)
+
+
+def test_damaged_parts_beside_the_text_of_opendocument_cost_no_more_than_these() -> None:
+    found = read(odt("<text:p>Tides</text:p>", more={"styles.xml": "<s", "meta.xml": "<m"}), "a.odt")
+    assert text_of(found) == "Tides"
+    assert [note.partition(":")[0] for note in found.notes] == [
+        f"A part of it is damaged, and left out ({name}.xml" for name in ("meta", "styles")
+    ]
 
 
 def test_headers_and_footers_of_opendocument_are_read_once() -> None:

@@ -339,6 +339,30 @@ def test_headers_and_footers_of_a_word_document_stand_at_its_end_once() -> None:
     )
 
 
+def test_a_damaged_part_beside_the_text_of_a_word_document_costs_that_part() -> None:
+    mark = '<w:p><w:r><w:t>Tides.</w:t></w:r><w:r><w:commentReference w:id="1"/></w:r></w:p>'
+    parts = {
+        "comments.xml": ("comments", notes("comment", "Sure?")[:-9]),
+        "header1.xml": ("header", "<w:hdr"),
+        "styles.xml": ("styles", "<w:styles>"),
+    }
+    found = read(word(mark, parts), "a.docx")
+    assert text_of(found) == "Tides."
+    assert [note.partition(":")[0] for note in found.notes] == [
+        f"A part of it is damaged, and left out (word/{name}" for name in parts
+    ]
+    with pytest.raises(UsageError, match="it may be damaged"):
+        read(word("<w:p>"), "a.docx")
+
+
+def test_a_reference_to_a_note_that_is_not_there_is_nothing() -> None:
+    mark = '<w:p><w:r><w:t>Tides.</w:t></w:r><w:r><w:footnoteReference w:id="9"/></w:r></w:p>'
+    assert (
+        text_of(read(word(mark, {"footnotes.xml": ("footnotes", notes("footnote", "x"))}), "a.docx"))
+        == "Tides."
+    )
+
+
 def test_drop_caps_diagrams_charts_text_boxes_and_fields_of_a_word_document_are_read() -> None:
     box = f"<wps:txbx><w:txbxContent>{paragraph('In a new box.')}</w:txbxContent></wps:txbx>"
     body = (

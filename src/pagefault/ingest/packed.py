@@ -92,8 +92,11 @@ def elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
 
 
 def text_of(archive: ZipFile, name: str, tag: str) -> str:
-    """Return the text of the first such element, empty if there is no such file or element."""
+    """Return the text of the first such element; empty if there is none, or no such file, or it is damaged."""
     if name not in archive.namelist():
         return ""
-    texts = ("".join(e.itertext()) for e in elements(archive, name) if e.tag == tag)
-    return " ".join(next(texts, "").split())
+    try:
+        texts = ("".join(e.itertext()) for e in elements(archive, name) if e.tag == tag)
+        return " ".join(next(texts, "").split())
+    except BROKEN:
+        return ""

@@ -53,6 +53,13 @@ def _ordered(text_page: Any, text: str, start: int, stop: int) -> str:
     spans = [found.span() for found in _CHUNK.finditer(text, start, stop)]
     gaps = [text[a:b] for a, b in pairwise([start, *(edge for span in spans for edge in span), stop])][::2]
     chunks = [_chunk(text_page, text, *span) for span in spans]
+    _order(chunks, gaps)
+    rest = (part for each, gap in zip(chunks, gaps[1:], strict=True) for part in (each.said, gap))
+    return "".join([gaps[0], *rest])
+
+
+def _order(chunks: list[_Chunk], gaps: list[str]) -> None:
+    """Put the words of each direction in their order, in place, and the gaps between them with them."""
     at = 0
     while at < len(chunks):
         end = _run_end(chunks, at)
@@ -62,9 +69,6 @@ def _ordered(text_page: Any, text: str, start: int, stop: int) -> str:
         if chunks[at].turn < 0:
             chunks[at:end] = _bracketed(chunks[at:end])
         at = end
-    return "".join(
-        [gaps[0], *(part for each, gap in zip(chunks, gaps[1:], strict=True) for part in (each.said, gap))]
-    )
 
 
 def _chunk(text_page: Any, text: str, start: int, stop: int) -> _Chunk:

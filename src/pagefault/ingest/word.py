@@ -9,6 +9,7 @@ import re
 from importlib import import_module
 from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 from pagefault.errors import UsageError
 from pagefault.ingest.formats.margins import word_margins
@@ -23,7 +24,25 @@ __all__ = ["docx"]
 
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh\ncomment-reference => sup"
 _BACK = re.compile(r'<a href="#(?:footnote|endnote|comment)-ref-[^"<>]{0,99}">↑</a>')  # of a note
+_ASIDE = re.compile(
+    r"docProps/\S{1,99}|customXml/\S{1,99}|word/(?!document\.xml)[^/]{1,99}\.xml|word/theme/\S{1,99}"
+)
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # a container: .doc, or a .docx with a password
+
+
+def _damaged(archive: ZipFile, reading: Reading) -> set[str]:
+    """Check the XML of a document, and return the parts that are damaged and that it can be read without."""
+    damaged = set[str]()
+    for name in archive.namelist():
+        try:
+            if name.endswith((".xml", ".rels")):
+                checked(archive.read(name))
+        except BROKEN as error:
+            if not _ASIDE.fullmatch(name):
+                raise
+            damaged.add(name)
+            reading.note(f"A part of it is damaged, and left out ({name}: {error}).")
+    return damaged
 
 
 def docx(data: bytes, reading: Reading) -> Extracted:
@@ -38,11 +57,9 @@ def docx(data: bytes, reading: Reading) -> Extracted:
     try:
         with opened(data) as archive:
             title = text_of(archive, "docProps/core.xml", "title")
-            for name in archive.namelist():
-                if name.endswith((".xml", ".rels")):
-                    checked(archive.read(name))
-            plain = plainer(archive)
-            margins = "".join(f"<p>{shown(line)}</p>" for line in word_margins(archive))
+            damaged = _damaged(archive, reading)
+            plain = plainer(archive, damaged)
+            margins = "".join(f"<p>{shown(line)}</p>" for line in word_margins(archive, damaged))
         pictures = mammoth.images.img_element(no_picture)
         read = mammoth.convert_to_html(BytesIO(plain), style_map=_STYLES, convert_image=pictures)
     except BROKEN as error:

@@ -7,7 +7,7 @@ Left out: pictures, which are not read.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from io import BytesIO
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -28,9 +28,10 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _SIGNS = (
     b"/math", b"dropCap", b"relIds", b"AlternateContent", b"2006/chart", b"fldSimple", b"textpath", b"txbx",
-    b"<w:comment ", b"gridBefore", b"ddList",
+    b"<w:comment ", b"gridBefore", b"ddList", b"commentReference", b"noteReference",
 )  # fmt: skip
 _TEXTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
+_NOTES = ("comment", "footnote", "endnote")
 _UNWRAPPED = frozenset(f"{_W}{name}" for name in ("fldSimple", "dir", "bdo", "ruby", "rubyBase"))
 _MOST_SKIPPED = 60  # columns at the beginning of a row
 _CHOSEN = (f"{_W}result", f"{_W}default")
@@ -42,16 +43,16 @@ _SAME = {
 _ASIDE = frozenset(f"{_M}{name}" for name in ("ctrlPr", "rPr"))
 
 
-def plainer(archive: ZipFile) -> bytes:
-    """Return a document without its media, in which everything with words is paragraphs and runs."""
+def plainer(archive: ZipFile, without: Set[str]) -> bytes:
+    """Return a document without its media and these parts, in which all with words is paragraphs and runs."""
     held = BytesIO()
     with ZipFile(held, "w", ZIP_STORED) as made:
         for name in dict.fromkeys(archive.namelist()):
-            if not name.endswith((".xml", ".rels")):
+            if name in without or not name.endswith((".xml", ".rels")):
                 continue
             xml = archive.read(name)
             if name in _TEXTS and any(sign in xml for sign in _SIGNS):
-                xml = _Plainer(archive, name).written(xml)
+                xml = _Plainer(archive, name, without).written(xml)
             made.writestr(name, xml)
     return held.getvalue()
 
@@ -59,8 +60,9 @@ def plainer(archive: ZipFile) -> bytes:
 class _Plainer:
     """Rewrites one part of a document."""
 
-    def __init__(self, archive: ZipFile, name: str) -> None:
+    def __init__(self, archive: ZipFile, name: str, without: Set[str]) -> None:
         self._archive = archive
+        self._without = without
         self._folder, file = posixpath.split(name)
         self._relations = posixpath.join(self._folder, "_rels", f"{file}.rels")
         self._targets: dict[str, str] | None = None
@@ -73,6 +75,8 @@ class _Plainer:
             _indent_row(row)
         for run in root.iter(f"{_W}r"):
             _show_choice(run)
+        for kind in _NOTES:
+            self._drop_references(root, kind)
         for parent in list(root.iter()):
             for index, child in enumerate(list(parent)):
                 if (new := self._plain(child)) is not None:
@@ -81,6 +85,18 @@ class _Plainer:
                 _unwrap(parent)
             _join_drop_caps(parent)
         return ElementTree.tostring(root, "utf-8", xml_declaration=True)
+
+    def _drop_references(self, root: Element, kind: str) -> None:
+        """Take out references to notes that are not in the file."""
+        tag, part = f"{_W}{kind}Reference", f"word/{kind}s.xml"
+        runs = [run for run in root.iter(f"{_W}r") if run.find(tag) is not None]
+        is_there = part in self._archive.namelist() and part not in self._without
+        notes = ElementTree.fromstring(self._archive.read(part)) if runs and is_there else ()
+        known = {each.get(f"{_W}id") for each in notes}
+        for run in runs:
+            for each in run.findall(tag):
+                if each.get(f"{_W}id") not in known:
+                    run.remove(each)
 
     def _plain(self, child: Element) -> Element | None:
         """Return what stands for an element, None if it stays."""

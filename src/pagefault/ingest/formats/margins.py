@@ -6,7 +6,7 @@ A line is there once, however many pages show it. Left out: numbers of pages, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from html import unescape
 from zipfile import ZipFile
@@ -32,10 +32,10 @@ def margin_of_codes(kind: str, text: str) -> str:
     return _line(kind, _CODE.sub(_code, text))
 
 
-def word_margins(archive: ZipFile) -> list[str]:
-    """Return the headers and footers that a Word document refers to."""
+def word_margins(archive: ZipFile, without: Set[str]) -> list[str]:
+    """Return the headers and footers that a Word document refers to, without these parts."""
     parts = references(archive, "word/document.xml").values()
-    kinds = [(kind, name) for kind, name in parts if kind in ("header", "footer")]
+    kinds = [(kind, name) for kind, name in parts if kind in ("header", "footer") and name not in without]
     return _once(_line(kind, "".join(_word(tree(archive.read(name))))) for kind, name in kinds)
 
 

@@ -49,7 +49,7 @@ def _read(archive: ZipFile, reading: Reading) -> Extracted:
     if manifest in archive.NameToInfo:
         for _ in found(tree(archive.read(manifest)), "encryption-data"):
             raise UsageError(_ENCRYPTED)
-    meta = tree(archive.read("meta.xml")) if "meta.xml" in archive.NameToInfo else Element("meta")
+    meta = _aside(archive, "meta.xml", reading)
     return _extracted(tree(archive.read("content.xml")), meta, archive, reading)
 
 
@@ -66,17 +66,20 @@ def _extracted(root: Element, meta: Element, archive: ZipFile | None, reading: R
     writer = _OdfWriter(archive, reading)
     writer.walk(body)
     writer.forms(body)
-    writer.margins(open_margins(_styles(root, archive)))
+    writer.margins(open_margins(_aside(archive, "styles.xml", reading) if archive else root))
     page = page_of(writer.html(), reading)
     return Extracted(
         title or page.title, tuple(paginate(page.text, page.headings, markdown=True)), markdown=True
     )
 
 
-def _styles(root: Element, archive: ZipFile | None) -> Element:
-    if archive is None:
-        return root
-    return tree(archive.read("styles.xml")) if "styles.xml" in archive.NameToInfo else Element("styles")
+def _aside(archive: ZipFile, name: str, reading: Reading) -> Element:
+    """Return a part that a document can be read without; an empty one if it is damaged or not there."""
+    try:
+        return tree(archive.read(name)) if name in archive.NameToInfo else Element("none")
+    except BROKEN as error:
+        reading.note(f"A part of it is damaged, and left out ({name}: {error}).")
+        return Element("none")
 
 
 def _slides(

@@ -22,6 +22,7 @@ from pagefault.ingest.packed import BROKEN, LibraryFaults, opened, text_of
 from pagefault.ingest.pages import Extracted, Heading, Leaf, clean
 from pagefault.ingest.plain import records_of
 from pagefault.ingest.reading import Reading
+from pagefault.quoting import inline
 
 __all__ = ["spreadsheet"]
 
@@ -101,9 +102,16 @@ def _number(letters: bytes) -> int:
 
 def _leaves(book: Any, notes: Mapping[str, Sequence[str]], reading: Reading) -> Iterator[Leaf]:
     sheets = [each for each in book.sheets_metadata if str(each.typ).endswith("WorkSheet")]
+    calamine: Any = import_module("python_calamine")
     pages = size = hidden = 0
     for number, about in enumerate(sheets, 1):
-        found = _sheet(book.get_sheet_by_name(about.name), notes.get(about.name, ()), reading)
+        try:
+            found = _sheet(book.get_sheet_by_name(about.name), notes.get(about.name, ()), reading)
+        except calamine.CalamineError as error:
+            if len(sheets) == 1:
+                raise
+            reading.note(f"The sheet {inline(about.name)} is damaged, and left out ({inline(str(error))}).")
+            continue
         yield from found
         pages, size = pages + len(found), size + sum(len(leaf.text) for leaf in found)
         reading.check(size, pages)

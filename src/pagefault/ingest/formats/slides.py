@@ -56,7 +56,7 @@ def _leaves(archive: ZipFile, reading: Reading) -> Iterator[Leaf]:
     authors, size, hidden = _authors(archive, parts), 0, 0
     for number, name in enumerate(names, 1):
         try:
-            slide = _Slide(archive, references(archive, name), authors)
+            slide = _Slide(archive, references(archive, name), authors, reading)
             root = tree(archive.read(name))
             hidden += attribute(root, "show") in ("0", "false")
             page = page_of(slide.html(root), reading)
@@ -85,6 +85,7 @@ class _Slide:
     archive: ZipFile
     parts: dict[str, tuple[str, str]]
     authors: dict[str, str]
+    reading: Reading
     titles: list[str] = field(default_factory=list[str])
     blocks: list[str] = field(default_factory=list[str])
 
@@ -92,10 +93,18 @@ class _Slide:
         self._shapes(root)
         for kind, name in self.parts.values():
             if kind == "notesSlide":
-                self._notes(tree(self.archive.read(name)))
+                self._notes(self._part(name))
             elif kind == "comments":
-                self.blocks += _comments(tree(self.archive.read(name)), self.authors)
+                self.blocks += _comments(self._part(name), self.authors)
         return "".join(self.titles + self.blocks)
+
+    def _part(self, name: str) -> Element:
+        """Return a part that the slide refers to; an empty one if it is damaged."""
+        try:
+            return tree(self.archive.read(name))
+        except BROKEN as error:
+            self.reading.note(f"A part of it is damaged, and left out ({name}: {error}).")
+            return Element("none")
 
     def _shapes(self, root: Element) -> None:
         """Walk the shapes in order; groups may be in groups."""
@@ -130,9 +139,9 @@ class _Slide:
         for each in found(frame, "chart", "relIds"):
             kind, name = self.parts.get(reference(each) or reference(each, "dm"), ("", ""))
             if kind in ("chart", "chartEx"):
-                self.blocks.append(_chart(tree(self.archive.read(name))))
+                self.blocks.append(_chart(self._part(name)))
             elif kind == "diagramData":
-                points = (point for point in found(tree(self.archive.read(name)), "pt"))
+                points = (point for point in found(self._part(name), "pt"))
                 said = (" ".join(map(_runs, found(point, "p"))).strip() for point in points)
                 self.blocks.append(f"<ul>{''.join(f'<li>{each}</li>' for each in said if each)}</ul>")
 
