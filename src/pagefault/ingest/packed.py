@@ -92,7 +92,7 @@ def elements(archive: ZipFile, name: str) -> list[ElementTree.Element]:
 
 
 def text_of(archive: ZipFile, name: str, tag: str) -> str:
-    """Return the text of the first such element; empty if there is no such file or element, or a damaged one."""
+    """Return the text of the first such element; empty without such an element, or if the file is damaged."""
     if name not in archive.namelist():
         return ""
     try:
