@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+import pagefault
 from agent_file_schema import faults_of
 from conftest import Machine, Rig, Run, served
 from letta_samples import SECRET, SOURCE, agent, block, call, message, text, v1, v2
+from pagefault.assembly import Parts
 from pagefault.config import parse_settings, settings_of
-from pagefault.errors import NameTakenError, UsageError
+from pagefault.embedders.null import NullEmbedder
+from pagefault.errors import NameTakenError, PagefaultError, UsageError
 from pagefault.exporters import Losses, agent_file_text, markdown_text
 from pagefault.exporters.markdown import fenced
 from pagefault.importers.report import ImportReport
@@ -453,6 +457,42 @@ async def test_a_page_for_people_shows_what_was_said_and_kept(machine: Machine) 
     assert "<em>" not in html
     assert "# I am Bo" in page
     assert "**Hello**" in page
+
+
+# the library
+
+
+@pytest.mark.anyio
+async def test_a_program_writes_an_agent_to_a_file(tmp_path: Path, place: Any) -> None:
+    async with pagefault.open(tmp_path, parts=Parts(ScriptedModel([]), NullEmbedder())) as pf:
+        await pf.import_from(place(TERN), agent="ana")
+        ana = await pf.agent("ana")
+        await ana.remember("A fact.")
+        report = await ana.export_to(tmp_path / "ana.af")
+        assert report.left_out["passages of archival storage"] == 1
+        assert not faults_of(json.loads(report.path.read_text("utf-8")))
+        assert report.path.stat().st_mode & 0o077 == 0
+        assert (await pf.import_from(report.path, agent="back")).agents[0].messages.added
+        page = await pf.export_to(str(tmp_path / "ana.md"), agent="ana", kind="markdown")
+        assert page.path.read_text("utf-8").startswith("# ana\n")
+        for path, agent_, kind, fault in [
+            ("ana.md", "ana", "markdown", "is there already"),
+            ("none/x.af", "ana", "af", "There is no folder"),
+            ("x.af", "ana", "pdf", "'pdf' is no form of an export; write one of af, markdown."),
+            ("x.af", "nobody", "af", "nobody"),
+        ]:
+            with pytest.raises(PagefaultError, match=fault):
+                await pf.export_to(tmp_path / path, agent=agent_, kind=cast("Any", kind))
+    assert sorted(name for name in os.listdir(tmp_path) if name.startswith(("ana.", "x."))) == [
+        "ana.af",
+        "ana.md",
+    ]
+
+
+def test_a_script_writes_an_agent_to_a_file(tmp_path: Path) -> None:
+    with pagefault.Agent("ana", home=tmp_path, parts=Parts(ScriptedModel([]), NullEmbedder())) as ana:
+        report = ana.export_to(tmp_path / "ana.af")
+        assert report.left_out == {"model that Letta has no provider for (offline)": 1}
 
 
 # the command line

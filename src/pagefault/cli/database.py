@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 
 from pagefault import __version__
 from pagefault.build import DATABASE, database_versions, open_distribution, open_transfer
-from pagefault.cli.new_file import new_file
 from pagefault.cli.progress import progress
 from pagefault.cli.render import plain, table
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.config import AgentSettings
 from pagefault.errors import UsageError
+from pagefault.exporters.new_file import new_file
 from pagefault.privacy import keep_private
 from pagefault.storage.row_transfer import FileDatabase
 from pagefault.tenancy import AgentKey

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from contextlib import aclosing
 
-from pagefault.cli.new_file import text_output
 from pagefault.cli.render import plain
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
 from pagefault.errors import UsageError
-from pagefault.exporters import Losses, agent_file_text, markdown_text
+from pagefault.exporters import Losses
+from pagefault.exporters.new_file import text_output
+from pagefault.exporters.writing import FORMS, write_export
 from pagefault.kernel import Kernel
 
 __all__ = ["KINDS", "export_agent"]
 
-KINDS = ("pagefault", "af", "markdown")
+KINDS = ("pagefault", *FORMS)
 """The forms of an agent's export: our own, Letta's agent file, and Markdown."""
 
 
@@ -30,14 +30,11 @@ def export_agent(session: Session, name: str, kind: str, target: str) -> None:
     if kind == "af" and target == "-" and sys.stdout.isatty():  # its texts are as they were stored
         raise UsageError("An agent file is not for a terminal; write it to a file, or pipe it on.")
     losses = Losses()
-    write = agent_file_text if kind == "af" else markdown_text
 
     async def work(kernel: Kernel) -> None:
         await kernel.record(name)  # before a file is made
-        async with aclosing(write(kernel, name, losses)) as pieces:
-            with text_output(target) as file:
-                async for piece in pieces:
-                    file.write(piece)
+        with text_output(target) as file:
+            losses.counts.update((await write_export(kernel, name, kind, file)).counts)
 
     session.run(work)
     left_out = losses.sentences()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from pagefault.cli.new_file import text_output
 from pagefault.cli.render import as_json, counted, plain
 from pagefault.cli.screens import console
 from pagefault.cli.session import Session
+from pagefault.exporters.new_file import text_output
 from pagefault.kernel import Kernel
 from pagefault.views.held import export_lines
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pagefault.clock import When
+    from pagefault.exporters.writing import ExportKind, ExportReport
     from pagefault.importers.report import ImportReport
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
@@ -259,6 +260,16 @@ class AsyncAgent(AsyncForgetting):
 
         kernel, wishes = self._handle.kernel, ImportWishes(self.name, kind, me, zone, since)
         return await import_source(kernel, path, settings_of(await kernel.record(self.name)), wishes)
+
+    async def export_to(self, path: str | Path, *, kind: ExportKind = "af") -> ExportReport:
+        """Write the agent to a new file for other programs, or for people; return what has no place there.
+
+        ``kind``: ``af``, Letta's agent file, or ``markdown``. The whole of it, to move it, is written by
+        ``pagefault export`` without a form. ``UsageError`` if the file is there.
+        """
+        from pagefault.exporters.writing import export_to_file
+
+        return await export_to_file(self._handle.kernel, self.name, path, kind)
 
     # the past, and others like it
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # they import libraries that take a while: a worker thread do
     from pagefault.assembly import Parts
     from pagefault.clock import When
     from pagefault.config import Installation
+    from pagefault.exporters.writing import ExportKind, ExportReport
     from pagefault.importers.report import ImportReport
     from pagefault.kernel import Kernel
     from pagefault.models import Model
@@ -192,6 +193,12 @@ class Pagefault:
         from pagefault.views.held import held_of
 
         return tuple([item async for item in held_of(self.kernel, speaker, agents)])
+
+    async def export_to(self, path: str | Path, *, agent: str, kind: ExportKind = "af") -> ExportReport:
+        """Write an agent to a new file, as ``Agent.export_to`` does."""
+        from pagefault.exporters.writing import export_to_file
+
+        return await export_to_file(self.kernel, agent, path, kind)
 
     async def import_from(
         self,

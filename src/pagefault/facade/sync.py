@@ -232,6 +232,7 @@ class Agent(Face[AsyncAgent]):
     remember = blocking(AsyncAgent.remember)
     export = blocking(AsyncAgent.export)
     import_from = blocking(AsyncAgent.import_from)
+    export_to = blocking(AsyncAgent.export_to)
     audit = blocking(AsyncAgent.audit)
     forget = blocking(AsyncAgent.forget)
     tombstones = blocking(AsyncAgent.tombstones)
