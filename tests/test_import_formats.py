@@ -201,6 +201,17 @@ def test_claude_gives_messages_documents_and_memory(tmp_path: Path) -> None:
     assert "example.org" not in repr(items)
 
 
+def test_claude_keeps_what_was_spoken(tmp_path: Path) -> None:
+    spoken = [
+        {"type": "voice_note", "title": None, "text": "My dog is called Bruno."},
+        {"type": "token_budget"},
+    ]
+    talk = {"uuid": "t", "name": "Dog", "chat_messages": [turn("m1", "human", "", content=spoken)]}
+    items = read(dumped(tmp_path / "talk.json", talk), "claude")
+    assert said(items) == [("user", "", "My dog is called Bruno.")]
+    assert omitted(items) == {("token_budget", ""): 1}
+
+
 def test_claude_is_read_along_the_branch_that_it_ends_with(tmp_path: Path) -> None:
     turns = [
         turn("m1", "human", "Hi", parent_message_uuid="0"),
@@ -225,6 +236,9 @@ def test_telegram_joins_pieces_and_names_what_was_sent(tmp_path: Path) -> None:
         {"id": 5, "type": "service", "action": "phone_call", "text": ""},
         telegram_message(6, text="", media_type="sticker", sticker_emoji="🐝"),
         {"type": "message"},
+        telegram_message(8, text="", poll={"question": "Where to?", "answers": [{"text": "Porto"}]}),
+        telegram_message(9, text="", contact_information={"first_name": "Zoë", "last_name": 7}),
+        telegram_message(10, text="", location_information={"latitude": 1.5}),
     ]
     path = dumped(
         tmp_path / "result.json", {"name": "B", "type": "personal_chat", "id": 1, "messages": messages}
@@ -233,6 +247,7 @@ def test_telegram_joins_pieces_and_names_what_was_sent(tmp_path: Path) -> None:
     assert [each[2] for each in said(items)] == [
         "My dog is called Bruno.", "(attached: bees.pdf)", "(attached: p.jpg)",
         "Read this\n(forwarded from Cleo)", "(attached: sticker 🐝)",
+        "(attached: poll: Where to?)", "(attached: contact: Zoë 7)", "(attached: location)",
     ]  # fmt: skip
     assert omitted(items)["service message", ""] == 1
     assert [each.where for each in bad(items)] == ["message 7 of B"]
@@ -331,6 +346,49 @@ def test_whatsapp_dates_are_read_in_the_order_that_fits_the_file(
     lines: list[str], wanted: str, tmp_path: Path
 ) -> None:
     assert dates(whatsapp(tmp_path, "\n".join(lines)))[0] == wanted
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "15/01/2025, 14:30 - Zoë",
+        "1/15/25, 2:30\u202fPM - Zoë",
+        "15.01.25, 14.30 - Zoë",
+        "2025-01-15 14:30 - Zoë",
+        "2025. 01. 15. 14:30 - Zoë",
+        "[2025. 1. 15. 오후 2:30:00] Zoë",
+        "2025년 1월 15일 오후 2:30 - Zoë",
+        "2025年1月15日 下午2:30 - Zoë",
+        "[2025/1/15 下午2:30:00] Zoë",
+        "15/01/25, 2:30 अपराह्न - Zoë",
+        "15.01.25 г., 14:30 - Zoë",
+        "15/1/2568 14:30 - Zoë",
+        "15/1/25, 2:30 p.\u00a0m. - Zoë",
+        "١٥\u200f/١\u200f/٢٠٢٥, ٢:٣٠ م - Zoë",
+        "\u200f[١٥\u200f/١\u200f/٢٠٢٥، ٢:٣٠:٠٠ م] Zoë",
+        "14:30, 15/01/2025 - Zoë",
+        "[14:30, 15/01/2025] Zoë",
+        "[2:30 PM, 1/15/2025] Zoë",
+    ],
+)
+def test_whatsapp_is_read_as_each_language_writes_it(header: str, tmp_path: Path) -> None:
+    items = whatsapp(tmp_path, f"{header}: 1月 - hi\n{header}: ho\nand more\n")
+    assert said(items) == [("other", "Zoë", "1月 - hi"), ("other", "Zoë", "ho\nand more")]
+    assert {each.at for each in items if isinstance(each, ImportedMessage)} == {datetime(2025, 1, 15, 14, 30)}  # noqa: DTZ001
+
+
+def test_whatsapp_keeps_polls_and_places_and_leaves_out_notices(tmp_path: Path) -> None:
+    chat = (
+        "[15.01.25, 14:30:00] Bo: \u200ePOLL:\nWhere?\n\u200eOPTION: Porto (\u200e1 vote)\n"
+        "[15.01.25, 14:31:00] Bo: \u200eLocation: https://maps.example.org/?q=1,2\n"
+        "[15.01.25, 14:32:00] Bo: \u200eMissed voice call\n"
+    )
+    items = whatsapp(tmp_path, chat)
+    assert [each[2] for each in said(items)] == [
+        "POLL:\nWhere?\nOPTION: Porto (1 vote)",
+        "Location: https://maps.example.org/?q=1,2",
+    ]
+    assert omitted(items) == {("notice", ""): 1}
 
 
 def test_whatsapp_says_which_order_it_guessed(tmp_path: Path) -> None:
@@ -491,6 +549,24 @@ def test_mail_is_read_without_its_quotes_and_html(tmp_path: Path) -> None:
         ("user", "ana@example.org", "Honey\n\nFrom the start\n\nFrom now on we meet."),
     ]
     assert omitted(items) == {("mail in spam", ""): 1}
+
+
+@pytest.mark.parametrize(
+    "attribution",
+    [
+        "On Thu, Ana wrote:",
+        "On Wed, 15 Jan 2025 at 10:00, Ana van der Berg <ana@example.org>\nwrote:",
+        "Am Mi., 15. Jan. 2025 um 10:00 Uhr schrieb Ana <\nana@example.org>:",
+        "Le mer. 15 janv. 2025 à 10:00, Ana <ana@example.org> a écrit :",
+        "在 2025年1月15日，Ana <ana@example.org> 写道：",
+        "15.01.2025, 10:00, Ana <ana@example.org>:",
+    ],
+)
+def test_mail_is_read_without_what_names_the_quoted_one(attribution: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.mbox"
+    body = f"On 3 May we meet:\nat the pier.\n\n{attribution}\n> Where?\n"
+    path.write_text(mail(1, body, Content_Type="text/plain; charset=utf-8"), "utf-8")
+    assert said(read(path, "mbox")) == [("other", "Bo", "Honey\n\nOn 3 May we meet:\nat the pier.")]
 
 
 def test_mail_of_several_parts_names_what_is_attached(tmp_path: Path) -> None:

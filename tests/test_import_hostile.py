@@ -300,6 +300,17 @@ async def test_lines_that_are_no_messages_are_named_and_counted(tmp_path: Path) 
     assert report.bad[0].where == "line 2"
 
 
+async def test_a_line_with_bytes_that_are_no_text_is_read_as_far_as_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(
+        b'\xef\xbb\xbf\r\n{"speaker": "Bo", "text": "Jos\xe9"}\n\xef\xbb\xbf{"speaker": "Bo", "text": "ok"}\n'
+    )
+    async with opened(tmp_path) as kernel:
+        report = await imported(kernel, path)
+        assert [row.text for row in await log(kernel)] == ["Jos\ufffd", "ok"]
+    assert report.bad == ()
+
+
 async def test_a_text_that_is_too_long_is_a_bad_record(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "t.jsonl", {"speaker": "Bo", "text": "x" * 1_000_001}, {"speaker": "Bo", "text": "y"}

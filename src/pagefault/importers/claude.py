@@ -118,7 +118,7 @@ def _text(message: dict[str, Any], omitted: Counter[Any]) -> str:
     texts = list[str]()
     for part in parts:
         kind = text_field(part, "type")
-        if kind == "text":
+        if kind in ("text", "voice_note"):
             texts.append(text_field(part, "text"))
         elif kind in ("tool_use", "server_tool_use"):
             omitted["tool call", text_field(part, "name")] += 1

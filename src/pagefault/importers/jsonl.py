@@ -119,13 +119,13 @@ def _records(source: Source, name: str) -> Iterator[tuple[str, object]]:
                 while (rest := file.readline(_LONGEST)) and not rest.endswith(b"\n"):
                     pass
                 yield f"line {number}", Unreadable(f"It is longer than {_LONGEST:,} bytes.")
-            elif line.strip():
+            elif line.strip(b"\xef\xbb\xbf \t\r\n"):
                 yield f"line {number}", _parsed(line)
 
 
 def _parsed(line: bytes) -> object:
     try:
-        return json.loads(line.decode("utf-8-sig"))
+        return json.loads(line.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return None
 

@@ -30,8 +30,11 @@ _LINE = 1 << 20
 _LONGEST_PAGE = 1 << 20  # characters of HTML
 _LEFT_OUT = ("spam", "trash", "draft", "drafts", "junk")
 _ATTRIBUTION = re.compile(
-    r"^(?:-{2,}.{0,60}-{2,}|.{0,300}(?:wrote|writes|schrieb|écrit|escribió|escreveu).{0,3}:)$"
+    r"^(?:-{2,}.{0,60}-{2,}|.{0,300}(?:wrote|writes|schrieb|écrit|escribió|escreveu|ha scritto|schreef|skrev"
+    r"|napisał\(?a?\)?|написала?|пишет|yazdı|写道|寫道|작성|\S@\S{1,100}>).{0,3}[:：])$"
 )
+_DIGIT = re.compile(r"\d")
+_FOLDED = re.compile(r"(?:On|Am|Le|El|Em|Il|Op|Den|W dniu)\s.{0,40}\d")
 _FAULTS = (
     MessageError,
     ValueError,
@@ -178,5 +181,13 @@ def _without_quote(text: str) -> str:
     if end == len(lines) or end == 0:
         return text
     while end and (not lines[end - 1].strip() or _ATTRIBUTION.match(lines[end - 1].strip())):
-        end -= 1
+        end -= _height(lines[:end])
     return "\n".join(lines[:end]).rstrip() or text
+
+
+def _height(lines: list[str]) -> int:
+    """The lines that the last one takes: what names the quoted mail has a date, and is folded before its end
+    where it is long."""
+    last, before = lines[-1].strip(), lines[-2].strip() if len(lines) > 1 else ""
+    is_folded = bool(last) and not _DIGIT.search(last) and _FOLDED.match(before) is not None
+    return 2 if is_folded else 1

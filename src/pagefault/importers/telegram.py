@@ -148,8 +148,20 @@ def _attached(message: dict[str, Any]) -> list[str]:
     found = list[str]()
     for name in _ATTACHED:
         if message.get(name):
-            path = text_field(message, name)
+            path = text_field(message, name) or _titled(message, name)
             own = text_field(message, "file_name") if name == "file" else ""
-            known = own or ("" if path.startswith(_NO_FILE) else PurePosixPath(path).name)
+            is_path = name in ("photo", "file")
+            known = own or (
+                "" if path.startswith(_NO_FILE) else PurePosixPath(path).name if is_path else path
+            )
             found.append(known or text_field(message, "media_type") or name.partition("_")[0])
     return found
+
+
+def _titled(message: dict[str, Any], name: str) -> str:
+    """A poll with its question, or a contact with its name."""
+    of = mapping(message.get(name))
+    said = text_field(of, "question") or " ".join(
+        filter(None, (text_field(of, "first_name"), text_field(of, "last_name")))
+    )
+    return f"{name.partition('_')[0]}: {said}" if said else ""

@@ -23,16 +23,20 @@ __all__ = ["WhatsAppImporter"]
 _MARKS = "\u200e\u200f\u202a\u202c\ufeff"  # of direction, and of byte order
 _HALVES = (
     r"[ap]\.?\s?m\.?|上午|下午|오전|오후|午前|午後|[صم]"
-    r"|[πμ]\.?\s?μ\.?|SA|CH|凌晨|清晨|早上|中午|傍晚|晚上"
+    r"|[πμ]\.?\s?μ\.?|SA|CH|凌晨|清晨|早上|中午|傍晚|晚上|पूर्वाह्न|अपराह्न"
 )
-_DATE = r"(?P<one>\d{1,4})(?P<by>[./-])\s?(?P<two>\d{1,2})(?P=by)\s?(?P<three>\d{1,4})\.?"
+_DATE = r"(?P<one>\d{1,4})(?P<by>[./-])\s?(?P<two>\d{1,2})(?P=by)\s?(?P<three>\d{1,4})(?:\.|\sг\.)?"
 _CLOCK = r"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?"
 _TIME = rf"(?:(?P<ahead>{_HALVES})\s?)?{_CLOCK}(?:\s?(?P<half>{_HALVES}))?"
 _HEADER = re.compile(
     rf"(?P<open>\[)?{_DATE}[,،]?(?:\s(?:à|às|um|klo?\.?|at))?\s{{1,3}}{_TIME}(?(open)\]\s|\s-\s)(?P<rest>.*)",
     re.I | re.S,
 )
-_PM = re.compile(r"p|下午|오후|午後|م|μ|CH|中午|傍晚|晚上", re.I)
+_TIME_FIRST = re.compile(
+    rf"(?P<open>\[)?{_TIME},\s{_DATE}(?(open)\]\s|\s-\s)(?P<rest>.*)", re.I | re.S
+)  # Vietnamese, and what is copied out of the page in a browser
+_DATE_SIGNS = str.maketrans("年월月년日일", "////  ")
+_PM = re.compile(r"p|下午|오후|午後|م|μ|CH|中午|傍晚|晚上|अपराह्न", re.I)
 _ATTACHED = re.compile(
     r"<attached: (?P<ios>[^<>]{1,200})>|(?P<android>\S{1,200}\.\w{2,5}) \((?P<said>[^()\n]{3,40})\)"
 )
@@ -46,6 +50,9 @@ _DELETED = ("This message was deleted", "You deleted this message", "null")
 _BEFORE_NAME = "~ \u00a0\u202f"  # of those who are not in the address book
 _LONGEST_LINE = 1 << 20
 _LONGEST_NAME = 80
+_LONGEST_HEADER = 60  # up to the name
+_LONGEST_DATE = 16
+_MARKED = re.compile(rf".{{0,{_LONGEST_HEADER}}}[{_MARKS}]")
 _LOOKED_AT = 30  # lines, to recognise
 
 
@@ -88,8 +95,10 @@ def _is_chat(head: bytes) -> bool:
 
 
 def _entry(line: str, number: int) -> _Entry | None:
-    plain = line.strip(_MARKS)
-    found = _HEADER.match(plain.replace("\u202f", " ").replace("\u00a0", " "))
+    plain = _without_marks(line.strip(_MARKS))
+    spaced = plain.replace("\u202f", " ").replace("\u00a0", " ")
+    spaced = spaced[:_LONGEST_DATE].translate(_DATE_SIGNS) + spaced[_LONGEST_DATE:]
+    found = _HEADER.match(spaced) or _TIME_FIRST.match(spaced)
     if found is None:
         return None
     half = found["half"] or found["ahead"]
@@ -108,6 +117,15 @@ def _entry(line: str, number: int) -> _Entry | None:
         plain[found.start("rest") :],
         number,
     )
+
+
+def _without_marks(line: str) -> str:
+    """A line without the marks of direction within its date, where one writes from the right."""
+    if not _MARKED.match(line):
+        return line
+    ends = [at for sign in (" - ", "]") if 0 < (at := line.find(sign)) < _LONGEST_HEADER]
+    end = min(ends, default=0)
+    return line[:end].translate(dict.fromkeys(map(ord, _MARKS))) + line[end:]
 
 
 def _lines(source: Source, name: str) -> Iterator[tuple[int, str]]:
@@ -182,13 +200,14 @@ def _message(
         return
     body = _EDITED.sub("", "\n".join((first, *more)))
     is_marked, body = body.startswith("\u200e"), body.strip(_MARKS)
+    is_notice = is_marked and "\n" not in body and "://" not in body  # polls and places are marked, too
     text, attached = _attached(body, is_marked)
     if attached:
         yield Omission("attachment", attached[0])
-    elif is_marked or body.rstrip(".") in _DELETED:
+    elif is_notice or body.rstrip(".") in _DELETED:
         yield Omission("notice")
         return
-    text = plain_text(with_attachments(text, attached))
+    text = plain_text(with_attachments(text.replace("\u200e", "") if is_marked else text, attached))
     at = date_of(datetime.combine(day, entry.at), options.now)
     yield ImportedMessage(text, "other", name, at, session)
 
