@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pagefault.facade.archives import AsyncArchives
 from pagefault.facade.checking import checked_methods
-from pagefault.facade.forgetting import AsyncForgetting
 from pagefault.facade.handle import Handle
 from pagefault.facade.memory import AsyncMemory
+from pagefault.facade.moving import AsyncMoving
 from pagefault.facade.parts import (
     AsyncDocuments,
     AsyncEvents,
@@ -26,11 +26,6 @@ from pagefault.facade.past import AsyncPastAgent
 from pagefault.facade.sharing import AsyncSharedSections
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pagefault.clock import When
-    from pagefault.exporters.writing import ExportKind, ExportReport
-    from pagefault.importers.report import ImportReport
     from pagefault.views.agents import ContextView
     from pagefault.views.approvals import ApprovalView, GrantView
     from pagefault.views.auditing import MemoryAudit
@@ -47,7 +42,7 @@ T = TypeVar("T")
 
 
 @checked_methods
-class AsyncAgent(AsyncForgetting):
+class AsyncAgent(AsyncMoving):
     """One agent. ``Pagefault.agent`` makes it; it is of use as long as that is open."""
 
     def __init__(self, handle: Handle) -> None:
@@ -249,27 +244,6 @@ class AsyncAgent(AsyncForgetting):
         from pagefault.views.trace import trace
 
         return await trace(self._handle.kernel, self.name, event)
-
-    async def import_from(
-        self, path: str | Path, *, kind: str | None = None, me: str = "", zone: str = "", since: When = None
-    ) -> ImportReport:
-        """Import what another program exported into this agent, as ``Pagefault.import_from`` does; it is not
-        woken, and its settings stay as they are."""
-        from pagefault.config import settings_of
-        from pagefault.importers.runner import ImportWishes, import_source
-
-        kernel, wishes = self._handle.kernel, ImportWishes(self.name, kind, me, zone, since)
-        return await import_source(kernel, path, settings_of(await kernel.record(self.name)), wishes)
-
-    async def export_to(self, path: str | Path, *, kind: ExportKind = "af") -> ExportReport:
-        """Write the agent to a new file for other programs, or for people; return what has no place there.
-
-        ``kind``: ``af``, Letta's agent file, or ``markdown``. The whole of it, to move it, is written by
-        ``pagefault export`` without a form. ``UsageError`` if the file is there.
-        """
-        from pagefault.exporters.writing import export_to_file
-
-        return await export_to_file(self._handle.kernel, self.name, path, kind)
 
     # the past, and others like it
 
