@@ -463,6 +463,18 @@ async def test_health(machine: Machine) -> None:
     async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
         for path in ("/healthz", "/readyz"):
             assert (await server.client.get(path)).json() == {"status": "ok"}
+            assert (await server.client.head(path)).status_code == 200  # as monitors ask
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/agents/ana/messages", "/v1/chat/completions", "/v1/responses", "/v1/agents/"]
+)
+async def test_json_that_is_nested_too_deeply_is_named(machine: Machine, path: str) -> None:
+    async with machine.open(ScriptedModel([])) as rig, served(rig.kernel) as server:
+        headers, nested = {"content-type": "application/json"}, b"[" * 200_000
+        answer = await server.client.post(path, content=nested, headers=headers)
+        assert answer.status_code == 400
+        assert "The JSON of this request is nested too deeply; flatten it." in answer.text
 
 
 async def test_the_page_of_the_rest_loads_nothing_from_elsewhere(machine: Machine) -> None:

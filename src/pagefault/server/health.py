@@ -20,6 +20,8 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["health"])
     routes.add_api_route("/healthz", _healthz, summary="Whether the process answers")
     routes.add_api_route("/readyz", _readyz, summary="Whether it can serve", responses={503: {}})
+    for path, endpoint in (("/healthz", _healthz), ("/readyz", _readyz)):  # monitors ask without a body
+        routes.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     return routes
 
 

@@ -149,6 +149,8 @@ def _invalid(error: RequestValidationError) -> Problem:
 def _http(error: HTTPException) -> Problem:
     if isinstance(error.__cause__, UnicodeDecodeError):
         return Problem(422, "Invalid request", "The body is not valid JSON: send it in UTF-8.", errors=[])
+    if isinstance(error.__cause__, RecursionError):
+        return _too_deep(error.__cause__)
     title = HTTPStatus(error.status_code).phrase
     detail = {
         404: "There is no such address; /docs lists those there are.",
