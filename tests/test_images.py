@@ -163,6 +163,9 @@ def test_tools_return_media_of_many_kinds() -> None:
         assert images.returned_media(value) == content
     for value in ("text", b"plain text", "größe".encode(), 3, None, _Figure, _Figure(None), object()):
         assert images.returned_media(value) is None
+    silence = images.returned_media(b"RIFF\x04\0\0\0WAVE\0\0")  # every byte of it is ASCII
+    assert silence is not None
+    assert silence.media.name.startswith("file-")
     binary = images.returned_media(b"\xff\0")
     assert binary is not None
     assert placeholder(binary.media) == f"[file file-{binary.media.hash[:8]}, 2 bytes]"

@@ -235,5 +235,8 @@ async def test_an_address_at_which_nobody_answers_is_named_without_secrets(desk:
     async with desk.open(["ok"], servers=servers, mcp=["far"]) as rig:
         (noticed,) = [o.text for o in await rig.send("Go.") if o.type == "noticed"]
         (state,) = [await rig.kernel.assembly.tool_servers.state("far")]
-    assert noticed.startswith("The tools of the server far are not offered: ")
+    assert noticed == (
+        "The tools of the server far are not offered: nobody answers at its address; start it, or correct "
+        "its url."
+    )
     assert "s3cretpath" not in noticed + repr(state)

@@ -12,6 +12,7 @@ import stat
 import struct
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
@@ -202,11 +203,11 @@ def _bytes_as_media(data: bytes) -> MediaContent | None:
         return read_image(data)
     if len(data) > _LARGEST_FILE:
         raise UsageError(f"The file is larger than {_LARGEST_FILE >> 20} MB; return a part of it.")
-    try:
+    with suppress(UnicodeDecodeError):
         data.decode()
-    except UnicodeDecodeError:
-        return _content(data, _FILE, "")
-    return None
+        if b"\0" not in data:
+            return None
+    return _content(data, _FILE, "")
 
 
 # Sizes in pixels; 0 or an error of these types if the file ends before it is over.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -152,9 +152,16 @@ class ServerConnection:
 
     def _sentence(self, error: PagefaultError) -> str:
         """The fault in a line, without secrets."""
-        if failure := failure_of(error.__cause__):
+        from httpx2 import ConnectError, ConnectTimeout
+
+        cause = error.__cause__
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[0]
+        if failure := failure_of(cause):
             return self._clean(f"{failure.reason}; {failure.fix}")
-        if said := getattr(getattr(error.__cause__, "error", None), "message", ""):  # the SDK's own
+        if isinstance(cause, ConnectError | ConnectTimeout):
+            return "nobody answers at its address; start it, or correct its url"
+        if said := getattr(getattr(cause, "error", None), "message", ""):  # the SDK's own
             return self._clean(f"it refuses to be spoken to ({said})")
         return self._clean(str(error))
 
