@@ -22,6 +22,7 @@ __all__ = ["BEGINS", "Unreadable", "json_items", "json_outline"]
 _DEEPEST = 64
 _LARGEST = 32 << 20  # characters of texts in an item, and values in it, each counted as 16
 _VALUE = 16
+_CHUNK = 1 << 20  # bytes; a text with many escapes is read anew with each chunk of it
 _LONGEST_PLACE = 100  # characters
 _ELSEWHERE = "\0"  # a place that nobody asks for
 _FAULTS = (ijson.JSONError, UnicodeDecodeError, ValueError)
@@ -87,7 +88,7 @@ def _events(file: BinaryIO) -> Iterator[tuple[str, str, Any]]:
     those that are asked for, which of what is nested deeply would take for ever to write."""
     within = list[str]()  # the places of what is open, and of what is in it
     key = ""
-    for event, value in ijson.basic_parse(CleanBytes(file), use_float=True):
+    for event, value in ijson.basic_parse(CleanBytes(file), use_float=True, buf_size=_CHUNK):
         if event == "map_key":
             key = value
             yield _ELSEWHERE, event, value
