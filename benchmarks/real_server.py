@@ -9,12 +9,14 @@ Optional, and no part of CI. The first run installs both from the package regist
 - ``facts``: summaries in both forms, behind the agent's prompt and by one of their own: the facts they have.
 - ``restart``: the server is killed (SIGKILL) in the middle of turns, and started again.
 - ``json``: valid answers in JSON mode.
+- ``speech``: turns in JSON mode that end with something said, and those of them in which the model, which got
+  nowhere, was asked for plain text.
 - ``count``: tokens by language, the counter's number over the server's.
 - ``dmr``: questions of Deep Memory Retrieval, with prefetch and without; needs ``--data``.
 
 Nothing here says how well an agent answers: a model this small answers next to nothing right.
 
-    python benchmarks/real_server.py [--parts talk facts restart json count dmr] [--data FOLDER] [--threads 2]
+    python benchmarks/real_server.py [--parts talk facts restart json speech count dmr] [--data FOLDER]
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,6 +43,7 @@ from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders.null import NullEmbedder
 from pagefault.kernel import Kernel
+from pagefault.message_meta import PLAIN
 from pagefault.models import Completion, FunctionSchema, Prompt, PromptMessage
 from pagefault.models.directory.catalogue import Catalogue
 from pagefault.models.endpoint import CallingMode, RequestSettings
@@ -230,6 +234,34 @@ def json_part(files: Files, options: argparse.Namespace) -> bool:
     return valid >= VALID * asked
 
 
+async def spoken(server: LlamaServer) -> tuple[int, int, list[str]]:
+    """How many questions were answered, how many of these in plain text that was asked for; the alerts."""
+    answered, plainly, alerts = 0, 0, list[str]()
+    with tempfile.TemporaryDirectory() as home:
+        async with kernel_of(server, Path(home), calling="json", max_steps=6, reserve=96) as kernel:
+            for question in QUESTIONS:
+                outputs = [output async for output in kernel.send("ana", question)]
+                said = any(output.type == "said" for output in outputs)
+                names = [output.name for output in outputs if output.type == "alerted"]
+                alerts += [output.text for output in outputs if output.type == "alerted"]
+                answered, plainly = answered + said, plainly + (said and PLAIN in names)
+                print(
+                    f"    {question} {[output.text[:60] for output in outputs if output.type == 'said']}",
+                    flush=True,
+                )
+    return answered, plainly, alerts
+
+
+def speech_part(files: Files, options: argparse.Namespace) -> bool:
+    """Questions in JSON mode; no aim is set for a model this small."""
+    with LlamaServer(files, WINDOW, options.threads) as server:
+        answered, plainly, alerts = asyncio.run(spoken(server))
+    print(f"\nquestions in JSON mode: {answered} of {len(QUESTIONS)} answered, {plainly} of them plainly")
+    for text, count in Counter(alerts).items():
+        print(f"    {count} x {text[:100]}")
+    return True
+
+
 def count_part(files: Files, options: argparse.Namespace) -> bool:
     """Our tokens over the server's, by language; no aim is set here."""
     counter = HeuristicCounter(family_of(NAME))
@@ -273,6 +305,7 @@ PARTS = {
     "facts": facts_part,
     "restart": restart_part,
     "json": json_part,
+    "speech": speech_part,
     "count": count_part,
     "dmr": dmr_part,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,25 @@ async def test_different_failures_that_are_no_slips_are_no_reason(machine: Machi
     assert not any(prompt.plain for prompt in model.prompts)
 
 
+@pytest.mark.parametrize("style", ["memgpt", "native"])
+async def test_after_the_same_search_three_times_plain_text_is_the_answer(
+    machine: Machine, style: str
+) -> None:
+    search = [call("memory_search", query="the car", page=1)]
+    model = ScriptedModel([search, search, search, "I do not know where it is."])
+    async with machine.open(model, style=style) as rig:
+        assert await rig.said("where did I park the car?") == "I do not know where it is."
+    assert [prompt.plain for prompt in model.prompts] == [False] * 3 + [True]
+
+
+async def test_another_search_is_no_repetition(machine: Machine) -> None:
+    searches = [[call("memory_search", query=text)] for text in ("car", "park", "car", "garage")]
+    model = ScriptedModel([*searches, [say("found")]])
+    async with machine.open(model) as rig:
+        assert await rig.said("where did I park the car?") == "found"
+    assert not any(prompt.plain for prompt in model.prompts)
+
+
 # the decision, from the rows alone
 
 
@@ -149,6 +169,18 @@ def test_three_equal_failures_in_a_row_are_enough_and_fewer_are_not() -> None:
     assert next_action(rows_of("no m9", "no m9"), "memgpt", 12, may_speak=True) == Ask()
     assert next_action(rows_of("no m9", "no m8", "no m9"), "memgpt", 12, may_speak=True) == Ask()
     assert next_action(rows_of("no m9", "no m9", "no m9"), "memgpt", 12) == Ask()
+
+
+def test_the_same_calls_with_the_same_results_count_only_of_functions_inside() -> None:
+    rows = [
+        replace(row, meta=MessageMeta(heartbeat=True))
+        for row in rows_of("0 results", "0 results", "0 results")
+    ]
+    assert next_action(rows, "memgpt", 12, may_speak=True, inside={"look"}) == Insist()
+    assert next_action(rows, "memgpt", 12, may_speak=True, inside={"other"}) == Ask()
+    assert next_action(rows, "memgpt", 12, inside={"look"}) == Ask()
+    other = replace(rows[-2], text='{"page": 2}')
+    assert next_action([*rows[:-2], other, rows[-1]], "memgpt", 12, may_speak=True, inside={"look"}) == Ask()
 
 
 def test_the_limit_of_steps_holds() -> None:

@@ -214,8 +214,8 @@ class Process:
         return self.event is not None and self.event.kind == EventKind.PRESSURE
 
     def _next(self, rows: Sequence[Message]) -> Action:
-        p, may_speak = self.program, not self.program.permissions.hold_speech
-        return next_action(rows, p.style, p.most_steps(self.event), may_speak=may_speak)
+        p, speak = self.program, not self.program.permissions.hold_speech
+        return next_action(rows, p.style, p.most_steps(self.event), may_speak=speak, inside=p.executor.inside)
 
     def _finish(self) -> Output:
         self._prompting.drop_images()

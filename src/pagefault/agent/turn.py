@@ -6,7 +6,7 @@ goes on. Carrying an action out is the agent's business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from pagefault.approvals import Approval
@@ -14,7 +14,7 @@ from pagefault.message_meta import PLAIN, StopName
 from pagefault.storage import Transaction
 from pagefault.types import AgentId, Event, Message, Role, Style
 
-_MOST_IN_VAIN = 3  # completions in a row without a call that could be run, or with the same failures
+_MOST_IN_VAIN = 3  # completions in a row without a call that could be run, or with the same outcome
 
 
 @dataclass(slots=True)
@@ -100,12 +100,20 @@ class Stop:
 Action = Ask | Insist | Run | Stop
 
 
-def next_action(rows: Sequence[Message], style: Style, max_steps: int, *, may_speak: bool = False) -> Action:
+def next_action(
+    rows: Sequence[Message],
+    style: Style,
+    max_steps: int,
+    *,
+    may_speak: bool = False,
+    inside: Container[str | None] = (),
+) -> Action:
     """The next action of a turn whose rows (the admitted event first) are given.
 
     ``memgpt``: control comes back after a call that asked for a heartbeat and after any failure.
     ``native``: after any call. At most ``max_steps`` completions per event. A model that goes on failing
-    where the user waits is asked for plain text, if that ``may_speak``: so the user gets an answer.
+    where the user waits, or on calling the same functions ``inside`` with the same results, is asked for
+    plain text, if that ``may_speak``: so the user gets an answer.
     """
     if rows and rows[-1].meta.stop:
         return Stop()
@@ -118,18 +126,28 @@ def next_action(rows: Sequence[Message], style: Style, max_steps: int, *, may_sp
     results = [row for row in step if row.role is Role.RESULT]
     if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
-    return _asked_again(rows, steps, max_steps, may_speak=may_speak)
+    return _asked_again(rows, steps, max_steps, inside if may_speak else None)
 
 
 def _asked_again(
-    rows: Sequence[Message], steps: Sequence[int | None], max_steps: int, *, may_speak: bool
+    rows: Sequence[Message],
+    steps: Sequence[int | None],
+    max_steps: int,
+    inside: Container[str | None] | None,
 ) -> Action:
-    """The action after a completion that gets control back."""
+    """The action after a completion that gets control back; plain text is not asked for if ``inside`` is
+    None."""
     waits = rows[0].role is Role.USER and all(row.role is not Role.ASSISTANT for row in rows)
-    goes_on_failing = bool(_in_vain(rows, steps)) or _repeats(rows, steps)
-    if may_speak and waits and goes_on_failing and len(steps) < max_steps:
+    if inside is not None and waits and len(steps) < max_steps and _gets_nowhere(rows, steps, inside):
         return Insist()
     return _exhausted(rows, steps, max_steps) or Ask()
+
+
+def _gets_nowhere(
+    rows: Sequence[Message], steps: Sequence[int | None], inside: Container[str | None]
+) -> bool:
+    """Return whether the last completions brought an answer no nearer."""
+    return bool(_in_vain(rows, steps)) or _repeats(rows, steps) or _goes_round(rows, steps, inside)
 
 
 def _asked_plainly(rows: Sequence[Message]) -> bool:
@@ -169,6 +187,19 @@ def _repeats(rows: Sequence[Message], steps: Sequence[int | None]) -> bool:
     of_steps = [{_failure(row) for row in results if row.completion == s} for s in steps[-_MOST_IN_VAIN:]]
     alike = all(each == of_steps[0] for each in of_steps)
     return len(of_steps) == _MOST_IN_VAIN and alike and bool(of_steps[0]) and None not in of_steps[0]
+
+
+def _goes_round(rows: Sequence[Message], steps: Sequence[int | None], inside: Container[str | None]) -> bool:
+    """Return whether the last completions made the same calls with the same results. Only functions inside
+    count: what acts outside may be asked until something has changed there."""
+    given = {(row.completion, row.call_id): row.text for row in rows if row.role is Role.CALL}
+    results = [row for row in rows if row.role is Role.RESULT]
+    of_steps = [
+        {(row.name, given.get((s, row.call_id)), row.text) for row in results if row.completion == s}
+        for s in steps[-_MOST_IN_VAIN:]
+    ]
+    alike = bool(of_steps[0]) and all(each == of_steps[0] for each in of_steps)
+    return len(of_steps) == _MOST_IN_VAIN and alike and all(name in inside for name, _, _ in of_steps[0])
 
 
 def _failure(result: Message) -> tuple[str | None, str] | None:

@@ -65,6 +65,11 @@ class FunctionExecutor:
         schemas = (_with_heartbeat(f.schema) if self._may_yield(f) else f.schema for f in offered)
         object.__setattr__(self, "schemas", tuple(schemas))
 
+    @property
+    def inside(self) -> frozenset[str]:
+        """Return the names of the functions that do not act outside."""
+        return frozenset(name for name, each in self.functions.items() if each.kind != "tool")
+
     def _may_yield(self, function: Function) -> bool:
         """Return whether a call may end the turn. A query may not: who asks wants to read the answer."""
         return self.style == "memgpt" and function.kind != "query"
