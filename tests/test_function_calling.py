@@ -449,11 +449,40 @@ def test_in_an_answer_that_is_to_be_plain_text_nothing_is_a_call(mode: CallingMo
     model = ScriptedModel([written("", "none"), text])
     ask(model, mode)
     end = ask(model, mode, replace(PROMPT, plain=True))[-1]
-    assert end == Completion(text)
+    is_object = mode == "json" and text.startswith("{")
+    assert end == Completion("Hi" if is_object else text)
     before, plain = model.prompts
     assert plain.messages == before.messages
     assert plain.functions == before.functions
-    assert plain.answer_schema is None
+    assert (plain.answer_schema is None) == (mode != "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (written("Hm.", "send_message", message="It is green."), "It is green."),
+        (written("It is green.", "archival_insert", text="x"), "It is green."),
+        (written("It is green.", "none"), "It is green."),
+        ('{"thoughts": "", "function": "send_message", "arguments": {"message": "It is gr', "It is gr"),
+        ("It is {green}.", "It is {green}."),
+        ('See: {"function": "send_message"}', 'See: {"function": "send_message"}'),
+        ("{}", "{}"),
+    ],
+)
+def test_where_only_objects_are_known_the_words_of_one_are_plain_text(text: str, said: str) -> None:
+    items = ask(ScriptedModel([text], piece=7), "json", replace(PROMPT, plain=True))
+    assert items == [Delta(said), Completion(said)]
+
+
+def test_the_schema_of_plain_text_in_json_mode_allows_speech_alone() -> None:
+    model = ScriptedModel(["a", "b"])
+    ask(model, "json", replace(PROMPT, plain=True))
+    ask(model, "json", replace(PROMPT, functions=(SEARCH,), plain=True))
+    schemas = [prompt.answer_schema for prompt in model.prompts]
+    allowed = [
+        [each["properties"]["function"]["enum"] for each in schema["anyOf"]] for schema in schemas if schema
+    ]
+    assert allowed == [[["send_message"]], [["answer"]]]
 
 
 def test_an_object_is_a_call_and_its_arguments_stream() -> None:
@@ -554,7 +583,7 @@ def test_the_history_is_shown_as_such_objects_and_goes_on_byte_for_byte() -> Non
     assert [(m.role, m.text) for m in second[2:]] == [
         ("assistant", written("Look.", "memory_search", query="tea")),
         ("user", "[result of memory_search] Showing 1 of 1"),
-        ("assistant", written("It is late.", "none")),
+        ("assistant", written("", "send_message", message="It is late.")),
     ]
 
 

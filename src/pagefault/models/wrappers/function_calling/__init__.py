@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pagefault.errors import ModelError, ToolsUnsupported
 from pagefault.models import Completion, Delta, ModelWrapper, Notice, Prompt, StreamItem
 from pagefault.models.endpoint import CallingMode, ModelFinding
-from pagefault.models.wrappers.function_calling.json_mode import JSONReader, in_json_mode
+from pagefault.models.wrappers.function_calling.json_mode import JSONReader, SpokenReader, in_json_mode
 from pagefault.models.wrappers.function_calling.text import TextReader
 from pagefault.models.wrappers.function_calling.thinking import ThinkingReader, ends_late
 from pagefault.models.wrappers.function_calling.unseen import UnseenFunctions
@@ -109,10 +109,10 @@ class FunctionCallingModel(ModelWrapper):
     def _mode(self) -> str:
         return self.mode if self.mode != "auto" else self.finding.calling
 
-    def _reader(self, prompt: Prompt) -> JSONReader | TextReader | PlainReader:
+    def _reader(self, prompt: Prompt) -> JSONReader | SpokenReader | TextReader | PlainReader:
         mode = self._mode
         if mode == "json" and prompt.functions:
-            return PlainReader(in_json_mode(prompt), "") if prompt.plain else JSONReader(prompt)
+            return SpokenReader(in_json_mode(prompt)) if prompt.plain else JSONReader(prompt)
         if mode == "text" and not prompt.plain:
             return TextReader(prompt)
         return PlainReader(prompt, "" if mode or prompt.plain else self.model.name)

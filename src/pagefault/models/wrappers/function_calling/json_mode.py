@@ -13,8 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from pagefault.models import (
     Call,
@@ -29,13 +28,13 @@ from pagefault.models import (
     own_id,
 )
 from pagefault.models.answer_schemas import schema_of_answers
-from pagefault.models.json_text import read_json, repair_json
-from pagefault.models.wrappers.function_calling.forms import json_end
-from pagefault.models.wrappers.function_calling.quotation import PromptData, begins_line, is_enclosed
+from pagefault.models.wrappers.function_calling.answer_objects import AnswerObject, message_in, object_in
+from pagefault.models.wrappers.function_calling.quotation import PromptData
 
-__all__ = ["JSONReader", "in_json_mode"]
+__all__ = ["JSONReader", "SpokenReader", "in_json_mode"]
 
 NONE, ANSWER = "none", "answer"
+_SPEAKS = "send_message"
 _NOTHING = FunctionSchema(NONE, "", {"type": "object", "properties": {}})
 _MESSAGE = FunctionSchema(
     ANSWER, "", {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
@@ -55,10 +54,6 @@ _ARGUMENTS = re.compile(
     r'\s*,\s*"arguments"\s*:\s*(?=\{)'
 )
 _LONGEST_THOUGHTS = 20_000  # characters before arguments that are shown while they come
-_MOST_READ = 2_000_000  # characters, most of them again, in which the object is looked for
-_KEYS = frozenset(("thoughts", "function", "arguments"))
-_OPENS = re.compile(r"^(```\w*[ \t]*\n\s*)?(?=\{)", re.MULTILINE)
-_CLOSES = re.compile(r"\s*```[ \t]*(?=\n|\Z)"), re.compile(r"[ \t]*(?=\n|\Z)")  # with a fence, and without
 
 
 class JSONReader:
@@ -80,7 +75,7 @@ class JSONReader:
 
     def _whole(self, whole: Completion) -> Sequence[StreamItem]:
         """Return the completion with its object as a call; without one the text stands as it is."""
-        found = _object_in(whole.text)
+        found = object_in(whole.text)
         if found is None or (found.around and self._is_quoted(found)):
             taken_back = [Notice("The object was text.", restart=True)] if self._arguments.shown else []
             said = [Delta(whole.text)] if whole.text.strip() else []
@@ -91,8 +86,24 @@ class JSONReader:
         calls = tuple(replace(call, from_text=from_text) for call in made.calls)
         return (replace(made, calls=calls),)
 
-    def _is_quoted(self, found: _Object) -> bool:
+    def _is_quoted(self, found: AnswerObject) -> bool:
         return self._data.holds_name(str(found.name)) or self._data.holds_arguments(_json(found.arguments))
+
+
+@dataclass(slots=True)
+class SpokenReader:
+    """Reads one answer that is to be plain text, in JSON mode: it may be the object that the instructions ask
+    for, of which only words are taken; nothing is a call. ``prompt`` is the one to send."""
+
+    prompt: Prompt
+
+    def take(self, item: StreamItem) -> Sequence[StreamItem]:
+        """Return the items that stand for this one; the text comes as a whole."""
+        if isinstance(item, Completion):
+            found = object_in(item.text)
+            said = _words_of(found) if found and not found.around else item.text
+            return (*([Delta(said)] if said.strip() else []), replace(item, text=said))
+        return () if isinstance(item, Delta) and not item.thinking else (item,)
 
 
 # The prompt
@@ -100,22 +111,22 @@ class JSONReader:
 
 def _last(prompt: Prompt) -> str:
     """Return the function by which nothing is called: silence where there is one that speaks."""
-    return NONE if any(function.name == "send_message" for function in prompt.functions) else ANSWER
+    return NONE if any(function.name == _SPEAKS for function in prompt.functions) else ANSWER
 
 
 def in_json_mode(prompt: Prompt) -> Prompt:
-    """Return the prompt as it is sent in JSON mode; of a ``plain`` one only the schema of the answer is left
-    out, so that it begins as the others do."""
+    """Return the prompt as it is sent in JSON mode; of a ``plain`` one the schema of the answer allows speech
+    alone, and it begins as the others do."""
     last = _last(prompt)
-    schema = schema_of_answers(prompt.functions, _NOTHING if last == NONE else _MESSAGE)
+    speech = next((function for function in prompt.functions if function.name == _SPEAKS), _MESSAGE)
+    silent = _NOTHING if last == NONE else _MESSAGE
+    schema = schema_of_answers((), speech) if prompt.plain else schema_of_answers(prompt.functions, silent)
     listed = "\n".join(map(_listed, prompt.functions))
     how = f"{_HOW.format(last=_LAST[last].format())}\n{listed}"
     messages = [_message(message, last) for message in prompt.messages]
     if messages and messages[0].role == "system":
         messages[0] = replace(messages[0], text=f"{messages[0].text}\n\n{how}")
-    return replace(
-        prompt, messages=tuple(messages), functions=(), answer_schema=None if prompt.plain else schema
-    )
+    return replace(prompt, messages=tuple(messages), functions=(), answer_schema=schema)
 
 
 def _listed(function: FunctionSchema) -> str:
@@ -143,9 +154,9 @@ def _message(message: PromptMessage, last: str) -> PromptMessage:
     if message.role != "assistant":
         return message
     if not message.calls:
-        said: dict[str, Any] = {"thoughts": "", "function": ANSWER, "arguments": {"message": message.text}}
-        thought: dict[str, Any] = {"thoughts": message.text, "function": NONE, "arguments": {}}
-        return PromptMessage("assistant", _json(thought if last == NONE else said))
+        name = _SPEAKS if last == NONE else ANSWER
+        said: dict[str, Any] = {"thoughts": "", "function": name, "arguments": {"message": message.text}}
+        return PromptMessage("assistant", _json(said))
     lines = [
         {
             "thoughts": "" if number else message.text,
@@ -211,62 +222,7 @@ class _StreamedArguments:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """The object of an answer as it was written (``raw``), and the prose before and after it."""
-
-    value: Mapping[str, Any]
-    raw: str
-    before: str = ""
-    after: str = ""
-    repaired: bool = False
-
-    @property
-    def around(self) -> bool:
-        return bool(self.before or self.after)
-
-    @property
-    def name(self) -> object:
-        return self.value.get("function") or self.value.get("name")
-
-    @property
-    def arguments(self) -> object:
-        return self.value.get("arguments", self.value.get("parameters"))
-
-    @property
-    def is_answer(self) -> bool:
-        """True for the object that was asked for, and nothing else."""
-        return not (self.around or self.repaired) and "function" in self.value and set(self.value) <= _KEYS
-
-
-def _object_in(text: str) -> _Object | None:
-    """Return the first object on lines of its own, which may have a fence; None if there is none."""
-    text = text.strip()
-    for opened in islice(_OPENS.finditer(text), 16 + _MOST_READ // (len(text) + 1)):
-        at, end = opened.start(), json_end(text, opened.end())
-        if end < 0 and not at:  # cut short
-            return _made(text[opened.end() :].removesuffix("```"), repaired=True)
-        closed = _CLOSES[not opened[1]].match(text, end) if end >= 0 else None
-        if closed and begins_line(text, at) and not is_enclosed(text, at):
-            return _made(text[opened.end() : end], text[:at].strip(), text[closed.end() :].strip())
-    return None
-
-
-def _made(raw: str, before: str = "", after: str = "", *, repaired: bool = False) -> _Object | None:
-    value: object = None
-    if not repaired:
-        try:
-            value = read_json(raw)
-        except ValueError:
-            repaired = True
-    if repaired:
-        value = repair_json(raw)
-    if not isinstance(value, dict) or (repaired and "function" not in value):
-        return None
-    return _Object(cast("dict[str, Any]", value), raw, before, after, repaired)
-
-
-def _completion(whole: Completion, found: _Object, last: str) -> Completion:
+def _completion(whole: Completion, found: AnswerObject, last: str) -> Completion:
     """Return the object as a call. One without a readable call is an unnamed call, which the executor answers
     with an error. Prose around it is text."""
     value, name = found.value, found.name
@@ -276,21 +232,20 @@ def _completion(whole: Completion, found: _Object, last: str) -> Completion:
     if name == NONE or (name is None and set(value) <= {"thoughts", "arguments"}):
         return thought
     if name == ANSWER and last == ANSWER:
-        return replace(thought, text=_joined(found, _message_in(found.arguments)))
+        return replace(thought, text=_joined(found, message_in(found.arguments)))
     call = Call(own_id(), "unnamed", found.raw) if name is None else _call(str(name), found.arguments)
     return replace(whole, text=_joined(found, thoughts), calls=(*whole.calls, call), notes=notes)
 
 
-def _joined(found: _Object, said: str = "") -> str:
+def _words_of(found: AnswerObject) -> str:
+    """Return what an object says: its message, else its thoughts, else all of it."""
+    return message_in(found.arguments) or str(found.value.get("thoughts") or "") or found.raw
+
+
+def _joined(found: AnswerObject, said: str = "") -> str:
     return "\n".join(filter(None, (found.before, said, found.after)))
 
 
 def _call(name: str, arguments: object) -> Call:
     raw = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
     return Call(own_id(), name, raw)
-
-
-def _message_in(arguments: object) -> str:
-    if isinstance(arguments, dict):
-        arguments = cast("dict[str, Any]", arguments).get("message")
-    return str(arguments or "")
