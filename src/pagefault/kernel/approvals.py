@@ -34,9 +34,10 @@ async def pending_approvals(kernel: Kernel, name: str | None = None) -> list[tup
         agent = (await kernel.record(name)).id
         own = await kernel.store.read(lambda tx: tx.approvals(agent))
         return [(name, each) for each in own if not each.decision]
-    found = await kernel.store.read(lambda tx: tx.undecided(_MOST))
-    names = {record.id: record.name for record in await kernel.agents()}
-    return [(names[agent], each) for agent, each in found if agent in names]
+    found = await kernel.store.read(
+        lambda tx: [(tx.agent_by_id(agent), each) for agent, each in tx.undecided(_MOST)]
+    )
+    return [(record.name, each) for record, each in found if record]
 
 
 async def answer(

@@ -68,7 +68,7 @@ async def list_agents(
     """List agents, the newest first."""
 
     def fits(record: AgentRecord) -> bool:
-        own = settings_shown(record).tags
+        own = settings_shown(record).tags if tags else ()
         found = [tag in own for tag in tags or ()]
         return (
             caller.reaches(record)
