@@ -24,7 +24,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from crash_script import YES
+from crash_script import BACK, FORK, SECRET, YES
 
 Row = dict[str, Any]
 _OPENING = ("user", "event", "alert")
@@ -126,7 +126,8 @@ class Server:
         yield from _index_faults(self, self.count(units))
         for tier, table, number in (("recall", "messages", "seq"), ("archival", "passages", "number")):
             join = f"ON p.agent = r.agent AND p.number = r.{number} AND p.tier = '{tier}'"
-            if wrong := self.count(f"{table} r LEFT JOIN {units} {join} WHERE coalesce(p.n, 0) <> r.units"):
+            true = "CASE WHEN r.withdrawn IS NULL THEN r.units ELSE 0 END"
+            if wrong := self.count(f"{table} r LEFT JOIN {units} {join} WHERE coalesce(p.n, 0) <> {true}"):
                 yield f"{wrong} rows of {table} have other postings than units"
         if held := self.count("agents WHERE holder IS NOT NULL"):
             yield f"{held} agents are held by nobody alive"
@@ -138,7 +139,9 @@ def connected(home: Path) -> File | Server:
 
 
 def _index_faults(db: File | Server, entered: int) -> Iterator[str]:
-    indexed, wanted = (db.rows(ROWS.format(chosen))[0]["n"] for chosen in ("units > 0", "embed"))
+    indexed, wanted = (
+        db.rows(ROWS.format(f"withdrawn IS NULL AND {each}"))[0]["n"] for each in ("units > 0", "embed")
+    )
     if indexed != entered:
         yield f"{indexed} rows should be in the lexical index, {entered} are"
     if wanted != (vectors := db.count(VECTORS)):
@@ -149,10 +152,13 @@ def check(home: Path, posted: Mapping[str, Sequence[str]], hours: int = 0) -> li
     """All that is wrong in a home whose agents should be done with all that was ``posted``: keys by agent,
     in order of posting. ``hours``: how often each hourly timer has come due."""
     with closing(connected(home)) as db:
-        minds = [_mind(db, row) for row in db.rows("SELECT * FROM agents ORDER BY id")]
+        every = [_mind(db, row) for row in db.rows("SELECT * FROM agents ORDER BY id")]
         wrong = list(db.faults())
         if left := db.count("approvals"):
             wrong.append(f"{left} approvals are left of turns that are over")
+    minds = [mind for mind in every if mind.name.removeprefix("forking:") not in (BACK, FORK)]
+    if hours:  # a scripted run
+        wrong += _taken_back({mind.name: mind for mind in every})
     if {mind.name for mind in minds} != set(posted):
         wrong.append(f"the agents are {[mind.name for mind in minds]}, not {list(posted)}")
     for mind in minds:
@@ -202,6 +208,29 @@ def _log(mind: Mind) -> Iterator[str]:
     starts = [event for before, event in zip([None, *turns], turns, strict=False) if event != before]
     if again := [event for event, times in Counter(starts).items() if times > 1]:
         yield f"the turns of events {again} are mixed with others"
+
+
+def _taken_back(minds: Mapping[str, Mind]) -> Iterator[str]:
+    """The fork and its agent have nothing of what was forgotten, and know of it once; the agent alone was
+    undone, once."""
+    for name in (BACK, FORK):
+        if name not in minds:
+            yield f"there is no agent {name}"
+            continue
+        mind = minds[name]
+        yield from _log(mind)
+        stored = [mind.messages, mind.inbox, mind.passages, mind.versions]
+        if left := [row for rows in stored for row in rows if SECRET in repr(row)]:
+            yield f"{name}: {len(left)} rows have what was forgotten"
+        told = ("forgotten", "withdrawn")
+        marks = Counter(
+            row["name"] for row in mind.messages if row["role"] == "alert" and row["name"] in told
+        )
+        if marks != Counter(forgotten=1, withdrawn=int(name == BACK)):
+            yield f"{name}: what was taken back is noted as {dict(marks)}"
+        rest = [row for row in (*mind.messages, *mind.passages) if f"{BACK}-undone" in row["text"]]
+        if {row["withdrawn"] is None for row in rest} != {name == FORK}:
+            yield f"{name}: {len(rest)} rows that were undone in {BACK} alone are not so"
 
 
 def _queue(mind: Mind) -> Iterator[str]:

@@ -14,7 +14,7 @@ import re
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,17 +30,27 @@ import psycopg
 
 import pagefault.storage.migrations
 import pagefault.storage.schema  # noqa: F401
-from crash_script import AGENTS, YES, message, messages, reply
+from crash_script import AGENTS, BACK, FORK, SECRET, YES, message, messages, reply, taken_back
 from pagefault.approvals import Approval
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.clock import Clock, SystemClock
 from pagefault.config import Installation, parse_settings
 from pagefault.embedders import Embedder, Vectors
-from pagefault.errors import EmbedderError, NotFoundError, UsageError
+from pagefault.errors import (
+    EmbedderError,
+    InTurnError,
+    NameTakenError,
+    NotFoundError,
+    TurnHeldError,
+    UsageError,
+)
 from pagefault.functions.tools import tool
 from pagefault.kernel import Kernel
 from pagefault.kernel.deciding import Answer, decide
+from pagefault.kernel.forgetting import LiteralQuery, Selection, forget
+from pagefault.kernel.forking import fork
+from pagefault.kernel.withdrawing import undo
 from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
@@ -259,8 +269,35 @@ async def _scripted(home: Path, boundaries: Boundaries, turns: int, concurrency:
             clock.at = max(clock.at, START + timedelta(hours=hour))
             await kernel.fire_timers()
             await _serve_all(kernel)
+        await _take_back(kernel)
         embedder.may = True
         await kernel.settled()
+
+
+async def _take_back(kernel: Kernel) -> None:
+    """Fork an agent, undo its last turn, and forget a secret in both; each once, in whatever process."""
+    there = {record.name for record in await kernel.agents()}
+    if BACK not in there:
+        await kernel.create_agent(BACK, parse_settings(SETTINGS))
+    if FORK not in there:
+        for key, text in taken_back():
+            await kernel.post(BACK, Event(EventKind.MESSAGE, text, key))
+        await _serve_all(kernel)
+        await _once_free(lambda: fork(kernel, BACK, FORK))
+    await _once_free(lambda: undo(kernel, BACK, key="undo"))
+    await _once_free(lambda: forget(kernel, BACK, Selection(query=LiteralQuery(SECRET))))
+    await _serve_all(kernel)
+
+
+async def _once_free(act: Callable[[], Awaitable[object]]) -> None:
+    """Do it as soon as the lease of a process that died in the middle of it is over."""
+    while True:
+        try:
+            await act()
+        except (TurnHeldError, InTurnError, NameTakenError):  # the draft of its fork has the name
+            await anyio.sleep(0.05)
+        else:
+            return
 
 
 async def _serve_all(kernel: Kernel) -> None:

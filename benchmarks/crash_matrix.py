@@ -5,7 +5,8 @@ Matrix: one run from an empty home counts the boundaries: before each statement 
 after each outside effect. Then, for each number k, a child runs from an empty home until it kills itself at
 boundary k, another one finishes, and the home is checked (``crash_child``, ``crash_checks``). Agents take
 turns, so that every run writes in the same order; ``grouped`` is a part of the same with all agents at once,
-where writes of several share a commit.
+where writes of several share a commit. At the end of a run one more agent is forked, its last turn is undone,
+and a secret is forgotten in both.
 
 With ``--postgres`` the same on a PostgreSQL server: before each statement that is sent but those of reads,
 before each COMMIT, while it is under way, and when it is answered. (The tables are there already.) A process

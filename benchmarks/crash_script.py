@@ -17,6 +17,10 @@ ASKS = "Which fact did you keep?"  # of what was prefetched for it, a kill may l
 YES, NO = "-yes", "-no"
 """The end of the lines that a person lets an agent strike, and does not."""
 
+BACK, FORK = "ed", "ed-fork"
+"""The agent that is taken back, and its fork."""
+SECRET = "zanzibarite"
+
 _ASKING = ("outside", "find")
 _FILLER = "The harbour lay grey and quiet, and nobody on the quay had anything to add. " * 26
 
@@ -33,6 +37,12 @@ def message(name: str, turn: int, when: str) -> tuple[str, str]:
     arg = when if plan == "later" else AGENTS[(place + 1) % len(AGENTS)]
     asked = ASKS if plan in _ASKING else ""
     return f"{name}-{turn}", f"{plan} #{name}-{turn} {arg} {_FILLER}{asked}"
+
+
+def taken_back() -> list[tuple[str, str]]:
+    """Key and text of the messages to the agent that is forked, undone and made to forget: the first one has
+    the secret, the second one is undone."""
+    return [(f"{BACK}-{tag}", f"note #{BACK}-{tag} - {_FILLER}") for tag in (SECRET, "undone")]
 
 
 def _steps(plan: str, tag: str, arg: str) -> list[list[Call]]:

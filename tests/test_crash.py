@@ -51,10 +51,19 @@ def test_nothing_is_lost_doubled_or_stuck_after_a_kill(store: str, tmp_path: Pat
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a scripted run leaves behind when nobody kills it."""
-    made = tmp_path_factory.mktemp("crash") / "home"
-    made.mkdir()
-    subprocess.run([sys.executable, "-c", RUN, str(made)], cwd=BENCHMARKS, check=True)
+    made = Path()
+    for _ in range(20):  # on a machine that is busy nothing may be prefetched in time, which is no fault
+        made = tmp_path_factory.mktemp("crash") / "home"
+        made.mkdir()
+        subprocess.run([sys.executable, "-c", RUN, str(made)], cwd=BENCHMARKS, check=True)
+        if prefetched_in(made):
+            break
     return made
+
+
+def prefetched_in(home: Path) -> int:
+    with closing(sqlite3.connect(home / "pagefault.db")) as db:
+        return db.execute("SELECT count(*) FROM messages WHERE role = 'prefetch'").fetchone()[0]
 
 
 @pytest.fixture
@@ -65,9 +74,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Check:
 
 def test_a_run_that_nobody_killed_is_right(home: Path, check: Check) -> None:
     assert check(home, KEYS, 2) == []
-    with closing(sqlite3.connect(home / "pagefault.db")) as db:
-        (prefetched,) = db.execute("SELECT count(*) FROM messages WHERE role = 'prefetch'").fetchone()
-    assert prefetched, "a kill may lose or double it"
+    assert prefetched_in(home), "a kill may lose or double it"
 
 
 DAMAGE = {
@@ -140,6 +147,23 @@ DAMAGE = {
     "an approval is left": (
         "INSERT INTO approvals VALUES (1, 1, 1, 'strike', '{}', 0, NULL, '', '', NULL, NULL, '')",
         "approvals are left",
+    ),
+    "what was forgotten is there": (
+        "UPDATE inbox SET text = 'it is zanzibarite' WHERE kind = 'message' AND number = 1 "
+        "AND agent = (SELECT id FROM agents WHERE name = 'ed-fork')",
+        "ed-fork: 1 rows have what was forgotten",
+    ),
+    "an undo was not done": (
+        "UPDATE messages SET withdrawn = NULL WHERE withdrawn IS NOT NULL",
+        "that were undone in ed alone are not so",
+    ),
+    "something was taken back twice": (
+        "UPDATE messages SET name = 'withdrawn' WHERE name = 'forgotten'",
+        "what was taken back is noted as",
+    ),
+    "a fork was not finished": (
+        "UPDATE agents SET name = 'forking:ed-fork' WHERE name = 'ed-fork'",
+        "there is no agent ed-fork",
     ),
     "a row belongs to nobody": ("UPDATE passages SET agent = 99 WHERE agent = 1", "foreign_key_check"),
 }
