@@ -127,6 +127,13 @@ async def test_another_search_is_no_repetition(machine: Machine) -> None:
     assert not any(prompt.plain for prompt in model.prompts)
 
 
+async def test_the_same_writing_three_times_goes_on(machine: Machine) -> None:
+    note = [call("archival_insert", text="bees", heartbeat=True)]
+    model = ScriptedModel([note, note, note, note, [say("done")]])
+    async with machine.open(model) as rig:
+        assert await rig.said("note it, often") == "done"
+
+
 # the decision, from the rows alone
 
 
@@ -171,16 +178,16 @@ def test_three_equal_failures_in_a_row_are_enough_and_fewer_are_not() -> None:
     assert next_action(rows_of("no m9", "no m9", "no m9"), "memgpt", 12) == Ask()
 
 
-def test_the_same_calls_with_the_same_results_count_only_of_functions_inside() -> None:
+def test_the_same_calls_with_the_same_results_count_only_of_functions_that_read() -> None:
     rows = [
         replace(row, meta=MessageMeta(heartbeat=True))
         for row in rows_of("0 results", "0 results", "0 results")
     ]
-    assert next_action(rows, "memgpt", 12, may_speak=True, inside={"look"}) == Insist()
-    assert next_action(rows, "memgpt", 12, may_speak=True, inside={"other"}) == Ask()
-    assert next_action(rows, "memgpt", 12, inside={"look"}) == Ask()
+    assert next_action(rows, "memgpt", 12, may_speak=True, reads={"look"}) == Insist()
+    assert next_action(rows, "memgpt", 12, may_speak=True, reads={"other"}) == Ask()
+    assert next_action(rows, "memgpt", 12, reads={"look"}) == Ask()
     other = replace(rows[-2], text='{"page": 2}')
-    assert next_action([*rows[:-2], other, rows[-1]], "memgpt", 12, may_speak=True, inside={"look"}) == Ask()
+    assert next_action([*rows[:-2], other, rows[-1]], "memgpt", 12, may_speak=True, reads={"look"}) == Ask()
 
 
 def test_the_limit_of_steps_holds() -> None:

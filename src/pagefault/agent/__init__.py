@@ -215,7 +215,7 @@ class Process:
 
     def _next(self, rows: Sequence[Message]) -> Action:
         p, speak = self.program, not self.program.permissions.hold_speech
-        return next_action(rows, p.style, p.most_steps(self.event), may_speak=speak, inside=p.executor.inside)
+        return next_action(rows, p.style, p.most_steps(self.event), may_speak=speak, reads=p.executor.reads)
 
     def _finish(self) -> Output:
         self._prompting.drop_images()

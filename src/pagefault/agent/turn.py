@@ -106,14 +106,14 @@ def next_action(
     max_steps: int,
     *,
     may_speak: bool = False,
-    inside: Container[str | None] = (),
+    reads: Container[str | None] = (),
 ) -> Action:
     """The next action of a turn whose rows (the admitted event first) are given.
 
     ``memgpt``: control comes back after a call that asked for a heartbeat and after any failure.
     ``native``: after any call. At most ``max_steps`` completions per event. A model that goes on failing
-    where the user waits, or on calling the same functions ``inside`` with the same results, is asked for
-    plain text, if that ``may_speak``: so the user gets an answer.
+    where the user waits, or on asking the same of ``reads`` with the same results, is asked for plain
+    text, if that ``may_speak``: so the user gets an answer.
     """
     if rows and rows[-1].meta.stop:
         return Stop()
@@ -126,28 +126,26 @@ def next_action(
     results = [row for row in step if row.role is Role.RESULT]
     if not (results if style == "native" else any(map(_asks_back, results))):
         return Stop()
-    return _asked_again(rows, steps, max_steps, inside if may_speak else None)
+    return _asked_again(rows, steps, max_steps, reads if may_speak else None)
 
 
 def _asked_again(
     rows: Sequence[Message],
     steps: Sequence[int | None],
     max_steps: int,
-    inside: Container[str | None] | None,
+    reads: Container[str | None] | None,
 ) -> Action:
-    """The action after a completion that gets control back; plain text is not asked for if ``inside`` is
+    """The action after a completion that gets control back; plain text is not asked for if ``reads`` is
     None."""
     waits = rows[0].role is Role.USER and all(row.role is not Role.ASSISTANT for row in rows)
-    if inside is not None and waits and len(steps) < max_steps and _gets_nowhere(rows, steps, inside):
+    if reads is not None and waits and len(steps) < max_steps and _gets_nowhere(rows, steps, reads):
         return Insist()
     return _exhausted(rows, steps, max_steps) or Ask()
 
 
-def _gets_nowhere(
-    rows: Sequence[Message], steps: Sequence[int | None], inside: Container[str | None]
-) -> bool:
+def _gets_nowhere(rows: Sequence[Message], steps: Sequence[int | None], reads: Container[str | None]) -> bool:
     """Return whether the last completions brought an answer no nearer."""
-    return bool(_in_vain(rows, steps)) or _repeats(rows, steps) or _goes_round(rows, steps, inside)
+    return bool(_in_vain(rows, steps)) or _repeats(rows, steps) or _goes_round(rows, steps, reads)
 
 
 def _asked_plainly(rows: Sequence[Message]) -> bool:
@@ -189,9 +187,9 @@ def _repeats(rows: Sequence[Message], steps: Sequence[int | None]) -> bool:
     return len(of_steps) == _MOST_IN_VAIN and alike and bool(of_steps[0]) and None not in of_steps[0]
 
 
-def _goes_round(rows: Sequence[Message], steps: Sequence[int | None], inside: Container[str | None]) -> bool:
-    """Return whether the last completions made the same calls with the same results. Only functions inside
-    count: what acts outside may be asked until something has changed there."""
+def _goes_round(rows: Sequence[Message], steps: Sequence[int | None], reads: Container[str | None]) -> bool:
+    """Return whether the last completions made the same calls with the same results. Only functions that
+    read count: others may do more each time."""
     given = {(row.completion, row.call_id): row.text for row in rows if row.role is Role.CALL}
     results = [row for row in rows if row.role is Role.RESULT]
     of_steps = [
@@ -199,7 +197,7 @@ def _goes_round(rows: Sequence[Message], steps: Sequence[int | None], inside: Co
         for s in steps[-_MOST_IN_VAIN:]
     ]
     alike = bool(of_steps[0]) and all(each == of_steps[0] for each in of_steps)
-    return len(of_steps) == _MOST_IN_VAIN and alike and all(name in inside for name, _, _ in of_steps[0])
+    return len(of_steps) == _MOST_IN_VAIN and alike and all(name in reads for name, _, _ in of_steps[0])
 
 
 def _failure(result: Message) -> tuple[str | None, str] | None:

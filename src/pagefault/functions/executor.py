@@ -66,9 +66,9 @@ class FunctionExecutor:
         object.__setattr__(self, "schemas", tuple(schemas))
 
     @property
-    def inside(self) -> frozenset[str]:
-        """Return the names of the functions that do not act outside."""
-        return frozenset(name for name, each in self.functions.items() if each.kind != "tool")
+    def reads(self) -> frozenset[str]:
+        """Return the names of the functions that only read."""
+        return frozenset(name for name, each in self.functions.items() if each.kind == "query")
 
     def _may_yield(self, function: Function) -> bool:
         """Return whether a call may end the turn. A query may not: who asks wants to read the answer."""
