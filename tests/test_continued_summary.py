@@ -5,6 +5,7 @@ answer and what is not, and what is done instead.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,12 +204,51 @@ async def test_a_model_that_is_away_is_not_waited_for_again(machine: Machine, er
     assert "quick brown fox" in row.text
 
 
+LOOPS = {
+    "sentences": "The summary is that of a summary. " * 12,
+    "words": "and so on " * 60,
+    "paragraphs": "They said that the fox of the summary is a summary.\n\n" * 9,
+    "Chinese": "这是一个摘要的摘要。" * 20,
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("before", [(), ([say("I see.")],) * 2], ids=["behind the prompt", "of its own"])
+async def test_a_model_that_only_repeats_itself_wrote_no_summary(
+    machine: Machine, before: tuple[Item, ...], loop: str
+) -> None:
+    """Weak models fall into loops; an extract tells more, and costs no request."""
+    model = talker(*before, loop)
+    async with machine.open(model, window=4096) as rig:
+        row = await flushed(rig)
+    assert len(summarising(model)) == len(before) + 1
+    assert row.meta.extracted == "scripted only repeated itself."
+    assert "quick brown fox" in row.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"- The {thing} has the number {n}." for n, thing in enumerate(WORDS.split())),
+        "| thing | number |\n|---|---|\n" + "\n".join(f"| box {n} | {n * 37} |" for n in range(12)),
+        "小船的号码是一。小灯的号码是二。钢琴的号码是三。",
+        "No. No.",
+    ],
+    ids=["list", "table", "Chinese", "short"],
+)
+async def test_likeness_is_no_loop(machine: Machine, text: str) -> None:
+    model = talker(text)
+    async with machine.open(model, window=8192) as rig:
+        row = await flushed(rig)
+    assert (row.text, row.meta.extracted) == (text, "")
+
+
 async def test_a_summary_ends_with_a_sentence_within_its_size(machine: Machine) -> None:
-    model = talker("The fox ran over the hill. " * 400)
+    model = talker(" ".join(f"Fox {number} ran over hill {number}." for number in range(400)))
     async with machine.open(model, window=4096) as rig:
         row = await flushed(rig)
         sizes = (await rig.process()).memory.sizes()
-    assert row.text.endswith("ran over the hill.")
+    assert re.search(r"Fox (\d+) ran over hill \1\.$", row.text)
     assert COUNTER.count(row.text) <= 0.15 * sizes.room
 
 

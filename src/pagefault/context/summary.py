@@ -2,8 +2,8 @@
 
 The model writes it: at a flush as the continuation of the agent's own prompt up to the last evicted row,
 which a provider's cache holds already; else, and where that brings no text, from a prompt of its own, in
-chunks that fit its window. Where the model fails, it is made by extraction, so that a flush never depends on
-the provider. Which of the two it was is said, for an extract tells less.
+chunks that fit its window. Where the model fails, or only repeats itself, it is made by extraction, so that a
+flush never depends on the provider. Which of the two it was is said, for an extract tells less.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from pagefault.message_meta import MessageMeta, RequestUsage
 from pagefault.models import Completion, Model, Prompt, PromptMessage
 from pagefault.models.tokens import MESSAGE_OVERHEAD, Counter
 from pagefault.quoting import one_word, quoted
+from pagefault.storage.terms import terms
 from pagefault.types import Message, Role
 
 _EXCERPT = 160  # characters of a call, a result or an extracted line
 _WORDS = 0.6  # words of a token; fewer than there are, for most models write more than they are asked for
+_RUN = 4  # words
+_REPEATED = 0.5  # of the runs of words; what people write has up to .22, in tables too
 _SENTENCE = re.compile(r"[.!?。！？…][\"'”’)\]]*(?=\s|$)|[。！？]|\n")
 _CALL = re.compile(
     r"\s*(?:```\w*\s*)?(?:[{\[].*?\"(?:function|name|tool|arguments)\"\s*:|<\W?(?:tool|function)|\[TOOL_CALLS)",
@@ -48,16 +51,21 @@ class Summary:
         return Message(Role.SUMMARY, self.text, at, shown, meta=meta, usage=self.requests)
 
 
+class _LoopError(ModelError):
+    """The model only repeats itself; it is not asked again."""
+
+
 @dataclass(slots=True)
 class _Asking:
     """Asks the model for text, and keeps the usage of each request."""
 
     model: Model
     counter: Counter
+    lines: Sequence[str]  # of the evicted rows
     requests: list[RequestUsage] = field(default_factory=list[RequestUsage])
 
     async def text(self, prompt: Prompt) -> str:
-        """The text of one completion; empty if there is none, or a call instead."""
+        """The text of one completion; empty if there is none, or a call instead; ``_LoopError``."""
         completion = await _completion(self.model, prompt)
         schemas = sum(schema_tokens(function, self.counter) for function in prompt.functions)
         counted = count_prompt(prompt, self.counter) + schemas
@@ -66,6 +74,8 @@ class _Asking:
         written = tuple(f"{function.name}(" for function in prompt.functions)
         if completion.calls or _CALL.match(completion.text) or completion.text.lstrip().startswith(written):
             return ""
+        if _is_loop(completion.text, self.lines):
+            raise _LoopError(f"{self.model.name} only repeated itself.")
         return _whole_sentences(completion.text) if completion.cut else completion.text.strip()
 
 
@@ -84,14 +94,14 @@ async def summarise(
     ``window``: uncalibrated tokens that a request to the model may take, reply included. ``continued``: the
     prompt that shows the old summary and the evicted rows, and no others, as the agent has seen them.
     """
-    asking, failed = _Asking(model, counter), ""
+    lines = [line for row in evicted if (line := transcript_line(row))]
+    asking, failed = _Asking(model, counter, lines), ""
     if continued is not None:
         try:
             if made := await _continue(asking, continued, limit):
                 return Summary(_within(made, limit, counter), tuple(asking.requests))
-        except (ModelUnavailable, ModelSetupError) as error:  # nor would it answer another request
+        except (ModelUnavailable, ModelSetupError, _LoopError) as error:  # nor would another request help
             failed = str(error)
-    lines = [line for row in evicted if (line := transcript_line(row))]
     fixed = counter.count(prompts.text("summarize")) + 2 * limit + 16 * MESSAGE_OVERHEAD
     extracted = failed
     for chunk in _chunks(lines, max(256, int((window - fixed) * 0.8)), counter):
@@ -103,6 +113,21 @@ async def summarise(
             extracted = extracted or str(error)
         summary = _within(made or extract(summary, chunk, limit, counter), limit, counter)
     return Summary(summary, tuple(asking.requests), extracted)
+
+
+def _is_loop(text: str, lines: Sequence[str]) -> bool:
+    """Return whether most runs of four words stood in the text before: seq-rep-4 of Welleck et al., "Neural
+    Text Generation with Unlikelihood Training" (arXiv 1908.04319). Those of the messages do not count."""
+    runs = _runs(text)
+    if len(runs) - len(set(runs)) <= _REPEATED * len(runs):
+        return False
+    own = set(runs).difference(*map(_runs, lines))
+    return sum(run in own for run in runs) - len(own) > _REPEATED * len(runs)
+
+
+def _runs(text: str) -> list[tuple[str, ...]]:
+    words = terms(text)
+    return [tuple(words[start : start + _RUN]) for start in range(len(words) - _RUN + 1)]
 
 
 def closing_tokens(limit: int, counter: Counter) -> int:
@@ -126,7 +151,7 @@ async def _continue(asking: _Asking, prompt: Prompt, limit: int) -> str:
             continued = replace(prompt, messages=(*prompt.messages, closing), plain=True)
             if made := await asking.text(continued):
                 return made
-        except (ModelUnavailable, ModelSetupError):
+        except (ModelUnavailable, ModelSetupError, _LoopError):
             raise
         except ModelError:  # it is too long, or holds what the provider refuses
             break
