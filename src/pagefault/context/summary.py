@@ -209,11 +209,11 @@ def _pieces(line: str, size: int, counter: Counter) -> list[str]:
 def extract(summary: str, lines: Sequence[str], limit: int, counter: Counter) -> str:
     """The deterministic fallback: the newest lines, shortened, under what fits of the old summary."""
     kept: list[str] = []
-    left = limit
+    left, spared = limit, limit // 3 if summary else 0
     for line in reversed(lines):
         short = line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
         tokens = counter.count(short) + 1
-        if tokens > left - limit // 3:
+        if tokens > left - spared:
             break
         kept.insert(0, short)
         left -= tokens
