@@ -24,7 +24,7 @@ from conftest import Run
 from pagefault.assembly import Parts
 from pagefault.build import open_kernel
 from pagefault.config import Installation, parse_settings
-from pagefault.errors import StorageError
+from pagefault.errors import StorageError, TurnHeldError
 from pagefault.kernel import Kernel
 from pagefault.storage import Store, Transaction
 from pagefault.storage.postgres import PostgresStore
@@ -34,6 +34,7 @@ from pagefault.testing.models import ScriptedModel
 from pagefault.testing.models import say as send
 from pagefault.testing.postgres import Databases
 from pagefault.types import AgentId, AgentRecord, Message, Role
+from test_leases import new_agent
 from test_postgres import CUT, NOW, ask
 
 BINARY = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -147,6 +148,28 @@ def test_two_kernels_take_turns_and_leave_nothing_on_a_session(
     asyncio.run(work())
     left = sessions_behind(either, url)
     assert left == {("0", "on", 0, 0)}, "lock_timeout, jit, prepared statements, advisory locks"
+    databases.drop(url)
+
+
+def test_an_agent_that_others_write_to_for_long_counts_as_held(databases: Databases, either: Pooler) -> None:
+    """A pooler has no pipelines: the error comes from the statement that takes the lease."""
+    url = databases.new()
+
+    async def work() -> None:
+        store = PostgresStore.open(either.url(url))
+        try:
+            ana = await new_agent(store)
+            with psycopg.connect(url) as other:
+                other.execute("SELECT 1 FROM agents WHERE id = %s FOR UPDATE", (ana,))
+                with pytest.raises(TurnHeldError):
+                    async with store.turn_lock(ana) as turn:
+                        await store.write(lambda tx: tx.agent_by_id(ana), turn)
+            async with store.turn_lock(ana) as turn:
+                await store.write(lambda tx: tx.agent_by_id(ana), turn)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
     databases.drop(url)
 
 

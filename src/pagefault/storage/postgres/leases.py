@@ -263,10 +263,15 @@ class TurnWrite:
         self._hold = hold
         self._worker = transaction.leases[hold.agent] = hold.worker or worker
         self._fence = hold.fence
-        self._taken = None
-        if not hold.worker:
-            set_local(driver, _TAKING)
-            self._taken = transaction.take_lease(hold, worker)
+        self._driver = driver
+        self._takes = not hold.worker
+        self._taken: Callable[[], int | None] | None = None
+
+    def begin(self) -> None:
+        """Take the lease, if the hold has none yet, before any other statement."""
+        if self._takes:
+            set_local(self._driver, _TAKING)
+            self._taken = self._transaction.take_lease(self._hold, self._worker)
 
     def check(self) -> None:
         """Refuse what was done, if the turn is another's: ``TurnHeldError``, ``TurnLostError``."""
@@ -279,7 +284,7 @@ class TurnWrite:
 
     def is_held_up(self, error: psycopg.Error) -> bool:
         """Return whether the lease could not be taken because others were writing to the agent."""
-        return self._taken is not None and isinstance(error, LockNotAvailable)
+        return self._takes and isinstance(error, LockNotAvailable)
 
     def committed(self) -> None:
         """Let the hold know how it stands now."""

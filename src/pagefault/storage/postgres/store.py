@@ -243,7 +243,9 @@ class PostgresStore:
                         transaction = PostgresTransaction(
                             connection, cache, first, reaches_others=not self._distributed, role=role
                         )
-                        turn = TurnWrite(transaction, hold, worker, driver) if hold else None
+                        if hold:
+                            turn = TurnWrite(transaction, hold, worker, driver)
+                            turn.begin()
                         result = work(transaction)
                         if turn:
                             turn.check()
