@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from hostile_documents import HOSTILE, pdf_with, spine
 from pagefault.config import LoadingSettings
 from pagefault.errors import UsageError
 from pagefault.ingest import Bytes, File, load
-from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.bounds import Bounds, is_out_of_memory
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.report import SilentProgress
 from pagefault.ingest.sources import SourceContent
@@ -122,6 +123,22 @@ async def test_a_refusal_names_the_limit_and_its_setting(
         assert said.startswith(says)
         assert said.endswith(" under [loading] in config.toml.")
         assert (await read(reader, b"tide", "a.txt")).leaves == (("tide", ""),)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (ImportError("splitter.so: failed to map segment from shared object"), True),
+        (ImportError("splitter.so: failed to map segment from shared object: Cannot allocate memory"), True),
+        (ImportError("No module named 'splitter'"), False),
+        (OSError(errno.ENOENT, "No such file or directory"), False),
+        (ValueError("failed to map segment"), False),
+    ],
+)
+def test_a_library_that_finds_no_room_is_a_matter_of_memory(error: BaseException, says: bool) -> None:
+    assert is_out_of_memory(error) == says
 
 
 def test_each_limit_that_a_sentence_names_is_a_setting() -> None:

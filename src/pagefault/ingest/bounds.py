@@ -5,11 +5,12 @@ Plain values, so that the child needs no settings library. Left out: the bounds 
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from pagefault.errors import UsageError
 
-__all__ = ["Bounds", "raising"]
+__all__ = ["Bounds", "is_out_of_memory", "raising"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,20 @@ class Bounds:
     @property
     def out_of_memory(self) -> str:
         return f"Reading it needs more than {self.memory:,} MB of memory; {raising('memory')}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is one of memory: Python's own, the system's, or that of a library that had no
+    room left to be loaded."""
+    match error:
+        case MemoryError():
+            return True
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case ImportError():
+            return "failed to map segment" in str(error)  # glibc and musl
+        case _:
+            return False
 
 
 def raising(setting: str) -> str:

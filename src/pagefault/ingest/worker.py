@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from pagefault.errors import UsageError
-from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.bounds import Bounds, is_out_of_memory
 from pagefault.ingest.chunk import chunks
 from pagefault.ingest.extract import extract, media_of, part_with_reason
 from pagefault.ingest.formats.code import grammar
@@ -94,7 +94,9 @@ def _answer(
         send({"title": read.title[:1000], "media": media, "notes": read.notes})
     except UsageError as error:
         send({"refused": str(error)})
-    except MemoryError:
+    except (MemoryError, OSError, ImportError) as error:
+        if not is_out_of_memory(error):
+            raise
         send({"refused": reading.bounds.out_of_memory})
     except RecursionError:
         send({"refused": _DEEP})
