@@ -196,7 +196,7 @@ MUTANTS = (
         ("test_lease_races.py::test_a_process_that_was_paused_past_its_lease_writes_no_more",),
         (
             Change(
-                "storage/postgres/leases.py",
+                "storage/postgres/turn_write.py",
                 "            self._hold.check(self._transaction.fence(self._hold.agent))\n",
                 "",
             ),

@@ -20,18 +20,16 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg.errors import LockNotAvailable
 
 from pagefault.errors import TurnHeldError
 from pagefault.redaction import logger_of
 from pagefault.storage import TurnHold
 from pagefault.storage.postgres.connection import Driver
-from pagefault.storage.postgres.sessions import WRITE, begin, pipeline, set_local
-from pagefault.storage.postgres.transaction import PostgresTransaction
+from pagefault.storage.postgres.sessions import WRITE, begin, pipeline
 from pagefault.storage.sql.part import RAISED
 from pagefault.types import AgentId
 
-__all__ = ["LEASE", "Leases", "TurnWrite"]
+__all__ = ["LEASE", "Leases"]
 
 logger = logger_of(__name__)
 
@@ -40,9 +38,6 @@ LEASE = 6.0
 _RENEWALS = 3  # a lease, while all goes well
 _SWEEP = 5.0  # leases between two looks for agents whose holder is no worker
 _BATCH = 500  # agents that are freed in one transaction
-_TAKING = {"lock_timeout": "200ms"}
-"""For whoever writes to the agent at the moment: one that is paused in a write must not hold up a thread for
-long. The agent then counts as held by another."""
 _RENEW = """
     UPDATE workers SET until = now() + make_interval(secs => %(lease)s), serves = %(serves)s
     WHERE id = %(me)s RETURNING id"""
@@ -251,50 +246,6 @@ class Leases:
                 self._driver = None
                 driver.close()
                 raise
-
-
-class TurnWrite:
-    """One transaction under a hold: it takes the lease if that is nobody's, before its work, or is checked
-    to have it still."""
-
-    def __init__(self, transaction: PostgresTransaction, hold: TurnHold, worker: str, driver: Driver) -> None:
-        self.agent = hold.agent
-        self._transaction = transaction
-        self._hold = hold
-        self._worker = transaction.leases[hold.agent] = hold.worker or worker
-        self._fence = hold.fence
-        self._driver = driver
-        self._takes = not hold.worker
-        self._taken: Callable[[], int | None] | None = None
-
-    def begin(self) -> None:
-        """Take the lease, if the hold has none yet, before any other statement."""
-        if self._takes:
-            set_local(self._driver, _TAKING)
-            self._taken = self._transaction.take_lease(self._hold, self._worker)
-
-    def check(self) -> None:
-        """Refuse what was done, if the turn is another's: ``TurnHeldError``, ``TurnLostError``."""
-        if self._taken is None:
-            self._hold.check(self._transaction.fence(self._hold.agent))
-            return
-        self._fence = self._taken()
-        if self._fence is None:
-            self._hold.refuse(self._transaction.fence(self._hold.agent))
-
-    def is_held_up(self, error: psycopg.Error) -> bool:
-        """Return whether the lease could not be taken because others were writing to the agent."""
-        return self._takes and isinstance(error, LockNotAvailable)
-
-    def committed(self) -> None:
-        """Let the hold know how it stands now."""
-        if self._fence is not None:
-            self._hold.fence, self._hold.worker = self._fence, self._transaction.leases[self._hold.agent]
-
-    def lost(self, leases: Leases) -> None:
-        """Free the lease that the transaction took, if it was committed after all."""
-        if self._taken is not None:
-            leases.free(self._hold.agent, self._worker, self._fence)
 
 
 def _taken_away(driver: Driver, worker: str, held: list[int]) -> list[tuple[AgentId, bool]]:

@@ -32,7 +32,7 @@ from pagefault.storage.postgres.connection import (
     is_uncertain,
     place_of,
 )
-from pagefault.storage.postgres.leases import LEASE, Leases, TurnWrite
+from pagefault.storage.postgres.leases import LEASE, Leases
 from pagefault.storage.postgres.opening import conninfo_of, prepare
 from pagefault.storage.postgres.policies import TenantRole
 from pagefault.storage.postgres.sessions import (
@@ -47,6 +47,7 @@ from pagefault.storage.postgres.sessions import (
 )
 from pagefault.storage.postgres.signals import PostgresSignals
 from pagefault.storage.postgres.transaction import OutOfOrderError, PostgresTransaction
+from pagefault.storage.postgres.turn_write import TurnWrite
 from pagefault.storage.signals import AgentReady
 from pagefault.types import AgentId
 
@@ -244,8 +245,8 @@ class PostgresStore:
                             connection, cache, first, reaches_others=not self._distributed, role=role
                         )
                         if hold:
-                            turn = TurnWrite(transaction, hold, worker, driver)
-                            turn.begin()
+                            turn = TurnWrite(transaction, hold, worker)
+                            turn.begin(driver)
                         result = work(transaction)
                         if turn:
                             turn.check()
