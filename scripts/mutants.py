@@ -256,7 +256,7 @@ MUTANTS = (
         ("test_leases.py::test_a_lease_whose_first_commit_was_not_confirmed_is_not_kept",),
         (
             Change(
-                "storage/postgres/leases.py",
+                "storage/postgres/turn_write.py",
                 "            leases.free(self._hold.agent, self._worker, self._fence)",
                 "            del leases",
             ),

@@ -170,7 +170,7 @@ async def test_steps_with_edits_that_fold_at_once_are_exact(machine: Machine) ->
 
 
 async def test_a_pinned_event_and_a_flush_within_a_turn_are_exact(machine: Machine) -> None:
-    many = [[call("recall_search", query="harbour", heartbeat=True)] for _ in range(3)]
+    many = [[call("recall_search", query=f"harbour {n}", heartbeat=True)] for n in range(3)]
     model = ScriptedModel([*many, ContextLengthExceeded("too long"), "They met.", [say("done")]])
     async with machine.open(model, window=8192) as rig:
         await rig.send("look " + LONG)
