@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,21 @@ import pytest
 from conftest import Machine, Rig
 from pagefault.errors import UsageError
 from pagefault.kernel import archives, facts
+from pagefault.kernel.drafts import clear_drafts
 from pagefault.kernel.forgetting import ForgetReceipt, LiteralQuery, Selection, forget, plan
 from pagefault.kernel.forking import fork
 from pagefault.kernel.sections import edit_section
 from pagefault.kernel.withdrawing import edited, retried, undo
 from pagefault.models import Completion
 from pagefault.shared import Archive
-from pagefault.storage import Store, Transaction
+from pagefault.storage import Store, Transaction, TurnHold
 from pagefault.storage.postgres import PostgresStore
 from pagefault.storage.sqlite import SQLiteStore
+from pagefault.storage.within import TenantStore
 from pagefault.testing.memory import MemoryStore
 from pagefault.testing.models import ScriptedModel, call, say
 from pagefault.testing.postgres import Databases
-from pagefault.types import Message, Role
+from pagefault.types import AgentId, Message, Role
 from test_forgetting import Stopping
 
 pytestmark = pytest.mark.anyio
@@ -140,6 +142,66 @@ async def test_a_fork_made_while_something_is_forgotten_has_nothing_of_it(
         assert (await plan(one.kernel, "ana", ABOUT)).is_empty
         assert (await plan(one.kernel, "bo", ABOUT)).is_empty
         assert await one.kernel.store.read(lambda tx: tx.drafts()) == []
+
+
+async def test_a_draft_that_is_cleared_before_its_fork_holds_it_is_made_anew(
+    machine: Machine, stores: Sequence[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ScriptedModel(lambda _: [say("ok")])
+    async with machine.open(model, store=stores[0]) as one, machine.open(model, store=stores[1]) as two:
+        await one.send("I like tea.")
+        await two.kernel.record("ana")
+        held, cleared = TenantStore.turn_lock, list[str]()
+
+        @asynccontextmanager
+        async def late(store: TenantStore, agent: AgentId) -> AsyncGenerator[TurnHold]:
+            if store is two.kernel.store and not cleared:
+                cleared.append("once")
+                await clear_drafts(one.kernel)
+            async with held(store, agent) as hold:
+                yield hold
+
+        monkeypatch.setattr(TenantStore, "turn_lock", late)
+        await fork(two.kernel, "ana", "bo")
+        assert cleared
+        assert "I like tea." in [row.text for row in await rows(one, "bo")]
+        assert await one.kernel.store.read(lambda tx: tx.drafts()) == []
+
+
+async def test_a_draft_that_became_an_agent_is_not_cleared(
+    machine: Machine, stores: Sequence[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who clears saw the draft, and comes to it when its fork is done."""
+    model = ScriptedModel(lambda _: [say("ok")])
+    async with machine.open(model, store=stores[0]) as one, machine.open(model, store=stores[1]) as two:
+        await one.send("I like tea.")
+        held, begun, seen, copied = TenantStore.turn_lock, anyio.Event(), anyio.Event(), anyio.Event()
+
+        @asynccontextmanager
+        async def late(store: TenantStore, agent: AgentId) -> AsyncGenerator[TurnHold]:
+            if store is one.kernel.store:
+                seen.set()
+                await copied.wait()
+            else:
+                begun.set()
+                await seen.wait()
+            async with held(store, agent) as hold:
+                yield hold
+
+        monkeypatch.setattr(TenantStore, "turn_lock", late)
+
+        async def make() -> None:
+            await fork(two.kernel, "ana", "bo")
+            copied.set()
+
+        async def clear() -> None:
+            await begun.wait()
+            await clear_drafts(one.kernel)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(make)
+            tasks.start_soon(clear)
+        assert "I like tea." in [row.text for row in await rows(one, "bo")]
 
 
 async def test_an_id_names_in_a_fork_what_both_have_and_nothing_else(machine: Machine) -> None:

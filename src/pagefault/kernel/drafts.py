@@ -24,6 +24,6 @@ async def clear_drafts(kernel: Kernel) -> None:
 
 
 def delete_draft(tx: Transaction, draft: AgentId) -> None:
-    """Delete a draft, if it is there still."""
-    if tx.agent_by_id(draft):
+    """Delete a draft, if it is there still, and one still: it may have become an agent meanwhile."""
+    if any(each.id == draft for each in tx.drafts()):
         tx.delete_agent(draft)

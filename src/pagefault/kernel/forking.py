@@ -13,7 +13,7 @@ from datetime import datetime
 import anyio
 
 from pagefault.assembly import check_new_name
-from pagefault.errors import InTurnError, UsageError
+from pagefault.errors import InTurnError, NotFoundError, TurnHeldError, TurnLostError, UsageError
 from pagefault.functions.executor import FunctionExecutor
 from pagefault.kernel import Kernel
 from pagefault.kernel.drafts import clear_drafts, delete_draft
@@ -26,7 +26,7 @@ from pagefault.types import AgentId, AgentRecord
 
 __all__ = ["fork"]
 
-_TRIES = 3  # of a fork whose agent's log is changed, by forgetting, while it is copied
+_TRIES = 3  # of a fork whose agent's log, or draft, is changed by forgetting while it is copied
 _LONGEST_TURN = 60.0  # seconds that an open turn is waited for
 _PAUSE = 0.1  # seconds between looks whether it is over
 
@@ -50,7 +50,12 @@ async def fork(kernel: Kernel, name: str, new: str, *, at: int | str | None = No
         back = _Back(position, program.executor, program.fold_at_once)
     await clear_drafts(kernel)
     for _ in range(_TRIES):
-        if made := await _copied(kernel, record, new, back):
+        try:
+            made = await _copied(kernel, record, new, back)
+        except (TurnHeldError, TurnLostError, NotFoundError):  # its draft was taken for one that is left
+            await kernel.record(name)
+            continue
+        if made:
             kernel.forget(new)
             kernel.indexer.wake()
             return made
@@ -76,7 +81,7 @@ async def _copied(kernel: Kernel, record: AgentRecord, new: str, back: _Back | N
             place: ForkPlace | None = ForkPlace()
             while place is not None:
                 place = await kernel.store.write(
-                    lambda tx, place=place: tx.copy_next(record.id, draft, place), hold
+                    lambda tx, place=place: _copy_next(tx, record.id, draft, place), hold
                 )
             made = await _finished(kernel, record, draft, new, hold, back)
         finally:
@@ -84,6 +89,13 @@ async def _copied(kernel: Kernel, record: AgentRecord, new: str, back: _Back | N
                 with anyio.CancelScope(shield=True):
                     await kernel.scheduler.store.write(lambda tx: delete_draft(tx, draft), hold)
     return made
+
+
+def _copy_next(tx: Transaction, agent: AgentId, draft: AgentId, place: ForkPlace) -> ForkPlace | None:
+    """Copy one part; ``NotFoundError`` if the draft was deleted as one that is left, before it was held."""
+    if tx.agent_by_id(draft) is None:
+        raise NotFoundError("The draft of this fork was deleted.")
+    return tx.copy_next(agent, draft, place)
 
 
 async def _finished(
