@@ -51,7 +51,7 @@ class Summary:
         return Message(Role.SUMMARY, self.text, at, shown, meta=meta, usage=self.requests)
 
 
-class _LoopError(ModelError):
+class _RepeatedError(ModelError):
     """The model only repeats itself; it is not asked again."""
 
 
@@ -61,11 +61,11 @@ class _Asking:
 
     model: Model
     counter: Counter
-    lines: Sequence[str]  # of the evicted rows
+    evicted: Sequence[Message]
     requests: list[RequestUsage] = field(default_factory=list[RequestUsage])
 
     async def text(self, prompt: Prompt) -> str:
-        """The text of one completion; empty if there is none, or a call instead; ``_LoopError``."""
+        """The text of one completion; empty if there is none, or a call instead; ``_RepeatedError``."""
         completion = await _completion(self.model, prompt)
         schemas = sum(schema_tokens(function, self.counter) for function in prompt.functions)
         counted = count_prompt(prompt, self.counter) + schemas
@@ -74,8 +74,8 @@ class _Asking:
         written = tuple(f"{function.name}(" for function in prompt.functions)
         if completion.calls or _CALL.match(completion.text) or completion.text.lstrip().startswith(written):
             return ""
-        if _is_loop(completion.text, self.lines):
-            raise _LoopError(f"{self.model.name} only repeated itself.")
+        if _is_repeated(completion.text, self.evicted):
+            raise _RepeatedError(f"{self.model.name} only repeated itself.")
         return _whole_sentences(completion.text) if completion.cut else completion.text.strip()
 
 
@@ -94,14 +94,14 @@ async def summarise(
     ``window``: uncalibrated tokens that a request to the model may take, reply included. ``continued``: the
     prompt that shows the old summary and the evicted rows, and no others, as the agent has seen them.
     """
-    lines = [line for row in evicted if (line := transcript_line(row))]
-    asking, failed = _Asking(model, counter, lines), ""
+    asking, failed = _Asking(model, counter, evicted), ""
     if continued is not None:
         try:
             if made := await _continue(asking, continued, limit):
                 return Summary(_within(made, limit, counter), tuple(asking.requests))
-        except (ModelUnavailable, ModelSetupError, _LoopError) as error:  # nor would another request help
+        except (ModelUnavailable, ModelSetupError, _RepeatedError) as error:  # nor would another request help
             failed = str(error)
+    lines = [line for row in evicted if (line := transcript_line(row))]
     fixed = counter.count(prompts.text("summarize")) + 2 * limit + 16 * MESSAGE_OVERHEAD
     extracted = failed
     for chunk in _chunks(lines, max(256, int((window - fixed) * 0.8)), counter):
@@ -115,13 +115,16 @@ async def summarise(
     return Summary(summary, tuple(asking.requests), extracted)
 
 
-def _is_loop(text: str, lines: Sequence[str]) -> bool:
-    """Return whether most runs of four words stood in the text before: seq-rep-4 of Welleck et al., "Neural
-    Text Generation with Unlikelihood Training" (arXiv 1908.04319). Those of the messages do not count."""
+def _is_repeated(text: str, evicted: Sequence[Message]) -> bool:
+    """Return whether a text is one of the model's own messages, or most runs of four words stood in it
+    before: seq-rep-4 of Welleck et al., "Neural Text Generation with Unlikelihood Training" (arXiv
+    1908.04319). Those of the messages do not count."""
+    if any(row.role is Role.ASSISTANT and row.text.strip() == text.strip() for row in evicted):
+        return True
     runs = _runs(text)
     if len(runs) - len(set(runs)) <= _REPEATED * len(runs):
         return False
-    own = set(runs).difference(*map(_runs, lines))
+    own = set(runs).difference(*(_runs(transcript_line(row)) for row in evicted))
     return sum(run in own for run in runs) - len(own) > _REPEATED * len(runs)
 
 
@@ -151,7 +154,7 @@ async def _continue(asking: _Asking, prompt: Prompt, limit: int) -> str:
             continued = replace(prompt, messages=(*prompt.messages, closing), plain=True)
             if made := await asking.text(continued):
                 return made
-        except (ModelUnavailable, ModelSetupError, _LoopError):
+        except (ModelUnavailable, ModelSetupError, _RepeatedError):
             raise
         except ModelError:  # it is too long, or holds what the provider refuses
             break
