@@ -57,10 +57,12 @@ SERVER = Path(tempfile.gettempdir()) / f"pagefault-postgres-{RUN}"
 @pytest.fixture(scope="session")
 def databases() -> Generator[Databases]:
     """A PostgreSQL server, started by the first test that wants one; the given one may have Citus."""
-    url = given_url() or start_server(SERVER)
+    given = given_url()
+    url = given or start_server(SERVER)
     databases = CitusDatabases(url) if is_coordinator(url) else Databases(url)
     yield databases
-    databases.close()
+    if given:  # our own goes with all that is on it
+        databases.close()
 
 
 @pytest.fixture

@@ -80,11 +80,13 @@ def stop_server(folder: Path) -> None:
 def server() -> Generator[Databases]:
     """A server for as long as the context lasts, or the given one."""
     folder = Path(tempfile.mkdtemp(prefix="pagefault-postgres-")) / "data"
-    databases = Databases(given_url() or start_server(folder))
+    given = given_url()
+    databases = Databases(given or start_server(folder))
     try:
         yield databases
     finally:
-        databases.close()
+        if given:  # our own goes with all that is on it
+            databases.close()
         stop_server(folder)
         shutil.rmtree(folder.parent)
 
