@@ -59,7 +59,7 @@ async def test_the_last_turn_is_undone_and_the_page_says_what_that_did(rig: Rig,
     page = await page_of(server, ANA)
     assert f'href="{ANA}/undo"' in page
     said = words(await send(server, f"{ANA}/undo", 200))
-    assert "Withdrawn: 1 turns, 4 rows; the log goes on from m4." in said
+    assert "Withdrawn turns: 1; rows: 4. The log goes on from m4." in said
     assert [row.text for row in await standing(rig)] == ["one", "ok"]
     await send(server, f"{ANA}/undo", 200)
     assert "There is nothing to undo" in words(await send(server, f"{ANA}/undo", 400))
