@@ -190,6 +190,21 @@ def test_the_same_calls_with_the_same_results_count_only_of_functions_that_read(
     assert next_action([*rows[:-2], other, rows[-1]], "memgpt", 12, may_speak=True, reads={"look"}) == Ask()
 
 
+def test_equal_failures_beside_equal_reads_bring_an_answer_no_nearer() -> None:
+    rows: list[Message] = []
+    for row in rows_of("no m9", "no m9", "no m9"):
+        rows.append(row)
+        if row.role is Role.CALL:
+            rows.append(replace(row, call_id=f"{row.call_id}-read", name="look"))
+        elif row.role is Role.RESULT:
+            meta = MessageMeta(heartbeat=True)
+            rows.append(replace(row, call_id=f"{row.call_id}-read", name="look", text="0 results", meta=meta))
+    assert next_action(rows, "memgpt", 12, may_speak=True, reads={"look"}) == Insist()
+    assert next_action(rows, "memgpt", 12, may_speak=True) == Ask()
+    moved = replace(rows[-1], text="1 result")
+    assert next_action([*rows[:-1], moved], "memgpt", 12, may_speak=True, reads={"look"}) == Ask()
+
+
 def test_the_limit_of_steps_holds() -> None:
     stopped = next_action(rows_of("slip", "slip", "slip"), "memgpt", 3, may_speak=True)
     assert isinstance(stopped, Stop)

@@ -145,7 +145,7 @@ def _asked_again(
 
 def _gets_nowhere(rows: Sequence[Message], steps: Sequence[int | None], reads: Container[str | None]) -> bool:
     """Return whether the last completions brought an answer no nearer."""
-    return bool(_in_vain(rows, steps)) or _repeats(rows, steps) or _goes_round(rows, steps, reads)
+    return bool(_in_vain(rows, steps)) or _repeats(rows, steps, reads)
 
 
 def _asked_plainly(rows: Sequence[Message]) -> bool:
@@ -179,29 +179,26 @@ def _in_vain(rows: Sequence[Message], steps: Sequence[int | None]) -> list[Messa
     return results if in_vain else []
 
 
-def _repeats(rows: Sequence[Message], steps: Sequence[int | None]) -> bool:
-    """Return whether the last completions had nothing but failures, and each the same ones."""
+def _repeats(rows: Sequence[Message], steps: Sequence[int | None], reads: Container[str | None]) -> bool:
+    """Return whether the last completions had the same outcomes each, and nothing else: failures, or reads of
+    the same with the same results. Other functions may do more each time."""
+    given = {(row.completion, row.call_id): row.text for row in rows if row.role is Role.CALL}
     results = [row for row in rows if row.role is Role.RESULT]
-    of_steps = [{_failure(row) for row in results if row.completion == s} for s in steps[-_MOST_IN_VAIN:]]
+    of_steps = [
+        {_outcome(row, given.get((s, row.call_id)), reads) for row in results if row.completion == s}
+        for s in steps[-_MOST_IN_VAIN:]
+    ]
     alike = all(each == of_steps[0] for each in of_steps)
     return len(of_steps) == _MOST_IN_VAIN and alike and bool(of_steps[0]) and None not in of_steps[0]
 
 
-def _goes_round(rows: Sequence[Message], steps: Sequence[int | None], reads: Container[str | None]) -> bool:
-    """Return whether the last completions made the same calls with the same results. Only functions that
-    read count: others may do more each time."""
-    given = {(row.completion, row.call_id): row.text for row in rows if row.role is Role.CALL}
-    results = [row for row in rows if row.role is Role.RESULT]
-    of_steps = [
-        {(row.name, given.get((s, row.call_id)), row.text) for row in results if row.completion == s}
-        for s in steps[-_MOST_IN_VAIN:]
-    ]
-    alike = bool(of_steps[0]) and all(each == of_steps[0] for each in of_steps)
-    return len(of_steps) == _MOST_IN_VAIN and alike and all(name in reads for name, _, _ in of_steps[0])
-
-
-def _failure(result: Message) -> tuple[str | None, str] | None:
-    return (result.name, result.text) if result.meta.failed else None
+def _outcome(
+    result: Message, given: str | None, reads: Container[str | None]
+) -> tuple[str | None, str | None, str] | None:
+    """A result that may be compared; of a failure whatever it was given."""
+    if result.meta.failed:
+        return result.name, None, result.text
+    return (result.name, given, result.text) if result.name in reads else None
 
 
 def _asks_back(result: Message) -> bool:

@@ -81,12 +81,12 @@ def _noted(text: str) -> tuple[ForkOrigin, ...]:
 
 def _line(tx: Transaction, agent: AgentRecord) -> Iterator[ForkOrigin]:
     """The agents before one, the last one first. A note may end with an agent that has one of its own."""
-    by_age = {each.created: each for each in tx.agents() if each.tenant == agent.tenant}
     known, current = set[datetime](), agent
     while current and (found := [each for each in origins_of(tx, current.id) if each.created not in known]):
         yield from found
         known |= {each.created for each in found}
-        current = by_age.get(found[-1].created)
+        same = (each for each in tx.agents() if each.tenant == agent.tenant)  # read for forks alone
+        current = next((each for each in same if each.created == found[-1].created), None)
 
 
 def common_until(tx: Transaction, record: AgentRecord, fork: AgentRecord) -> int:
