@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import sys
+from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from format_files import compound, xls
 from hostile_formats import HOSTILE_FORMATS
 from pagefault.errors import UsageError
 from pagefault.ingest.bounds import Bounds
+from pagefault.ingest.formats.xls_notes import old_sheet_notes
 from pagefault.ingest.loading import SilentProgress
 from pagefault.ingest.reader import DocumentReader, ReadDocument
 from pagefault.ingest.reading import ReadingOptions
@@ -69,3 +75,30 @@ async def test_a_hostile_file_of_any_format_is_read_or_refused_in_a_sentence() -
     finally:
         await reader.close()
     assert not wrong
+
+
+RECORDS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            (0x809, 0x0A, 0x14, 0x15, 0x1B6, 0x1C, 0x3C, 0x42, 0x5D, 0x85, 0x100D, 0x1025, 0x1033, 0x1034)
+        ),
+        st.binary(max_size=24),
+    ),
+    max_size=12,
+)
+
+
+@given(records=RECORDS)
+def test_any_records_of_a_sheet_of_an_old_workbook_are_lines(records: list[tuple[int, bytes]]) -> None:
+    found = old_sheet_notes(xls("A", records))
+    assert all("\n" not in line for line in chain.from_iterable(found.lines.values()))
+
+
+@given(records=RECORDS, sizes=st.lists(st.integers(0, 0xFFFF), min_size=12, max_size=12), end=st.integers(0))
+def test_records_that_lie_about_their_sizes_are_read_to_the_end(
+    records: list[tuple[int, bytes]], sizes: list[int], end: int
+) -> None:
+    lies = zip(records, sizes, strict=False)
+    stream = b"".join(struct.pack("<HH", kind, size) + part for (kind, part), size in lies)
+    begin = b"\x09\x08\x10\0\0\6\5\0" + bytes(12)
+    old_sheet_notes(compound({"Workbook": begin + stream[: end % (len(stream) + 1)]}))
